@@ -1,0 +1,1 @@
+"""Fitting system-dynamics models to data."""

@@ -1,0 +1,1 @@
+"""System-dynamics models that are fitted to data."""
