@@ -1,0 +1,77 @@
+"""The command ``cipark``."""
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Mapping
+
+import click
+
+from cipark_sd.errors import CiparkError
+
+#: Commands of this package: name -> (module, one line of help). Help is here so that ``cipark --help`` imports nothing.
+BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "run": ("cipark_sd.commands.run", "Run a model and see its course."),
+    "show": ("cipark_sd.commands.show", "List a model's variables or equations."),
+    "check": ("cipark_sd.commands.check", "Test a model: units, conservation, reality checks, time step."),
+    "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
+}
+#: Other packages add commands under this entry-point group; each entry point is a click command in a
+#: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
+GROUP = "cipark_sd.commands"
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*BUILT_IN, *sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in BUILT_IN:
+            command = importlib.import_module(BUILT_IN[cmd_name][0]).command
+        else:
+            for entry in importlib.metadata.entry_points(group=GROUP, name=cmd_name):
+                command = entry.load()
+                break
+            else:
+                return None
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, line) for name, (_, line) in BUILT_IN.items()]
+        plug_ins = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx) if name not in BUILT_IN)
+        rows += [(name, command.get_short_help_str(limit=80)) for name, command in plug_ins if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cipark-sd", prog_name="cipark")
+def cli() -> None:
+    """Run, check, calibrate and question system-dynamics models.
+
+    \b
+    Examples:
+      cipark run                          the park model's base run, beside the observed counts
+      cipark run my.mdl --set "birth rate=0.02" -o out.nc
+      cipark show my.xmile --equations
+      cipark check my.mdl
+    """
+
+
+def main() -> None:
+    """Entry point: errors of the user's input become one message and exit code 2."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except CiparkError as problem:
+        click.echo(f"error: {problem}", err=True)
+        sys.exit(2)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,119 @@
+"""Errors that a user can act on: each class takes facts and writes the sentence.
+
+All of them are :class:`CiparkError`; the command line prints them without a traceback and exits with code 2.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """``'; did you mean …?'`` with the closest known names, or an empty text."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), list(by_folded), n=3, cutoff=0.6)
+    if not close:
+        return ""
+    return "; did you mean " + " or ".join(repr(by_folded[match]) for match in close) + "?"
+
+
+class CiparkError(Exception):
+    """Base of every error that has its cause in what the user gave."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Problems(CiparkError):
+    """Several problems of one file or call, reported together.
+
+    Parameters
+    ----------
+    where : str
+        The file or call they belong to.
+    problems : sequence of CiparkError
+        At least one.
+    """
+
+    def __init__(self, where: str, problems: Sequence[CiparkError]) -> None:
+        self.where = where
+        self.problems = tuple(problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{where} has {len(self.problems)} {noun}:\n{lines}")
+
+
+def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
+    """Raise nothing, the one problem, or all of them as :class:`Problems`."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise Problems(where, problems)
+
+
+class UnknownName(CiparkError):
+    """A name that stands for nothing where it was used."""
+
+    def __init__(self, name: str, known: Iterable[str], *, kind: str = "variable", where: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.where = where
+        super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known)}")
+
+
+class ModelFileError(CiparkError):
+    """A model file that cannot be read at all."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {reason}")
+
+
+class EquationError(CiparkError):
+    """An equation that cannot be understood."""
+
+    def __init__(self, where: str, variable: str, reason: str) -> None:
+        self.variable = variable
+        super().__init__(f"{where}: the equation of {variable!r} {reason}")
+
+
+class UnsupportedFeature(CiparkError):
+    """Something a model may contain but that is not supported, with the way round it."""
+
+    def __init__(self, feature: str, *, variable: str, where: str, alternative: str) -> None:
+        self.feature = feature
+        self.variable = variable
+        super().__init__(f"{where}: {variable!r} uses {feature}, which is not supported here; {alternative}")
+
+
+class AlgebraicLoop(CiparkError):
+    """Variables that need each other's value at the same instant."""
+
+    def __init__(self, where: str, loop: Sequence[str]) -> None:
+        self.loop = tuple(loop)
+        shown = " -> ".join((*self.loop, self.loop[0]))
+        super().__init__(
+            f"{where}: algebraic loop {shown}; put a stock, a SMOOTH or a DELAY into it, or an ACTIVE INITIAL if it "
+            "exists at the start only"
+        )
+
+
+class InvalidValue(CiparkError):
+    """A value of the wrong kind, size or range."""
+
+    def __init__(self, what: str, value: object, expected: str, *, where: str) -> None:
+        super().__init__(f"{where}: {what} is {value!r}, expected {expected}")
+
+
+class OffGrid(CiparkError):
+    """Times that the run does not save or reach."""
+
+    def __init__(self, times: Sequence[float], *, grid: str, where: str) -> None:
+        self.times = tuple(times)
+        shown = ", ".join(f"{time:g}" for time in self.times[:5]) + (", …" if len(self.times) > 5 else "")
+        noun = "time" if len(self.times) == 1 else "times"
+        super().__init__(f"{where}: {noun} {shown} not on the saved grid ({grid})")

@@ -1,0 +1,1 @@
+"""From a file to a :class:`~cipark_sd.model.model.Model`."""

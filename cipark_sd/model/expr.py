@@ -1,0 +1,164 @@
+"""The closed set of expressions that equations are made of.
+
+Each pass over expressions is one ``match`` over this union that ends in ``assert_never``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "and", "or"]
+Interpolation = Literal["interpolate", "extrapolate", "hold_backward", "look_forward"]
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A number."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A quoted argument, such as the file name of an external-data function."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A literal array of numbers in row-major order, such as ``1, 2; 3, 4``."""
+
+    values: tuple[float, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The value of a variable; ``subscripts`` are canonical dimension or element names, ``dim!`` where summed over.
+
+    A name without subscripts may also be a dimension or an element: it stands for its number, from 1.
+    """
+
+    name: str
+    subscripts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neg:
+    """Unary minus."""
+
+    operand: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An arithmetic, comparing or logical operation; truth is 1, falsehood 0."""
+
+    operator: Operator
+    left: "Expr"
+    right: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the language, or a macro of the model, by canonical name.
+
+    Functions with memory are calls too: ``smooth`` and ``delay`` (input, time, initial, order), ``smooth_n`` and
+    ``delay_n`` (input, time, initial, order), ``delay_fixed`` (input, time, initial), ``trend`` (input, average time,
+    initial trend), ``forecast`` (input, average time, horizon, initial trend), ``sample_if_true`` (condition, input,
+    initial), ``initial`` (value), ``active_initial`` (value, initial value). ``not`` is a call with one argument.
+    """
+
+    function: str
+    arguments: tuple["Expr", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """``then`` where the condition is not zero, else ``otherwise``."""
+
+    condition: "Expr"
+    then: "Expr"
+    otherwise: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A graphical function: points ``(x[i], y[i])`` with ``x`` ascending, and what happens between and beyond them.
+
+    ``interpolate`` and ``extrapolate`` join the points by lines and hold or continue the ends, ``hold_backward`` keeps
+    the last value, ``look_forward`` takes the next.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    interpolation: Interpolation = "interpolate"
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A graphical function, named or written in place, at an argument."""
+
+    table: Ref | Table
+    argument: "Expr"
+
+
+Expr = Const | Text | Grid | Ref | Neg | Binary | Call | If | Apply
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside ``expr``, in reading order; the table of an :class:`Apply` is not one of them."""
+    match expr:
+        case Const() | Text() | Grid() | Ref():
+            return ()
+        case Neg(operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case If(condition, then, otherwise):
+            return (condition, then, otherwise)
+        case Apply(_, argument):
+            return (argument,)
+        case _:
+            assert_never(expr)
+
+
+def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """``expr`` with ``change`` applied to each of its :func:`children`."""
+    match expr:
+        case Const() | Text() | Grid() | Ref():
+            return expr
+        case Neg(operand):
+            return Neg(change(operand))
+        case Binary(operator, left, right):
+            return Binary(operator, change(left), change(right))
+        case Call(function, arguments):
+            return Call(function, tuple(change(argument) for argument in arguments))
+        case If(condition, then, otherwise):
+            return If(change(condition), change(then), change(otherwise))
+        case Apply(table, argument):
+            return Apply(table, change(argument))
+        case _:
+            assert_never(expr)
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """``expr`` and everything inside it, parents first."""
+    yield expr
+    for child in children(expr):
+        yield from walk(child)
+
+
+def references(expr: Expr) -> Iterator[Ref]:
+    """Every reference in ``expr``, those to named tables included."""
+    for part in walk(expr):
+        match part:
+            case Ref():
+                yield part
+            case Apply(Ref() as table, _):
+                yield table
+            case _:
+                pass

@@ -1,0 +1,166 @@
+"""A whole model: variables, dimensions, macros, time and the drawing, as one value."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from cipark_sd.errors import UnknownName
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
+from cipark_sd.naming import canonical
+
+Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
+Format = Literal["vensim", "xmile"]
+
+#: Control variables, by canonical name; they are variables of the model too.
+CONTROL = ("initial_time", "final_time", "time_step", "saveper")
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A subscript range: elements in order, and the ranges it is mapped to (Vensim's ``->``).
+
+    All names are canonical except ``label`` and ``element_labels``.
+    """
+
+    name: str
+    label: str
+    elements: tuple[str, ...]
+    element_labels: tuple[str, ...]
+    mappings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpec:
+    """When a run starts and ends, its step, how often it is saved, and how the file asks to be integrated.
+
+    A number is NaN where the file makes it depend on other variables; the control variables of the model hold the
+    equations.
+    """
+
+    initial: float
+    final: float
+    step: float
+    saveper: float
+    method: Method = "euler"
+    units: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A function that the model itself defines: canonical parameters, results (the first is the value of the call)."""
+
+    name: str
+    parameters: tuple[str, ...]
+    results: tuple[str, ...]
+    variables: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model was read from; not part of its identity."""
+
+    path: Path
+    format: Format
+
+
+@dataclass(frozen=True)
+class Model:
+    """A stock-and-flow model.
+
+    Every reference exists and names are canonical: the front end guarantees it. Two models are equal when their
+    content is, wherever they came from.
+
+    Parameters
+    ----------
+    name : str
+        For messages and attributes, usually the file's stem.
+    variables : tuple of Variable
+        In the order of the file, control variables included.
+    digest : str
+        SHA-256 over the file and everything it reads, in hexadecimal.
+    drawing : str
+        The sketch section of a Vensim file or the views of an XMILE file, verbatim; empty when there is none.
+    """
+
+    name: str
+    variables: tuple[Variable, ...]
+    time: TimeSpec
+    dimensions: tuple[Dimension, ...] = ()
+    macros: tuple[Macro, ...] = ()
+    digest: str = ""
+    drawing: str = field(default="", repr=False)
+    origin: Origin | None = field(default=None, compare=False)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Variable]:
+        """Variables by canonical name."""
+        return {variable.name: variable for variable in self.variables}
+
+    @cached_property
+    def dimension_by_name(self) -> Mapping[str, Dimension]:
+        """Dimensions by canonical name."""
+        return {dimension.name: dimension for dimension in self.dimensions}
+
+    def __getitem__(self, name: str) -> Variable:
+        """The variable of that name, in any spelling that the languages treat as the same.
+
+        Raises
+        ------
+        UnknownName
+            With the closest names there are.
+        """
+        try:
+            return self.by_name[canonical(name)]
+        except KeyError:
+            raise UnknownName(name, [variable.label for variable in self.variables], where=self.name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and canonical(name) in self.by_name
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self.variables)
+
+    @property
+    def stocks(self) -> tuple[Stock, ...]:
+        """Stocks in the order of the file."""
+        return tuple(variable for variable in self.variables if isinstance(variable, Stock))
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """Constants in the order of the file, control variables left out."""
+        return tuple(v for v in self.variables if isinstance(v, Constant) and v.name not in CONTROL)
+
+    @property
+    def auxiliaries(self) -> tuple[Auxiliary, ...]:
+        """Auxiliaries and flows in the order of the file, control variables left out."""
+        return tuple(v for v in self.variables if isinstance(v, Auxiliary) and v.name not in CONTROL)
+
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """Named graphical functions in the order of the file."""
+        return tuple(variable for variable in self.variables if isinstance(variable, Lookup))
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """Data variables in the order of the file."""
+        return tuple(variable for variable in self.variables if isinstance(variable, Series))
+
+    def elements(self, variable: Variable) -> tuple[tuple[str, ...], ...]:
+        """All combinations of elements that a variable spans, the last dimension fastest; one empty tuple if scalar."""
+        combinations: tuple[tuple[str, ...], ...] = ((),)
+        for dim in variable.dims:
+            members = self.dimension_by_name[dim].elements
+            combinations = tuple((*head, member) for head in combinations for member in members)
+        return combinations
+
+
+def digest_of(*contents: bytes) -> str:
+    """SHA-256 over several byte strings, their lengths included, in hexadecimal."""
+    total = hashlib.sha256()
+    for content in contents:
+        total.update(len(content).to_bytes(8, "big"))
+        total.update(content)
+    return total.hexdigest()

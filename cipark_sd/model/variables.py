@@ -1,0 +1,131 @@
+"""The kinds of variable; the kind is the class, never a string."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cipark_sd.model.expr import Expr, Interpolation, Table
+
+Subscripts = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Values that stand in a spreadsheet or CSV file, as the languages' GET functions address them.
+
+    ``row_or_col`` and ``cell`` follow Vensim: a row number, a column letter or a named range; ``cell`` ending in ``*``
+    means that the values run along a row.
+    """
+
+    file: str
+    tab: str
+    cell: str
+    row_or_col: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One equation of a variable: for which subscripts it holds, but for the exceptions, and what it says.
+
+    ``subscripts`` are canonical names of dimensions or elements, in the order of the variable's dimensions.
+    """
+
+    expr: Expr
+    subscripts: Subscripts = ()
+    exceptions: tuple[Subscripts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StockPiece:
+    """One equation of a stock: its net flow per unit of time and its initial value."""
+
+    flow: Expr
+    initial: Expr
+    subscripts: Subscripts = ()
+    exceptions: tuple[Subscripts, ...] = ()
+    non_negative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TablePiece:
+    """One table of a lookup."""
+
+    table: Table | External
+    subscripts: Subscripts = ()
+    exceptions: tuple[Subscripts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalPiece:
+    """One file-borne part of a constant or data variable; ``None`` where a scenario must bring the values."""
+
+    source: External | None
+    subscripts: Subscripts = ()
+    exceptions: tuple[Subscripts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described:
+    """What every variable carries.
+
+    ``name`` is canonical, ``label`` the modeller's; ``dims`` are canonical names of the model's dimensions; ``limits``
+    is the sensible range (an end may be open); ``group`` is the sector.
+    """
+
+    name: str
+    label: str
+    units: str = ""
+    doc: str = ""
+    limits: tuple[float | None, float | None] = (None, None)
+    dims: tuple[str, ...] = ()
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant(_Described):
+    """A number, or an array of numbers, that does not change in a run; what scenarios and calibrations set.
+
+    Each piece is a :class:`Const` or a :class:`Grid`, or stands in a file.
+    """
+
+    pieces: tuple[Piece | ExternalPiece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auxiliary(_Described):
+    """A variable computed at each instant, flows included; one that only depends on constants is an auxiliary too."""
+
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock(_Described):
+    """A level that its net flow changes."""
+
+    pieces: tuple[StockPiece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup(_Described):
+    """A named graphical function."""
+
+    pieces: tuple[TablePiece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series(_Described):
+    """A variable whose values over time are data."""
+
+    pieces: tuple[ExternalPiece, ...]
+    interpolation: Interpolation | Literal["raw"] = "interpolate"
+
+
+Variable = Constant | Auxiliary | Stock | Lookup | Series
+
+
+def kind(variable: Variable) -> str:
+    """The word that people use for the class.
+
+    >>> kind(Constant(name="a", label="A", pieces=()))
+    'constant'
+    """
+    return type(variable).__name__.lower()

@@ -1,0 +1,154 @@
+"""The schema of a result: an :class:`xarray.Dataset` that says what it is.
+
+Dims are ``time`` and then subscripts, with ``scenario``, ``run`` or ``chain, draw`` in front where there are several
+runs. Variables go by canonical name and carry ``long_name`` (the modeller's name), ``units`` and ``kind``. The
+Dataset's attributes say which model, scenario, engine, method, step and version made it.
+"""
+
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Variable, kind
+from cipark_sd.scenarios import Scenario
+
+FORMAT = "cipark_sd result 1"
+
+
+def version() -> str:
+    """The version of this package."""
+    return importlib.metadata.version("cipark-sd")
+
+
+def variable_attributes(variable: Variable) -> dict[str, str]:
+    """What a result says about one variable."""
+    described = {
+        "long_name": variable.label,
+        "units": variable.units,
+        "kind": kind(variable),
+        "description": variable.doc,
+    }
+    return {key: text for key, text in described.items() if text}
+
+
+def run_attributes(
+    model: Model, *, engine: str, method: str, time_step: float, **more: str | int | float
+) -> dict[str, str | int | float]:
+    """What a result says about its making."""
+    return {
+        "format": FORMAT,
+        "model": model.name,
+        "model_digest": model.digest,
+        "engine": engine,
+        "integration_method": method,
+        "time_step": time_step,
+        "cipark_sd_version": version(),
+        **more,
+    }
+
+
+def build(
+    model: Model,
+    times: NDArray[np.float64],
+    values: Mapping[str, NDArray[np.float64]],
+    *,
+    scenario: Scenario,
+    engine: str,
+    method: str,
+    time_step: float,
+    **more: str | int | float,
+) -> xr.Dataset:
+    """The result of one run.
+
+    Parameters
+    ----------
+    times : (n_times,)
+        Saved times, in the model's unit of time.
+    values : by canonical name, each (n_times, *sizes of the variable's dimensions)
+    """
+    data = {}
+    coords: dict[str, tuple[tuple[str, ...], NDArray[np.generic], dict[str, str]]] = {
+        "time": (("time",), times, {"long_name": "time", "units": model.time.units})
+    }
+    for name, array in values.items():
+        variable = model.by_name[name]
+        data[name] = (("time", *variable.dims), array, variable_attributes(variable))
+        for dim in variable.dims:
+            dimension = model.dimension_by_name[dim]
+            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
+    attributes = run_attributes(
+        model, engine=engine, method=method, time_step=time_step, scenario=scenario.to_json(), **more
+    )
+    return xr.Dataset(data, coords=coords, attrs=attributes)
+
+
+def save(result: xr.Dataset, path: Path | str) -> None:
+    """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``); the file appears whole or not at all.
+
+    Raises
+    ------
+    InvalidValue
+        For another ending.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    match path.suffix.lower():
+        case ".nc":
+            # "/" separates groups in NetCDF; U+2215 looks the same and load() turns it back
+            safe = result.rename(
+                {name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)}
+            )
+            safe.to_netcdf(partial, engine="h5netcdf")
+        case ".csv":
+            with partial.open("w", encoding="utf-8", newline="") as file:
+                for key, value in result.attrs.items():
+                    file.write(f"# {key}: {value}\n")
+                to_table(result).to_csv(file)
+        case _:
+            raise InvalidValue("the output file", path.name, "a name that ends in .nc or .csv", where="save")
+    os.replace(partial, path)
+
+
+def load(path: Path | str) -> xr.Dataset:
+    """A result from NetCDF, in memory.
+
+    Raises
+    ------
+    InvalidValue
+        When the file is not a result of this package.
+    """
+    path = Path(path)
+    try:
+        result = xr.load_dataset(path, engine="h5netcdf")
+    except FileNotFoundError:
+        raise InvalidValue("the file", str(path), "a file that exists", where="load") from None
+    except OSError as problem:
+        raise InvalidValue("the file", str(problem), "NetCDF", where=str(path)) from None
+    if result.attrs.get("format") != FORMAT:
+        raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
+    return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})
+
+
+def to_table(result: xr.Dataset) -> pd.DataFrame:
+    """One row a time, one column a variable and element, headed by the modeller's names, such as ``Residents[SOE]``."""
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name, array in result.data_vars.items():
+        label = str(array.attrs.get("long_name", name))
+        others = [dim for dim in array.dims if dim != "time"]
+        if "time" not in array.dims:
+            array = array.expand_dims(time=result["time"])
+        if not others:
+            columns[label] = array.to_numpy()
+            continue
+        stacked = array.stack(_column=others).transpose("time", "_column")
+        for position, key in enumerate(stacked["_column"].to_index()):
+            columns[f"{label}[{','.join(str(part) for part in key)}]"] = stacked.to_numpy()[:, position]
+    return pd.DataFrame(columns, index=pd.Index(result["time"].to_numpy(), name="time"))

@@ -1,0 +1,364 @@
+"""Scenarios: what a run changes, by name; they combine with ``|`` and the right one wins."""
+
+import json
+import math
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, assert_never
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.model.expr import Interpolation, Table
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
+from cipark_sd.naming import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSeries:
+    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held."""
+
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    interpolation: Interpolation = "interpolate"
+
+
+#: A number; an array in row-major order; a graphical function; values over time.
+Override = float | tuple[float, ...] | Table | TimeSeries
+
+
+def override_key(name: str) -> str:
+    """The canonical form of ``Name`` or ``Name[element, element]``.
+
+    >>> override_key("Pool Size[ SOE ]")
+    'pool_size[soe]'
+    """
+    base, bracket, rest = name.partition("[")
+    if not bracket:
+        return canonical(base)
+    elements = rest.rstrip().removesuffix("]").split(",")
+    return f"{canonical(base)}[{','.join(canonical(element) for element in elements)}]"
+
+
+def split_key(key: str) -> tuple[str, tuple[str, ...]]:
+    """Name and elements of a canonical override key.
+
+    >>> split_key("pool_size[soe]")
+    ('pool_size', ('soe',))
+    """
+    base, bracket, rest = key.partition("[")
+    return base, tuple(rest.removesuffix("]").split(",")) if bracket else ()
+
+
+def _as_override(value: object, *, name: str, where: str) -> Override:
+    """``value`` in one of the forms of :data:`Override`."""
+
+    def number(item: object) -> float:
+        if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
+            raise InvalidValue(f"the value of {name!r}", item, "a finite number", where=where)
+        return float(item)
+
+    def numbers(items: object, what: str) -> tuple[float, ...]:
+        if not isinstance(items, Sequence) or isinstance(items, str):
+            raise InvalidValue(f"{what} of {name!r}", items, "a list of numbers", where=where)
+        flat: list[float] = []
+        for item in items:
+            flat.extend(
+                numbers(item, what) if isinstance(item, Sequence) and not isinstance(item, str) else [number(item)]
+            )
+        return tuple(flat)
+
+    def ascending(points: tuple[float, ...], values: tuple[float, ...], what: str) -> None:
+        if len(points) != len(values) or not points:
+            raise InvalidValue(
+                f"{what} of {name!r}", f"{len(points)} and {len(values)}", "as many points as values", where=where
+            )
+        if any(right <= left for left, right in pairwise(points)):
+            raise InvalidValue(f"{what} of {name!r}", points, "ascending numbers", where=where)
+
+    match value:
+        case Table() | TimeSeries():
+            return value
+        case Mapping():
+            known = {"x", "y"} if "x" in value else {"times", "values"}
+            extra = set(value) - known - {"interpolation"}
+            if extra or not known <= set(value):
+                raise InvalidValue(f"the value of {name!r}", dict(value), "{x, y} or {times, values}", where=where)
+            interpolation = value.get("interpolation", "interpolate")
+            if interpolation not in ("interpolate", "extrapolate", "hold_backward", "look_forward"):
+                raise InvalidValue(
+                    f"the interpolation of {name!r}",
+                    interpolation,
+                    "interpolate, extrapolate, hold_backward or look_forward",
+                    where=where,
+                )
+            if "x" in value:
+                x, y = numbers(value["x"], "x"), numbers(value["y"], "y")
+                ascending(x, y, "the points")
+                return Table(x, y, interpolation)
+            times, values = numbers(value["times"], "times"), numbers(value["values"], "values")
+            ascending(times, values, "the times")
+            return TimeSeries(times, values, interpolation)
+        case str():
+            try:
+                return number(float(value))
+            except ValueError:
+                raise InvalidValue(f"the value of {name!r}", value, "a finite number", where=where) from None
+        case Sequence():
+            return numbers(value, "the values")
+        case _ if hasattr(value, "__float__"):
+            return number(float(value) if not isinstance(value, bool) else value)
+        case _:
+            raise InvalidValue(
+                f"the value of {name!r}", value, "a number, a list, a table or a time series", where=where
+            )
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Overrides by name and, optionally, another time span.
+
+    A constant is set for the run, a stock gets that initial value, a lookup that table; a :class:`TimeSeries` replaces
+    any variable over time. ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
+
+    Parameters
+    ----------
+    name : str
+        For figures and results.
+    overrides : mapping of str to number, sequence, Table or TimeSeries
+        Any spelling of a name; stored canonically.
+    initial_time, final_time, time_step, saveper : float, optional
+        Replace the file's own.
+    """
+
+    name: str = ""
+    overrides: Mapping[str, Override] = field(default_factory=dict)
+    initial_time: float | None = None
+    final_time: float | None = None
+    time_step: float | None = None
+    saveper: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"scenario {self.name!r}" if self.name else "the scenario"
+        merged: dict[str, Override] = {}
+        for name, value in self.overrides.items():
+            _put(merged, override_key(name), _as_override(value, name=name, where=where))
+        for control in CONTROL:
+            if control in merged:
+                value = merged.pop(control)
+                if not isinstance(value, float):
+                    raise InvalidValue(f"the value of {control!r}", value, "a finite number", where=where)
+                object.__setattr__(self, control, value)
+        object.__setattr__(self, "overrides", MappingProxyType(merged))
+
+    def __or__(self, other: "Scenario") -> "Scenario":
+        merged = dict(self.overrides)
+        for key, value in other.overrides.items():
+            _put(merged, key, value)
+        return Scenario(
+            " | ".join(name for name in (self.name, other.name) if name),
+            merged,
+            **{
+                control: getattr(self, control) if getattr(other, control) is None else getattr(other, control)
+                for control in CONTROL
+            },
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, frozenset(self.overrides.items()), *(getattr(self, control) for control in CONTROL)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        controls = tuple(getattr(self, control) for control in CONTROL)
+        return (Scenario, (self.name, dict(self.overrides), *controls))
+
+    def renamed(self, name: str) -> "Scenario":
+        """The same scenario under another name."""
+        return replace(self, name=name)
+
+    def to_json(self) -> str:
+        """The scenario as one line of JSON, for the attributes of a result."""
+        content: dict[str, object] = {"name": self.name} if self.name else {}
+        content |= {control: getattr(self, control) for control in CONTROL if getattr(self, control) is not None}
+        if self.overrides:
+            content["set"] = {key: _plain(value) for key, value in self.overrides.items()}
+        return json.dumps(content, ensure_ascii=False)
+
+
+def _put(merged: dict[str, Override], key: str, value: Override) -> None:
+    """Set ``key`` as the last word: a whole variable takes back what was said of its elements."""
+    base, elements = split_key(key)
+    if not elements:
+        for stale in [other for other in merged if split_key(other)[0] == base]:
+            del merged[stale]
+    merged.pop(key, None)
+    merged[key] = value
+
+
+def _plain(value: Override) -> object:
+    match value:
+        case float():
+            return value
+        case tuple():
+            return list(value)
+        case Table(x, y, interpolation):
+            return {"x": list(x), "y": list(y), "interpolation": interpolation}
+        case TimeSeries(times, values, interpolation):
+            return {"times": list(times), "values": list(values), "interpolation": interpolation}
+        case _:
+            assert_never(value)
+
+
+def read_scenario(path: Path | str) -> Scenario:
+    """A scenario from a TOML file with ``name``, a table ``[set]`` and an optional table ``[time]``.
+
+    Raises
+    ------
+    InvalidValue
+        For a file that is not TOML, a table that is not known, or a value that is no number, list, table or series.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidValue("the scenario file", str(path), "a file that exists", where="--scenario") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    problems: list[CiparkError] = [
+        UnknownName(key, ("name", "set", "time"), kind="key", where=str(path))
+        for key in content.keys() - {"name", "set", "time"}
+    ]
+    times = content.get("time", {})
+    short = {"from": "initial_time", "to": "final_time", "step": "time_step", "save_every": "saveper"}
+    problems += [UnknownName(key, short, kind="key in [time]", where=str(path)) for key in times.keys() - short.keys()]
+    raise_all(str(path), problems)
+    overrides = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    return Scenario(str(content.get("name", path.stem)), overrides)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A scenario that fits a model: whole variables by canonical name, elements by name and element tuple."""
+
+    whole: Mapping[str, Override]
+    elements: Mapping[tuple[str, tuple[str, ...]], float | TimeSeries]
+    initial_time: float
+    final_time: float
+    time_step: float
+    saveper: float
+
+
+def resolve(model: Model, scenario: Scenario) -> Resolved:
+    """``scenario`` checked against ``model``: names, elements, sizes and kinds; all problems at once.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    where = f"scenario {scenario.name!r} for {model.name}" if scenario.name else f"the scenario for {model.name}"
+    problems: list[CiparkError] = []
+    whole: dict[str, Override] = {}
+    single: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
+    labels = [variable.label for variable in model.variables]
+    for key, value in scenario.overrides.items():
+        base, elements = split_key(key)
+        variable = model.by_name.get(base)
+        if variable is None:
+            problems.append(UnknownName(base, [*labels, *model.by_name], where=model.name))
+            continue
+        try:
+            _check_kind(variable, value, where)
+            if elements:
+                single[base, _check_elements(model, variable, elements)] = _check_single(variable, value, where)
+            else:
+                whole[base] = _check_size(model, variable, value, where)
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(where, problems)
+    time = model.time
+    initial = time.initial if scenario.initial_time is None else scenario.initial_time
+    final = time.final if scenario.final_time is None else scenario.final_time
+    step = time.step if scenario.time_step is None else scenario.time_step
+    # a file that saves every step goes on to do so when the step is changed
+    saveper = step if time.saveper == time.step else time.saveper
+    if scenario.saveper is not None:
+        saveper = scenario.saveper
+    return Resolved(whole, single, initial, final, step, saveper)
+
+
+def _check_kind(variable: Variable, value: Override, where: str) -> None:
+    match variable, value:
+        case (Lookup(), Table()) | (Stock() | Constant(), float() | tuple()):
+            return
+        case (Constant() | Auxiliary() | Series(), TimeSeries()):
+            return
+        case (Lookup(), _):
+            expected = "a table {x = […], y = […]}"
+        case (Stock(), _):
+            expected = "an initial value"
+        case (Constant(), _):
+            expected = "a number, a list of numbers or a time series {times = […], values = […]}"
+        case _:
+            expected = "a time series {times = […], values = […]}, since its equation computes it otherwise"
+    raise InvalidValue(f"the override of the {kind(variable)} {variable.label!r}", _plain(value), expected, where=where)
+
+
+def _check_elements(model: Model, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
+    if len(elements) != len(variable.dims):
+        raise InvalidValue(
+            f"the subscript of {variable.label!r}",
+            ", ".join(elements),
+            f"{len(variable.dims)} element(s)",
+            where=model.name,
+        )
+    for element, dim in zip(elements, variable.dims, strict=True):
+        dimension = model.dimension_by_name[dim]
+        if element not in dimension.elements:
+            raise UnknownName(element, dimension.element_labels, kind=f"element of {dimension.label}", where=model.name)
+    return tuple(elements)
+
+
+def _check_single(variable: Variable, value: Override, where: str) -> float | TimeSeries:
+    if isinstance(value, float | TimeSeries):
+        return value
+    raise InvalidValue(f"the override of an element of {variable.label!r}", _plain(value), "one number", where=where)
+
+
+def _check_size(model: Model, variable: Variable, value: Override, where: str) -> Override:
+    if isinstance(value, tuple):
+        size = len(model.elements(variable))
+        if len(value) != size:
+            raise InvalidValue(f"the override of {variable.label!r}", list(value), f"{size} numbers", where=where)
+    return value
+
+
+def parse_assignments(assignments: Iterable[str], *, where: str = "--set") -> Scenario:
+    """A scenario from ``NAME=VALUE`` texts; a list of values is separated by commas.
+
+    >>> parse_assignments(["SW CMG=0"]).overrides["sw_cmg"]
+    0.0
+
+    Raises
+    ------
+    InvalidValue
+        For a text without ``=`` or a value that is not a finite number.
+    """
+    problems: list[CiparkError] = []
+    overrides: dict[str, Override] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name.strip():
+            problems.append(InvalidValue("an assignment", assignment, "NAME=VALUE", where=where))
+            continue
+        parts = [part.strip() for part in text.split(",")]
+        try:
+            value = parts[0] if len(parts) == 1 else tuple(float(part) for part in parts)
+            overrides[name.strip()] = _as_override(value, name=name.strip(), where=where)
+        except ValueError:
+            problems.append(InvalidValue(f"the value of {name.strip()!r}", text, "a number or numbers", where=where))
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(where, problems)
+    return Scenario("", overrides)

@@ -1,0 +1,78 @@
+"""The only place where times are computed.
+
+PySD's rule, which every engine follows: time accumulates (``t += dt``), the run stops when ``t + 1e-5 dt`` reaches the
+final time, and a step is saved when ``(t - t0) mod saveper`` is within ``1e-5 dt`` of zero from either side.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.errors import InvalidValue, OffGrid
+
+#: Share of a step by which a time may miss a grid point and still count as it (PySD's own constant).
+SLACK = 1e-5
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """All instants of a run and which of them are saved.
+
+    ``times : (n_steps + 1,)`` starts at the initial time; ``saved : (n_steps + 1,)`` marks the saved ones.
+    """
+
+    times: NDArray[np.float64]
+    saved: NDArray[np.bool_]
+    step: float
+    saveper: float
+
+    @property
+    def saved_times(self) -> NDArray[np.float64]:
+        """The saved instants, ascending."""
+        return self.times[self.saved]
+
+
+def time_grid(initial: float, final: float, step: float, saveper: float, *, where: str) -> TimeGrid:
+    """The instants from ``initial`` to ``final``, both included.
+
+    Raises
+    ------
+    InvalidValue
+        When a value is not finite, the step or save period not positive, or the end before the start.
+    """
+    for what, value in (("the initial time", initial), ("the final time", final)):
+        if not math.isfinite(value):
+            raise InvalidValue(what, value, "a finite number", where=where)
+    for what, value in (("the time step", step), ("the save period", saveper)):
+        if not (math.isfinite(value) and value > 0):
+            raise InvalidValue(what, value, "a positive number", where=where)
+    if final < initial:
+        raise InvalidValue("the final time", final, f"at least the initial time {initial:g}", where=where)
+    times = [initial]
+    while times[-1] + SLACK * step < final:
+        times.append(times[-1] + step)
+    instants = np.array(times)
+    phase = np.mod(instants - initial, saveper)
+    saved = (phase < SLACK * step) | (saveper - phase < SLACK * step)
+    return TimeGrid(instants, saved, step, saveper)
+
+
+def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDArray[np.intp]:
+    """Positions among the saved times of the times asked for.
+
+    Raises
+    ------
+    OffGrid
+        When a time is not a saved one; nothing is rounded or dropped.
+    """
+    saved = grid.saved_times
+    asked = np.asarray(wanted, dtype=float)
+    nearest: NDArray[np.intp] = np.abs(saved[None, :] - asked[:, None]).argmin(axis=1)
+    missed = np.abs(saved[nearest] - asked) > SLACK * grid.step
+    if missed.any():
+        described = f"from {saved[0]:g} to {saved[-1]:g} every {grid.saveper:g}"
+        raise OffGrid(asked[missed].tolist(), grid=described, where=where)
+    return nearest
