@@ -337,13 +337,16 @@ def _variables(
 ) -> tuple[Variable, ...]:
     lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
     scope = _Scope(where, lookups, macros)
-    variables = []
+    variables: dict[str, Variable] = {}
     for element in section.elements:
         try:
-            variables.append(_variable(element, scope, dimensions, groups))
+            variable = _variable(element, scope, dimensions, groups)
+            if variable.name in variables:
+                raise EquationError(where, variable.label, "stands twice")
+            variables[variable.name] = variable
         except CiparkError as problem:
             problems.append(problem)
-    return tuple(variables)
+    return tuple(variables.values())
 
 
 def _is_lookup(element: Any) -> bool:
@@ -368,6 +371,8 @@ def _variable(element: Any, scope: _Scope, dimensions: tuple[Dimension, ...], gr
         "group": groups.get(name, ""),
     }
     parts = list(zip((component.ast for component in element.components), spans, exceptions, strict=True))
+    if len(set(spans)) < len(spans):
+        raise EquationError(scope.where, plain_label(element.name), "stands twice")
     convert = _Converter(scope, plain_label(element.name))
     asts = [ast for ast, _, _ in parts]
     kinds = {type(ast).__name__ for ast in asts}

@@ -1,0 +1,29 @@
+"""Small models that several tests read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CONTROL = """
+INITIAL TIME = 0 ~ Year ~ |
+FINAL TIME = {final} ~ Year ~ |
+TIME STEP = {step} ~ Year ~ |
+SAVEPER = {saveper} ~ Year ~ |
+"""
+
+
+@pytest.fixture
+def write_mdl(tmp_path: Path) -> Callable[..., Path]:
+    """Write equations as a Vensim file with control variables and return its path."""
+
+    def write(
+        equations: str, *, name: str = "model.mdl", final: float = 10, step: float = 0.25, saveper: str = "TIME STEP"
+    ) -> Path:
+        path = tmp_path / name
+        path.write_text(
+            "{UTF-8}\n" + equations + CONTROL.format(final=final, step=step, saveper=saveper), encoding="utf-8"
+        )
+        return path
+
+    return write

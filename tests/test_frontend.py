@@ -1,0 +1,135 @@
+"""What the front end understands, and how it says what it does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cipark_sd.errors import EquationError, ModelFileError, Problems, UnknownName
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.expr import Binary, Const, Grid, Neg, Ref
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, Stock
+
+Write = Callable[..., Path]
+
+POPULATION = """
+********************************************************
+\t.People
+********************************************************~
+|
+Region: East, West, North ~~|
+Population[Region] = INTEG(births[Region], initial population[Region]) ~ people [0,?] ~ The people, s.1 |
+initial population[Region] = 1, 2, 3 ~ people ~ |
+births[Region] :EXCEPT: [North] = Population[Region] * 0.1 ~ people/Year ~ |
+births[North] = -2^2 ~ people/Year ~ |
+effect( (0,0), (10,2) ) ~ Dmnl ~ |
+"""
+
+
+def test_each_kind_of_variable_is_told_apart(write_mdl: Write) -> None:
+    model = read_model(write_mdl(POPULATION))
+    assert isinstance(model["Population"], Stock)
+    assert isinstance(model["initial population"], Constant)
+    assert isinstance(model["births"], Auxiliary)
+    assert isinstance(model["effect"], Lookup)
+
+
+def test_units_limits_documentation_and_sector_are_kept(write_mdl: Write) -> None:
+    stock = read_model(write_mdl(POPULATION))["population"]
+    assert (stock.units, stock.limits, stock.doc, stock.group) == ("people", (0.0, None), "The people, s.1", "People")
+
+
+def test_exceptions_and_single_elements_stay_separate_pieces(write_mdl: Write) -> None:
+    births = read_model(write_mdl(POPULATION))["births"]
+    assert births.dims == ("region",)
+    assert [(piece.subscripts, piece.exceptions) for piece in births.pieces] == [
+        (("region",), (("north",),)),
+        (("north",), ()),
+    ]
+
+
+def test_a_literal_array_is_a_grid(write_mdl: Write) -> None:
+    constant = read_model(write_mdl(POPULATION))["initial population"]
+    assert constant.pieces == (Piece(Grid((1.0, 2.0, 3.0), (3,)), ("region",)),)
+
+
+def test_minus_two_squared_is_minus_four(write_mdl: Write) -> None:
+    births = read_model(write_mdl(POPULATION))["births"]
+    assert isinstance(births, Auxiliary)
+    assert births.pieces[1].expr == Neg(Binary("^", Const(2.0), Const(2.0)))
+
+
+def test_a_sum_of_differences_groups_from_the_left(write_mdl: Write) -> None:
+    model = read_model(write_mdl("a = 1 ~~|\nb = 2 ~~|\nc = a - b - 3 ~~|\n"))
+    (piece,) = model["c"].pieces
+    assert isinstance(piece, Piece)
+    assert piece.expr == Binary("-", Binary("-", Ref("a"), Ref("b")), Const(3.0))
+
+
+def test_a_save_period_that_is_the_time_step_is_followed(write_mdl: Write) -> None:
+    time = read_model(write_mdl("a = 1 ~~|\n", final=2, step=0.5)).time
+    assert (time.initial, time.final, time.step, time.saveper, time.units) == (0.0, 2.0, 0.5, 0.5, "Year")
+
+
+@pytest.mark.parametrize(("number", "method"), [("0", "euler"), ("1", "rk4_auto"), ("4", "rk2"), ("5", "rk4")])
+def test_the_integration_method_is_read_from_the_settings(write_mdl: Write, number: str, method: str) -> None:
+    path = write_mdl("a = 1 ~~|\n")
+    path.write_text(path.read_text() + f"\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,{number},0,0\n")
+    assert read_model(path).time.method == method
+
+
+def test_the_same_content_elsewhere_is_the_same_model(write_mdl: Write, tmp_path: Path) -> None:
+    first = write_mdl(POPULATION)
+    (tmp_path / "sub").mkdir()
+    second = tmp_path / "sub" / "model.mdl"
+    second.write_bytes(first.read_bytes())
+    assert read_model(first) == read_model(second)
+
+
+def test_reading_leaves_the_folder_as_it_was(write_mdl: Write) -> None:
+    path = write_mdl(POPULATION)
+    read_model(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.mdl"]
+
+
+def test_a_missing_file_names_the_nearest(write_mdl: Write) -> None:
+    path = write_mdl("a = 1 ~~|\n")
+    with pytest.raises(ModelFileError, match=r"modell\.mdl: does not exist; did you mean 'model\.mdl'\?"):
+        read_model(path.with_name("modell.mdl"))
+
+
+def test_a_file_of_another_kind_is_refused_with_the_kinds_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(ModelFileError, match=r"neither a Vensim nor an XMILE model \(known endings: \.mdl, \.xmile"):
+        read_model(path)
+
+
+def test_xml_that_is_not_xmile_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "page.xml"
+    path.write_text("<html/>")
+    with pytest.raises(ModelFileError, match="its root is <html>"):
+        read_model(path)
+
+
+def test_a_syntax_error_names_the_variable_and_the_place(write_mdl: Write) -> None:
+    with pytest.raises(
+        EquationError, match=r"model\.mdl: the equation of 'b' cannot be read: .* after '2', at '\* \* a'"
+    ):
+        read_model(write_mdl("a = 1 ~~|\nb = 2 * * a ~~|\n"))
+
+
+def test_an_unknown_name_in_an_equation_gets_a_suggestion(write_mdl: Write) -> None:
+    with pytest.raises(UnknownName, match="the equation of 'b' has no variable 'birth_rat'; did you mean 'Birth Rate'"):
+        read_model(write_mdl("Birth Rate = 1 ~~|\nb = birth rat * 2 ~~|\n"))
+
+
+def test_all_problems_of_a_file_come_at_once(write_mdl: Write) -> None:
+    with pytest.raises(Problems) as caught:
+        read_model(write_mdl("a = nothing ~~|\nb = nowhere + a ~~|\n"))
+    assert len(caught.value.problems) == 2
+
+
+def test_a_variable_that_is_defined_twice_is_an_error(write_mdl: Write) -> None:
+    with pytest.raises(EquationError, match="the equation of 'a' stands twice"):
+        read_model(write_mdl("a = 1 ~~|\nA = 2 ~~|\n"))
