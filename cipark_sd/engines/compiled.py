@@ -5,7 +5,7 @@ are remembered, so that the second call with the same model, names and kinds of 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.engines.base import Engine, Inputs, Values, sample, stage_times
 from cipark_sd.engines.numpy_ import start_values
 from cipark_sd.errors import InvalidValue
-from cipark_sd.model.expr import Const, Ref, Table
+from cipark_sd.model.expr import Const, Interpolation, Ref, Table
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import (
     Constant,
@@ -49,13 +49,18 @@ class Settings:
     numbers: Mapping[str, float | Values] = field(default_factory=dict)
     initials: Mapping[str, float | Values] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
-    series: Mapping[str, TimeSeries] = field(default_factory=dict)
+    series: Mapping[str, TimeSeries | tuple[TimeSeries, ...]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What decides which program is run; runs that agree in it can be run together."""
-        interpolations = tuple(sorted((name, entry.interpolation) for name, entry in self.series.items()))
+        interpolations = tuple(sorted((name, interpolation(entry)) for name, entry in self.series.items()))
         return (tuple(sorted(self.initials)), tuple(sorted(self.tables.items(), key=lambda i: i[0])), interpolations)
+
+
+def interpolation(entry: TimeSeries | tuple[TimeSeries, ...]) -> Interpolation:
+    """How a series, or the series of several runs, is read between its times."""
+    return entry.interpolation if isinstance(entry, TimeSeries) else entry[0].interpolation
 
 
 def settings(model: Model, resolved: Resolved) -> Settings:
@@ -63,7 +68,7 @@ def settings(model: Model, resolved: Resolved) -> Settings:
     numbers: dict[str, float | Values] = {}
     initials: dict[str, float | Values] = {}
     tables: dict[str, Table] = {}
-    series: dict[str, TimeSeries] = {}
+    series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
 
     def put(variable: Variable, name: str, value: float | Table | TimeSeries) -> None:
         for kind in (numbers, initials, tables, series):
@@ -142,7 +147,7 @@ def changed(flat: Model, shape: Settings) -> Model:
                     label=variable.label,
                     units=variable.units,
                     pieces=(ExternalPiece(None),),
-                    interpolation=shape.series[name].interpolation,
+                    interpolation=interpolation(shape.series[name]),
                 )
                 variables.append(data)
             case _:
@@ -186,43 +191,41 @@ class Task:
     seed: int = 0
 
 
-def run_settings(task: Task, given: Settings, n_runs: int, engine: Engine, *, first_run: int = 0) -> Values:
-    """The outputs of runs that differ in numbers only, (n_save, n_saved, n_runs)."""
+def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64], engine: Engine) -> Values:
+    """The outputs of runs that share the shape of their settings, (n_save, n_saved, n_runs).
+
+    ``runs`` are their numbers in the whole ensemble.
+    """
     program = program_for(task.model, task.save, given, method=task.method)
-    inputs = _inputs(task, program, given, n_runs, first_run)
+    inputs = _inputs(task, program, given, runs)
     groups = _by_orders(program, inputs)
     if groups is None:
         return engine.run(program, inputs)
-    result = np.empty((len(task.save), int(task.saved.sum()), n_runs))
+    result = np.empty((len(task.save), int(task.saved.sum()), len(runs)))
     for orders, members in groups:
         own = program_for(task.model, task.save, given, method=task.method, orders=orders)
-        # random numbers belong to a run's place in the whole, so members of one group are run in their places
-        for first, last in _stretches(members):
-            part = _part(given, first, last, n_runs)
-            inputs = _inputs(task, own, part, last - first, first_run + first)
-            result[:, :, first:last] = engine.run(own, inputs)
+        result[:, :, members] = engine.run(own, _inputs(task, own, part(given, members), runs[members]))
     return result
 
 
-def _part(given: Settings, first: int, last: int, n_runs: int) -> Settings:
+def part(given: Settings, members: NDArray[np.intp] | slice) -> Settings:
+    """The settings of some of the runs."""
+
     def cut(values: Mapping[str, float | Values]) -> dict[str, float | Values]:
-        return {
-            name: value[first:last] if isinstance(value, np.ndarray) and value.shape == (n_runs,) else value
-            for name, value in values.items()
-        }
+        return {name: value[members] if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
-    return replace(given, numbers=cut(given.numbers), initials=cut(given.initials))
-
-
-def _stretches(members: NDArray[np.intp]) -> Iterable[tuple[int, int]]:
-    """Runs of consecutive positions."""
-    breaks = np.flatnonzero(np.diff(members) != 1) + 1
-    for stretch in np.split(members, breaks):
-        yield int(stretch[0]), int(stretch[-1]) + 1
+    series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
+    for name, entry in given.series.items():
+        if isinstance(entry, tuple):
+            numbers = np.arange(len(entry))[members]
+            series[name] = tuple(entry[i] for i in numbers)
+        else:
+            series[name] = entry
+    return replace(given, numbers=cut(given.numbers), initials=cut(given.initials), series=series)
 
 
-def _inputs(task: Task, program: Program, given: Settings, n_runs: int, first_run: int) -> Inputs:
-    params = np.empty((len(program.params), n_runs))
+def _inputs(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+    params = np.empty((len(program.params), len(runs)))
     starts = {start_name(name): value for name, value in given.initials.items()}
     for slot, (name, default) in enumerate(zip(program.params, program.defaults, strict=True)):
         params[slot] = starts.get(name, given.numbers.get(name, default))
@@ -230,6 +233,9 @@ def _inputs(task: Task, program: Program, given: Settings, n_runs: int, first_ru
     series = []
     for entry in program.series:
         own = given.series.get(entry.name)
+        if isinstance(own, tuple):
+            series.append(np.stack([sample(entry, Table(s.times, s.values), times) for s in own], axis=1))
+            continue
         table = Table(own.times, own.values) if own is not None else entry.table
         if table is None:
             label = flat_model(task.model).by_name[entry.name].label
@@ -237,9 +243,7 @@ def _inputs(task: Task, program: Program, given: Settings, n_runs: int, first_ru
                 f"the data variable {label!r}", None, "a time series from the scenario", where=task.model.name
             )
         series.append(sample(entry, table, times))
-    return Inputs(
-        task.grid, task.final_time, params, tuple(series), task.saved, n_runs, seed=task.seed, first_run=first_run
-    )
+    return Inputs(task.grid, task.final_time, params, tuple(series), task.saved, runs, seed=task.seed)
 
 
 def _by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
@@ -292,7 +296,7 @@ def run_one(
     saved = np.zeros_like(grid.saved)
     saved[np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)]] = True
     task = Task(model, columns.flat, grid, resolved.final_time, saved, method)
-    values = run_settings(task, settings(model, resolved), 1, engine)
+    values = run_settings(task, settings(model, resolved), np.zeros(1, dtype=np.uint64), engine)
     return {name: array[0] for name, array in columns.arrays(values).items()}
 
 
@@ -343,12 +347,18 @@ class Columns:
     def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
         """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
         n_saved, n_runs = values.shape[1:]
-        result = {}
+        arrays = self.empty(n_runs, n_saved)
+        self.fill(arrays, slice(None), values)
+        return arrays
+
+    def empty(self, n_runs: int, n_saved: int) -> dict[str, NDArray[np.float64]]:
+        """Arrays for so many runs, by name."""
+        return {name: np.full((n_runs, n_saved, *self.places[name].shape), np.nan) for name in self.names}
+
+    def fill(self, arrays: Mapping[str, NDArray[np.float64]], runs: NDArray[np.intp] | slice, values: Values) -> None:
+        """Put (n_flat, n_saved, n_runs) into the places of some runs."""
         for name in self.names:
-            places = self.places[name]
-            array = np.full((n_runs, n_saved, places.size), np.nan)
-            for position, place in enumerate(places.reshape(-1)):
+            flat = arrays[name].reshape(*arrays[name].shape[:2], -1)
+            for position, place in enumerate(self.places[name].reshape(-1)):
                 if place >= 0:
-                    array[:, :, position] = values[place].T
-            result[name] = array.reshape(n_runs, n_saved, *places.shape)
-        return result
+                    flat[runs, :, position] = values[place].T
