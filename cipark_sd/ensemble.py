@@ -130,9 +130,7 @@ def _over(workers: int, compute: Callable[..., int], pieces: Sequence[tuple[_Bat
             yield compute(*piece)
         return
     with ThreadPoolExecutor(workers) as pool:
-        # the first piece compiles what the others use
-        yield compute(*pieces[0])
-        for future in as_completed([pool.submit(compute, *piece) for piece in pieces[1:]]):
+        for future in as_completed([pool.submit(compute, *piece) for piece in pieces]):
             yield future.result()
 
 
@@ -144,8 +142,10 @@ def _batches(
 ) -> tuple[list[_Batch], int, Resolved, tuple[str, ...]]:
     if isinstance(runs, Sequence):
         return _scenario_batches(model, runs, scenario)
-    columns: dict[str, NDArray[np.float64]] = {str(name): np.asarray(runs[name], dtype=float) for name in runs}
-    given, n_runs = _drawn(model, columns, settings(model, shared))
+    columns: dict[str, NDArray[np.float64]] = {
+        str(name): np.asarray(values, dtype=float) for name, values in runs.items()
+    }
+    given, n_runs = drawn(model, columns, settings(model, shared))
     return [_Batch(np.arange(n_runs), given)], n_runs, shared, ()
 
 
@@ -176,10 +176,7 @@ def _scenario_batches(
     all_settings = [settings(model, entry) for entry in resolved]
     for number, own in enumerate(all_settings):
         groups.setdefault((own.shape, tuple(sorted(own.numbers))), []).append(number)
-    batches = []
-    for members in groups.values():
-        own = [all_settings[i] for i in members]
-        batches.append(_Batch(np.array(members), _stacked(own)))
+    batches = [_Batch(np.array(members), _stacked([all_settings[i] for i in members])) for members in groups.values()]
     return batches, len(runs), resolved[0], tuple(one.name for one in runs)
 
 
@@ -201,7 +198,7 @@ def _stacked(given: Sequence[Settings]) -> Settings:
     )
 
 
-def _drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
+def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
     """A table of draws on top of what all runs share."""
     problems: list[CiparkError] = []
     sizes = {len(array) if array.ndim else -1 for array in columns.values()}
@@ -213,7 +210,7 @@ def _drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Setti
     numbers, initials, series = dict(base.numbers), dict(base.initials), dict(base.series)
     for name, array in columns.items():
         try:
-            for flat, values, is_stock in _elements(model, name, array, n_runs):
+            for flat, values, is_stock in elements_drawn(model, name, array, n_runs):
                 series.pop(flat, None)
                 (initials if is_stock else numbers)[flat] = values
         except CiparkError as problem:
@@ -222,9 +219,15 @@ def _drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Setti
     return replace(base, numbers=numbers, initials=initials, series=series), n_runs
 
 
-def _elements(
+def elements_drawn(
     model: Model, name: str, array: NDArray[np.float64], n_runs: int
 ) -> list[tuple[str, NDArray[np.float64], bool]]:
+    """The flat names that a draw sets, their values, each (n_runs,), and whether they are initial values of stocks.
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+    """
     base, elements = split_key(override_key(name))
     variable = model.by_name.get(base)
     if variable is None or base in CONTROL:

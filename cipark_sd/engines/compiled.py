@@ -4,6 +4,7 @@ A model is written out flat, changed as the overrides say, lowered for the outpu
 are remembered, so that the second call with the same model, names and kinds of override only runs.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -95,17 +96,19 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 
 # --- models and programs ----------------------------------------------------------------------------------------------
 
+_LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, Model]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
 
 
 def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
-    if key not in store:
-        store[key] = make()
-        if len(store) > REMEMBERED:
-            store.popitem(last=False)
-    store.move_to_end(key)
-    return store[key]
+    with _LOCK:
+        if key not in store:
+            store[key] = make()
+            if len(store) > REMEMBERED:
+                store.popitem(last=False)
+        store.move_to_end(key)
+        return store[key]
 
 
 _K = TypeVar("_K")
@@ -197,14 +200,14 @@ def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64], engine: 
     ``runs`` are their numbers in the whole ensemble.
     """
     program = program_for(task.model, task.save, given, method=task.method)
-    inputs = _inputs(task, program, given, runs)
-    groups = _by_orders(program, inputs)
+    inputs = inputs_for(task, program, given, runs)
+    groups = by_orders(program, inputs)
     if groups is None:
         return engine.run(program, inputs)
     result = np.empty((len(task.save), int(task.saved.sum()), len(runs)))
     for orders, members in groups:
         own = program_for(task.model, task.save, given, method=task.method, orders=orders)
-        result[:, :, members] = engine.run(own, _inputs(task, own, part(given, members), runs[members]))
+        result[:, :, members] = engine.run(own, inputs_for(task, own, part(given, members), runs[members]))
     return result
 
 
@@ -224,7 +227,8 @@ def part(given: Settings, members: NDArray[np.intp] | slice) -> Settings:
     return replace(given, numbers=cut(given.numbers), initials=cut(given.initials), series=series)
 
 
-def _inputs(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+def inputs_for(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+    """What a program is given: its own constants but for the settings, and its series at the times it reads them."""
     params = np.empty((len(program.params), len(runs)))
     starts = {start_name(name): value for name, value in given.initials.items()}
     for slot, (name, default) in enumerate(zip(program.params, program.defaults, strict=True)):
@@ -246,7 +250,7 @@ def _inputs(task: Task, program: Program, given: Settings, runs: NDArray[np.uint
     return Inputs(task.grid, task.final_time, params, tuple(series), task.saved, runs, seed=task.seed)
 
 
-def _by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
+def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
     """Runs grouped by the stages that their delays need; ``None`` when all need what the program has."""
     if not program.orders:
         return None
