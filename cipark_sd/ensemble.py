@@ -16,10 +16,21 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import choose, fixed_method
-from cipark_sd.engines.compiled import Columns, Settings, Task, part, run_settings, settings, with_controls
+from cipark_sd.engines.compiled import (
+    Columns,
+    Reduction,
+    Settings,
+    Task,
+    part,
+    run_settings,
+    settings,
+    with_controls,
+    with_reductions,
+)
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, resolve, split_key
 from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
 
@@ -37,6 +48,7 @@ def ensemble(
     runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
     *,
     save: Sequence[str],
+    reduce: Mapping[str, Reduction] | None = None,
     times: Sequence[float] | None = None,
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
@@ -56,6 +68,9 @@ def ensemble(
         subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
     save : sequence of str
         Variables to keep.
+    reduce : mapping of str to Reduction, optional
+        Numbers for each run that are put together while it runs, so that no series is stored for them; each becomes a
+        variable with the dim ``run`` alone. ``save`` may be empty then.
     times : sequence of float, optional
         Saved times to keep; without it all of them.
     scenario : Scenario
@@ -84,8 +99,12 @@ def ensemble(
     batches, n_runs, resolved, labels = _batches(model, runs, scenario, shared)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     columns = Columns.of(model, saved_names(model, save))
-    task = Task(model, columns.flat, grid, resolved.final_time, wanted(model, grid, times), method, seed)
-    arrays = columns.empty(n_runs, int(task.saved.sum()))
+    reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
+    kept = wanted(model, grid, times)
+    saved = kept if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
+    task = Task(model, (*columns.flat, *reductions), grid, resolved.final_time, saved, method, seed)
+    arrays = columns.empty(n_runs, int(saved.sum()))
+    reduced = np.empty((len(reductions), n_runs))
     workers = workers or processors()
     size = chunk or max(8, min(CHUNK, -(-n_runs // workers)))
     pieces = [
@@ -97,8 +116,10 @@ def ensemble(
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
         inside = np.searchsorted(batch.members, members)
-        values = run_settings(task, part(batch.settings, inside), members.astype(np.uint64), runner)
+        given = with_reductions(part(batch.settings, inside), reductions, grid, kept, where=model.name)
+        values = run_settings(task, given, members.astype(np.uint64), runner)
         columns.fill(arrays, members, values)
+        reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)
 
     done = 0
@@ -106,7 +127,8 @@ def ensemble(
         done += count
         if progress is not None:
             progress(done, n_runs)
-    return _dataset(model, grid.times[task.saved], arrays, labels, engine, method, resolved, scenario, seed)
+    result = _dataset(model, grid.times[saved], arrays, n_runs, labels, engine, method, resolved, scenario, seed)
+    return result.assign({name: (("run",), values) for name, values in zip(reductions, reduced, strict=True)})
 
 
 def processors() -> int:
@@ -287,6 +309,7 @@ def _dataset(
     model: Model,
     times: NDArray[np.float64],
     arrays: Mapping[str, NDArray[np.float64]],
+    n_runs: int,
     labels: tuple[str, ...],
     engine: str,
     method: Method | None,
@@ -296,7 +319,6 @@ def _dataset(
 ) -> "xr.Dataset":
     import xarray as xr
 
-    n_runs = len(next(iter(arrays.values())))
     coords: dict[str, Any] = {
         "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
         "time": (("time",), times, {"long_name": "time", "units": model.time.units}),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import results
+from cipark_sd.compiler.lower import Orders
 from cipark_sd.compiler.tangents import with_tangents
 from cipark_sd.engines.base import choose, fixed_method
 from cipark_sd.engines.compiled import (
@@ -78,7 +79,8 @@ def value_and_jacobian(
     out = np.empty((2 * len(columns.flat), int(task.saved.sum()), n_lanes))
     first = program_for(model, columns.flat, given, method=method)
     groups = by_orders(first, inputs_for(task, first, given, np.zeros(n_lanes, dtype=np.uint64)))
-    for orders, members in groups or [(None, np.arange(n_lanes))]:
+    whole: list[tuple[Orders, NDArray[np.intp]]] = [({}, np.arange(n_lanes))]
+    for orders, members in groups or whole:
         program = program_for(model, columns.flat, given, method=method, orders=orders)
         inputs = inputs_for(task, program, part(given, members), np.zeros(len(members), dtype=np.uint64))
         seeds = np.zeros((len(program.params), n_lanes))

@@ -1,4 +1,4 @@
-"""One small model for each operator, function and feature; ``expected.csv`` is PySD 3.14.3's output, or a closed form."""
+"""One small model for each operator, function and feature; corpus/README.md says where the numbers come from."""
 
 from pathlib import Path
 
