@@ -1,0 +1,123 @@
+"""``cipark check``: test a model against its units, its own laws and the modeller's expectations."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from cipark_sd.checks.definition import Checks
+    from cipark_sd.checks.outcome import Outcome
+    from cipark_sd.model.model import Model
+
+#: Findings of one check that the table shows; a report file has them all.
+SHOWN = 10
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--checks", "checks_file", type=click.Path(path_type=Path), help="Checks file; without it FILE's own.")
+@click.option("--engine", default="pysd", show_default=True, help="What runs the model.")
+@click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
+@click.option("--extreme", is_flag=True, help="Drive every constant that has limits to both of them.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write every finding to a .csv or .json file.")
+def command(
+    file: Path | None, checks_file: Path | None, engine: str, only: tuple[str, ...], extreme: bool, output: Path | None
+) -> int:
+    """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
+
+    FILE is a Vensim or XMILE model, the park model when it is left out. What is expected of it stands beside it in
+    NAME.checks.toml; without that file only the built-in checks are made. A check that fails is reported with the
+    numbers on both sides. A note is something to look at and not a failure.
+
+    The exit code is 0 when everything passes, 1 when a check fails, 2 when the input is not understood.
+
+    \b
+    Examples:
+      cipark check                               the park model
+      cipark check my.mdl --only units           without a run
+      cipark check my.mdl --checks mine.toml -o report.csv
+      cipark check my.mdl --extreme              each constant at its limits
+    """
+    from cipark_sd.checks.definition import Checks
+    from cipark_sd.checks.file import read_checks
+    from cipark_sd.checks.outcome import write_report
+    from cipark_sd.errors import InvalidValue
+    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.library import bundled
+
+    if output is not None and output.suffix.lower() not in (".csv", ".json"):
+        raise InvalidValue("the report", output.name, "a name that ends in .csv or .json", where="-o")
+    path = file or bundled()
+    model = read_model(path)
+    beside = path.with_name(f"{path.stem}.checks.toml")
+    source = checks_file or (beside if beside.is_file() else None)
+    checks = read_checks(source, model) if source is not None else Checks()
+    if extreme:
+        checks = replace(checks, builtin=replace(checks.builtin, extreme=True))
+    outcomes = _run(model, checks, engine, only)
+    if output is not None:
+        write_report(outcomes, output)
+    _show(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else ""))
+    return 1 if any(outcome.status == "fail" for outcome in outcomes) else 0
+
+
+def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> tuple["Outcome", ...]:
+    """The outcomes, with a bar that says which run is being made when a person is looking."""
+    import functools
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from cipark_sd.checks.run import run_checks
+    from cipark_sd.simulate import simulate
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("runs", total=None)
+        begun = 0
+
+        def progress(name: str, total: int) -> None:
+            nonlocal begun
+            bar.update(task, total=total, completed=begun, description=name)
+            begun += 1
+
+        return run_checks(model, checks, functools.partial(simulate, engine=engine), only=only, progress=progress)
+
+
+def _show(outcomes: Sequence["Outcome"], title: str) -> None:
+    """The table: one row a check, and under one that does not pass its findings."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # a pipe has no width of its own; whole lines are easier to search than folded ones
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("id", "check", "result", "time", "left", "right"):
+        table.add_column(heading, justify="right" if heading in ("time", "left", "right") else "left")
+    colours = {"pass": "green", "fail": "bold red", "note": "yellow"}
+    for outcome in outcomes:
+        result = Text(outcome.status, style=colours[outcome.status])
+        failed = [finding for finding in outcome.findings if not finding.passed]
+        only = outcome.findings[0] if len(outcome.findings) == 1 else None
+        numbers = [_number(value) for value in (only.time, only.left, only.right)] if only is not None else ["", "", ""]
+        table.add_row(outcome.id, Text(outcome.title), result, *numbers)
+        for finding in failed[:SHOWN]:
+            remark = f" ({finding.remark})" if finding.remark else ""
+            row = (
+                ["", "", ""] if only is not None else [_number(v) for v in (finding.time, finding.left, finding.right)]
+            )
+            table.add_row("", Text(f"  {finding.claim}{remark}", style="dim"), "", *row)
+        if len(failed) > SHOWN:
+            table.add_row("", Text(f"  and {len(failed) - SHOWN} more; -o report.csv has them all", style="dim"), "")
+    console.print(table)
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
+    console.print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
