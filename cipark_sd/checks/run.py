@@ -206,9 +206,8 @@ def _reduced(model: Model, result: xr.Dataset | RunFailed, looked_at: frozenset[
     """What the expectations and the comparison of time steps look at; many runs of everything would fill the memory."""
     if isinstance(result, RunFailed):
         return result
-    return result[
-        [name for name in result.data_vars if name in looked_at or isinstance(model.by_name[str(name)], Stock)]
-    ]
+    stocks = {stock.name for stock in model.stocks}
+    return result[[name for name in result.data_vars if name in looked_at | stocks]]
 
 
 # --- outcomes --------------------------------------------------------------------------------------------------------
