@@ -13,6 +13,8 @@ from cipark_sd.errors import InvalidValue
 
 #: note: something to look at that does not count as a failure.
 Status = Literal["pass", "fail", "note"]
+#: The source of a check that the package itself makes.
+BUILT_IN_SOURCE = "built in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def outcome(
     title: str,
     findings: Iterable[Finding],
     *,
-    source: str = "built in",
+    source: str = BUILT_IN_SOURCE,
     level: Literal["fail", "note"] = "fail",
 ) -> Outcome:
     """The outcome of these findings, of which a failed one is a failure or, by ``level``, only a note."""

@@ -94,6 +94,8 @@ def _show(outcomes: Sequence["Outcome"], title: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from cipark_sd.checks.outcome import BUILT_IN_SOURCE
+
     # a pipe has no width of its own; whole lines are easier to search than folded ones
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
@@ -102,18 +104,21 @@ def _show(outcomes: Sequence["Outcome"], title: str) -> None:
     colours = {"pass": "green", "fail": "bold red", "note": "yellow"}
     for outcome in outcomes:
         result = Text(outcome.status, style=colours[outcome.status])
-        failed = [finding for finding in outcome.findings if not finding.passed]
+        # a built-in check only says what is wrong; of the modeller's own, every number is shown
+        listed = [f for f in outcome.findings if not f.passed or outcome.source != BUILT_IN_SOURCE]
         only = outcome.findings[0] if len(outcome.findings) == 1 else None
         numbers = [_number(value) for value in (only.time, only.left, only.right)] if only is not None else ["", "", ""]
         table.add_row(outcome.id, Text(outcome.title), result, *numbers)
-        for finding in failed[:SHOWN]:
+        if only is not None and only.passed:
+            continue
+        for finding in listed[:SHOWN]:
             remark = f" ({finding.remark})" if finding.remark else ""
             row = (
                 ["", "", ""] if only is not None else [_number(v) for v in (finding.time, finding.left, finding.right)]
             )
             table.add_row("", Text(f"  {finding.claim}{remark}", style="dim"), "", *row)
-        if len(failed) > SHOWN:
-            table.add_row("", Text(f"  and {len(failed) - SHOWN} more; -o report.csv has them all", style="dim"), "")
+        if len(listed) > SHOWN:
+            table.add_row("", Text(f"  and {len(listed) - SHOWN} more; -o report.csv has them all", style="dim"), "")
     console.print(table)
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
     console.print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
