@@ -61,9 +61,10 @@ def run_checks(
     UnknownName
         For an id that no check has.
     """
+    outputs = _looked_at(model, checks)
     checks = _chosen(checks, only)
     looked_at = _looked_at(model, checks)
-    outcomes = list(structural_outcomes(model, checks.builtin, looked_at))
+    outcomes = list(structural_outcomes(model, checks.builtin, outputs))
     needed = _scenarios(model, checks)
     extremes = conditions(model, checks.builtin.extreme)
     total = len({scenario.renamed("") for scenario in needed.values()}) + len(extremes)
