@@ -4,7 +4,7 @@ Only functions without memory are known: an expectation reads a run, it does not
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never, cast
 
@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cipark_sd.errors import CiparkError, OffGrid
+from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Table, Text
 from cipark_sd.model.model import Model
 from cipark_sd.model.text import labels_of
@@ -30,6 +30,16 @@ class NoValue(CiparkError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} cannot be computed from saved results")
+
+
+class OutsideRun(CiparkError):
+    """Times before a run starts or after it ends."""
+
+    def __init__(self, times: Sequence[float], span: str, *, where: str) -> None:
+        self.times = tuple(times)
+        shown = ", ".join(f"{time:g}" for time in self.times[:5]) + (", …" if len(self.times) > 5 else "")
+        noun = "time {} lies" if len(self.times) == 1 else "times {} lie"
+        super().__init__(f"{where}: {noun.format(shown)} outside the run ({span})")
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ def evaluate(expr: Expr, reading: Reading) -> xr.DataArray:
     ------
     NoValue
         For a function that needs memory, or text.
-    OffGrid
+    OutsideRun
         For a time outside the run.
     """
     match expr:
@@ -139,7 +149,7 @@ def interpolated(array: xr.DataArray, times: NDArray[np.float64]) -> xr.DataArra
 
     Raises
     ------
-    OffGrid
+    OutsideRun
         For a time before the first or after the last saved one.
     """
     saved = array["time"].to_numpy()
@@ -148,7 +158,7 @@ def interpolated(array: xr.DataArray, times: NDArray[np.float64]) -> xr.DataArra
     outside = (times < saved[0] - slack) | (times > saved[-1] + slack)
     if outside.any():
         described = f"from {saved[0]:g} to {saved[-1]:g}"
-        raise OffGrid(times[outside].tolist(), grid=described, where=str(array.attrs.get("long_name", array.name)))
+        raise OutsideRun(times[outside].tolist(), described, where=str(array.attrs.get("long_name", array.name)))
     nearest = np.abs(saved[None, :] - times[:, None]).argmin(axis=1)
     exact = np.abs(saved[nearest] - times) <= slack
     after = np.clip(np.searchsorted(saved, times), 1, max(len(saved) - 1, 1))

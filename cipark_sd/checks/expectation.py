@@ -22,7 +22,7 @@ def tested(model: Model, check: Check, runs: Mapping[str, xr.Dataset]) -> Iterat
 
     Raises
     ------
-    OffGrid, InvalidValue
+    OutsideRun, InvalidValue
         For times that a run does not have.
     """
     reading = Reading(model, runs, check.id, _times(check, runs[check.id]), check.tolerance)

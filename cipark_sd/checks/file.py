@@ -21,9 +21,9 @@ from cipark_sd.checks.definition import (
     Halving,
     Level,
 )
-from cipark_sd.checks.evaluate import BASE
+from cipark_sd.checks.evaluate import BASE, OutsideRun
 from cipark_sd.checks.expression import COMPARISONS, ExpressionError, name_problems, parse_expression
-from cipark_sd.errors import CiparkError, InvalidValue, OffGrid, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
@@ -36,7 +36,7 @@ def read_checks(path: Path | str, model: Model) -> Checks:
 
     Raises
     ------
-    InvalidValue, UnknownName, ExpressionError, OffGrid, Problems
+    InvalidValue, UnknownName, ExpressionError, OutsideRun, Problems
         For all that is wrong in the file, at once.
     """
     path = Path(path)
@@ -48,7 +48,8 @@ def read_checks(path: Path | str, model: Model) -> Checks:
         raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
     reader = _Reader(path.name, model)
     checks = reader.read(content)
-    raise_all(str(path), reader.problems)
+    # a mistake that shows on two ways is told once
+    raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
     return checks
 
 
@@ -295,7 +296,7 @@ class _Reader:
         first, last = self.span(scenario)
         outside = [time for time in times if time < first or time > last]
         if outside:
-            self.problems.append(OffGrid(outside, grid=f"from {first:g} to {last:g}", where=where))
+            self.problems.append(OutsideRun(outside, f"from {first:g} to {last:g}", where=where))
 
     def times_within(self, expr: Expr, scenario: Scenario, times: Sequence[float], where: str) -> None:
         match expr:
