@@ -139,8 +139,8 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
             others = [dim for dim in outside.dims if dim != "time"]
             count = int(np.broadcast_to(outside.any(others).to_numpy(), reading.times.shape).sum())
             if count:
-                remark = f"run {run}; outside at {count} of {len(reading.times)} saved times; argument from {low:.4g} to {high:.4g}"
-                remark += f", table from {table.x[0]:.4g} to {table.x[-1]:.4g}"
+                spans = f"argument from {low:.4g} to {high:.4g}, table from {table.x[0]:.4g} to {table.x[-1]:.4g}"
+                remark = f"run {run}; outside at {count} of {len(reading.times)} saved times; {spans}"
                 yield Finding(f"{name} stays in its range", False, remark=remark)
 
 
