@@ -111,3 +111,16 @@ def test_a_check_that_runs_longer_may_look_later(model: Model, tmp_path: Path) -
     path = tmp_path / "c.toml"
     path.write_text(check("Pool > 1", "at = 50\nset = {'FINAL TIME' = 60}"))
     assert read_checks(path, model).checks[0].times == (50.0,)
+
+
+def test_the_example_in_the_documentation_is_a_checks_file(write_mdl: Write, tmp_path: Path) -> None:
+    equations = """
+    Pool = INTEG(Arrivals - leaving, 10) ~ firm ~ |
+    Arrivals = 2 ~ firm/Year ~ |
+    leaving = Pool * 0.1 ~ firm/Year ~ |
+    """
+    page = (Path(__file__).parent.parent / "docs" / "checks.md").read_text(encoding="utf-8")
+    path = tmp_path / "c.toml"
+    path.write_text(page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    checks = read_checks(path, read_model(write_mdl(equations)))
+    assert ([check.id for check in checks.checks], [law.id for law in checks.conservation]) == (["RC1", "RC2"], ["law"])
