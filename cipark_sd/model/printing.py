@@ -119,9 +119,9 @@ class _Printer:
                 return f":NOT: {self._inside(operand, _ATOM)}", _STRENGTH["and"]
             case Call(function, arguments):
                 return self._call(function, arguments), _ATOM
-            case Apply(Table() as table, argument):
-                return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
-            case Apply(Ref() as table, argument):
+            case Apply(table, argument):
+                if isinstance(table, Table):
+                    return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
                 return f"{self.text(table)}({self.text(argument)})", _ATOM
             case _:
                 assert_never(expr)

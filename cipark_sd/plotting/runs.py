@@ -109,8 +109,8 @@ def _draw_panel(
 
 def _caption(result: "xr.Dataset") -> str:
     facts = result.attrs
-    text = (
-        f"Model {facts.get('model', '?')} ({str(facts.get('model_digest', ''))[:8]}), engine {facts.get('engine', '?')}, "
-        f"{facts.get('integration_method', '?')}, step {facts.get('time_step', float('nan')):g}"
-    )
-    return f"{text}; cipark_sd {facts.get('cipark_sd_version', '?')}"
+    digest = str(facts.get("model_digest", ""))[:8]
+    made_by = f"engine {facts.get('engine', '?')}, {facts.get('integration_method', '?')}"
+    step = f"step {facts.get('time_step', float('nan')):g}"
+    version = facts.get("cipark_sd_version", "?")
+    return f"Model {facts.get('model', '?')} ({digest}), {made_by}, {step}; cipark_sd {version}"
