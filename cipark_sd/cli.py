@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import sys
 from collections.abc import Callable, Mapping
+from typing import IO, Any
 
 import click
 
@@ -21,6 +22,15 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
 GROUP = "cipark_sd.commands"
 
 
+class UserError(click.ClickException):
+    """A mistake of the user's as click reports it: one message, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"error: {self.message}", file=file, err=file is None)
+
+
 class _Commands(click.Group):
     """Commands that are imported when they are called; one that cannot be imported does not keep the others from it."""
 
@@ -35,6 +45,12 @@ class _Commands(click.Group):
         for entry in importlib.metadata.entry_points(group=GROUP, name=cmd_name):
             return _load(cmd_name, entry.load, entry.value)
         return None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except CiparkError as problem:
+            raise UserError(str(problem)) from problem
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -90,9 +106,6 @@ def main() -> None:
     """Entry point: errors of the user's input become one message and exit code 2."""
     try:
         code = cli.main(standalone_mode=False)
-    except CiparkError as problem:
-        click.echo(f"error: {problem}", err=True)
-        sys.exit(2)
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)

@@ -1,6 +1,7 @@
 """Scenarios: what a run changes, by name; they combine with ``|`` and the right one wins."""
 
 import bisect
+import difflib
 import json
 import math
 import tomllib
@@ -95,6 +96,8 @@ def _as_override(value: object, *, name: str, where: str) -> Override:
     def numbers(items: object, what: str) -> tuple[float, ...]:
         if not isinstance(items, Sequence) or isinstance(items, str):
             raise InvalidValue(f"{what} of {name!r}", items, "a list of numbers", where=where)
+        if not items:
+            raise InvalidValue(f"{what} of {name!r}", items, "at least one number", where=where)
         flat: list[float] = []
         for item in items:
             flat.extend(
@@ -174,9 +177,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         where = f"scenario {self.name!r}" if self.name else "the scenario"
-        merged: dict[str, Override] = {}
-        for name, value in self.overrides.items():
-            _put(merged, override_key(name), _as_override(value, name=name, where=where))
+        merged = _checked(self.overrides, where)
         for control in CONTROL:
             if control in merged:
                 value = merged.pop(control)
@@ -218,6 +219,19 @@ class Scenario:
         return json.dumps(content, ensure_ascii=False)
 
 
+def _checked(overrides: Mapping[str, object], where: str) -> dict[str, Override]:
+    """Overrides by canonical key, the later of two spellings winning; all values that are none at once."""
+    problems: list[CiparkError] = []
+    merged: dict[str, Override] = {}
+    for name, value in overrides.items():
+        try:
+            _put(merged, override_key(name), _as_override(value, name=name, where=where))
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(where, problems)
+    return merged
+
+
 def _put(merged: dict[str, Override], key: str, value: Override) -> None:
     """Set ``key`` as the last word: a whole variable takes back what was said of its elements."""
     base, elements = split_key(key)
@@ -254,18 +268,29 @@ def read_scenario(path: Path | str) -> Scenario:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InvalidValue("the scenario file", str(path), "a file that exists", where="--scenario") from None
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
+        expected = "a file that exists" + (f"; did you mean {near[0]!r}?" if near else "")
+        raise InvalidValue("the scenario file", str(path), expected, where="--scenario") from None
+    except OSError as problem:
+        raise InvalidValue(
+            "the scenario file", str(path), f"readable ({problem.strerror})", where="--scenario"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
     problems: list[CiparkError] = [
         UnknownName(key, ("name", "set", "time"), kind="key", where=str(path))
         for key in content.keys() - {"name", "set", "time"}
     ]
+    for table in ("set", "time"):
+        if not isinstance(content.get(table, {}), dict):
+            problems.append(InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=str(path)))
+    raise_all(str(path), problems)
     times = content.get("time", {})
     short = {"from": "initial_time", "to": "final_time", "step": "time_step", "save_every": "saveper"}
     problems += [UnknownName(key, short, kind="key in [time]", where=str(path)) for key in times.keys() - short.keys()]
     raise_all(str(path), problems)
-    overrides = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    given = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    overrides = _checked(given, str(path))
     return Scenario(str(content.get("name", path.stem)), overrides)
 
 
