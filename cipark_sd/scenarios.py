@@ -1,6 +1,5 @@
 """Scenarios: what a run changes, by name; they combine with ``|`` and the right one wins."""
 
-import bisect
 import difflib
 import json
 import math
@@ -12,51 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never
 
-import numpy as np
-
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.model.expr import Interpolation, Table
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.series import TimeSeries as TimeSeries
+from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
-
-
-@dataclass(frozen=True, slots=True)
-class TimeSeries:
-    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held."""
-
-    times: tuple[float, ...]
-    values: tuple[float, ...]
-    interpolation: Interpolation = "interpolate"
-
-
-def value_at(series: TimeSeries, time: float) -> float:
-    """What a series says at one instant.
-
-    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0)), 1.0)
-    3.0
-    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0), "hold_backward"), 1.0)
-    1.0
-    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0), "extrapolate"), 3.0)
-    7.0
-    """
-    times, values = series.times, series.values
-    last = len(times) - 1
-    match series.interpolation:
-        case "hold_backward":
-            return values[max(bisect.bisect_right(times, time) - 1, 0)]
-        case "look_forward":
-            return values[min(bisect.bisect_left(times, time), last)]
-        case "extrapolate" if last > 0 and not times[0] <= time <= times[-1]:
-            start = 0 if time < times[0] else last
-            left, right = (0, 1) if time < times[0] else (last - 1, last)
-            slope = (values[right] - values[left]) / (times[right] - times[left])
-            return values[start] + slope * (time - times[start])
-        case "interpolate" | "extrapolate":
-            return float(np.interp(time, times, values))
-        case _:
-            assert_never(series.interpolation)
-
 
 #: A number; an array in row-major order; a graphical function; values over time.
 Override = float | tuple[float, ...] | Table | TimeSeries
@@ -281,9 +242,11 @@ def read_scenario(path: Path | str) -> Scenario:
         UnknownName(key, ("name", "set", "time"), kind="key", where=str(path))
         for key in content.keys() - {"name", "set", "time"}
     ]
-    for table in ("set", "time"):
-        if not isinstance(content.get(table, {}), dict):
-            problems.append(InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=str(path)))
+    problems += [
+        InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=str(path))
+        for table in ("set", "time")
+        if not isinstance(content.get(table, {}), dict)
+    ]
     raise_all(str(path), problems)
     times = content.get("time", {})
     short = {"from": "initial_time", "to": "final_time", "step": "time_step", "save_every": "saveper"}

@@ -140,7 +140,7 @@ def test_a_scenario_that_does_not_fit_the_model_says_why(
 
 def test_all_that_does_not_fit_is_reported_at_once(write_mdl: Write) -> None:
     with pytest.raises(Problems, match="2 problems") as caught:
-        resolve(read_model(write_mdl(EQUATIONS)), Scenario("odd", {"rat": 1, "pool": [1]}))
+        resolve(read_model(write_mdl(EQUATIONS)), Scenario("odd", {"rat": 1, "pool": (1,)}))
     assert [type(problem) for problem in caught.value.problems] == [UnknownName, InvalidValue]
 
 
@@ -156,7 +156,7 @@ def test_a_scenario_file_is_read_with_times_tables_and_series(tmp_path: Path) ->
         "[time]\nto = 20\n"
     )
     series = TimeSeries((0.0, 1.0), (2.0, 0.0))
-    expected = {"room temperature": 5, "table": Table((0.0, 1.0), (2.0, 3.0)), "rain": series}
+    expected: dict[str, Override] = {"room temperature": 5, "table": Table((0.0, 1.0), (2.0, 3.0)), "rain": series}
     assert read_scenario(path) == Scenario("drought", expected, final_time=20)
 
 

@@ -95,6 +95,7 @@ def command(
         times = [_time(model, text, "--at") for text in at] or None
         with _busy(f"Running {model.name}"):
             result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
+        observed = _inside(observed, result)
         _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
         if "first_non_finite" in result.attrs:
             click.echo(f"warning: {result.attrs['first_non_finite']}", err=True)
@@ -247,17 +248,22 @@ def _print_course(
     print_table(heads, body, right=range(len(heads)))
 
 
+def _inside(observed: "Sequence[Observed]", result: "xr.Dataset") -> "tuple[Observed, ...]":
+    """The observed values within the run; the others are counted, and it is an error when they are all."""
+    first, last = (float(time) for time in result["time"].to_numpy()[[0, -1]])
+    inside = tuple(seen.within(first, last) for seen in observed)
+    outside = sum(len(seen.times) for seen in observed) - sum(len(seen.times) for seen in inside)
+    if outside and not any(len(seen.times) for seen in inside):
+        span = f"{min(seen.times[0] for seen in observed):.6g} to {max(seen.times[-1] for seen in observed):.6g}"
+        expected = f"some between {first:g} and {last:g}, the span of the run"
+        raise InvalidValue("the observed times", span, expected, where="--data")
+    if outside:
+        click.echo(f"note: {outside} observed values lie outside the run and are not drawn", err=True)
+    return inside
+
+
 def _draw(result: "xr.Dataset", names: Sequence[str], observed: "Sequence[Observed]", title: str, path: Path) -> None:
     from cipark_sd.plotting.files import save_figure
     from cipark_sd.plotting.runs import plot_run
 
-    times = result["time"].to_numpy()
-    inside = [seen.within(times[0], times[-1]) for seen in observed]
-    outside = sum(len(seen.times) for seen in observed) - sum(len(seen.times) for seen in inside)
-    if outside and not any(len(seen.times) for seen in inside):
-        first, last = min(seen.times[0] for seen in observed), max(seen.times[-1] for seen in observed)
-        expected = f"some between {times[0]:g} and {times[-1]:g}, the span of the run"
-        raise InvalidValue("the observed times", f"{first:.6g} to {last:.6g}", expected, where="--data")
-    if outside:
-        click.echo(f"note: {outside} observed values lie outside the run and are not drawn", err=True)
-    save_figure(plot_run(result, names, inside, title=title), path)
+    save_figure(plot_run(result, names, observed, title=title), path)
