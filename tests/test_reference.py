@@ -42,7 +42,7 @@ RUNGE_KUTTA = (
 def test_a_run_after_experiments_equals_the_run_before_bit_for_bit(write_mdl: Write) -> None:
     model = read_model(write_mdl(REGIONS))
     before = simulate(model)
-    rest = Scenario("", {"rate[West]": 5, "People": [9, 9, 9], "effect": Table((0.0, 1.0), (3.0, 4.0))})
+    rest = Scenario("", {"rate[West]": 5, "People": (9, 9, 9), "effect": Table((0.0, 1.0), (3.0, 4.0))})
     simulate(model, rest | Scenario("", {}, initial_time=1, final_time=4, time_step=0.5, saveper=1), times=[2])
     xr.testing.assert_identical(before, simulate(model))
 
@@ -137,7 +137,7 @@ def test_saved_times_are_those_of_the_time_grid(write_mdl: Write) -> None:
 
 
 def test_times_off_the_grid_are_an_error(write_mdl: Write) -> None:
-    with pytest.raises(OffGrid, match=r"time 2\.1 not on the saved grid"):
+    with pytest.raises(OffGrid, match=r"time 2\.1 is not on the saved grid"):
         simulate(read_model(write_mdl(TEACUP)), times=[1, 2.1])
 
 
