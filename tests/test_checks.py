@@ -115,6 +115,13 @@ def test_a_planted_coarse_step_is_found(outcomes: Outcomes) -> None:
     assert outcomes(equations, only=["time-step"], step=0.015625)["time-step"].status == "pass"
 
 
+def test_a_difference_that_is_small_in_itself_is_let_be(outcomes: Outcomes) -> None:
+    equations = "S = INTEG(-S/T, 10) ~ firm ~ | T = 1 ~ Year ~ |"
+    text = "[builtin]\ntime_step_halving = {{ tolerance = 0.01, at = [10], absolute = {} }}"
+    assert outcomes(equations, text.format(0), only=["time-step"], step=0.25)["time-step"].status == "fail"
+    assert outcomes(equations, text.format(0.01), only=["time-step"], step=0.25)["time-step"].status == "pass"
+
+
 def test_a_planted_infinity_is_found(outcomes: Outcomes) -> None:
     equations = "S = INTEG(S*S, 1) ~ firm ~ |"
     outcome = outcomes(equations, only=["finite"], final=40)["finite"]

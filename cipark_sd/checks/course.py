@@ -11,7 +11,7 @@ from cipark_sd.checks.outcome import Finding
 from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Apply, Expr, Table, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.text import expression_text, labels_of
+from cipark_sd.model.printing import expression_text
 from cipark_sd.model.variables import Stock, StockPiece
 
 #: Round-off that a stock may be below zero, as a share of its largest size in the run or of 1 if that is smaller: an
@@ -77,8 +77,7 @@ def conserved(model: Model, run: str, result: xr.Dataset, law: Conservation) -> 
         lost = _over_time(evaluate(flow.expr, reading), times)
         declared, size = declared - lost, size + np.abs(lost)
     excess = np.abs(net - declared) - law.tolerance * np.maximum(size, 1.0)
-    labels = labels_of(model)
-    claim = f"net flow of {' + '.join(labels[name] for name in law.stocks)} = inflows - outflows"
+    claim = f"net flow of {' + '.join(model.by_name[name].label for name in law.stocks)} = inflows - outflows"
     failed = ~(excess <= 0)
     where = int(np.flatnonzero(failed)[0]) if failed.any() else int(np.argmax(excess))
     return Finding(
@@ -118,7 +117,6 @@ def _over_time(value: xr.DataArray, times: int) -> np.ndarray[tuple[int], np.dty
 def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Finding]:
     """For each use of a table whose argument leaves its range: at how many of the saved times, and how far."""
     reading = Reading(model, {run: result, BASE: result}, run, result["time"].to_numpy())
-    labels = labels_of(model)
     seen: set[Expr] = set()
     for variable in model.variables:
         for expr in (part for equation in equations(variable) for part in walk(equation)):
@@ -126,7 +124,7 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
                 continue
             seen.add(expr)
             name = (
-                expression_text(expr, labels) if not isinstance(expr.table, Table) else f"the table in {variable.label}"
+                expression_text(model, expr) if not isinstance(expr.table, Table) else f"the table in {variable.label}"
             )
             try:
                 table = expr.table if isinstance(expr.table, Table) else named_table(expr.table, model)
@@ -165,7 +163,8 @@ def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) 
         values = [value[:, there] for value in values]
         sizes = np.maximum(*np.abs(values))
         scale = np.maximum(sizes.max() if limits.times is None else sizes, np.finfo(float).tiny)
-        share = np.abs(values[0] - values[1]) / scale
+        apart = np.abs(values[0] - values[1])
+        share = np.where(apart <= limits.absolute, 0.0, apart / scale)
         worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(share), share, np.inf))), share.shape)
         passed = bool((share <= limits.tolerance).all())
         remark = f"differs by {share[worst]:.3%}, limit {limits.tolerance:.3%}"

@@ -49,11 +49,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Halving:
-    """How much may change with half the time step; no ``times`` means every saved time."""
+    """How much may change with half the time step; no ``times`` means every saved time.
+
+    ``tolerance`` is a share of the value; a difference up to ``absolute`` passes whatever share it is.
+    """
 
     tolerance: float = HALVING_TOLERANCE
     variables: tuple[str, ...] = ()
     times: tuple[float, ...] | None = None
+    absolute: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Table, Text
 from cipark_sd.model.model import Model
-from cipark_sd.model.text import labels_of
 from cipark_sd.model.variables import Lookup, TablePiece
 from cipark_sd.timegrid import SLACK
 
@@ -182,13 +181,12 @@ def _apply(table: Ref | Table, argument: xr.DataArray, model: Model) -> xr.DataA
 
 def named_table(table: Ref, model: Model) -> Table:
     """The points of a lookup without subscripts that stands in the model file."""
-    match model.by_name.get(table.name):
+    lookup = model[table.name]
+    match lookup:
         case Lookup(pieces=(TablePiece(table=Table() as points),)):
             return points
         case _:
-            raise NoValue(
-                f"the lookup {labels_of(model).get(table.name, table.name)!r}, subscripted or in another file,"
-            )
+            raise NoValue(f"the lookup {lookup.label!r}, subscripted or in another file,")
 
 
 # --- operations ------------------------------------------------------------------------------------------------------

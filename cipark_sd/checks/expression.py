@@ -25,7 +25,6 @@ from typing import cast
 from cipark_sd.errors import CiparkError, UnknownName
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Operator, Ref, children
 from cipark_sd.model.model import Model
-from cipark_sd.model.text import labels_of
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
 
@@ -220,7 +219,6 @@ class _Parser:
 
 def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], where: str) -> Iterator[CiparkError]:
     """What in an expectation the model and the file do not have: variables, subscripts, runs; and nested runs."""
-    labels = labels_of(model)
     names = [variable.label for variable in model.variables]
 
     def visit(part: Expr, inside: bool) -> Iterator[CiparkError]:
@@ -252,7 +250,8 @@ def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], wh
         if isinstance(variable, Lookup):
             yield ExpressionError(text, f"uses the lookup {variable.label!r}, which is no value over time")
         if len(ref.subscripts) != len(variable.dims):
-            spans = f"[{', '.join(labels[dim] for dim in variable.dims)}]" if variable.dims else "no subscripts"
+            dims = ", ".join(model.dimension_by_name[dim].label for dim in variable.dims)
+            spans = f"[{dims}]" if dims else "no subscripts"
             yield ExpressionError(text, f"gives {variable.label!r} {len(ref.subscripts)} subscript(s); it has {spans}")
             return
         for subscript, dim in zip(ref.subscripts, variable.dims, strict=True):

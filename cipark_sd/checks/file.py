@@ -184,11 +184,12 @@ class _Reader:
             return Halving() if value else None
         where = f"{where}, time_step_halving"
         entry = self.table(value, where)
-        self.known(entry, ("tolerance", "variables", "at"), where)
+        self.known(entry, ("tolerance", "variables", "at", "absolute"), where)
         times = self.times(entry.get("at", "all"), where, default=0.0)
         self.within(Scenario(BASE), times or (), where)
         tolerance = self.tolerance(entry.get("tolerance", HALVING_TOLERANCE), where)
-        return Halving(tolerance, self.names(entry.get("variables", []), "variables", where), times)
+        absolute = self.tolerance(entry.get("absolute", 0.0), where, "absolute")
+        return Halving(tolerance, self.names(entry.get("variables", []), "variables", where), times, absolute)
 
     def conservation(self, entry: Mapping[str, object], number: int) -> Conservation:
         name = str(entry.get("id", f"conservation {number}"))
@@ -258,10 +259,10 @@ class _Reader:
         self.problems.append(InvalidValue(key, value, "a number", where=where))
         return 0.0
 
-    def tolerance(self, value: object, where: str) -> float:
-        number = self.number(value, "tolerance", where)
+    def tolerance(self, value: object, where: str, key: str = "tolerance") -> float:
+        number = self.number(value, key, where)
         if not 0 <= number < math.inf:
-            self.problems.append(InvalidValue("tolerance", value, "a number from 0", where=where))
+            self.problems.append(InvalidValue(key, value, "a number from 0", where=where))
         return number
 
     def times(self, value: object, where: str, *, default: float) -> tuple[float, ...] | None:

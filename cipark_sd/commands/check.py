@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from cipark_sd.checks.definition import Checks
-    from cipark_sd.checks.outcome import Outcome
+    from cipark_sd.checks.outcome import Finding, Outcome
     from cipark_sd.model.model import Model
 
 #: Findings of one check that the table shows; a report file has them all.
@@ -89,40 +89,28 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
 
 
 def _show(outcomes: Sequence["Outcome"], title: str) -> None:
-    """The table: one row a check, and under one that does not pass its findings."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    """The table: one row a check, and under it the findings of one that does not pass or that has several."""
     from cipark_sd.checks.outcome import BUILT_IN_SOURCE
+    from cipark_sd.commands.tables import print_table
 
-    # a pipe has no width of its own; whole lines are easier to search than folded ones
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("id", "check", "result", "time", "left", "right"):
-        table.add_column(heading, justify="right" if heading in ("time", "left", "right") else "left")
-    colours = {"pass": "green", "fail": "bold red", "note": "yellow"}
+    rows = []
     for outcome in outcomes:
-        result = Text(outcome.status, style=colours[outcome.status])
         # a built-in check only says what is wrong; of the modeller's own, every number is shown
         listed = [f for f in outcome.findings if not f.passed or outcome.source != BUILT_IN_SOURCE]
         only = outcome.findings[0] if len(outcome.findings) == 1 else None
-        numbers = [_number(value) for value in (only.time, only.left, only.right)] if only is not None else ["", "", ""]
-        table.add_row(outcome.id, Text(outcome.title), result, *numbers)
+        rows.append([outcome.id, outcome.title, outcome.status, *_numbers(only)])
         if only is not None and only.passed:
             continue
         for finding in listed[:SHOWN]:
             remark = f" ({finding.remark})" if finding.remark else ""
-            row = (
-                ["", "", ""] if only is not None else [_number(v) for v in (finding.time, finding.left, finding.right)]
-            )
-            table.add_row("", Text(f"  {finding.claim}{remark}", style="dim"), "", *row)
+            rows.append(["", f"  {finding.claim}{remark}", "", *_numbers(None if only is not None else finding)])
         if len(listed) > SHOWN:
-            table.add_row("", Text(f"  and {len(listed) - SHOWN} more; -o report.csv has them all", style="dim"), "")
-    console.print(table)
+            rows.append(["", f"  and {len(listed) - SHOWN} more; -o report.csv has them all", "", "", "", ""])
+    print_table(("id", "check", "result", "time", "left", "right"), rows, right=(3, 4, 5), title=title)
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
-    console.print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
+    click.echo(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _numbers(finding: "Finding | None") -> list[str]:
+    sides = (finding.time, finding.left, finding.right) if finding is not None else (None, None, None)
+    return ["" if value is None else f"{value:.6g}" for value in sides]

@@ -9,7 +9,6 @@ A graphical function gives its own units and takes any argument, since its axis 
 numbers. Macros are checked at each call, with the units of the arguments; the units declared inside them are not used.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -17,7 +16,7 @@ from typing import Literal, assert_never
 
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Text
 from cipark_sd.model.model import CONTROL, Macro, Model
-from cipark_sd.model.text import expression_text, labels_of
+from cipark_sd.model.printing import expression_text
 from cipark_sd.model.unit_rules import RULES, Demand, Rule
 from cipark_sd.model.units import DIMENSIONLESS, Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
@@ -63,7 +62,7 @@ def check_units(model: Model) -> tuple[UnitIssue, ...]:
     UnitSyntaxError
         When the file's own list of equivalent units cannot be read.
     """
-    checker = _Checker(model, UnitSystem.of_model(model), labels_of(model))
+    checker = _Checker(model, UnitSystem.of_model(model))
     checker.declare()
     for variable in model.variables:
         checker.check(variable)
@@ -82,17 +81,16 @@ class _Macro:
 class _Checker:
     """Infers the units of expressions and collects what is wrong on the way."""
 
-    def __init__(self, model: Model, system: UnitSystem, labels: Mapping[str, str]) -> None:
+    def __init__(self, model: Model, system: UnitSystem) -> None:
         self.model = model
         self.system = system
-        self.labels = labels
         self.macros = {macro.name: macro for macro in model.macros}
         self.subscripts = {d.name for d in model.dimensions} | {e for d in model.dimensions for e in d.elements}
         self.issues: list[UnitIssue] = []
         self.declared: dict[str, _Units] = {}
         self.time: _Units = _UNKNOWN
         self.variable = ""
-        self.equation = ""
+        self.equation: Expr | None = None
         self.macro: _Macro | None = None
 
     # --- what is declared ---
@@ -125,28 +123,31 @@ class _Checker:
         self.variable = variable.label
         declared = self.declared[variable.name]
         if variable.name in CONTROL:
-            self.equation = ""
+            self.equation = None
             self._same(self.time, declared, "is a time in other units than the model's")
         match variable:
             case Auxiliary(pieces=pieces):
                 for piece in pieces:
-                    self.equation = expression_text(piece.expr, self.labels)
+                    self.equation = piece.expr
                     self._same(declared, self.infer(piece.expr), "has units that its equation does not give")
             case Stock(pieces=stock_pieces):
                 for stock_piece in stock_pieces:
-                    self.equation = expression_text(stock_piece.flow, self.labels)
+                    self.equation = stock_piece.flow
                     flow = self.infer(stock_piece.flow)
                     self._same(
                         _over(declared, self.time), flow, "changes by flows of other units than its own per time"
                     )
-                    self.equation = expression_text(stock_piece.initial, self.labels)
+                    self.equation = stock_piece.initial
                     self._same(declared, self.infer(stock_piece.initial), "starts from a value of other units")
             case _:
                 return
 
     def _report(self, problem: str, left: _Units = _NUMBER, right: _Units = _NUMBER) -> None:
         shown = ["" if isinstance(unit, _Wild) else self.system.text(unit) for unit in (left, right)]
-        self.issues.append(UnitIssue("mismatch", self.variable, self.equation, problem, *shown))
+        self.issues.append(UnitIssue("mismatch", self.variable, self._equation_text(), problem, *shown))
+
+    def _equation_text(self) -> str:
+        return "" if self.equation is None else expression_text(self.model, self.equation)
 
     def _same(self, left: _Units, right: _Units, problem: str) -> _Units:
         """The unit that both have; a mismatch is reported once and unknown from there on."""
@@ -246,7 +247,7 @@ class _Checker:
                 for argument in arguments:
                     self.infer(argument)
                 problem = f"uses {_shown(function)}, whose units are not known here"
-                self.issues.append(UnitIssue("unchecked", self.variable, self.equation, problem))
+                self.issues.append(UnitIssue("unchecked", self.variable, self._equation_text(), problem))
                 return _UNKNOWN
 
     def _rule(self, function: str, rule: Rule, arguments: tuple[Expr, ...]) -> _Units:
@@ -306,13 +307,13 @@ class _Checker:
                     found = self._same(found, self.infer(piece.initial), "mixes units in a macro")
                 call.known[name] = found
                 for piece in stock_pieces:
-                    self.equation = expression_text(piece.flow, self.labels)
+                    self.equation = piece.flow
                     change = _times(self.infer(piece.flow), self.time)
                     found = self._same(found, change, f"has a stock {variable.label!r} in a macro with other flows")
             case _:
                 for other in variable.pieces:
                     if isinstance(other, Piece):
-                        self.equation = expression_text(other.expr, self.labels)
+                        self.equation = other.expr
                         found = self._same(found, self.infer(other.expr), "mixes units in a macro")
         self.equation = outer
         call.running.discard(name)
