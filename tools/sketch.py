@@ -1,8 +1,6 @@
-"""Draw the sketch section of a Vensim model: one view per group, stocks and flows where a table puts them, the rest around.
+"""Write the sketch section of a Vensim model: one view per group, stocks and flows where a table puts them.
 
-    python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml          replaces the sketch section of the model
-    python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml --render models/diagram
-                                                                              draws each view as .svg and .png
+    python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml
 
 Equations are never touched. Each variable stands in the view of its group; a cause from another group stands there as a
 shadow variable. Variables without a place in the table are put on free cells of the grid by simulated annealing, which
@@ -15,7 +13,6 @@ import argparse
 import math
 import random
 import re
-import textwrap
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,8 +85,9 @@ class View:
 def pipes_of(equations: dict[str, Equation], fixed: dict[str, Cell]) -> dict[str, tuple[str | None, str | None]]:
     """Each flow with a place, with the stocks that stand next to it; a flow may feed more stocks by arrows."""
     pipes = {}
+    flows = {flow for e in equations.values() for flow in (*e.inflows, *e.outflows)}
     for flow, (column, row) in fixed.items():
-        if equations[flow].is_stock:
+        if flow not in flows:
             continue
 
         def beside(stocks: Iterable[str], column: int = column, row: int = row) -> str | None:
@@ -112,9 +110,7 @@ def build_view(title: str, equations: dict[str, Equation], fixed: dict[str, Cell
     pipes = pipes_of(equations, fixed)
     names = {e.name for e in own}
     shadows = {cause for e in own for cause in e.causes} - names
-    arrows = [
-        (cause, e.name) for e in own for cause in e.causes if not (cause in pipes and e.name in pipes[cause])
-    ]
+    arrows = [(cause, e.name) for e in own for cause in e.causes if not (cause in pipes and e.name in pipes[cause])]
     clouds = {}
     for flow, (source, target) in pipes.items():
         if source is None or target is None:
@@ -146,8 +142,11 @@ def point(cell: Cell) -> tuple[float, float]:
 def blocked(start: tuple[float, float], end: tuple[float, float], name: tuple[float, float]) -> bool:
     """Whether the arrow passes through the box of a name (Liang and Barsky's clipping, 1984)."""
     (x, y), (u, v) = start, end
+    across, up = 0.40 * COLUMN, 0.30 * ROW
+    if not (min(x, u) - across < name[0] < max(x, u) + across and min(y, v) - up < name[1] < max(y, v) + up):
+        return False
     low, high = 0.0, 1.0
-    for delta, distance, half in ((u - x, name[0] - x, 0.40 * COLUMN), (v - y, name[1] - y, 0.30 * ROW)):
+    for delta, distance, half in ((u - x, name[0] - x, across), (v - y, name[1] - y, up)):
         if abs(delta) < 1e-9:
             if abs(distance) > half:
                 return False
@@ -158,6 +157,11 @@ def blocked(start: tuple[float, float], end: tuple[float, float], name: tuple[fl
 
 
 def crossing(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float], d: tuple[float, float]) -> bool:
+    if max(a[0], b[0]) <= min(c[0], d[0]) or max(c[0], d[0]) <= min(a[0], b[0]):
+        return False
+    if max(a[1], b[1]) < min(c[1], d[1]) or max(c[1], d[1]) < min(a[1], b[1]):
+        return False
+
     def side(p: tuple[float, float], q: tuple[float, float], r: tuple[float, float]) -> float:
         return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
 
@@ -176,8 +180,7 @@ def anneal(
     if len(open_cells) < len(free):
         raise SystemExit(f"a grid of {size} has {len(open_cells)} free cells for {len(free)} names")
     rng.shuffle(open_cells)
-    for name, cell in zip(free, open_cells, strict=False):
-        cells[name] = cell
+    cells |= dict(zip(free, open_cells, strict=False))
     spare = open_cells[len(free) :]
     touching: dict[str, list[int]] = {name: [] for name in cells}
     for index, (a, b) in enumerate(arrows):
@@ -186,27 +189,30 @@ def anneal(
     if not free:
         return cells
 
+    points = {cell: point(cell) for cell in (*open_cells, *fixed.values())}
     obstacles = [point(cell) for cell in taken]
 
     def cost(names: tuple[str, ...]) -> float:
         mine = {index for name in names for index in touching[name]}
-        spots = {name: point(cell) for name, cell in cells.items()}
+        spots = {name: points[cell] for name, cell in cells.items()}
         total = 0.0
         for index in mine:
             a, b = arrows[index]
             start, end = spots[a], spots[b]
-            total += math.dist(start, end) / COLUMN
-            total += 6 * sum(n not in (a, b) and blocked(start, end, spot) for n, spot in spots.items())
-            total += 6 * sum(blocked(start, end, spot) for spot in obstacles)
-            total += 0.5 * sum(i != index and crossing(start, end, spots[c], spots[d]) for i, (c, d) in enumerate(arrows))
+            total += (math.dist(start, end) / COLUMN) ** 1.5
+            total += 14 * sum(n not in (a, b) and blocked(start, end, spot) for n, spot in spots.items())
+            total += 14 * sum(blocked(start, end, spot) for spot in obstacles)
+            total += 0.5 * sum(
+                crossing(start, end, spots[c], spots[d]) for i, (c, d) in enumerate(arrows) if i != index
+            )
         for index, (a, b) in enumerate(arrows):
             if index not in mine:
-                total += 6 * sum(blocked(spots[a], spots[b], spots[n]) for n in names)
+                total += 14 * sum(blocked(spots[a], spots[b], spots[n]) for n in names)
         return total
 
-    steps = 400 * len(free)
+    steps = 1000 * len(free)
     for step in range(steps):
-        heat = 3.0 * (0.003 ** (step / steps))
+        heat = 6.0 * (0.003 ** (step / steps))
         name = rng.choice(free)
         if spare and rng.random() < 0.6:
             slot = rng.randrange(len(spare))
@@ -253,9 +259,7 @@ def draw(view: View, equations: dict[str, Equation]) -> list[str]:
         numbers[name] = number()
         if name in view.shadows:
             # a shadow variable is grey, in angle brackets, and never the defining place
-            lines.append(
-                f"10,{numbers[name]},{name},{x},{y},62,22,8,2,0,3,-1,0,0,0,128-128-128,0-0-0,|11||128-128-128"
-            )
+            lines.append(f"10,{numbers[name]},{name},{x},{y},62,22,8,2,0,3,-1,0,0,0,128-128-128,0-0-0,|11||128-128-128")
         elif equations[name].is_stock:
             lines.append(f"10,{numbers[name]},{name},{x},{y},56,24,3,3,0,0,0,0,0,0")
         else:
@@ -271,13 +275,17 @@ def draw(view: View, equations: dict[str, Equation]) -> list[str]:
         numbers[flow] = number()
         for pipe, end, shape in ((first, ends[1], 4), (second, ends[0], 100)):
             u, v = spot(view.cells[end]) if end else spot(view.clouds[flow])
+            if end and u != x and v != y:
+                # pipes from left and right, near and far, meet the stock at different points of its edge
+                rows = abs(view.cells[end][1] - view.cells[flow][1])
+                u += (1 if x > u else -1) * max(8, 54 - 18 * rows)
             corner = (x, v) if u == x else (u, y)
-            lines.append(
-                f"1,{pipe},{valve},{numbers[end] if end else cloud},{shape},0,0,22,0,0,0,-1--1--1,,1|({corner[0]},{corner[1]})|"
-            )
+            other = numbers[end] if end else cloud
+            lines.append(f"1,{pipe},{valve},{other},{shape},0,0,22,0,0,0,-1--1--1,,1|({corner[0]},{corner[1]})|")
         upright = any(end is not None and view.cells[end][0] == view.cells[flow][0] for end in ends)
         lines.append(f"11,{valve},0,{x},{y},6,8,34,3,0,0,1,0,0,0")
-        lines.append(f"10,{numbers[flow]},{flow},{x + 64 if upright else x},{y if upright else y + 24},56,14,40,3,0,0,-1,0,0,0")
+        u, v = (x + 16 + 3 * len(flow), y) if upright else (x, y + 24)
+        lines.append(f"10,{numbers[flow]},{flow},{u},{v},56,14,40,3,0,0,-1,0,0,0")
     for cause, effect in view.arrows:
         lines.append(f"1,{number()},{numbers[cause]},{numbers[effect]},0,0,0,0,0,64,0,-1--1--1,,1|(0,0)|")
     return lines
@@ -310,97 +318,12 @@ SETTINGS = (
 )
 
 
-def wrapped(name: str, width: int = 20) -> str:
-    return "\n".join(textwrap.wrap(name, width))
-
-
-def render(views: dict[str, list[str]], folder: Path) -> None:
-    """One .svg and one .png per view, drawn from the sketch itself: boxes, pipes with valves, clouds, arrows, grey shadows."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    from matplotlib.patches import Ellipse, FancyArrowPatch, Rectangle
-
-    plt.rcParams.update({"svg.hashsalt": "cipark", "svg.fonttype": "none", "font.family": "sans-serif"})
-    folder.mkdir(parents=True, exist_ok=True)
-    for title, lines in views.items():
-        items = [line.split(",") for line in lines[3:]]
-        boxes = {int(i[1]): i for i in items if i[0] in ("10", "11", "12")}
-        places = {n: (float(i[3]), float(i[4])) for n, i in boxes.items()}
-        # an arrow that ends at the name of a flow ends at its valve, which has the number before
-        places |= {n: places[n - 1] for n, i in boxes.items() if i[0] == "10" and i[7] == "40"}
-        width = max(float(i[3]) for i in boxes.values()) + MARGIN
-        height = max(float(i[4]) for i in boxes.values()) + MARGIN
-        figure, axes = plt.subplots(figsize=(width / 100, height / 100))
-        axes.set(xlim=(min(0, min(x for x, _ in places.values()) - 40), width), ylim=(height, 0), aspect="equal")
-        axes.axis("off")
-        axes.set_title(title, loc="left", fontsize=15, weight="bold")
-        for item in (i for i in items if i[0] == "1"):
-            start, end = int(item[2]), int(item[3])
-            if item[8] == "22":
-                x, y = (float(v) for v in re.findall(r"-?[0-9]+", ",".join(item).split("|")[1]))
-                path = [places[start], (x, y), places[end]]
-                axes.plot(*zip(*path, strict=True), color="#1f4e79", linewidth=3.2, zorder=1, solid_capstyle="butt")
-                if item[4] == "4":
-                    before = next(p for p in reversed(path) if math.dist(p, places[end]) > 1)
-                    gap = 58 if before[1] == places[end][1] else 26
-                    reach = max(0.0, 1 - gap / math.dist(before, places[end])) if boxes[end][0] == "10" else 0.9
-                    tip = tuple(p + reach * (q - p) for p, q in zip(before, places[end], strict=True))
-                    axes.add_patch(
-                        FancyArrowPatch(before, tip, arrowstyle="-|>", mutation_scale=20, color="#1f4e79", zorder=2)
-                    )
-            else:
-                shrink = 13 if boxes[end][7] in ("40",) else 17
-                axes.add_patch(
-                    FancyArrowPatch(
-                        places[start], places[end], arrowstyle="-|>", mutation_scale=9, linewidth=0.7, color="#7a7a7a",
-                        shrinkA=15, shrinkB=shrink, zorder=0,
-                    )
-                )
-        for item in boxes.values():
-            x, y = float(item[3]), float(item[4])
-            shadow = item[0] == "10" and item[8] == "2"
-            if item[0] == "12":
-                axes.add_patch(Ellipse((x, y), 34, 22, facecolor="white", edgecolor="#1f4e79", zorder=3))
-            elif item[0] == "11":
-                axes.add_patch(Ellipse((x, y), 16, 16, facecolor="white", edgecolor="#1f4e79", linewidth=1.6, zorder=3))
-            else:
-                stock = item[7] == "3"
-                if stock:
-                    axes.add_patch(
-                        Rectangle((x - 56, y - 24), 112, 48, facecolor="#dbe7f3", edgecolor="#1f4e79", linewidth=1.6, zorder=3)
-                    )
-                axes.text(
-                    x, y, wrapped(f"<{item[2]}>" if shadow else item[2], 17 if stock else 20), ha="center", va="center",
-                    fontsize=8.5, color="#8a8a8a" if shadow else "black", weight="bold" if stock else "normal", zorder=4,
-                    bbox=None if stock else {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85},
-                )
-        stem = folder / title.lower().replace(" ", "_")
-        figure.savefig(stem.with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
-        figure.savefig(stem.with_suffix(".png"), bbox_inches="tight", dpi=90, metadata={"Software": None})
-        plt.close(figure)
-
-
-def views_in(text: str) -> dict[str, list[str]]:
-    """The views that a model already has, by title."""
-    views = {}
-    for part in text.split(MARK)[1:]:
-        lines = part.split("///---\\\\\\")[0].strip("\n").split("\n")
-        views[lines[1].removeprefix("*")] = lines
-    return views
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("layout", type=Path)
-    parser.add_argument("--render", type=Path, metavar="FOLDER", help="draw the views that the model has, change nothing")
     arguments = parser.parse_args()
     text = arguments.model.read_text(encoding="utf-8")
-    if arguments.render:
-        render(views_in(text), arguments.render)
-        return
     views = sketch(text, tomllib.loads(arguments.layout.read_text(encoding="utf-8")))
     arguments.model.write_text(with_views(text, views.values()), encoding="utf-8")
 
