@@ -3,7 +3,7 @@
     python tools/diagram.py models/cipark.mdl models/diagram
 
 Stocks are boxes, flows thick pipes with a valve, clouds ellipses, causes thin arrows, shadow variables grey in angle
-brackets. What is drawn is what stands in the file, so a sketch that was arranged by hand in Vensim is drawn as arranged.
+brackets. What is drawn is what stands in the file, so a sketch arranged by hand in Vensim is drawn as arranged.
 """
 
 from __future__ import annotations
