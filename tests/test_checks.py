@@ -11,7 +11,7 @@ from cipark_sd.checks.extreme import conditions
 from cipark_sd.checks.file import read_checks
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.checks.run import run_checks
-from cipark_sd.errors import UnknownName
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
@@ -219,6 +219,19 @@ def test_a_value_that_is_no_number_fails_an_expectation(outcomes: Outcomes) -> N
     assert (outcome.status, outcome.findings[0].remark) == ("fail", "not a finite number")
 
 
+def test_a_run_that_stops_fails_what_depends_on_it_and_nothing_else(outcomes: Outcomes) -> None:
+    equations = "S = INTEG(x, 1) ~ Dmnl ~ | x = 1/(SW + (Time-5)*(Time-5)) ~ Dmnl ~ | SW = 0 ~ Dmnl ~ |"
+    text = "[[check]]\nid='A'\nexpect='S > 1'\nset={SW=1}\n[[check]]\nid='B'\nexpect='S > base(S)'\nset={SW=1}"
+    found = outcomes(equations, text, only=["A", "B", "finite", "time-step"])
+    assert {name: outcome.status for name, outcome in found.items()} == {
+        "finite": "fail",
+        "time-step": "fail",
+        "A": "pass",
+        "B": "fail",
+    }
+    assert found["B"].findings[0].time == 5.0
+
+
 def test_all_elements_must_hold(outcomes: Outcomes) -> None:
     text = "[[check]]\nid='A'\nexpect='Weight[Origin] > 2'"
     outcome = outcomes(SOUND, text, only=["A"])["A"]
@@ -234,6 +247,11 @@ def test_the_comparison_that_fails_is_the_one_that_is_shown(outcomes: Outcomes) 
 def test_an_unknown_id_suggests_one(outcomes: Outcomes) -> None:
     with pytest.raises(UnknownName, match="no check 'unit'; did you mean 'units'"):
         outcomes(SOUND, only=["unit"])
+
+
+def test_a_check_that_the_file_switches_off_cannot_be_asked_for(outcomes: Outcomes) -> None:
+    with pytest.raises(InvalidValue, match="'time-step', expected one that the checks file has not switched off"):
+        outcomes(SOUND, CHECKS, only=["time-step"])
 
 
 def test_extreme_conditions_are_the_limits_and_what_stands_in_for_open_ones(write_mdl: Write) -> None:

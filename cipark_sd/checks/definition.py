@@ -12,11 +12,18 @@ from cipark_sd.scenarios import Scenario
 Level = Literal["fail", "note", "off"]
 #: Name of the run at half the time step.
 HALF_STEP = "half the time step"
-#: Ids of the built-in checks, in the order of the report.
-BUILT_IN_IDS = (
-    *("units", "declared-units", "documented", "used"),
-    *("finite", "negative-stocks", "lookup-ranges", "time-step", "extreme"),
-)
+#: Ids of the built-in checks, in the order of the report, with the field of :class:`BuiltIn` that asks for each.
+BUILT_IN_IDS: Mapping[str, str] = {
+    "units": "units",
+    "declared-units": "declared_units",
+    "documented": "documented",
+    "used": "used",
+    "finite": "finite",
+    "negative-stocks": "no_negative_stocks",
+    "lookup-ranges": "lookup_ranges",
+    "time-step": "halving",
+    "extreme": "extreme",
+}
 #: One per cent between a step and its half is the limit that the park model's trial used; judgement.
 HALVING_TOLERANCE = 0.01
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import xarray as xr
 
@@ -13,11 +13,14 @@ from cipark_sd.checks.expectation import tested
 from cipark_sd.checks.extreme import Condition, conditions
 from cipark_sd.checks.outcome import Finding, Outcome, outcome
 from cipark_sd.checks.structure import equations, structural_outcomes
-from cipark_sd.errors import RunFailed, UnknownName
-from cipark_sd.model.expr import Apply, references, walk
+from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName, raise_all
+from cipark_sd.model.expr import Apply, Call, Ref, references, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario, resolve
+
+#: What switches a built-in check off, by its field of :class:`BuiltIn`.
+_OFF: Mapping[str, Any] = dict.fromkeys(BUILT_IN_IDS.values(), "off") | {"halving": None, "extreme": ()}
 
 
 class Simulate(Protocol):
@@ -98,26 +101,19 @@ def _chosen(checks: Checks, only: Sequence[str]) -> Checks:
         return checks
     known = [*BUILT_IN_IDS, *(law.id for law in checks.conservation), *(check.id for check in checks.checks)]
     by_folded = {name.casefold(): name for name in known}
-    for name in only:
-        if name.casefold() not in by_folded:
-            raise UnknownName(name, known, kind="check", where="--only")
-    wanted = {by_folded[name.casefold()] for name in only}
-    old = checks.builtin
-    builtin = BuiltIn(
-        units=old.units if "units" in wanted else "off",
-        declared_units=old.declared_units if "declared-units" in wanted else "off",
-        documented=old.documented if "documented" in wanted else "off",
-        used=old.used if "used" in wanted else "off",
-        finite=old.finite if "finite" in wanted else "off",
-        no_negative_stocks=old.no_negative_stocks if "negative-stocks" in wanted else "off",
-        lookup_ranges=old.lookup_ranges if "lookup-ranges" in wanted else "off",
-        may_be_negative=old.may_be_negative,
-        outputs=old.outputs,
-        halving=old.halving if "time-step" in wanted else None,
-        extreme=old.extreme if "extreme" in wanted else (),
-    )
+    problems: list[CiparkError] = [
+        UnknownName(name, known, kind="check", where="--only") for name in only if name.casefold() not in by_folded
+    ]
+    wanted = {by_folded[name.casefold()] for name in only if name.casefold() in by_folded}
+    off = {name: _OFF[key] for name, key in BUILT_IN_IDS.items() if name not in wanted}
+    problems += [
+        InvalidValue("the check", name, "one that the checks file has not switched off", where="--only")
+        for name in sorted(wanted & BUILT_IN_IDS.keys())
+        if getattr(checks.builtin, BUILT_IN_IDS[name]) == _OFF[BUILT_IN_IDS[name]]
+    ]
+    raise_all("--only", problems)
     return Checks(
-        builtin,
+        replace(checks.builtin, **{BUILT_IN_IDS[name]: value for name, value in off.items()}),
         checks.runs,
         tuple(check for check in checks.checks if check.id in wanted),
         tuple(law for law in checks.conservation if law.id in wanted),
@@ -243,7 +239,15 @@ def _stopped(failures: Sequence[RunFailed]) -> list[Finding]:
 
 
 def _check_outcome(model: Model, check: Check, results: Mapping[str, xr.Dataset | RunFailed]) -> Outcome:
-    names = {check.id, BASE, *(ref.name for e in check.expectations for ref in references(e.expr))}
+    names = {check.id}
+    for part in (part for expectation in check.expectations for part in walk(expectation.expr)):
+        match part:
+            case Call("base"):
+                names.add(BASE)
+            case Call("run", (Ref(name), _)):
+                names.add(name)
+            case _:
+                pass
     failures = [result for name, result in results.items() if name in names and isinstance(result, RunFailed)]
     if failures:
         findings = _stopped(failures)

@@ -56,7 +56,7 @@ def command(
     beside = path.with_name(f"{path.stem}.checks.toml")
     source = checks_file or (beside if beside.is_file() else None)
     checks = read_checks(source, model) if source is not None else Checks()
-    if extreme:
+    if extreme or ("extreme" in only and not checks.builtin.extreme):
         checks = replace(checks, builtin=replace(checks.builtin, extreme=True))
     outcomes = _run(model, checks, engine, only)
     if output is not None:
