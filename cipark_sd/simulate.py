@@ -98,7 +98,7 @@ def simulate(
 
     run = engine_run(engine)
     resolved = resolve(model, scenario)
-    _check_times(model, resolved)
+    _check_times(model, scenario, resolved)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     names = _saved_names(model, save, resolved)
     instants = grid.saved_times
@@ -119,8 +119,11 @@ def simulate(
     )
 
 
-def _check_times(model: Model, resolved: Resolved) -> None:
-    """A control variable that the file computes has no number to make a grid of."""
+def _check_times(model: Model, scenario: Scenario, resolved: Resolved) -> None:
+    """A grid needs numbers; and a scenario's step and save period that do not fit would drop saved times.
+
+    A file whose own do not fit runs as PySD runs it: what falls on a step is saved.
+    """
     flags = {"initial_time": "--from", "final_time": "--to", "time_step": "--step", "saveper": "--save-every"}
     for control in CONTROL:
         if math.isnan(getattr(resolved, control)):
@@ -131,6 +134,12 @@ def _check_times(model: Model, resolved: Resolved) -> None:
                 where=model.name,
                 alternative=f"give the number in the scenario ({control}=…, {flags[control]})",
             )
+    if scenario.time_step is None and scenario.saveper is None:
+        return
+    ratio = resolved.saveper / resolved.time_step if resolved.time_step else math.nan
+    if math.isfinite(ratio) and ratio > 0 and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-5):
+        expected = f"a multiple of the time step {resolved.time_step:g} (--save-every, --step)"
+        raise InvalidValue("the save period", resolved.saveper, expected, where=model.name)
 
 
 def _saved_names(model: Model, save: Sequence[str] | None, resolved: Resolved) -> tuple[str, ...]:

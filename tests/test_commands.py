@@ -295,6 +295,13 @@ def test_a_command_that_cannot_be_imported_leaves_the_others_alone(
     assert cipark("show", teacup).exit_code == 0
 
 
+@pytest.mark.parametrize("first", ["import cipark_sd.simulate", "from cipark_sd import simulate", "import cipark_sd"])
+def test_simulate_is_the_function_whatever_was_imported_before(first: str) -> None:
+    code = f"{first}; import sys; from cipark_sd import simulate; sys.exit(simulate.__name__ != 'simulate')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 # --- the park --------------------------------------------------------------------------------------------------------
 
 

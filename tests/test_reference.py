@@ -1,6 +1,7 @@
 """Runs through PySD: they leave no trace, hide no fault, and say what they cannot do."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,19 @@ def test_saved_times_are_those_of_the_time_grid(write_mdl: Write) -> None:
     grid = time_grid(0, 10, 0.1, 0.5, where="")
     assert np.array_equal(run["time"], grid.saved_times)
     assert float(run["cup"][-1]) == pytest.approx(70 + 110 * 0.99**100, rel=1e-12)
+
+
+def test_the_save_period_is_the_models_and_not_the_readers(write_mdl: Write) -> None:
+    # PySD's XMILE reader takes the time step for it, whatever the file says
+    model = read_model(write_mdl(TEACUP))
+    run = simulate(replace(model, time=replace(model.time, saveper=2.5)), save=["SAVEPER"])
+    assert (run["time"].to_numpy().tolist(), float(run["saveper"][0])) == ([0, 2.5, 5, 7.5, 10], 2.5)
+
+
+def test_a_step_that_does_not_fit_the_save_period_is_an_error_rather_than_fewer_times(write_mdl: Write) -> None:
+    model = read_model(write_mdl(TEACUP, saveper="1"))
+    with pytest.raises(InvalidValue, match=r"the save period is 1\.0, expected a multiple of the time step 0\.3"):
+        simulate(model, Scenario(time_step=0.3))
 
 
 def test_times_off_the_grid_are_an_error(write_mdl: Write) -> None:

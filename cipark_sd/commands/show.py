@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,15 +121,28 @@ def _echo_csv(records: Sequence[dict[str, object]]) -> None:
     click.echo(text.getvalue(), nl=False)
 
 
+#: A terminal narrower than this has each variable in a paragraph of its own instead of a row.
+_WIDE = 120
+
+
 def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
     from cipark_sd.commands.tables import print_table
 
+    width = shutil.get_terminal_size().columns
+    narrow = sys.stdout.isatty() and width < _WIDE
     rows = []
     for variable in variables:
         dims = [model.dimension_by_name[dim].label for dim in variable.dims]
         name = variable.label + (f"[{', '.join(dims)}]" if dims else "")
         value = value_text(model, variable)
         short = value if len(value) <= 40 else value[:39] + "…"
-        rows.append([name, kind(variable), variable.units, short, limits_text(variable), variable.doc])
-    print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows)
+        facts = [kind(variable), variable.units, short, limits_text(variable)]
+        rows.append([name, *facts, variable.doc])
+    if narrow:
+        for name, *facts, doc in rows:
+            click.echo(f"{click.style(name, bold=True)}  {'  '.join(filter(None, facts))}")
+            if doc:
+                click.echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
+    else:
+        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows)
     click.echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")
