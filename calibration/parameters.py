@@ -15,6 +15,9 @@ import numpy as np
 
 from calibration.priors import Array, Distribution, Prior, Scale, distribution, from_scale, log_jacobian, to_scale
 
+Target = Literal["model", "noise"]
+#: Fitted, or held at the prior median by the optimiser and drawn by the sampler.
+Aim = Literal["CAL", "PRI"]
 #: Quantile at which an open end of a prior is closed for the search.
 SEARCH_TAIL = 1e-6
 
@@ -42,8 +45,8 @@ class Parameter:
     lower: float = -math.inf
     upper: float = math.inf
     scale: Scale = "identity"
-    target: Literal["model", "noise"] = "model"
-    use: Literal["CAL", "PRI"] = "CAL"
+    target: Target = "model"
+    use: Aim = "CAL"
     why: str = ""
 
     @cached_property
@@ -117,7 +120,9 @@ class ParameterSpace:
 
     def log_prior(self, values: Array) -> Array:
         """Log density ``(…)`` of ``values : (…, k)`` themselves."""
-        return np.asarray(self._each(lambda parameter, column: parameter.distribution.log_density(column), values).sum(axis=-1))
+        return np.asarray(
+            self._each(lambda parameter, column: parameter.distribution.log_density(column), values).sum(axis=-1)
+        )
 
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
