@@ -1,4 +1,4 @@
-"""Figures of a calibration. Matplotlib is imported when the first one is drawn, and nothing touches its global state."""
+"""Figures of a calibration; Matplotlib is imported when the first is drawn and its global state stays untouched."""
 
 from collections.abc import Sequence
 from pathlib import Path
