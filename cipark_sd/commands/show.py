@@ -13,7 +13,7 @@ import click
 
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, ExternalPiece, Lookup, Piece, Stock, Variable, kind
+from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup, Piece, Stock, Variable, kind
 
 KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 
@@ -68,7 +68,7 @@ def value_text(model: Model, variable: Variable) -> str:
             case Constant(), Piece(expr):
                 texts.append(expression_text(model, expr))
             case _, ExternalPiece(source):
-                texts.append(f"in {source.file}" if source else "from a scenario")
+                texts.append(f"in {source.file}" if isinstance(source, External) else "from a scenario")
             case _:
                 break
     if isinstance(variable, Stock):
