@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import cipark_sd
 from cipark_sd.errors import InvalidValue, ModelFileError, OffGrid, RunFailed, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.scenarios import Override, Scenario, TimeSeries
-from cipark_sd.simulate import simulate
 from cipark_sd.timegrid import time_grid
+
+simulate = partial(cipark_sd.simulate, engine="pysd")
 
 Write = Callable[..., Path]
 
