@@ -56,9 +56,13 @@ class TablePiece:
 
 @dataclass(frozen=True, slots=True)
 class ExternalPiece:
-    """One file-borne part of a constant or data variable; ``None`` where a scenario must bring the values."""
+    """One file-borne part of a constant or data variable.
 
-    source: External | None
+    ``source`` is where the values stand, or, once a data variable's file is read, the values over time; ``None`` where
+    a scenario must bring them.
+    """
+
+    source: External | Table | None
     subscripts: Subscripts = ()
     exceptions: tuple[Subscripts, ...] = ()
 

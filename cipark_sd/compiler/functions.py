@@ -1,0 +1,304 @@
+"""The one table of functions: what each function of Vensim and XMILE is in primitives.
+
+Conventions are those of PySD 3.14 (``pysd/py_backend/functions.py``), which are Vensim's: a quantity below 1e-6
+counts as zero, and times are compared with a slack of 1e-6 or half a step. Truth is 1, falsehood 0.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cipark_sd.compiler.graph import Graph
+
+#: What Vensim takes for zero.
+SMALL = 1e-6
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a function's meaning may use: the graph, the time node, and a fresh stream of random numbers."""
+
+    graph: Graph
+    time: int
+    random: Callable[[], int]
+
+
+Meaning = Callable[[Context, Sequence[int]], int]
+
+
+@dataclass(frozen=True)
+class Function:
+    """How many arguments a function takes and what it is in primitives."""
+
+    least: int
+    most: int | None
+    meaning: Meaning
+
+
+def _primitive(op: str, n: int = 1) -> Function:
+    return Function(n, n, lambda c, a: c.graph.op(op, *a))
+
+
+def _is_small(c: Context, node: int) -> int:
+    return c.graph.lt(c.graph.op("abs", node), c.graph.const(SMALL))
+
+
+def xidz(c: Context, a: Sequence[int]) -> int:
+    """``a / b``, or ``x`` where ``b`` is zero."""
+    numerator, denominator, otherwise = a
+    return c.graph.select(_is_small(c, denominator), otherwise, c.graph.div(numerator, denominator))
+
+
+def zidz(c: Context, a: Sequence[int]) -> int:
+    """``a / b``, or 0 where ``b`` is zero."""
+    return xidz(c, (*a, c.graph.const(0.0)))
+
+
+def _quantum(c: Context, a: Sequence[int]) -> int:
+    g, (value, unit) = c.graph, a
+    return g.select(g.lt(unit, g.const(SMALL)), value, g.mul(unit, g.op("trunc", g.div(value, unit))))
+
+
+def _modulo(c: Context, a: Sequence[int]) -> int:
+    return c.graph.sub(a[0], _quantum(c, a))
+
+
+def _floored_modulo(c: Context, value: int, divisor: int) -> int:
+    """Python's ``%``: the remainder has the divisor's sign."""
+    g = c.graph
+    rest, zero = g.op("fmod", value, divisor), g.const(0.0)
+    other_sign = g.op("ne", g.lt(divisor, zero), g.lt(rest, zero))
+    return g.select(g.both(g.op("ne", rest, zero), other_sign), g.add(rest, divisor), rest)
+
+
+def _step(c: Context, a: Sequence[int]) -> int:
+    g, (height, start) = c.graph, a
+    half = g.div(g.uniform("time_step"), g.const(2.0))
+    return g.mul(height, g.lt(start, g.add(c.time, half)))
+
+
+def _ramp(c: Context, a: Sequence[int]) -> int:
+    g, (slope, start, *end) = c.graph, a
+    until = g.op("min", end[0], c.time) if end else c.time
+    begun = g.lt(start, g.add(c.time, g.const(SMALL)))
+    return g.mul(g.mul(begun, slope), g.sub(until, start))
+
+
+def _pulse_once(c: Context, start: int, width: int) -> int:
+    g = c.graph
+    return g.both(g.le(g.sub(start, g.const(SMALL)), c.time), g.lt(c.time, g.add(start, width)))
+
+
+def _pulse_again(c: Context, start: int, interval: int, width: int, end: int | None) -> int:
+    g = c.graph
+    since = g.add(g.sub(c.time, start), g.const(SMALL))
+    inside = g.both(g.le(start, c.time), g.lt(_floored_modulo(c, since, interval), width))
+    if end is not None:
+        inside = g.both(inside, g.lt(c.time, end))
+    return g.select(g.op("eq", interval, g.const(0.0)), _pulse_once(c, start, width), inside)
+
+
+def _half_step(c: Context) -> int:
+    return c.graph.mul(c.graph.const(0.5), c.graph.uniform("time_step"))
+
+
+def _height(c: Context, magnitude: int, inside: int) -> int:
+    return c.graph.select(inside, c.graph.div(magnitude, c.graph.uniform("time_step")), c.graph.const(0.0))
+
+
+def _sum(c: Context, terms: Sequence[int]) -> int:
+    return _fold(c, "add", 0.0, terms)
+
+
+def _product(c: Context, terms: Sequence[int]) -> int:
+    return _fold(c, "mul", 1.0, terms)
+
+
+def _fold(c: Context, op: str, neutral: float, terms: Sequence[int]) -> int:
+    g = c.graph
+    present = [g.op("present", term, g.const(neutral)) for term in terms]
+    total = present[0]
+    for term in present[1:]:
+        total = g.op(op, total, term)
+    return total
+
+
+def _extreme(smaller: bool) -> Meaning:
+    def meaning(c: Context, terms: Sequence[int]) -> int:
+        g, best = c.graph, terms[0]
+        for term in terms[1:]:
+            better = g.lt(term, best) if smaller else g.lt(best, term)
+            best = g.select(g.either(better, g.op("ne", best, best)), term, best)
+        return best
+
+    return meaning
+
+
+def _ranks(c: Context, values: Sequence[int]) -> list[int]:
+    """The place of each value in ascending order, from 0; equal values keep their order."""
+    g = c.graph
+    ranks = []
+    for i, value in enumerate(values):
+        before = [g.op("le" if j < i else "lt", other, value) for j, other in enumerate(values) if j != i]
+        ranks.append(_sum_of(c, before))
+    return ranks
+
+
+def _sum_of(c: Context, terms: Sequence[int]) -> int:
+    total = c.graph.const(0.0)
+    for term in terms:
+        total = c.graph.add(total, term)
+    return total
+
+
+def _chosen(c: Context, place: int, values: Sequence[int]) -> int:
+    """The value at a place that is itself computed."""
+    g, found = c.graph, values[0]
+    for i, value in enumerate(values[1:], start=1):
+        found = g.select(g.op("eq", place, g.const(float(i))), value, found)
+    return found
+
+
+def _sort_order(c: Context, a: Sequence[int]) -> int:
+    g, (place, length, direction, *values) = c.graph, a
+    ranks = _ranks(c, values)
+    last = g.sub(length, g.const(1.0))
+    wanted = g.select(g.lt(g.const(0.0), direction), place, g.sub(last, place))
+    members = [g.mul(g.const(float(i)), g.op("eq", rank, wanted)) for i, rank in enumerate(ranks)]
+    return _sum_of(c, members)
+
+
+def _rank(c: Context, a: Sequence[int]) -> int:
+    g, (place, length, direction, *values) = c.graph, a
+    rank = _chosen(c, place, _ranks(c, values))
+    return g.select(g.lt(g.const(0.0), direction), g.add(rank, g.const(1.0)), g.sub(length, rank))
+
+
+def _reorder(c: Context, a: Sequence[int]) -> int:
+    place, length, *rest = a
+    n = int(c.graph.value(length) or 0)
+    return _chosen(c, c.graph.op("trunc", _chosen(c, place, rest[:n])), rest[n:])
+
+
+def _random_uniform(c: Context, a: Sequence[int]) -> int:
+    g, (low, high) = c.graph, a[:2]
+    return g.add(low, g.mul(g.sub(high, low), c.random()))
+
+
+def _clamped_exponential(c: Context, a: Sequence[int]) -> int:
+    """A shifted exponential cut off above, by inversion.
+
+    Source: PySD 3.14, ``random_exponential``: ``truncexpon`` from ``max(minimum, shift)`` to the maximum.
+    """
+    g, (low, high, shift, scale) = c.graph, a[:4]
+    start = g.op("max", low, shift)
+    share = g.sub(g.const(1.0), g.op("exp", g.op("neg", g.div(g.sub(high, start), scale))))
+    survivor = g.sub(g.const(1.0), g.mul(c.random(), share))
+    return g.sub(start, g.mul(scale, g.op("log", survivor)))
+
+
+def _time_value(c: Context, a: Sequence[int]) -> int:
+    g = c.graph
+    return g.add(c.time, a[1])
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "abs": _primitive("abs"),
+    "sqrt": _primitive("sqrt"),
+    "exp": _primitive("exp"),
+    "ln": _primitive("log"),
+    "log10": _primitive("log10"),
+    "log": Function(2, 2, lambda c, a: c.graph.div(c.graph.op("log", a[0]), c.graph.op("log", a[1]))),
+    "sin": _primitive("sin"),
+    "cos": _primitive("cos"),
+    "tan": _primitive("tan"),
+    "arcsin": _primitive("asin"),
+    "arccos": _primitive("acos"),
+    "arctan": _primitive("atan"),
+    "sinh": _primitive("sinh"),
+    "cosh": _primitive("cosh"),
+    "tanh": _primitive("tanh"),
+    "integer": _primitive("trunc"),
+    "not": _primitive("not"),
+    "power": _primitive("pow", 2),
+    "min": _primitive("min", 2),
+    "max": _primitive("max", 2),
+    "pi": Function(0, 0, lambda c, a: c.graph.const(3.141592653589793)),
+    "inf": Function(0, 0, lambda c, a: c.graph.const(float("inf"))),
+    "quantum": Function(2, 2, _quantum),
+    "modulo": Function(2, 2, _modulo),
+    "xidz": Function(3, 3, xidz),
+    "zidz": Function(2, 2, zidz),
+    "step": Function(2, 2, _step),
+    "ramp": Function(3, 3, _ramp),
+    "xramp": Function(2, 2, _ramp),
+    "pulse": Function(2, 2, lambda c, a: _pulse_once(c, *a)),
+    "pulse_train": Function(4, 4, lambda c, a: _pulse_again(c, *a)),
+    "xpulse": Function(2, 2, lambda c, a: _height(c, a[1], _pulse_once(c, a[0], _half_step(c)))),
+    "xpulse_train": Function(3, 3, lambda c, a: _height(c, a[2], _pulse_again(c, a[0], a[1], _half_step(c), None))),
+    "sum": Function(1, None, _sum),
+    "prod": Function(1, None, _product),
+    "vmin": Function(1, None, _extreme(smaller=True)),
+    "vmax": Function(1, None, _extreme(smaller=False)),
+    "vector_sort_order": Function(3, None, _sort_order),
+    "vector_rank": Function(3, None, _rank),
+    "vector_reorder": Function(3, None, _reorder),
+    "random_0_1": Function(0, 1, lambda c, a: c.random()),
+    "random_uniform": Function(3, 3, _random_uniform),
+    "random_exponential": Function(5, 5, _clamped_exponential),
+    "get_time_value": Function(3, 3, _time_value),
+}
+
+#: Functions that the languages have and that are not in the table above, with the way round each.
+UNSUPPORTED: Mapping[str, str] = {
+    "invert_matrix": "solve the system in equations of your own, or run it with --engine pysd",
+    "allocate_available": "run it with --engine pysd",
+    "allocate_by_priority": "run it with --engine pysd",
+    "find_market_price": "compute the price from supply and demand with a stock",
+    "random_normal": "run it with --engine pysd, or bring the numbers as a time series",
+    "random_poisson": "bring the numbers as a time series",
+    "random_beta": "bring the numbers as a time series",
+    "random_binomial": "bring the numbers as a time series",
+    "random_gamma": "bring the numbers as a time series",
+    "random_lookup": "bring the numbers as a time series",
+    "random_negative_binomial": "bring the numbers as a time series",
+    "random_pink_noise": "bring the numbers as a time series",
+    "random_triangular": "bring the numbers as a time series",
+    "random_weibull": "bring the numbers as a time series",
+    "delay_batch": "use DELAY FIXED",
+    "delay_conveyor": "use DELAY FIXED or DELAY N",
+    "delay_material": "use DELAY FIXED with the material in a stock",
+    "delay_information": "use DELAY FIXED",
+    "delayp": "write the delay as INTEG stocks",
+    "a_function_of": "give the variable an equation",
+    "get_data_at_time": "use the data variable itself",
+    "get_data_between_times": "use the data variable itself",
+    "get_data_first_time": "write the time as a constant",
+    "get_data_last_time": "write the time as a constant",
+    "get_data_max": "write the value as a constant",
+    "get_data_min": "write the value as a constant",
+    "get_data_mean": "write the value as a constant",
+    "get_data_stdv": "write the value as a constant",
+    "get_data_total_points": "write the number as a constant",
+    "lookup_area": "write the area as a table of its own",
+    "lookup_backward": "write the table with each value held to the left",
+    "lookup_extrapolate": "add a point at either end of the table",
+    "lookup_forward": "write the table with each value held to the right",
+    "lookup_invert": "write the inverse table",
+    "lookup_slope": "write the slope as a table of its own",
+    "vector_elm_map": "use a subscript mapping",
+    "vector_lookup": "use IF THEN ELSE",
+    "vector_select": "use SUM with IF THEN ELSE inside",
+    "tabbed_array": "list the numbers with commas",
+    "shift_if_true": "use SAMPLE IF TRUE",
+    "conveyor": "use DELAY FIXED",
+    "queue_age_in_range": "model the queue with stocks",
+    "simultaneous": "put a stock, a SMOOTH or a DELAY into the loop",
+    "gammaln": "write the series out",
+    "internal_rate_of_return": "compute it from the saved result",
+    "npv": "accumulate the discounted flow in a stock",
+    "npve": "accumulate the discounted flow in a stock",
+    "previous": "use DELAY FIXED with one TIME STEP",
+    "self": "name the variable",
+    "history": "use DELAY FIXED",
+    "init_of": "use INITIAL",
+}

@@ -1,0 +1,131 @@
+"""Building blocks of a program: nodes that are shared, folded and classed as they are made."""
+
+import numpy as np
+
+from cipark_sd.compiler.primitives import MEANING, look_up
+from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node
+from cipark_sd.model.expr import Table
+
+_SOURCES: dict[str, int] = {
+    "const": CONSTANT,
+    "param": PER_RUN,
+    "uniform": PER_RUN,
+    "initial_series": PER_RUN,
+    "initial_random": PER_RUN,
+    "time": PER_STEP,
+    "state": PER_STEP,
+    "cell": PER_STEP,
+    "pipe": PER_STEP,
+    "series": PER_STEP,
+    "random": PER_STEP,
+}
+
+
+class Graph:
+    """Nodes so far. Equal operations are one node, operations on numbers are done at once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.rates: list[int] = []
+        self._position: dict[object, int] = {}
+
+    def _put(self, node: Node, rate: int) -> int:
+        # 0.0 and -0.0, and any NaN and itself, have to be told apart by their bits
+        payload = node.payload.hex() if isinstance(node.payload, float) else node.payload
+        key = (node.op, node.args, payload)
+        found = self._position.get(key)
+        if found is None:
+            found = self._position[key] = len(self.nodes)
+            self.nodes.append(node)
+            self.rates.append(rate)
+        return found
+
+    def source(self, op: str, payload: float | int | None = None) -> int:
+        """A node without arguments."""
+        return self._put(Node(op, (), payload), _SOURCES[op])
+
+    def const(self, value: float) -> int:
+        """A number."""
+        return self.source("const", float(value))
+
+    def value(self, node: int) -> float | None:
+        """The number a node is, if it is one already."""
+        payload = self.nodes[node].payload
+        return payload if self.nodes[node].op == "const" and isinstance(payload, float) else None
+
+    def table(self, table: Table, argument: int) -> int:
+        """A graphical function at an argument."""
+        number = self.value(argument)
+        if number is not None:
+            return self.const(float(look_up(table, number)))
+        return self._put(Node("table", (argument,), table), self.rates[argument])
+
+    def op(self, op: str, *args: int) -> int:
+        """A primitive operation."""
+        numbers = [self.value(argument) for argument in args]
+        if all(number is not None for number in numbers):
+            with np.errstate(all="ignore"):
+                return self.const(float(MEANING[op](*(np.float64(n) for n in numbers if n is not None))))
+        if op == "select" and numbers[0] is not None:
+            return args[1] if numbers[0] != 0 else args[2]
+        if op == "select" and args[1] == args[2]:
+            return args[1]
+        if op == "pow" and numbers[1] is not None:
+            simpler = self._power(args[0], numbers[1])
+            if simpler is not None:
+                return simpler
+        return self._put(Node(op, args), max((self.rates[a] for a in args), default=CONSTANT))
+
+    def _power(self, base: int, exponent: float) -> int | None:
+        """Powers that one operation gives with correct rounding, which no library's ``pow`` promises."""
+        match exponent:
+            case 1.0:
+                return base
+            case 2.0:
+                return self.op("mul", base, base)
+            case -1.0:
+                return self.op("div", self.const(1.0), base)
+            case 0.5:
+                return self.op("sqrt", base)
+            case _:
+                return None
+
+    def add(self, a: int, b: int) -> int:
+        """``a + b``."""
+        return self.op("add", a, b)
+
+    def sub(self, a: int, b: int) -> int:
+        """``a - b``."""
+        return self.op("sub", a, b)
+
+    def mul(self, a: int, b: int) -> int:
+        """``a * b``."""
+        return self.op("mul", a, b)
+
+    def div(self, a: int, b: int) -> int:
+        """``a / b``."""
+        return self.op("div", a, b)
+
+    def lt(self, a: int, b: int) -> int:
+        """``a < b`` as 1 or 0."""
+        return self.op("lt", a, b)
+
+    def le(self, a: int, b: int) -> int:
+        """``a <= b`` as 1 or 0."""
+        return self.op("le", a, b)
+
+    def both(self, a: int, b: int) -> int:
+        """``a and b``."""
+        return self.op("and", a, b)
+
+    def either(self, a: int, b: int) -> int:
+        """``a or b``."""
+        return self.op("or", a, b)
+
+    def select(self, condition: int, then: int, otherwise: int) -> int:
+        """``then`` where the condition is not 0, else ``otherwise``."""
+        return self.op("select", condition, then, otherwise)
+
+    def uniform(self, name: str) -> int:
+        """A control variable."""
+        return self.source("uniform", UNIFORMS.index(name))

@@ -1,0 +1,477 @@
+"""From a flat model to a program.
+
+Variables are lowered when something that is asked for needs them, so what no output depends on is never built. Each
+expression has two readings: at the start of a run, where stocks are their initial values, and in the run.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Literal, assert_never
+
+import numpy as np
+
+from cipark_sd.compiler.functions import FUNCTIONS, Context
+from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.passes import check_functions
+from cipark_sd.compiler.primitives import MEANING, look_up
+from cipark_sd.compiler.program import PER_STEP, UNIFORMS, Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.statefuls import STATEFULS, at_start, in_run
+from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
+
+Reading = Literal["start", "run"]
+#: A variable in one of its readings.
+Demand = tuple[str, Reading]
+#: Stages of delays and smooths, by the name of the variable and the call.
+Orders = Mapping[tuple[str, Call], int]
+
+_BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "=": "eq", "<>": "ne", "and": "and", "or": "or"}
+
+
+def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) -> Program:
+    """The program that computes the variables ``save`` of a flat model.
+
+    Parameters
+    ----------
+    model : Model
+        Without subscripts and macros (see :func:`cipark_sd.compiler.unroll.unroll`).
+    save : iterable of str
+        Names of variables of the flat model.
+    orders : mapping, optional
+        Numbers of stages of delays and smooths; by default those that the model's own constants ask for.
+
+    Raises
+    ------
+    AlgebraicLoop, UnknownName, UnsupportedFeature, EquationError, Problems
+    """
+    check_functions(model)
+    lowering = _Lowering(model, orders or {})
+    outputs = []
+    problems: list[CiparkError] = []
+    for name in save:
+        try:
+            outputs.append((name, lowering.demanded((name, "run"))))
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(model.name, problems)
+    lowering.finish()
+    return lowering.program(tuple(outputs))
+
+
+class _Pending(Exception):
+    """An expression met a variable that has to be lowered first."""
+
+    def __init__(self, demand: Demand) -> None:
+        self.demand = demand
+
+
+class _Lowering:
+    def __init__(self, model: Model, orders: Orders) -> None:
+        self.model = model
+        self.graph = Graph()
+        self.asked_orders = orders
+        self.done: dict[Demand, int] = {}
+        self.later: list[Callable[[], None]] = []
+        self.params: list[str] = []
+        self.defaults: list[float] = []
+        self.param_nodes: dict[str, int] = {}
+        self.series: list[SeriesInput] = []
+        self.states: list[State | str] = []
+        self.cells: list[Cell | str] = []
+        self.pipes: list[Pipe | str] = []
+        self.state_of: dict[object, int] = {}
+        self.cell_of: dict[object, int] = {}
+        self.pipe_of: dict[object, int] = {}
+        self.series_of: dict[str, int] = {}
+        self.orders: dict[tuple[str, Call], Order] = {}
+        self.n_random = 0
+        self._drawn = 0
+        self._reading: Demand = ("", "run")
+        self._numbers: list[float] = []
+
+    # --- order of work ---------------------------------------------------------------------------------------------
+
+    def demanded(self, demand: Demand) -> int:
+        """The node of a variable, everything that it needs lowered before it."""
+        stack = [demand]
+        while stack:
+            current = stack[-1]
+            if current in self.done:
+                stack.pop()
+                continue
+            try:
+                self._drawn, self._reading = 0, current
+                self.done[current] = self._variable(*current)
+                stack.pop()
+            except _Pending as pending:
+                if pending.demand in stack:
+                    loop = stack[stack.index(pending.demand) :]
+                    labels = [self.model.by_name[name].label for name, _ in loop]
+                    raise AlgebraicLoop(self.model.name, labels) from None
+                stack.append(pending.demand)
+        return self.done[demand]
+
+    def finish(self) -> None:
+        """Make what states, cells and pipes need, which may ask for more of them."""
+        while self.later:
+            task = self.later.pop(0)
+            while True:
+                try:
+                    self._drawn = 0
+                    task()
+                    break
+                except _Pending as pending:
+                    self.demanded(pending.demand)
+
+    def program(self, outputs: tuple[tuple[str, int], ...]) -> Program:
+        """What has been built."""
+        labels = [
+            (variable.label, self.done[variable.name, "run"])
+            for variable in self.model.variables
+            if (variable.name, "run") in self.done
+        ]
+        return Program(
+            name=self.model.name,
+            nodes=tuple(self.graph.nodes),
+            rates=tuple(self.graph.rates),
+            params=tuple(self.params),
+            defaults=tuple(self.defaults),
+            series=tuple(self.series),
+            states=tuple(s for s in self.states if isinstance(s, State)),
+            cells=tuple(c for c in self.cells if isinstance(c, Cell)),
+            pipes=tuple(p for p in self.pipes if isinstance(p, Pipe)),
+            outputs=outputs,
+            orders=tuple(self.orders.values()),
+            labels=tuple(labels),
+            method=self.model.time.method,
+            n_random=self.n_random,
+        )
+
+    # --- variables -------------------------------------------------------------------------------------------------
+
+    def _variable(self, name: str, reading: Reading) -> int:
+        if name in CONTROL:
+            return self.graph.uniform(name)
+        variable = self.model.by_name.get(name)
+        match variable:
+            case Constant(pieces=(Piece(Const(value)),)):
+                return self._param(name, value)
+            case Auxiliary(pieces=(Piece(expr),)):
+                return self._expr(expr, name, reading)
+            case Stock(pieces=(stock,)):
+                if reading == "start":
+                    return self._expr(stock.initial, name, "start")
+                return self.state(
+                    name,
+                    variable.label,
+                    lambda: self._reached((name, "start")),
+                    lambda: self._expr(stock.flow, name, "run"),
+                    non_negative=stock.non_negative,
+                )
+            case Series(pieces=(ExternalPiece(source),)) if not hasattr(source, "file"):
+                assert source is None or isinstance(source, Table)
+                return self._series(variable, source, reading)
+            case Lookup():
+                raise EquationError(self.model.name, variable.label, "is a graphical function and has no value alone")
+            case None:
+                raise UnknownName(name, [v.label for v in self.model.variables], where=self.model.name)
+            case Constant() | Series():
+                raise EquationError(self.model.name, variable.label, "stands in a file that has not been read")
+            case _:
+                raise EquationError(self.model.name, variable.label, "still has subscripts")
+
+    def _reached(self, demand: Demand) -> int:
+        """A variable's node, or a signal that it has to be made first."""
+        name, _ = demand
+        if name == "time":
+            return self.graph.source("time") if demand[1] == "run" else self.graph.uniform("initial_time")
+        if demand not in self.done:
+            raise _Pending(demand)
+        return self.done[demand]
+
+    def _param(self, name: str, value: float) -> int:
+        if name not in self.param_nodes:
+            self.param_nodes[name] = self.graph.source("param", len(self.params))
+            self.params.append(name)
+            self.defaults.append(value)
+        return self.param_nodes[name]
+
+    def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
+        if variable.name not in self.series_of:
+            self.series_of[variable.name] = len(self.series)
+            self.series.append(SeriesInput(variable.name, source, variable.interpolation))
+        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[variable.name])
+
+    # --- expressions -----------------------------------------------------------------------------------------------
+
+    def _expr(self, expr: Expr, variable: str, reading: Reading) -> int:
+        g = self.graph
+        match expr:
+            case Const(value):
+                return g.const(value)
+            case Ref(name, ()):
+                return self._reached((name, reading))
+            case Ref():
+                raise EquationError(self.model.name, self._label(variable), "still has subscripts")
+            case Neg(operand):
+                return g.op("neg", self._expr(operand, variable, reading))
+            case Binary(operator, left, right):
+                a, b = self._expr(left, variable, reading), self._expr(right, variable, reading)
+                match operator:
+                    case "<":
+                        return g.lt(a, b)
+                    case ">":
+                        return g.lt(b, a)
+                    case "<=":
+                        return g.le(a, b)
+                    case ">=":
+                        return g.le(b, a)
+                    case _:
+                        return g.op(_BINARY[operator], a, b)
+            case If(condition, then, otherwise):
+                parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
+                return g.select(*parts)
+            case Apply(table, argument):
+                return g.table(self._points(table, variable), self._expr(argument, variable, reading))
+            case Call(function, arguments):
+                if function in STATEFULS:
+                    return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
+                nodes = [self._expr(argument, variable, reading) for argument in arguments]
+                if function == "get_time_value" and (g.value(nodes[0]), g.value(nodes[2])) != (0.0, 0.0):
+                    raise UnsupportedFeature(
+                        "GET TIME VALUE of calendar or clock",
+                        variable=self._label(variable),
+                        where=self.model.name,
+                        alternative="use Time and arithmetic",
+                    )
+                return FUNCTIONS[function].meaning(self.context(variable, start=reading == "start"), nodes)
+            case Text() | Grid():
+                raise EquationError(
+                    self.model.name, self._label(variable), "has a text or a list where a number belongs"
+                )
+            case _:
+                assert_never(expr)
+
+    def _label(self, variable: str) -> str:
+        known = self.model.by_name.get(variable)
+        return known.label if known is not None else variable
+
+    def _points(self, table: Ref | Table, variable: str) -> Table:
+        if isinstance(table, Table):
+            return table
+        match self.model.by_name.get(table.name):
+            case Lookup(pieces=(piece,)) if isinstance(piece.table, Table):
+                return piece.table
+            case Lookup(label=label):
+                raise EquationError(self.model.name, label, "stands in a file that has not been read")
+            case _:
+                raise EquationError(self.model.name, self._label(variable), f"calls {table.name!r}, which is no lookup")
+
+    # --- what functions with memory ask for (see statefuls.Memory) --------------------------------------------------
+
+    def run(self, expr: Expr, variable: str) -> int:
+        """The node of an expression at each instant."""
+        return self._expr(expr, variable, "run")
+
+    def start(self, expr: Expr, variable: str) -> int:
+        """The node of an expression at the start of a run."""
+        return self._expr(expr, variable, "start")
+
+    def context(self, variable: str, *, start: bool) -> Context:
+        """What functions without memory need."""
+        time = self.graph.uniform("initial_time") if start else self.graph.source("time")
+
+        def random() -> int:
+            # a stream's number depends on its variable and place only, so that saving more changes no draw
+            self._drawn += 1
+            stream = zlib.crc32(f"{variable} {self._drawn}".encode())
+            self.n_random += 1
+            return self.graph.source("initial_random" if start else "random", stream)
+
+        return Context(self.graph, time, random)
+
+    def state(
+        self,
+        key: object,
+        label: str,
+        initial: Callable[[], int],
+        rate: Callable[[], int],
+        *,
+        non_negative: bool = False,
+    ) -> int:
+        """The node of a state; its parts are made later."""
+        if key not in self.state_of:
+            position = self.state_of[key] = len(self.states)
+            self.states.append(label)
+
+            def task() -> None:
+                self.states[position] = State(label, initial(), rate(), non_negative)
+
+            self.later.append(task)
+        return self.state_node(key)
+
+    def state_node(self, key: object) -> int:
+        """The node of a state that exists."""
+        return self.graph.source("state", self.state_of[key])
+
+    def cell(self, key: object, label: str, initial: Callable[[], int], following: Callable[[], int]) -> int:
+        """The node of a cell; its parts are made later."""
+        if key not in self.cell_of:
+            position = self.cell_of[key] = len(self.cells)
+            self.cells.append(label)
+
+            def task() -> None:
+                self.cells[position] = Cell(label, initial(), following())
+
+            self.later.append(task)
+        return self.cell_node(key)
+
+    def cell_node(self, key: object) -> int:
+        """The node of a cell that exists."""
+        return self.graph.source("cell", self.cell_of[key])
+
+    def pipe(
+        self,
+        key: object,
+        label: str,
+        initial: Callable[[], int],
+        entering: Callable[[], int],
+        length: Callable[[], int],
+    ) -> int:
+        """The node of a pipe; its parts are made later."""
+        if key not in self.pipe_of:
+            position = self.pipe_of[key] = len(self.pipes)
+            self.pipes.append(label)
+
+            def task() -> None:
+                self.pipes[position] = Pipe(label, initial(), entering(), length())
+
+            self.later.append(task)
+        return self.graph.source("pipe", self.pipe_of[key])
+
+    def order(self, variable: str, call: Call) -> int:
+        """The number of stages: what was asked for, else what the model's own constants give."""
+        key = (variable, call)
+        if key not in self.orders:
+            wanted = self.graph.op("trunc", self.start(call.arguments[3], variable))
+            limited = call.function in ("delay", "delay_n")
+            time = self.start(call.arguments[1], variable) if limited else None
+            label = f"{self._label(variable)} {call.function.upper().replace('_', ' ')}"
+            built = self.asked_orders.get(key)
+            if built is None:
+                step = self.model.time.step
+                built = stages(
+                    self._number(wanted), self._number(time) if time is not None else None, step, label, self.model.name
+                )
+            self.orders[key] = Order(key, label, built, wanted, time)
+        return self.orders[key].built
+
+    def _number(self, node: int) -> float:
+        """What a node is at the start of the model's own run."""
+        for position in range(len(self._numbers), node + 1):
+            self._numbers.append(self._computed(position))
+        return self._numbers[node]
+
+    def _computed(self, position: int) -> float:
+        node, time = self.graph.nodes[position], self.model.time
+        if self.graph.rates[position] == PER_STEP:
+            return float("nan")
+        match node.op, node.payload:
+            case "const", float(value):
+                return value
+            case "param", int(slot):
+                return self.defaults[slot]
+            case "uniform", int(slot):
+                controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
+                return controls.get(UNIFORMS[slot], time.saveper)
+            case "initial_series", int(slot):
+                entry = self.series[slot]
+                return float("nan") if entry.table is None else float(look_up(entry.table, time.initial))
+            case "table", Table() as table:
+                return float(look_up(table, self._numbers[node.args[0]]))
+            case "initial_random", _:
+                return 0.5
+            case _:
+                with np.errstate(all="ignore"):
+                    return float(MEANING[node.op](*(np.float64(self._numbers[a]) for a in node.args)))
+
+
+def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:
+    """How many stages a delay or smooth has, a delay no more than there are steps in its time.
+
+    Raises
+    ------
+    EquationError
+        When the order is not a number of at least 1.
+    """
+    if not order >= 1 or not np.isfinite(order):
+        raise EquationError(where, label, f"has the order {order:g}; it takes a whole number from 1")
+    n = int(order)
+    while time is not None and n > 1 and n * step > time:
+        n -= 1
+    return n
+
+
+def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+    """Control variables that the file computes, as numbers at the start of a run.
+
+    Parameters
+    ----------
+    model : Model
+        Flat.
+    given : mapping
+        Control variables that are known.
+    numbers : mapping
+        Constants that are overridden.
+
+    Raises
+    ------
+    UnsupportedFeature
+        When one of them changes in the run.
+    """
+    found = dict(given)
+    for _ in CONTROL:
+        for name in CONTROL:
+            if name in found:
+                continue
+            value = _control_value(model, name, found, numbers)
+            if np.isfinite(value):
+                found[name] = value
+    missing = [name for name in CONTROL if name not in found]
+    if missing:
+        label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
+        raise UnsupportedFeature(
+            "an equation that has no number at the start",
+            variable=label,
+            where=model.name,
+            alternative="give the number in the scenario",
+        )
+    return {name: found[name] for name in CONTROL if name not in given}
+
+
+def _control_value(model: Model, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
+    variable = model.by_name.get(name)
+    if not isinstance(variable, Auxiliary):
+        return float("nan")
+    initial, final, step, saveper = (found.get(control, float("nan")) for control in CONTROL)
+    time = replace(model.time, initial=initial, final=final, step=step, saveper=saveper)
+    lowering = _Lowering(replace(model, time=time), {})
+    expr = variable.pieces[0].expr
+    while True:
+        try:
+            moving, node = lowering.run(expr, name), lowering.start(expr, name)
+            break
+        except _Pending as pending:
+            lowering.demanded(pending.demand)
+    if lowering.graph.rates[moving] == PER_STEP:
+        raise UnsupportedFeature(
+            "an equation that changes in the run",
+            variable=variable.label,
+            where=model.name,
+            alternative="run it with --engine pysd, or give the number in the scenario",
+        )
+    lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
+    return lowering._number(node)

@@ -1,0 +1,132 @@
+"""Macros written into the equations that call them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import assert_never
+
+from cipark_sd.compiler.unroll import unroll
+from cipark_sd.errors import EquationError, UnsupportedFeature
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild
+from cipark_sd.model.model import CONTROL, Macro, Model
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    Variable,
+)
+
+#: A macro that calls itself never ends; no model nests them this deep.
+_DEEPEST = 50
+
+
+def inline_macros(model: Model) -> Model:
+    """``model`` with each macro call replaced by variables of its own; subscripts are written out first.
+
+    The call's inner variables are called ``caller#macro#variable``, with a number after the macro from the second
+    call in one equation on; their labels are ``Caller MACRO Variable``. Macro parameters are variables too and take
+    the argument anew at each instant.
+
+    Raises
+    ------
+    EquationError
+        For a wrong number of arguments, or macros that call themselves.
+    """
+    if not model.macros:
+        return model
+    flat = unroll(model, keep_reductions=True) if model.dimensions else model
+    inliner = _Inliner(flat)
+    variables: list[Variable] = []
+    for variable in flat.variables:
+        variables.extend(inliner.expand(variable, 0))
+    return replace(flat, variables=tuple(variables), macros=())
+
+
+class _Inliner:
+    def __init__(self, model: Model) -> None:
+        self.where = model.name
+        self.macros = {macro.name: macro for macro in model.macros}
+        self.taken = {variable.name for variable in model.variables}
+
+    def expand(self, variable: Variable, depth: int) -> Iterator[Variable]:
+        """The inner variables of the calls in ``variable``, then ``variable`` itself."""
+        if depth > _DEEPEST:
+            raise EquationError(self.where, variable.label, "calls a macro that calls itself")
+        inner: list[Variable] = []
+
+        def change(expr: Expr) -> Expr:
+            expr = rebuild(expr, change)
+            if isinstance(expr, Call) and expr.function in self.macros:
+                return self._call(variable, self.macros[expr.function], expr.arguments, inner)
+            return expr
+
+        match variable:
+            case Auxiliary(pieces=pieces):
+                new: Variable = replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
+            case Stock(pieces=stocks):
+                changed = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
+                new = replace(variable, pieces=changed)
+            case Constant() | Lookup() | Series():
+                new = variable
+            case _:
+                assert_never(variable)
+        for added in inner:
+            yield from self.expand(added, depth + 1)
+        yield new
+
+    def _call(self, caller: Variable, macro: Macro, arguments: tuple[Expr, ...], inner: list[Variable]) -> Expr:
+        if len(arguments) != len(macro.parameters):
+            raise EquationError(
+                self.where,
+                caller.label,
+                f"gives the macro {macro.name!r} {len(arguments)} argument(s) instead of {len(macro.parameters)}",
+            )
+        prefix, number = f"{caller.name}#{macro.name}", 1
+        while f"{prefix}#{macro.results[0]}" in self.taken:
+            number += 1
+            prefix = f"{caller.name}#{macro.name}{number}"
+        title = f"{caller.label} {macro.name.upper()}" + (f" {number}" if number > 1 else "")
+        local = {*(v.name for v in macro.variables if v.name not in CONTROL), *macro.parameters}
+        names = {name: f"{prefix}#{name}" for name in local}
+        self.taken.update(names.values())
+        for parameter, argument in zip(macro.parameters, arguments, strict=True):
+            inner.append(
+                Auxiliary(
+                    name=names[parameter], label=f"{title} {parameter.replace('_', ' ')}", pieces=(Piece(argument),)
+                )
+            )
+        inner.extend(self._renamed(v, names, title, caller) for v in macro.variables if v.name not in CONTROL)
+        return Ref(names[macro.results[0]])
+
+    def _renamed(self, variable: Variable, names: dict[str, str], title: str, caller: Variable) -> Variable:
+        def change(expr: Expr) -> Expr:
+            match expr:
+                case Ref(name, ()):
+                    # Vensim marks the model's own control variables with a dollar inside a macro
+                    return Ref(names.get(name, name.removesuffix("$")))
+                case Ref():
+                    raise UnsupportedFeature(
+                        "subscripts inside a macro",
+                        variable=caller.label,
+                        where=self.where,
+                        alternative="write the macro's equations into the model, or use --engine pysd",
+                    )
+                case Apply(Ref(name, ()), argument):
+                    return Apply(Ref(names.get(name, name)), change(argument))
+                case _:
+                    return rebuild(expr, change)
+
+        new_name, label = names[variable.name], f"{title} {variable.label}"
+        match variable:
+            case Auxiliary(pieces=pieces):
+                new = tuple(replace(p, expr=change(p.expr)) for p in pieces)
+                return replace(variable, name=new_name, label=label, pieces=new)
+            case Stock(pieces=stocks):
+                changed = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
+                return replace(variable, name=new_name, label=label, pieces=changed)
+            case Constant() | Lookup() | Series():
+                return replace(variable, name=new_name, label=label)
+            case _:
+                assert_never(variable)

@@ -1,0 +1,62 @@
+"""What is checked before lowering."""
+
+from collections.abc import Iterator
+
+from cipark_sd.compiler.functions import FUNCTIONS, UNSUPPORTED
+from cipark_sd.compiler.statefuls import STATEFULS
+from cipark_sd.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.model.expr import Call, Expr, walk
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Stock, Variable
+
+
+def equations(variable: Variable) -> Iterator[Expr]:
+    """The expressions of a variable: its equations, or its flows and initial values."""
+    match variable:
+        case Auxiliary(pieces=pieces):
+            yield from (piece.expr for piece in pieces)
+        case Stock(pieces=stocks):
+            for stock in stocks:
+                yield from (stock.flow, stock.initial)
+        case _:
+            return
+
+
+def check_functions(model: Model) -> None:
+    """Refuse functions that do not exist or are not supported, and wrong numbers of arguments, all at once.
+
+    Raises
+    ------
+    UnknownName, UnsupportedFeature, EquationError, Problems
+    """
+    problems: dict[str, CiparkError] = {}
+    for variable in model.variables:
+        for equation in equations(variable):
+            for part in walk(equation):
+                if isinstance(part, Call):
+                    problem = _problem(model, variable, part)
+                    if problem is not None:
+                        problems.setdefault(str(problem), problem)
+    raise_all(model.name, list(problems.values()))
+
+
+def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None:
+    shown = call.function.upper().replace("_", " ")
+    if call.function in STATEFULS:
+        least, most = STATEFULS[call.function], STATEFULS[call.function]
+    elif call.function in FUNCTIONS:
+        function = FUNCTIONS[call.function]
+        least, most = function.least, function.most if function.most is not None else len(call.arguments)
+    elif call.function in UNSUPPORTED:
+        return UnsupportedFeature(
+            shown, variable=variable.label, where=model.name, alternative=UNSUPPORTED[call.function]
+        )
+    else:
+        known = [*FUNCTIONS, *STATEFULS, *UNSUPPORTED, *(macro.name for macro in model.macros)]
+        return UnknownName(call.function, known, kind="function", where=f"{model.name}, {variable.label!r}:")
+    if least <= len(call.arguments) <= most:
+        return None
+    wanted = str(least) if least == most else f"{least} to {most}"
+    return EquationError(
+        model.name, variable.label, f"gives {shown} {len(call.arguments)} argument(s) instead of {wanted}"
+    )

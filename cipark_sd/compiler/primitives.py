@@ -1,0 +1,190 @@
+"""What each primitive operation means, on NumPy arrays.
+
+The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: only IEEE
+arithmetic is inlined there, and ``exp``, ``log``, ``pow`` and the trigonometric functions are the C library's own
+in both, one number at a time. (NumPy's own loops for them differ from the C library in the last bit.)
+"""
+
+import ctypes
+import ctypes.util
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cipark_sd.model.expr import Table
+
+Values = NDArray[np.float64]
+
+#: Primitives that are printed between their operands.
+OPERATORS: Mapping[str, str] = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "pow": "^",
+    "lt": "<",
+    "le": "<=",
+    "eq": "=",
+    "ne": "<>",
+    "and": "and",
+    "or": "or",
+}
+#: Functions of the C library: name there and number of arguments.
+LIBRARY: Mapping[str, tuple[str, int]] = {
+    "exp": ("exp", 1),
+    "log": ("log", 1),
+    "log10": ("log10", 1),
+    "pow": ("pow", 2),
+    "sin": ("sin", 1),
+    "cos": ("cos", 1),
+    "tan": ("tan", 1),
+    "asin": ("asin", 1),
+    "acos": ("acos", 1),
+    "atan": ("atan", 1),
+    "sinh": ("sinh", 1),
+    "cosh": ("cosh", 1),
+    "tanh": ("tanh", 1),
+    "fmod": ("fmod", 2),
+    "erfc": ("erfc", 1),
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The C library's mathematics."""
+    if sys.platform == "win32":
+        return ctypes.CDLL("ucrtbase")
+    return ctypes.CDLL(ctypes.util.find_library("m"))
+
+
+@cache
+def library_function(name: str) -> Callable[..., float]:
+    """A function of the C library on doubles; it sets no Python exception."""
+    symbol, n_arguments = LIBRARY[name]
+    function = getattr(library(), symbol)
+    function.restype = ctypes.c_double
+    function.argtypes = [ctypes.c_double] * n_arguments
+    return function  # type: ignore[no-any-return]
+
+
+def library_address(name: str) -> int:
+    """Where a function of the C library is, for machine code that calls the very same one."""
+    return ctypes.cast(getattr(library(), LIBRARY[name][0]), ctypes.c_void_p).value or 0
+
+
+def _lane_by_lane(name: str) -> Callable[..., Values]:
+    def apply(*arguments: ArrayLike) -> Values:
+        function = library_function(name)
+        arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
+        flat = [array.ravel().tolist() for array in arrays]
+        values = [function(*lane) for lane in zip(*flat, strict=True)]
+        return np.array(values, dtype=np.float64).reshape(arrays[0].shape)
+
+    return apply
+
+
+def _truth(values: ArrayLike) -> NDArray[np.bool_]:
+    return np.not_equal(values, 0)
+
+
+def _number(truth: ArrayLike) -> Values:
+    return np.asarray(truth, dtype=np.float64)
+
+
+def _minimum(a: Values, b: Values) -> Values:
+    return np.where((a < b) | (a != a), a, b)
+
+
+def _maximum(a: Values, b: Values) -> Values:
+    return np.where((a > b) | (a != a), a, b)
+
+
+#: Every primitive with arguments, but for ``table``.
+MEANING: Mapping[str, Callable[..., Any]] = {
+    "neg": np.negative,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "lt": lambda a, b: _number(a < b),
+    "le": lambda a, b: _number(a <= b),
+    "eq": lambda a, b: _number(a == b),
+    "ne": lambda a, b: _number(a != b),
+    "and": lambda a, b: _number(_truth(a) & _truth(b)),
+    "or": lambda a, b: _number(_truth(a) | _truth(b)),
+    "not": lambda a: _number(~_truth(a)),
+    "select": lambda c, a, b: np.asarray(np.where(_truth(c), a, b)),
+    "present": lambda a, b: np.where(a == a, a, b),
+    "min": _minimum,
+    "max": _maximum,
+    "abs": np.absolute,
+    "sqrt": np.sqrt,
+    "floor": np.floor,
+    "trunc": np.trunc,
+    "rint": np.rint,
+    **{name: _lane_by_lane(name) for name in LIBRARY},
+}
+
+
+def segments(table: Table) -> tuple[Values, Values, Values]:
+    """Knots in ascending order, their values, and the slope to the right of each but the last.
+
+    Where two points share an ``x``, the later one holds from there on, and the jump has no slope.
+    """
+    order = np.argsort(np.array(table.x), kind="stable")
+    x, y = np.array(table.x)[order], np.array(table.y)[order]
+    with np.errstate(all="ignore"):
+        slope = np.where(x[1:] > x[:-1], (y[1:] - y[:-1]) / (x[1:] - x[:-1]), 0.0)
+    return x, y, slope
+
+
+def look_up(table: Table, argument: ArrayLike) -> Values:
+    """A graphical function's values; on knots exactly the knot's value, between them ``slope * (x - x_j) + y_j``.
+
+    NaN gives NaN where points are joined by lines.
+    """
+    x, y, slope = segments(table)
+    at = np.asarray(argument, dtype=np.float64)
+    if len(x) == 1:
+        return np.where(at == at, y[0], at)
+    match table.interpolation:
+        case "hold_backward":
+            place = np.where(at == at, np.searchsorted(x, at, side="right") - 1, 0)
+            return np.asarray(np.take(y, place.clip(0)))
+        case "look_forward":
+            return np.asarray(np.take(y, np.searchsorted(x, at, side="left").clip(0, len(x) - 1)))
+        case "interpolate" | "extrapolate":
+            # NaN sorts last; it has to come out of the first segment, as in a chain of comparisons
+            place = np.where(at == at, np.searchsorted(x[:-1], at, side="right") - 1, 0).clip(0)
+            inner = slope[place] * (at - x[place]) + y[place]
+            if table.interpolation == "extrapolate":
+                above = y[-1] + slope[-1] * (at - x[-1])
+                return np.where(at >= x[-1], np.where(at > x[-1], above, y[-1]), inner)
+            return np.where(at < x[0], y[0], np.where(at >= x[-1], y[-1], inner))
+
+
+_MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_STRIDES = tuple(np.uint64(s) for s in (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7))
+
+
+def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> np.uint64(30))) * _MULTIPLIERS[0]
+    z = (z ^ (z >> np.uint64(27))) * _MULTIPLIERS[1]
+    return z ^ (z >> np.uint64(31))
+
+
+def uniform_random(seed: int, stream: int, step: int, run: NDArray[np.uint64]) -> Values:
+    """Numbers between 0 and 1, both excluded, each a function of seed, stream, step and run alone.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA), applied to one counter after the other,
+    so that a run's numbers do not depend on which runs are computed with it.
+    """
+    with np.errstate(over="ignore"):
+        z = _mixed(np.uint64(seed) + _STRIDES[0] * (run + np.uint64(1)))
+        z = _mixed(z + _STRIDES[1] * np.uint64(step + 1))
+        z = _mixed(z + _STRIDES[2] * np.uint64(stream + 1))
+    return ((z >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

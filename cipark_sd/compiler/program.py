@@ -1,0 +1,211 @@
+"""The lowered form of a model: scalar operations, states, cells and pipes, as one frozen value.
+
+Every engine runs this and nothing else. A program holds numbers and names, never text that is executed.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from cipark_sd.compiler.primitives import OPERATORS
+from cipark_sd.model.expr import Call, Interpolation, Table
+from cipark_sd.model.model import Method
+
+#: How often an operation has to be done: never (a number), once a run, or at each step.
+CONSTANT, PER_RUN, PER_STEP = 0, 1, 2
+#: Numbers that all runs of a call share.
+UNIFORMS = ("time_step", "initial_time", "final_time", "saveper")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One scalar operation on earlier nodes.
+
+    ``payload`` is the value of a ``const``, the position of a ``param``, ``state``, ``cell``, ``pipe``, ``series``,
+    ``uniform`` or ``random`` stream, and the points of a ``table``.
+    """
+
+    op: str
+    args: tuple[int, ...] = ()
+    payload: float | int | Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A number that its rate changes: a stock, or one stage of a delay or smooth. All are positions of nodes."""
+
+    label: str
+    initial: int
+    rate: int
+    non_negative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number that is replaced at the end of each step, such as what SAMPLE IF TRUE holds."""
+
+    label: str
+    initial: int
+    following: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """A fixed delay: what goes in comes out ``length`` steps later, and ``initial`` before that."""
+
+    label: str
+    initial: int
+    entering: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInput:
+    """Values over time that are sampled before the run; ``table`` is ``None`` where the caller brings them."""
+
+    name: str
+    table: Table | None
+    interpolation: Interpolation | Literal["raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The number of stages of a delay or smooth: what was built, and the nodes that say what a run needs.
+
+    A delay has at most as many stages as steps fit into its time, so a run whose delay time is short needs another
+    program; ``time`` is ``None`` for a smooth, which keeps its order.
+    """
+
+    key: tuple[str, Call]
+    label: str
+    built: int
+    order: int
+    time: int | None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model ready to be run, for the outputs that were asked for."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    rates: tuple[int, ...]
+    params: tuple[str, ...]
+    defaults: tuple[float, ...]
+    series: tuple[SeriesInput, ...]
+    states: tuple[State, ...]
+    cells: tuple[Cell, ...]
+    pipes: tuple[Pipe, ...]
+    outputs: tuple[tuple[str, int], ...]
+    orders: tuple[Order, ...]
+    labels: tuple[tuple[str, int], ...]
+    method: Method
+    n_random: int = 0
+
+    @cached_property
+    def param_position(self) -> Mapping[str, int]:
+        """Position of each parameter by name."""
+        return {name: position for position, name in enumerate(self.params)}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides what is computed; names and labels are not part of it."""
+        told = (
+            self.nodes,
+            self.rates,
+            len(self.params),
+            [entry.interpolation for entry in self.series],
+            [(s.initial, s.rate, s.non_negative) for s in self.states],
+            [(c.initial, c.following) for c in self.cells],
+            [(p.initial, p.entering, p.length) for p in self.pipes],
+            [node for _, node in self.outputs],
+            self.method,
+        )
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    @cached_property
+    def dynamic(self) -> tuple[int, ...]:
+        """The per-step nodes that the states need, in order."""
+        roots = [s.rate for s in self.states] + [c.following for c in self.cells] + [p.entering for p in self.pipes]
+        return self.needed(roots)
+
+    @cached_property
+    def rates_only(self) -> tuple[int, ...]:
+        """The per-step nodes that the states' rates need, in order."""
+        return self.needed([s.rate for s in self.states])
+
+    @cached_property
+    def observed(self) -> tuple[int, ...]:
+        """The per-step nodes that only the outputs need, in order."""
+        inner = set(self.dynamic)
+        return tuple(n for n in self.needed([node for _, node in self.outputs]) if n not in inner)
+
+    @cached_property
+    def per_run(self) -> tuple[int, ...]:
+        """The nodes computed once a run, in order."""
+        return tuple(n for n, rate in enumerate(self.rates) if rate == PER_RUN)
+
+    def needed(self, roots: list[int]) -> tuple[int, ...]:
+        """The per-step nodes that ``roots`` need, in order."""
+        seen: set[int] = set()
+        stack = [root for root in roots if self.rates[root] == PER_STEP]
+        while stack:
+            node = stack.pop()
+            if node not in seen:
+                seen.add(node)
+                stack.extend(a for a in self.nodes[node].args if self.rates[a] == PER_STEP and a not in seen)
+        return tuple(sorted(seen))
+
+    def listing(self) -> Iterator[str]:
+        """The program as text for people, one line an equation, in the modeller's names."""
+        names = {node: label for label, node in reversed(self.labels) if self.rates[node] != CONSTANT}
+        for label, node in self.labels:
+            yield f"{label} = {self._text(node, names, top=names.get(node) == label)}"
+        for state in self.states:
+            limit = ", not below 0" if state.non_negative else ""
+            start, rate = self._text(state.initial, names), self._text(state.rate, names)
+            yield f"state {state.label}: from {start}, rate {rate}{limit}"
+        for cell in self.cells:
+            yield f"cell {cell.label}: from {self._text(cell.initial, names)}, then {self._text(cell.following, names)}"
+        for pipe in self.pipes:
+            steps = self._text(pipe.length, names)
+            entering, before = self._text(pipe.entering, names), self._text(pipe.initial, names)
+            yield f"pipe {pipe.label}: {entering} after {steps} steps, {before} before"
+
+    def _text(self, position: int, names: Mapping[int, str], *, top: bool = False) -> str:
+        if position in names and not top:
+            return names[position]
+        node = self.nodes[position]
+        parts = [self._text(argument, names) for argument in node.args]
+        match node.op:
+            case "const":
+                return f"{node.payload:.17g}"
+            case "param":
+                assert isinstance(node.payload, int)
+                return f"constant {self.defaults[node.payload]:.17g}" if top else self.params[node.payload]
+            case "uniform":
+                assert isinstance(node.payload, int)
+                return UNIFORMS[node.payload]
+            case "state":
+                assert isinstance(node.payload, int)
+                return f"state {self.states[node.payload].label}"
+            case "cell":
+                assert isinstance(node.payload, int)
+                return f"cell {self.cells[node.payload].label}"
+            case "pipe":
+                assert isinstance(node.payload, int)
+                return f"pipe {self.pipes[node.payload].label}"
+            case "series":
+                assert isinstance(node.payload, int)
+                return f"series {self.series[node.payload].name}"
+            case "random":
+                return f"random({node.payload})"
+            case "table":
+                assert isinstance(node.payload, Table)
+                return f"table({parts[0]}; {len(node.payload.x)} points, {node.payload.interpolation})"
+            case op if op in OPERATORS:
+                return f"({parts[0]} {OPERATORS[op]} {parts[1]})"
+            case op:
+                return f"{op}({', '.join(parts)})"

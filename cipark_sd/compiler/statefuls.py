@@ -1,0 +1,238 @@
+"""Functions with memory as states, cells and pipes.
+
+Conventions are PySD's (``pysd/py_backend/statefuls.py``), which follow Vensim: a delay keeps material (value times
+delay time), a smooth keeps values, DELAY N divides by the delay time of the step before, and what SAMPLE IF TRUE and
+DELAY FIXED take in is read at the start of the step.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from cipark_sd.compiler.functions import Context, zidz
+from cipark_sd.compiler.graph import Graph
+from cipark_sd.model.expr import Call, Expr
+
+#: Functions with memory and their numbers of arguments.
+STATEFULS: Mapping[str, int] = {
+    "initial": 1,
+    "active_initial": 2,
+    "smooth": 4,
+    "smooth_n": 4,
+    "delay": 4,
+    "delay_n": 4,
+    "delay_fixed": 3,
+    "trend": 3,
+    "forecast": 4,
+    "sample_if_true": 3,
+}
+
+
+class Memory(Protocol):
+    """What the lowering offers to functions with memory."""
+
+    graph: Graph
+
+    def run(self, expr: Expr, variable: str) -> int:
+        """The node of an expression at each instant."""
+
+    def start(self, expr: Expr, variable: str) -> int:
+        """The node of an expression at the start of a run."""
+
+    def order(self, variable: str, call: Call) -> int:
+        """The number of stages."""
+
+    def state(self, key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
+        """The node of a state; its parts are made later."""
+
+    def cell(self, key: object, label: str, initial: Callable[[], int], following: Callable[[], int]) -> int:
+        """The node of a cell; its parts are made later."""
+
+    def state_node(self, key: object) -> int:
+        """The node of a state that exists."""
+
+    def cell_node(self, key: object) -> int:
+        """The node of a cell that exists."""
+
+    def pipe(
+        self,
+        key: object,
+        label: str,
+        initial: Callable[[], int],
+        entering: Callable[[], int],
+        length: Callable[[], int],
+    ) -> int:
+        """The node of a pipe; its parts are made later."""
+
+    def context(self, variable: str, *, start: bool) -> Context:
+        """What functions without memory need."""
+
+
+def at_start(m: Memory, variable: str, call: Call) -> int:
+    """The value of a function with memory before the first step."""
+    g = m.graph
+
+    def start(i: int) -> int:
+        return m.start(call.arguments[i], variable)
+
+    match call.function:
+        case "initial":
+            return start(0)
+        case "active_initial":
+            return start(1)
+        case "smooth" | "smooth_n" | "delay_fixed":
+            return start(2)
+        case "delay" | "delay_n":
+            # there and back again, as rounding has it
+            return g.div(g.mul(start(2), start(1)), start(1))
+        case "sample_if_true":
+            return g.select(start(0), start(1), start(2))
+        case "trend":
+            return _trend(m, variable, start(0), start(1), _trend_start(m, variable, call), start=True)
+        case "forecast":
+            first = _forecast_start(m, variable, call)
+            return _forecast(m, variable, start(0), start(1), start(2), first, start=True)
+        case _:
+            raise AssertionError(call.function)
+
+
+def in_run(m: Memory, variable: str, call: Call) -> int:
+    """The value of a function with memory at each instant."""
+    g, key, label = m.graph, (variable, call), f"{variable} {call.function.upper().replace('_', ' ')}"
+
+    def run(i: int) -> int:
+        return m.run(call.arguments[i], variable)
+
+    def start(i: int) -> int:
+        return m.start(call.arguments[i], variable)
+
+    match call.function:
+        case "initial":
+            return start(0)
+        case "active_initial":
+            return run(0)
+        case "smooth" | "smooth_n":
+            return _smooth(m, variable, call, label)
+        case "delay":
+            return _delay(m, variable, call, label)
+        case "delay_n":
+            return _delay_n(m, variable, call, label)
+        case "delay_fixed":
+
+            def length() -> int:
+                steps = g.op("max", g.div(start(1), g.uniform("time_step")), g.const(1.0))
+                return g.op("rint", g.add(steps, g.const(1e-6)))
+
+            return m.pipe(key, label, lambda: start(2), lambda: run(0), length)
+        case "sample_if_true":
+            held = m.cell(key, label, lambda: start(2), lambda: g.select(run(0), run(1), m.cell_node(key)))
+            return g.select(run(0), run(1), held)
+        case "trend":
+            average = m.state(
+                key, label, lambda: _trend_start(m, variable, call), lambda: _approach(m, key, run(0), run(1))
+            )
+            return _trend(m, variable, run(0), run(1), average, start=False)
+        case "forecast":
+            average = m.state(
+                key, label, lambda: _forecast_start(m, variable, call), lambda: _approach(m, key, run(0), run(1))
+            )
+            return _forecast(m, variable, run(0), run(1), run(2), average, start=False)
+        case _:
+            raise AssertionError(call.function)
+
+
+def _approach(m: Memory, key: object, goal: int, time: int) -> int:
+    return m.graph.div(m.graph.sub(goal, m.state_node(key)), time)
+
+
+def _trend_start(m: Memory, variable: str, call: Call) -> int:
+    g, (value, time, trend) = m.graph, (m.start(a, variable) for a in call.arguments)
+    return g.div(value, g.add(g.const(1.0), g.mul(trend, time)))
+
+
+def _trend(m: Memory, variable: str, value: int, time: int, average: int, *, start: bool) -> int:
+    g = m.graph
+    c = m.context(variable, start=start)
+    return zidz(c, (g.sub(value, average), g.mul(time, g.op("abs", average))))
+
+
+def _forecast_start(m: Memory, variable: str, call: Call) -> int:
+    g = m.graph
+    value, trend = m.start(call.arguments[0], variable), m.start(call.arguments[3], variable)
+    return g.div(value, g.add(g.const(1.0), trend))
+
+
+def _forecast(m: Memory, variable: str, value: int, time: int, horizon: int, average: int, *, start: bool) -> int:
+    g = m.graph
+    growth = zidz(m.context(variable, start=start), (g.sub(value, average), g.mul(time, average)))
+    return g.mul(value, g.add(g.const(1.0), g.mul(growth, horizon)))
+
+
+def _stages(
+    m: Memory, variable: str, call: Call, label: str, rate: Callable[[int, int], int], start: Callable[[], int]
+) -> list[int]:
+    """The states of a chain, one a stage; ``rate`` takes the stage and the number of stages."""
+    order = m.order(variable, call)
+    return [
+        m.state(
+            (variable, call, order, i),
+            f"{label} stage {i + 1}" if order > 1 else label,
+            start,
+            lambda i=i: rate(i, order),  # type: ignore[misc]
+        )
+        for i in range(order)
+    ]
+
+
+def _smooth(m: Memory, variable: str, call: Call, label: str) -> int:
+    g, (value, time, initial, _) = m.graph, call.arguments
+
+    def rate(i: int, order: int) -> int:
+        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        goal = m.run(value, variable) if i == 0 else states[i - 1]
+        pull = g.mul(g.sub(goal, states[i]), g.const(float(order)))
+        return g.div(pull, m.run(time, variable))
+
+    return _stages(m, variable, call, label, rate, lambda: m.start(initial, variable))[-1]
+
+
+def _material(m: Memory, variable: str, call: Call) -> int:
+    return m.graph.mul(m.start(call.arguments[2], variable), m.start(call.arguments[1], variable))
+
+
+def _delay(m: Memory, variable: str, call: Call, label: str) -> int:
+    g, (value, time, _, _) = m.graph, call.arguments
+
+    def rate(i: int, order: int) -> int:
+        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        duration = m.run(time, variable)
+        entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], duration)
+        return g.mul(g.sub(entering, g.div(states[i], duration)), g.const(float(order)))
+
+    stages = _stages(m, variable, call, label, rate, lambda: _material(m, variable, call))
+    return g.div(stages[-1], m.run(time, variable))
+
+
+def _delay_n(m: Memory, variable: str, call: Call, label: str) -> int:
+    g, (value, time, _, _) = m.graph, call.arguments
+    order = m.order(variable, call)
+    durations: list[int] = []
+    for i in range(order):
+        key = (variable, call, "duration", i)
+        before = (variable, call, "duration", i - 1)
+        durations.append(
+            m.cell(
+                key,
+                f"{label} time {i + 1}",
+                lambda: m.start(time, variable),
+                (lambda: m.run(time, variable)) if i == 0 else (lambda before=before: m.cell_node(before)),  # type: ignore[misc]
+            )
+        )
+
+    def rate(i: int, order: int) -> int:
+        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        now = [m.run(time, variable), *durations[:-1]]
+        entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], now[i - 1])
+        return g.mul(g.sub(entering, g.div(states[i], now[i])), g.const(float(order)))
+
+    stages = _stages(m, variable, call, label, rate, lambda: _material(m, variable, call))
+    return g.div(stages[-1], durations[0])

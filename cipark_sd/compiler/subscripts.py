@@ -1,0 +1,98 @@
+"""What a subscript stands for in one element of a subscripted equation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from cipark_sd.errors import EquationError
+from cipark_sd.model.model import Dimension, Model
+
+Elements = tuple[str, ...]
+#: Element by the name of the dimension (or ``dimension!``) that it is taken from.
+Binding = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Subscripts:
+    """The dimensions of a model and how their elements answer to each other."""
+
+    where: str
+    dimensions: Mapping[str, Dimension]
+
+    @classmethod
+    def of(cls, model: Model) -> "Subscripts":
+        """Those of a model."""
+        return cls(model.name, model.dimension_by_name)
+
+    def labels(self, elements: Elements, dims: Sequence[str]) -> str:
+        """``[SOE,2019]`` in the modeller's words, or nothing for a scalar."""
+        if not elements:
+            return ""
+        named = []
+        for element, dim in zip(elements, dims, strict=True):
+            dimension = self.dimensions[dim]
+            named.append(dimension.element_labels[dimension.elements.index(element)])
+        return f"[{','.join(named)}]"
+
+    def combinations(self, subscripts: Elements) -> Iterator[tuple[Elements, Binding]]:
+        """Every combination of elements that an equation's left side covers, and what each dimension is in it."""
+        choices = [self.dimensions[sub].elements if sub in self.dimensions else (sub,) for sub in subscripts]
+        for elements in product(*choices):
+            bound = {s: e for s, e in zip(subscripts, elements, strict=True) if s in self.dimensions}
+            yield elements, bound
+
+    def covers(self, group: Elements, elements: Elements) -> bool:
+        """Whether ``group``, of dimensions or elements, includes the combination."""
+        return all(
+            element in self.dimensions[sub].elements if sub in self.dimensions else sub == element
+            for sub, element in zip(group, elements, strict=True)
+        )
+
+    def number(self, name: str, bound: Binding) -> int | None:
+        """The position, from 1, that a dimension or element name stands for where a number is wanted.
+
+        An element counts in the widest dimension that has it: a subrange's elements keep the numbers they have in
+        the whole range, as in Vensim.
+        """
+        element = self.element(name, bound, variable=name) if name in self.dimensions else name
+        holders = [dimension for dimension in self.dimensions.values() if element in dimension.elements]
+        if not holders:
+            return None
+        if name in self.dimensions:
+            whole = set(self.dimensions[name].elements)
+            holders = [dimension for dimension in holders if whole <= set(dimension.elements)]
+        return max(holders, key=lambda dimension: len(dimension.elements)).elements.index(element) + 1
+
+    def element(self, subscript: str, bound: Binding, *, variable: str) -> str:
+        """The element that a subscript on the right side stands for.
+
+        An element stands for itself, a dimension of the left side for its element there, a mapped dimension for the
+        element at the same place, and a range that shares the element for that element.
+
+        Raises
+        ------
+        EquationError
+            When nothing on the left side says which element is meant.
+        """
+        if subscript in bound:
+            return bound[subscript]
+        if subscript not in self.dimensions:
+            return subscript
+        wanted = self.dimensions[subscript]
+        for dim, element in bound.items():
+            source = self.dimensions[dim.removesuffix("!")]
+            if dim in wanted.mappings or subscript in source.mappings:
+                if element in wanted.elements and set(wanted.elements) & set(source.elements):
+                    return element
+                position = source.elements.index(element)
+                if position < len(wanted.elements):
+                    return wanted.elements[position]
+        for dim, element in bound.items():
+            if not dim.endswith("!") and element in wanted.elements:
+                return element
+        raise EquationError(
+            self.where,
+            variable,
+            f"uses the subscript {wanted.label!r}, which is neither on its left side nor mapped to what is; "
+            "add '!' to sum over it",
+        )

@@ -1,0 +1,385 @@
+"""Subscripts written out: a model whose every variable is a scalar.
+
+Where the flat model and the subscripted one differ is only in names: ``residents[soe]`` is the element ``SOE`` of
+``Residents``, and its label is ``Residents[SOE]``. The lowering and ``cipark convert --flat`` both start from it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeVar, assert_never
+
+from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
+from cipark_sd.errors import CiparkError, EquationError, raise_all
+from cipark_sd.model.expr import (
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Neg,
+    Ref,
+    Table,
+    Text,
+    children,
+    rebuild,
+)
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    External,
+    ExternalPiece,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    StockPiece,
+    TablePiece,
+    Variable,
+)
+
+#: Reductions over ``dim!``; where no subscript is marked, XMILE's ``max`` and ``min`` of an array take all of it.
+REDUCTIONS = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile", "vector_select")
+#: Functions of a whole vector, along its last subscript.
+VECTOR_FUNCTIONS = ("vector_sort_order", "vector_rank", "vector_reorder", "invert_matrix")
+ALLOCATIONS = ("allocate_available", "allocate_by_priority")
+
+
+AnyPiece = Piece | StockPiece | TablePiece | ExternalPiece
+_P = TypeVar("_P", bound=AnyPiece)
+
+
+def flat_name(name: str, elements: Elements) -> str:
+    """The name of one element in the flat model.
+
+    >>> flat_name("residents", ("soe", "large"))
+    'residents[soe,large]'
+    """
+    return f"{name}[{','.join(elements)}]" if elements else name
+
+
+def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
+    """The same model without subscripts, its variables in the order of the file and their elements in order.
+
+    Parameters
+    ----------
+    keep_reductions : bool
+        Keep ``sum``, ``prod``, ``vmin`` and ``vmax`` as calls with one argument for each element. Otherwise they
+        become sums, products and nested ``min`` and ``max``, which any modelling language has.
+
+    Raises
+    ------
+    EquationError, Problems
+        For subscripts that cannot be understood, all of them at once.
+    """
+    dims = Subscripts.of(model)
+    problems: list[CiparkError] = []
+
+    def written_out(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
+        known = {variable.name: variable for variable in variables}
+        flat: list[Variable] = []
+        for variable in variables:
+            try:
+                flat.extend(_Unroller(dims, known, variable, keep_reductions).run())
+            except CiparkError as problem:
+                problems.append(problem)
+        return tuple(flat)
+
+    variables = written_out(model.variables)
+    macros = tuple(replace(macro, variables=written_out(macro.variables)) for macro in model.macros)
+    raise_all(model.name, problems)
+    return replace(model, variables=variables, macros=macros, dimensions=())
+
+
+@dataclass
+class _Unroller:
+    """One variable written out."""
+
+    subscripts: Subscripts
+    known: dict[str, Variable]
+    variable: Variable
+    keep_reductions: bool
+
+    def run(self) -> Iterator[Variable]:
+        variable = self.variable
+        for elements in self._spanned():
+            name = flat_name(variable.name, elements)
+            label = variable.label + self.subscripts.labels(elements, variable.dims)
+            match variable:
+                case Constant(pieces=pieces):
+                    piece, bound = self._piece(pieces, elements)
+                    yield replace(
+                        variable, name=name, label=label, dims=(), pieces=(self._constant(piece, elements, bound),)
+                    )
+                case Auxiliary(pieces=pieces):
+                    equation, bound = self._piece(pieces, elements)
+                    expr = self._value(equation.expr, elements, equation.subscripts, bound)
+                    yield replace(variable, name=name, label=label, dims=(), pieces=(Piece(expr),))
+                case Stock(pieces=stock_pieces):
+                    stock, bound = self._piece(stock_pieces, elements)
+                    flow = self._value(stock.flow, elements, stock.subscripts, bound)
+                    initial = self._value(stock.initial, elements, stock.subscripts, bound)
+                    scalar = StockPiece(flow, initial, non_negative=stock.non_negative)
+                    yield replace(variable, name=name, label=label, dims=(), pieces=(scalar,))
+                case Lookup(pieces=tables):
+                    table, _ = self._piece(tables, elements)
+                    self._inline(table.table, elements)
+                    yield replace(variable, name=name, label=label, dims=(), pieces=(TablePiece(table.table),))
+                case Series(pieces=series):
+                    data, _ = self._piece(series, elements)
+                    self._inline(data.source, elements)
+                    yield replace(variable, name=name, label=label, dims=(), pieces=(ExternalPiece(data.source),))
+                case _:
+                    assert_never(variable)
+
+    def _spanned(self) -> list[Elements]:
+        """The combinations that some equation covers, the last dimension fastest."""
+        choices = [self.subscripts.dimensions[dim].elements for dim in self.variable.dims]
+        return [elements for elements in product(*choices) if self._holds(elements)]
+
+    def _holds(self, elements: Elements) -> bool:
+        return any(self._covers(piece, elements) for piece in self.variable.pieces)
+
+    def _covers(self, piece: AnyPiece, elements: Elements) -> bool:
+        covered = self.subscripts.covers(piece.subscripts, elements)
+        return covered and not any(self.subscripts.covers(group, elements) for group in piece.exceptions)
+
+    def _piece(self, pieces: tuple[_P, ...], elements: Elements) -> tuple[_P, Binding]:
+        """The equation that holds for a combination (the last that covers it) and what its dimensions are there."""
+        for piece in reversed(pieces):
+            if self._covers(piece, elements):
+                bound = {
+                    sub: element
+                    for sub, element in zip(piece.subscripts, elements, strict=True)
+                    if sub in self.subscripts.dimensions
+                }
+                return piece, bound
+        raise EquationError(self.subscripts.where, self.variable.label, f"does not cover {', '.join(elements)}")
+
+    def _constant(self, piece: Piece | ExternalPiece, elements: Elements, bound: Binding) -> Piece | ExternalPiece:
+        match piece:
+            case ExternalPiece(source):
+                self._inline(source, elements)
+                return ExternalPiece(source)
+            case Piece(expr):
+                return Piece(self._value(expr, elements, piece.subscripts, bound))
+            case _:
+                assert_never(piece)
+
+    def _inline(self, source: Table | External | None, elements: Elements) -> None:
+        # one address stands for a whole array, so it cannot be given to each element
+        if elements and isinstance(source, External):
+            raise EquationError(
+                self.subscripts.where, self.variable.label, f"stands in {source.file!r}, which has to be read first"
+            )
+
+    def _value(self, expr: Expr, elements: Elements, subscripts: Elements, bound: Binding) -> Expr:
+        if isinstance(expr, Grid):
+            return Const(self._cell(expr, elements, subscripts))
+        return self._expr(expr, bound)
+
+    def _cell(self, grid: Grid, elements: Elements, subscripts: Elements) -> float:
+        """The number of a literal array that belongs to a combination of elements."""
+        ranges = [s for s in subscripts if s in self.subscripts.dimensions]
+        sizes = [len(self.subscripts.dimensions[dim].elements) for dim in ranges]
+        total = 1
+        for size in sizes:
+            total *= size
+        if total != len(grid.values):
+            raise EquationError(
+                self.subscripts.where,
+                self.variable.label,
+                f"lists {len(grid.values)} numbers for {total} elements",
+            )
+        place = 0
+        for sub, element in zip(subscripts, elements, strict=True):
+            if sub in self.subscripts.dimensions:
+                members = self.subscripts.dimensions[sub].elements
+                place = place * len(members) + members.index(element)
+        return grid.values[place]
+
+    def _expr(self, expr: Expr, bound: Binding) -> Expr:
+        match expr:
+            case Const() | Text():
+                return expr
+            case Grid():
+                raise EquationError(
+                    self.subscripts.where, self.variable.label, "has a list of numbers inside an expression"
+                )
+            case Ref():
+                return self._ref(expr, bound)
+            case Apply(Ref() as table, argument):
+                return Apply(self._table(table, bound), self._expr(argument, bound))
+            case Apply() | Neg() | Binary() | If():
+                return rebuild(expr, lambda part: self._expr(part, bound))
+            case Call(function, arguments):
+                return self._call(function, arguments, bound)
+            case _:
+                assert_never(expr)
+
+    def _ref(self, ref: Ref, bound: Binding) -> Expr:
+        if ref.name not in self.known and not ref.subscripts:
+            number = self.subscripts.number(ref.name, bound)
+            if number is not None:
+                return Const(float(number))
+        return self._table(ref, bound)
+
+    def _table(self, ref: Ref, bound: Binding) -> Ref:
+        target = self.known.get(ref.name)
+        if not ref.subscripts and target is not None and target.dims:
+            raise EquationError(
+                self.subscripts.where,
+                self.variable.label,
+                f"uses {target.label!r} without its {len(target.dims)} subscript(s)",
+            )
+        elements = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in ref.subscripts)
+        return Ref(flat_name(ref.name, elements))
+
+    def _call(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        if function == "elmcount":
+            return Const(float(self._size(arguments)))
+        if function in REDUCTIONS:
+            return self._reduction(function, arguments, bound)
+        if function in VECTOR_FUNCTIONS:
+            return self._vector(function, arguments, bound)
+        if function in ALLOCATIONS:
+            return self._allocation(function, arguments, bound)
+        return Call(function, tuple(self._expr(argument, bound) for argument in arguments))
+
+    def _size(self, arguments: tuple[Expr, ...]) -> int:
+        match arguments:
+            case (Ref(name, ()),) if name in self.subscripts.dimensions:
+                return len(self.subscripts.dimensions[name].elements)
+            case _:
+                raise EquationError(
+                    self.subscripts.where, self.variable.label, "gives ELMCOUNT something that is no subscript range"
+                )
+
+    def _along(self, arguments: tuple[Expr, ...], bound: Binding, *, unmarked: bool) -> list[Binding]:
+        """What the summed subscripts are, one binding a term, in the order in which they first appear."""
+        names: list[str] = []
+        for argument in arguments:
+            for ref in _own_references(argument):
+                for sub in ref.subscripts:
+                    summed = sub.endswith("!") or (unmarked and sub in self.subscripts.dimensions and sub not in bound)
+                    if summed and sub not in names:
+                        names.append(sub)
+        choices = [self.subscripts.dimensions[name.removesuffix("!")].elements for name in names]
+        return [{**bound, **dict(zip(names, elements, strict=True))} for elements in product(*choices)]
+
+    def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        if function == "vector_select":
+            return self._select(arguments, bound)
+        if len(arguments) != 1:
+            raise EquationError(
+                self.subscripts.where,
+                self.variable.label,
+                f"gives {function.upper()} {len(arguments)} arguments instead of 1",
+            )
+        every = self._along(arguments, bound, unmarked=function.endswith("_xmile"))
+        terms = tuple(self._expr(arguments[0], binding) for binding in every)
+        plain = function.removesuffix("_xmile")
+        if self.keep_reductions:
+            return Call(plain, terms)
+        total = terms[0]
+        for term in terms[1:]:
+            match plain:
+                case "sum":
+                    total = Binary("+", total, term)
+                case "prod":
+                    total = Binary("*", total, term)
+                case _:
+                    total = Call(plain.removeprefix("v"), (total, term))
+        return total
+
+    def _select(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """``vector_select`` (missing, action, error action, then selection and value of each element in turn)."""
+        if len(arguments) != 5:
+            raise EquationError(
+                self.subscripts.where,
+                self.variable.label,
+                f"gives VECTOR SELECT {len(arguments)} arguments instead of 5",
+            )
+        selection, value, *rest = arguments
+        terms = [
+            self._expr(part, binding)
+            for binding in self._along((selection, value), bound, unmarked=False)
+            for part in (selection, value)
+        ]
+        return Call("vector_select", (*(self._expr(part, bound) for part in rest), *terms))
+
+    def _vector(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """A function of a vector for one of its elements: (position from 0, length, other arguments, elements)."""
+        last = self._last_dimension(arguments[0])
+        members = self.subscripts.dimensions[last].elements
+        here = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        head = (Const(float(here)), Const(float(len(members))))
+        if function == "invert_matrix":
+            rows = self._dimensions_of(arguments[0])[-2]
+            row = self.subscripts.dimensions[rows].elements.index(bound[rows])
+            cells = tuple(
+                self._expr(arguments[0], {**bound, rows: r, last: c})
+                for r in self.subscripts.dimensions[rows].elements
+                for c in members
+            )
+            return Call(function, (Const(float(row)), *head, *cells))
+        vector = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
+        if function == "vector_reorder":
+            order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
+            return Call(function, (*head, *order, *vector))
+        return Call(function, (*head, self._expr(arguments[1], bound), *vector))
+
+    def _dimensions_of(self, expr: Expr) -> list[str]:
+        for ref in _own_references(expr):
+            dims = [sub for sub in ref.subscripts if sub in self.subscripts.dimensions]
+            if dims:
+                return dims
+        raise EquationError(self.subscripts.where, self.variable.label, "gives a vector function a scalar")
+
+    def _last_dimension(self, expr: Expr) -> str:
+        return self._dimensions_of(expr)[-1]
+
+    def _allocation(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """An allocation for one claimant: (position from 0, number of claimants, scalars, requests, profiles)."""
+        last = self._last_dimension(arguments[0])
+        members = self.subscripts.dimensions[last].elements
+        here = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        head = (Const(float(here)), Const(float(len(members))))
+        requests = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
+        if function == "allocate_by_priority":
+            priority, _, width, supply = arguments[1:]
+            priorities = tuple(self._expr(priority, {**bound, last: member}) for member in members)
+            scalars = (self._expr(width, bound), self._expr(supply, bound))
+            return Call(function, (*head, *scalars, *requests, *priorities))
+        profile, available = arguments[1:]
+        return Call(
+            function, (*head, self._expr(available, bound), *requests, *self._profiles(profile, members, bound))
+        )
+
+    def _profiles(self, profile: Expr, members: Elements, bound: Binding) -> tuple[Expr, ...]:
+        """The four numbers of each claimant's priority profile, claimant by claimant."""
+        target = self.known.get(profile.name) if isinstance(profile, Ref) else None
+        if not isinstance(profile, Ref) or target is None or not target.dims:
+            raise EquationError(self.subscripts.where, self.variable.label, "needs a priority profile with subscripts")
+        kinds = self.subscripts.dimensions[target.dims[-1]].elements
+        heads = profile.subscripts[:-2]
+        fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
+        return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
+
+
+def _own_references(expr: Expr) -> Iterator[Ref]:
+    """References in ``expr`` but for those inside a reduction of their own."""
+    match expr:
+        case Call(function, _) if function in REDUCTIONS:
+            return
+        case Ref():
+            yield expr
+        case Apply(Ref() as table, argument):
+            yield table
+            yield from _own_references(argument)
+        case _:
+            for child in children(expr):
+                yield from _own_references(child)

@@ -1,0 +1,106 @@
+"""What an engine is given, what it gives back, and how it is chosen."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.compiler.primitives import look_up
+from cipark_sd.compiler.program import Program, SeriesInput
+from cipark_sd.errors import UnknownName
+from cipark_sd.model.expr import Table
+from cipark_sd.model.model import Method
+from cipark_sd.timegrid import TimeGrid
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a program needs to be run ``n_runs`` times.
+
+    Parameters
+    ----------
+    params : (n_params, n_runs)
+    series : for each series of the program (n_stage_times,) or (n_stage_times, n_runs)
+        At the times of :func:`stage_times`.
+    saved : (n_steps + 1,)
+        The instants whose outputs are wanted.
+    runs : (n_runs,)
+        The number of each run in the whole ensemble: random numbers depend on it and on nothing else of the call.
+    """
+
+    grid: TimeGrid
+    final_time: float
+    params: Values
+    series: tuple[Values, ...]
+    saved: NDArray[np.bool_]
+    runs: NDArray[np.uint64]
+    seed: int = 0
+
+    @property
+    def n_runs(self) -> int:
+        """How many."""
+        return len(self.runs)
+
+    @property
+    def uniforms(self) -> Values:
+        """``time_step``, ``initial_time``, ``final_time``, ``saveper``."""
+        return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper])
+
+
+class Engine(Protocol):
+    """Runs programs."""
+
+    @property
+    def name(self) -> str:
+        """For attributes and messages."""
+
+    def run(self, program: Program, inputs: Inputs) -> Values:
+        """The outputs, (n_outputs, n_saved, n_runs)."""
+
+
+def choose(name: str) -> Engine:
+    """The engine of that name, ``native`` or ``numpy``.
+
+    Raises
+    ------
+    UnknownName
+    """
+    match name:
+        case "numpy":
+            from cipark_sd.engines.numpy_ import NumpyEngine
+
+            return NumpyEngine()
+        case "native":
+            from cipark_sd.engines.native import NativeEngine
+
+            return NativeEngine()
+        case _:
+            raise UnknownName(name, ("native", "numpy", "pysd"), kind="engine", where="cipark_sd")
+
+
+def fixed_method(method: Method) -> str:
+    """The method that is run: the automatic variants of Vensim are run with the file's own step."""
+    return method.removesuffix("_auto")
+
+
+def stage_times(grid: TimeGrid, method: Method) -> Values:
+    """The times at which equations are read: the instants, and with Runge-Kutta the middle of each step between."""
+    if fixed_method(method) == "euler":
+        return grid.times
+    times = np.empty(2 * len(grid.times) - 1)
+    times[::2] = grid.times
+    times[1::2] = grid.times[:-1] + grid.step / 2
+    return times
+
+
+def sample(entry: SeriesInput, table: Table, times: Values) -> Values:
+    """A series at some times; ends are held, a ``raw`` series is NaN between its own times."""
+    x, y = np.array(table.x), np.array(table.y)
+    if entry.interpolation == "raw":
+        place = np.searchsorted(x, times).clip(0, len(x) - 1)
+        return np.where(x[place] == times, y[place], np.nan)
+    held = "interpolate" if entry.interpolation == "extrapolate" else entry.interpolation
+    return look_up(Table(table.x, table.y, held), times)
