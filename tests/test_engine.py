@@ -129,7 +129,7 @@ def test_the_program_is_listed_in_the_modellers_names(write_mdl: Write) -> None:
     program = compiled.program_for(model, ["people", "births"], compiled.Settings())
     listing = list(program.listing())
     assert "births = (People * Birth Rate)" in listing
-    assert "state People: from 100, rate births" in listing
+    assert "state People: from 100.0, rate births" in listing
 
 
 def test_what_no_output_needs_is_not_built(write_mdl: Write) -> None:
