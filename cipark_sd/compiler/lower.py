@@ -240,6 +240,13 @@ class _Lowering:
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
+                if function == "vector_select" and not _selects(g.value(nodes[1]), g.value(nodes[2])):
+                    raise UnsupportedFeature(
+                        "VECTOR SELECT with an action that is not a number from 0 to 10, or an error action",
+                        variable=self._label(variable),
+                        where=self.model.name,
+                        alternative="use error action 0 and a literal action",
+                    )
                 if function == "get_time_value" and (g.value(nodes[0]), g.value(nodes[2])) != (0.0, 0.0):
                     raise UnsupportedFeature(
                         "GET TIME VALUE of calendar or clock",
@@ -413,6 +420,10 @@ def stages(order: float, time: float | None, step: float, label: str, where: str
     while time is not None and n > 1 and n * step > time:
         n -= 1
     return n
+
+
+def _selects(action: float | None, error_action: float | None) -> bool:
+    return action in range(11) and error_action == 0
 
 
 def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.lower import Orders, control_values, lower, stages
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import CONSTANT, Program
+from cipark_sd.compiler.tangents import with_tangents
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.engines.base import Engine, Inputs, Values, sample, stage_times
 from cipark_sd.engines.numpy_ import start_values
@@ -124,6 +125,7 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 _LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, Model]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
+_TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
 
 
 def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
@@ -238,6 +240,11 @@ def program_for(
         return model, lower(changed(with_method, shape), save, orders=orders)
 
     return _remember(_PROGRAMS, key, make)[1]
+
+
+def tangents_of(program: Program) -> Program:
+    """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
+    return _remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
