@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from calibration.dates import Calendar, decimal_year
 from calibration.observations import Count, Quantity
+from calibration.optimise import optimise
 from calibration.posterior import posterior
 from calibration.predict import runner_factory
 from calibration.problem import CalibrationProblem, read_problem, until
@@ -150,6 +151,13 @@ def test_the_likelihood_of_a_batch_is_that_of_its_rows_bit_for_bit(make: Make) -
 
 def test_outside_the_bounds_the_density_is_zero(make: Make) -> None:
     assert np.isneginf(posterior(make(), runner_factory("numpy")).log_posterior(np.array([[3.0]]))).all()
+
+
+def test_what_the_data_do_not_touch_ends_at_its_prior_median(make: Make) -> None:
+    untouched = PARAMETER.replace('"Rate"', '"Size[small]"').replace("0.3", "0.45")
+    density = posterior(make(parameter=PARAMETER + untouched), runner_factory("numpy"))
+    optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="map")
+    assert optimum.theta[1] == pytest.approx(0.45, rel=1e-3)
 
 
 # --- what is said when it is wrong ------------------------------------------------------------------------------------
