@@ -117,3 +117,14 @@ class OffGrid(CiparkError):
         shown = ", ".join(f"{time:g}" for time in self.times[:5]) + (", …" if len(self.times) > 5 else "")
         noun = "time" if len(self.times) == 1 else "times"
         super().__init__(f"{where}: {noun} {shown} not on the saved grid ({grid})")
+
+
+class RunFailed(CiparkError):
+    """A run that stops because an equation has no value."""
+
+    def __init__(self, where: str, reason: str, *, variable: str = "", time: float | None = None) -> None:
+        self.variable = variable
+        self.time = time
+        what = f"{variable!r} has no value" if variable else "the run stops"
+        when = "" if time is None else f" at time {time:g}"
+        super().__init__(f"{where}: {what}{when}: {reason}")

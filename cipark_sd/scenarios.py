@@ -1,5 +1,6 @@
 """Scenarios: what a run changes, by name; they combine with ``|`` and the right one wins."""
 
+import bisect
 import json
 import math
 import tomllib
@@ -9,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never
+
+import numpy as np
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.expr import Interpolation, Table
@@ -24,6 +27,34 @@ class TimeSeries:
     times: tuple[float, ...]
     values: tuple[float, ...]
     interpolation: Interpolation = "interpolate"
+
+
+def value_at(series: TimeSeries, time: float) -> float:
+    """What a series says at one instant.
+
+    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0)), 1.0)
+    3.0
+    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0), "hold_backward"), 1.0)
+    1.0
+    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0), "extrapolate"), 3.0)
+    7.0
+    """
+    times, values = series.times, series.values
+    last = len(times) - 1
+    match series.interpolation:
+        case "hold_backward":
+            return values[max(bisect.bisect_right(times, time) - 1, 0)]
+        case "look_forward":
+            return values[min(bisect.bisect_left(times, time), last)]
+        case "extrapolate" if last > 0 and not times[0] <= time <= times[-1]:
+            start = 0 if time < times[0] else last
+            left, right = (0, 1) if time < times[0] else (last - 1, last)
+            slope = (values[right] - values[left]) / (times[right] - times[left])
+            return values[start] + slope * (time - times[start])
+        case "interpolate" | "extrapolate":
+            return float(np.interp(time, times, values))
+        case _:
+            assert_never(series.interpolation)
 
 
 #: A number; an array in row-major order; a graphical function; values over time.
@@ -122,7 +153,7 @@ class Scenario:
     """Overrides by name and, optionally, another time span.
 
     A constant is set for the run, a stock gets that initial value, a lookup that table; a :class:`TimeSeries` replaces
-    any variable over time. ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
+    any variable but a stock over time. ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
 
     Parameters
     ----------
