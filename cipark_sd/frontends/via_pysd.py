@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -122,8 +123,11 @@ def _read_vensim(path: Path) -> Model:
     from pysd.translators.vensim.vensim_file import VensimFile
 
     raw = path.read_bytes()
-    text = raw.decode("utf-8", errors="replace")
-    file = VensimFile(path)
+    text = decoded(raw)
+    # the encoding is settled already, so PySD need not guess it
+    file = VensimFile(path, encoding="utf-8")
+    file.model_text = sanitise(text, where=path.name)
+    file._split_sketch()
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -493,6 +497,10 @@ class _Converter:
         if isinstance(ast, str):
             return Text(ast)
         method = getattr(self, f"_{type(ast).__name__}", None)
+        if type(ast).__name__ == "IntegStructure":
+            raise EquationError(
+                self.scope.where, self.variable, "has an INTEG inside an expression; a stock's equation is INTEG alone"
+            )
         if method is None:
             raise EquationError(
                 self.scope.where, self.variable, f"holds a {type(ast).__name__}, which is not known here"
