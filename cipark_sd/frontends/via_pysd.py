@@ -15,6 +15,7 @@ import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
 from cipark_sd.frontends.sanitise import decoded, sanitise
+from cipark_sd.frontends.sanitise_xmile import sanitise_xmile
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -188,6 +189,7 @@ def _read_xmile(path: Path) -> Model:
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
     file = XmileFile(path)
+    sanitise_xmile(file.xmile_root)
     problems: list[CiparkError] = []
     file.parse(parse_all=False)
     (section,) = file.sections
