@@ -6,6 +6,7 @@ expression has two readings: at the start of a run, where stocks are their initi
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Literal, assert_never
 
 import numpy as np
@@ -365,7 +366,7 @@ class _Lowering:
                 built = stages(
                     self._number(wanted), self._number(time) if time is not None else None, step, label, self.model.name
                 )
-            self.orders[key] = Order(label, built, wanted, time)
+            self.orders[key] = Order(key, label, built, wanted, time)
         return self.orders[key].built
 
     def _number(self, node: int) -> float:
@@ -412,3 +413,65 @@ def stages(order: float, time: float | None, step: float, label: str, where: str
     while time is not None and n > 1 and n * step > time:
         n -= 1
     return n
+
+
+def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+    """Control variables that the file computes, as numbers at the start of a run.
+
+    Parameters
+    ----------
+    model : Model
+        Flat.
+    given : mapping
+        Control variables that are known.
+    numbers : mapping
+        Constants that are overridden.
+
+    Raises
+    ------
+    UnsupportedFeature
+        When one of them changes in the run.
+    """
+    found = dict(given)
+    for _ in CONTROL:
+        for name in CONTROL:
+            if name in found:
+                continue
+            value = _control_value(model, name, found, numbers)
+            if np.isfinite(value):
+                found[name] = value
+    missing = [name for name in CONTROL if name not in found]
+    if missing:
+        label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
+        raise UnsupportedFeature(
+            "an equation that has no number at the start",
+            variable=label,
+            where=model.name,
+            alternative="give the number in the scenario",
+        )
+    return {name: found[name] for name in CONTROL if name not in given}
+
+
+def _control_value(model: Model, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
+    variable = model.by_name.get(name)
+    if not isinstance(variable, Auxiliary):
+        return float("nan")
+    initial, final, step, saveper = (found.get(control, float("nan")) for control in CONTROL)
+    time = replace(model.time, initial=initial, final=final, step=step, saveper=saveper)
+    lowering = _Lowering(replace(model, time=time), {})
+    expr = variable.pieces[0].expr
+    while True:
+        try:
+            moving, node = lowering.run(expr, name), lowering.start(expr, name)
+            break
+        except _Pending as pending:
+            lowering.demanded(pending.demand)
+    if lowering.graph.rates[moving] == PER_STEP:
+        raise UnsupportedFeature(
+            "an equation that changes in the run",
+            variable=variable.label,
+            where=model.name,
+            alternative="run it with --engine pysd, or give the number in the scenario",
+        )
+    lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
+    return lowering._number(node)

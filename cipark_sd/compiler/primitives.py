@@ -10,6 +10,7 @@ import ctypes.util
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,6 +71,11 @@ def library_function(name: str) -> Callable[..., float]:
     return function  # type: ignore[no-any-return]
 
 
+def library_address(name: str) -> int:
+    """Where a function of the C library is, for machine code that calls the very same one."""
+    return ctypes.cast(getattr(library(), LIBRARY[name][0]), ctypes.c_void_p).value or 0
+
+
 def _lane_by_lane(name: str) -> Callable[..., Values]:
     def apply(*arguments: ArrayLike) -> Values:
         function = library_function(name)
@@ -98,7 +104,7 @@ def _maximum(a: Values, b: Values) -> Values:
 
 
 #: Every primitive with arguments, but for ``table``.
-MEANING: Mapping[str, Callable[..., Values]] = {
+MEANING: Mapping[str, Callable[..., Any]] = {
     "neg": np.negative,
     "add": np.add,
     "sub": np.subtract,
@@ -147,9 +153,10 @@ def look_up(table: Table, argument: ArrayLike) -> Values:
         return np.where(at == at, y[0], at)
     match table.interpolation:
         case "hold_backward":
-            return np.take(y, np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 1))
+            place = np.where(at == at, np.searchsorted(x, at, side="right") - 1, 0)
+            return np.asarray(np.take(y, place.clip(0)))
         case "look_forward":
-            return np.take(y, np.clip(np.searchsorted(x, at, side="left"), 0, len(x) - 1))
+            return np.asarray(np.take(y, np.searchsorted(x, at, side="left").clip(0, len(x) - 1)))
         case "interpolate" | "extrapolate":
             # NaN sorts last; it has to come out of the first segment, as in a chain of comparisons
             place = np.where(at == at, np.searchsorted(x[:-1], at, side="right") - 1, 0).clip(0)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from cipark_sd.compiler.primitives import OPERATORS
-from cipark_sd.model.expr import Interpolation, Table
+from cipark_sd.model.expr import Call, Interpolation, Table
 from cipark_sd.model.model import Method
 
 #: How often an operation has to be done: never (a number), once a run, or at each step.
@@ -78,6 +78,7 @@ class Order:
     program; ``time`` is ``None`` for a smooth, which keeps its order.
     """
 
+    key: tuple[str, Call]
     label: str
     built: int
     order: int

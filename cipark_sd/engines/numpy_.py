@@ -3,7 +3,8 @@
 It is the twin that the native engine is compared with, bit for bit, and the place to read what a program means.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from cipark_sd.compiler.primitives import MEANING, look_up, uniform_random
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, Program
 from cipark_sd.engines.base import Inputs, Values, fixed_method, stage_times
 from cipark_sd.model.expr import Table
+from cipark_sd.model.model import Method, Model
+from cipark_sd.scenarios import Resolved
 
 
 class NumpyEngine:
@@ -24,23 +27,41 @@ class NumpyEngine:
             return _Run(program, inputs).outputs()
 
 
+def start_values(program: Program, inputs: Inputs, nodes: Sequence[int]) -> list[Values]:
+    """What some nodes are at the start of each run, each (n_runs,); they must not change at each step."""
+    needed: set[int] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(program.nodes[node].args)
+    with np.errstate(all="ignore"):
+        run = _Run(program, inputs, sorted(needed))
+        return [run.full(node) for node in nodes]
+
+
 class _Run:
     """One call: the values of all nodes at the present instant."""
 
-    def __init__(self, program: Program, inputs: Inputs) -> None:
+    def __init__(self, program: Program, inputs: Inputs, only: Sequence[int] | None = None) -> None:
         self.program, self.inputs = program, inputs
         self.method = fixed_method(program.method)
         self.times = stage_times(inputs.grid, program.method)
         self.step = 0
         self.stage = 0
-        self.runs = np.arange(inputs.first_run, inputs.first_run + inputs.n_runs, dtype=np.uint64)
         self.values: list[Values] = [np.empty(0)] * len(program.nodes)
+        if only is not None:
+            self.evaluate(only)
+            return
         for rate in (CONSTANT, PER_RUN):
             self.evaluate(n for n, r in enumerate(program.rates) if r == rate)
         self.states = [self.full(s.initial) for s in program.states]
         self.cells = [self.full(c.initial) for c in program.cells]
         self.lengths = [self.full(p.length).astype(np.int64) for p in program.pipes]
-        self.rings = [np.empty((int(length.max(initial=1)), inputs.n_runs)) for length in self.lengths]
+        # a pipe longer than the run gives its initial value throughout
+        longest = len(inputs.grid.times)
+        self.rings = [np.empty((min(int(n.max(initial=1)), longest), inputs.n_runs)) for n in self.lengths]
 
     def full(self, node: int) -> Values:
         """A node's value for each run."""
@@ -57,7 +78,7 @@ class _Run:
             else:
                 self.values[position] = MEANING[node.op](*(self.values[a] for a in node.args))
 
-    def source(self, op: str, payload: float | int | Table | None) -> Values:
+    def source(self, op: str, payload: float | int | Table | None) -> Any:
         """A node without arguments."""
         if isinstance(payload, float):
             return np.array(payload)
@@ -80,10 +101,10 @@ class _Run:
             case "pipe":
                 return self.leaving(slot)
             case "random":
-                return uniform_random(self.inputs.seed, slot, self.step, self.runs)
+                return uniform_random(self.inputs.seed, slot, self.step, self.inputs.runs)
             case "initial_random":
                 # a draw of its own, which no step has
-                return uniform_random(self.inputs.seed, slot, 2**32, self.runs)
+                return uniform_random(self.inputs.seed, slot, 2**32, self.inputs.runs)
             case _:
                 raise AssertionError(op)
 
@@ -149,3 +170,12 @@ class _Run:
         self.stage += later
         self.evaluate(self.program.rates_only)
         return self.rates()
+
+
+def run(
+    model: Model, resolved: Resolved, *, save: Sequence[str], times: Values, method: Method | None
+) -> dict[str, Values]:
+    """One run under a checked scenario: by name (n_times, *sizes)."""
+    from cipark_sd.engines.compiled import run_one
+
+    return run_one(model, resolved, NumpyEngine(), save=save, times=times, method=method)

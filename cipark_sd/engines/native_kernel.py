@@ -1,0 +1,310 @@
+"""A program as one LLVM module: functions of bounded size and the loop over blocks, steps and stages.
+
+LLVM's time grows faster than a function's length, so long programs are cut into functions that hand values on
+through a workspace; short ones are inlined into one loop and optimised as a whole.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cipark_sd.compiler.program import PER_RUN, Program
+from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.native_ir import (
+    ARGUMENTS,
+    LANES,
+    Body,
+    Slots,
+    V,
+    arguments_of,
+    declarations,
+    is_source,
+    splat,
+)
+
+#: Changes whenever the emitted code does, so that cached object code is not taken for new.
+VERSION = 2
+#: Operations in one function of a long program.
+PIECE = 400
+#: A program of at most so many operations is compiled as one function, with more optimisation.
+SHORT = 1500
+
+_NAMES = "ptr %p, ptr %ws, ptr %out, double %t, i64 %stage, i64 %step, ptr %series, ptr %strides, ptr %uni, "
+_NAMES += "i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """LLVM assembly, the vectors of workspace it needs, and whether it is short enough to be optimised fully."""
+
+    text: str
+    workspace: int
+    short: bool
+
+
+def kernel(program: Program) -> Kernel:
+    """The module of a program; its function ``run`` computes blocks of eight runs."""
+    return _Module(program).build()
+
+
+class _Module:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.slots = Slots(program)
+        self.method = fixed_method(program.method)
+        self.short = len(program.nodes) <= SHORT
+        self.functions: list[str] = []
+
+    def build(self) -> Kernel:
+        program = self.program
+        groups = {
+            "prologue": self._pieces(self._computed(program.per_run)),
+            "dynamic": self._pieces(self._computed(program.dynamic)),
+            "observed": self._pieces(self._computed(program.observed)),
+            "rates": self._pieces(self._computed(program.rates_only)) if self.method != "euler" else [],
+        }
+        self.kept = self._crossing(groups)
+        calls = {
+            name: [self._function(f"{name}{i}", lambda body, piece=piece: self._compute(body, piece))  # type: ignore[misc]
+                   for i, piece in enumerate(pieces)]
+            for name, pieces in groups.items()
+        }  # fmt: skip
+        calls["start"] = [self._function("start", self._start)]
+        calls["outputs"] = [self._function("outputs", self._outputs)]
+        advance = self._advance(calls["rates"])
+        text = "\n".join([declarations(), *self.functions, self._driver(calls, advance), _ATTRIBUTES])
+        return Kernel(text, self.slots.next, self.short)
+
+    def _computed(self, nodes: Sequence[int]) -> list[int]:
+        return [node for node in nodes if not is_source(self.program, node)]
+
+    def _pieces(self, nodes: list[int]) -> list[list[int]]:
+        size = max(len(nodes), 1) if self.short else PIECE
+        return [nodes[i : i + size] for i in range(0, len(nodes), size)]
+
+    def _crossing(self, groups: dict[str, list[list[int]]]) -> set[int]:
+        """Nodes that another function reads than the one that computes them."""
+        program = self.program
+        kept = {s.initial for s in program.states} | {s.rate for s in program.states}
+        kept |= {c.initial for c in program.cells} | {c.following for c in program.cells}
+        kept |= {p.entering for p in program.pipes} | {node for _, node in program.outputs}
+        for pieces in groups.values():
+            for piece in pieces:
+                inside = set(piece)
+                for node in piece:
+                    kept.update(a for a in arguments_of(program, node) if a not in inside)
+        return {node for node in kept if not is_source(program, node)}
+
+    def _function(self, name: str, fill: Callable[[Body], None]) -> str:
+        body = Body(self.program, self.slots)
+        fill(body)
+        attributes = "alwaysinline " if self.short else "noinline "
+        head = f"define internal void @{name}({ARGUMENTS}) {attributes}#0 {{"
+        self.functions.append("\n".join([head, *body.lines, "  ret void", "}"]))
+        return name
+
+    def _compute(self, body: Body, piece: Sequence[int]) -> None:
+        for node in piece:
+            body.compute(node)
+        for node in piece:
+            if node in self.kept:
+                body.store(body.use(node), "%ws", self.slots.node(node))
+
+    def _start(self, body: Body) -> None:
+        """States and cells take their initial values."""
+        for i, state in enumerate(self.program.states):
+            body.store(body.use(state.initial), "%ws", self.slots.states + i)
+        for i, cell in enumerate(self.program.cells):
+            body.store(body.use(cell.initial), "%ws", self.slots.cells + i)
+
+    def _outputs(self, body: Body) -> None:
+        for i, (_, node) in enumerate(self.program.outputs):
+            body.store(body.use(node), "%out", i)
+
+    # --- from one instant to the next ------------------------------------------------------------------------------
+
+    def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
+        """What is called after the outputs: by half steps after the instant, functions."""
+        f = self._function
+        match self.method:
+            case "euler":
+                return [(0, [f("euler", self._euler)])]
+            case "rk2":
+                first = f("first", lambda body: self._first(body, 1.0))
+                return [(0, [first]), (2, [*rates, f("last", self._heun)])]
+            case _:
+                first = f("first", lambda body: self._first(body, 0.5))
+                second = f("second", lambda body: self._middle(body, 0.5))
+                third = f("third", lambda body: self._middle(body, 1.0))
+                last = f("last", self._runge_kutta)
+                return [(0, [first]), (1, [*rates, second]), (1, [*rates, third]), (2, [*rates, last])]
+
+    def _scaled(self, body: Body, factor: float | None, divisor: float = 1.0) -> str:
+        """The time step times or divided by a number, rounded once."""
+        dt = body.constant("0")
+        if divisor != 1.0:
+            return body.emit(f"fdiv {V} {dt}, {splat(divisor)}")
+        return dt if factor in (None, 1.0) else body.emit(f"fmul {V} {dt}, {splat(factor or 1.0)}")
+
+    def _set_state(self, body: Body, i: int, value: str, *, final: bool) -> None:
+        if final and self.program.states[i].non_negative:
+            value = body.extreme("ogt", value, "zeroinitializer")
+        body.store(value, "%ws", self.slots.states + i)
+
+    def _memory(self, body: Body) -> None:
+        """Cells and pipes take what the beginning of the step gave; everything is read before anything is written."""
+        followings = [body.use(c.following) for c in self.program.cells]
+        enterings = [body.use(p.entering) for p in self.program.pipes]
+        for i, value in enumerate(followings):
+            body.store(value, "%ws", self.slots.cells + i)
+        for i, value in enumerate(enterings):
+            memory, capacity = body.ring(i)
+            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {LANES}")
+            body.store(value, memory, row)
+
+    def _euler(self, body: Body) -> None:
+        dt = body.constant("0")
+        moved = []
+        for i, state in enumerate(self.program.states):
+            level = body.load("%ws", self.slots.states + i)
+            moved.append(body.emit(f"fadd {V} {level}, {body.emit(f'fmul {V} {body.use(state.rate)}, {dt}')}"))
+        self._memory(body)
+        for i, value in enumerate(moved):
+            self._set_state(body, i, value, final=True)
+
+    def _first(self, body: Body, factor: float) -> None:
+        """Keep the beginning of the step and go along the first slope."""
+        dt, slots = self._scaled(body, factor), self.slots
+        moved = []
+        for i, state in enumerate(self.program.states):
+            level, slope = body.load("%ws", slots.states + i), body.use(state.rate)
+            body.store(level, "%ws", slots.named("level", i))
+            body.store(slope, "%ws", slots.named("slope", i))
+            moved.append(body.emit(f"fadd {V} {level}, {body.emit(f'fmul {V} {slope}, {dt}')}"))
+        # later stages compute these nodes again, with other states
+        for i, cell in enumerate(self.program.cells):
+            body.store(body.use(cell.following), "%ws", slots.named("cell", i))
+        for i, pipe in enumerate(self.program.pipes):
+            body.store(body.use(pipe.entering), "%ws", slots.named("pipe", i))
+        for i, value in enumerate(moved):
+            self._set_state(body, i, value, final=False)
+
+    def _middle(self, body: Body, factor: float) -> None:
+        dt, slots = self._scaled(body, factor), self.slots
+        for i, slope in enumerate([body.use(state.rate) for state in self.program.states]):
+            total = body.load("%ws", slots.named("slope", i))
+            twice = body.emit(f"fmul {V} {slope}, {splat(2.0)}")
+            body.store(body.emit(f"fadd {V} {total}, {twice}"), "%ws", slots.named("slope", i))
+            way = body.emit(f"fmul {V} {slope}, {dt}")
+            value = body.emit(f"fadd {V} {body.load('%ws', slots.named('level', i))}, {way}")
+            self._set_state(body, i, value, final=False)
+
+    def _heun(self, body: Body) -> None:
+        self._last(body, 2.0)
+
+    def _runge_kutta(self, body: Body) -> None:
+        self._last(body, 6.0)
+
+    def _last(self, body: Body, divisor: float) -> None:
+        dt, slots = self._scaled(body, None, divisor), self.slots
+        for i, slope in enumerate([body.use(state.rate) for state in self.program.states]):
+            total = body.emit(f"fadd {V} {body.load('%ws', slots.named('slope', i))}, {slope}")
+            way = body.emit(f"fmul {V} {total}, {dt}")
+            value = body.emit(f"fadd {V} {body.load('%ws', slots.named('level', i))}, {way}")
+            self._set_state(body, i, value, final=True)
+        for i in range(len(self.program.cells)):
+            body.store(body.load("%ws", slots.named("cell", i)), "%ws", slots.cells + i)
+        for i in range(len(self.program.pipes)):
+            memory, capacity = body.ring(i)
+            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {LANES}")
+            body.store(body.load("%ws", slots.named("pipe", i)), memory, row)
+
+    # --- the loops -------------------------------------------------------------------------------------------------
+
+    def _driver(self, calls: dict[str, list[str]], advance: list[tuple[int, list[str]]]) -> str:
+        per_step = 1 if self.method == "euler" else 2
+        names = _NAMES.replace("%t,", "%now,").replace("%p,", "%pb,").replace("%out,", "%ob,")
+
+        def called(functions: Sequence[str], now: str = "%now", stage: str = "%stage") -> str:
+            given = names.replace("%now", now).replace("%stage", stage)
+            return "\n".join(f"  call void @{name}({given})" for name in functions)
+
+        later = []
+        for i, (halves, functions) in enumerate(advance):
+            if halves == 0:
+                later.append(called(functions))
+                continue
+            later.append(f"  %stage{i} = add i64 %stage, {halves}")
+            later.append(f"  %at{i} = getelementptr double, ptr %times, i64 %stage{i}")
+            later.append(f"  %now{i} = load double, ptr %at{i}, align 8")
+            later.append(called(functions, f"%now{i}", f"%stage{i}"))
+        n_params, n_outputs = len(self.program.params), len(self.program.outputs)
+        start = called([*calls["prologue"], *calls["start"]], "0.0", "0").replace("i64 %step", "i64 0")
+        start = start.replace("%ob", "%out")
+        return _DRIVER.format(
+            params=n_params * LANES,
+            outputs=n_outputs * LANES,
+            per_step=per_step,
+            start=start,
+            dynamic=called(calls["dynamic"]),
+            observed=called([*calls["observed"], *calls["outputs"]]),
+            advance="\n".join(later),
+        )
+
+
+_ATTRIBUTES = """
+attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
+attributes #1 = { nounwind readnone willreturn }
+"""
+
+_DRIVER = """
+define void @run(i64 %blocks, ptr noalias %p, ptr noalias %ws, ptr noalias %out, ptr noalias %times, \
+ptr noalias %saved, i64 %steps, i64 %kept, ptr noalias %series, ptr noalias %strides, ptr noalias %uni, \
+ptr noalias %pipes, ptr noalias %caps, i64 %seed, ptr noalias %runs) #0 {{
+entry:
+  br label %next_block
+next_block:
+  %block = phi i64 [ 0, %entry ], [ %block1, %end_block ]
+  %more = icmp slt i64 %block, %blocks
+  br i1 %more, label %begin, label %done
+begin:
+  %poff = mul i64 %block, {params}
+  %pb = getelementptr double, ptr %p, i64 %poff
+  %ooff0 = mul i64 %block, {outputs}
+  %ooff = mul i64 %ooff0, %kept
+  %obase = getelementptr double, ptr %out, i64 %ooff
+{start}
+  br label %next_step
+next_step:
+  %step = phi i64 [ 0, %begin ], [ %step1, %advance ]
+  %place = phi i64 [ 0, %begin ], [ %place1, %advance ]
+  %stage = mul i64 %step, {per_step}
+  %at = getelementptr double, ptr %times, i64 %stage
+  %now = load double, ptr %at, align 8
+  %omove = mul i64 %place, {outputs}
+  %ob = getelementptr double, ptr %obase, i64 %omove
+{dynamic}
+  %sat = getelementptr i8, ptr %saved, i64 %step
+  %flag = load i8, ptr %sat, align 1
+  %wanted = icmp ne i8 %flag, 0
+  br i1 %wanted, label %observe, label %after
+observe:
+{observed}
+  %place2 = add i64 %place, 1
+  br label %after
+after:
+  %place1 = phi i64 [ %place, %next_step ], [ %place2, %observe ]
+  %last = icmp sge i64 %step, %steps
+  br i1 %last, label %end_block, label %advance
+advance:
+{advance}
+  %step1 = add i64 %step, 1
+  br label %next_step
+end_block:
+  %block1 = add i64 %block, 1
+  br label %next_block
+done:
+  ret void
+}}
+"""
+
+__all__ = ["PER_RUN", "Kernel", "kernel"]
