@@ -6,6 +6,7 @@ times and gives the columns that are easy to state; columns that a model has bes
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def where(condition: NDArray[np.bool_], yes: T | float = 1.0, no: T | float = 0.
 def euler(t: T, start: float, rate: Callable[[float, float], float], per_save: int = 1) -> T:
     """A stock by Euler's method with ``per_save`` steps between saved times."""
     values, y = [start], start
-    for now, after in zip(t[:-1], t[1:], strict=True):
+    for now, after in pairwise(t):
         dt = (after - now) / per_save
         for k in range(per_save):
             y = y + dt * rate(float(now + k * dt), y)
@@ -67,6 +68,20 @@ def delayed(t: T, entering: T, duration: T | float, start: float, order: int = 1
         if i + 1 < len(t):
             dt = t[i + 1] - t[i]
             inflows = [entering[i], *flows[:-1]]
+            stocks = [s + dt * (a - b) for s, a, b in zip(stocks, inflows, flows, strict=True)]
+    return np.array(out)
+
+
+def delayed_n(t: T, entering: T, duration: T, start: float, order: int) -> T:
+    """DELAY N: what is in a stage keeps the delay time with which it came in, one step a stage."""
+    stocks, times, out = [start * duration[0]] * order, [duration[0]] * order, []
+    for i in range(len(t)):
+        out.append(stocks[-1] / times[0])
+        if i + 1 < len(t):
+            times = [duration[i], *times[:-1]]
+            flows = [stock / time for stock, time in zip(stocks, times, strict=True)]
+            inflows = [entering[i], *flows[:-1]]
+            dt = (t[i + 1] - t[i]) * order
             stocks = [s + dt * (a - b) for s, a, b in zip(stocks, inflows, flows, strict=True)]
     return np.array(out)
 
@@ -470,6 +485,18 @@ def delay_n(t: T) -> Columns:
 
 
 @form(every=0.25)
+def delay_n_time_varies(t: T) -> Columns:
+    entering, duration = where(t >= 2, 10), 4.5 + t / 4
+    return {"entering": entering, "duration": duration, "delayed": delayed_n(t, entering, duration, 5.5, 3)}
+
+
+@form(every=0.25)
+def delay_n_integer_time(t: T) -> Columns:
+    entering, duration = where(t >= 2, 10), 4 + where(t >= 5, 1.5)
+    return {"entering": entering, "duration": duration, "delayed": delayed_n(t, entering, duration, 5.5, 3)}
+
+
+@form(every=0.25)
 def delay3_time_varies(t: T) -> Columns:
     entering, duration = where(t >= 2, 10), 4.5 + t / 4
     return {"entering": entering, "duration": duration, "delayed": delayed(t, entering, duration, 0, 3)}
@@ -480,7 +507,9 @@ def delay_order_reduction(t: T) -> Columns:
     # no more stages than steps fit into the delay time: two of three, three of six
     entering = where(t >= 2, 10) + 1.5
     return {
-        "entering": entering, "delayed": delayed(t, entering, 2, 1.5, 2), "many_stages": delayed(t, entering, 3, 1.5, 3),
+        "entering": entering,
+        "delayed": delayed(t, entering, 2, 1.5, 2),
+        "many_stages": delayed(t, entering, 3, 1.5, 3),
     }  # fmt: skip
 
 
@@ -494,8 +523,9 @@ def delay_fixed(t: T) -> Columns:
 
 
 @form()
-def delay_fixed_of_an_early_stock(t: T) -> Columns:
-    return {"a_stock": 0.5 + t, "delayed": piped(0.5 + t, 2, 0.25)}
+def delay_fixed_of_a_delay(t: T) -> Columns:
+    slow = delayed(t, t, 4, 0.5)
+    return {"slow": slow, "piped": piped(slow, 2, 0.25)}
 
 
 @form(every=0.25)
@@ -532,6 +562,31 @@ def initial(t: T) -> Columns:
 def active_initial(t: T) -> Columns:
     stock = 2 + 6.5 * 0.75 ** np.arange(len(t))
     return {"stock": stock, "wanted": stock / 2 + 1}
+
+
+@form()
+def runge_kutta(t: T) -> Columns:
+    h = 0.5
+    return {"stock": 100 * (1 - h + h**2 / 2 - h**3 / 6 + h**4 / 24) ** t}
+
+
+@form()
+def runge_kutta_second_order(t: T) -> Columns:
+    # Heun's method: the mean of the slopes at both ends of a step
+    values = [100.0]
+    for now in t[:-1]:
+        first = -values[-1] / 2 + now
+        second = -(values[-1] + first) / 2 + now + 1
+        values.append(values[-1] + (first + second) / 2)
+    return {"stock": np.array(values)}
+
+
+@form(every=0.5)
+def delay_order_reduction_subscripted(t: T) -> Columns:
+    # each element for itself: two steps fit into the time of the first, sixteen into that of the second
+    entering = where(t >= 2, 10) + 1.5
+    delays = {"north": delayed(t, entering, 1, 1.5, 2), "south": delayed(t, entering, 8, 1.5, 3)}
+    return {"entering": entering} | over("duration", north=1, south=8) | over("delayed", **delays)
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

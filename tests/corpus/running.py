@@ -29,8 +29,8 @@ def flat(label: str) -> str:
     return f"{canonical(head)}[{','.join(canonical(element) for element in elements.rstrip(']').split(','))}]"
 
 
-def pysd_table(folder: Path) -> pd.DataFrame:
-    """All saved variables of a model, by PySD without any repair, at the saved times; columns by flat name."""
+def pysd_table(folder: Path, asked: list[str] | None = None) -> pd.DataFrame:
+    """All saved variables of a model, or those asked for, by PySD without any repair; columns by flat name."""
     import pysd
     from lxml import etree
 
@@ -48,9 +48,10 @@ def pysd_table(folder: Path) -> pd.DataFrame:
             sanitise_xmile(tree.getroot())
             tree.write(str(target), encoding="utf-8", xml_declaration=True)
             loaded = pysd.read_xmile(str(target))
-        table = loaded.run()
+        table = loaded.run(return_columns=asked)
     table.columns = [flat(column) for column in table.columns]
     kept = [name for name in table.columns if name not in CONTROL and not table[name].map(callable).any()]
-    table = table[kept].astype(float)
+    # where Python makes a number complex, its real part stands here, which is wrong on purpose
+    table = table[kept].map(np.real).astype(float)
     table.index.name = "time"
     return table
