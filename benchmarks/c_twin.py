@@ -2,8 +2,8 @@
 
 The text is made of the program's structure and numbers alone. Three kinds are compiled by the C++ compiler (its vector
 extensions have a conditional operator): ``scalar``, one run after the other; ``lanes``, eight runs in a vector;
-``libmvec``, the same with the C library's vector functions for ``exp``, ``log``, ``pow``, ``sin`` and ``cos``. Contraction is off
-and no fast-math flag is set, so the first two give the native engine's bits.
+``libmvec``, the same with the C library's vector functions for ``exp``, ``log``, ``pow``, ``sin`` and ``cos``.
+Contraction is off and no fast-math flag is set, so the first two give the native engine's bits.
 """
 
 import ctypes
@@ -253,9 +253,8 @@ class _Printer:
             )
         else:
             passed = ", ".join(f"a{i}[i]" for i in range(n))
-            self.functions[name] = (
-                f"static inline V {name}({given}) {{ V r; for (int i = 0; i < 8; i++) r[i] = {symbol}({passed}); return r; }}"
-            )
+            each = f"for (int i = 0; i < 8; i++) r[i] = {symbol}({passed});"
+            self.functions[name] = f"static inline V {name}({given}) {{ V r; {each} return r; }}"
         return name
 
     def table(self, node: int, points: Table, at: str) -> str:
@@ -284,7 +283,7 @@ class _Printer:
 def number(value: float) -> str:
     """A double in C, to the bit."""
     if np.isnan(value):
-        return "__builtin_nan(\"\")"
+        return '__builtin_nan("")'
     if np.isinf(value):
         return f"({'-' if value < 0 else ''}__builtin_inf())"
     return f"({float(value).hex()})"
