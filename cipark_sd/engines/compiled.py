@@ -256,11 +256,13 @@ class Task:
     seed: int = 0
 
 
-def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64], engine: Engine) -> Values:
+def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64] | int, engine: Engine) -> Values:
     """The outputs of runs that share the shape of their settings, (n_save, n_saved, n_runs).
 
-    ``runs`` are their numbers in the whole ensemble.
+    ``runs`` are their numbers in the whole ensemble, or how many there are.
     """
+    if isinstance(runs, int):
+        runs = np.arange(runs, dtype=np.uint64)
     program = program_for(task.model, task.save, given, method=task.method)
     inputs = inputs_for(task, program, given, runs)
     groups = by_orders(program, inputs)
@@ -360,7 +362,7 @@ def run_one(
     saved = np.zeros_like(grid.saved)
     saved[np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)]] = True
     task = Task(model, columns.flat, grid, resolved.final_time, saved, method)
-    values = run_settings(task, settings(model, resolved), np.zeros(1, dtype=np.uint64), engine)
+    values = run_settings(task, settings(model, resolved), 1, engine)
     return {name: array[0] for name, array in columns.arrays(values).items()}
 
 
