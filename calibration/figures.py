@@ -122,6 +122,8 @@ def waterfall_figure(optimum: Optimum) -> "Figure":
 
 def profiles_figure(optimum: Optimum, profiles: Sequence[Profile]) -> "Figure":
     """The rise of each profile with the threshold of the 95 % interval, and the prior beside it."""
+    from matplotlib.ticker import NullFormatter
+
     columns = min(3, len(profiles))
     figure, axes = _figure(-(-len(profiles) // columns), columns, (4 * columns, 2.8 * -(-len(profiles) // columns)))
     for axis, result in zip(axes, profiles, strict=False):
@@ -133,6 +135,7 @@ def profiles_figure(optimum: Optimum, profiles: Sequence[Profile]) -> "Figure":
         axis.set_ylim(0, 2 * THRESHOLD)
         if parameter.scale == "log":
             axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_title(f"{result.name}\n{result.verdict}", loc="left", fontsize=8)
     for axis in axes[len(profiles) :]:
         axis.set_axis_off()
