@@ -15,7 +15,7 @@ import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
 from cipark_sd.frontends.refused import refused_functions
-from cipark_sd.frontends.sanitise import decoded, sanitise
+from cipark_sd.frontends.sanitise import decoded, sanitised_text
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.model.expr import (
     Apply,
@@ -118,20 +118,41 @@ def _missing(path: Path) -> str:
     return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
+def sanitised_file(path: Path, source_format: Format) -> Any:
+    """PySD's own reader on a file, with the text that its grammar takes, not parsed yet.
+
+    What this module and the reference engine read is the same text.
+
+    Raises
+    ------
+    UnsupportedFeature, Problems
+        For what its grammar has no place for.
+    """
+    from pysd.translators.vensim.vensim_file import VensimFile
+    from pysd.translators.xmile.xmile_file import XmileFile
+
+    if source_format == "vensim":
+        # the encoding is settled here, so PySD need not guess it
+        vensim = VensimFile(path, encoding="utf-8")
+        vensim.model_text = sanitised_text(path)
+        vensim._split_sketch()
+        return vensim
+    xmile = XmileFile(path)
+    raise_all(str(path), [*refused_parts(xmile.xmile_root, path.name)])
+    sanitise_xmile(xmile.xmile_root)
+    return xmile
+
+
 # --- the two formats -------------------------------------------------------------------------------------------------
 
 
 def _read_vensim(path: Path) -> Model:
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
-    from pysd.translators.vensim.vensim_file import VensimFile
 
     raw = path.read_bytes()
     text = decoded(raw)
-    # the encoding is settled already, so PySD need not guess it
-    file = VensimFile(path, encoding="utf-8")
-    file.model_text = sanitise(text, where=path.name)
-    file._split_sketch()
+    file = sanitised_file(path, "vensim")
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -139,6 +160,10 @@ def _read_vensim(path: Path) -> Model:
             section.parse(parse_all=False)
     except parsimonious.ParseError as problem:
         raise ModelFileError(path, f"is not a Vensim model: {_parse_reason(problem)}") from None
+    except AttributeError:
+        if file.sections[0] is not None:
+            raise
+        raise ModelFileError(path, "has no equations outside its macros") from None
     for section in file.sections:
         parsed = []
         for element in section.elements:
@@ -178,7 +203,6 @@ def _read_vensim(path: Path) -> Model:
 def _read_xmile(path: Path) -> Model:
     import parsimonious
     from lxml import etree
-    from pysd.translators.xmile.xmile_file import XmileFile
 
     raw = path.read_bytes()
     try:
@@ -191,10 +215,8 @@ def _read_xmile(path: Path) -> Model:
     space = {"x": name.namespace or ""}
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
-    file = XmileFile(path)
-    problems: list[CiparkError] = [*refused_parts(file.xmile_root, path.name)]
-    raise_all(str(path), problems)
-    sanitise_xmile(file.xmile_root)
+    file = sanitised_file(path, "xmile")
+    problems: list[CiparkError] = []
     file.parse(parse_all=False)
     (section,) = file.sections
     section.parse(parse_all=False)
@@ -505,7 +527,10 @@ def _merged_dims(
             dims.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
         else:
             raise EquationError(
-                where, variable, f"covers elements of no single dimension: {', '.join(sorted(covered))}"
+                where,
+                variable,
+                f"covers {', '.join(sorted(covered))}, which no range holds that is still free; "
+                "a range can be used twice under a second name (Second <-> First)",
             )
     return tuple(dims)
 
