@@ -260,3 +260,11 @@ def test_a_file_of_macros_alone_says_so(tmp_path: Path) -> None:
     path.write_text(":MACRO: m(x)\nm = x ~~|\n:END OF MACRO:\n")
     with pytest.raises(ModelFileError, match="has no equations outside its macros"):
         read_model(path)
+
+
+def test_a_change_in_a_file_of_element_names_is_another_model(tmp_path: Path, write_mdl: Write) -> None:
+    path = write_mdl("Region : GET DIRECT SUBSCRIPT('names.csv', ',', 'A1', 'A2', '') ~~|\nx[Region] = 1, 2 ~~|")
+    (tmp_path / "names.csv").write_text("North\nSouth\n")
+    first = read_model(path).digest
+    (tmp_path / "names.csv").write_text("East\nWest\n")
+    assert read_model(path).digest != first
