@@ -167,7 +167,7 @@ def logic(t: T) -> Columns:
 def logic_and_before_or(t: T) -> Columns:
     inside = (t > 5) & (t < 8)
     return {
-        "or_then_and": where((t < 3) | inside), "and_then_or": where((t < 3) | inside),
+        "or_then_and": where((t > 8) | ((t > 2) & (t < 5))), "and_then_or": where((t < 3) | inside),
         "grouped": where(((t < 3) | (t > 5)) & (t < 8)), "first_false": where(t < 3),
     }  # fmt: skip
 
@@ -728,6 +728,7 @@ def subscript_merge_of_a_copy(t: T) -> Columns:
     return {
         "flow[a,a]": 1, "flow[a,b]": 2, "flow[b,a]": 3, "flow[b,b]": 4,
         "turned[a,a]": 5, "turned[b,a]": 6, "turned[a,b]": 7, "turned[b,b]": 8,
+        "crossed[a,a]": 9, "crossed[a,b]": 10, "crossed[b,a]": 11, "crossed[b,b]": 12,
     }  # fmt: skip
 
 
@@ -957,7 +958,7 @@ def xmile_logic(t: T) -> Columns:
     return {
         "both": where((t > 3) & (t < 6)), "either": where((t < 3) | (t > 6)), "negation": where(t >= 3),
         "upper": where((t > 3) & (t < 6)), "small": where((t < 3) | (t > 6)),
-        "nested": where(t < 2, 1, where(t < 5, 2, 3)), "mixed": where((t < 3) | ((t > 5) & (t < 8))),
+        "nested": where(t < 2, 1, where(t < 5, 2, 3)), "mixed": where((t > 8) | ((t > 2) & (t < 5))),
     }  # fmt: skip
 
 
