@@ -16,10 +16,21 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import choose, fixed_method
-from cipark_sd.engines.compiled import Columns, Settings, Task, part, run_settings, settings, with_controls
+from cipark_sd.engines.compiled import (
+    Columns,
+    Reduction,
+    Settings,
+    Task,
+    part,
+    run_settings,
+    settings,
+    with_controls,
+    with_reductions,
+)
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, resolve, split_key
 from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
 
@@ -37,6 +48,7 @@ def ensemble(
     runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
     *,
     save: Sequence[str],
+    reduce: Mapping[str, Reduction] | None = None,
     times: Sequence[float] | None = None,
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
@@ -56,6 +68,9 @@ def ensemble(
         subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
     save : sequence of str
         Variables to keep.
+    reduce : mapping of str to Reduction, optional
+        Numbers for each run that are put together while it runs, so that no series is stored for them; each becomes a
+        variable with the dim ``run`` alone. ``save`` may be empty then.
     times : sequence of float, optional
         Saved times to keep; without it all of them.
     scenario : Scenario
@@ -84,8 +99,12 @@ def ensemble(
     batches, n_runs, resolved, labels = _batches(model, runs, scenario, shared)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     columns = Columns.of(model, saved_names(model, save))
-    task = Task(model, columns.flat, grid, resolved.final_time, wanted(model, grid, times), method, seed)
-    arrays = columns.empty(n_runs, int(task.saved.sum()))
+    reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
+    kept = wanted(model, grid, times)
+    saved = kept if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
+    task = Task(model, (*columns.flat, *reductions), grid, resolved.final_time, saved, method, seed)
+    arrays = columns.empty(n_runs, int(saved.sum()))
+    reduced = np.empty((len(reductions), n_runs))
     workers = workers or processors()
     size = chunk or max(8, min(CHUNK, -(-n_runs // workers)))
     pieces = [
@@ -97,8 +116,10 @@ def ensemble(
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
         inside = np.searchsorted(batch.members, members)
-        values = run_settings(task, part(batch.settings, inside), members.astype(np.uint64), runner)
+        given = with_reductions(part(batch.settings, inside), reductions, grid, kept, where=model.name)
+        values = run_settings(task, given, members.astype(np.uint64), runner)
         columns.fill(arrays, members, values)
+        reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)
 
     done = 0
@@ -106,7 +127,8 @@ def ensemble(
         done += count
         if progress is not None:
             progress(done, n_runs)
-    return _dataset(model, grid.times[task.saved], arrays, labels, engine, method, resolved, scenario, seed)
+    result = _dataset(model, grid.times[saved], arrays, n_runs, labels, engine, method, resolved, scenario, seed)
+    return result.assign({name: (("run",), values) for name, values in zip(reductions, reduced, strict=True)})
 
 
 def processors() -> int:
@@ -130,9 +152,7 @@ def _over(workers: int, compute: Callable[..., int], pieces: Sequence[tuple[_Bat
             yield compute(*piece)
         return
     with ThreadPoolExecutor(workers) as pool:
-        # the first piece compiles what the others use
-        yield compute(*pieces[0])
-        for future in as_completed([pool.submit(compute, *piece) for piece in pieces[1:]]):
+        for future in as_completed([pool.submit(compute, *piece) for piece in pieces]):
             yield future.result()
 
 
@@ -144,8 +164,10 @@ def _batches(
 ) -> tuple[list[_Batch], int, Resolved, tuple[str, ...]]:
     if isinstance(runs, Sequence):
         return _scenario_batches(model, runs, scenario)
-    columns: dict[str, NDArray[np.float64]] = {str(name): np.asarray(runs[name], dtype=float) for name in runs}
-    given, n_runs = _drawn(model, columns, settings(model, shared))
+    columns: dict[str, NDArray[np.float64]] = {
+        str(name): np.asarray(values, dtype=float) for name, values in runs.items()
+    }
+    given, n_runs = drawn(model, columns, settings(model, shared))
     return [_Batch(np.arange(n_runs), given)], n_runs, shared, ()
 
 
@@ -176,10 +198,7 @@ def _scenario_batches(
     all_settings = [settings(model, entry) for entry in resolved]
     for number, own in enumerate(all_settings):
         groups.setdefault((own.shape, tuple(sorted(own.numbers))), []).append(number)
-    batches = []
-    for members in groups.values():
-        own = [all_settings[i] for i in members]
-        batches.append(_Batch(np.array(members), _stacked(own)))
+    batches = [_Batch(np.array(members), _stacked([all_settings[i] for i in members])) for members in groups.values()]
     return batches, len(runs), resolved[0], tuple(one.name for one in runs)
 
 
@@ -201,7 +220,7 @@ def _stacked(given: Sequence[Settings]) -> Settings:
     )
 
 
-def _drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
+def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
     """A table of draws on top of what all runs share."""
     problems: list[CiparkError] = []
     sizes = {len(array) if array.ndim else -1 for array in columns.values()}
@@ -213,7 +232,7 @@ def _drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Setti
     numbers, initials, series = dict(base.numbers), dict(base.initials), dict(base.series)
     for name, array in columns.items():
         try:
-            for flat, values, is_stock in _elements(model, name, array, n_runs):
+            for flat, values, is_stock in elements_drawn(model, name, array, n_runs):
                 series.pop(flat, None)
                 (initials if is_stock else numbers)[flat] = values
         except CiparkError as problem:
@@ -222,9 +241,15 @@ def _drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Setti
     return replace(base, numbers=numbers, initials=initials, series=series), n_runs
 
 
-def _elements(
+def elements_drawn(
     model: Model, name: str, array: NDArray[np.float64], n_runs: int
 ) -> list[tuple[str, NDArray[np.float64], bool]]:
+    """The flat names that a draw sets, their values, each (n_runs,), and whether they are initial values of stocks.
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+    """
     base, elements = split_key(override_key(name))
     variable = model.by_name.get(base)
     if variable is None or base in CONTROL:
@@ -284,6 +309,7 @@ def _dataset(
     model: Model,
     times: NDArray[np.float64],
     arrays: Mapping[str, NDArray[np.float64]],
+    n_runs: int,
     labels: tuple[str, ...],
     engine: str,
     method: Method | None,
@@ -293,7 +319,6 @@ def _dataset(
 ) -> "xr.Dataset":
     import xarray as xr
 
-    n_runs = len(next(iter(arrays.values())))
     coords: dict[str, Any] = {
         "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
         "time": (("time",), times, {"long_name": "time", "units": model.time.units}),

@@ -109,5 +109,5 @@ def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDA
     missed = np.abs(saved[nearest] - asked) > SLACK * grid.step
     if missed.any():
         described = f"from {saved[0]:g} to {saved[-1]:g} every {grid.saveper:g}"
-        raise OffGrid(asked[missed].tolist(), grid=described, where=where)
+        raise OffGrid(asked[missed].tolist(), grid=described, where=where, nearest=saved[nearest[missed]].tolist())
     return nearest

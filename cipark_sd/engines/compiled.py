@@ -4,24 +4,27 @@ A model is written out flat, changed as the overrides say, lowered for the outpu
 are remembered, so that the second call with the same model, names and kinds of override only runs.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.lower import Orders, lower, stages
+from cipark_sd.compiler.lower import Orders, control_values, lower, stages
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import CONSTANT, Program
+from cipark_sd.compiler.tangents import with_tangents
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.engines.base import Engine, Inputs, Values, sample, stage_times
 from cipark_sd.engines.numpy_ import start_values
 from cipark_sd.errors import InvalidValue
-from cipark_sd.model.expr import Const, Interpolation, Ref, Table
-from cipark_sd.model.model import Method, Model
+from cipark_sd.model.expr import Call, Const, Expr, Interpolation, Ref, Table
+from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import (
+    Auxiliary,
     Constant,
     ExternalPiece,
     Lookup,
@@ -32,11 +35,32 @@ from cipark_sd.model.variables import (
     Variable,
 )
 from cipark_sd.scenarios import Override, Resolved, TimeSeries
-from cipark_sd.timegrid import TimeGrid
+from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
 
 #: How many models and programs are remembered.
 REMEMBERED = 64
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A number for each run that is put together while it runs, such as a sum of squared misfits.
+
+    Parameters
+    ----------
+    how : {"sum", "min", "max"}
+    expr : Expr
+        Over variables of the flat model (``residents[soe]``) and over ``data``.
+    data : mapping of str to TimeSeries
+        Series that the expression uses beside the model's variables, such as observations.
+    times : tuple of float, optional
+        The saved times that count; without it all that the call keeps.
+    """
+
+    how: Literal["sum", "min", "max"]
+    expr: Expr
+    data: Mapping[str, TimeSeries] = field(default_factory=dict)
+    times: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,12 +74,15 @@ class Settings:
     initials: Mapping[str, float | Values] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     series: Mapping[str, TimeSeries | tuple[TimeSeries, ...]] = field(default_factory=dict)
+    reductions: Mapping[str, Reduction] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What decides which program is run; runs that agree in it can be run together."""
         interpolations = tuple(sorted((name, interpolation(entry)) for name, entry in self.series.items()))
-        return (tuple(sorted(self.initials)), tuple(sorted(self.tables.items(), key=lambda i: i[0])), interpolations)
+        tables = tuple(sorted(self.tables.items(), key=lambda item: item[0]))
+        reductions = tuple((name, one.how, one.expr, tuple(one.data)) for name, one in self.reductions.items())
+        return (tuple(sorted(self.initials)), tables, interpolations, reductions)
 
 
 def interpolation(entry: TimeSeries | tuple[TimeSeries, ...]) -> Interpolation:
@@ -95,17 +122,20 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 
 # --- models and programs ----------------------------------------------------------------------------------------------
 
+_LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, Model]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
+_TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
 
 
 def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
-    if key not in store:
-        store[key] = make()
-        if len(store) > REMEMBERED:
-            store.popitem(last=False)
-    store.move_to_end(key)
-    return store[key]
+    with _LOCK:
+        if key not in store:
+            store[key] = make()
+            if len(store) > REMEMBERED:
+                store.popitem(last=False)
+        store.move_to_end(key)
+        return store[key]
 
 
 _K = TypeVar("_K")
@@ -129,7 +159,7 @@ def start_name(stock: str) -> str:
 
 def changed(flat: Model, shape: Settings) -> Model:
     """The flat model in which what the settings override is a constant, another table or a data variable."""
-    if not (shape.initials or shape.tables or shape.series):
+    if not (shape.initials or shape.tables or shape.series or shape.reductions):
         return flat
     variables: list[Variable] = []
     for variable in flat.variables:
@@ -152,7 +182,44 @@ def changed(flat: Model, shape: Settings) -> Model:
                 variables.append(data)
             case _:
                 variables.append(variable)
+    for name, reduction in shape.reductions.items():
+        taken = Ref(taken_name(name))
+        call = Call(f"reduce: {reduction.how}", (taken, reduction.expr))
+        variables.append(Auxiliary(name=name, label=name, pieces=(Piece(call),)))
+        for data_name in (taken.name, *reduction.data):
+            if data_name not in flat.by_name and all(v.name != data_name for v in variables):
+                kept = interpolation(shape.series[data_name])
+                variables.append(
+                    Series(name=data_name, label=data_name, pieces=(ExternalPiece(None),), interpolation=kept)
+                )
     return replace(flat, variables=tuple(variables))
+
+
+def taken_name(reduction: str) -> str:
+    """The series that is 1 where a reduction takes a value in."""
+    return f"taken {reduction}"
+
+
+def with_reductions(
+    given: Settings, reductions: Mapping[str, Reduction], grid: TimeGrid, kept: NDArray[np.bool_], *, where: str
+) -> Settings:
+    """The settings with reductions and the series that they read.
+
+    Raises
+    ------
+    OffGrid
+        When a reduction's time is not a saved one.
+    """
+    series = dict(given.series)
+    for name, reduction in reductions.items():
+        taken = kept
+        if reduction.times is not None:
+            taken = np.zeros_like(grid.saved)
+            taken[np.flatnonzero(grid.saved)[saved_indices(grid, reduction.times, where=where)]] = True
+        marks = np.where(taken, 1.0, 0.0)
+        series[taken_name(name)] = TimeSeries(tuple(grid.times.tolist()), tuple(marks.tolist()))
+        series |= reduction.data
+    return replace(given, series=series, reductions=dict(reductions))
 
 
 def program_for(
@@ -175,6 +242,11 @@ def program_for(
     return _remember(_PROGRAMS, key, make)[1]
 
 
+def tangents_of(program: Program) -> Program:
+    """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
+    return _remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
+
+
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
@@ -191,20 +263,22 @@ class Task:
     seed: int = 0
 
 
-def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64], engine: Engine) -> Values:
+def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64] | int, engine: Engine) -> Values:
     """The outputs of runs that share the shape of their settings, (n_save, n_saved, n_runs).
 
-    ``runs`` are their numbers in the whole ensemble.
+    ``runs`` are their numbers in the whole ensemble, or how many there are.
     """
+    if isinstance(runs, int):
+        runs = np.arange(runs, dtype=np.uint64)
     program = program_for(task.model, task.save, given, method=task.method)
-    inputs = _inputs(task, program, given, runs)
-    groups = _by_orders(program, inputs)
+    inputs = inputs_for(task, program, given, runs)
+    groups = by_orders(program, inputs)
     if groups is None:
         return engine.run(program, inputs)
     result = np.empty((len(task.save), int(task.saved.sum()), len(runs)))
     for orders, members in groups:
         own = program_for(task.model, task.save, given, method=task.method, orders=orders)
-        result[:, :, members] = engine.run(own, _inputs(task, own, part(given, members), runs[members]))
+        result[:, :, members] = engine.run(own, inputs_for(task, own, part(given, members), runs[members]))
     return result
 
 
@@ -224,7 +298,8 @@ def part(given: Settings, members: NDArray[np.intp] | slice) -> Settings:
     return replace(given, numbers=cut(given.numbers), initials=cut(given.initials), series=series)
 
 
-def _inputs(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+def inputs_for(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+    """What a program is given: its own constants but for the settings, and its series at the times it reads them."""
     params = np.empty((len(program.params), len(runs)))
     starts = {start_name(name): value for name, value in given.initials.items()}
     for slot, (name, default) in enumerate(zip(program.params, program.defaults, strict=True)):
@@ -246,7 +321,7 @@ def _inputs(task: Task, program: Program, given: Settings, runs: NDArray[np.uint
     return Inputs(task.grid, task.final_time, params, tuple(series), task.saved, runs, seed=task.seed)
 
 
-def _by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
+def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
     """Runs grouped by the stages that their delays need; ``None`` when all need what the program has."""
     if not program.orders:
         return None
@@ -288,23 +363,18 @@ def run_one(
     method: Method | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """One run under a checked scenario: by name (n_times, *sizes), at saved times of its grid."""
-    from cipark_sd.timegrid import saved_indices, time_grid
-
     resolved = with_controls(model, resolved)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     columns = Columns.of(model, save)
     saved = np.zeros_like(grid.saved)
     saved[np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)]] = True
     task = Task(model, columns.flat, grid, resolved.final_time, saved, method)
-    values = run_settings(task, settings(model, resolved), np.zeros(1, dtype=np.uint64), engine)
+    values = run_settings(task, settings(model, resolved), 1, engine)
     return {name: array[0] for name, array in columns.arrays(values).items()}
 
 
 def with_controls(model: Model, resolved: Resolved) -> Resolved:
     """The scenario with control variables that the file computes put in as numbers."""
-    from cipark_sd.compiler.lower import control_values
-    from cipark_sd.model.model import CONTROL
-
     unknown = [name for name in CONTROL if np.isnan(getattr(resolved, name))]
     if not unknown:
         return resolved

@@ -20,7 +20,8 @@ I = f"<{LANES} x i64>"  # noqa: E741  (integers, as V are values and B truths)
 #: strides, uniforms, block, pipes and their capacities, seed and numbers of the runs.
 ARGUMENTS = (
     "ptr noalias %p, ptr noalias %ws, ptr noalias %out, double %t, i64 %stage, i64 %step, ptr noalias %series, "
-    "ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, i64 %seed, ptr noalias %runs"
+    "ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, i64 %seed, "
+    "ptr noalias %runs"
 )
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}

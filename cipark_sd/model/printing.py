@@ -119,9 +119,9 @@ class _Printer:
                 return f":NOT: {self._inside(operand, _ATOM)}", _STRENGTH["and"]
             case Call(function, arguments):
                 return self._call(function, arguments), _ATOM
-            case Apply(Table() as table, argument):
-                return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
-            case Apply(Ref() as table, argument):
+            case Apply(table, argument):
+                if isinstance(table, Table):
+                    return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
                 return f"{self.text(table)}({self.text(argument)})", _ATOM
             case _:
                 assert_never(expr)
@@ -181,6 +181,8 @@ def _right_side(printer: _Printer, variable: Variable, piece: object) -> str:
                     return f" = {printer.text(expr)}"
                 case ExternalPiece(None):
                     return " (data that a scenario brings)"
+                case ExternalPiece(Table() as values):
+                    return f" (data: {points(values)})"
                 case ExternalPiece(External() as source):
                     return f" = {_external('DATA' if isinstance(variable, Series) else 'CONSTANTS', source)}"
             raise TypeError(f"{variable.name} has a piece of type {type(piece).__name__}")

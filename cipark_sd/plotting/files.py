@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.errors import InvalidValue
+from cipark_sd.results import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,8 +20,7 @@ def check_figure_path(path: Path) -> None:
     ------
     InvalidValue
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InvalidValue("the figure file", path.name, f"a name that ends in {', '.join(SUFFIXES)}", where="--figure")
+    check_writable(path, what="the figure file", endings=SUFFIXES, where="--figure")
 
 
 def save_figure(figure: "Figure", path: Path | str) -> None:

@@ -44,6 +44,7 @@ def plot_run(
         Without any variable, or for a result with more dimensions than time and subscripts.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     if not variables:
         raise InvalidValue("the variables", [], "at least one", where="plot_run")
@@ -58,6 +59,9 @@ def plot_run(
     panels = figure.subplots(len(by_units), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (units, names) in zip(panels, by_units.items(), strict=True):
         _draw_panel(axes, result, names, units, [seen for seen in observations if canonical(seen.variable) in names])
+    figure.align_ylabels(list(panels))
+    # quarters of a year or of ten units would make 2012.5 out of whole numbers
+    panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
     time = result["time"]
     panels[-1].set_xlabel(_with_units(str(time.attrs.get("long_name", "time")).capitalize(), time.attrs.get("units")))
     if title:
@@ -109,8 +113,8 @@ def _draw_panel(
 
 def _caption(result: "xr.Dataset") -> str:
     facts = result.attrs
-    text = (
-        f"Model {facts.get('model', '?')} ({str(facts.get('model_digest', ''))[:8]}), engine {facts.get('engine', '?')}, "
-        f"{facts.get('integration_method', '?')}, step {facts.get('time_step', float('nan')):g}"
-    )
-    return f"{text}; cipark_sd {facts.get('cipark_sd_version', '?')}"
+    digest = str(facts.get("model_digest", ""))[:8]
+    made_by = f"engine {facts.get('engine', '?')}, {facts.get('integration_method', '?')}"
+    step = f"step {facts.get('time_step', float('nan')):g}"
+    version = facts.get("cipark_sd_version", "?")
+    return f"Model {facts.get('model', '?')} ({digest}), {made_by}, {step}; cipark_sd {version}"

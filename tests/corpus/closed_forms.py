@@ -1043,6 +1043,21 @@ def xmile_initials_by_element(t: T) -> Columns:
     )
 
 
+_KNOTS = (np.array([0, 2, 4, 6.0]), np.array([1, 4, 2, 3.0]))
+
+
+@form(last=8, every=0.25)
+def xmile_lookup_discrete(t: T) -> Columns:
+    s = t - 1.3
+    return {"s": s, "x": np.array([_KNOTS[1][max(np.searchsorted(_KNOTS[0], one, side="right") - 1, 0)] for one in s])}
+
+
+@form(last=8, every=0.25)
+def xmile_lookup_extrapolate(t: T) -> Columns:
+    s = t - 1.3
+    return {"s": s, "x": where(s < 0, 1 + 1.5 * s, where(s > 6, 3 + (s - 6) / 2, np.interp(s, *_KNOTS)))}
+
+
 @form()
 def xmile_table_without_input(t: T) -> Columns:
     return {"value": np.interp(t, (0, 5, 10), (0, 10, 0))}
