@@ -89,6 +89,22 @@ def read_model(path: Path | str) -> Model:
     raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {known})")
 
 
+def current_digest(model: Model) -> str:
+    """The digest that the file of ``model`` has by now: another one than the model's where it has changed since.
+
+    Raises
+    ------
+    ModelFileError
+        When the model has no file or the file is gone.
+    """
+    if model.origin is None:
+        raise ModelFileError(model.name, "was not read from a file")
+    path = model.origin.path
+    if not path.is_file():
+        raise ModelFileError(path, "does not exist any more")
+    return digest_of(path.read_bytes(), *_external_contents(path, model.variables))
+
+
 def _missing(path: Path) -> str:
     import difflib
 

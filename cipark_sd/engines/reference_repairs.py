@@ -1,0 +1,139 @@
+"""PySD's known faults, repaired on the objects of one run; PySD itself stays as it is.
+
+Each repair is a subclass that an object of a freshly loaded model is turned into, or a change to an abstract model
+before it is translated, so nothing needs to be taken back afterwards. A test pins every one of them. The faults were
+found by comparison with Vensim's own recorded output (World3 in SDXorg's test models) and by hand; PySD 3.14.3.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pysd.py_backend.functions import if_then_else
+from pysd.py_backend.lookups import HardcodedLookups
+from pysd.py_backend.statefuls import DelayFixed, DelayN, SampleIfTrue, Smooth
+from pysd.translators.structures.abstract_expressions import ArithmeticStructure
+
+
+class _FloatSmooth(Smooth):  # type: ignore[misc]  # PySD has no types
+    """An integer initial value makes an integer array, which truncates the first step's input."""
+
+    state: Any
+
+    def initialize(self, init_val: Any = None) -> None:
+        super().initialize(init_val)
+        self.state = self.state.astype(float)
+
+
+class _FloatDelayN(DelayN):  # type: ignore[misc]
+    """A delay time that starts as an integer makes an integer array, which truncates every later delay time."""
+
+    state: Any
+    times: Any
+
+    def initialize(self, init_val: Any = None) -> None:
+        super().initialize(init_val)
+        self.times = self.times.astype(float)
+        self.state = self.state.astype(float)
+
+
+class _PunctualDelayFixed(DelayFixed):  # type: ignore[misc]
+    """The input is read with the other rates, not after stocks of earlier names have moved on."""
+
+    state: Any
+    pointer: int
+
+    def ddt(self) -> float:
+        self.incoming = self.input_func()
+        return np.nan
+
+    def update(self, state: Any) -> None:
+        self.pipe[self.pointer] = self.incoming
+        self.pointer = (self.pointer + 1) % self.order
+        self.state = self.pipe[self.pointer]
+
+
+class _PunctualSampleIfTrue(SampleIfTrue):  # type: ignore[misc]
+    """Condition and input are read with the other rates, not after stocks of earlier names have moved on."""
+
+    state: Any
+
+    def ddt(self) -> float:
+        self.incoming = if_then_else(self.condition(), self.actual_value, lambda: self.state)
+        return np.nan
+
+    def update(self, state: Any) -> None:
+        self.state = self.state * 0 + self.incoming
+
+
+class _QuickLookup(HardcodedLookups):  # type: ignore[misc]
+    """A scalar table through ``numpy.interp``, which PySD reaches as well, but by way of xarray; same bits."""
+
+    def __call__(self, x: Any, final_subs: Any = None) -> Any:
+        if not self.is_float or self.interp == "hold_backward" or not isinstance(self.data, xr.DataArray):
+            return super().__call__(x, final_subs)
+        if isinstance(x, xr.DataArray) and x.dims:
+            if not final_subs or set(x.dims) != set(final_subs):
+                return super().__call__(x, final_subs)
+            ordered = x.transpose(*final_subs)
+            return xr.DataArray(self._values(ordered.to_numpy()), final_subs, list(final_subs))
+        return float(self._values(np.asarray(x, dtype=float)))
+
+    def _values(self, x: Any) -> Any:
+        points, values = self._points
+        inside = np.interp(x, points, values)
+        if self.interp != "extrapolate" or len(points) < 2:
+            return inside
+        below = values[0] + (values[1] - values[0]) / (points[1] - points[0]) * (x - points[0])
+        above = values[-1] + (values[-1] - values[-2]) / (points[-1] - points[-2]) * (x - points[-1])
+        return np.where(x < points[0], below, np.where(x > points[-1], above, inside))
+
+    @property
+    def _points(self) -> Any:
+        # a dict lookup instead of xarray's, which is what costs the time; set_values() gives new data
+        if self.__dict__.get("_points_of") is not self.data:
+            self._points_of = self.data
+            self._points_kept = (self.data["lookup_dim"].to_numpy().astype(float), self.data.to_numpy().astype(float))
+        return self._points_kept
+
+
+_REPAIRED = {
+    Smooth: _FloatSmooth,
+    DelayN: _FloatDelayN,
+    DelayFixed: _PunctualDelayFixed,
+    SampleIfTrue: _PunctualSampleIfTrue,
+    HardcodedLookups: _QuickLookup,
+}
+
+
+def repair_objects(loaded: Any) -> None:
+    """Turn the stateful objects and tables of a freshly loaded model, and of its macros, into repaired ones."""
+    for element in (*loaded._stateful_elements.values(), *loaded._lookup_elements):
+        # exactly these classes: a subclass of PySD's own would lose what it adds
+        if type(element) in _REPAIRED:
+            element.__class__ = _REPAIRED[type(element)]
+    for macro in loaded._macro_elements:
+        repair_objects(macro)
+
+
+def repair_negated_terms(node: Any) -> Any:
+    """An abstract expression in which ``-(a * b)`` and ``-(a / b)`` stand as ``-1 * (…)``.
+
+    PySD drops the parentheses of a negated product or quotient to the right of ``/`` and ``^``: ``8 / -(3 / 4)`` came
+    out as -0.667 where -10.667 is right. A factor of -1 gives the same bits as a sign.
+    """
+    if type(node) in (list, tuple):
+        return type(node)(repair_negated_terms(item) for item in node)
+    if not dataclasses.is_dataclass(node) or isinstance(node, type):
+        return node
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        repaired = repair_negated_terms(value)
+        if repaired is not value:
+            setattr(node, field.name, repaired)
+    if isinstance(node, ArithmeticStructure) and list(node.operators) == ["negative"]:
+        (operand,) = node.arguments
+        if isinstance(operand, ArithmeticStructure) and operand.operators and operand.operators[0] in ("*", "/"):
+            return ArithmeticStructure(["*"], (-1, operand))
+    return node
