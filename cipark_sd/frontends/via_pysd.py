@@ -4,9 +4,10 @@ PySD parses; this module turns its abstract model into ours. Nothing else knows 
 written beside the model file.
 """
 
+import math
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.xmile_details import completed
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -213,7 +215,17 @@ def _read_xmile(path: Path) -> Model:
     views = root.xpath("//x:views", namespaces=space)
     drawing = "".join(etree.tostring(view, encoding="unicode") for view in views)
     (main,) = file.get_abstract_model().sections
-    return _build(path, "xmile", main, [], raw=raw, method=method, groups=groups, drawing=drawing)
+    return _build(
+        path,
+        "xmile",
+        main,
+        [],
+        raw=raw,
+        method=method,
+        groups=groups,
+        drawing=drawing,
+        finish=lambda variables: completed(variables, root, space, path.name),
+    )
 
 
 def _parse_reason(problem: Exception) -> str:
@@ -276,11 +288,12 @@ def _build(
     method: Method,
     groups: Mapping[str, str],
     drawing: str,
+    finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
 ) -> Model:
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = _variables(path.name, main, dimensions, macro_names, groups, problems)
+    variables = finish(_variables(path.name, main, dimensions, macro_names, groups, problems))
     macros = tuple(
         Macro(
             name=canonical(section.name),
@@ -371,7 +384,8 @@ def _is_lookup(element: Any) -> bool:
 
 def _variable(element: Any, scope: _Scope, dimensions: tuple[Dimension, ...], groups: Mapping[str, str]) -> Variable:
     name = canonical(element.name)
-    limits = tuple(element.limits or (None, None))[:2]
+    # an open end is infinite in XMILE, whose ranges have both ends
+    limits = [None if end is None or math.isinf(end) else end for end in tuple(element.limits or (None, None))[:2]]
     spans = [tuple(canonical(sub) for sub in component.subscripts[0]) for component in element.components]
     exceptions = [
         tuple(tuple(canonical(sub) for sub in group) for group in component.subscripts[1])
