@@ -12,6 +12,7 @@ from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, references
 from cipark_sd.model.model import CONTROL, Dimension, Model
+from cipark_sd.model.printing import number
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -81,15 +82,14 @@ class Writer:
 
     def entries(self) -> list[Entry]:
         """All of them, each after the ones that were made for it."""
+        self._refuse_saveper()
         found: list[Entry] = []
         for variable in self.model.variables:
-            if variable.name in CONTROL:
-                continue
             self.owner, self.printer.variable = variable, variable.label
-            written = list(self._entry(variable))
+            written = [self._control(variable)] if variable.name in CONTROL else list(self._entry(variable))
             found += [*self.added, *written]
             self.added = []
-        return [*self._control(), *found]
+        return found
 
     def _names(self, subscripts: dict[str, str]) -> dict[str, str]:
         names = {"time": "TIME"}
@@ -127,16 +127,18 @@ class Writer:
         self.labels.add(wanted.casefold())
         return wanted
 
-    def _control(self) -> Iterator[Entry]:
+    def _refuse_saveper(self) -> None:
         expressions = (expr for variable in self.model.variables for expr in _expressions(variable))
-        used = {ref.name for expr in expressions for ref in references(expr)}
-        for name in CONTROL:
-            if name in used and name in self.model.by_name:
-                variable = self.model.by_name[name]
-                if name == "saveper":
-                    self._refuse(variable, "SAVEPER in equations", "write the number")
-                    continue
-                yield _described(variable, "aux", equations=((None, _CONTROL_WORDS[name]),), limits=(None, None))
+        if "saveper" in {ref.name for expr in expressions for ref in references(expr)}:
+            self._refuse(self.model["saveper"], "its value in equations", "write the number there")
+
+    def _control(self, variable: Variable) -> Entry:
+        """A control variable by Vensim's name, which equations may use, as the standard's own word.
+
+        PySD passes over variables of these names and takes the numbers of ``<sim_specs>``.
+        """
+        word = _CONTROL_WORDS.get(variable.name) or number(self.model.time.saveper)
+        return _described(variable, "aux", equations=((None, word),))
 
     def _refuse(self, variable: Variable, feature: str, alternative: str) -> None:
         where = self.model.name

@@ -224,7 +224,7 @@ def _read_xmile(path: Path) -> Model:
         method=method,
         groups=groups,
         drawing=drawing,
-        finish=lambda variables: completed(variables, root, space, path.name),
+        finish=lambda variables: completed(variables, root, space, path.name, groups),
     )
 
 

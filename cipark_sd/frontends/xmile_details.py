@@ -1,11 +1,13 @@
 """What an XMILE file says and PySD's translator leaves out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Binary, Const, Expr, Neg, Ref
+from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, StockPiece, Variable
 from cipark_sd.naming import canonical
 
@@ -13,7 +15,9 @@ from cipark_sd.naming import canonical
 _SAVE_INTERVAL = "{http://iseesystems.com/XMILE}save_interval"
 
 
-def completed(variables: tuple[Variable, ...], root: Any, space: Mapping[str, str], where: str) -> tuple[Variable, ...]:
+def completed(
+    variables: tuple[Variable, ...], root: Any, space: Mapping[str, str], where: str, groups: Mapping[str, str]
+) -> tuple[Variable, ...]:
     """The variables in the order of the file, with the dimensions that it declares and the save period.
 
     ``<inflow>`` and ``<outflow>`` name flows without subscripts: each element of a stock has that of the flow.
@@ -45,6 +49,8 @@ def completed(variables: tuple[Variable, ...], root: Any, space: Mapping[str, st
         else _with_save_period(variable, interval, where)
         for variable in dimensioned
     ]
+    controls = {canonical(node.get("name")): node for node in nodes if canonical(node.get("name")) in CONTROL}
+    found = [_described(v, controls[v.name], space, groups) if v.name in controls else v for v in found]
     return tuple(sorted(found, key=lambda variable: place.get(variable.name, len(place))))
 
 
@@ -66,6 +72,21 @@ def _subscripted(expr: Expr, piece: StockPiece, stock: Stock, by_name: Mapping[s
             )
         case _:
             return expr
+
+
+def _described(variable: Variable, node: Any, space: Mapping[str, str], groups: Mapping[str, str]) -> Variable:
+    """A control variable with the words of its own element, which PySD passes over."""
+    texts = {tag: " ".join(node.findtext(f"{{{space['x']}}}{tag}", "").split()) for tag in ("doc", "units")}
+    ends = [float(end) for node in node.xpath("x:range", namespaces=space) for end in (node.get("min"), node.get("max"))]
+    low, high = (None if math.isinf(end) else end for end in ends or (math.inf, math.inf))
+    return replace(
+        variable,
+        label=" ".join(node.get("name").split()),
+        doc=texts["doc"],
+        units=texts["units"] or variable.units,
+        limits=(low, high),
+        group=groups.get(variable.name, ""),
+    )
 
 
 def _with_save_period(variable: Variable, interval: str | None, where: str) -> Variable:
