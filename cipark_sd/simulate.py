@@ -64,7 +64,7 @@ def simulate(
     *,
     save: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
-    engine: str = "pysd",
+    engine: str = "native",
     method: Method | None = None,
 ) -> "xr.Dataset":
     """The course of a model under a scenario.
@@ -80,7 +80,8 @@ def simulate(
     times : sequence of float, optional
         Some of the saved times; without it all of them.
     engine : str
-        ``"pysd"`` runs the original file and is the reference.
+        ``"native"`` and ``"numpy"`` run the compiled program and give the same bits; ``"pysd"`` runs the original
+        file and is the reference.
     method : Method, optional
         Without it the file's own. An engine that does not have it says so; none falls back to another.
 
@@ -98,6 +99,10 @@ def simulate(
 
     run = engine_run(engine)
     resolved = resolve(model, scenario)
+    if engine != "pysd":
+        from cipark_sd.engines.compiled import with_controls
+
+        resolved = with_controls(model, resolved)
     _check_times(model, scenario, resolved)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     names = _saved_names(model, save, resolved)

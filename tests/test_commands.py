@@ -195,7 +195,7 @@ def test_show_gives_json_and_csv(teacup: Path) -> None:
         (["run", "teacup.mdl", "--at", "2026-11-25"], "not on the saved grid .from 0 to 10.*; nearest: 10"),
         (["run", "teacup.mdl", "--at", "0.3"], "time 0.3 is not on the saved grid.*; nearest: 0.25"),
         (["run", "teacup.mdl", "--engine", "psd"], "has no engine 'psd'; did you mean 'pysd'"),
-        (["run", "teacup.mdl", "--method", "rk4"], r'method="rk4".*--engine native'),
+        (["run", "teacup.mdl", "--method", "rk4", "--engine", "pysd"], r'method="rk4".*--engine native'),
         (["run", "teacup.mdl", "--variables", "Cups"], "has no variable 'Cups'; did you mean 'Cup'"),
         (["run", "teacup.mdl", "--variables", "warmth"], "'warmth', expected not a lookup"),
         (["run", "teacup.mdl", "-o", "run.xls"], r"ends in \.nc or \.csv"),

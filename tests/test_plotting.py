@@ -60,7 +60,7 @@ def test_observed_values_stand_beside_the_line_with_their_ranges(run: xr.Dataset
 
 def test_the_caption_says_how_the_run_was_made(run: xr.Dataset) -> None:
     caption = plot_run(run, ["total"])._supxlabel.get_text()  # type: ignore[attr-defined]
-    assert caption.startswith(f"Model model ({run.attrs['model_digest'][:8]}), engine pysd, euler, step 0.25")
+    assert caption.startswith(f"Model model ({run.attrs['model_digest'][:8]}), engine native, euler, step 0.25")
 
 
 def test_pyplot_is_never_imported(run: xr.Dataset) -> None:

@@ -35,7 +35,7 @@ def test_a_result_says_how_it_was_made(model: Model) -> None:
     assert {key: run.attrs[key] for key in ("model", "model_digest", "engine", "integration_method", "time_step")} == {
         "model": "Größe",
         "model_digest": model.digest,
-        "engine": "pysd",
+        "engine": "native",
         "integration_method": "euler",
         "time_step": 0.25,
     }

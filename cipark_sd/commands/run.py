@@ -42,7 +42,7 @@ _COLUMNS, _ROWS = 7, 10
 @click.option("--save-every", type=float, metavar="PERIOD", help="Save in another rhythm.")
 @click.option("--at", "at", multiple=True, metavar="TIME", help="Print (and write) these saved times only.")
 @click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Print, draw and write these, by commas.")
-@click.option("--engine", default="pysd", show_default=True, help="What runs the model.")
+@click.option("--engine", default="native", show_default=True, help="What runs the model.")
 @click.option("--method", type=click.Choice(get_args(Method)), help="Integrate otherwise than the file says.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the run to FILE.nc or FILE.csv.")
 @click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Draw the run: .png, .svg or .pdf.")

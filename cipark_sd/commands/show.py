@@ -8,12 +8,14 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import assert_never
 
 import click
 
 from cipark_sd.library import bundled
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, ExternalPiece, Lookup, Piece, Stock, Variable, kind
+from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable, kind
 
 KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 
@@ -62,21 +64,37 @@ def value_text(model: Model, variable: Variable) -> str:
     """What stands in the file for a constant or the start of a stock; the size of a lookup; else nothing."""
     from cipark_sd.model.printing import expression_text
 
-    texts = []
-    for piece in variable.pieces:
-        match variable, piece:
-            case Constant(), Piece(expr):
-                texts.append(expression_text(model, expr))
-            case _, ExternalPiece(source):
-                texts.append(f"in {source.file}" if source else "from a scenario")
-            case _:
-                break
-    if isinstance(variable, Stock):
-        texts = [expression_text(model, stock_piece.initial) for stock_piece in variable.pieces]
-    if isinstance(variable, Lookup):
-        sizes = [len(entry.table.x) if hasattr(entry.table, "x") else 0 for entry in variable.pieces]
-        texts = [f"{size} points" if size else "in a file" for size in sizes]
+    texts: list[str] = []
+    match variable:
+        case Constant(pieces=numbers):
+            texts = [
+                expression_text(model, piece.expr) if isinstance(piece, Piece) else source_text(piece.source)
+                for piece in numbers
+            ]
+        case Series(pieces=external):
+            texts = [source_text(piece.source) for piece in external]
+        case Stock(pieces=stocks):
+            texts = [expression_text(model, piece.initial) for piece in stocks]
+        case Lookup(pieces=tables):
+            texts = [source_text(piece.table) for piece in tables]
+        case Auxiliary():
+            pass
+        case _:
+            assert_never(variable)
     return "; ".join(dict.fromkeys(texts))
+
+
+def source_text(source: External | Table | None) -> str:
+    """Where points come from, or how many there are."""
+    match source:
+        case External(file):
+            return f"in {file}"
+        case Table(x):
+            return f"{len(x)} points"
+        case None:
+            return "from a scenario"
+        case _:
+            assert_never(source)
 
 
 def limits_text(variable: Variable) -> str:

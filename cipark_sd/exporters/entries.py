@@ -142,9 +142,7 @@ class Writer:
 
     def _refuse(self, variable: Variable, feature: str, alternative: str) -> None:
         where = self.model.name
-        self.problems.append(
-            UnsupportedFeature(feature, variable=variable.label, where=where, alternative=alternative)
-        )
+        self.problems.append(UnsupportedFeature(feature, variable=variable.label, where=where, alternative=alternative))
 
     def _entry(self, variable: Variable) -> Iterator[Entry]:
         match variable:
@@ -186,7 +184,10 @@ class Writer:
                         return replace(entry, equations=((None, self.printer.text(expr)),))
         self.scope = ()
         by_element = [
-            (self._element_labels(variable, elements), _only(self.flat.by_name[flat_name(variable.name, elements)], part))
+            (
+                self._element_labels(variable, elements),
+                _only(self.flat.by_name[flat_name(variable.name, elements)], part),
+            )
             for elements in self._covered(variable)
         ]
         return replace(entry, equations=tuple((labels, self.printer.text(expr)) for labels, expr in by_element))
@@ -206,7 +207,7 @@ class Writer:
         initial: Entry | None = None
         starts = [Piece(p.initial, p.subscripts, p.exceptions) for p in stock.pieces]
         computed = self._computed(stock, "aux", starts, "initial")
-        if computed.equations and computed.equations[0][0] is not None or computed.table is not None:
+        if (computed.equations and computed.equations[0][0] is not None) or computed.table is not None:
             label = self._fresh(f"{stock.label} initial")
             doc = f"Initial value of {stock.label}, which XMILE's readers take as one equation for all elements"
             initial = replace(computed, name=label.lower(), label=label, doc=doc, limits=(None, None))

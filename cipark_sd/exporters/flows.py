@@ -35,9 +35,7 @@ def split(model: Model, stock: Stock) -> Flows | None:
             return None
         if flow.dims != stock.dims or ref.subscripts != stock.dims:
             return None
-    return Flows(
-        tuple(ref.name for sign, ref in terms if sign > 0), tuple(ref.name for sign, ref in terms if sign < 0)
-    )
+    return Flows(tuple(ref.name for sign, ref in terms if sign > 0), tuple(ref.name for sign, ref in terms if sign < 0))
 
 
 def _terms(expr: Expr) -> list[tuple[int, Ref]] | None:

@@ -105,8 +105,6 @@ def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Writte
     return written
 
 
-
-
 BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     **{name: _same(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
     **{name: _same(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},

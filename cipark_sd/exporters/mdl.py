@@ -56,9 +56,7 @@ def write_mdl(model: Model, path: Path | str) -> None:
 
 def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Variable:
     def refuse(feature: str, alternative: str) -> None:
-        problems.append(
-            UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative)
-        )
+        problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
 
     def words(expr: Expr) -> Expr:
         return in_vensim_words(expr, refuse)
@@ -68,7 +66,9 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
             return replace(variable, pieces=tuple(replace(p, expr=words(p.expr)) for p in pieces))
         case Stock(pieces=stocks):
             if any(piece.non_negative for piece in stocks):
-                refuse("a stock that is kept from falling below zero", "limit its outflows with MIN(…, stock/TIME STEP)")
+                refuse(
+                    "a stock that is kept from falling below zero", "limit its outflows with MIN(…, stock/TIME STEP)"
+                )
             return replace(
                 variable,
                 pieces=tuple(

@@ -58,9 +58,7 @@ class _Page:
         if self.page.title in self.groups:
             place = {"x": left - _MARGIN, "y": top - _MARGIN}
             size = {"width": right - left + 2 * _MARGIN, "height": bottom - top + 2 * _MARGIN}
-            ET.SubElement(
-                view, "group", {"name": self.page.title, **{k: number(v) for k, v in (place | size).items()}}
-            )
+            ET.SubElement(view, "group", {"name": self.page.title, **{k: number(v) for k, v in (place | size).items()}})
         self.by_number = {node.number: node for node in nodes}
         valves = {node.name: node for node in nodes if node.kind == "valve" and node.name}
         for node in nodes:

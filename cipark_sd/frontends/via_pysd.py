@@ -15,6 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.refused import refused_functions
+from cipark_sd.frontends.sanitise import decoded, sanitise
+from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.frontends.xmile_details import completed
 from cipark_sd.model.expr import (
     Apply,
@@ -61,6 +64,8 @@ _VENSIM_METHODS: Mapping[str, Method] = {
     "4": "rk2",
     "5": "rk4",
 }
+#: Functions in which an XMILE array without subscripts is meant whole.
+_WHOLE_ARRAY = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile")
 _XMILE_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4"}
 
 
@@ -124,8 +129,11 @@ def _read_vensim(path: Path) -> Model:
     from pysd.translators.vensim.vensim_file import VensimFile
 
     raw = path.read_bytes()
-    text = raw.decode("utf-8", errors="replace")
-    file = VensimFile(path)
+    text = decoded(raw)
+    # the encoding is settled already, so PySD need not guess it
+    file = VensimFile(path, encoding="utf-8")
+    file.model_text = sanitise(text, where=path.name)
+    file._split_sketch()
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -166,6 +174,7 @@ def _read_vensim(path: Path) -> Model:
         method=_vensim_method(text),
         groups=_vensim_groups(drawing_parts[0]),
         drawing="\\\\\\---///" + drawing_parts[1] if len(drawing_parts) == 2 else "",
+        unit_synonyms=_vensim_synonyms(text),
     )
 
 
@@ -186,7 +195,9 @@ def _read_xmile(path: Path) -> Model:
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
     file = XmileFile(path)
-    problems: list[CiparkError] = []
+    problems: list[CiparkError] = [*refused_parts(file.xmile_root, path.name)]
+    raise_all(str(path), problems)
+    sanitise_xmile(file.xmile_root)
     file.parse(parse_all=False)
     (section,) = file.sections
     section.parse(parse_all=False)
@@ -225,6 +236,7 @@ def _read_xmile(path: Path) -> Model:
         groups=groups,
         drawing=drawing,
         finish=lambda variables: completed(variables, root, space, path.name, groups),
+        unit_synonyms=_xmile_synonyms(root, space),
     )
 
 
@@ -238,7 +250,10 @@ def _parse_reason(problem: Exception) -> str:
         return (
             f"it stops making sense after {before!r}, at {rest!r}" if rest else f"it ends too early, after {before!r}"
         )
-    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    if "positional argument" in first or (isinstance(problem, parsimonious.VisitationError) and "KeyError" in first):
+        return "a function of it is given the wrong number of arguments"
+    return first
 
 
 def _vensim_method(text: str) -> Method:
@@ -247,6 +262,23 @@ def _vensim_method(text: str) -> Method:
         return "euler"
     fields = [field.strip() for field in setting.group(1).split(",")]
     return _VENSIM_METHODS.get(fields[3] if len(fields) > 3 else "0", "euler")
+
+
+def _vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
+    """Units that the settings lines ``22:`` declare to be the same."""
+    lines = re.findall(r"^22:([^\r\n]*)", text, flags=re.MULTILINE)
+    groups = (tuple(name.strip() for name in line.split(",") if name.strip()) for line in lines)
+    return tuple(group for group in groups if group)
+
+
+def _xmile_synonyms(root: Any, space: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """Units of ``<model_units>``: the defining equation where there is one, the name, the aliases."""
+    groups = []
+    for unit in root.xpath("x:model_units/x:unit", namespaces=space):
+        names = [*unit.xpath("x:eqn/text()", namespaces=space), unit.get("name", "")]
+        names += unit.xpath("x:alias/text()", namespaces=space)
+        groups.append(tuple(name.strip() for name in names if name.strip()))
+    return tuple(group for group in groups if group)
 
 
 def _vensim_groups(equations: str) -> dict[str, str]:
@@ -271,11 +303,15 @@ def _vensim_groups(equations: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Scope:
-    """What names mean while one section is converted."""
+    """What names mean while one section is converted.
+
+    ``whole`` holds the dimensions of each subscripted variable where a name without subscripts may stand for all of
+    it, as in XMILE.
+    """
 
     where: str
     lookups: frozenset[str]
-    macros: frozenset[str]
+    whole: Mapping[str, tuple[str, ...]]
 
 
 def _build(
@@ -288,25 +324,26 @@ def _build(
     method: Method,
     groups: Mapping[str, str],
     drawing: str,
+    unit_synonyms: tuple[tuple[str, ...], ...],
     finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
 ) -> Model:
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = finish(_variables(path.name, main, dimensions, macro_names, groups, problems))
+    variables = finish(_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
     macros = tuple(
         Macro(
             name=canonical(section.name),
             parameters=tuple(canonical(parameter) for parameter in section.params),
             results=_macro_results(section),
-            variables=_variables(f"{path.name}, macro {section.name}", section, dimensions, macro_names, {}, problems),
+            variables=_variables(f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False),
         )
         for section in macro_sections
     )
-    problems += _unknown_references(path.name, variables, dimensions, ())
+    problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
     for macro in macros:
         problems += _unknown_references(
-            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters
+            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
         )
     raise_all(str(path), problems)
     by_name = {variable.name: variable for variable in variables}
@@ -326,6 +363,7 @@ def _build(
         macros=macros,
         digest=digest_of(raw, *_external_contents(path, variables)),
         drawing=drawing,
+        unit_synonyms=unit_synonyms,
         origin=Origin(path.resolve(), source_format),
     )
 
@@ -360,12 +398,13 @@ def _variables(
     where: str,
     section: Any,
     dimensions: tuple[Dimension, ...],
-    macros: frozenset[str],
     groups: Mapping[str, str],
     problems: list[CiparkError],
+    *,
+    xmile: bool,
 ) -> tuple[Variable, ...]:
     lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
-    scope = _Scope(where, lookups, macros)
+    scope = _Scope(where, lookups, _whole(section, dimensions) if xmile else {})
     variables: dict[str, Variable] = {}
     for element in section.elements:
         try:
@@ -376,6 +415,19 @@ def _variables(
         except CiparkError as problem:
             problems.append(problem)
     return tuple(variables.values())
+
+
+def _whole(section: Any, dimensions: Sequence[Dimension]) -> dict[str, tuple[str, ...]]:
+    """The dimensions of each subscripted variable, as far as its first equation names them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for element in section.elements:
+        dims = []
+        for sub in map(canonical, element.components[0].subscripts[0] if element.components else ()):
+            holders = [d for d in dimensions if sub == d.name] or [d for d in dimensions if sub in d.elements]
+            dims += [holder.name for holder in holders[:1]]
+        if dims:
+            found[canonical(element.name)] = tuple(dims)
+    return found
 
 
 def _is_lookup(element: Any) -> bool:
@@ -480,7 +532,8 @@ def _merged_dims(
                     sub, [d.label for d in dimensions], kind="dimension or element", where=f"{where}, {variable!r}"
                 )
         whole = [sub for sub in used if sub in by_name and set(by_name[sub].elements) == covered]
-        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in dims]
+        elsewhere = {span[i] for span in spans for i in range(len(span)) if i != position} | set(dims)
+        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in elsewhere]
         if whole:
             dims.append(whole[0])
         elif wide:
@@ -498,6 +551,7 @@ class _Converter:
     def __init__(self, scope: _Scope, variable: str) -> None:
         self.scope = scope
         self.variable = variable
+        self.inside_reduction = False
 
     def __call__(self, ast: Any) -> Expr:
         if isinstance(ast, bool | int | float | np.number):
@@ -507,6 +561,10 @@ class _Converter:
         if isinstance(ast, str):
             return Text(ast)
         method = getattr(self, f"_{type(ast).__name__}", None)
+        if type(ast).__name__ == "IntegStructure":
+            raise EquationError(
+                self.scope.where, self.variable, "has an INTEG inside an expression; a stock's equation is INTEG alone"
+            )
         if method is None:
             raise EquationError(
                 self.scope.where, self.variable, f"holds a {type(ast).__name__}, which is not known here"
@@ -531,8 +589,14 @@ class _Converter:
         return Table(tuple(map(float, ast.x)), tuple(map(float, ast.y)), cast(Interpolation, ast.type))
 
     def _ReferenceStructure(self, ast: Any) -> Expr:  # noqa: N802  (named after PySD's class, as all below)
-        subscripts = ast.subscripts.subscripts if ast.subscripts else ()
-        return Ref(canonical(ast.reference), tuple(canonical(sub) for sub in subscripts))
+        name = canonical(ast.reference)
+        if ast.subscripts:
+            return Ref(name, self._subscripts(ast))
+        mark = "!" if self.inside_reduction else ""
+        return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
+
+    def _subscripts(self, ast: Any) -> tuple[str, ...]:
+        return tuple(canonical(sub) for sub in ast.subscripts.subscripts) if ast.subscripts else ()
 
     def _ArithmeticStructure(self, ast: Any) -> Expr:  # noqa: N802
         arguments = [self(argument) for argument in ast.arguments]
@@ -557,16 +621,24 @@ class _Converter:
         operators = [operator.lower() for operator in ast.operators]
         if operators in ([":not:"], ["not"]):
             return Call("not", (arguments[0],))
-        folded = arguments[0]
+        # the reader gives ANDs and ORs in one flat list; AND binds more closely, as in Vensim's and XMILE's order
+        terms = [arguments[0]]
         for operator, right in zip(operators, arguments[1:], strict=True):
-            folded = Binary(_LOGIC.get(operator, cast(Operator, operator)), folded, right)
+            meant = _LOGIC.get(operator, cast(Operator, operator))
+            if meant == "or":
+                terms.append(right)
+            else:
+                terms[-1] = Binary(meant, terms[-1], right)
+        folded = terms[0]
+        for term in terms[1:]:
+            folded = Binary("or", folded, term)
         return folded
 
     def _CallStructure(self, ast: Any) -> Expr:  # noqa: N802
-        function = self(ast.function)
+        function = Ref(canonical(ast.function.reference), self._subscripts(ast.function))
+        outside, self.inside_reduction = self.inside_reduction, function.name in _WHOLE_ARRAY
         arguments = tuple(self(argument) for argument in ast.arguments)
-        if not isinstance(function, Ref):
-            raise EquationError(self.scope.where, self.variable, "calls something that has no name")
+        self.inside_reduction = outside
         if function.name in self.scope.lookups:
             if len(arguments) != 1:
                 raise EquationError(
@@ -652,7 +724,11 @@ def _expressions(variable: Variable) -> Iterator[Expr]:
 
 
 def _unknown_references(
-    where: str, variables: Iterable[Variable], dimensions: Sequence[Dimension], extra: Sequence[str]
+    where: str,
+    variables: Iterable[Variable],
+    dimensions: Sequence[Dimension],
+    extra: Sequence[str],
+    macros: frozenset[str],
 ) -> list[CiparkError]:
     variables = tuple(variables)
     subscripts = {dimension.name for dimension in dimensions} | {
@@ -667,6 +743,7 @@ def _unknown_references(
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         seen: set[str] = set()
+        problems += refused_functions(where, variable.label, _expressions(variable), macros)
         for expr in _expressions(variable):
             for ref in references(expr):
                 if ref.name not in names and ref.name not in seen:

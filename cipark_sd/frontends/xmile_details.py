@@ -77,7 +77,9 @@ def _subscripted(expr: Expr, piece: StockPiece, stock: Stock, by_name: Mapping[s
 def _described(variable: Variable, node: Any, space: Mapping[str, str], groups: Mapping[str, str]) -> Variable:
     """A control variable with the words of its own element, which PySD passes over."""
     texts = {tag: " ".join(node.findtext(f"{{{space['x']}}}{tag}", "").split()) for tag in ("doc", "units")}
-    ends = [float(end) for node in node.xpath("x:range", namespaces=space) for end in (node.get("min"), node.get("max"))]
+    ends = [
+        float(end) for node in node.xpath("x:range", namespaces=space) for end in (node.get("min"), node.get("max"))
+    ]
     low, high = (None if math.isinf(end) else end for end in ends or (math.inf, math.inf))
     return replace(
         variable,

@@ -181,6 +181,8 @@ def _right_side(printer: _Printer, variable: Variable, piece: object) -> str:
                     return f" = {printer.text(expr)}"
                 case ExternalPiece(None):
                     return " (data that a scenario brings)"
+                case ExternalPiece(Table() as values):
+                    return f" (data: {points(values)})"
                 case ExternalPiece(External() as source):
                     return f" = {_external('DATA' if isinstance(variable, Series) else 'CONSTANTS', source)}"
             raise TypeError(f"{variable.name} has a piece of type {type(piece).__name__}")

@@ -1,0 +1,221 @@
+"""Log densities of observations given what the model predicts, vectorised over leading batch axes.
+
+Predictions come as ``(…, n)`` or, for breakdowns, ``(…, n_categories)``; observations broadcast against them. A
+prediction that a family cannot have (a negative mean, say) has log density minus infinity: nothing is floored, so that
+an optimum cannot sit where the model makes no sense.
+
+NB1 is the default for counts over windows of unequal length: its variance ``mean (1 + alpha)`` grows with the mean, so
+the sum of two windows follows the same law with the same ``alpha``, and it *is* a Poisson process of batches whose
+sizes follow the logarithmic distribution. NB2 (variance ``mean + alpha mean²``) has neither property and belongs to
+windows of equal length.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+LogMass = Callable[[Array], Array]
+
+#: A tail of the losses that is left out of a difference of counts, as probability.
+LOSS_TAIL = 1e-13
+
+
+def _or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
+    return np.where(possible & ~np.isnan(logs), logs, -np.inf)
+
+
+def normal(value: Array, mean: Array, sd: Array) -> Array:
+    """Normal with standard deviation ``sd``."""
+    z = (value - mean) / sd
+    return np.asarray(-0.5 * z * z - np.log(sd) - 0.5 * math.log(2 * math.pi))
+
+
+def lognormal(value: Array, median: Array, sigma: Array) -> Array:
+    """Lognormal around ``median``, ``sigma`` the standard deviation of the logarithm."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = normal(np.log(value), np.log(median), sigma) - np.log(value)
+    return _or_never((np.asarray(value) > 0) & (np.asarray(median) > 0), logs)
+
+
+def student_t(value: Array, mean: Array, scale: Array, dof: float) -> Array:
+    """Student's t with ``dof`` degrees of freedom, shifted and scaled."""
+    from scipy.special import gammaln
+
+    z = (value - mean) / scale
+    constant = gammaln((dof + 1) / 2) - gammaln(dof / 2) - 0.5 * math.log(dof * math.pi)
+    return np.asarray(constant - np.log(scale) - 0.5 * (dof + 1) * np.log1p(z * z / dof))
+
+
+def poisson(value: Array, mean: Array) -> Array:
+    """Poisson; a mean of exactly 0 allows the value 0 only."""
+    from scipy.special import gammaln, xlogy
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = xlogy(value, mean) - mean - gammaln(np.asarray(value) + 1.0)
+    return _or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
+
+
+def negative_binomial(value: Array, mean: Array, size: Array) -> Array:
+    """Negative binomial with ``mean`` and ``size`` (variance ``mean + mean² / size``)."""
+    from scipy.special import gammaln, xlogy
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = (
+            gammaln(value + size)
+            - gammaln(size)
+            - gammaln(np.asarray(value) + 1.0)
+            - size * np.log1p(mean / size)
+            + xlogy(value, mean / (mean + size))
+        )
+    # no events are expected: 0 is certain
+    logs = np.where((np.asarray(mean) == 0) & (np.asarray(value) == 0), 0.0, logs)
+    return _or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
+
+
+def nb1(value: Array, mean: Array, alpha: Array) -> Array:
+    """Negative binomial of the first kind: variance ``mean (1 + alpha)``.
+
+    Source: Cameron and Trivedi 2013, Regression Analysis of Count Data, section 3.3.
+    """
+    mean = np.asarray(mean, dtype=float)
+    with np.errstate(invalid="ignore"):
+        # a mean of 0 would give size 0; the branch for it stands in negative_binomial
+        size = np.where(mean > 0, mean, 1.0) / alpha
+    return negative_binomial(value, mean, size)
+
+
+def nb2(value: Array, mean: Array, alpha: Array) -> Array:
+    """Negative binomial of the second kind: variance ``mean + alpha mean²``.
+
+    Source: Cameron and Trivedi 2013, Regression Analysis of Count Data, section 3.3.
+    """
+    return negative_binomial(value, mean, 1.0 / np.asarray(alpha, dtype=float))
+
+
+def binomial(value: Array, total: Array, probability: Array) -> Array:
+    """Binomial: ``value`` of ``total``."""
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    value, total = np.asarray(value, dtype=float), np.asarray(total, dtype=float)
+    rest = total - value
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ways = gammaln(total + 1) - gammaln(value + 1) - gammaln(rest + 1)
+        logs = ways + xlogy(value, probability) + xlog1py(rest, -np.asarray(probability))
+    return _or_never((value >= 0) & (rest >= 0) & (probability >= 0) & (probability <= 1), logs)
+
+
+def multinomial(counts: Array, expected: Array) -> Array:
+    """Multinomial given the total; ``counts`` and ``expected : (…, n_categories)``, the latter up to a factor."""
+    from scipy.special import gammaln, xlogy
+
+    counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = expected / expected.sum(axis=-1, keepdims=True)
+        ways = gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
+        logs = ways + xlogy(counts, shares).sum(axis=-1)
+    return _or_never((expected >= 0).all(axis=-1) & (expected.sum(axis=-1) > 0), logs)
+
+
+def dirichlet_multinomial(counts: Array, expected: Array, concentration: Array) -> Array:
+    """Multinomial whose shares vary as a Dirichlet around the expected ones.
+
+    ``concentration : (…)`` is the sum of the Dirichlet's exponents; as it grows the multinomial returns. A category
+    that the model says is empty can hold no one.
+    """
+    from scipy.special import gammaln
+
+    counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+    concentration = np.asarray(concentration, dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = expected / expected.sum(axis=-1, keepdims=True)
+        exponents = concentration[..., None] * shares
+        total = counts.sum(axis=-1)
+        outside = gammaln(total + 1) + gammaln(concentration) - gammaln(total + concentration)
+        inside = gammaln(counts + exponents) - gammaln(exponents) - gammaln(counts + 1)
+        inside = np.where(exponents > 0, inside, np.where(counts == 0, 0.0, -np.inf))
+        logs = outside + inside.sum(axis=-1)
+    return _or_never((expected >= 0).all(axis=-1) & (expected.sum(axis=-1) > 0), logs)
+
+
+def count_interval(log_mass: LogMass, lower: float, upper: float, mean: Array, sd: Array) -> Array:
+    """Log probability that a count lies between ``lower`` and ``upper``, both included; ``upper`` may be infinite.
+
+    Sums the probabilities themselves in log space, so that nothing cancels far in a tail. An open upper end is the
+    complement where that is safe and else a sum up to far beyond mean and lower end.
+
+    Parameters
+    ----------
+    log_mass : function of ``(n_values, 1…)`` counts, giving ``(n_values, …)``
+    mean, sd : (…)
+        Of the count; they say how far an open sum has to go.
+    """
+    from scipy.special import logsumexp
+
+    def summed(first: float, last: float) -> Array:
+        values = np.arange(first, last + 1).reshape((-1,) + (1,) * np.ndim(mean))
+        with np.errstate(divide="ignore"):
+            return np.asarray(logsumexp(log_mass(values), axis=0))
+
+    if math.isfinite(upper):
+        return summed(lower, upper)
+    if lower <= 0:
+        return np.where(np.asarray(mean) >= 0, 0.0, -np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below = summed(0, lower - 1)
+        complement = np.log1p(-np.exp(np.minimum(below, 0.0)))
+    finite = np.where(np.isfinite(sd) & np.isfinite(mean), mean + 40 * sd, 0.0)
+    beyond = summed(lower, lower + min(20000.0, 100 + math.ceil(float(np.max(finite, initial=0.0)))))
+    # log(1 - p) loses digits as p nears 1
+    return np.where(below > math.log(0.9), beyond, complement)
+
+
+def continuous_interval(lower: Array, upper: Array, mean: Array, sd: Array) -> Array:
+    """Log probability that a normal lies between ``lower`` and ``upper``, either of which may be infinite."""
+    from scipy.special import log_ndtr
+
+    a, b = (np.asarray(lower) - mean) / sd, (np.asarray(upper) - mean) / sd
+    # in the upper tail the mirrored difference keeps its digits
+    mirrored = a > 0
+    a, b = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+    low, high = log_ndtr(a), log_ndtr(b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.isneginf(low), high, high + np.log1p(-np.exp(low - high)))
+
+
+def _most_losses(mean: float) -> int:
+    """A count that a Poisson variable of that mean exceeds with a probability below ``LOSS_TAIL``.
+
+    Source: the Chernoff bound ``P(X >= x) <= exp(-mean) (e mean / x)^x``.
+    """
+    most = math.ceil(mean) + 1
+    while mean > 0 and most - mean + most * math.log(mean / most) > math.log(LOSS_TAIL):
+        most += max(1, most // 8)
+    return most
+
+
+def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
+    """Log probability that gains less losses make ``value``, gains of any count family and losses Poisson.
+
+    A net stock changes by both. With Poisson gains this is Skellam's distribution (Skellam 1946). The sum over the
+    losses stops where less than ``LOSS_TAIL`` of their probability is left. A net increment that is zero or negative,
+    in the data or in the model, is nothing special here.
+
+    Parameters
+    ----------
+    gains : log mass of the gains, of counts that broadcast against ``losses``
+    losses : (…)
+        Mean losses.
+    """
+    from scipy.special import logsumexp
+
+    losses = np.asarray(losses, dtype=float)
+    usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
+    most = _most_losses(float(np.max(usable, initial=0.0)))
+    lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
+    with np.errstate(divide="ignore"):
+        logs = logsumexp(gains(value + lost) + poisson(lost, usable), axis=0)
+    # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
+    return _or_never(losses >= -1e-9, logs)
