@@ -26,9 +26,9 @@ _XMILE = (".xmile", ".xml", ".stmx")
 def command(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
     """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT.
 
-    Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE; macros and
-    values in other files are written into the equations. What the other language cannot say is an error that names every
-    such equation.
+    Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
+    macros and values in other files are written into the equations. What the other language cannot say is an error
+    that names every such equation.
 
     \b
     Examples:

@@ -37,67 +37,16 @@ _NOT = 3
 _SIGN = 5
 _ATOM = 9
 _PLAIN = re.compile(r"[^\W\d_]\w*")
+# fmt: off
 #: Words that the language itself uses; a variable of that name stands in quotes.
-RESERVED = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "mod",
-        "if",
-        "then",
-        "else",
-        "time",
-        "dt",
-        "starttime",
-        "stoptime",
-        "pi",
-        "inf",
-        "abs",
-        "arccos",
-        "arcsin",
-        "arctan",
-        "cos",
-        "exp",
-        "int",
-        "ln",
-        "log10",
-        "max",
-        "min",
-        "sin",
-        "sqrt",
-        "tan",
-        "exprnd",
-        "lognormal",
-        "normal",
-        "poisson",
-        "random",
-        "delay",
-        "delay1",
-        "delay3",
-        "delayn",
-        "forcst",
-        "smth1",
-        "smth3",
-        "smthn",
-        "trend",
-        "pulse",
-        "ramp",
-        "step",
-        "init",
-        "previous",
-        "self",
-        "sum",
-        "mean",
-        "prod",
-        "rank",
-        "size",
-        "stddev",
-        "lookup",
-        "uniform",
-        "safediv",
-    ]
-)
+RESERVED = frozenset((
+    "and", "or", "not", "mod", "if", "then", "else", "time", "dt", "starttime", "stoptime", "pi", "inf", "abs",
+    "arccos", "arcsin", "arctan", "cos", "exp", "int", "ln", "log10", "max", "min", "sin", "sqrt", "tan",
+    "exprnd", "lognormal", "normal", "poisson", "random", "delay", "delay1", "delay3", "delayn", "forcst",
+    "smth1", "smth3", "smthn", "trend", "pulse", "ramp", "step", "init", "previous", "self", "sum", "mean",
+    "prod", "rank", "size", "stddev", "lookup", "uniform", "safediv",
+))
+# fmt: on
 
 
 def token(label: str) -> str:
@@ -184,10 +133,10 @@ class Printer:
                 return f"NOT ({self.text(operand)})", _NOT
             case Call(function, arguments):
                 return self._call(function, arguments)
-            case Apply(Table() as table, argument):
-                return self.table(table, argument), _ATOM
-            case Apply(Ref(name, subscripts), argument):
-                return f"{self.reference(name, subscripts)}({self.text(argument)})", _ATOM
+            case Apply(table, argument):
+                if isinstance(table, Table):
+                    return self.table(table, argument), _ATOM
+                return f"{self.reference(table.name, table.subscripts)}({self.text(argument)})", _ATOM
             case _:
                 assert_never(expr)
 

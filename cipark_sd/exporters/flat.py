@@ -63,10 +63,8 @@ def flat_model(model: Model) -> Flat:
         names[variable.name] = flat
     raise_all(model.name, problems)
     variables = tuple(_renamed(variable, names, labels[variable.name]) for variable in written_out.variables)
-    # the picture shows the variables with subscripts; the settings after it hold for the flat model too
-    settings = model.drawing.partition("///---\\\\\\")
-    drawing = "".join(settings[1:]) if not model.drawing.startswith("<") else ""
-    return Flat(replace(written_out, variables=variables, drawing=drawing, origin=None), names)
+    # the picture shows the variables with subscripts, so the flat model has none
+    return Flat(replace(written_out, variables=variables, drawing="", origin=None), names)
 
 
 def flat_model_file(model: Model, folder: Path) -> FlatFile:

@@ -66,9 +66,7 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
             return replace(variable, pieces=tuple(replace(p, expr=words(p.expr)) for p in pieces))
         case Stock(pieces=stocks):
             if any(piece.non_negative for piece in stocks):
-                refuse(
-                    "a stock that is kept from falling below zero", "limit its outflows with MIN(…, stock/TIME STEP)"
-                )
+                refuse("a stock that is kept from falling below zero", "limit its outflows with MIN")
             return replace(
                 variable,
                 pieces=tuple(
@@ -147,7 +145,7 @@ def _wrapped(line: str) -> str:
 def _sketch(model: Model) -> str:
     if model.drawing.startswith("\\\\\\---///"):
         return model.drawing
-    units = "".join(f"22:{line}\n" for line in re.findall(r"^22:([^\r\n]+)", model.drawing, flags=re.MULTILINE))
+    units = "".join(f"22:{','.join(names)}\n" for names in model.unit_synonyms)
     return (
         "\\\\\\---/// Sketch information - do not modify anything except names\n"
         "V300  Do not put anything below this section - it will be ignored\n"

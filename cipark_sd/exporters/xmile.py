@@ -174,14 +174,16 @@ def _sim_specs(model: Model) -> ET.Element:
 
 
 def _model_units(model: Model) -> ET.Element | None:
-    """Vensim's equivalent units, its settings lines ``22:``."""
-    found = re.findall(r"^22:([^\r\n]+)", model.drawing, flags=re.MULTILINE)
-    if not found:
+    """Names of units that mean the same; a product stands as the equation of the name after it."""
+    if not model.unit_synonyms:
         return None
     units = ET.Element("model_units")
-    for line in found:
-        name, *aliases = [part.strip() for part in line.split(",") if part.strip()]
+    for names in model.unit_synonyms:
+        composed = [names[0]] if len(names) > 1 and re.search(r"[*/^()]", names[0]) else []
+        name, *aliases = names[len(composed) :]
         unit = ET.SubElement(units, "unit", {"name": name})
+        for equation in composed:
+            _text(unit, "eqn", equation)
         for alias in aliases:
             _text(unit, "alias", alias)
     return units
@@ -204,7 +206,7 @@ def blanks(label: str) -> str:
 
 
 def _variable(entry: Entry) -> ET.Element:
-    node = ET.Element(entry.tag, {"name": entry.label})
+    node: ET.Element = ET.Element(str(entry.tag), {"name": entry.label})
     if entry.tag == "gf":
         assert entry.table is not None
         _fill_table(node, entry.table, entry.limits)
