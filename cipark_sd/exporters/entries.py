@@ -10,6 +10,7 @@ from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.arrays import sayable, write_out_reductions
 from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
+from cipark_sd.exporters.inline_lookups import with_inline_lookups
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, references
 from cipark_sd.model.model import CONTROL, Dimension, Model
 from cipark_sd.model.printing import number
@@ -57,19 +58,22 @@ _CONTROL_WORDS = {"initial_time": "STARTTIME", "final_time": "STOPTIME", "time_s
 
 @dataclass
 class Writer:
-    """The entries of one model without macros and without values in other files."""
+    """The entries of one model without macros and without values in other files.
+
+    With ``inline_lookups`` each use of a lookup is a table of its own and the lookups themselves are left out.
+    """
 
     model: Model
+    inline_lookups: bool = False
     problems: list[CiparkError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.flat = unroll(self.model) if self.model.dimensions else self.model
+        if self.inline_lookups:
+            # lookups with subscripts are plain ones in the flat model, from which their users are written
+            self.model, self.flat = with_inline_lookups(self.model), with_inline_lookups(self.flat)
         self.labels = {variable.label.casefold() for variable in self.model.variables}
-        self.flows: dict[str, Flows] = {}
-        for stock in self.model.stocks:
-            flows = split(self.model, stock)
-            if flows is not None:
-                self.flows[stock.name] = flows
+        self.flows = _named_flows(self.model)
         self.flow_names = {name for flows in self.flows.values() for name in (*flows.inflows, *flows.outflows)}
         subscripts = {d.name: element_token(d.label) for d in self.model.dimensions}
         for dimension in self.model.dimensions:
@@ -156,7 +160,8 @@ class Writer:
             case Stock():
                 yield from self._stock(variable)
             case Lookup():
-                yield from self._lookup(variable)
+                if not self.inline_lookups:
+                    yield from self._lookup(variable)
             case Series():
                 yield from self._series(variable)
             case _:
@@ -235,7 +240,7 @@ class Writer:
             name=label.lower().replace(" ", "_"),
             label=label,
             units=f"{amount}/{self.model.time.units}" if stock.units and self.model.time.units else "",
-            doc=f"Net flow into {stock.label}; XMILE names each flow, and this one has no name in the original",
+            doc=f"Net flow into {stock.label}, which the original writes as an expression; XMILE names each flow",
             limits=(None, None),
         )
 
@@ -292,6 +297,20 @@ class Writer:
         )  # fmt: skip
         subs = ", ".join(element_token(dim.label) for dim in dims)
         return token(label) + (f"[{subs}]" if subs else "")
+
+
+def _named_flows(model: Model) -> dict[str, Flows]:
+    """The flows of each stock that has them by name; a flow has one stock at either end, the first that names it."""
+    found: dict[str, Flows] = {}
+    filling: set[str] = set()
+    draining: set[str] = set()
+    for stock in model.stocks:
+        flows = split(model, stock)
+        if flows is not None and not (filling & {*flows.inflows} or draining & {*flows.outflows}):
+            found[stock.name] = flows
+            filling.update(flows.inflows)
+            draining.update(flows.outflows)
+    return found
 
 
 def _only(variable: Variable, part: Part) -> Expr:

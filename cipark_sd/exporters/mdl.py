@@ -11,6 +11,7 @@ from pathlib import Path
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.exporters.files import write_whole
+from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
 from cipark_sd.model.expr import Apply, Expr, Ref, Table
@@ -37,7 +38,10 @@ def to_mdl(model: Model) -> str:
     """
     model = inline_macros(read_externals(model))
     problems: list[CiparkError] = []
-    ready = replace(model, variables=tuple(_vensim(model, variable, problems) for variable in model.variables))
+    labels = {variable.name for variable in model.variables}
+    variables = [_vensim(model, variable, problems) for variable in model.variables]
+    apart = (part for variable in variables for part in tables_apart(variable, labels, problems, model.name))
+    ready = replace(model, variables=tuple(apart))
     raise_all(model.name, problems)
     parts = ["{UTF-8}\n", *map(_dimension, ready.dimensions)]
     group = ""

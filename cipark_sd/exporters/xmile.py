@@ -7,7 +7,6 @@ import importlib.metadata
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.compiler.macros import inline_macros
@@ -16,10 +15,9 @@ from cipark_sd.exporters.entries import GF_TYPES, Entry, Writer
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.xmile_views import views
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.printing import number
-from cipark_sd.model.variables import Auxiliary, Lookup, Stock, Variable
 
 NAMESPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
 #: The save period has no place in the standard; this is the attribute that other tools read and write.
@@ -45,12 +43,11 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
         For everything that XMILE cannot say, all at once, with the way round each.
     """
     model = inline_macros(read_externals(model))
-    if inline_lookups:
-        model = with_inline_lookups(model)
-    writer = Writer(model)
+    writer = Writer(model, inline_lookups)
     entries = writer.entries()
     problems = [*writer.problems, *_dimension_problems(model), *_time_problems(model)]
-    raise_all(model.name, problems)
+    # what is written element by element is refused once
+    raise_all(model.name, list({str(problem): problem for problem in problems}.values()))
     root = ET.Element("xmile", {"version": "1.0", "xmlns": NAMESPACE, "xmlns:isee": ISEE})
     root.append(_header(model))
     root.append(_sim_specs(model))
@@ -67,38 +64,6 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
 def write_xmile(model: Model, path: Path | str, *, inline_lookups: bool = False) -> None:
     """Write :func:`to_xmile` to a file, whole or not at all."""
     write_whole(Path(path), to_xmile(model, inline_lookups=inline_lookups))
-
-
-def with_inline_lookups(model: Model) -> Model:
-    """``model`` with the points of each lookup in the place of its name."""
-    tables = {
-        lookup.name: lookup.pieces[0].table
-        for lookup in model.lookups
-        if not lookup.dims and isinstance(lookup.pieces[0].table, Table)
-    }
-
-    def change(expr: Expr) -> Expr:
-        expr = rebuild(expr, change)
-        match expr:
-            case Apply(Ref(name, ()), argument) if name in tables:
-                table = tables[name]
-                assert isinstance(table, Table)
-                return Apply(table, argument)
-            case _:
-                return expr
-
-    def changed(variable: Variable) -> Variable:
-        match variable:
-            case Auxiliary(pieces=pieces):
-                return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
-            case Stock(pieces=stocks):
-                new = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-                return replace(variable, pieces=new)
-            case _:
-                return variable
-
-    kept = [v for v in model.variables if not (isinstance(v, Lookup) and v.name in tables)]
-    return replace(model, variables=tuple(changed(variable) for variable in kept))
 
 
 def _append_some(parent: ET.Element, *children: ET.Element | None) -> None:
