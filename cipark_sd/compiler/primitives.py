@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.compiler.elementary import ON_ARRAYS
 from cipark_sd.model.expr import Table
 
 Values = NDArray[np.float64]
@@ -35,10 +36,7 @@ OPERATORS: Mapping[str, str] = {
 }
 #: Functions of the C library: name there and number of arguments.
 LIBRARY: Mapping[str, tuple[str, int]] = {
-    "exp": ("exp", 1),
-    "log": ("log", 1),
     "log10": ("log10", 1),
-    "pow": ("pow", 2),
     "sin": ("sin", 1),
     "cos": ("cos", 1),
     "tan": ("tan", 1),
@@ -127,6 +125,9 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "trunc": np.trunc,
     "rint": np.rint,
     **{name: _lane_by_lane(name) for name in LIBRARY},
+    "exp": lambda a: ON_ARRAYS.exp(a),
+    "log": lambda a: ON_ARRAYS.log(a),
+    "pow": lambda a, b: ON_ARRAYS.pow(a, b),
 }
 
 
