@@ -4,12 +4,13 @@ The C library's functions take one number at a time, which on models full of pow
 differ from machine to machine. So each function is written once, over an :class:`Arithmetic` that is either NumPy's or
 the emitter of vector code, and no step of it may be contracted or reordered.
 
-Source: the argument reductions and the coefficients of ``exp`` and ``log`` are those of FDLIBM (Sun Microsystems 1993,
-``e_exp.c``, ``e_log.c``); ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971,
+Source: the argument reductions and the coefficients of ``log`` are those of FDLIBM (Sun Microsystems 1993, ``e_exp.c``,
+``e_log.c``), ``exp`` is Taylor's series on the reduced argument; ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971,
 Numerische Mathematik 18:224). Accuracy: ``exp`` and ``log`` within 1 unit in the last place; ``pow`` within 1 while
 ``|y log x| < 8``, within 40 (a part in 10^14) at the ends of the range, and exact where the result is a whole number below 2^53.
 """
 
+import math
 import struct
 from typing import Generic, Protocol, TypeVar
 
@@ -20,10 +21,9 @@ T = TypeVar("T")
 
 _INVERSE_LN2 = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_EXP = (
-    *(1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05),
-    *(-1.65339022054652515390e-06, 4.13813679705723846039e-08),
-)
+#: 1 / 2!, 1 / 4!, ... and 1 / 3!, 1 / 5!, ...: what is left out is below 2^-57 of the result.
+_EXP_EVEN = tuple(1.0 / math.factorial(n) for n in range(2, 14, 2))
+_EXP_ODD = tuple(1.0 / math.factorial(n) for n in range(3, 14, 2))
 _LOG = (
     *(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01),
     *(1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01),
@@ -34,6 +34,8 @@ _ROUND_BITS = int.from_bytes(struct.pack(">d", _ROUND), "big")
 #: Below the smallest significand that is kept, about the square root of a half.
 _SIGNIFICAND_BITS = 0x3FE6A09E00000000
 _HIGH_HALF = -(1 << 27)
+_SIGN_BIT = -(2**63)
+_ONE_BITS = 0x3FF0000000000000
 
 
 class Arithmetic(Protocol[T]):
@@ -116,16 +118,13 @@ class Elementary(Generic[T]):
         entire = o.equal(o.rint(y), y)
         # the half of the smallest number rounds to 0
         even = o.both(entire, o.equal(o.rint(half), half))
-        negative = o.less(x, o.number(0.0))
-        unknown = o.choose(o.less(size, o.number(np.inf)), o.number(np.nan), value)
+        # of a zero too, which no comparison tells
+        sign = o.double(o.add_integers(o.and_integers(o.bits(x), o.integer(_SIGN_BIT)), o.integer(_ONE_BITS)))
+        negative = o.less(sign, o.number(0.0))
+        inside = o.both(o.less(o.number(0.0), size), o.less(size, o.number(np.inf)))
+        unknown = o.choose(inside, o.number(np.nan), value)
         minus = o.mul(value, o.number(-1.0))
-        of_negative = o.choose(even, value, o.choose(entire, minus, unknown))
-        # the sign of a zero decides too, which no comparison tells
-        is_minus_zero = o.both(
-            o.equal(x, o.number(0.0)), o.less(o.div(o.number(1.0), x), o.number(0.0))
-        )
-        of_zero = o.choose(even, value, o.choose(entire, minus, value))
-        return o.choose(negative, of_negative, o.choose(is_minus_zero, of_zero, value))
+        return o.choose(negative, o.choose(even, value, o.choose(entire, minus, unknown)), value)
 
     def _exp(self, x: T, error: T | None) -> T:
         """The exponential of ``x + error``, where ``error`` is small beside ``x``."""
@@ -140,10 +139,11 @@ class Elementary(Generic[T]):
         if error is not None:
             low = o.sub(low, error)
         r = o.sub(high, low)
+        lacking = o.sub(o.sub(high, r), low)
         t = o.mul(r, r)
-        c = o.sub(r, o.mul(t, self._polynomial(t, _EXP)))
-        quotient = o.div(o.mul(r, c), o.sub(o.number(2.0), c))
-        y = o.sub(o.number(1.0), o.sub(o.sub(low, quotient), high))
+        # even and odd terms apart, so that neither waits for the other; a division would take longer than both
+        curved = o.add(self._polynomial(t, _EXP_EVEN), o.mul(r, self._polynomial(t, _EXP_ODD)))
+        y = o.add(o.number(1.0), o.add(r, o.add(o.mul(t, curved), lacking)))
         # two factors, since 2^k alone may be beyond the range where the result is not
         first = o.right(power, 1)
         second = o.sub_integers(power, first)
@@ -173,7 +173,13 @@ class Elementary(Generic[T]):
         o = self.o
         s = o.div(f, o.add(o.number(2.0), f))
         z = o.mul(s, s)
-        return s, o.mul(z, self._polynomial(z, _LOG)), o.mul(o.mul(o.number(0.5), f), f)
+        return s, self._log_series(z), o.mul(o.mul(o.number(0.5), f), f)
+
+    def _log_series(self, z: T) -> T:
+        """The terms beyond the first, by odd and even powers of ``z``."""
+        o = self.o
+        w = o.mul(z, z)
+        return o.add(o.mul(w, self._polynomial(w, _LOG[1::2])), o.mul(z, self._polynomial(w, _LOG[::2])))
 
     def _log_in_two(self, x: T) -> tuple[T, T]:
         """The natural logarithm as a double and what it lacks."""
@@ -182,12 +188,12 @@ class Elementary(Generic[T]):
         two = o.number(2.0)
         divisor = o.add(two, f)
         divisor_low = o.sub(f, o.sub(divisor, two))
-        s = o.div(f, divisor)
+        inverse = o.div(o.number(1.0), divisor)
+        s = o.mul(f, inverse)
         product, error = self._product(s, divisor)
         rest = o.sub(o.sub(o.sub(f, product), error), o.mul(s, divisor_low))
-        s_low = o.div(rest, divisor)
-        z = o.mul(s, s)
-        series = o.mul(s, o.mul(z, self._polynomial(z, _LOG)))
+        s_low = o.mul(rest, inverse)
+        series = o.mul(s, self._log_series(o.mul(s, s)))
         # log(1 + f) = 2 s + s R(s^2), s in two doubles
         leading, twice = o.mul(k, o.number(_LN2_HIGH)), o.mul(two, s)
         high = o.add(leading, twice)
