@@ -1,12 +1,12 @@
-"""``exp``, ``log`` and ``pow`` as recipes of IEEE operations that every engine follows to the bit.
+"""``exp``, ``log``, ``pow``, ``sin`` and ``cos`` as recipes of IEEE operations that every engine follows to the bit.
 
 The C library's functions take one number at a time, which on models full of powers is most of a run. Vector libraries
 differ from machine to machine. So each function is written once, over an :class:`Arithmetic` that is either NumPy's or
 the emitter of vector code, and no step of it may be contracted or reordered.
 
 Source: the argument reductions and the coefficients of ``log`` are those of FDLIBM (Sun Microsystems 1993, ``e_exp.c``,
-``e_log.c``), ``exp`` is Taylor's series on the reduced argument; ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971,
-Numerische Mathematik 18:224). Accuracy: ``exp`` and ``log`` within 1 unit in the last place; ``pow`` within 1 while
+``e_log.c``), as are those of ``sin`` and ``cos`` (``k_sin.c``, ``k_cos.c``); ``exp`` is Taylor's series on the reduced argument; ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971,
+Numerische Mathematik 18:224). Accuracy: all but ``pow`` within 1 unit in the last place; ``pow`` within 1 while
 ``|y log x| < 8``, within 40 (a part in 10^14) at the ends of the range, and exact where the result is a whole number below 2^53.
 """
 
@@ -28,6 +28,19 @@ _LOG = (
     *(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01),
     *(1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01),
 )
+_SIN = (
+    *(-1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04),
+    *(2.75573137070700676789e-06, -2.50507602534068634195e-08, 1.58969099521155010221e-10),
+)
+_COS = (
+    *(4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05),
+    *(-2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11),
+)
+_TWO_OVER_PI = 6.36619772367581382433e-01
+#: A half of pi in three parts, the first two with 33 bits.
+_HALF_PI = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
+#: Sines and cosines of larger numbers are the C library's.
+FAR = 1e6
 #: Adding it to a number of moderate size leaves the nearest whole number in the last bits.
 _ROUND = 1.5 * 2.0**52
 _ROUND_BITS = int.from_bytes(struct.pack(">d", _ROUND), "big")
@@ -105,7 +118,47 @@ class Elementary(Generic[T]):
         value = o.choose(o.equal(y, y), self._signed(x, y, size, value), y)
         return o.choose(o.either(o.equal(y, zero), o.equal(x, one)), one, value)
 
+    def sin(self, x: T) -> T:
+        """The sine, for sizes up to :data:`FAR`."""
+        return self._wave(x, 0)
+
+    def cos(self, x: T) -> T:
+        """The cosine, for sizes up to :data:`FAR`."""
+        return self._wave(x, 1)
+
+    def far(self, x: T) -> T:
+        """Whether a sine or cosine has to come from the C library."""
+        return self.o.less(self.o.number(FAR), self._size(x))
+
     # --- parts -----------------------------------------------------------------------------------------------------
+
+    def _wave(self, x: T, quarters: int) -> T:
+        """The sine of ``x`` and so many quarters of a turn."""
+        o = self.o
+        rounded = o.add(o.mul(x, o.number(_TWO_OVER_PI)), o.number(_ROUND))
+        n = o.sub(rounded, o.number(_ROUND))
+        quarter = o.add_integers(o.bits(rounded), o.integer(quarters - _ROUND_BITS))
+        first, second, third = (o.mul(n, o.number(part)) for part in _HALF_PI)
+        rough = o.sub(x, first)
+        finer = o.sub(rough, second)
+        low = o.sub(third, o.sub(o.sub(rough, finer), second))
+        r = o.sub(finer, low)
+        lacking = o.sub(o.sub(finer, r), low)
+        z = o.mul(r, r)
+        cube, half = o.mul(z, r), o.mul(o.number(0.5), z)
+        sine_series = self._polynomial(z, _SIN[1:])
+        inner = o.sub(o.mul(z, o.sub(o.mul(o.number(0.5), lacking), o.mul(cube, sine_series))), lacking)
+        sine = o.sub(r, o.sub(inner, o.mul(cube, o.number(_SIN[0]))))
+        left = o.sub(o.number(1.0), half)
+        series = o.sub(o.mul(o.mul(z, z), self._polynomial(z, _COS)), o.mul(r, lacking))
+        cosine = o.add(left, o.add(o.sub(o.sub(o.number(1.0), left), half), series))
+        # the second bit of the quarter turns the sign, the first takes the cosine
+        odd = o.whole(o.and_integers(quarter, o.integer(1)))
+        value = o.choose(o.equal(odd, o.number(0.0)), sine, cosine)
+        turned = o.whole(o.and_integers(quarter, o.integer(2)))
+        value = o.choose(o.equal(turned, o.number(0.0)), value, o.mul(value, o.number(-1.0)))
+        # minus zero has a sine of its own
+        return o.choose(o.equal(x, o.number(0.0)), x, value) if quarters == 0 else value
 
     def _size(self, x: T) -> T:
         o = self.o

@@ -5,7 +5,9 @@ from typing import Protocol
 from cipark_sd.compiler.elementary import Elementary
 
 #: Each function and its number of arguments.
-FUNCTIONS = {"exp": 1, "log": 1, "pow": 2}
+FUNCTIONS = {"exp": 1, "log": 1, "pow": 2, "sin": 1, "cos": 1}
+#: Those that leave large arguments to the C library.
+_NEAR = ("sin", "cos")
 
 
 class Emitter(Protocol):
@@ -99,4 +101,35 @@ def definition(name: str, body: Emitter, lanes: int, attributes: str) -> str:
     result = getattr(Elementary(arithmetic), name)(*names)
     given = ", ".join(f"{arithmetic.v} {a}" for a in names)
     head = f"define internal {arithmetic.v} @vector_{name}({given}) {attributes} {{"
+    if name in _NEAR:
+        body.lines += _far_lanes(name, arithmetic, result)
     return "\n".join([head, *body.lines, f"  ret {arithmetic.v} {result}", "}"])
+
+
+def _far_lanes(name: str, arithmetic: VectorArithmetic, near: str) -> list[str]:
+    """What goes on after ``near`` was computed: lanes with a large argument are done by the C library."""
+    v, b, lanes = arithmetic.v, arithmetic.b, arithmetic.lanes
+    body = _Lines("f")
+    far = Elementary(VectorArithmetic(body, lanes)).far("%a0")
+    some = body.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {far})")
+    body.lines += [f"  br i1 {some}, label %slow, label %fast", "slow:"]
+    made = "undef"
+    for lane in range(lanes):
+        one = body.emit(f"extractelement {v} %a0, i32 {lane}")
+        called = body.emit(f"call double @cipark_{name}(double {one}) #1")
+        made = body.emit(f"insertelement {v} {made}, double {called}, i32 {lane}")
+    mixed = body.emit(f"select {b} {far}, {v} {made}, {v} {near}")
+    body.lines += [f"  ret {v} {mixed}", "fast:"]
+    return body.lines
+
+
+class _Lines:
+    """Instructions with names of their own."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.lines: list[str] = []
+
+    def emit(self, instruction: str) -> str:
+        self.lines.append(f"  %{self.prefix}{len(self.lines)} = {instruction}")
+        return f"%{self.prefix}{len(self.lines) - 1}"

@@ -50,6 +50,7 @@ def splat_int(value: int) -> str:
 def declarations() -> str:
     """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
     lines = [f"declare {V} @llvm.{name}.v{LANES}f64({V})" for name in sorted(set(_INTRINSIC.values()))]
+    lines.append(f"declare i1 @llvm.vector.reduce.or.v{LANES}i1({B})")
     for name, (_, n) in LIBRARY.items():
         lines.append(f"declare double @cipark_{name}({', '.join(['double'] * n)}) #1")
     return "\n".join(lines)
