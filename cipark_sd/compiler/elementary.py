@@ -4,15 +4,16 @@ The C library's functions take one number at a time, which on models full of pow
 differ from machine to machine. So each function is written once, over an :class:`Arithmetic` that is either NumPy's or
 the emitter of vector code, and no step of it may be contracted or reordered.
 
-Source: the argument reductions and the coefficients of ``log`` are those of FDLIBM (Sun Microsystems 1993, ``e_exp.c``,
-``e_log.c``), as are those of ``sin`` and ``cos`` (``k_sin.c``, ``k_cos.c``); ``exp`` is Taylor's series on the reduced argument; ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971,
-Numerische Mathematik 18:224). Accuracy: all but ``pow`` within 1 unit in the last place; ``pow`` within 1 while
-``|y log x| < 8``, within 40 (a part in 10^14) at the ends of the range, and exact where the result is a whole number below 2^53.
+Source: the argument reductions and the coefficients of ``log``, ``sin`` and ``cos`` are those of FDLIBM (Sun
+Microsystems 1993, ``e_exp.c``, ``e_log.c``, ``k_sin.c``, ``k_cos.c``); ``exp`` is Taylor's series on the reduced
+argument; ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971, Numerische Mathematik
+18:224). Accuracy: all but ``pow`` within 1.1 units in the last place; ``pow`` too while ``|y log x| < 8``, within 60 (a part in 10^14) at the
+ends of the range, and exact where the result is a whole number below 2^53.
 """
 
 import math
 import struct
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,15 +85,12 @@ class Elementary(Generic[T]):
 
     def exp(self, x: T) -> T:
         """The exponential; infinite above 709.79, 0 below -745.14."""
-        return self._exp(x, None)
+        return self._exp(self._clamped(x), None)
 
     def log(self, x: T) -> T:
         """The natural logarithm; NaN of negative numbers, minus infinity of 0."""
         o = self.o
-        k, f = self._significand(x)
-        s, series, half_square = self._series(f)
-        inner = o.add(o.mul(s, o.add(half_square, series)), o.mul(k, o.number(_LN2_LOW)))
-        value = o.sub(o.mul(k, o.number(_LN2_HIGH)), o.sub(o.sub(half_square, inner), f))
+        value = self._log(*self._significand(x))
         value = o.choose(o.equal(x, o.number(np.inf)), x, value)
         value = o.choose(o.equal(x, o.number(0.0)), o.number(-np.inf), value)
         value = o.choose(o.less(x, o.number(0.0)), o.number(np.nan), value)
@@ -103,12 +101,11 @@ class Elementary(Generic[T]):
         o = self.o
         zero, one, infinity = o.number(0.0), o.number(1.0), o.number(np.inf)
         size = self._size(x)
-        high, low = self._log_in_two(size)
-        product, error = self._product(y, high)
-        error = o.add(error, o.mul(y, low))
+        high, low = self._log_in_two(*self._significand(size))
+        product, error = self._times(y, high, low)
         # outside of it the result is 0 or infinite, and the error may be no number
         error = o.choose(o.less(self._size(product), o.number(800.0)), error, zero)
-        value = self._exp(product, error)
+        value = self._exp(self._clamped(product), error)
         grows = o.less(zero, y)
         value = o.choose(o.equal(size, zero), o.choose(grows, zero, infinity), value)
         value = o.choose(o.equal(size, infinity), o.choose(grows, infinity, zero), value)
@@ -129,6 +126,27 @@ class Elementary(Generic[T]):
     def far(self, x: T) -> T:
         """Whether a sine or cosine has to come from the C library."""
         return self.o.less(self.o.number(FAR), self._size(x))
+
+    # --- the same where nothing is special, and whether that is so ----------------------------------------------------
+
+    def plain_exp(self, x: T) -> tuple[T, T]:
+        """The exponential, and whether it is right: of sizes below 700."""
+        return self._exp(x, None, plain=True), self.o.less(self._size(x), self.o.number(700.0))
+
+    def plain_log(self, x: T) -> tuple[T, T]:
+        """The logarithm, and whether it is right: of positive normal numbers."""
+        return self._log(*self._significand(x, plain=True)), self._is_normal(x)
+
+    def plain_pow(self, x: T, y: T) -> tuple[T, T]:
+        """The power, and whether it is right: of positive normal numbers, where the result is one too."""
+        o = self.o
+        product, error = self._times(y, *self._log_in_two(*self._significand(x, plain=True)))
+        right = o.both(self._is_normal(x), o.less(self._size(product), o.number(700.0)))
+        return self._exp(product, error, plain=True), right
+
+    def _is_normal(self, x: T) -> T:
+        o = self.o
+        return o.both(o.less(o.number(math.nextafter(2.0**-1022, 0.0)), x), o.less(x, o.number(np.inf)))
 
     # --- parts -----------------------------------------------------------------------------------------------------
 
@@ -179,12 +197,17 @@ class Elementary(Generic[T]):
         minus = o.mul(value, o.number(-1.0))
         return o.choose(negative, o.choose(even, value, o.choose(entire, minus, unknown)), value)
 
-    def _exp(self, x: T, error: T | None) -> T:
-        """The exponential of ``x + error``, where ``error`` is small beside ``x``."""
+    def _clamped(self, x: T) -> T:
         o = self.o
-        bound = o.number(800.0)
-        least = o.number(-800.0)
-        x = o.choose(o.less(bound, x), bound, o.choose(o.less(x, least), least, x))
+        bound, least = o.number(800.0), o.number(-800.0)
+        return o.choose(o.less(bound, x), bound, o.choose(o.less(x, least), least, x))
+
+    def _exp(self, x: T, error: T | None, *, plain: bool = False) -> T:
+        """The exponential of ``x + error``, where ``error`` is small beside ``x``, which is below 800 in size.
+
+        One that is ``plain`` is below 700 in size, so that its result is a normal number; it gives the same bits.
+        """
+        o = self.o
         rounded = o.add(o.mul(x, o.number(_INVERSE_LN2)), o.number(_ROUND))
         k = o.sub(rounded, o.number(_ROUND))
         power = o.sub_integers(o.bits(rounded), o.integer(_ROUND_BITS))
@@ -197,6 +220,8 @@ class Elementary(Generic[T]):
         # even and odd terms apart, so that neither waits for the other; a division would take longer than both
         curved = o.add(self._polynomial(t, _EXP_EVEN), o.mul(r, self._polynomial(t, _EXP_ODD)))
         y = o.add(o.number(1.0), o.add(r, o.add(o.mul(t, curved), lacking)))
+        if plain:
+            return o.mul(y, o.double(o.left(o.add_integers(power, o.integer(1023)), 52)))
         # two factors, since 2^k alone may be beyond the range where the result is not
         first = o.right(power, 1)
         second = o.sub_integers(power, first)
@@ -211,15 +236,22 @@ class Elementary(Generic[T]):
             value = o.add(o.number(coefficient), o.mul(at, value))
         return value
 
-    def _significand(self, x: T) -> tuple[T, T]:
+    def _significand(self, x: T, *, plain: bool = False) -> tuple[T, T]:
         """``k`` and ``f`` with ``x = 2^k (1 + f)`` and ``1 + f`` between the square roots of 1/2 and 2."""
         o = self.o
+        if plain:
+            return self._taken_apart(x)
         tiny = o.less(x, o.number(2.0**-1022))
         scaled = o.choose(tiny, o.mul(x, o.number(2.0**54)), x)
-        bits = o.bits(scaled)
+        k, f = self._taken_apart(scaled)
+        return o.sub(k, o.choose(tiny, o.number(54.0), o.number(0.0))), f
+
+    def _taken_apart(self, x: T) -> tuple[T, T]:
+        o = self.o
+        bits = o.bits(x)
         k = o.right(o.sub_integers(bits, o.integer(_SIGNIFICAND_BITS)), 52)
         f = o.sub(o.double(o.sub_integers(bits, o.left(k, 52))), o.number(1.0))
-        return o.sub(o.whole(k), o.choose(tiny, o.number(54.0), o.number(0.0))), f
+        return o.whole(k), f
 
     def _series(self, f: T) -> tuple[T, T, T]:
         """``s = f / (2 + f)``, the series in ``s^2`` and ``f^2 / 2``."""
@@ -234,10 +266,16 @@ class Elementary(Generic[T]):
         w = o.mul(z, z)
         return o.add(o.mul(w, self._polynomial(w, _LOG[1::2])), o.mul(z, self._polynomial(w, _LOG[::2])))
 
-    def _log_in_two(self, x: T) -> tuple[T, T]:
-        """The natural logarithm as a double and what it lacks."""
+    def _log(self, k: T, f: T) -> T:
+        """``k log 2 + log(1 + f)``."""
         o = self.o
-        k, f = self._significand(x)
+        s, series, half_square = self._series(f)
+        inner = o.add(o.mul(s, o.add(half_square, series)), o.mul(k, o.number(_LN2_LOW)))
+        return o.sub(o.mul(k, o.number(_LN2_HIGH)), o.sub(o.sub(half_square, inner), f))
+
+    def _log_in_two(self, k: T, f: T) -> tuple[T, T]:
+        """``k log 2 + log(1 + f)`` as a double and what it lacks."""
+        o = self.o
         two = o.number(2.0)
         divisor = o.add(two, f)
         divisor_low = o.sub(f, o.sub(divisor, two))
@@ -255,6 +293,10 @@ class Elementary(Generic[T]):
         total = o.add(high, low)
         return total, o.sub(low, o.sub(total, high))
 
+    def _times(self, y: T, high: T, low: T) -> tuple[T, T]:
+        product, error = self._product(y, high)
+        return product, self.o.add(error, self.o.mul(y, low))
+
     def _product(self, a: T, b: T) -> tuple[T, T]:
         """A product as a double and what it lacks."""
         o = self.o
@@ -266,31 +308,62 @@ class Elementary(Generic[T]):
         return product, error
 
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 class NumpyArithmetic:
     """The operations on arrays."""
 
     def number(self, value: float) -> Array:
-        return np.float64(value)  # type: ignore[return-value]
+        return np.asarray(value)
 
     def integer(self, value: int) -> Array:
-        return np.int64(value)  # type: ignore[return-value]
+        return np.asarray(value, dtype=np.int64)
 
-    add = add_integers = staticmethod(np.add)
-    sub = sub_integers = staticmethod(np.subtract)
-    mul = staticmethod(np.multiply)
-    div = staticmethod(np.divide)
-    rint = staticmethod(np.rint)
-    less = staticmethod(np.less)
-    equal = staticmethod(np.equal)
-    both = staticmethod(np.logical_and)
-    either = staticmethod(np.logical_or)
-    choose = staticmethod(np.where)
-    and_integers = staticmethod(np.bitwise_and)
-    left = staticmethod(np.left_shift)
-    right = staticmethod(np.right_shift)
+    def add(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.add(a, b))
+
+    def sub(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.subtract(a, b))
+
+    def mul(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.multiply(a, b))
+
+    def div(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.divide(a, b))
+
+    def less(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.less(a, b))
+
+    def equal(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.equal(a, b))
+
+    def both(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.logical_and(a, b))
+
+    def either(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.logical_or(a, b))
+
+    def add_integers(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.add(a, b))
+
+    def sub_integers(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.subtract(a, b))
+
+    def and_integers(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.bitwise_and(a, b))
+
+    def rint(self, a: Array) -> Array:
+        return np.asarray(np.rint(a))
+
+    def choose(self, condition: Array, a: Array, b: Array) -> Array:
+        return np.where(condition, a, b)
+
+    def left(self, a: Array, places: int) -> Array:
+        return np.asarray(np.left_shift(a, places))
+
+    def right(self, a: Array, places: int) -> Array:
+        return np.asarray(np.right_shift(a, places))
 
     def bits(self, a: Array) -> Array:
         return np.asarray(a, dtype=np.float64).view(np.int64)

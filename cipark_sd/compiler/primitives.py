@@ -1,8 +1,8 @@
 """What each primitive operation means, on NumPy arrays.
 
 The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: ``exp``, ``log``,
-``pow``, ``sin`` and ``cos`` are recipes of IEEE operations, and the rarer functions are the C library's own in both, one
-number at a time. (NumPy's own loops for them differ from the C library in the last bit.)
+``pow``, ``sin`` and ``cos`` are recipes of IEEE operations, and the rarer functions are the C library's own in both,
+one number at a time. (NumPy's own loops for them differ from the C library in the last bit.)
 """
 
 import ctypes

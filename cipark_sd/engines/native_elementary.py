@@ -94,33 +94,48 @@ class VectorArithmetic:
         return self._of("ashr", self.i, a, self.integer(places))
 
 
-def definition(name: str, body: Emitter, lanes: int, attributes: str) -> str:
-    """The function ``@vector_<name>``."""
-    arithmetic = VectorArithmetic(body, lanes)
+def definition(name: str, lanes: int, attributes: str) -> str:
+    """The function ``@vector_<name>``: a short way for ordinary arguments, and a long one when any lane has another."""
+    fast, slow = _Lines("f"), _Lines("s")
+    arithmetic = VectorArithmetic(fast, lanes)
+    v, b = arithmetic.v, arithmetic.b
     names = [f"%a{i}" for i in range(FUNCTIONS[name])]
-    result = getattr(Elementary(arithmetic), name)(*names)
-    given = ", ".join(f"{arithmetic.v} {a}" for a in names)
-    head = f"define internal {arithmetic.v} @vector_{name}({given}) {attributes} {{"
+    short = Elementary(arithmetic)
     if name in _NEAR:
-        body.lines += _far_lanes(name, arithmetic, result)
-    return "\n".join([head, *body.lines, f"  ret {arithmetic.v} {result}", "}"])
+        value = getattr(short, name)(*names)
+        special = short.far(names[0])
+        long_value = _far_lanes(name, slow, arithmetic, special, value)
+    else:
+        value, right = getattr(short, f"plain_{name}")(*names)
+        every = "<" + ", ".join(["i1 true"] * lanes) + ">"
+        special = fast.emit(f"xor {b} {right}, {every}")
+        long_value = getattr(Elementary(VectorArithmetic(slow, lanes)), name)(*names)
+    some = fast.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {special})")
+    given = ", ".join(f"{v} {a}" for a in names)
+    # the long way is a function of its own, which nothing is inlined from
+    long_given = f"{given}, {b} {special}, {v} {value}"
+    long_head = f"define internal {v} @long_{name}({given}, {b} {special}, {v} {value}) noinline cold #0 {{"
+    short_head = f"define internal {v} @vector_{name}({given}) {attributes} {{"
+    return "\n".join(
+        [
+            *(long_head, *slow.lines, f"  ret {v} {long_value}", "}"),
+            *(short_head, "entry:", *fast.lines),
+            *(f"  br i1 {some}, label %special, label %ordinary", "special:"),
+            *(f"  %long = call {v} @long_{name}({long_given})", "  br label %ordinary", "ordinary:"),
+            *(f"  %result = phi {v} [ {value}, %entry ], [ %long, %special ]", f"  ret {v} %result", "}"),
+        ]
+    )
 
 
-def _far_lanes(name: str, arithmetic: VectorArithmetic, near: str) -> list[str]:
-    """What goes on after ``near`` was computed: lanes with a large argument are done by the C library."""
-    v, b, lanes = arithmetic.v, arithmetic.b, arithmetic.lanes
-    body = _Lines("f")
-    far = Elementary(VectorArithmetic(body, lanes)).far("%a0")
-    some = body.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {far})")
-    body.lines += [f"  br i1 {some}, label %slow, label %fast", "slow:"]
+def _far_lanes(name: str, body: Emitter, arithmetic: VectorArithmetic, far: str, near: str) -> str:
+    """The lanes with a large argument by the C library, the others as they were."""
+    v, b = arithmetic.v, arithmetic.b
     made = "undef"
-    for lane in range(lanes):
+    for lane in range(arithmetic.lanes):
         one = body.emit(f"extractelement {v} %a0, i32 {lane}")
         called = body.emit(f"call double @cipark_{name}(double {one}) #1")
         made = body.emit(f"insertelement {v} {made}, double {called}, i32 {lane}")
-    mixed = body.emit(f"select {b} {far}, {v} {made}, {v} {near}")
-    body.lines += [f"  ret {v} {mixed}", "fast:"]
-    return body.lines
+    return body.emit(f"select {b} {far}, {v} {made}, {v} {near}")
 
 
 class _Lines:

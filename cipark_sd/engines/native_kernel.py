@@ -23,7 +23,7 @@ from cipark_sd.engines.native_ir import (
 )
 
 #: Changes whenever the emitted code does, so that cached object code is not taken for new.
-VERSION = 5
+VERSION = 6
 #: Operations in one function of a long program.
 PIECE = 400
 #: A program of at most so many operations is compiled as one function, with more optimisation.
@@ -74,7 +74,7 @@ class _Module:
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(FUNCTIONS))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
-        made = [definition(name, Body(program, self.slots), LANES, attributes) for name in used]
+        made = [definition(name, LANES, attributes) for name in used]
         text = "\n".join([declarations(), *made, *self.functions, self._driver(calls, advance), _ATTRIBUTES])
         return Kernel(text, self.slots.next, self.short)
 
