@@ -1,0 +1,332 @@
+"""Write the sketch section of a Vensim model: one view per group, stocks and flows where a table puts them.
+
+    python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml
+
+Equations are never touched. Each variable stands in the view of its group; a cause from another group stands there as a
+shadow variable. Variables without a place in the table are put on free cells of the grid by simulated annealing, which
+keeps arrows short and off the names of others; the generator is seeded, so the same input gives the same sketch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK = "\\\\\\---/// Sketch information - do not modify anything except names"
+COLUMN, ROW = 150, 86
+MARGIN = 110
+FONT = "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100,0"
+NOT_DRAWN = {"INITIAL TIME", "FINAL TIME", "TIME STEP", "SAVEPER"}
+Cell = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One variable of the model: `causes` in the order of the text, flows only for a stock."""
+
+    name: str
+    group: str
+    causes: tuple[str, ...]
+    inflows: tuple[str, ...] = ()
+    outflows: tuple[str, ...] = ()
+
+    @property
+    def is_stock(self) -> bool:
+        return bool(self.inflows or self.outflows)
+
+
+def read_equations(text: str) -> dict[str, Equation]:
+    """The variables of a model by name. Reads names, groups and causes; a full parser is not needed for that."""
+    body = text.split(MARK)[0].removeprefix("{UTF-8}")
+    group = ""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for entry in body.split("|\n"):
+        if header := re.search(r"\*{5,}\s*\n\s*\.(.+?)\s*\n\*{5,}", entry):
+            group = header[1]
+            continue
+        head = entry.strip().replace("\\\n", "").split("~")[0]
+        if group in ("", "Control") or not head:
+            continue
+        name = re.split(r"[=(\[]", head, maxsplit=1)[0].strip()
+        found.setdefault(name, (group, []))[1].append(head[len(name) :])
+    names = [*sorted(found, key=len, reverse=True), "Time"]
+    pattern = re.compile(r"(?<![\w])(" + "|".join(map(re.escape, names)) + r")(?!\w)")
+    equations = {}
+    for name, (where, heads) in found.items():
+        causes = tuple(dict.fromkeys(cause for head in heads for cause in pattern.findall(head) if cause != name))
+        inflows: list[str] = []
+        outflows: list[str] = []
+        if integral := re.search(r"INTEG\s*\((.*)", heads[0], re.DOTALL):
+            rate = re.sub(r"\[[^\]]*\]", "", integral[1]).split(",")[0]
+            for sign, flow in re.findall(r"([+-]?)\s*([A-Za-z][\w ]*\w)", rate):
+                (outflows if sign == "-" else inflows).append(flow)
+        equations[name] = Equation(name, where, causes, tuple(inflows), tuple(outflows))
+    return equations
+
+
+@dataclass
+class View:
+    """One diagram: cells of all names, the names that are shadows, pipes as flow -> (from, to), arrows."""
+
+    title: str
+    cells: dict[str, Cell]
+    shadows: set[str]
+    pipes: dict[str, tuple[str | None, str | None]]
+    arrows: list[tuple[str, str]]
+    clouds: dict[str, Cell]
+
+
+def pipes_of(equations: dict[str, Equation], fixed: dict[str, Cell]) -> dict[str, tuple[str | None, str | None]]:
+    """Each flow with a place, with the stocks that stand next to it; a flow may feed more stocks by arrows."""
+    pipes = {}
+    flows = {flow for e in equations.values() for flow in (*e.inflows, *e.outflows)}
+    for flow, (column, row) in fixed.items():
+        if flow not in flows:
+            continue
+
+        def beside(stocks: Iterable[str], column: int = column, row: int = row) -> str | None:
+            near = [s for s in stocks if s in fixed and abs(fixed[s][0] - column) + abs(fixed[s][1] - row) <= 3]
+            return min(near, key=lambda s: abs(fixed[s][0] - column) + abs(fixed[s][1] - row), default=None)
+
+        source = beside(e.name for e in equations.values() if flow in e.outflows)
+        target = beside(e.name for e in equations.values() if flow in e.inflows)
+        if source is None and target is None:
+            raise SystemExit(f"the layout places {flow!r}, which has no stock within three cells")
+        pipes[flow] = (source, target)
+    return pipes
+
+
+def build_view(title: str, equations: dict[str, Equation], fixed: dict[str, Cell], size: Cell) -> View:
+    """Places all variables of a group and the shadows of their causes."""
+    own = [e for e in equations.values() if e.group == title]
+    if unknown := set(fixed) - {e.name for e in own}:
+        raise SystemExit(f"the layout of view {title!r} places {sorted(unknown)}, which the model does not have there")
+    pipes = pipes_of(equations, fixed)
+    names = {e.name for e in own}
+    shadows = {cause for e in own for cause in e.causes} - names
+    arrows = [(cause, e.name) for e in own for cause in e.causes if not (cause in pipes and e.name in pipes[cause])]
+    clouds = {}
+    for flow, (source, target) in pipes.items():
+        if source is None or target is None:
+            stock = fixed[source or target or flow]
+            column, row = fixed[flow]
+            clouds[flow] = (2 * column - stock[0], row if column != stock[0] else 2 * row - stock[1])
+    along = {cell for flow, ends in pipes.items() for cell in cells_on_pipe(fixed, flow, ends, clouds.get(flow))}
+    taken = (along | set(clouds.values())) - set(fixed.values())
+    cells = anneal(sorted((names | shadows) - set(fixed)), fixed, taken, arrows, size)
+    return View(title, cells, shadows, pipes, arrows, clouds)
+
+
+def cells_on_pipe(
+    fixed: dict[str, Cell], flow: str, ends: tuple[str | None, str | None], cloud: Cell | None
+) -> Iterable[Cell]:
+    """The cells that a pipe runs over: sideways from the valve, then up or down to the stock."""
+    column, row = fixed[flow]
+    for end in ends:
+        far = cloud if end is None else fixed[end]
+        if far is not None:
+            yield from ((c, row) for c in range(min(column, far[0]), max(column, far[0]) + 1))
+            yield from ((far[0], r) for r in range(min(row, far[1]), max(row, far[1]) + 1))
+
+
+def point(cell: Cell) -> tuple[float, float]:
+    return (MARGIN + COLUMN * cell[0], MARGIN + ROW * cell[1])
+
+
+def blocked(start: tuple[float, float], end: tuple[float, float], name: tuple[float, float]) -> bool:
+    """Whether the arrow passes through the box of a name (Liang and Barsky's clipping, 1984)."""
+    (x, y), (u, v) = start, end
+    across, up = 0.40 * COLUMN, 0.30 * ROW
+    if not (min(x, u) - across < name[0] < max(x, u) + across and min(y, v) - up < name[1] < max(y, v) + up):
+        return False
+    low, high = 0.0, 1.0
+    for delta, distance, half in ((u - x, name[0] - x, across), (v - y, name[1] - y, up)):
+        if abs(delta) < 1e-9:
+            if abs(distance) > half:
+                return False
+            continue
+        first, last = sorted(((distance - half) / delta, (distance + half) / delta))
+        low, high = max(low, first), min(high, last)
+    return low < high
+
+
+def crossing(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float], d: tuple[float, float]) -> bool:
+    if max(a[0], b[0]) <= min(c[0], d[0]) or max(c[0], d[0]) <= min(a[0], b[0]):
+        return False
+    if max(a[1], b[1]) < min(c[1], d[1]) or max(c[1], d[1]) < min(a[1], b[1]):
+        return False
+
+    def side(p: tuple[float, float], q: tuple[float, float], r: tuple[float, float]) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
+
+def anneal(
+    free: list[str], fixed: dict[str, Cell], taken: set[Cell], arrows: list[tuple[str, str]], size: Cell
+) -> dict[str, Cell]:
+    """Cells for the free names: short arrows that cross few others and pass over no name."""
+    rng = random.Random(20191126)
+    cells = dict(fixed)
+    open_cells = [
+        (c, r) for c in range(size[0]) for r in range(size[1]) if (c, r) not in taken and (c, r) not in fixed.values()
+    ]
+    if len(open_cells) < len(free):
+        raise SystemExit(f"a grid of {size} has {len(open_cells)} free cells for {len(free)} names")
+    rng.shuffle(open_cells)
+    cells |= dict(zip(free, open_cells, strict=False))
+    spare = open_cells[len(free) :]
+    touching: dict[str, list[int]] = {name: [] for name in cells}
+    for index, (a, b) in enumerate(arrows):
+        touching[a].append(index)
+        touching[b].append(index)
+    if not free:
+        return cells
+
+    points = {cell: point(cell) for cell in (*open_cells, *fixed.values())}
+    obstacles = [point(cell) for cell in taken]
+
+    def cost(names: tuple[str, ...]) -> float:
+        mine = {index for name in names for index in touching[name]}
+        spots = {name: points[cell] for name, cell in cells.items()}
+        total = 0.0
+        for index in mine:
+            a, b = arrows[index]
+            start, end = spots[a], spots[b]
+            total += (math.dist(start, end) / COLUMN) ** 1.5
+            total += 14 * sum(n not in (a, b) and blocked(start, end, spot) for n, spot in spots.items())
+            total += 14 * sum(blocked(start, end, spot) for spot in obstacles)
+            total += 0.5 * sum(
+                crossing(start, end, spots[c], spots[d]) for i, (c, d) in enumerate(arrows) if i != index
+            )
+        for index, (a, b) in enumerate(arrows):
+            if index not in mine:
+                total += 14 * sum(blocked(spots[a], spots[b], spots[n]) for n in names)
+        return total
+
+    steps = 1000 * len(free)
+    for step in range(steps):
+        heat = 6.0 * (0.003 ** (step / steps))
+        name = rng.choice(free)
+        if spare and rng.random() < 0.6:
+            slot = rng.randrange(len(spare))
+            before = cost((name,))
+            old, cells[name] = cells[name], spare[slot]
+            change = cost((name,)) - before
+            if change > 0 and rng.random() > math.exp(-change / heat):
+                cells[name] = old
+            else:
+                spare[slot] = old
+        else:
+            other = rng.choice(free)
+            if other == name:
+                continue
+            before = cost((name, other))
+            cells[name], cells[other] = cells[other], cells[name]
+            change = cost((name, other)) - before
+            if change > 0 and rng.random() > math.exp(-change / heat):
+                cells[name], cells[other] = cells[other], cells[name]
+    return cells
+
+
+def draw(view: View, equations: dict[str, Equation]) -> list[str]:
+    """The lines of one view in Vensim's sketch format, version 300."""
+    lines = ["V300  Do not put anything below this section - it will be ignored", f"*{view.title}", FONT]
+    left = min(c for c, _ in view.cells.values())
+    top = min(r for _, r in view.cells.values())
+    numbers: dict[str, int] = {}
+    count = 0
+
+    def spot(cell: Cell) -> tuple[int, int]:
+        x, y = point((cell[0] - left, cell[1] - top))
+        return int(x), int(y)
+
+    def number() -> int:
+        nonlocal count
+        count += 1
+        return count
+
+    for name, cell in view.cells.items():
+        x, y = spot(cell)
+        if name in view.pipes:
+            continue
+        numbers[name] = number()
+        if name in view.shadows:
+            # a shadow variable is grey, in angle brackets, and never the defining place
+            lines.append(f"10,{numbers[name]},{name},{x},{y},62,22,8,2,0,3,-1,0,0,0,128-128-128,0-0-0,|11||128-128-128")
+        elif equations[name].is_stock:
+            lines.append(f"10,{numbers[name]},{name},{x},{y},56,24,3,3,0,0,0,0,0,0")
+        else:
+            lines.append(f"10,{numbers[name]},{name},{x},{y},62,22,8,3,0,0,0,0,0,0")
+    for flow, ends in view.pipes.items():
+        x, y = spot(view.cells[flow])
+        cloud = None
+        if flow in view.clouds:
+            cloud = number()
+            u, v = spot(view.clouds[flow])
+            lines.append(f"12,{cloud},48,{u},{v},10,8,0,3,0,0,-1,0,0,0")
+        first, second, valve = number(), number(), number()
+        numbers[flow] = number()
+        for pipe, end, shape in ((first, ends[1], 4), (second, ends[0], 100)):
+            u, v = spot(view.cells[end]) if end else spot(view.clouds[flow])
+            if end and u != x and v != y:
+                # pipes from left and right, near and far, meet the stock at different points of its edge
+                rows = abs(view.cells[end][1] - view.cells[flow][1])
+                u += (1 if x > u else -1) * max(8, 54 - 18 * rows)
+            corner = (x, v) if u == x else (u, y)
+            other = numbers[end] if end else cloud
+            lines.append(f"1,{pipe},{valve},{other},{shape},0,0,22,0,0,0,-1--1--1,,1|({corner[0]},{corner[1]})|")
+        upright = any(end is not None and view.cells[end][0] == view.cells[flow][0] for end in ends)
+        lines.append(f"11,{valve},0,{x},{y},6,8,34,3,0,0,1,0,0,0")
+        u, v = (x + 16 + 3 * len(flow), y) if upright else (x, y + 24)
+        lines.append(f"10,{numbers[flow]},{flow},{u},{v},56,14,40,3,0,0,-1,0,0,0")
+    for cause, effect in view.arrows:
+        lines.append(f"1,{number()},{numbers[cause]},{numbers[effect]},0,0,0,0,0,64,0,-1--1--1,,1|(0,0)|")
+    return lines
+
+
+def sketch(text: str, layout: dict[str, dict[str, list[int]]]) -> dict[str, list[str]]:
+    """The lines of each view by title, in the order of the layout."""
+    equations = read_equations(text)
+    if missing := {e.group for e in equations.values()} - set(layout):
+        raise SystemExit(f"the layout has no table for the groups {sorted(missing)}")
+    views = {}
+    for title, table in layout.items():
+        fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name != "size"}
+        views[title] = draw(build_view(title, equations, fixed, (table["size"][0], table["size"][1])), equations)
+    return views
+
+
+def with_views(text: str, views: Iterable[list[str]]) -> str:
+    """The model with these views in place of its sketch section. The settings after the sketch are kept or added."""
+    body, _, rest = text.partition(MARK)
+    settings = rest[rest.index("///---\\\\\\") :] if "///---\\\\\\" in rest else SETTINGS
+    parts = [line for lines in views for line in (MARK, *lines)]
+    return body.rstrip("\n") + "\n\n" + "\n".join(parts) + "\n" + settings
+
+
+# 15: the integration method comes fourth, 0 is Euler; 22: units that mean the same
+SETTINGS = (
+    "///---\\\\\\\n:L\x7f<%^E!@\n15:0,0,0,0,0,0\n19:100,0\n27:2,\n34:0,\n4:Time\n5:Total Residents\n"
+    "24:2010\n25:2030\n26:2030\n22:Year,Years\n22:firm,firms\n"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("layout", type=Path)
+    arguments = parser.parse_args()
+    text = arguments.model.read_text(encoding="utf-8")
+    views = sketch(text, tomllib.loads(arguments.layout.read_text(encoding="utf-8")))
+    arguments.model.write_text(with_views(text, views.values()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
