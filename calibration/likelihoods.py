@@ -185,6 +185,17 @@ def continuous_interval(lower: Array, upper: Array, mean: Array, sd: Array) -> A
         return np.where(np.isneginf(low), high, high + np.log1p(-np.exp(low - high)))
 
 
+def _most_losses(mean: float) -> int:
+    """A count that a Poisson variable of that mean exceeds with a probability below ``LOSS_TAIL``.
+
+    Source: the Chernoff bound ``P(X >= x) <= exp(-mean) (e mean / x)^x``.
+    """
+    most = math.ceil(mean) + 1
+    while mean > 0 and most - mean + most * math.log(mean / most) > math.log(LOSS_TAIL):
+        most += max(1, most // 8)
+    return most
+
+
 def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
     """Log probability that gains less losses make ``value``, gains of any count family and losses Poisson.
 
@@ -198,12 +209,11 @@ def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
     losses : (…)
         Mean losses.
     """
-    from scipy import stats
     from scipy.special import logsumexp
 
     losses = np.asarray(losses, dtype=float)
     usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
-    most = int(stats.poisson.isf(LOSS_TAIL, max(1e-12, float(np.max(usable, initial=0.0))))) + 1
+    most = _most_losses(float(np.max(usable, initial=0.0)))
     lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
     with np.errstate(divide="ignore"):
         logs = logsumexp(gains(value + lost) + poisson(lost, usable), axis=0)

@@ -56,13 +56,41 @@ class Posterior:
         """Log likelihood of each term ``(n, n_terms)``, weighted; minus infinity where the model fails."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         values = self.quantities(theta)
-        chosen = [
-            (term, slot)
-            for term, slot in zip(self.problem.terms, self._slots, strict=True)
-            if term.use == "fit" or not fitted_only
-        ]
-        logs = [self.log_density(term, values[:, slot], theta) for term, slot in chosen]
-        return np.stack(logs, axis=-1)
+        logs = np.empty((len(theta), len(self.problem.terms)))
+        for members, slots in self._groups:
+            term = self.problem.terms[members[0]]
+            logs[:, members] = self._group_log_density(term, values[:, slots], theta, members)
+        chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit"] if fitted_only else slice(None)
+        return logs[:, chosen]
+
+    @cached_property
+    def _groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
+        """Terms that are computed together, and where their quantities stand ``(n_terms, n_quantities of each)``.
+
+        Exact counts under the same noise differ in numbers only; every other term stands alone.
+        """
+        groups: dict[object, list[int]] = {}
+        for i, term in enumerate(self.problem.terms):
+            together = isinstance(term, Count) and term.lower == term.upper
+            key = (term.noise, term.gains is None) if isinstance(term, Count) and together else i
+            groups.setdefault(key, []).append(i)
+        return tuple(
+            (members, np.array([np.arange(self._slots[i].start, self._slots[i].stop) for i in members]))
+            for members in groups.values()
+        )
+
+    def _group_log_density(self, term: Term, values: Array, theta: Array, members: list[int]) -> Array:
+        """``(n, n_terms)`` of terms like ``term``; ``values : (n, n_terms, n_quantities of each)``."""
+        spread = self.spread(term.noise, theta)[:, None]
+        terms = [self.problem.terms[i] for i in members]
+        with np.errstate(over="ignore"):
+            if isinstance(term, Count) and term.lower == term.upper:
+                seen = np.array([one.lower for one in terms if isinstance(one, Count)])
+                logs = _exact_count(term, seen, values, spread)
+            else:
+                logs = term_log_density(term, values[:, 0], spread[:, 0])[:, None]
+        logs = np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
+        return np.asarray(np.array([one.weight for one in terms]) * logs)
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""
@@ -84,14 +112,6 @@ class Posterior:
             return np.asarray(theta[:, self.space.names.index(noise.spread)])
         return np.full(len(theta), noise.spread)
 
-    def log_density(self, term: Term, values: Array, theta: Array) -> Array:
-        """Log density ``(n,)`` of one term, given its quantities ``(n, n_quantities of the term)``."""
-        spread = self.spread(term.noise, theta)
-        with np.errstate(over="ignore"):
-            logs = term_log_density(term, values, spread)
-        logs = np.where(np.isfinite(values).all(axis=-1), logs, -np.inf)
-        return np.asarray(term.weight * np.where(np.isnan(logs), -np.inf, logs))
-
 
 def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterior:
     """The density of ``problem``, its model run by what ``runner_of`` makes."""
@@ -107,7 +127,9 @@ def term_log_density(term: Term, values: Array, spread: Array) -> Array:
     """Unweighted log density ``(n,)`` of a term with the noise's spread ``(n,)``."""
     match term:
         case Count():
-            return _count(term, values, spread)
+            if term.lower == term.upper:
+                return _exact_count(term, np.array(term.lower), values, spread)
+            return _interval_count(term, values, spread)
         case Breakdown():
             counts = np.array(term.counts)
             if term.noise.family == "multinomial":
@@ -151,31 +173,33 @@ def count_sd(noise: Noise, mean: Array, spread: Array) -> Array:
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
-def _count(term: Count, values: Array, spread: Array) -> Array:
-    mean = values[:, 0]
-    lower, upper = np.array(term.lower), np.array(term.upper)
+def _exact_count(term: Count, seen: Array, values: Array, spread: Array) -> Array:
+    """Log density of exact numbers ``seen``; ``values : (…, n_quantities)``, the rest broadcast against ``(…)``."""
+    mean = values[..., 0]
     match term.noise.family:
         case "normal":
-            if term.lower == term.upper:
-                return likelihoods.normal(lower, mean, spread)
-            return likelihoods.continuous_interval(lower, upper, mean, spread)
+            return likelihoods.normal(seen, mean, spread)
         case "lognormal":
-            return likelihoods.lognormal(lower, mean, spread)
+            return likelihoods.lognormal(seen, mean, spread)
         case "student-t":
-            return likelihoods.student_t(lower, mean, spread, term.noise.dof)
+            return likelihoods.student_t(seen, mean, spread, term.noise.dof)
         case _:
-            mass, mean, sd = net_count(term, values, spread)
-            if term.lower == term.upper:
-                return mass(lower)
-            return likelihoods.count_interval(mass, term.lower, term.upper, mean, sd)
+            return net_count(term, values, spread)[0](seen)
+
+
+def _interval_count(term: Count, values: Array, spread: Array) -> Array:
+    if term.noise.family == "normal":
+        return likelihoods.continuous_interval(np.array(term.lower), np.array(term.upper), values[:, 0], spread)
+    mass, mean, sd = net_count(term, values, spread)
+    return likelihoods.count_interval(mass, term.lower, term.upper, mean, sd)
 
 
 def net_count(term: Count, values: Array, spread: Array) -> tuple[likelihoods.LogMass, Array, Array]:
     """Log mass, mean and standard deviation of a count, as a difference of gains and losses where it is one."""
     if term.gains is None:
-        mean = values[:, 0]
+        mean = values[..., 0]
         return count_log_mass(term.noise, mean, spread), mean, count_sd(term.noise, mean, spread)
-    net, gained = values[:, 0], values[:, 1]
+    net, gained = values[..., 0], values[..., 1]
     gains = count_log_mass(term.noise, gained, spread)
     losses = gained - net
     sd = np.sqrt(count_sd(term.noise, gained, spread) ** 2 + np.maximum(losses, 0.0))

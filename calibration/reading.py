@@ -8,12 +8,17 @@ would hold: the left rule under Euler, the trapezoidal rule else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.observations import Quantity
 from cipark_sd.timegrid import SLACK, TimeGrid
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = NDArray[np.float64]
 
@@ -35,10 +40,16 @@ class Reader:
     times: Array
     weights: Array
 
+    @cached_property
+    def _sparse(self) -> "csr_array":
+        from scipy.sparse import csr_array
+
+        return csr_array(self.weights)
+
     def __call__(self, values: Array) -> Array:
-        """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; a run with a NaN gives NaN."""
+        """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; NaN only where a NaN is read."""
         with np.errstate(invalid="ignore", over="ignore"):
-            return np.asarray(values.reshape(len(values), -1) @ self.weights.T)
+            return np.asarray((self._sparse @ values.reshape(len(values), -1).T).T)
 
 
 def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -> Reader:
