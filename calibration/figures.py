@@ -1,6 +1,6 @@
 """Figures of a calibration; Matplotlib is imported when the first is drawn and its global state stays untouched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,8 @@ def save(figure: "Figure", path: Path) -> None:
 def fit_figure(
     title: str,
     times: Array,
-    courses: dict[str, Array],
-    levels: dict[str, Sequence[FittedRow]],
+    courses: Mapping[str, Array],
+    levels: Mapping[str, Sequence[FittedRow]],
     rows: Sequence[FittedRow],
 ) -> "Figure":
     """Model courses with the dated counts above, and the residuals of all fitted numbers below.

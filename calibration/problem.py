@@ -8,7 +8,7 @@ import datetime
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, assert_never
@@ -80,6 +80,8 @@ class CalibrationProblem:
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
+    calendar : Calendar
+        How dates become model time.
     """
 
     title: str
@@ -91,6 +93,7 @@ class CalibrationProblem:
     fixed: tuple[Fixed, ...]
     method: Method
     holdout: tuple[float, ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -161,7 +164,7 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)
     return CalibrationProblem(
-        title, folder, model, scenario, observations, ParameterSpace(parameters), fixed, method, holdout
+        title, folder, model, scenario, observations, ParameterSpace(parameters), fixed, method, holdout, calendar
     )
 
 

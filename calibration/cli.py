@@ -1,0 +1,80 @@
+"""``cipark calibrate``. Nothing heavy is imported before the command runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from calibration.record import Fit
+
+#: The study that runs when none is named, in the folder ``studies`` beside this module.
+DEFAULT_STUDY = "great_stone"
+_ENGINES = ("native", "numpy", "pysd")
+
+
+@click.command(short_help="Fit a model's parameters to observed data.")
+@click.argument("study", required=False)
+@click.option("--starts", type=click.IntRange(min=1), help="Local searches; default from the study.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the starting points; default from the study.")
+@click.option("--estimate", type=click.Choice(["map", "ml"]), help="With the priors, or the likelihood alone.")
+@click.option("--optimiser", type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]))
+@click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
+@click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
+@click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
+@click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
+def calibrate(
+    study: str | None,
+    starts: int | None,
+    seed: int | None,
+    estimate: str | None,
+    optimiser: str | None,
+    until: str | None,
+    profiles: bool,
+    fast: bool,
+    engine: str,
+    output: Path | None,
+) -> int:
+    """Fit the parameters of a model to data and say what the data can tell of them.
+
+    STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
+    model is fitted to the counts of Great Stone.
+
+    \b
+    Examples:
+      cipark calibrate                            the park study
+      cipark calibrate --fast -o first-look       a quick look
+      cipark calibrate my_study --starts 100      your own
+      cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
+    """
+    from calibration import session
+
+    settings = session.Settings(
+        study=session.find_study(study or DEFAULT_STUDY),
+        starts=starts,
+        seed=seed,
+        estimate=estimate,
+        optimiser=optimiser,
+        until=until,
+        profiles=profiles,
+        fast=fast,
+        engine=engine,
+    )
+    fit = session.fit(settings)
+    session.show(fit)
+    _write(fit, output or Path("cipark-output") / settings.study.name)
+    return 1 if fit.optimum.interrupted else 0
+
+
+def _write(fit: "Fit", folder: Path) -> None:
+    from calibration import record
+    from cipark_sd.errors import InvalidValue
+
+    try:
+        written = record.write(fit, folder)
+    except OSError as problem:
+        raise InvalidValue(
+            "the output folder", str(folder), f"one that can be written ({problem})", where="-o"
+        ) from None
+    click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))

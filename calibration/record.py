@@ -1,0 +1,248 @@
+"""What a calibration leaves behind: tables, figures and one JSON file that says how it was made."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibration import figures
+from calibration.diagnostics import Identifiability
+from calibration.fitted import FittedRow
+from calibration.optimise import Optimum
+from calibration.posterior import posterior
+from calibration.predict import EngineName, runner_factory
+from calibration.priors import Array
+from calibration.problem import CalibrationProblem
+from calibration.profile import Profile
+from cipark_sd.results import version
+from cipark_sd.scenarios import resolve
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Everything that one call computed.
+
+    ``reference_gap`` is the largest difference between the engine's outputs at the estimate and PySD's on the original
+    file, relative to the scale of each quantity; None where it was not computed. ``step_shift`` is how far each
+    expected observation moves, in standard deviations of its noise, when the time step is halved.
+    """
+
+    problem: CalibrationProblem
+    optimum: Optimum
+    rows: Sequence[FittedRow]
+    identifiability: Identifiability
+    profiles: Sequence[Profile]
+    engine: EngineName
+    seed: int
+    reference_gap: float | None
+    step_shift: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One parameter's line in the summary."""
+
+    name: str
+    use: str
+    estimate: float
+    prior_median: float
+    prior_low: float
+    prior_high: float
+    profile_low: float | None
+    profile_high: float | None
+    verdict: str
+
+
+def estimates(fit: Fit) -> list[Estimate]:
+    """All parameters in order, estimates beside priors."""
+    profiles = {result.name: result for result in fit.profiles}
+    lines = []
+    for parameter, value in zip(fit.problem.space, fit.optimum.theta, strict=True):
+        low, high = parameter.interval()
+        found = profiles.get(parameter.name)
+        if parameter.use == "PRI":
+            verdict = "held at the prior median"
+        elif found is not None:
+            verdict = found.verdict
+        else:
+            verdict = "at a bound" if parameter.name in fit.optimum.at_bound else ""
+        lines.append(
+            Estimate(
+                parameter.name,
+                parameter.use,
+                float(value),
+                parameter.median,
+                low,
+                high,
+                found.lower if found else None,
+                found.upper if found else None,
+                verdict,
+            )
+        )
+    return lines
+
+
+def write(fit: Fit, folder: Path) -> list[Path]:
+    """Write tables, figures and the record into ``folder``; each file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [
+        _table(folder / "summary.csv", [asdict(line) for line in estimates(fit)]),
+        _table(folder / "fitted.csv", [asdict(row) for row in fit.rows]),
+        _table(folder / "waterfall.csv", _searches(fit.optimum)),
+        _text(folder / "fit.json", json.dumps(record(fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
+    ]
+    times, courses, levels = course(fit)
+    drawn = {
+        "fit.png": figures.fit_figure(fit.problem.title, times, courses, levels, fit.rows),
+        "waterfall.png": figures.waterfall_figure(fit.optimum),
+    }
+    if fit.profiles:
+        points = [
+            {"parameter": result.name, "value": value, "rise": rise}
+            for result in fit.profiles
+            for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
+        ]
+        written.append(_table(folder / "profiles.csv", points))
+        drawn["profiles.png"] = figures.profiles_figure(fit.optimum, fit.profiles)
+    for name, figure in drawn.items():
+        path = folder / name
+        partial = folder / f".partial-{name}"
+        figures.save(figure, partial)
+        os.replace(partial, path)
+        written.append(path)
+    return written
+
+
+def record(fit: Fit) -> dict[str, object]:
+    """What was computed from what, with numbers that JSON knows: what is not finite becomes null."""
+    problem, optimum = fit.problem, fit.optimum
+    resolved = resolve(problem.model, problem.scenario)
+    return {
+        "format": "cipark calibration 1",
+        "title": problem.title,
+        "cipark_sd_version": version(),
+        "numpy_version": np.__version__,
+        "model": problem.model.name,
+        "model_digest": problem.model.digest,
+        "scenario": json.loads(problem.scenario.to_json()),
+        "engine": fit.engine,
+        "integration_method": problem.model.time.method,
+        "time_step": resolved.time_step,
+        "estimate": problem.method.estimate,
+        "optimiser": problem.method.optimiser,
+        "seed": fit.seed,
+        "searches": len(optimum.searches),
+        "searches_arrived": optimum.n_arrived,
+        "interrupted": optimum.interrupted,
+        "log_likelihood": _finite(optimum.log_likelihood),
+        "log_density": _finite(optimum.log_density),
+        "parameters": {name: float(value) for name, value in zip(problem.space.names, optimum.theta, strict=True)},
+        "at_bound": list(optimum.at_bound),
+        "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
+        "directions_informed": fit.identifiability.n_informed,
+        "collinearity": _finite(fit.identifiability.collinearity),
+        "profiles": {
+            result.name: {"lower": result.lower, "upper": result.upper, "verdict": result.verdict}
+            for result in fit.profiles
+        },
+        "largest_relative_difference_from_pysd": None if fit.reference_gap is None else _finite(fit.reference_gap),
+        "largest_shift_at_half_the_step": _finite(fit.step_shift),
+    }
+
+
+def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]]]:
+    """The model's course of each observation that has one variable, and its dated numbers as levels.
+
+    Increments are added up from their baseline, so that a count stands where it was reported.
+    """
+    from calibration.observations import Count, Observation, Quantity
+    from calibration.reading import reader
+    from cipark_sd.timegrid import time_grid
+
+    problem = fit.problem
+    resolved = resolve(problem.model, problem.scenario)
+    step = resolved.time_step
+    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
+    shown: list[tuple[Observation, Quantity]] = [
+        (observation, observation.terms[0].quantities[0])
+        for observation in problem.observations
+        if observation.terms and isinstance(observation.terms[0], Count)
+    ]
+    if not shown:
+        return grid.times, {}, {}
+    read = reader([Quantity(q.parts, "at", t, t) for _, q in shown for t in grid.times.tolist()], grid, left_rule=True)
+    runner = runner_factory(fit.engine)(problem, read.outputs, read.times)
+    model_only = np.array([parameter.target == "model" for parameter in problem.space])
+    values = read(runner(fit.optimum.theta[None, model_only]))[0].reshape(len(shown), -1)
+    courses = {o.name: row for (o, _), row in zip(shown, values, strict=True)}
+    levels = {o.name: _levels([row for row in fit.rows if row.observation == o.name], o.kind) for o, _ in shown}
+    return grid.times, courses, levels
+
+
+def _levels(rows: Sequence[FittedRow], kind: str) -> list[FittedRow]:
+    """Rows as levels: the running sum of increments, the mean rate of flows."""
+    from dataclasses import replace
+
+    if kind == "flow":
+        return [
+            replace(row, end=(row.start + row.end) / 2, lower=row.lower / width, upper=row.upper / width)
+            for row in rows
+            if (width := row.end - row.start) > 0
+        ]
+    level, levels = 0.0, []
+    for row in rows:
+        if row.start == row.end:
+            levels.append(row)
+            continue
+        width = row.upper - row.lower
+        level += (row.lower + row.upper) / 2
+        levels.append(replace(row, lower=level - width / 2, upper=level + width / 2))
+    return levels
+
+
+def reference_gap(problem: CalibrationProblem, optimum: Optimum) -> float:
+    """Largest difference of a quantity between the optimum's engine and PySD, relative to the quantity's scale."""
+    ours = optimum.goal.density.quantities(optimum.theta)
+    theirs = posterior(problem, runner_factory("pysd")).quantities(optimum.theta)
+    return float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
+
+
+def _searches(optimum: Optimum) -> list[Mapping[str, object]]:
+    names = optimum.goal.density.space.names
+    return [
+        {
+            "rank": rank,
+            "log_density": search.log_density,
+            "log_density_at_start": search.first,
+            "runs": search.evaluations,
+            "converged": search.converged,
+            **dict(zip(names, search.theta.tolist(), strict=True)),
+        }
+        for rank, search in enumerate(optimum.searches, start=1)
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _text(path: Path, text: str) -> Path:
+    partial = path.with_name(f".partial-{path.name}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def _table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    partial = path.with_name(f".partial-{path.name}")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    os.replace(partial, path)
+    return path

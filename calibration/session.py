@@ -1,0 +1,263 @@
+"""One call of ``cipark calibrate``: the steps in order, with progress, and what a person reads at the end."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from calibration.diagnostics import identifiability, unseen
+from calibration.fitted import FittedRow, fitted
+from calibration.optimise import Optimum, optimise
+from calibration.posterior import posterior
+from calibration.predict import EngineName, runner_factory
+from calibration.problem import FILE, CalibrationProblem, Method, read_problem, until
+from calibration.profile import Profile, profile
+from calibration.record import Fit, estimates, reference_gap
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.scenarios import Scenario, resolve
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+STUDIES = Path(__file__).parent / "studies"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line asks for; None leaves the study's own."""
+
+    study: Path
+    starts: int | None = None
+    seed: int | None = None
+    estimate: str | None = None
+    optimiser: str | None = None
+    until: str | None = None
+    profiles: bool = True
+    fast: bool = False
+    engine: str = "native"
+
+
+def find_study(name: str) -> Path:
+    """A folder as given, or a study of that name that comes with the package.
+
+    Raises
+    ------
+    UnknownName
+        When there is neither, with the names there are.
+    """
+    given = Path(name)
+    if (given / FILE).is_file() or given.is_dir():
+        return given
+    shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
+    if name in shipped:
+        return STUDIES / name
+    raise UnknownName(name, shipped, kind=f"folder with {FILE} and no bundled study", where="calibrate")
+
+
+def fit(settings: Settings) -> Fit:
+    """Read, optimise, look around the optimum, and check it in PySD and at half the step."""
+    problem = _asked(read_problem(settings.study), settings)
+    method = problem.method
+    engine = cast(EngineName, settings.engine)
+    density = posterior(problem, runner_factory(engine))
+    n = settings.starts or (method.fast_starts if settings.fast else method.starts)
+    bar = _progress()
+    with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
+        task = bar.add_task("searches", total=n) if bar is not None else None
+
+        def searched(done: int, total: int, best: float) -> None:
+            if bar is not None and task is not None:
+                bar.update(task, completed=done, total=total, description=f"searches, best log density {best:.3f}")
+
+        optimum = optimise(
+            density,
+            starts=n,
+            rng=np.random.default_rng(method.seed),
+            estimate=method.estimate,
+            optimiser=method.optimiser,
+            on_progress=searched,
+        )
+        profiles, optimum = _profiles(optimum, bar) if settings.profiles and not optimum.interrupted else ([], optimum)
+    return Fit(
+        problem,
+        optimum,
+        fitted(density, optimum.theta),
+        identifiability(optimum),
+        profiles,
+        engine,
+        method.seed,
+        None
+        if settings.fast or engine == "pysd" or problem.model.time.method != "euler"
+        else reference_gap(problem, optimum),
+        _step_shift(problem, optimum, engine),
+    )
+
+
+def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
+    chosen = {
+        "seed": settings.seed,
+        "estimate": settings.estimate,
+        "optimiser": settings.optimiser,
+    }
+    method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    problem = replace(problem, method=method)
+    if settings.until is None:
+        return problem
+    try:
+        time = problem.calendar.model_time(settings.until)
+    except ValueError:
+        expected = "a date such as 2017-12-31, or a number"
+        raise InvalidValue("the date", settings.until, expected, where="--until") from None
+    seen = until(problem, time)
+    if not seen.fitted_terms:
+        raise InvalidValue("the date", settings.until, "one after the first row to fit", where="--until")
+    return seen
+
+
+def _profiles(optimum: Optimum, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
+    """Profiles of all fitted parameters; when the user stops, those that are done."""
+    names = optimum.goal.space.names
+    task = bar.add_task("profiles", total=len(names)) if bar is not None else None
+    done: list[Profile] = []
+    try:
+        for name in names:
+            done.append(profile(optimum, name))
+            if bar is not None and task is not None:
+                bar.update(task, advance=1, description=f"profiles, {name}")
+    except KeyboardInterrupt:
+        return done, replace(optimum, interrupted=True)
+    return done, optimum
+
+
+def _step_shift(problem: CalibrationProblem, optimum: Optimum, engine: EngineName) -> float:
+    """Largest move of an expected number in standard deviations of its noise when the step is halved."""
+    if engine == "pysd":
+        return float("nan")
+    half = resolve(problem.model, problem.scenario).time_step / 2
+    finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=half))
+    before = fitted(optimum.goal.density, optimum.theta)
+    after = fitted(posterior(finer, runner_factory(engine)), optimum.theta)
+    shifts = [
+        abs(b.expected - a.expected) / sd
+        for b, a in zip(before, after, strict=True)
+        if b.use == "fit" and (sd := _sd(b)) > 0
+    ]
+    return float(max(shifts, default=float("nan")))
+
+
+def _sd(row: FittedRow) -> float:
+    """The noise's standard deviation, from the row's residual; a row that is met exactly says nothing."""
+    nearest = min(max(row.expected, row.lower), row.upper)
+    return abs((nearest - row.expected) / row.residual) if row.residual else 0.0
+
+
+# --- what a person reads ----------------------------------------------------------------------------------------------
+
+
+def _progress() -> "Progress | None":
+    """Bars where someone watches, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def show(fit: Fit) -> None:
+    """The tables and sentences of a fit."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(fit.problem.title, style="bold")
+    _show_estimates(console, fit)
+    _show_rows(console, fit.rows)
+    for sentence in sentences(fit):
+        console.print(sentence)
+
+
+def _show_estimates(console: "Console", fit: Fit) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("parameter", no_wrap=True)
+    for header in ("estimate", "prior median", "95 % of prior", "95 % profile"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("")
+    for line in estimates(fit):
+        table.add_row(
+            _plain(line.name),
+            f"{line.estimate:.4g}",
+            f"{line.prior_median:.4g}",
+            f"{line.prior_low:.3g} to {line.prior_high:.3g}",
+            _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else "",
+            line.verdict,
+        )
+    console.print(table)
+
+
+def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("observed", no_wrap=True)
+    for header in ("data", "model", "90 % of noise", "residual"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("use")
+    for row in rows:
+        seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
+        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
+        table.add_row(_plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _plain(text: str) -> str:
+    """Text in which square brackets stay what they are."""
+    return text.replace("[", r"\[")
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    left = "open" if low is None or np.isinf(low) else f"{low:.3g}"
+    right = "open" if high is None or np.isinf(high) else f"{high:.3g}"
+    return f"{left} to {right}"
+
+
+def sentences(fit: Fit) -> Sequence[str]:
+    """What the numbers say, in words."""
+    optimum, found = fit.optimum, fit.identifiability
+    said = [
+        f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
+        "within 0.1 of the best log density."
+    ]
+    if optimum.interrupted:
+        said.append("Stopped before all was done: this is the best so far.")
+    if len(optimum.searches) > 1 and optimum.n_arrived == 1:
+        said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
+    if optimum.at_bound:
+        said.append("At a bound: " + ", ".join(map(_plain, optimum.at_bound)) + ".")
+    said.append(
+        f"The data inform {found.n_informed} of {len(found.names)} directions of the fitted model parameters by more "
+        f"than their priors; collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)."
+    )
+    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
+    if opened:
+        said.append("Bounded by the data on neither side: " + ", ".join(map(_plain, opened)) + ".")
+    blind = unseen(found)
+    if blind:
+        said.append("Hardly seen by the data at the optimum: " + ", ".join(map(_plain, blind)) + ".")
+    far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
+    if far:
+        said.append("More than three standard deviations off: " + ", ".join(map(_plain, far)) + ".")
+    if np.isfinite(fit.step_shift):
+        said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
+    if fit.reference_gap is not None:
+        said.append(f"Run again in PySD on the original file: largest relative difference {fit.reference_gap:.1e}.")
+    return said
