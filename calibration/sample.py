@@ -1,0 +1,299 @@
+"""Draws from the posterior by several independent ensembles, as long as they need.
+
+Each ensemble starts from its own draws of the prior, which lie wider than the posterior, and has its own stream of
+random numbers. After each block of steps the first half of what there is counts as warm-up and the rest is judged;
+sampling ends when every parameter has converged or when the budget of steps is used up, which is said and not hidden.
+The budget counts steps and not seconds, so that the same seed gives the same draws on any machine.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibration.convergence import Convergence, convergence, poorest
+from calibration.ensemble_moves import Target, step
+from calibration.parameters import ParameterSpace
+from calibration.posterior import Posterior
+from calibration.priors import Array
+from calibration.unconstrained import Unconstrained
+from cipark_sd.errors import CiparkError
+
+#: Called with the steps done, the budget, and the parameter that mixes worst once it is known.
+OnBlock = Callable[[int, int, Convergence | None], None]
+#: Growth of the chains between two judgements, which cost more than a block of a small model.
+PATIENCE = 1.25
+
+
+class NowherePossible(CiparkError):
+    """No draw from the prior has a density above zero."""
+
+    def __init__(self, where: str, tried: int) -> None:
+        super().__init__(
+            f"{where}: at none of {tried} draws from the prior are the data possible, so no chain can start"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much sampling.
+
+    Parameters
+    ----------
+    ensembles : int
+        Independent ones.
+    walkers : int
+        Of each ensemble, even; 0 for three times the number of parameters and at least 24.
+    block : int
+        Steps between two looks at the clock, the disk and the chains.
+    most_steps : int
+        Budget, warm-up included.
+    least_steps : int
+        Before which nothing is judged.
+    """
+
+    ensembles: int = 4
+    walkers: int = 0
+    block: int = 100
+    most_steps: int = 6000
+    least_steps: int = 400
+
+    def n_walkers(self, k: int) -> int:
+        """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
+        return self.walkers or max(24, 2 * ((3 * k + 1) // 2))
+
+
+#: A look rather than an answer.
+SHORT = Effort(block=100, most_steps=1000, least_steps=400)
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """What was sampled, warm-up included.
+
+    Parameters
+    ----------
+    position : (n_ensembles, n_steps, n_walkers, k)
+        Free coordinates.
+    log_density : (n_ensembles, n_steps, n_walkers)
+        In those coordinates.
+    acceptance : (n_ensembles,)
+        Share of moves that were taken.
+    found : tuple of Convergence
+        Of the second half.
+    interrupted : bool
+        Whether the user stopped before the end.
+    """
+
+    position: Array
+    log_density: Array
+    acceptance: Array
+    found: tuple[Convergence, ...]
+    interrupted: bool = False
+
+    @property
+    def n_steps(self) -> int:
+        """Of each walker, warm-up included."""
+        return int(self.position.shape[1])
+
+    @property
+    def kept(self) -> Array:
+        """The second half ``(n_ensembles, n_kept, n_walkers, k)``."""
+        return self.position[:, self.n_steps // 2 :]
+
+    @property
+    def converged(self) -> bool:
+        """Whether every parameter mixes well enough."""
+        return all(one.reached for one in self.found)
+
+
+def log_target(density: Posterior) -> Target:
+    """The posterior in free coordinates."""
+    coordinates = Unconstrained(density.space)
+
+    def target(free: Array) -> Array:
+        theta = coordinates.theta(free)
+        logs = density.space.log_prior(theta) + coordinates.log_jacobian(free)
+        possible = np.isfinite(logs)
+        total = np.full(len(free), -np.inf)
+        if possible.any():
+            total[possible] = logs[possible] + density.log_likelihood(theta[possible])
+        return total
+
+    return target
+
+
+def sample(
+    density: Posterior,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = Effort(),
+    saved: Path | None = None,
+    on_block: OnBlock | None = None,
+) -> Chains:
+    """Chains of the posterior of ``density``; arguments as of :func:`run`.
+
+    Raises
+    ------
+    NowherePossible
+        When no draw from the prior is possible.
+    """
+    coordinates, target = Unconstrained(density.space), log_target(density)
+    streams = rng.spawn(effort.ensembles)
+    walkers = effort.n_walkers(len(density.space))
+    start = np.stack([_start(density, target, walkers, stream) for stream in streams])
+    return run(target, start, streams, density.space.names, coordinates.theta, effort, saved=saved, on_block=on_block)
+
+
+def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Array:
+    """``(n, k)`` draws from the prior."""
+    return space.from_unit(rng.random((n, len(space))))
+
+
+def _start(density: Posterior, target: Target, n: int, rng: np.random.Generator) -> Array:
+    """``(n, k)`` possible draws from the prior, in free coordinates."""
+    kept: list[Array] = []
+    tried = 0
+    for _ in range(20):
+        free = Unconstrained(density.space).free(prior_draws(density.space, 2 * n, rng))
+        tried += len(free)
+        free = free[np.isfinite(free).all(axis=1)]
+        kept.extend(free[np.isfinite(target(free))])
+        if len(kept) >= n:
+            return np.array(kept[:n])
+    if not kept:
+        raise NowherePossible(density.problem.title, tried)
+    # few are possible: the rest are drawn from them again and spread by the moves
+    chosen = np.array(kept)[rng.integers(len(kept), size=n)]
+    return np.asarray(chosen + 1e-3 * rng.standard_normal(chosen.shape))
+
+
+def run(
+    target: Target,
+    start: Array,
+    streams: list[np.random.Generator],
+    names: tuple[str, ...],
+    values: Callable[[Array], Array],
+    effort: Effort,
+    *,
+    saved: Path | None = None,
+    on_block: OnBlock | None = None,
+) -> Chains:
+    """Sample ``target`` until it has converged or the budget is used up.
+
+    Parameters
+    ----------
+    target : log density of points ``(n, k)``
+    start : (n_ensembles, n_walkers, k)
+    streams : one generator an ensemble
+    names, values :
+        Of what is judged: a function of points ``(…, k)``.
+    effort : Effort
+    saved : Path, optional
+        File that keeps what is done. Where it exists sampling goes on from it and ends with the same bits as if it had
+        never stopped; the caller names it after everything that the draws depend on.
+    on_block : function, optional
+
+    Returns
+    -------
+    Chains
+        What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
+    """
+    state = _State.load(saved, streams) if saved is not None and saved.exists() else _State.begin(target, start)
+    found: tuple[Convergence, ...] = ()
+    judged = 0
+    interrupted = False
+    try:
+        while True:
+            done = state.n_steps
+            finished = done >= effort.most_steps
+            if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
+                found, judged = convergence(names, values(state.kept)), done
+                finished |= all(one.reached for one in found)
+            if on_block is not None:
+                on_block(done, effort.most_steps, poorest(found) if found else None)
+            if finished:
+                break
+            state = state.block(target, streams, min(effort.block, effort.most_steps - done))
+            if saved is not None:
+                state.save(saved, streams)
+    except KeyboardInterrupt:
+        if state.n_steps < 4:
+            raise
+        interrupted = True
+    if judged != state.n_steps:
+        found = convergence(names, values(state.kept))
+    return Chains(state.position, state.log_density, state.accepted / state.n_steps, found, interrupted)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``."""
+
+    last: tuple[Array, Array]
+    positions: tuple[Array, ...]
+    logs: tuple[Array, ...]
+    accepted: Array
+
+    @staticmethod
+    def begin(target: Target, start: Array) -> "_State":
+        log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
+        return _State((start, log_density), (), (), np.zeros(len(start)))
+
+    @property
+    def n_steps(self) -> int:
+        return sum(block.shape[1] for block in self.positions)
+
+    @property
+    def position(self) -> Array:
+        return np.concatenate(self.positions, axis=1)
+
+    @property
+    def log_density(self) -> Array:
+        return np.concatenate(self.logs, axis=1)
+
+    @property
+    def kept(self) -> Array:
+        return self.position[:, self.n_steps // 2 :]
+
+    def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
+        before = [stream.bit_generator.state for stream in streams]
+        try:
+            position, log_density = self.last
+            positions, logs = [], []
+            accepted = self.accepted.copy()
+            for _ in range(n):
+                position, log_density, takes = step(target, position, log_density, streams)
+                positions.append(position)
+                logs.append(log_density)
+                accepted += takes.mean(axis=1)
+        except KeyboardInterrupt:
+            # the streams go back to where the last whole block ended
+            for stream, state in zip(streams, before, strict=True):
+                stream.bit_generator.state = state
+            raise
+        return _State(
+            (position, log_density),
+            (*self.positions, np.stack(positions, axis=1)),
+            (*self.logs, np.stack(logs, axis=1)),
+            accepted,
+        )
+
+    def save(self, path: Path, streams: list[np.random.Generator]) -> None:
+        states = json.dumps([stream.bit_generator.state for stream in streams])
+        partial = path.with_name(f".partial-{path.name}")
+        with partial.open("wb") as file:
+            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=states)
+        os.replace(partial, path)
+
+    @staticmethod
+    def load(path: Path, streams: list[np.random.Generator]) -> "_State":
+        with np.load(path) as content:
+            position, log, accepted = content["position"], content["log"], content["accepted"]
+            states = json.loads(str(content["streams"]))
+        for stream, state in zip(streams, states, strict=True):
+            stream.bit_generator.state = state
+        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted)
