@@ -37,6 +37,10 @@ class Convergence:
     ess_tail: float
     mcse_mean: float
 
+    def __str__(self) -> str:
+        size = min(self.ess_bulk, self.ess_tail)
+        return f"{self.name} mixes worst: R-hat {self.r_hat:.3f}, effective size {size:.0f}"
+
     @property
     def reached(self) -> bool:
         """Whether it mixes well enough for its numbers to be believed."""

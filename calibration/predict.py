@@ -106,7 +106,7 @@ class BatchRunner:
             for name in names:
                 (initials if starts else numbers)[name] = np.ascontiguousarray(column)
         given = replace(fixed, numbers=numbers, initials=initials)
-        result = run_settings(task, given, len(values), choose(self.engine))
+        result = run_settings(task, given, np.arange(len(values), dtype=np.uint64), choose(self.engine))
         return np.where(np.isfinite(result), result, np.nan).transpose(2, 0, 1)
 
 

@@ -27,6 +27,7 @@ from calibration.parameters import Aim, Parameter, ParameterSpace, Target
 from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
 from calibration.section import Section
 from calibration.tables import read_observation
+from calibration.variants import Variant, read_variants, variant_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.library import bundled
@@ -80,6 +81,8 @@ class CalibrationProblem:
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
+    rivals, scenarios : tuple of Variant
+        Structures to refit, and what may happen after the data.
     calendar : Calendar
         How dates become model time.
     """
@@ -94,6 +97,8 @@ class CalibrationProblem:
     method: Method
     holdout: tuple[float, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
+    rivals: tuple[Variant, ...] = ()
+    scenarios: tuple[Variant, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -147,6 +152,7 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     fixed = tuple(_fixed(table, problems) for table in top.tables("fixed"))
     method = _method(Section(top.raw("method") or {}, "[method]", problems))
     holdout = _holdout(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
+    rivals, scenarios = (read_variants(top.tables(kind), kind, problems) for kind in ("rival", "scenario"))
     top.done()
     problems += _names(model, observations, parameters, fixed)
     if not any(term.use == "fit" for o in observations for term in o.terms):
@@ -160,11 +166,13 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
             resolve(model, scenario)
         except CiparkError as problem:
             problems.append(problem)
+        problems += variant_problems(model, scenario, (*rivals, *scenarios), [p.name for p in parameters])
     problems += _times(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)
+    space = ParameterSpace(parameters)
     return CalibrationProblem(
-        title, folder, model, scenario, observations, ParameterSpace(parameters), fixed, method, holdout, calendar
+        title, folder, model, scenario, observations, space, fixed, method, holdout, calendar, rivals, scenarios
     )
 
 

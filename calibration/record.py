@@ -12,11 +12,13 @@ import numpy as np
 
 from calibration import figures
 from calibration.diagnostics import Identifiability
+from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
 from calibration.optimise import Optimum
 from calibration.posterior import posterior
 from calibration.predict import EngineName, runner_factory
-from calibration.priors import Array
+from calibration.predictive import Predicted
+from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
 from cipark_sd.results import version
@@ -41,6 +43,8 @@ class Fit:
     seed: int
     reference_gap: float | None
     step_shift: float
+    draws: PosteriorDraws | None = None
+    predicted: Sequence[Predicted] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,11 @@ def write(fit: Fit, folder: Path) -> list[Path]:
         ]
         written.append(_table(folder / "profiles.csv", points))
         drawn["profiles.png"] = figures.profiles_figure(fit.optimum, fit.profiles)
+    if fit.draws is not None:
+        written.append(_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
+        written.append(_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
+        written.append(_draws(fit, fit.draws, folder / "draws.nc"))
+        drawn["posterior.png"] = figures.posterior_figure(fit.problem.space, fit.draws.flat, fit.predicted)
     for name, figure in drawn.items():
         path = folder / name
         partial = folder / f".partial-{name}"
@@ -116,6 +125,41 @@ def write(fit: Fit, folder: Path) -> list[Path]:
         os.replace(partial, path)
         written.append(path)
     return written
+
+
+def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
+    """A line a parameter: moments, central 95 %, contraction against the prior, and how well the draws know them.
+
+    Contraction is one less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have
+    said nothing.
+    """
+    lines: list[dict[str, object]] = []
+    shares = (np.arange(2000) + 0.5) / 2000
+    for parameter, column, found in zip(fit.problem.space, draws.flat.T, draws.chains.found, strict=True):
+        low, median, high = np.quantile(column, [0.025, 0.5, 0.975]).tolist()
+        prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
+        ratio = float(to_scale(column, parameter.scale).var() / prior.var())
+        lines.append(
+            {
+                "name": parameter.name,
+                "use": parameter.use,
+                "mean": float(column.mean()),
+                "median": median,
+                "low_95": low,
+                "high_95": high,
+                "contraction": 1 - ratio,
+                "mcse_mean": found.mcse_mean,
+                "rhat": found.r_hat,
+                "ess_bulk": found.ess_bulk,
+                "ess_tail": found.ess_tail,
+            }
+        )
+    return lines
+
+
+def _draws(fit: Fit, draws: PosteriorDraws, path: Path) -> Path:
+    write_draws(tree(draws, np.random.default_rng([fit.seed, 3]), fit.seed), path)
+    return path
 
 
 def record(fit: Fit) -> dict[str, object]:
@@ -150,6 +194,7 @@ def record(fit: Fit) -> dict[str, object]:
             result.name: {"lower": result.lower, "upper": result.upper, "verdict": result.verdict}
             for result in fit.profiles
         },
+        "converged": None if fit.draws is None else fit.draws.chains.converged,
         "largest_relative_difference_from_pysd": None if fit.reference_gap is None else _finite(fit.reference_gap),
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
     }

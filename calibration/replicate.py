@@ -62,11 +62,12 @@ def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Arr
     for term in density.problem.terms:
         here = values[:, position : position + len(term.quantities)]
         position += len(term.quantities)
-        columns.append(_replicate(term, here, density.spread(term.noise, theta), rng))
+        columns.append(replicate_term(term, here, density.spread(term.noise, theta), rng))
     return np.concatenate(columns, axis=1)
 
 
-def _replicate(term: Term, values: Array, spread: Array, rng: np.random.Generator) -> Array:
+def replicate_term(term: Term, values: Array, spread: Array, rng: np.random.Generator) -> Array:
+    """Random numbers ``(n, n_numbers)`` of one term for its quantities ``(n, n_quantities)`` and spreads ``(n,)``."""
     match term:
         case Count():
             if term.gains is None:

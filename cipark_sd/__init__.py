@@ -7,6 +7,8 @@
 """
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,3 +54,23 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_PUBLIC})
+
+
+class _Package(ModuleType):
+    """This package, in which ``simulate`` is the function although a module of that name holds it.
+
+    The import system binds a submodule to its package's attribute of the same name; this keeps the public name.
+    ``from cipark_sd.simulate import …`` reaches the module as ever.
+    """
+
+    @property
+    def simulate(self) -> Any:
+        return importlib.import_module(f"{__name__}.simulate").simulate
+
+    @simulate.setter
+    def simulate(self, module: ModuleType) -> None:
+        """What the import system would bind; not needed, since ``sys.modules`` has it."""
+
+
+if not TYPE_CHECKING:
+    sys.modules[__name__].__class__ = _Package

@@ -3,11 +3,12 @@
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import IO, Any
 
 import click
 
-from cipark_sd.errors import CiparkError
+from cipark_sd.errors import CiparkError, UnknownName
 
 #: Commands of this package: name -> (module, one line of help). Help is here so that ``cipark --help`` imports nothing.
 BUILT_IN: Mapping[str, tuple[str, str]] = {
@@ -21,23 +22,43 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
 GROUP = "cipark_sd.commands"
 
 
+class UserError(click.ClickException):
+    """A mistake of the user's as click reports it: one message, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"error: {self.message}", file=file, err=file is None)
+
+
 class _Commands(click.Group):
-    """Commands that are imported when they are called."""
+    """Commands that are imported when they are called; one that cannot be imported does not keep the others from it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*BUILT_IN, *sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))]
+        plug_ins = {entry.name for entry in importlib.metadata.entry_points(group=GROUP)} - BUILT_IN.keys()
+        return [*BUILT_IN, *sorted(plug_ins)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in BUILT_IN:
-            command = importlib.import_module(BUILT_IN[cmd_name][0]).command
-        else:
-            for entry in importlib.metadata.entry_points(group=GROUP, name=cmd_name):
-                command = entry.load()
-                break
-            else:
-                return None
-        assert isinstance(command, click.Command)
-        return command
+            module = BUILT_IN[cmd_name][0]
+            return _load(cmd_name, lambda: importlib.import_module(module).command, module)
+        for entry in importlib.metadata.entry_points(group=GROUP, name=cmd_name):
+            return _load(cmd_name, entry.load, entry.value)
+        return None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except CiparkError as problem:
+            raise UserError(str(problem)) from problem
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            raise UnknownName(args[0], known, kind="command", where="cipark")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, line) for name, (_, line) in BUILT_IN.items()]
@@ -45,6 +66,26 @@ class _Commands(click.Group):
         rows += [(name, command.get_short_help_str(limit=80)) for name, command in plug_ins if command is not None]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _load(name: str, load: Callable[[], object], source: str) -> click.Command:
+    """A command, or one in its place that says why it is not there."""
+    try:
+        command = load()
+        if isinstance(command, click.Command):
+            return command
+        reason = f"{source} is a {type(command).__name__}, not a command"
+    except Exception as problem:  # whatever the import of another package leads to
+        reason = f"{source} cannot be imported: {type(problem).__name__}: {problem}"
+
+    @click.command(name, short_help=f"not available: {reason}", add_help_option=False)
+    @click.argument("ignored", nargs=-1, type=click.UNPROCESSED)
+    @click.pass_context
+    def unavailable(ctx: click.Context, ignored: tuple[str, ...]) -> None:
+        raise CiparkError(f"the command {name!r} is not available: {reason}")
+
+    unavailable.context_settings["ignore_unknown_options"] = True
+    return unavailable
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,9 +106,6 @@ def main() -> None:
     """Entry point: errors of the user's input become one message and exit code 2."""
     try:
         code = cli.main(standalone_mode=False)
-    except CiparkError as problem:
-        click.echo(f"error: {problem}", err=True)
-        sys.exit(2)
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)

@@ -112,11 +112,15 @@ class InvalidValue(CiparkError):
 class OffGrid(CiparkError):
     """Times that the run does not save or reach."""
 
-    def __init__(self, times: Sequence[float], *, grid: str, where: str) -> None:
+    def __init__(self, times: Sequence[float], *, grid: str, where: str, nearest: Sequence[float] = ()) -> None:
         self.times = tuple(times)
-        shown = ", ".join(f"{time:g}" for time in self.times[:5]) + (", …" if len(self.times) > 5 else "")
+        shown = ", ".join(f"{time:.10g}" for time in self.times[:5]) + (", …" if len(self.times) > 5 else "")
         noun = "time" if len(self.times) == 1 else "times"
-        super().__init__(f"{where}: {noun} {shown} not on the saved grid ({grid})")
+        verb = "is" if len(self.times) == 1 else "are"
+        near = ", ".join(f"{time:.10g}" for time in dict.fromkeys(nearest[:5]))
+        super().__init__(
+            f"{where}: {noun} {shown} {verb} not on the saved grid ({grid})" + (f"; nearest: {near}" if near else "")
+        )
 
 
 class RunFailed(CiparkError):

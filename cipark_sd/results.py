@@ -7,7 +7,7 @@ Dataset's attributes say which model, scenario, engine, method, step and version
 
 import importlib.metadata
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,31 +90,59 @@ def build(
     return xr.Dataset(data, coords=coords, attrs=attributes)
 
 
-def save(result: xr.Dataset, path: Path | str) -> None:
-    """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``); the file appears whole or not at all.
+#: The endings of files that :func:`save` writes.
+SUFFIXES = (".nc", ".csv")
+
+
+def check_writable(path: Path | str, *, what: str = "the output file", endings: Sequence[str], where: str) -> None:
+    """Raise where a file of that name could not be written, so that a run need not end before one learns of it.
 
     Raises
     ------
     InvalidValue
-        For another ending.
+        For another ending, a folder that does not exist or cannot be written to, or a folder in the file's place.
     """
     path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise InvalidValue(what, path.name, f"a name that ends in {' or '.join(endings)}", where=where)
+    if not path.parent.is_dir():
+        raise InvalidValue(what, str(path), f"in a folder that exists, but {str(path.parent)!r} does not", where=where)
+    if path.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise InvalidValue(what, str(path), "a file that can be written", where=where)
+
+
+def save(result: xr.Dataset, path: Path | str) -> None:
+    """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``); the file appears whole or not at all.
+
+    The table starts with the attributes in lines that begin with ``#``, which ``pandas.read_csv(path, comment="#")``
+    leaves out.
+
+    Raises
+    ------
+    InvalidValue
+        For another ending, or where the file cannot be written.
+    """
+    path = Path(path)
+    check_writable(path, endings=SUFFIXES, where="save")
     partial = path.with_name(f".{path.name}.partial")
-    match path.suffix.lower():
-        case ".nc":
+    try:
+        if path.suffix.lower() == ".nc":
             # "/" separates groups in NetCDF; U+2215 looks the same and load() turns it back
             safe = result.rename(
                 {name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)}
             )
             safe.to_netcdf(partial, engine="h5netcdf")
-        case ".csv":
+        else:
             with partial.open("w", encoding="utf-8", newline="") as file:
                 for key, value in result.attrs.items():
                     file.write(f"# {key}: {value}\n")
-                to_table(result).to_csv(file)
-        case _:
-            raise InvalidValue("the output file", path.name, "a name that ends in .nc or .csv", where="save")
-    os.replace(partial, path)
+                to_table(result).to_csv(file, lineterminator="\n")
+        os.replace(partial, path)
+    except OSError as problem:
+        expected = f"a file that can be written ({problem.strerror or problem})"
+        raise InvalidValue("the output file", str(path), expected, where="save") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(path: Path | str) -> xr.Dataset:

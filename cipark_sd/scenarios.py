@@ -1,6 +1,6 @@
 """Scenarios: what a run changes, by name; they combine with ``|`` and the right one wins."""
 
-import bisect
+import difflib
 import json
 import math
 import tomllib
@@ -11,51 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never
 
-import numpy as np
-
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.model.expr import Interpolation, Table
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.series import TimeSeries as TimeSeries
+from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
-
-
-@dataclass(frozen=True, slots=True)
-class TimeSeries:
-    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held."""
-
-    times: tuple[float, ...]
-    values: tuple[float, ...]
-    interpolation: Interpolation = "interpolate"
-
-
-def value_at(series: TimeSeries, time: float) -> float:
-    """What a series says at one instant.
-
-    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0)), 1.0)
-    3.0
-    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0), "hold_backward"), 1.0)
-    1.0
-    >>> value_at(TimeSeries((0.0, 2.0), (1.0, 5.0), "extrapolate"), 3.0)
-    7.0
-    """
-    times, values = series.times, series.values
-    last = len(times) - 1
-    match series.interpolation:
-        case "hold_backward":
-            return values[max(bisect.bisect_right(times, time) - 1, 0)]
-        case "look_forward":
-            return values[min(bisect.bisect_left(times, time), last)]
-        case "extrapolate" if last > 0 and not times[0] <= time <= times[-1]:
-            start = 0 if time < times[0] else last
-            left, right = (0, 1) if time < times[0] else (last - 1, last)
-            slope = (values[right] - values[left]) / (times[right] - times[left])
-            return values[start] + slope * (time - times[start])
-        case "interpolate" | "extrapolate":
-            return float(np.interp(time, times, values))
-        case _:
-            assert_never(series.interpolation)
-
 
 #: A number; an array in row-major order; a graphical function; values over time.
 Override = float | tuple[float, ...] | Table | TimeSeries
@@ -95,6 +57,8 @@ def _as_override(value: object, *, name: str, where: str) -> Override:
     def numbers(items: object, what: str) -> tuple[float, ...]:
         if not isinstance(items, Sequence) or isinstance(items, str):
             raise InvalidValue(f"{what} of {name!r}", items, "a list of numbers", where=where)
+        if not items:
+            raise InvalidValue(f"{what} of {name!r}", items, "at least one number", where=where)
         flat: list[float] = []
         for item in items:
             flat.extend(
@@ -174,9 +138,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         where = f"scenario {self.name!r}" if self.name else "the scenario"
-        merged: dict[str, Override] = {}
-        for name, value in self.overrides.items():
-            _put(merged, override_key(name), _as_override(value, name=name, where=where))
+        merged = _checked(self.overrides, where)
         for control in CONTROL:
             if control in merged:
                 value = merged.pop(control)
@@ -218,6 +180,19 @@ class Scenario:
         return json.dumps(content, ensure_ascii=False)
 
 
+def _checked(overrides: Mapping[str, object], where: str) -> dict[str, Override]:
+    """Overrides by canonical key, the later of two spellings winning; all values that are none at once."""
+    problems: list[CiparkError] = []
+    merged: dict[str, Override] = {}
+    for name, value in overrides.items():
+        try:
+            _put(merged, override_key(name), _as_override(value, name=name, where=where))
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(where, problems)
+    return merged
+
+
 def _put(merged: dict[str, Override], key: str, value: Override) -> None:
     """Set ``key`` as the last word: a whole variable takes back what was said of its elements."""
     base, elements = split_key(key)
@@ -254,18 +229,31 @@ def read_scenario(path: Path | str) -> Scenario:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InvalidValue("the scenario file", str(path), "a file that exists", where="--scenario") from None
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
+        expected = "a file that exists" + (f"; did you mean {near[0]!r}?" if near else "")
+        raise InvalidValue("the scenario file", str(path), expected, where="--scenario") from None
+    except OSError as problem:
+        raise InvalidValue(
+            "the scenario file", str(path), f"readable ({problem.strerror})", where="--scenario"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
     problems: list[CiparkError] = [
         UnknownName(key, ("name", "set", "time"), kind="key", where=str(path))
         for key in content.keys() - {"name", "set", "time"}
     ]
+    problems += [
+        InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=str(path))
+        for table in ("set", "time")
+        if not isinstance(content.get(table, {}), dict)
+    ]
+    raise_all(str(path), problems)
     times = content.get("time", {})
     short = {"from": "initial_time", "to": "final_time", "step": "time_step", "save_every": "saveper"}
     problems += [UnknownName(key, short, kind="key in [time]", where=str(path)) for key in times.keys() - short.keys()]
     raise_all(str(path), problems)
-    overrides = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    given = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    overrides = _checked(given, str(path))
     return Scenario(str(content.get("name", path.stem)), overrides)
 
 

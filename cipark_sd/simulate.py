@@ -64,7 +64,7 @@ def simulate(
     *,
     save: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
-    engine: str = "pysd",
+    engine: str = "native",
     method: Method | None = None,
 ) -> "xr.Dataset":
     """The course of a model under a scenario.
@@ -80,7 +80,8 @@ def simulate(
     times : sequence of float, optional
         Some of the saved times; without it all of them.
     engine : str
-        ``"pysd"`` runs the original file and is the reference.
+        ``"native"`` and ``"numpy"`` run the compiled program and give the same bits; ``"pysd"`` runs the original
+        file and is the reference.
     method : Method, optional
         Without it the file's own. An engine that does not have it says so; none falls back to another.
 
@@ -98,7 +99,11 @@ def simulate(
 
     run = engine_run(engine)
     resolved = resolve(model, scenario)
-    _check_times(model, resolved)
+    if engine != "pysd":
+        from cipark_sd.engines.compiled import with_controls
+
+        resolved = with_controls(model, resolved)
+    _check_times(model, scenario, resolved)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     names = _saved_names(model, save, resolved)
     instants = grid.saved_times
@@ -119,8 +124,11 @@ def simulate(
     )
 
 
-def _check_times(model: Model, resolved: Resolved) -> None:
-    """A control variable that the file computes has no number to make a grid of."""
+def _check_times(model: Model, scenario: Scenario, resolved: Resolved) -> None:
+    """A grid needs numbers; and a scenario's step and save period that do not fit would drop saved times.
+
+    A file whose own do not fit runs as PySD runs it: what falls on a step is saved.
+    """
     flags = {"initial_time": "--from", "final_time": "--to", "time_step": "--step", "saveper": "--save-every"}
     for control in CONTROL:
         if math.isnan(getattr(resolved, control)):
@@ -131,6 +139,12 @@ def _check_times(model: Model, resolved: Resolved) -> None:
                 where=model.name,
                 alternative=f"give the number in the scenario ({control}=…, {flags[control]})",
             )
+    if scenario.time_step is None and scenario.saveper is None:
+        return
+    ratio = resolved.saveper / resolved.time_step if resolved.time_step else math.nan
+    if math.isfinite(ratio) and ratio > 0 and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-5):
+        expected = f"a multiple of the time step {resolved.time_step:g} (--save-every, --step)"
+        raise InvalidValue("the save period", resolved.saveper, expected, where=model.name)
 
 
 def _saved_names(model: Model, save: Sequence[str] | None, resolved: Resolved) -> tuple[str, ...]:

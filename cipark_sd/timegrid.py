@@ -4,6 +4,7 @@ PySD's rule, which every engine follows: time accumulates (``t += dt``), the run
 final time, and a step is saved when ``(t - t0) mod saveper`` is within ``1e-5 dt`` of zero from either side.
 """
 
+import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,40 @@ from cipark_sd.errors import InvalidValue, OffGrid
 
 #: Share of a step by which a time may miss a grid point and still count as it (PySD's own constant).
 SLACK = 1e-5
+
+
+def decimal_year(date: datetime.date) -> float:
+    """The end of ``date`` as a decimal year: a count reported for a day includes what happened on that day.
+
+    >>> decimal_year(datetime.date(2019, 12, 31))
+    2020.0
+    """
+    first = datetime.date(date.year, 1, 1)
+    days = (datetime.date(date.year + 1, 1, 1) - first).days
+    return date.year + ((date - first).days + 1) / days
+
+
+def model_time(text: str, units: str) -> float:
+    """A number as it stands; an ISO date as a decimal year, where the model counts in years.
+
+    >>> model_time("2016-12-31", "Year")
+    2017.0
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        date = datetime.date.fromisoformat(text.strip())
+        if units.strip().lower() not in ("year", "years", "yr", "a"):
+            raise ValueError(f"a calendar date needs a model whose unit of time is the year, not {units!r}") from None
+        return decimal_year(date)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a finite number")
+    return number
 
 
 @dataclass(frozen=True)
@@ -74,5 +109,5 @@ def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDA
     missed = np.abs(saved[nearest] - asked) > SLACK * grid.step
     if missed.any():
         described = f"from {saved[0]:g} to {saved[-1]:g} every {grid.saveper:g}"
-        raise OffGrid(asked[missed].tolist(), grid=described, where=where)
+        raise OffGrid(asked[missed].tolist(), grid=described, where=where, nearest=saved[nearest[missed]].tolist())
     return nearest

@@ -15,7 +15,7 @@ from calibration.draws import read_draws, run_posterior, write_draws
 from calibration.observations import Breakdown, Count, Noise, Quantity, Share
 from calibration.posterior import posterior, term_log_density
 from calibration.predict import runner_factory
-from calibration.replicate import _replicate, numbers, replaced, replicate
+from calibration.replicate import numbers, replaced, replicate, replicate_term
 from calibration.sample import Effort
 
 EFFORT = Effort(walkers=24, most_steps=1200, least_steps=400)
@@ -86,7 +86,7 @@ COUNT = Count("c", QUANTITY, 0, 0, Noise("poisson"))
 def test_random_numbers_have_the_mass_that_the_likelihood_gives_them(term, values):
     n = 100_000
     spread = np.full(n, term.noise.spread)
-    drawn = _replicate(term, np.repeat([values], n, axis=0), spread, np.random.default_rng(3))[:, 0]
+    drawn = replicate_term(term, np.repeat([values], n, axis=0), spread, np.random.default_rng(3))[:, 0]
     for value in range(6):
         seen = replace(term, lower=float(value), upper=float(value))
         mass = np.exp(term_log_density(seen, np.array([values]), spread[:1])[0])
@@ -97,7 +97,7 @@ def test_random_breakdowns_have_the_mass_that_the_likelihood_gives_them():
     noise = Noise("dirichlet-multinomial", 4.0)
     term = Breakdown("b", ("x", "y"), (QUANTITY, QUANTITY), (1.0, 2.0), noise)
     n = 100_000
-    drawn = _replicate(term, np.repeat([[1.0, 3.0]], n, axis=0), np.full(n, 4.0), np.random.default_rng(4))
+    drawn = replicate_term(term, np.repeat([[1.0, 3.0]], n, axis=0), np.full(n, 4.0), np.random.default_rng(4))
     mass = np.exp(term_log_density(term, np.array([[1.0, 3.0]]), np.array([4.0]))[0])
     assert (drawn == [1, 2]).all(axis=1).mean() == pytest.approx(mass, abs=0.005)
 

@@ -1,6 +1,9 @@
 """Runs through PySD: they leave no trace, hide no fault, and say what they cannot do."""
 
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +11,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import cipark_sd
 from cipark_sd.errors import InvalidValue, ModelFileError, OffGrid, RunFailed, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.expr import Table
+from cipark_sd.model.variables import Lookup
+from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Override, Scenario, TimeSeries
-from cipark_sd.simulate import simulate
 from cipark_sd.timegrid import time_grid
+
+simulate = partial(cipark_sd.simulate, engine="pysd")
 
 Write = Callable[..., Path]
 
@@ -42,7 +49,7 @@ RUNGE_KUTTA = (
 def test_a_run_after_experiments_equals_the_run_before_bit_for_bit(write_mdl: Write) -> None:
     model = read_model(write_mdl(REGIONS))
     before = simulate(model)
-    rest = Scenario("", {"rate[West]": 5, "People": [9, 9, 9], "effect": Table((0.0, 1.0), (3.0, 4.0))})
+    rest = Scenario("", {"rate[West]": 5, "People": (9, 9, 9), "effect": Table((0.0, 1.0), (3.0, 4.0))})
     simulate(model, rest | Scenario("", {}, initial_time=1, final_time=4, time_step=0.5, saveper=1), times=[2])
     xr.testing.assert_identical(before, simulate(model))
 
@@ -136,8 +143,21 @@ def test_saved_times_are_those_of_the_time_grid(write_mdl: Write) -> None:
     assert float(run["cup"][-1]) == pytest.approx(70 + 110 * 0.99**100, rel=1e-12)
 
 
+def test_the_save_period_is_the_models_and_not_the_readers(write_mdl: Write) -> None:
+    # PySD's XMILE reader takes the time step for it, whatever the file says
+    model = read_model(write_mdl(TEACUP))
+    run = simulate(replace(model, time=replace(model.time, saveper=2.5)), save=["SAVEPER"])
+    assert (run["time"].to_numpy().tolist(), float(run["saveper"][0])) == ([0, 2.5, 5, 7.5, 10], 2.5)
+
+
+def test_a_step_that_does_not_fit_the_save_period_is_an_error_rather_than_fewer_times(write_mdl: Write) -> None:
+    model = read_model(write_mdl(TEACUP, saveper="1"))
+    with pytest.raises(InvalidValue, match=r"the save period is 1\.0, expected a multiple of the time step 0\.3"):
+        simulate(model, Scenario(time_step=0.3))
+
+
 def test_times_off_the_grid_are_an_error(write_mdl: Write) -> None:
-    with pytest.raises(OffGrid, match=r"time 2\.1 not on the saved grid"):
+    with pytest.raises(OffGrid, match=r"time 2\.1 is not on the saved grid"):
         simulate(read_model(write_mdl(TEACUP)), times=[1, 2.1])
 
 
@@ -232,6 +252,43 @@ def test_unknown_names_to_save_are_reported_together(write_mdl: Write) -> None:
 def test_an_unknown_engine_is_named_with_those_there_are(write_mdl: Write) -> None:
     with pytest.raises(UnknownName, match="did you mean 'pysd'"):
         simulate(read_model(write_mdl(TEACUP)), engine="psd")
+
+
+RICH = """
+:MACRO: LAGGED(x, lag)
+LAGGED = INTEG((x - LAGGED) / lag, x) ~~|
+:END OF MACRO:
+D: A, B, C ~~|
+S: A, B ~~|
+E: X, Y ~~|
+k[D, E] = 1, 2; 3, 4; 5, 6; ~~|
+part[S] = 2 ~~|
+mixed[A] = 1 ~~|
+mixed[B] = Time ~~|
+mixed[C] = SUM(k[C, E!]) ~~|
+level[D, E] = INTEG(k[D, E] * 0.1 - level[D, E] * 0.05, k[D, E]) ~~|
+lagged = LAGGED(Time * 2, 3) ~~|
+smoothed[D] = SMOOTH3(mixed[D], 2) ~~|
+delayed[S] = DELAY3(mixed[S] * part[S], 1.5) ~~|
+rising = RAMP(0.5, 2, 7) + PULSE(3, 1) + STEP(2, 4) ~~|
+bent = WITH LOOKUP(Time, ((0,0), (3,4), (8,1))) ~~|
+held = ACTIVE INITIAL(rising + 1, 5) ~~|
+"""
+
+
+@pytest.mark.parametrize("equations", [TEACUP, REGIONS, RICH])
+def test_the_engine_gives_what_plain_pysd_gives_bit_for_bit(write_mdl: Write, equations: str) -> None:
+    path = write_mdl(equations)
+    model = read_model(path)
+    ours = simulate(model, save=[v.name for v in model.variables if not isinstance(v, Lookup)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pysd
+
+        theirs = pysd.read_vensim(path).run(flatten_output=False)
+    for label in theirs.columns:
+        values = np.array([np.asarray(value, dtype=float) for value in theirs[label]])
+        assert np.array_equal(ours[canonical(label)].to_numpy(), values), label
 
 
 # --- repaired faults of PySD -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.primitives import MEANING, look_up
 from cipark_sd.compiler.program import PER_STEP, UNIFORMS, Cell, Order, Pipe, Program, SeriesInput, State
-from cipark_sd.compiler.statefuls import STATEFULS, at_start, in_run
+from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
 from cipark_sd.model.model import CONTROL, Model
@@ -237,7 +237,7 @@ class _Lowering:
             case Apply(table, argument):
                 return g.table(self._points(table, variable), self._expr(argument, variable, reading))
             case Call(function, arguments):
-                if function in STATEFULS:
+                if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 if function == "get_time_value" and (g.value(nodes[0]), g.value(nodes[2])) != (0.0, 0.0):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cipark_sd.compiler.functions import FUNCTIONS, UNSUPPORTED
-from cipark_sd.compiler.statefuls import STATEFULS
+from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS
 from cipark_sd.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import Call, Expr, walk
 from cipark_sd.model.model import Model
@@ -42,6 +42,8 @@ def check_functions(model: Model) -> None:
 
 def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None:
     shown = call.function.upper().replace("_", " ")
+    if call.function in REDUCERS:
+        return None
     if call.function in STATEFULS:
         least, most = STATEFULS[call.function], STATEFULS[call.function]
     elif call.function in FUNCTIONS:

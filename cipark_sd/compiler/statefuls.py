@@ -27,6 +27,14 @@ STATEFULS: Mapping[str, int] = {
 }
 
 
+#: Reductions over the instants of a run: what they begin with. No function of a file can be called so.
+REDUCERS: Mapping[str, float] = {
+    "reduce: sum": 0.0,
+    "reduce: min": float("inf"),
+    "reduce: max": float("-inf"),
+}
+
+
 class Memory(Protocol):
     """What the lowering offers to functions with memory."""
 
@@ -74,6 +82,8 @@ def at_start(m: Memory, variable: str, call: Call) -> int:
     def start(i: int) -> int:
         return m.start(call.arguments[i], variable)
 
+    if call.function in REDUCERS:
+        return g.const(REDUCERS[call.function])
     match call.function:
         case "initial":
             return start(0)
@@ -105,6 +115,8 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
     def start(i: int) -> int:
         return m.start(call.arguments[i], variable)
 
+    if call.function in REDUCERS:
+        return _reduced(m, variable, call)
     match call.function:
         case "initial":
             return start(0)
@@ -138,6 +150,20 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
             return _forecast(m, variable, run(0), run(1), run(2), average, start=False)
         case _:
             raise AssertionError(call.function)
+
+
+def _reduced(m: Memory, variable: str, call: Call) -> int:
+    """What has come together up to and with this instant: of the second argument, where the first is 1."""
+    g, key = m.graph, (variable, call)
+    op = {"reduce: sum": "add"}.get(call.function, call.function.removeprefix("reduce: "))
+
+    def now() -> int:
+        taken, value = (m.run(argument, variable) for argument in call.arguments)
+        held = m.cell_node(key)
+        return g.select(g.op("eq", taken, g.const(1.0)), g.op(op, held, value), held)
+
+    m.cell(key, variable, lambda: g.const(REDUCERS[call.function]), now)
+    return now()
 
 
 def _approach(m: Memory, key: object, goal: int, time: int) -> int:

@@ -1,6 +1,5 @@
 """What an engine is given, what it gives back, and how it is chosen."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,8 +27,8 @@ class Inputs:
         At the times of :func:`stage_times`.
     saved : (n_steps + 1,)
         The instants whose outputs are wanted.
-    first_run : int
-        The number of the first of these runs in the whole ensemble: random numbers depend on it.
+    runs : (n_runs,)
+        The number of each run in the whole ensemble: random numbers depend on it and on nothing else of the call.
     """
 
     grid: TimeGrid
@@ -37,9 +36,13 @@ class Inputs:
     params: Values
     series: tuple[Values, ...]
     saved: NDArray[np.bool_]
-    n_runs: int
+    runs: NDArray[np.uint64]
     seed: int = 0
-    first_run: int = 0
+
+    @property
+    def n_runs(self) -> int:
+        """How many."""
+        return len(self.runs)
 
     @property
     def uniforms(self) -> Values:
@@ -101,8 +104,3 @@ def sample(entry: SeriesInput, table: Table, times: Values) -> Values:
         return np.where(x[place] == times, y[place], np.nan)
     held = "interpolate" if entry.interpolation == "extrapolate" else entry.interpolation
     return look_up(Table(table.x, table.y, held), times)
-
-
-def as_runs(values: Sequence[float] | Values, n_runs: int) -> Values:
-    """Values for each run from one value or from one a run."""
-    return np.broadcast_to(np.asarray(values, dtype=np.float64), (n_runs,))

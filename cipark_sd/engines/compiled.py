@@ -4,24 +4,26 @@ A model is written out flat, changed as the overrides say, lowered for the outpu
 are remembered, so that the second call with the same model, names and kinds of override only runs.
 """
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.lower import Orders, lower, stages
+from cipark_sd.compiler.lower import Orders, control_values, lower, stages
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import CONSTANT, Program
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.engines.base import Engine, Inputs, Values, sample, stage_times
 from cipark_sd.engines.numpy_ import start_values
 from cipark_sd.errors import InvalidValue
-from cipark_sd.model.expr import Const, Ref, Table
-from cipark_sd.model.model import Method, Model
+from cipark_sd.model.expr import Call, Const, Expr, Interpolation, Ref, Table
+from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import (
+    Auxiliary,
     Constant,
     ExternalPiece,
     Lookup,
@@ -32,11 +34,32 @@ from cipark_sd.model.variables import (
     Variable,
 )
 from cipark_sd.scenarios import Override, Resolved, TimeSeries
-from cipark_sd.timegrid import TimeGrid
+from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
 
 #: How many models and programs are remembered.
 REMEMBERED = 64
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A number for each run that is put together while it runs, such as a sum of squared misfits.
+
+    Parameters
+    ----------
+    how : {"sum", "min", "max"}
+    expr : Expr
+        Over variables of the flat model (``residents[soe]``) and over ``data``.
+    data : mapping of str to TimeSeries
+        Series that the expression uses beside the model's variables, such as observations.
+    times : tuple of float, optional
+        The saved times that count; without it all that the call keeps.
+    """
+
+    how: Literal["sum", "min", "max"]
+    expr: Expr
+    data: Mapping[str, TimeSeries] = field(default_factory=dict)
+    times: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,13 +72,21 @@ class Settings:
     numbers: Mapping[str, float | Values] = field(default_factory=dict)
     initials: Mapping[str, float | Values] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
-    series: Mapping[str, TimeSeries] = field(default_factory=dict)
+    series: Mapping[str, TimeSeries | tuple[TimeSeries, ...]] = field(default_factory=dict)
+    reductions: Mapping[str, Reduction] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[object, ...]:
         """What decides which program is run; runs that agree in it can be run together."""
-        interpolations = tuple(sorted((name, entry.interpolation) for name, entry in self.series.items()))
-        return (tuple(sorted(self.initials)), tuple(sorted(self.tables.items(), key=lambda i: i[0])), interpolations)
+        interpolations = tuple(sorted((name, interpolation(entry)) for name, entry in self.series.items()))
+        tables = tuple(sorted(self.tables.items(), key=lambda item: item[0]))
+        reductions = tuple((name, one.how, one.expr, tuple(one.data)) for name, one in self.reductions.items())
+        return (tuple(sorted(self.initials)), tables, interpolations, reductions)
+
+
+def interpolation(entry: TimeSeries | tuple[TimeSeries, ...]) -> Interpolation:
+    """How a series, or the series of several runs, is read between its times."""
+    return entry.interpolation if isinstance(entry, TimeSeries) else entry[0].interpolation
 
 
 def settings(model: Model, resolved: Resolved) -> Settings:
@@ -63,7 +94,7 @@ def settings(model: Model, resolved: Resolved) -> Settings:
     numbers: dict[str, float | Values] = {}
     initials: dict[str, float | Values] = {}
     tables: dict[str, Table] = {}
-    series: dict[str, TimeSeries] = {}
+    series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
 
     def put(variable: Variable, name: str, value: float | Table | TimeSeries) -> None:
         for kind in (numbers, initials, tables, series):
@@ -90,17 +121,19 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 
 # --- models and programs ----------------------------------------------------------------------------------------------
 
+_LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, Model]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
 
 
 def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
-    if key not in store:
-        store[key] = make()
-        if len(store) > REMEMBERED:
-            store.popitem(last=False)
-    store.move_to_end(key)
-    return store[key]
+    with _LOCK:
+        if key not in store:
+            store[key] = make()
+            if len(store) > REMEMBERED:
+                store.popitem(last=False)
+        store.move_to_end(key)
+        return store[key]
 
 
 _K = TypeVar("_K")
@@ -124,7 +157,7 @@ def start_name(stock: str) -> str:
 
 def changed(flat: Model, shape: Settings) -> Model:
     """The flat model in which what the settings override is a constant, another table or a data variable."""
-    if not (shape.initials or shape.tables or shape.series):
+    if not (shape.initials or shape.tables or shape.series or shape.reductions):
         return flat
     variables: list[Variable] = []
     for variable in flat.variables:
@@ -142,12 +175,49 @@ def changed(flat: Model, shape: Settings) -> Model:
                     label=variable.label,
                     units=variable.units,
                     pieces=(ExternalPiece(None),),
-                    interpolation=shape.series[name].interpolation,
+                    interpolation=interpolation(shape.series[name]),
                 )
                 variables.append(data)
             case _:
                 variables.append(variable)
+    for name, reduction in shape.reductions.items():
+        taken = Ref(taken_name(name))
+        call = Call(f"reduce: {reduction.how}", (taken, reduction.expr))
+        variables.append(Auxiliary(name=name, label=name, pieces=(Piece(call),)))
+        for data_name in (taken.name, *reduction.data):
+            if data_name not in flat.by_name and all(v.name != data_name for v in variables):
+                kept = interpolation(shape.series[data_name])
+                variables.append(
+                    Series(name=data_name, label=data_name, pieces=(ExternalPiece(None),), interpolation=kept)
+                )
     return replace(flat, variables=tuple(variables))
+
+
+def taken_name(reduction: str) -> str:
+    """The series that is 1 where a reduction takes a value in."""
+    return f"taken {reduction}"
+
+
+def with_reductions(
+    given: Settings, reductions: Mapping[str, Reduction], grid: TimeGrid, kept: NDArray[np.bool_], *, where: str
+) -> Settings:
+    """The settings with reductions and the series that they read.
+
+    Raises
+    ------
+    OffGrid
+        When a reduction's time is not a saved one.
+    """
+    series = dict(given.series)
+    for name, reduction in reductions.items():
+        taken = kept
+        if reduction.times is not None:
+            taken = np.zeros_like(grid.saved)
+            taken[np.flatnonzero(grid.saved)[saved_indices(grid, reduction.times, where=where)]] = True
+        marks = np.where(taken, 1.0, 0.0)
+        series[taken_name(name)] = TimeSeries(tuple(grid.times.tolist()), tuple(marks.tolist()))
+        series |= reduction.data
+    return replace(given, series=series, reductions=dict(reductions))
 
 
 def program_for(
@@ -186,43 +256,44 @@ class Task:
     seed: int = 0
 
 
-def run_settings(task: Task, given: Settings, n_runs: int, engine: Engine, *, first_run: int = 0) -> Values:
-    """The outputs of runs that differ in numbers only, (n_save, n_saved, n_runs)."""
+def run_settings(task: Task, given: Settings, runs: NDArray[np.uint64] | int, engine: Engine) -> Values:
+    """The outputs of runs that share the shape of their settings, (n_save, n_saved, n_runs).
+
+    ``runs`` are their numbers in the whole ensemble, or how many there are.
+    """
+    if isinstance(runs, int):
+        runs = np.arange(runs, dtype=np.uint64)
     program = program_for(task.model, task.save, given, method=task.method)
-    inputs = _inputs(task, program, given, n_runs, first_run)
-    groups = _by_orders(program, inputs)
+    inputs = inputs_for(task, program, given, runs)
+    groups = by_orders(program, inputs)
     if groups is None:
         return engine.run(program, inputs)
-    result = np.empty((len(task.save), int(task.saved.sum()), n_runs))
+    result = np.empty((len(task.save), int(task.saved.sum()), len(runs)))
     for orders, members in groups:
         own = program_for(task.model, task.save, given, method=task.method, orders=orders)
-        # random numbers belong to a run's place in the whole, so members of one group are run in their places
-        for first, last in _stretches(members):
-            part = _part(given, first, last, n_runs)
-            inputs = _inputs(task, own, part, last - first, first_run + first)
-            result[:, :, first:last] = engine.run(own, inputs)
+        result[:, :, members] = engine.run(own, inputs_for(task, own, part(given, members), runs[members]))
     return result
 
 
-def _part(given: Settings, first: int, last: int, n_runs: int) -> Settings:
+def part(given: Settings, members: NDArray[np.intp] | slice) -> Settings:
+    """The settings of some of the runs."""
+
     def cut(values: Mapping[str, float | Values]) -> dict[str, float | Values]:
-        return {
-            name: value[first:last] if isinstance(value, np.ndarray) and value.shape == (n_runs,) else value
-            for name, value in values.items()
-        }
+        return {name: value[members] if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
-    return replace(given, numbers=cut(given.numbers), initials=cut(given.initials))
-
-
-def _stretches(members: NDArray[np.intp]) -> Iterable[tuple[int, int]]:
-    """Runs of consecutive positions."""
-    breaks = np.flatnonzero(np.diff(members) != 1) + 1
-    for stretch in np.split(members, breaks):
-        yield int(stretch[0]), int(stretch[-1]) + 1
+    series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
+    for name, entry in given.series.items():
+        if isinstance(entry, tuple):
+            numbers = np.arange(len(entry))[members]
+            series[name] = tuple(entry[i] for i in numbers)
+        else:
+            series[name] = entry
+    return replace(given, numbers=cut(given.numbers), initials=cut(given.initials), series=series)
 
 
-def _inputs(task: Task, program: Program, given: Settings, n_runs: int, first_run: int) -> Inputs:
-    params = np.empty((len(program.params), n_runs))
+def inputs_for(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+    """What a program is given: its own constants but for the settings, and its series at the times it reads them."""
+    params = np.empty((len(program.params), len(runs)))
     starts = {start_name(name): value for name, value in given.initials.items()}
     for slot, (name, default) in enumerate(zip(program.params, program.defaults, strict=True)):
         params[slot] = starts.get(name, given.numbers.get(name, default))
@@ -230,6 +301,9 @@ def _inputs(task: Task, program: Program, given: Settings, n_runs: int, first_ru
     series = []
     for entry in program.series:
         own = given.series.get(entry.name)
+        if isinstance(own, tuple):
+            series.append(np.stack([sample(entry, Table(s.times, s.values), times) for s in own], axis=1))
+            continue
         table = Table(own.times, own.values) if own is not None else entry.table
         if table is None:
             label = flat_model(task.model).by_name[entry.name].label
@@ -237,12 +311,10 @@ def _inputs(task: Task, program: Program, given: Settings, n_runs: int, first_ru
                 f"the data variable {label!r}", None, "a time series from the scenario", where=task.model.name
             )
         series.append(sample(entry, table, times))
-    return Inputs(
-        task.grid, task.final_time, params, tuple(series), task.saved, n_runs, seed=task.seed, first_run=first_run
-    )
+    return Inputs(task.grid, task.final_time, params, tuple(series), task.saved, runs, seed=task.seed)
 
 
-def _by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
+def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
     """Runs grouped by the stages that their delays need; ``None`` when all need what the program has."""
     if not program.orders:
         return None
@@ -284,8 +356,6 @@ def run_one(
     method: Method | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """One run under a checked scenario: by name (n_times, *sizes), at saved times of its grid."""
-    from cipark_sd.timegrid import saved_indices, time_grid
-
     resolved = with_controls(model, resolved)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     columns = Columns.of(model, save)
@@ -298,9 +368,6 @@ def run_one(
 
 def with_controls(model: Model, resolved: Resolved) -> Resolved:
     """The scenario with control variables that the file computes put in as numbers."""
-    from cipark_sd.compiler.lower import control_values
-    from cipark_sd.model.model import CONTROL
-
     unknown = [name for name in CONTROL if np.isnan(getattr(resolved, name))]
     if not unknown:
         return resolved
@@ -343,12 +410,18 @@ class Columns:
     def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
         """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
         n_saved, n_runs = values.shape[1:]
-        result = {}
+        arrays = self.empty(n_runs, n_saved)
+        self.fill(arrays, slice(None), values)
+        return arrays
+
+    def empty(self, n_runs: int, n_saved: int) -> dict[str, NDArray[np.float64]]:
+        """Arrays for so many runs, by name."""
+        return {name: np.full((n_runs, n_saved, *self.places[name].shape), np.nan) for name in self.names}
+
+    def fill(self, arrays: Mapping[str, NDArray[np.float64]], runs: NDArray[np.intp] | slice, values: Values) -> None:
+        """Put (n_flat, n_saved, n_runs) into the places of some runs."""
         for name in self.names:
-            places = self.places[name]
-            array = np.full((n_runs, n_saved, places.size), np.nan)
-            for position, place in enumerate(places.reshape(-1)):
+            flat = arrays[name].reshape(*arrays[name].shape[:2], -1)
+            for position, place in enumerate(self.places[name].reshape(-1)):
                 if place >= 0:
-                    array[:, :, position] = values[place].T
-            result[name] = array.reshape(n_runs, n_saved, *places.shape)
-        return result
+                    flat[runs, :, position] = values[place].T

@@ -37,7 +37,7 @@ _SIGNATURE = ctypes.CFUNCTYPE(
     ctypes.c_int64,
     *([_POINTER] * 5),
     ctypes.c_int64,
-    ctypes.c_int64,
+    _POINTER,
 )
 _LOCK = threading.Lock()
 
@@ -88,7 +88,7 @@ class NativeEngine:
                 pipes.ctypes.data,
                 arrays.capacities.ctypes.data,
                 inputs.seed,
-                inputs.first_run + first * LANES,
+                arrays.runs[first * LANES :].ctypes.data,
             )
 
         if workers == 1:
@@ -108,6 +108,8 @@ class _Arrays:
         self.times = np.ascontiguousarray(stage_times(inputs.grid, program.method))
         self.saved = np.ascontiguousarray(inputs.saved, dtype=np.uint8)
         self.uniforms = inputs.uniforms
+        self.runs = np.zeros(n_blocks * LANES, dtype=np.uint64)
+        self.runs[: inputs.n_runs] = inputs.runs
         self._series: list[tuple[Values, int]] = []
         for values in inputs.series:
             if values.ndim == 1:

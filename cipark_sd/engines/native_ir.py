@@ -17,10 +17,11 @@ B = f"<{LANES} x i1>"
 I = f"<{LANES} x i64>"  # noqa: E741  (integers, as V are values and B truths)
 
 #: What every function of a kernel is given: parameters, workspace, outputs, time, stage and step, series and their
-#: strides, uniforms, block, pipes and their capacities, seed and number of the first run.
+#: strides, uniforms, block, pipes and their capacities, seed and numbers of the runs.
 ARGUMENTS = (
     "ptr noalias %p, ptr noalias %ws, ptr noalias %out, double %t, i64 %stage, i64 %step, ptr noalias %series, "
-    "ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, i64 %seed, i64 %run0"
+    "ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, i64 %seed, "
+    "ptr noalias %runs"
 )
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
@@ -285,9 +286,8 @@ class Body:
         return result
 
     def _random(self, stream: int, step: str) -> str:
-        lanes = "<" + ", ".join(f"i64 {lane + 1}" for lane in range(LANES)) + ">"
-        first = self.emit(f"add i64 %run0, {self.emit(f'mul i64 %block, {LANES}')}")
-        run = self.emit(f"add {I} {self.spread_int(first)}, {lanes}")
+        run = self.load("%runs", self.emit(f"mul i64 %block, {LANES}"), I)
+        run = self.emit(f"add {I} {run}, {splat_int(1)}")
         counters = (
             run,
             self.spread_int(self.emit(f"add i64 {step}, 1")),

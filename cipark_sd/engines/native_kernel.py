@@ -22,14 +22,14 @@ from cipark_sd.engines.native_ir import (
 )
 
 #: Changes whenever the emitted code does, so that cached object code is not taken for new.
-VERSION = 1
+VERSION = 2
 #: Operations in one function of a long program.
 PIECE = 400
 #: A program of at most so many operations is compiled as one function, with more optimisation.
 SHORT = 1500
 
 _NAMES = "ptr %p, ptr %ws, ptr %out, double %t, i64 %stage, i64 %step, ptr %series, ptr %strides, ptr %uni, "
-_NAMES += "i64 %block, ptr %pipes, ptr %caps, i64 %seed, i64 %run0"
+_NAMES += "i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ attributes #1 = { nounwind readnone willreturn }
 _DRIVER = """
 define void @run(i64 %blocks, ptr noalias %p, ptr noalias %ws, ptr noalias %out, ptr noalias %times, \
 ptr noalias %saved, i64 %steps, i64 %kept, ptr noalias %series, ptr noalias %strides, ptr noalias %uni, \
-ptr noalias %pipes, ptr noalias %caps, i64 %seed, i64 %run0) #0 {{
+ptr noalias %pipes, ptr noalias %caps, i64 %seed, ptr noalias %runs) #0 {{
 entry:
   br label %next_block
 next_block:

@@ -50,7 +50,6 @@ class _Run:
         self.times = stage_times(inputs.grid, program.method)
         self.step = 0
         self.stage = 0
-        self.runs = np.arange(inputs.first_run, inputs.first_run + inputs.n_runs, dtype=np.uint64)
         self.values: list[Values] = [np.empty(0)] * len(program.nodes)
         if only is not None:
             self.evaluate(only)
@@ -102,10 +101,10 @@ class _Run:
             case "pipe":
                 return self.leaving(slot)
             case "random":
-                return uniform_random(self.inputs.seed, slot, self.step, self.runs)
+                return uniform_random(self.inputs.seed, slot, self.step, self.inputs.runs)
             case "initial_random":
                 # a draw of its own, which no step has
-                return uniform_random(self.inputs.seed, slot, 2**32, self.runs)
+                return uniform_random(self.inputs.seed, slot, 2**32, self.inputs.runs)
             case _:
                 raise AssertionError(op)
 

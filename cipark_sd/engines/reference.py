@@ -31,6 +31,8 @@ _QUIET = (
     r"(?s).*extrapolating data (above|below) the",
     # a variable that is defined for some elements only; the others are NaN in the result
     r"(?s).*Dimension given by subscripts:.*is incomplete using",
+    # concerns PySD's way to change a variable, in whose place Session.apply() has its own
+    r"(?s).*is defined with different types:",
 )
 
 

@@ -164,6 +164,7 @@ def _read_vensim(path: Path) -> Model:
         method=_vensim_method(text),
         groups=_vensim_groups(drawing_parts[0]),
         drawing="\\\\\\---///" + drawing_parts[1] if len(drawing_parts) == 2 else "",
+        unit_synonyms=_vensim_synonyms(text),
     )
 
 
@@ -213,7 +214,17 @@ def _read_xmile(path: Path) -> Model:
     views = root.xpath("//x:views", namespaces=space)
     drawing = "".join(etree.tostring(view, encoding="unicode") for view in views)
     (main,) = file.get_abstract_model().sections
-    return _build(path, "xmile", main, [], raw=raw, method=method, groups=groups, drawing=drawing)
+    return _build(
+        path,
+        "xmile",
+        main,
+        [],
+        raw=raw,
+        method=method,
+        groups=groups,
+        drawing=drawing,
+        unit_synonyms=_xmile_synonyms(root, space),
+    )
 
 
 def _parse_reason(problem: Exception) -> str:
@@ -235,6 +246,23 @@ def _vensim_method(text: str) -> Method:
         return "euler"
     fields = [field.strip() for field in setting.group(1).split(",")]
     return _VENSIM_METHODS.get(fields[3] if len(fields) > 3 else "0", "euler")
+
+
+def _vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
+    """Units that the settings lines ``22:`` declare to be the same."""
+    lines = re.findall(r"^22:([^\r\n]*)", text, flags=re.MULTILINE)
+    groups = (tuple(name.strip() for name in line.split(",") if name.strip()) for line in lines)
+    return tuple(group for group in groups if group)
+
+
+def _xmile_synonyms(root: Any, space: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """Units of ``<model_units>``: the defining equation where there is one, the name, the aliases."""
+    groups = []
+    for unit in root.xpath("x:model_units/x:unit", namespaces=space):
+        names = [*unit.xpath("x:eqn/text()", namespaces=space), unit.get("name", "")]
+        names += unit.xpath("x:alias/text()", namespaces=space)
+        groups.append(tuple(name.strip() for name in names if name.strip()))
+    return tuple(group for group in groups if group)
 
 
 def _vensim_groups(equations: str) -> dict[str, str]:
@@ -276,6 +304,7 @@ def _build(
     method: Method,
     groups: Mapping[str, str],
     drawing: str,
+    unit_synonyms: tuple[tuple[str, ...], ...],
 ) -> Model:
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
@@ -313,6 +342,7 @@ def _build(
         macros=macros,
         digest=digest_of(raw, *_external_contents(path, variables)),
         drawing=drawing,
+        unit_synonyms=unit_synonyms,
         origin=Origin(path.resolve(), source_format),
     )
 

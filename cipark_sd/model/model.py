@@ -83,6 +83,9 @@ class Model:
         SHA-256 over the file and everything it reads, in hexadecimal.
     drawing : str
         The sketch section of a Vensim file or the views of an XMILE file, verbatim; empty when there is none.
+    unit_synonyms : tuple of tuple of str
+        Names of units that the file declares to be the same, as it spells them; the first of each group is the main
+        one and may be a product of others.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Model:
     macros: tuple[Macro, ...] = ()
     digest: str = ""
     drawing: str = field(default="", repr=False)
+    unit_synonyms: tuple[tuple[str, ...], ...] = ()
     origin: Origin | None = field(default=None, compare=False)
 
     @cached_property

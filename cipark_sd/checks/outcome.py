@@ -1,0 +1,98 @@
+"""What came out of the checks: values for tables and files."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from cipark_sd.errors import InvalidValue
+
+#: note: something to look at that does not count as a failure.
+Status = Literal["pass", "fail", "note"]
+#: The source of a check that the package itself makes.
+BUILT_IN_SOURCE = "built in"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One claim: whether it holds, and the numbers on its left and right side at the time that decides.
+
+    That time is the first at which it fails, else the one where the two sides are closest.
+    """
+
+    claim: str
+    passed: bool
+    time: float | None = None
+    left: float | None = None
+    right: float | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One check: passed when all of its findings are."""
+
+    id: str
+    title: str
+    source: str
+    status: Status
+    findings: tuple[Finding, ...]
+
+
+def outcome(
+    name: str,
+    title: str,
+    findings: Iterable[Finding],
+    *,
+    source: str = BUILT_IN_SOURCE,
+    level: Literal["fail", "note"] = "fail",
+) -> Outcome:
+    """The outcome of these findings, of which a failed one is a failure or, by ``level``, only a note."""
+    found = tuple(findings)
+    return Outcome(name, title, source, "pass" if all(finding.passed for finding in found) else level, found)
+
+
+COLUMNS = ("id", "title", "source", "status", "claim", "passed", "time", "left", "right", "remark")
+
+
+def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
+    """One row a finding (``.csv``) or one object a check (``.json``); the file appears whole or not at all.
+
+    Raises
+    ------
+    InvalidValue
+        For another ending.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    match path.suffix.lower():
+        case ".csv":
+            with partial.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                for item in outcomes:
+                    head = {"id": item.id, "title": item.title, "source": item.source, "status": item.status}
+                    writer.writerows(head | asdict(finding) for finding in item.findings or (Finding("", True),))
+        case ".json":
+            content = [_plain(asdict(item)) for item in outcomes]
+            partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        case _:
+            raise InvalidValue("the report", path.name, "a name that ends in .csv or .json", where="-o")
+    os.replace(partial, path)
+
+
+def _plain(value: object) -> object:
+    """``value`` with what JSON has no number for as text."""
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value

@@ -1,0 +1,281 @@
+"""Make the runs that a model's checks need, each once, and judge them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import xarray as xr
+
+from cipark_sd.checks.course import beyond_tables, conserved, halved, negative_stocks, not_finite
+from cipark_sd.checks.definition import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check, Checks
+from cipark_sd.checks.evaluate import BASE, NoValue
+from cipark_sd.checks.expectation import tested
+from cipark_sd.checks.extreme import Condition, conditions
+from cipark_sd.checks.outcome import Finding, Outcome, outcome
+from cipark_sd.checks.structure import equations, structural_outcomes
+from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName, raise_all
+from cipark_sd.model.expr import Apply, Call, Ref, references, walk
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.scenarios import Scenario, resolve
+
+#: What switches a built-in check off, by its field of :class:`BuiltIn`.
+_OFF: Mapping[str, Any] = dict.fromkeys(BUILT_IN_IDS.values(), "off") | {"halving": None, "extreme": ()}
+
+
+class Simulate(Protocol):
+    """What makes a run, such as :func:`cipark_sd.simulate.simulate`."""
+
+    def __call__(self, model: Model, scenario: Scenario, *, save: Sequence[str]) -> xr.Dataset: ...
+
+
+class Progress(Protocol):
+    """What is told of each run before it starts: what it is for, and how many there are in all."""
+
+    def __call__(self, name: str, total: int) -> None: ...
+
+
+@dataclass
+class _Findings:
+    """What the built-in checks find as the runs come in."""
+
+    finite: list[Finding] = field(default_factory=list)
+    negative: list[Finding] = field(default_factory=list)
+    tables: list[Finding] = field(default_factory=list)
+    conservation: dict[str, list[Finding]] = field(default_factory=dict)
+    runs: int = 0
+
+
+def run_checks(
+    model: Model, checks: Checks, simulate: Simulate, *, only: Sequence[str] = (), progress: Progress
+) -> tuple[Outcome, ...]:
+    """All outcomes, the built-in checks first.
+
+    Parameters
+    ----------
+    simulate : Simulate
+        Called once for each distinct scenario.
+    only : sequence of str
+        Ids of the checks to make; all of them when empty. Only the runs that these need are made.
+    progress : Progress
+
+    Raises
+    ------
+    UnknownName
+        For an id that no check has.
+    """
+    outputs = _looked_at(model, checks)
+    checks = _chosen(checks, only)
+    looked_at = _looked_at(model, checks)
+    outcomes = list(structural_outcomes(model, checks.builtin, outputs))
+    needed = _scenarios(model, checks)
+    extremes = conditions(model, checks.builtin.extreme)
+    total = len({scenario.renamed("") for scenario in needed.values()}) + len(extremes)
+    found = _Findings()
+    results: dict[str, xr.Dataset | RunFailed] = {}
+    made: dict[Scenario, xr.Dataset | RunFailed] = {}
+    saved = _saved(model, looked_at)
+    for name, scenario in needed.items():
+        key = scenario.renamed("")
+        if key not in made:
+            progress(name, total)
+            made[key] = _made(model, scenario, simulate, saved)
+            _watch(model, checks, name, made[key], found)
+            made[key] = _reduced(model, made[key], looked_at)
+        results[name] = made[key]
+    outcomes += _course_outcomes(model, checks, results, found)
+    if extremes:
+        outcomes.append(
+            _extreme_outcome(model, checks.builtin, extremes, simulate, saved, lambda name: progress(name, total))
+        )
+    outcomes += (_check_outcome(model, check, results) for check in checks.checks)
+    return tuple(outcomes)
+
+
+# --- what is needed --------------------------------------------------------------------------------------------------
+
+
+def _chosen(checks: Checks, only: Sequence[str]) -> Checks:
+    """The checks with these ids, and nothing else."""
+    if not only:
+        return checks
+    known = [*BUILT_IN_IDS, *(law.id for law in checks.conservation), *(check.id for check in checks.checks)]
+    by_folded = {name.casefold(): name for name in known}
+    problems: list[CiparkError] = [
+        UnknownName(name, known, kind="check", where="--only") for name in only if name.casefold() not in by_folded
+    ]
+    wanted = {by_folded[name.casefold()] for name in only if name.casefold() in by_folded}
+    off = {name: _OFF[key] for name, key in BUILT_IN_IDS.items() if name not in wanted}
+    problems += [
+        InvalidValue("the check", name, "one that the checks file has not switched off", where="--only")
+        for name in sorted(wanted & BUILT_IN_IDS.keys())
+        if getattr(checks.builtin, BUILT_IN_IDS[name]) == _OFF[BUILT_IN_IDS[name]]
+    ]
+    raise_all("--only", problems)
+    return Checks(
+        replace(checks.builtin, **{BUILT_IN_IDS[name]: value for name, value in off.items()}),
+        checks.runs,
+        tuple(check for check in checks.checks if check.id in wanted),
+        tuple(law for law in checks.conservation if law.id in wanted),
+    )
+
+
+def _scenarios(model: Model, checks: Checks) -> dict[str, Scenario]:
+    """Every run by name: the base, the named ones that something asks for, those of the checks, the half step.
+
+    The built-in checks of a run look at all runs of the file.
+    """
+    builtin = checks.builtin
+    watching = builtin.finite != "off" or builtin.no_negative_stocks != "off" or checks.conservation
+    mentioned = {ref.name for check in checks.checks for e in check.expectations for ref in references(e.expr)}
+    needed: dict[str, Scenario] = {}
+    if watching or builtin.lookup_ranges != "off" or builtin.halving or checks.checks:
+        needed[BASE] = Scenario(BASE)
+    needed |= {name: scenario for name, scenario in checks.runs.items() if watching or name in mentioned}
+    needed |= {check.id: check.scenario for check in checks.checks}
+    if builtin.halving:
+        base = resolve(model, Scenario())
+        # the save period stays, so that both runs have the same saved times
+        needed[HALF_STEP] = Scenario(HALF_STEP, time_step=base.time_step / 2, saveper=base.saveper)
+    return needed
+
+
+def _looked_at(model: Model, checks: Checks) -> frozenset[str]:
+    """Variables that the expectations, laws and limits of the checks are about."""
+    expressions = [e.expr for check in checks.checks for e in check.expectations]
+    expressions += [flow.expr for law in checks.conservation for flow in (*law.inflows, *law.outflows)]
+    names = {ref.name for expr in expressions for ref in references(expr)}
+    names |= {name for law in checks.conservation for name in law.stocks}
+    names |= set(checks.builtin.halving.variables) if checks.builtin.halving else set()
+    return frozenset(name for name in names if name in model.by_name)
+
+
+def _saved(model: Model, looked_at: frozenset[str]) -> tuple[str, ...]:
+    """What a run has to save: all that changes, and the constants that checks or arguments of tables refer to."""
+    constants = set(looked_at)
+    for variable in model.variables:
+        for expr in equations(variable):
+            constants |= {
+                ref.name for part in walk(expr) if isinstance(part, Apply) for ref in references(part.argument)
+            }
+    for stock in model.stocks:
+        constants |= {ref.name for piece in stock.pieces for ref in references(piece.flow)}
+    return tuple(
+        variable.name
+        for variable in model.variables
+        if not isinstance(variable, Lookup) and (variable.name in constants or not isinstance(variable, Constant))
+    )
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def _made(model: Model, scenario: Scenario, simulate: Simulate, saved: Sequence[str]) -> xr.Dataset | RunFailed:
+    try:
+        return simulate(model, scenario, save=saved)
+    except RunFailed as failure:
+        # a finding about the model, not a mistake of the user: it is reported in the table
+        return failure
+
+
+def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFailed, found: _Findings) -> None:
+    """The built-in checks of one run, before all but a few of its variables are let go."""
+    builtin = checks.builtin
+    found.runs += 1
+    if isinstance(result, RunFailed):
+        found.finite.append(Finding(f"the run {name} reaches its end", False, result.time, remark=str(result)))
+        return
+    found.finite += not_finite(name, result)
+    found.negative += negative_stocks(model, name, result, builtin.may_be_negative)
+    if name == BASE and builtin.lookup_ranges != "off":
+        found.tables += beyond_tables(model, name, result)
+    for law in checks.conservation:
+        try:
+            finding = conserved(model, name, result, law)
+        except NoValue as problem:
+            finding = Finding(
+                f"{law.title} can be checked", False, remark=f"{problem}; give it an auxiliary of its own"
+            )
+        found.conservation.setdefault(law.id, []).append(finding)
+
+
+def _reduced(model: Model, result: xr.Dataset | RunFailed, looked_at: frozenset[str]) -> xr.Dataset | RunFailed:
+    """What the expectations and the comparison of time steps look at; many runs of everything would fill the memory."""
+    if isinstance(result, RunFailed):
+        return result
+    stocks = {stock.name for stock in model.stocks}
+    return result[[name for name in result.data_vars if name in looked_at | stocks]]
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+def _course_outcomes(
+    model: Model, checks: Checks, results: Mapping[str, xr.Dataset | RunFailed], found: _Findings
+) -> Iterator[Outcome]:
+    builtin = checks.builtin
+    if builtin.finite != "off":
+        yield outcome("finite", f"All values are finite ({found.runs} runs)", found.finite, level=builtin.finite)
+    if builtin.no_negative_stocks != "off":
+        title = f"No stock is negative ({found.runs} runs)"
+        yield outcome("negative-stocks", title, found.negative, level=builtin.no_negative_stocks)
+    for law in checks.conservation:
+        findings = found.conservation.get(law.id, [])
+        failed = [finding for finding in findings if not finding.passed]
+        yield outcome(law.id, law.title, failed or findings[:1])
+    if builtin.lookup_ranges != "off":
+        yield outcome("lookup-ranges", "Tables are used within their range", found.tables, level=builtin.lookup_ranges)
+    if builtin.halving:
+        pair = results[BASE], results[HALF_STEP]
+        if isinstance(pair[0], RunFailed) or isinstance(pair[1], RunFailed):
+            findings = _stopped([result for result in pair if isinstance(result, RunFailed)])
+        else:
+            findings = list(halved(model, pair[0], pair[1], builtin.halving))
+        yield outcome("time-step", "Half the time step changes little", findings)
+
+
+def _stopped(failures: Sequence[RunFailed]) -> list[Finding]:
+    return [Finding("the run reaches its end", False, failure.time, remark=str(failure)) for failure in failures]
+
+
+def _check_outcome(model: Model, check: Check, results: Mapping[str, xr.Dataset | RunFailed]) -> Outcome:
+    names = {check.id}
+    for part in (part for expectation in check.expectations for part in walk(expectation.expr)):
+        match part:
+            case Call("base"):
+                names.add(BASE)
+            case Call("run", (Ref(name), _)):
+                names.add(name)
+            case _:
+                pass
+    failures = [result for name, result in results.items() if name in names and isinstance(result, RunFailed)]
+    if failures:
+        findings = _stopped(failures)
+    else:
+        runs = {name: result for name, result in results.items() if not isinstance(result, RunFailed)}
+        findings = list(tested(model, check, runs))
+    return outcome(check.id, check.title, findings, source=check.source)
+
+
+def _extreme_outcome(
+    model: Model,
+    builtin: BuiltIn,
+    extremes: Sequence[Condition],
+    simulate: Simulate,
+    saved: Sequence[str],
+    progress: Callable[[str], None],
+) -> Outcome:
+    findings: list[Finding] = []
+    for condition in extremes:
+        progress(condition.name)
+        result = _made(model, condition.scenario, simulate, saved)
+        if isinstance(result, RunFailed):
+            broken = [Finding("the run reaches its end", False, result.time, remark=str(result))]
+        else:
+            broken = [
+                *not_finite(condition.name, result),
+                *negative_stocks(model, condition.name, result, builtin.may_be_negative),
+            ]
+        findings += (replace(finding, claim=f"{condition.name}: {finding.claim}") for finding in broken)
+    title = f"Constants at their limits ({len(extremes)} runs): finite, no stock negative"
+    return outcome("extreme", title, findings)

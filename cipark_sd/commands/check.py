@@ -1,0 +1,116 @@
+"""``cipark check``: test a model against its units, its own laws and the modeller's expectations."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from cipark_sd.checks.definition import Checks
+    from cipark_sd.checks.outcome import Finding, Outcome
+    from cipark_sd.model.model import Model
+
+#: Findings of one check that the table shows; a report file has them all.
+SHOWN = 10
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--checks", "checks_file", type=click.Path(path_type=Path), help="Checks file; without it FILE's own.")
+@click.option("--engine", default="native", show_default=True, help="What runs the model.")
+@click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
+@click.option("--extreme", is_flag=True, help="Drive every constant that has limits to both of them.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write every finding to a .csv or .json file.")
+def command(
+    file: Path | None, checks_file: Path | None, engine: str, only: tuple[str, ...], extreme: bool, output: Path | None
+) -> int:
+    """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
+
+    FILE is a Vensim or XMILE model, the park model when it is left out. What is expected of it stands beside it in
+    NAME.checks.toml; without that file only the built-in checks are made. A check that fails is reported with the
+    numbers on both sides. A note is something to look at and not a failure.
+
+    The exit code is 0 when everything passes, 1 when a check fails, 2 when the input is not understood.
+
+    \b
+    Examples:
+      cipark check                               the park model
+      cipark check my.mdl --only units           without a run
+      cipark check my.mdl --checks mine.toml -o report.csv
+      cipark check my.mdl --extreme              each constant at its limits
+    """
+    from cipark_sd.checks.definition import Checks
+    from cipark_sd.checks.file import read_checks
+    from cipark_sd.checks.outcome import write_report
+    from cipark_sd.errors import InvalidValue
+    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.library import bundled
+
+    if output is not None and output.suffix.lower() not in (".csv", ".json"):
+        raise InvalidValue("the report", output.name, "a name that ends in .csv or .json", where="-o")
+    path = file or bundled()
+    model = read_model(path)
+    beside = path.with_name(f"{path.stem}.checks.toml")
+    source = checks_file or (beside if beside.is_file() else None)
+    checks = read_checks(source, model) if source is not None else Checks()
+    if extreme or ("extreme" in only and not checks.builtin.extreme):
+        checks = replace(checks, builtin=replace(checks.builtin, extreme=True))
+    outcomes = _run(model, checks, engine, only)
+    if output is not None:
+        write_report(outcomes, output)
+    _show(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else ""))
+    return 1 if any(outcome.status == "fail" for outcome in outcomes) else 0
+
+
+def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> tuple["Outcome", ...]:
+    """The outcomes, with a bar that says which run is being made when a person is looking."""
+    import functools
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from cipark_sd.checks.run import run_checks
+    from cipark_sd.simulate import simulate
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("runs", total=None)
+        begun = 0
+
+        def progress(name: str, total: int) -> None:
+            nonlocal begun
+            bar.update(task, total=total, completed=begun, description=name)
+            begun += 1
+
+        return run_checks(model, checks, functools.partial(simulate, engine=engine), only=only, progress=progress)
+
+
+def _show(outcomes: Sequence["Outcome"], title: str) -> None:
+    """The table: one row a check, and under it the findings of one that does not pass or that has several."""
+    from cipark_sd.checks.outcome import BUILT_IN_SOURCE
+    from cipark_sd.commands.tables import print_table
+
+    rows = []
+    for outcome in outcomes:
+        # a built-in check only says what is wrong; of the modeller's own, every number is shown
+        listed = [f for f in outcome.findings if not f.passed or outcome.source != BUILT_IN_SOURCE]
+        only = outcome.findings[0] if len(outcome.findings) == 1 else None
+        rows.append([outcome.id, outcome.title, outcome.status, *_numbers(only)])
+        if only is not None and only.passed:
+            continue
+        for finding in listed[:SHOWN]:
+            remark = f" ({finding.remark})" if finding.remark else ""
+            rows.append(["", f"  {finding.claim}{remark}", "", *_numbers(None if only is not None else finding)])
+        if len(listed) > SHOWN:
+            rows.append(["", f"  and {len(listed) - SHOWN} more; -o report.csv has them all", "", "", "", ""])
+    print_table(("id", "check", "result", "time", "left", "right"), rows, right=(3, 4, 5), title=title)
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
+    click.echo(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
+
+
+def _numbers(finding: "Finding | None") -> list[str]:
+    sides = (finding.time, finding.left, finding.right) if finding is not None else (None, None, None)
+    return ["" if value is None else f"{value:.6g}" for value in sides]

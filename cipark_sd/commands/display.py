@@ -1,0 +1,113 @@
+"""How a model likes to be shown: ``my.display.toml`` beside ``my.mdl``.
+
+::
+
+    [table]                       # what `cipark run` prints
+    columns = ["Total Residents", "Serviced Land"]
+    every = 1                     # one row for each year (the model's unit of time)
+
+    [figure]                      # what `cipark run` draws
+    variables = ["Total Residents"]
+    title = "Residents of the park"
+
+    [observed]                    # points beside the lines
+    package = "calibration"       # or leave it out: the file is sought beside this one
+    file = "studies/great_stone/data/residents.csv"
+    columns = { "Total Residents" = "residents" }
+    only = { use = "fit" }
+    low = "low"
+    high = "high"
+    label = "registered"
+"""
+
+import importlib.util
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.plotting.observed import ObservedFile
+
+_KEYS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "table": {"columns": list, "every": (int, float)},
+    "figure": {"variables": list, "title": str},
+    "observed": {
+        "package": str,
+        "file": str,
+        "columns": dict,
+        "only": dict,
+        "low": str,
+        "high": str,
+        "label": str,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Display:
+    """Empty where the file says nothing."""
+
+    columns: tuple[str, ...] = ()
+    every: float | None = None
+    variables: tuple[str, ...] = ()
+    title: str = ""
+    observed: ObservedFile | None = None
+
+
+def display_of(model_path: Path) -> Display:
+    """The display file beside a model; an empty one where there is none.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+        For a file that is not TOML, a key that is not known, or a value of the wrong kind.
+    """
+    path = model_path.with_suffix(".display.toml")
+    if not path.is_file():
+        return Display()
+    where = str(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidValue("its content", str(problem), "TOML", where=where) from None
+    raise_all(where, _problems(content, where))
+    table, figure = content.get("table", {}), content.get("figure", {})
+    return Display(
+        columns=tuple(map(str, table.get("columns", ()))),
+        every=table.get("every"),
+        variables=tuple(map(str, figure.get("variables", ()))),
+        title=figure.get("title", ""),
+        observed=_observed(content["observed"], path) if "observed" in content else None,
+    )
+
+
+def _problems(content: Mapping[str, Any], where: str) -> list[CiparkError]:
+    problems: list[CiparkError] = []
+    for section, entries in content.items():
+        if section not in _KEYS or not isinstance(entries, dict):
+            problems.append(UnknownName(section, _KEYS, kind="table", where=where))
+            continue
+        for key, value in entries.items():
+            kind = _KEYS[section].get(key)
+            if kind is None:
+                problems.append(UnknownName(key, _KEYS[section], kind=f"key in [{section}]", where=where))
+            elif not isinstance(value, kind):
+                wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+                problems.append(InvalidValue(f"{key!r} in [{section}]", value, f"a {wanted}", where=where))
+    if "observed" in content and isinstance(content["observed"], dict) and "file" not in content["observed"]:
+        problems.append(InvalidValue("'file' in [observed]", None, "the name of a CSV file", where=where))
+    return problems
+
+
+def _observed(entries: Mapping[str, Any], path: Path) -> ObservedFile:
+    folder = path.parent
+    if "package" in entries:
+        # found, not imported: a display file names data, and data only
+        spec = importlib.util.find_spec(entries["package"])
+        if spec is None or not spec.submodule_search_locations:
+            raise InvalidValue("'package' in [observed]", entries["package"], "an installed package", where=str(path))
+        folder = Path(next(iter(spec.submodule_search_locations)))
+    options = {key: entries[key] for key in ("columns", "only", "low", "high", "label") if key in entries}
+    return ObservedFile(folder / entries["file"], **options)

@@ -1,0 +1,269 @@
+"""``cipark run``: one run as a table, a figure and a file."""
+
+import functools
+import operator
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.library import bundled
+from cipark_sd.model.model import Method, Model
+from cipark_sd.model.variables import Variable
+from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+from cipark_sd.timegrid import model_time
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cipark_sd.commands.display import Display
+    from cipark_sd.plotting.observed import Observed
+
+#: Where ``cipark run`` alone puts its figure.
+OUTPUT_FOLDER = Path("cipark-output")
+#: The default table of a model that has no display file: so many columns and rows.
+_COLUMNS, _ROWS = 7, 10
+
+
+@click.command(short_help="Run a model and see its course.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
+@click.option(
+    "--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file (TOML)."
+)
+@click.option("--from", "start", metavar="TIME", help="Start at another time: a number, or a date for models in years.")
+@click.option("--to", "end", metavar="TIME", help="End at another time.")
+@click.option("--step", type=float, help="Another time step.")
+@click.option("--save-every", type=float, metavar="PERIOD", help="Save in another rhythm.")
+@click.option("--at", "at", multiple=True, metavar="TIME", help="Print (and write) these saved times only.")
+@click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Print, draw and write these, by commas.")
+@click.option("--engine", default="native", show_default=True, help="What runs the model.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="Integrate otherwise than the file says.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the run to FILE.nc or FILE.csv.")
+@click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Draw the run: .png, .svg or .pdf.")
+@click.option("--data", type=click.Path(path_type=Path), help="Observed values beside it: CSV with date,<variable>.")
+def command(
+    file: Path | None,
+    assignments: tuple[str, ...],
+    scenario_files: tuple[Path, ...],
+    start: str | None,
+    end: str | None,
+    step: float | None,
+    save_every: float | None,
+    at: tuple[str, ...],
+    wanted: tuple[str, ...],
+    engine: str,
+    method: Method | None,
+    output: Path | None,
+    figure_file: Path | None,
+    data: Path | None,
+) -> None:
+    """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its course.
+
+    What the table and the figure show by default stands in FILE's companion my.display.toml, if there is one. Later
+    scenarios win over earlier ones, --set over both.
+
+    \b
+    Examples:
+      cipark run
+      cipark run my.mdl --set "birth rate=0.02" --set "Pool[East]=4" -o out.nc
+      cipark run my.xmile --scenario drought.toml --to 2050 --figure drought.svg
+      cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
+    """
+    from cipark_sd.commands.display import display_of
+    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.simulate import simulate
+
+    path = file or bundled()
+    with _shown_warnings():
+        model = read_model(path)
+        display = display_of(path)
+        scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
+        if file is None and figure_file is None:
+            figure_file = OUTPUT_FOLDER / f"{model.name}.png"
+        _check_outputs(output, figure_file, default=file is None)
+        names = _names(model, wanted)
+        columns = names or display.columns or _default_columns(model)
+        drawn = names or display.variables or columns
+        observed = _observed(model, display, data) if figure_file else ()
+        save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
+        times = [_time(model, text, "--at") for text in at] or None
+        with _busy(f"Running {model.name}"):
+            result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
+        observed = _inside(observed, result)
+        _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
+        if "first_non_finite" in result.attrs:
+            click.echo(f"warning: {result.attrs['first_non_finite']}", err=True)
+        if output:
+            from cipark_sd.results import save as write
+
+            write(result, output)
+            click.echo(f"saved {output}")
+        if figure_file:
+            _draw(result, drawn, observed, display.title, figure_file)
+            click.echo(f"saved {figure_file}")
+
+
+@contextmanager
+def _shown_warnings() -> Iterator[None]:
+    """Warnings as lines on standard error, each once, without Python's source lines."""
+    with warnings.catch_warnings(record=True) as caught:
+        # deprecations inside libraries are for those who write them; the tests turn them into errors
+        warnings.simplefilter("default")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        try:
+            yield
+        finally:
+            for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
+                click.echo(f"warning: {text}", err=True)
+
+
+@contextmanager
+def _busy(text: str) -> Iterator[None]:
+    """A sign of life on a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+def _scenario(
+    model: Model,
+    assignments: Sequence[str],
+    files: Sequence[Path],
+    span: tuple[str | None, str | None],
+    step: float | None,
+    save_every: float | None,
+) -> Scenario:
+    parts = [read_scenario(file) for file in files]
+    if assignments:
+        parts.append(parse_assignments(assignments))
+    start, end = (
+        None if text is None else _time(model, text, f) for text, f in zip(span, ("--from", "--to"), strict=True)
+    )
+    parts.append(Scenario(initial_time=start, final_time=end, time_step=step, saveper=save_every))
+    return functools.reduce(operator.or_, parts)
+
+
+def _time(model: Model, text: str, where: str) -> float:
+    try:
+        return model_time(text, model.time.units)
+    except ValueError:
+        dates = model.time.units.lower().startswith("year")
+        expected = (
+            "a number or a date such as 2019-12-31" if dates else f"a number of {model.time.units or 'time units'}"
+        )
+        raise InvalidValue("the time", text, expected, where=where) from None
+
+
+def _check_outputs(output: Path | None, figure_file: Path | None, *, default: bool) -> None:
+    """Complain about files that cannot be written before the run, not after it."""
+    if output:
+        from cipark_sd.results import SUFFIXES, check_writable
+
+        check_writable(output, endings=SUFFIXES, where="--output")
+    if figure_file:
+        from cipark_sd.plotting.files import check_figure_path
+
+        if default and figure_file.parent == OUTPUT_FOLDER:
+            try:
+                OUTPUT_FOLDER.mkdir(exist_ok=True)
+            except OSError as problem:
+                expected = f"one that can be made ({problem.strerror}); name another place with --figure"
+                raise InvalidValue("the folder", str(OUTPUT_FOLDER), expected, where="--figure") from None
+        check_figure_path(figure_file)
+
+
+def _names(model: Model, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Names that were given one by one or with commas between them; a name may itself have a comma."""
+    names: list[str] = []
+    for text in wanted:
+        names += [text] if text in model else [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(names)
+
+
+def _default_columns(model: Model) -> tuple[str, ...]:
+    """A few stocks, those without subscripts first; auxiliaries of a model that has no stock."""
+    candidates: tuple[Variable, ...] = model.stocks or model.auxiliaries or model.series
+    scalar_first = sorted(candidates, key=lambda variable: bool(variable.dims))
+    columns: list[str] = []
+    width = 0
+    for variable in scalar_first:
+        width += len(model.elements(variable))
+        if columns and width > _COLUMNS:
+            break
+        columns.append(variable.label)
+    if not columns:
+        raise InvalidValue("its variables", [], "at least one stock or auxiliary", where=model.name)
+    return tuple(columns)
+
+
+def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Observed, ...]":
+    from cipark_sd.plotting.observed import ObservedFile, read_observed
+
+    source = ObservedFile(data) if data else display.observed
+    return read_observed(model, source) if source else ()
+
+
+def _print_course(
+    model: Model, result: "xr.Dataset", columns: Sequence[str], *, every: float | None, everything: bool
+) -> None:
+    import numpy as np
+
+    from cipark_sd.commands.tables import number, print_table
+
+    times = result["time"].to_numpy()
+    if everything:
+        rows = np.arange(len(times))
+    elif every:
+        wanted = np.arange(times[0], times[-1] + every / 2, every)
+        rows = np.unique(np.abs(times[None, :] - wanted[:, None]).argmin(axis=1))
+    else:
+        rows = np.unique(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
+    heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
+    courses = []
+    for name in columns:
+        variable = model[name]
+        values = result[variable.name].to_numpy().reshape(len(times), -1)
+        units = f" [{variable.units}]" if variable.units else ""
+        for position, element in enumerate(model.elements(variable)):
+            labels = [
+                dimension.element_labels[dimension.elements.index(part)]
+                for dimension, part in zip(
+                    map(model.dimension_by_name.__getitem__, variable.dims), element, strict=True
+                )
+            ]
+            heads.append(variable.label + (f"[{','.join(labels)}]" if labels else "") + units)
+            courses.append(values[:, position])
+    body = [[f"{times[row]:.10g}", *(number(float(course[row])) for course in courses)] for row in rows]
+    print_table(heads, body, right=range(len(heads)))
+
+
+def _inside(observed: "Sequence[Observed]", result: "xr.Dataset") -> "tuple[Observed, ...]":
+    """The observed values within the run; the others are counted, and it is an error when they are all."""
+    first, last = (float(time) for time in result["time"].to_numpy()[[0, -1]])
+    inside = tuple(seen.within(first, last) for seen in observed)
+    outside = sum(len(seen.times) for seen in observed) - sum(len(seen.times) for seen in inside)
+    if outside and not any(len(seen.times) for seen in inside):
+        span = f"{min(seen.times[0] for seen in observed):.6g} to {max(seen.times[-1] for seen in observed):.6g}"
+        expected = f"some between {first:g} and {last:g}, the span of the run"
+        raise InvalidValue("the observed times", span, expected, where="--data")
+    if outside:
+        click.echo(f"note: {outside} observed values lie outside the run and are not drawn", err=True)
+    return inside
+
+
+def _draw(result: "xr.Dataset", names: Sequence[str], observed: "Sequence[Observed]", title: str, path: Path) -> None:
+    from cipark_sd.plotting.files import save_figure
+    from cipark_sd.plotting.runs import plot_run
+
+    save_figure(plot_run(result, names, observed, title=title), path)

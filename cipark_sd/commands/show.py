@@ -1,0 +1,166 @@
+"""``cipark show``: a model's variables or equations."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_never
+
+import click
+
+from cipark_sd.library import bundled
+from cipark_sd.model.expr import Table
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable, kind
+
+KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
+
+
+@click.command(short_help="List a model's variables or equations.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind.")
+@click.option("--search", metavar="TEXT", help="Only variables with TEXT in name, units, sector or documentation.")
+@click.option("--equations", "as_equations", is_flag=True, help="One line for each equation.")
+@click.option("--format", "shape", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
+def command(file: Path | None, kinds: tuple[str, ...], search: str | None, as_equations: bool, shape: str) -> None:
+    """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
+
+    \b
+    Examples:
+      cipark show
+      cipark show my.mdl --kind constant --search price
+      cipark show my.xmile --equations
+      cipark show my.mdl --format csv > variables.csv
+    """
+    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.model.printing import equations
+
+    model = read_model(file or bundled())
+    chosen = [variable for variable in model if _matches(variable, kinds, search)]
+    if shape == "json":
+        click.echo(json.dumps([record(model, variable) for variable in chosen], indent=2, ensure_ascii=False))
+        return
+    if shape == "csv":
+        _echo_csv([record(model, variable) for variable in chosen])
+        return
+    if as_equations:
+        for variable in chosen:
+            for line in equations(model, variable):
+                click.echo(line)
+        return
+    _print_variables(model, chosen)
+
+
+def _matches(variable: Variable, kinds: Sequence[str], search: str | None) -> bool:
+    text = " ".join((variable.label, variable.units, variable.group, variable.doc)).casefold()
+    return (not kinds or kind(variable) in kinds) and (search is None or search.casefold() in text)
+
+
+def value_text(model: Model, variable: Variable) -> str:
+    """What stands in the file for a constant or the start of a stock; the size of a lookup; else nothing."""
+    from cipark_sd.model.printing import expression_text
+
+    texts: list[str] = []
+    match variable:
+        case Constant(pieces=numbers):
+            texts = [
+                expression_text(model, piece.expr) if isinstance(piece, Piece) else source_text(piece.source)
+                for piece in numbers
+            ]
+        case Series(pieces=external):
+            texts = [source_text(piece.source) for piece in external]
+        case Stock(pieces=stocks):
+            texts = [expression_text(model, piece.initial) for piece in stocks]
+        case Lookup(pieces=tables):
+            texts = [source_text(piece.table) for piece in tables]
+        case Auxiliary():
+            pass
+        case _:
+            assert_never(variable)
+    return "; ".join(dict.fromkeys(texts))
+
+
+def source_text(source: External | Table | None) -> str:
+    """Where points come from, or how many there are."""
+    match source:
+        case External(file):
+            return f"in {file}"
+        case Table(x):
+            return f"{len(x)} points"
+        case None:
+            return "from a scenario"
+        case _:
+            assert_never(source)
+
+
+def limits_text(variable: Variable) -> str:
+    """``[0, ?]`` as Vensim writes it; nothing without limits.
+
+    >>> limits_text(Constant(name="a", label="A", pieces=(), limits=(0.0, None)))
+    '[0, ?]'
+    """
+    from cipark_sd.model.printing import number
+
+    if variable.limits == (None, None):
+        return ""
+    return f"[{', '.join('?' if end is None else number(end) for end in variable.limits)}]"
+
+
+def record(model: Model, variable: Variable) -> dict[str, object]:
+    """A variable as plain values, for JSON and CSV."""
+    from cipark_sd.model.printing import equations
+
+    low, high = variable.limits
+    return {
+        "name": variable.label,
+        "kind": kind(variable),
+        "subscripts": [model.dimension_by_name[dim].label for dim in variable.dims],
+        "units": variable.units,
+        "value": value_text(model, variable),
+        "low": low,
+        "high": high,
+        "sector": variable.group,
+        "documentation": variable.doc,
+        "equations": list(equations(model, variable)),
+    }
+
+
+def _echo_csv(records: Sequence[dict[str, object]]) -> None:
+    text = io.StringIO()
+    fields = ["name", "kind", "subscripts", "units", "value", "low", "high", "sector", "documentation", "equations"]
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    for row in records:
+        writer.writerow({key: "\n".join(value) if isinstance(value, list) else value for key, value in row.items()})
+    click.echo(text.getvalue(), nl=False)
+
+
+#: A terminal narrower than this has each variable in a paragraph of its own instead of a row.
+_WIDE = 120
+
+
+def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
+    from cipark_sd.commands.tables import print_table
+
+    width = shutil.get_terminal_size().columns
+    narrow = sys.stdout.isatty() and width < _WIDE
+    rows = []
+    for variable in variables:
+        dims = [model.dimension_by_name[dim].label for dim in variable.dims]
+        name = variable.label + (f"[{', '.join(dims)}]" if dims else "")
+        value = value_text(model, variable)
+        short = value if len(value) <= 40 else value[:39] + "…"
+        facts = [kind(variable), variable.units, short, limits_text(variable)]
+        rows.append([name, *facts, variable.doc])
+    if narrow:
+        for name, *facts, doc in rows:
+            click.echo(f"{click.style(name, bold=True)}  {'  '.join(filter(None, facts))}")
+            if doc:
+                click.echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
+    else:
+        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows)
+    click.echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")

@@ -1,0 +1,343 @@
+"""Many runs of one model: ``ensemble(model, runs, save=[…]) -> xarray.Dataset``.
+
+Only what is asked for is kept, so memory does not grow with what a model computes; runs are computed in chunks, over
+threads, and none of that changes a bit of the result.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cipark_sd import results
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.base import choose, fixed_method
+from cipark_sd.engines.compiled import (
+    Columns,
+    Reduction,
+    Settings,
+    Task,
+    part,
+    run_settings,
+    settings,
+    with_controls,
+    with_reductions,
+)
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.model.model import CONTROL, Method, Model
+from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, resolve, split_key
+from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: Runs that are computed at a time by one thread unless the caller says otherwise: their outputs fit into memory close
+#: to the processor, and a chunk takes long enough for the threads not to wait for each other.
+CHUNK = 2048
+
+
+def ensemble(
+    model: Model,
+    runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
+    *,
+    save: Sequence[str],
+    reduce: Mapping[str, Reduction] | None = None,
+    times: Sequence[float] | None = None,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    method: Method | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    chunk: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> "xr.Dataset":
+    """Many runs of a model.
+
+    Parameters
+    ----------
+    model : Model
+    runs : sequence of Scenario, mapping of str to array, or DataFrame
+        One scenario a run; or draws by name (``Name`` or ``Name[element]``), each (n_runs,) or, for a variable with
+        subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
+    save : sequence of str
+        Variables to keep.
+    reduce : mapping of str to Reduction, optional
+        Numbers for each run that are put together while it runs, so that no series is stored for them; each becomes a
+        variable with the dim ``run`` alone. ``save`` may be empty then.
+    times : sequence of float, optional
+        Saved times to keep; without it all of them.
+    scenario : Scenario
+        What all runs share; a run's own values win.
+    engine : str
+        ``"native"`` or ``"numpy"``, which give the same bits.
+    method : Method, optional
+        Without it the file's own. Vensim's automatic variants are run with the file's step.
+    seed : int
+        Of the model's random functions; run *i* draws the same whatever is computed with it.
+    workers, chunk : int, optional
+        Threads (without it one a processor) and runs at a time. They change no result.
+    progress : callable, optional
+        Called with the number of runs done and of all runs.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``run``, ``time`` and subscripts.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
+    """
+    shared = with_controls(model, resolve(model, scenario))
+    batches, n_runs, resolved, labels = _batches(model, runs, scenario, shared)
+    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
+    columns = Columns.of(model, saved_names(model, save))
+    reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
+    kept = wanted(model, grid, times)
+    saved = kept if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
+    task = Task(model, (*columns.flat, *reductions), grid, resolved.final_time, saved, method, seed)
+    arrays = columns.empty(n_runs, int(saved.sum()))
+    reduced = np.empty((len(reductions), n_runs))
+    workers = workers or processors()
+    size = chunk or max(8, min(CHUNK, -(-n_runs // workers)))
+    pieces = [
+        (batch, members)
+        for batch in batches
+        for members in np.array_split(batch.members, max(1, -(-len(batch.members) // size)))
+    ]
+    runner = choose(engine)
+
+    def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
+        inside = np.searchsorted(batch.members, members)
+        given = with_reductions(part(batch.settings, inside), reductions, grid, kept, where=model.name)
+        values = run_settings(task, given, members.astype(np.uint64), runner)
+        columns.fill(arrays, members, values)
+        reduced[:, members] = values[len(columns.flat) :, -1]
+        return len(members)
+
+    done = 0
+    for count in _over(workers, compute, pieces):
+        done += count
+        if progress is not None:
+            progress(done, n_runs)
+    result = _dataset(model, grid.times[saved], arrays, n_runs, labels, engine, method, resolved, scenario, seed)
+    return result.assign({name: (("run",), values) for name, values in zip(reductions, reduced, strict=True)})
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Runs that one program computes, by ascending number, and their settings."""
+
+    members: NDArray[np.intp]
+    settings: Settings
+
+
+def _over(workers: int, compute: Callable[..., int], pieces: Sequence[tuple[_Batch, NDArray[np.intp]]]) -> Any:
+    if workers == 1 or len(pieces) == 1:
+        for piece in pieces:
+            yield compute(*piece)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for future in as_completed([pool.submit(compute, *piece) for piece in pieces]):
+            yield future.result()
+
+
+def _batches(
+    model: Model,
+    runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
+    scenario: Scenario,
+    shared: Resolved,
+) -> tuple[list[_Batch], int, Resolved, tuple[str, ...]]:
+    if isinstance(runs, Sequence):
+        return _scenario_batches(model, runs, scenario)
+    columns: dict[str, NDArray[np.float64]] = {
+        str(name): np.asarray(values, dtype=float) for name, values in runs.items()
+    }
+    given, n_runs = drawn(model, columns, settings(model, shared))
+    return [_Batch(np.arange(n_runs), given)], n_runs, shared, ()
+
+
+def _scenario_batches(
+    model: Model, runs: Sequence[Scenario], scenario: Scenario
+) -> tuple[list[_Batch], int, Resolved, tuple[str, ...]]:
+    """Scenarios grouped by what they override."""
+    if not runs:
+        raise InvalidValue("the list of scenarios", [], "at least one", where=model.name)
+    problems: list[CiparkError] = []
+    resolved: list[Resolved] = []
+    for one in runs:
+        try:
+            resolved.append(with_controls(model, resolve(model, scenario | one)))
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(f"the scenarios for {model.name}", problems)
+    for entry in resolved:
+        for control in CONTROL:
+            if getattr(entry, control) != getattr(resolved[0], control):
+                raise InvalidValue(
+                    f"{control} of one scenario",
+                    getattr(entry, control),
+                    f"{getattr(resolved[0], control):g}, as in the first: runs of one ensemble share their times",
+                    where=model.name,
+                )
+    groups: dict[object, list[int]] = {}
+    all_settings = [settings(model, entry) for entry in resolved]
+    for number, own in enumerate(all_settings):
+        groups.setdefault((own.shape, tuple(sorted(own.numbers))), []).append(number)
+    batches = [_Batch(np.array(members), _stacked([all_settings[i] for i in members])) for members in groups.values()]
+    return batches, len(runs), resolved[0], tuple(one.name for one in runs)
+
+
+def _stacked(given: Sequence[Settings]) -> Settings:
+    """The settings of several runs as one, an array for each number."""
+
+    def numbers(each: Sequence[Mapping[str, float | NDArray[np.float64]]]) -> dict[str, float | NDArray[np.float64]]:
+        return {name: np.array([values[name] for values in each], dtype=float) for name in each[0]}
+
+    series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
+    for name, first in given[0].series.items():
+        every = tuple(own.series[name] for own in given)
+        if all(entry == first for entry in every):
+            series[name] = first
+        else:
+            series[name] = tuple(entry for entry in every if isinstance(entry, TimeSeries))
+    return Settings(
+        numbers([own.numbers for own in given]), numbers([own.initials for own in given]), given[0].tables, series
+    )
+
+
+def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
+    """A table of draws on top of what all runs share."""
+    problems: list[CiparkError] = []
+    sizes = {len(array) if array.ndim else -1 for array in columns.values()}
+    if len(sizes) != 1 or sizes & {-1, 0}:
+        raise InvalidValue(
+            "the draws", {n: a.shape for n, a in columns.items()}, "arrays of one length, at least 1", where=model.name
+        )
+    n_runs = sizes.pop()
+    numbers, initials, series = dict(base.numbers), dict(base.initials), dict(base.series)
+    for name, array in columns.items():
+        try:
+            for flat, values, is_stock in elements_drawn(model, name, array, n_runs):
+                series.pop(flat, None)
+                (initials if is_stock else numbers)[flat] = values
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(f"the draws for {model.name}", problems)
+    return replace(base, numbers=numbers, initials=initials, series=series), n_runs
+
+
+def elements_drawn(
+    model: Model, name: str, array: NDArray[np.float64], n_runs: int
+) -> list[tuple[str, NDArray[np.float64], bool]]:
+    """The flat names that a draw sets, their values, each (n_runs,), and whether they are initial values of stocks.
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+    """
+    base, elements = split_key(override_key(name))
+    variable = model.by_name.get(base)
+    if variable is None or base in CONTROL:
+        known = [v.label for v in model.variables if v.name not in CONTROL]
+        raise UnknownName(name, [*known, *model.by_name], where=model.name)
+    if not isinstance(variable, Constant | Stock):
+        raise InvalidValue(f"a drawn {kind(variable)}", variable.label, "a constant or a stock", where=model.name)
+    if not np.isfinite(array).all():
+        raise InvalidValue(f"a draw of {variable.label!r}", float("nan"), "finite numbers", where=model.name)
+    every = model.elements(variable)
+    if elements:
+        if elements not in every:
+            raise UnknownName(name, [flat_name(base, e) for e in every], kind="element", where=model.name)
+        every = (elements,)
+    if array.ndim == 1:
+        array = np.broadcast_to(array[:, None], (n_runs, len(every)))
+    array = array.reshape(n_runs, -1)
+    if array.shape[1] != len(every):
+        raise InvalidValue(
+            f"the draws of {variable.label!r}", array.shape, f"({n_runs}, {len(every)})", where=model.name
+        )
+    is_stock = isinstance(variable, Stock)
+    return [(flat_name(base, e), np.ascontiguousarray(array[:, i]), is_stock) for i, e in enumerate(every)]
+
+
+def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
+    """Canonical names of variables that have values over time, each once.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    problems: list[CiparkError] = []
+    names: dict[str, None] = {}
+    for asked in save:
+        variable = model.by_name.get(override_key(asked))
+        if variable is None:
+            problems.append(UnknownName(asked, [v.label for v in model.variables], where=model.name))
+        elif isinstance(variable, Lookup):
+            problems.append(InvalidValue("a variable to save", variable.label, "not a lookup", where=model.name))
+        else:
+            names[variable.name] = None
+    raise_all(model.name, problems)
+    return tuple(names)
+
+
+def wanted(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArray[np.bool_]:
+    """Which instants are kept: all saved ones, or those of them that are asked for."""
+    if times is None:
+        return grid.saved
+    chosen = np.zeros_like(grid.saved)
+    chosen[np.flatnonzero(grid.saved)[saved_indices(grid, times, where=model.name)]] = True
+    return chosen
+
+
+def _dataset(
+    model: Model,
+    times: NDArray[np.float64],
+    arrays: Mapping[str, NDArray[np.float64]],
+    n_runs: int,
+    labels: tuple[str, ...],
+    engine: str,
+    method: Method | None,
+    resolved: Resolved,
+    scenario: Scenario,
+    seed: int,
+) -> "xr.Dataset":
+    import xarray as xr
+
+    coords: dict[str, Any] = {
+        "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
+        "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
+    }
+    if labels:
+        coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
+    data: dict[str, Any] = {}
+    for name, array in arrays.items():
+        variable = model.by_name[name]
+        data[name] = (("run", "time", *variable.dims), array, results.variable_attributes(variable))
+        for dim in variable.dims:
+            dimension = model.dimension_by_name[dim]
+            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
+    attributes = results.run_attributes(
+        model,
+        engine=engine,
+        method=fixed_method(method or model.time.method),
+        time_step=resolved.time_step,
+        scenario=scenario.to_json(),
+        seed=seed,
+    )
+    return xr.Dataset(data, coords=coords, attrs=attributes)

@@ -1,0 +1,134 @@
+"""Derivatives of saved outputs with respect to parameters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cipark_sd import results
+from cipark_sd.compiler.lower import Orders
+from cipark_sd.compiler.tangents import with_tangents
+from cipark_sd.engines.base import choose, fixed_method
+from cipark_sd.engines.compiled import (
+    Columns,
+    Task,
+    by_orders,
+    inputs_for,
+    part,
+    program_for,
+    settings,
+    start_name,
+    with_controls,
+)
+from cipark_sd.ensemble import drawn, elements_drawn, saved_names, wanted
+from cipark_sd.errors import InvalidValue
+from cipark_sd.model.model import Method, Model
+from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.timegrid import time_grid
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def value_and_jacobian(
+    model: Model,
+    parameters: Mapping[str, ArrayLike],
+    *,
+    save: Sequence[str],
+    times: Sequence[float] | None = None,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    method: Method | None = None,
+) -> tuple["xr.Dataset", "xr.Dataset"]:
+    """Outputs and their derivatives, by forward-mode differentiation of the program itself.
+
+    The derivative of a Runge-Kutta or Euler run is that of the discrete run, not of the differential equation, so it
+    is what differences of runs tend to.
+
+    Parameters
+    ----------
+    parameters : mapping of str to float or (n_runs,)
+        Where to differentiate: constants, or stocks for their initial values, ``Name`` or ``Name[element]``.
+    save, times, scenario, engine, method
+        As for :func:`cipark_sd.ensemble.ensemble`.
+
+    Returns
+    -------
+    values : xarray.Dataset
+        Dims ``run``, ``time`` and subscripts.
+    jacobian : xarray.Dataset
+        Dims ``run``, ``parameter``, ``time`` and subscripts, in units of the output per unit of the parameter.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, OffGrid, Problems
+    """
+    resolved = with_controls(model, resolve(model, scenario))
+    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
+    columns = Columns.of(model, saved_names(model, save))
+    task = Task(model, columns.flat, grid, resolved.final_time, wanted(model, grid, times), method)
+    arrays = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in parameters.items()}
+    if not arrays:
+        raise InvalidValue("the parameters", [], "at least one", where=model.name)
+    n_parameters, n_runs = len(arrays), len(next(iter(arrays.values())))
+    # run by run, one lane for each parameter
+    lanes = {name: np.repeat(array, n_parameters, axis=0) for name, array in arrays.items()}
+    given, n_lanes = drawn(model, lanes, settings(model, resolved))
+    out = np.empty((2 * len(columns.flat), int(task.saved.sum()), n_lanes))
+    first = program_for(model, columns.flat, given, method=method)
+    groups = by_orders(first, inputs_for(task, first, given, np.zeros(n_lanes, dtype=np.uint64)))
+    whole: list[tuple[Orders, NDArray[np.intp]]] = [({}, np.arange(n_lanes))]
+    for orders, members in groups or whole:
+        program = program_for(model, columns.flat, given, method=method, orders=orders)
+        inputs = inputs_for(task, program, part(given, members), np.zeros(len(members), dtype=np.uint64))
+        seeds = np.zeros((len(program.params), n_lanes))
+        for place, (name, array) in enumerate(lanes.items()):
+            for flat, _, is_stock in elements_drawn(model, name, array, n_lanes):
+                slot = program.param_position.get(start_name(flat) if is_stock else flat)
+                if slot is not None:
+                    seeds[slot, place::n_parameters] = 1.0
+        inputs = replace(inputs, params=np.concatenate([inputs.params, seeds[:, members]]))
+        out[:, :, members] = choose(engine).run(with_tangents(program), inputs)
+    values = columns.arrays(out[: len(columns.flat), :, ::n_parameters])
+    slopes = columns.arrays(out[len(columns.flat) :])
+    attributes = results.run_attributes(
+        model,
+        engine=engine,
+        method=fixed_method(method or model.time.method),
+        time_step=resolved.time_step,
+        scenario=scenario.to_json(),
+    )
+    return (
+        _dataset(model, ("run",), grid.times[task.saved], values, {}, attributes),
+        _dataset(
+            model,
+            ("run", "parameter"),
+            grid.times[task.saved],
+            {name: array.reshape(n_runs, n_parameters, *array.shape[1:]) for name, array in slopes.items()},
+            {"parameter": list(arrays)},
+            attributes,
+        ),
+    )
+
+
+def _dataset(
+    model: Model,
+    heads: tuple[str, ...],
+    times: NDArray[np.float64],
+    arrays: Mapping[str, NDArray[np.float64]],
+    more: Mapping[str, list[str]],
+    attributes: Mapping[str, Any],
+) -> "xr.Dataset":
+    import xarray as xr
+
+    coords: dict[str, Any] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units}), **more}
+    data: dict[str, Any] = {}
+    for name, array in arrays.items():
+        variable = model.by_name[name]
+        data[name] = ((*heads, "time", *variable.dims), array, {"long_name": variable.label})
+        for dim in variable.dims:
+            dimension = model.dimension_by_name[dim]
+            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
+    return xr.Dataset(data, coords=coords, attrs=dict(attributes))

@@ -1,0 +1,195 @@
+"""Equations in the modeller's names: expressions of :mod:`cipark_sd.model.expr` as Vensim-like text.
+
+The text is for people; where the languages differ it follows Vensim, whose reader gives the same expression back.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import assert_never
+
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    External,
+    ExternalPiece,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    Subscripts,
+    Variable,
+)
+
+#: How strongly operators bind; a sign stands between ``*`` and ``^``.
+_STRENGTH: Mapping[str, int] = {
+    "or": 1,
+    "and": 2,
+    "=": 3,
+    "<>": 3,
+    "<": 3,
+    "<=": 3,
+    ">": 3,
+    ">=": 3,
+    "+": 4,
+    "-": 4,
+    "*": 5,
+    "/": 5,
+    "^": 7,
+}
+_SIGN = 6
+_ATOM = 8
+_WORDS = {"and": ":AND:", "or": ":OR:"}
+_PLAIN_NAME = re.compile(r"[^\W\d][\w $']*")
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as ``value``, without ``.0``.
+
+    >>> number(2.0), number(0.1), number(1e-9)
+    ('2', '0.1', '1e-09')
+    """
+    return f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
+
+
+def quoted(label: str) -> str:
+    """A name as an equation spells it, in quotes where it has other than letters, digits, blanks and ``_ $ '``.
+
+    >>> quoted("Room temperature"), quoted("R&D budget")
+    ('Room temperature', '"R&D budget"')
+    """
+    return label if _PLAIN_NAME.fullmatch(label) else '"' + label.replace('"', '\\"') + '"'
+
+
+class _Printer:
+    """Expressions of one model as text."""
+
+    def __init__(self, model: Model) -> None:
+        self.labels = {variable.name: quoted(variable.label) for variable in model.variables}
+        self.labels.setdefault("time", "Time")
+        self.ranges: dict[str, str] = {}
+        for dimension in model.dimensions:
+            self.ranges[dimension.name] = quoted(dimension.label)
+            self.ranges |= dict(zip(dimension.elements, map(quoted, dimension.element_labels), strict=True))
+
+    def name(self, canonical_name: str) -> str:
+        """A name in the modeller's spelling."""
+        found = self.labels.get(canonical_name) or self.ranges.get(canonical_name)
+        return found or quoted(canonical_name.replace("_", " "))
+
+    def subscripts(self, names: Subscripts) -> str:
+        """``[Dim, element]``, or nothing; the ``!`` of a dimension that is summed over stays."""
+        shown = (self.ranges.get(name.removesuffix("!"), name) + "!" * name.endswith("!") for name in names)
+        return f"[{', '.join(shown)}]" if names else ""
+
+    def text(self, expr: Expr) -> str:
+        """An expression."""
+        return self._strong(expr)[0]
+
+    def _inside(self, expr: Expr, least: int) -> str:
+        text, strength = self._strong(expr)
+        return text if strength >= least else f"({text})"
+
+    def _strong(self, expr: Expr) -> tuple[str, int]:
+        """The text and how strongly its outermost operator binds."""
+        match expr:
+            case Const(value):
+                return number(value), _SIGN if value < 0 else _ATOM
+            case Text(value):
+                return f"'{value}'", _ATOM
+            case Grid(values, shape):
+                width = shape[-1]
+                rows = [values[start : start + width] for start in range(0, len(values), width)]
+                text = "; ".join(", ".join(number(value) for value in row) for row in rows)
+                return text + (";" if len(shape) > 1 else ""), _ATOM
+            case Ref(name, subscripts):
+                return self.name(name) + self.subscripts(subscripts), _ATOM
+            case Neg(operand):
+                return "-" + self._inside(operand, _SIGN + 1), _SIGN
+            case Binary(operator, left, right):
+                strength = _STRENGTH[operator]
+                # all fold from the left but the power
+                leans = (strength + 1, strength) if operator == "^" else (strength, strength + 1)
+                sign = _WORDS.get(operator, operator)
+                return f"{self._inside(left, leans[0])} {sign} {self._inside(right, leans[1])}", strength
+            case If(condition, then, otherwise):
+                return f"IF THEN ELSE({', '.join(self.text(part) for part in (condition, then, otherwise))})", _ATOM
+            case Call("not", (operand,)):
+                return f":NOT: {self._inside(operand, _ATOM)}", _STRENGTH["and"]
+            case Call(function, arguments):
+                return self._call(function, arguments), _ATOM
+            case Apply(table, argument):
+                if isinstance(table, Table):
+                    return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
+                return f"{self.text(table)}({self.text(argument)})", _ATOM
+            case _:
+                assert_never(expr)
+
+    def _call(self, function: str, arguments: tuple[Expr, ...]) -> str:
+        if function in ("smooth", "delay") and len(arguments) == 4 and arguments[3] in (Const(1.0), Const(3.0)):
+            order = number(arguments[3].value) if isinstance(arguments[3], Const) else ""
+            own_start = arguments[2] != arguments[0]
+            shown = (
+                f"{function.upper()}{'' if (function, order) == ('smooth', '1') else order}{'I' if own_start else ''}"
+            )
+            arguments = arguments[: 3 if own_start else 2]
+        else:
+            shown = function.replace("_", " ").upper()
+        return f"{shown}({', '.join(self.text(argument) for argument in arguments)})"
+
+
+def points(table: Table) -> str:
+    """``(x, y), …``"""
+    return ", ".join(f"({number(x)}, {number(y)})" for x, y in zip(table.x, table.y, strict=True))
+
+
+def expression_text(model: Model, expr: Expr) -> str:
+    """An expression of the model in the modeller's names.
+
+    >>> expression_text(Model("m", (), None), Binary("*", Ref("a"), Binary("+", Ref("b"), Const(1.0))))
+    'a * (b + 1)'
+    """
+    return _Printer(model).text(expr)
+
+
+def equations(model: Model, variable: Variable) -> Iterator[str]:
+    """One line for each equation of a variable."""
+    printer = _Printer(model)
+    for piece in variable.pieces:
+        head = printer.name(variable.name) + printer.subscripts(piece.subscripts)
+        if piece.exceptions:
+            head += " :EXCEPT: " + ", ".join(printer.subscripts(exception) for exception in piece.exceptions)
+        yield head + _right_side(printer, variable, piece)
+
+
+def _right_side(printer: _Printer, variable: Variable, piece: object) -> str:
+    match variable:
+        case Stock(pieces=pieces):
+            (stock,) = (candidate for candidate in pieces if candidate is piece)
+            text = f" = INTEG({printer.text(stock.flow)}, {printer.text(stock.initial)})"
+            return text + (" (never negative)" if stock.non_negative else "")
+        case Lookup(pieces=tables):
+            (entry,) = (candidate for candidate in tables if candidate is piece)
+            if isinstance(entry.table, External):
+                return f" = {_external('LOOKUPS', entry.table)}"
+            kind = "" if entry.table.interpolation == "interpolate" else f" ({entry.table.interpolation})"
+            return f"({points(entry.table)}){kind}"
+        case Constant() | Auxiliary() | Series():
+            match piece:
+                case Piece(expr):
+                    return f" = {printer.text(expr)}"
+                case ExternalPiece(None):
+                    return " (data that a scenario brings)"
+                case ExternalPiece(Table() as values):
+                    return f" (data: {points(values)})"
+                case ExternalPiece(External() as source):
+                    return f" = {_external('DATA' if isinstance(variable, Series) else 'CONSTANTS', source)}"
+            raise TypeError(f"{variable.name} has a piece of type {type(piece).__name__}")
+        case _:
+            assert_never(variable)
+
+
+def _external(what: str, source: External) -> str:
+    arguments = [source.file, source.tab, *([source.row_or_col] if source.row_or_col else []), source.cell]
+    return f"GET DIRECT {what}({', '.join(repr(argument) for argument in arguments)})"

@@ -1,0 +1,1 @@
+"""Figures: a Dataset goes in, a matplotlib Figure comes out; pyplot and its global state are never touched."""

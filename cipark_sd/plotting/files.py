@@ -1,0 +1,52 @@
+"""Figures as files."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.results import check_writable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_figure_path(path: Path) -> None:
+    """Raise where a figure could not be saved under that name.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    check_writable(path, what="the figure file", endings=SUFFIXES, where="--figure")
+
+
+def save_figure(figure: "Figure", path: Path | str) -> None:
+    """Write a figure as PNG, SVG or PDF by the ending of the name; the file appears whole or not at all.
+
+    The same figure gives the same bytes: no dates and no random identifiers go into it.
+
+    Raises
+    ------
+    InvalidValue
+        For another ending, or a folder that does not exist or cannot be written to.
+    """
+    import matplotlib as mpl
+
+    path = Path(path)
+    check_figure_path(path)
+    kind = path.suffix.lower()[1:]
+    dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
+            figure.savefig(partial, format=kind, dpi=200, metadata=dateless)
+        os.replace(partial, path)
+    except OSError as problem:
+        raise InvalidValue(
+            "the figure file", str(path), f"writable ({problem.strerror})", where="save_figure"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""Observed values that stand beside a run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.model.model import Model
+from cipark_sd.naming import canonical
+from cipark_sd.timegrid import model_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Dated values of one scalar variable of a model, ``(n_rows,)`` each; ``low`` and ``high`` may be None."""
+
+    variable: str
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
+    label: str = "observed"
+
+    def within(self, first: float, last: float) -> "Observed":
+        """The rows whose time lies in the run."""
+        kept = (self.times >= first) & (self.times <= last)
+        low, high = (None if edge is None else edge[kept] for edge in (self.low, self.high))
+        return Observed(self.variable, self.times[kept], self.values[kept], low, high, self.label)
+
+
+@dataclass(frozen=True)
+class ObservedFile:
+    """A CSV file with a column ``date`` (ISO dates, or numbers in the model's unit of time) and values.
+
+    Parameters
+    ----------
+    columns : mapping of str to str
+        Column by variable; without it each column that bears the name of a variable is one.
+    only : mapping of str to str
+        Rows are kept where these columns have these texts.
+    low, high : str
+        Columns with the range of the value, or empty.
+    """
+
+    path: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
+    low: str = ""
+    high: str = ""
+    label: str = "observed"
+
+
+def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
+    """The observed values in a CSV file, ascending in time.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+        For a missing file or column, a date or number that is none, a variable that the model does not have.
+    """
+    import pandas as pd
+
+    where = str(source.path)
+    try:
+        frame = pd.read_csv(source.path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InvalidValue("the data file", where, "a file that exists", where="--data") from None
+    except (OSError, ValueError) as problem:
+        raise InvalidValue("the data file", " ".join(str(problem).split()), "a CSV table", where=where) from None
+    columns = dict(source.columns) or {name: name for name in frame.columns if canonical(name) in model.by_name}
+    needed = ["date", *columns.values(), *source.only, *filter(None, (source.low, source.high))]
+    raise_all(where, [UnknownName(c, frame.columns, kind="column", where=where) for c in needed if c not in frame])
+    if not columns:
+        raise InvalidValue(
+            "its columns", ", ".join(frame.columns), f"at least one named like a variable of {model.name}", where=where
+        )
+    for column, text in source.only.items():
+        frame = frame[frame[column] == text]
+    problems: list[CiparkError] = []
+    times = _column(frame, "date", lambda text: model_time(text, model.time.units), where, problems)
+    edges = [_column(frame, name, float, where, problems) if name else None for name in (source.low, source.high)]
+    found = []
+    for name, column in columns.items():
+        variable = model[name]
+        if variable.dims:
+            raise InvalidValue(f"the variable {variable.label!r}", "subscripted", "a scalar variable", where=where)
+        values = _column(frame, column, float, where, problems, blank_is_missing=True)
+        found.append((variable.name, values))
+    raise_all(where, problems)
+    result = []
+    for name, values in found:
+        order = np.argsort(times, kind="stable")
+        order = order[~np.isnan(values[order])]
+        low, high = (None if edge is None or len(found) > 1 else edge[order] for edge in edges)
+        result.append(Observed(name, times[order], values[order], low, high, source.label))
+    return tuple(result)
+
+
+def _column(
+    frame: "pd.DataFrame",
+    column: str,
+    convert: Callable[[str], float],
+    where: str,
+    problems: list[CiparkError],
+    *,
+    blank_is_missing: bool = False,
+) -> NDArray[np.float64]:
+    """A column as numbers; what is none goes to ``problems`` with its line."""
+    values = np.full(len(frame), np.nan)
+    for position, (row, text) in enumerate(frame[column].items()):
+        if blank_is_missing and not text.strip():
+            continue
+        try:
+            values[position] = convert(text)
+        except ValueError:
+            expected = "a date such as 2019-12-31 or a number" if column == "date" else "a number"
+            problems.append(InvalidValue(f"{column!r} in line {int(str(row)) + 2}", text, expected, where=where))
+    return values

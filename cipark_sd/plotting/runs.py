@@ -1,0 +1,120 @@
+"""The course of one run, with observed values where there are some."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.naming import canonical
+from cipark_sd.plotting.observed import Observed
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's palette (2008), which people with colour-vision deficiencies can tell apart; black is for the data.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+_STYLES = ("-", "--", "-.", ":")
+
+
+def plot_run(
+    result: "xr.Dataset",
+    variables: Sequence[str],
+    observations: Sequence[Observed] = (),
+    *,
+    title: str = "",
+    caption: str | None = None,
+) -> "Figure":
+    """A figure with one panel for each unit, the variables of that unit in it, and observed values as points.
+
+    Parameters
+    ----------
+    variables : sequence of str
+        By any spelling of their names; the elements of a subscripted one are a line each.
+    observations : sequence of Observed
+        Points, with a bar from ``low`` to ``high``, in the panel of their variable.
+    caption : str, optional
+        The line under the figure; without it model, engine, method and step of the run.
+
+    Raises
+    ------
+    UnknownName
+        For a variable that the result does not hold.
+    InvalidValue
+        Without any variable, or for a result with more dimensions than time and subscripts.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    if not variables:
+        raise InvalidValue("the variables", [], "at least one", where="plot_run")
+    by_units: dict[str, list[str]] = {}
+    for asked in variables:
+        name = canonical(asked)
+        if name not in result.data_vars:
+            known = [str(array.attrs.get("long_name", key)) for key, array in result.data_vars.items()]
+            raise UnknownName(asked, known, where="the result")
+        by_units.setdefault(str(result[name].attrs.get("units", "")), []).append(name)
+    figure = Figure(figsize=(7.2, 1.0 + 2.9 * len(by_units)), layout="constrained")
+    panels = figure.subplots(len(by_units), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (units, names) in zip(panels, by_units.items(), strict=True):
+        _draw_panel(axes, result, names, units, [seen for seen in observations if canonical(seen.variable) in names])
+    figure.align_ylabels(list(panels))
+    # quarters of a year or of ten units would make 2012.5 out of whole numbers
+    panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
+    time = result["time"]
+    panels[-1].set_xlabel(_with_units(str(time.attrs.get("long_name", "time")).capitalize(), time.attrs.get("units")))
+    if title:
+        figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    figure.supxlabel(_caption(result) if caption is None else caption, fontsize=7, color="0.35", x=0.02, ha="left")
+    return figure
+
+
+def _with_units(label: str, units: object) -> str:
+    return f"{label} [{units}]" if units else label
+
+
+def _draw_panel(
+    axes: "Axes", result: "xr.Dataset", names: Sequence[str], units: str, observations: Sequence[Observed]
+) -> None:
+    times = result["time"].to_numpy()
+    lines = 0
+    for name in names:
+        array = result[name]
+        label = str(array.attrs.get("long_name", name))
+        others = [dim for dim in array.dims if dim != "time"]
+        courses = {label: array} if not others else {}
+        if others:
+            stacked = array.stack(_element=others)
+            for key in stacked["_element"].to_index():
+                courses[f"{label}[{', '.join(map(str, key))}]"] = stacked.sel(_element=key)
+        for text, course in courses.items():
+            colour = PALETTE[lines % len(PALETTE)]
+            style = _STYLES[lines // len(PALETTE) % len(_STYLES)]
+            axes.plot(times, course.to_numpy(), color=colour, linestyle=style, linewidth=1.6, label=text)
+            lines += 1
+    for seen in observations:
+        label = str(result[canonical(seen.variable)].attrs.get("long_name", seen.variable))
+        text = seen.label if lines == 1 else f"{label}, {seen.label}"
+        if seen.low is not None and seen.high is not None:
+            axes.vlines(seen.times, seen.low, seen.high, color="black", linewidth=1, zorder=3)
+        axes.plot(
+            seen.times, seen.values, "o", color="black", markerfacecolor="white", markersize=4.5, label=text, zorder=4
+        )
+    subject = str(result[names[0]].attrs.get("long_name", names[0])) if len(names) == 1 else ""
+    axes.set_ylabel(_with_units(subject, units) if subject else f"[{units or 'no units'}]")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+    if lines + len(observations) > 1:
+        axes.legend(frameon=False, fontsize=8, ncols=1 if lines < 8 else 2)
+
+
+def _caption(result: "xr.Dataset") -> str:
+    facts = result.attrs
+    digest = str(facts.get("model_digest", ""))[:8]
+    made_by = f"engine {facts.get('engine', '?')}, {facts.get('integration_method', '?')}"
+    step = f"step {facts.get('time_step', float('nan')):g}"
+    version = facts.get("cipark_sd_version", "?")
+    return f"Model {facts.get('model', '?')} ({digest}), {made_by}, {step}; cipark_sd {version}"

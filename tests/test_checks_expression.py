@@ -1,0 +1,158 @@
+"""Expectations are read as Vensim would read them, and judged on saved results."""
+
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from cipark_sd.checks.evaluate import NoValue, OutsideRun, Reading, evaluate, interpolated
+from cipark_sd.checks.expression import ExpressionError, parse_expression
+from cipark_sd.errors import UnknownName
+from cipark_sd.model.expr import Binary, Call, Const, Neg, Ref
+from cipark_sd.model.model import Dimension, Model, TimeSpec
+from cipark_sd.model.variables import Auxiliary
+
+TIMES = np.array([0.0, 1.0, 2.0])
+MODEL = Model(
+    "m",
+    (
+        Auxiliary(name="total_residents", label="Total Residents", pieces=()),
+        Auxiliary(name="a", label="A", pieces=()),
+        Auxiliary(name="share", label="Share", pieces=(), dims=("origin",)),
+    ),
+    TimeSpec(0, 2, 1, 1),
+    (
+        Dimension("origin", "Origin", ("east", "west"), ("EAST", "WEST")),
+        Dimension("half", "Half", ("west",), ("WEST",)),
+    ),
+)
+
+
+def _result(factor: float) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "total_residents": ("time", factor * np.array([0.0, 10.0, 40.0])),
+            "a": ("time", np.array([4.0, 4.0, 4.0])),
+            "share": (("time", "origin"), factor * np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])),
+        },
+        coords={"time": TIMES, "origin": ["EAST", "WEST"]},
+    )
+
+
+def value(text: str, *, at: float = 1.0, tolerance: float = 0.0) -> float:
+    """An expression in a run whose residents are half of those of the base run."""
+    runs = {"x": _result(0.5), "base": _result(1.0), "no_cmg": _result(0.1)}
+    found = evaluate(parse_expression(text), Reading(MODEL, runs, "x", np.array([at]), tolerance))
+    return float(found.squeeze())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2+3*4", 14),
+        ("(2+3)*4", 20),
+        ("8/4/2", 1),
+        ("8-4-2", 2),
+        ("-2^2", -4),
+        ("2^3^2", 512),
+        ("2^-1", 0.5),
+        ("1e2", 100),
+        ("MIN(3, 2, 5)", 2),
+        ("max(3, 2)", 3),
+        ("ABS(-3)", 3),
+        ("EXP(0) + LN(1) + SQRT(9)", 4),
+        ("ZIDZ(1, 0)", 0),
+        ("XIDZ(1, 0, 7)", 7),
+        ("Total Residents", 5),
+        ("total_residents", 5),
+        ('"Total Residents"', 5),
+        ("base(Total Residents)", 10),
+        ("run(no_cmg, Total Residents)", 1),
+        ("Total Residents@2", 20),
+        ("Total Residents@0.5", 2.5),
+        ("base(Total Residents@2)", 40),
+        ("base(Total Residents)@2", 40),
+        ("0.5 * base(Total Residents) - Total Residents", 0),
+        ("Share[EAST] + Share[west]", 3.5),
+        ("SUM(Share[Origin!])", 3.5),
+        ("SUM(Share[Half!])", 2),
+        ("VMAX(Share[Origin!])", 2),
+        ("Time", 1),
+        ("1 < 2 :AND: 2 < 3", 1),
+        ("1 < 2 :and: 3 < 2", 0),
+        ("3 < 2 :OR: 2 < 3", 1),
+        (":NOT: 1 < 2", 0),
+        ("1 <> 2", 1),
+        ("2 < 2", 0),
+        ("2 > 2", 0),
+        ("2 <= 2", 1),
+        ("2 <> 2", 0),
+        ("2 >= 2", 1),
+        ("2 = 2", 1),
+    ],
+)
+def test_an_expression_has_the_value_that_vensim_gives_it(text: str, expected: float) -> None:
+    assert value(text) == pytest.approx(expected)
+
+
+def test_or_binds_weaker_than_and() -> None:
+    assert value("1 < 2 :OR: 1 < 2 :AND: 2 < 1") == 1
+
+
+@pytest.mark.parametrize("text", ["1 < 0.9", "1 <= 0.9", "0.9 > 1", "0.9 >= 1", "1 = 0.9"])
+def test_a_tolerance_forgives_a_comparison(text: str) -> None:
+    assert value(text) == 0
+    assert value(text, tolerance=0.2) == 1
+
+
+def test_expressions_become_the_models_own() -> None:
+    assert parse_expression("-A[x, y!] < run(q, B@3)") == Binary(
+        "<", Neg(Ref("a", ("x", "y!"))), Call("run", (Ref("q"), Call("at", (Ref("b"), Const(3.0)))))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("A <", "ends too early"),
+        ("A < < 2", "makes no sense at '< 2'"),
+        ("(A < 2", r"should have '\)'"),
+        ("A < 2 < 3", "compares three things"),
+        ("A ; 2", "something unknown at '; 2'"),
+        ("A@x < 2", "should have a time after '@'"),
+        ("ABS(1, 2) < 2", r"gives ABS 2 argument\(s\), it takes 1"),
+        ("run(1, A) < 2", "not the name of a run"),
+        ("A[] < 2", "should have a subscript"),
+        ("1 2", "makes no sense at '2'"),
+    ],
+)
+def test_a_text_that_is_no_expression_says_where(text: str, reason: str) -> None:
+    with pytest.raises(ExpressionError, match=reason):
+        parse_expression(text)
+
+
+def test_an_unknown_function_suggests_one() -> None:
+    with pytest.raises(UnknownName, match="no function 'MAXX'; did you mean 'MAX'"):
+        parse_expression("maxx(1, 2) < 3")
+
+
+def test_a_time_between_saved_ones_lies_on_the_line() -> None:
+    array = xr.DataArray([0.0, 10.0, 40.0], dims="time", coords={"time": TIMES})
+    np.testing.assert_allclose(interpolated(array, np.array([0.25, 1.0, 1.5])), [2.5, 10.0, 25.0])
+
+
+def test_a_saved_time_gives_the_saved_value_beside_one_that_is_no_number() -> None:
+    array = xr.DataArray([math.inf, 10.0, math.nan], dims="time", coords={"time": TIMES})
+    assert interpolated(array, np.array([1.0])) == 10.0
+
+
+@pytest.mark.parametrize("time", [-0.1, 2.1])
+def test_a_time_outside_the_run_is_an_error(time: float) -> None:
+    with pytest.raises(OutsideRun, match="from 0 to 2"):
+        value(f"A@{time}")
+
+
+def test_a_function_with_memory_has_no_value_in_a_result() -> None:
+    with pytest.raises(NoValue, match="SMOOTH cannot be computed from saved results"):
+        evaluate(Call("smooth", (Ref("a"),)), Reading(MODEL, {"base": _result(1)}, "base", TIMES))

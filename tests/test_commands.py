@@ -1,0 +1,316 @@
+"""The command line: what it prints and writes, and one clear message for each mistake."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from cipark_sd.cli import cli
+from cipark_sd.results import load
+
+Write = Callable[..., Path]
+
+TEACUP = """
+********************************************************
+\t.Kitchen
+********************************************************~
+|
+Cup = INTEG(-loss, 180) ~ degrees [0,?] ~ What is in the cup |
+loss = (Cup - room) / cooling time ~ degrees/Year ~ |
+room = 70 ~ degrees [0,100] ~ Where the cup stands |
+cooling time = 10 ~ Year ~ |
+Region: East, West ~~|
+pool[Region] = 1, 2 ~ firm ~ |
+warmth((0,0), (100,1)) ~ Dmnl ~ |
+"""
+
+
+@pytest.fixture
+def teacup(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = write_mdl(TEACUP, name="teacup.mdl")
+    monkeypatch.chdir(path.parent)
+    return path
+
+
+def cipark(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def table(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_prints_stocks_at_about_ten_times(teacup: Path) -> None:
+    lines = table(cipark("run", teacup).stdout)
+    assert lines[0] == ["Time", "[Year]", "Cup", "[degrees]"]
+    assert lines[1] == ["0", "180"]
+    assert len(lines) == 12
+
+
+def test_a_run_writes_nothing_unless_asked(teacup: Path) -> None:
+    before = sorted(teacup.parent.iterdir())
+    assert cipark("run", teacup).exit_code == 0
+    assert sorted(teacup.parent.iterdir()) == before
+
+
+def test_set_wins_over_scenario_files_and_later_files_over_earlier_ones(teacup: Path) -> None:
+    Path("a.toml").write_text('[set]\nroom = 1\n"cooling time" = 4\ncup = 50\n')
+    Path("b.toml").write_text('[set]\n"cooling time" = 5\ncup = 60\n[time]\nto = 3\n')
+    options = ("--scenario", "a.toml", "--scenario", "b.toml", "--set", "Cup=40", "--set", "pool[East]=7")
+    assert (
+        cipark("run", teacup, *options, "-o", "run.nc", "--variables", "room, cooling time, cup, pool").exit_code == 0
+    )
+    run = load("run.nc").isel(time=0)
+    assert {name: run[name].values.tolist() for name in run.data_vars} == {
+        "room": 1,
+        "cooling_time": 5,
+        "cup": 40,
+        "pool": [7, 2],
+    }
+    assert float(load("run.nc")["time"][-1]) == 3
+
+
+def test_span_step_and_rhythm_can_be_set(teacup: Path) -> None:
+    cipark("run", teacup, "--from", "2", "--to", "6", "--step", "0.5", "--save-every", "2", "-o", "run.csv")
+    assert pd.read_csv("run.csv", comment="#")["time"].tolist() == [2, 4, 6]
+
+
+def test_only_the_times_asked_for_are_printed(teacup: Path) -> None:
+    assert [line[0] for line in table(cipark("run", teacup, "--at", "2.5", "--at", "7").stdout)[1:]] == ["2.5", "7"]
+
+
+def test_a_figure_is_drawn_beside_data(teacup: Path) -> None:
+    Path("seen.csv").write_text("date,cup\n1,170\n2,161\n40,9\n")
+    result = cipark("run", teacup, "--data", "seen.csv", "--figure", "cup.svg")
+    assert "1 observed values lie outside the run" in result.stderr
+    assert "observed" in Path("cup.svg").read_text(encoding="utf-8")
+
+
+def test_a_display_file_says_what_table_and_figure_show(teacup: Path) -> None:
+    Path("seen.csv").write_text("date,degrees,kind\n1,170,fit\n2,161,check\n")
+    Path("teacup.display.toml").write_text(
+        '[table]\ncolumns = ["loss", "room"]\nevery = 5\n[figure]\nvariables = ["Cup"]\ntitle = "Tea"\n'
+        '[observed]\nfile = "seen.csv"\ncolumns = {"Cup" = "degrees"}\nonly = {kind = "fit"}\nlabel = "measured"\n'
+    )
+    result = cipark("run", teacup, "--figure", "cup.svg")
+    lines = table(result.stdout)
+    assert lines[0] == ["Time", "[Year]", "loss", "[degrees/Year]", "room", "[degrees]"]
+    assert [line[0] for line in lines[1:4]] == ["0", "5", "10"]
+    drawn = Path("cup.svg").read_text(encoding="utf-8")
+    assert "measured" in drawn
+    assert "Tea" in drawn
+
+
+def test_a_value_that_is_no_number_is_warned_of(write_mdl: Write) -> None:
+    path = write_mdl("D: A, B ~~| k[D] = 1, 3 ~~| odd[D] = 1 / (k[D] - Time) ~~|")
+    result = cipark("run", path)
+    assert result.exit_code == 0
+    assert "warning: odd[a] is inf at time 1" in result.stderr
+
+
+def test_xmile_and_vensim_give_the_same_course(teacup: Path) -> None:
+    Path("teacup.xmile").write_text(XMILE)
+    assert cipark("run", "teacup.xmile", "-o", "a.csv").exit_code == 0
+    assert cipark("run", teacup, "-o", "b.csv").exit_code == 0
+    ours, theirs = (pd.read_csv(name, comment="#")[["time", "Cup", "loss"]] for name in ("a.csv", "b.csv"))
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+XMILE = """<?xml version="1.0" encoding="utf-8"?>
+<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+  <header><vendor>test</vendor><product version="1">test</product></header>
+  <sim_specs method="Euler" time_units="Year"><start>0</start><stop>10</stop><dt>0.25</dt></sim_specs>
+  <model><variables>
+    <stock name="Cup"><eqn>180</eqn><outflow>loss</outflow></stock>
+    <flow name="loss"><eqn>(Cup - room) / cooling_time</eqn></flow>
+    <aux name="room"><eqn>70</eqn></aux>
+    <aux name="cooling time"><eqn>10</eqn></aux>
+  </variables></model>
+</xmile>
+"""
+
+
+# --- show ------------------------------------------------------------------------------------------------------------
+
+
+def test_show_lists_variables_with_kind_units_value_limits_and_documentation(teacup: Path) -> None:
+    text = cipark("show", teacup, "--search", "cup").stdout.splitlines()
+    assert text[0].split() == ["Name", "Kind", "Units", "Value", "Limits", "Documentation"]
+    assert text[1].split() == ["Cup", "stock", "degrees", "180", "[0,", "?]", "What", "is", "in", "the", "cup"]
+    assert text[2].split() == ["room", "constant", "degrees", "70", "[0,", "100]", "Where", "the", "cup", "stands"]
+
+
+def test_show_keeps_to_a_kind(teacup: Path) -> None:
+    assert [line.split()[0] for line in cipark("show", teacup, "--kind", "lookup").stdout.splitlines()] == [
+        "Name",
+        "warmth",
+        "1",
+    ]
+
+
+def test_show_prints_equations(teacup: Path) -> None:
+    lines = cipark("show", teacup, "--equations", "--kind", "stock", "--kind", "auxiliary").stdout.splitlines()
+    assert lines[:2] == ["Cup = INTEG(-loss, 180)", "loss = (Cup - room) / cooling time"]
+
+
+def test_show_gives_json_and_csv(teacup: Path) -> None:
+    records = json.loads(cipark("show", teacup, "--format", "json").stdout)
+    pool = next(record for record in records if record["name"] == "pool")
+    assert (pool["subscripts"], pool["value"], pool["sector"]) == (["Region"], "1, 2", "Kitchen")
+    Path("v.csv").write_text(cipark("show", teacup, "--format", "csv").stdout)
+    assert pd.read_csv("v.csv").set_index("name").loc["room", "high"] == 100
+
+
+# --- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "teacp.mdl"], r"does not exist; did you mean 'teacup\.mdl'"),
+        (["show", "teacp.mdl"], r"does not exist; did you mean 'teacup\.mdl'"),
+        (["run", "notes.txt"], "is neither a Vensim nor an XMILE model"),
+        (["run", "."], "is a folder"),
+        (["run", "teacup.mdl", "--set", "rom=5"], "has no variable 'rom'; did you mean 'room'"),
+        (["run", "teacup.mdl", "--set", "room=warm"], "the value of 'room' is 'warm', expected a finite number"),
+        (["run", "teacup.mdl", "--set", "room"], "'room', expected NAME=VALUE"),
+        (["run", "teacup.mdl", "--set", "pool[Est]=1"], "no element of Region 'est'"),
+        (["run", "teacup.mdl", "--set", "rom=5", "--set", "pool=1,2,3"], "has 2 problems"),
+        (["run", "teacup.mdl", "--scenario", "gone.toml"], "expected a file that exists"),
+        (["run", "teacup.mdl", "--scenario", "odd.toml"], "has no variable 'rom'; did you mean 'room'"),
+        (["run", "teacup.mdl", "--to", "soon"], "the time is 'soon', expected a number or a date such as"),
+        (["run", "teacup.mdl", "--to", "-5"], "the final time is -5.0, expected at least the initial time 0"),
+        (["run", "teacup.mdl", "--step", "0"], "the time step is 0.0, expected a positive number"),
+        (["run", "teacup.mdl", "--step", "fast"], "'fast' is not a valid float"),
+        (["run", "teacup.mdl", "--at", "2026-11-25"], "not on the saved grid .from 0 to 10.*; nearest: 10"),
+        (["run", "teacup.mdl", "--at", "0.3"], "time 0.3 is not on the saved grid.*; nearest: 0.25"),
+        (["run", "teacup.mdl", "--engine", "psd"], "has no engine 'psd'; did you mean 'pysd'"),
+        (["run", "teacup.mdl", "--method", "rk4", "--engine", "pysd"], r'method="rk4".*--engine native'),
+        (["run", "teacup.mdl", "--variables", "Cups"], "has no variable 'Cups'; did you mean 'Cup'"),
+        (["run", "teacup.mdl", "--variables", "warmth"], "'warmth', expected not a lookup"),
+        (["run", "teacup.mdl", "-o", "run.xls"], r"ends in \.nc or \.csv"),
+        (["run", "teacup.mdl", "-o", "gone/run.nc"], "in a folder that exists, but 'gone' does not"),
+        (["run", "teacup.mdl", "-o", "folder.nc"], "a file that can be written"),
+        (["run", "teacup.mdl", "--figure", "run.bmp"], r"ends in \.png or \.svg or \.pdf"),
+        (["run", "teacup.mdl", "--figure", "a.png", "--data", "gone.csv"], "expected a file that exists"),
+        (["run", "teacup.mdl", "--figure", "a.png", "--data", "late.csv"], "some between 0 and 10"),
+        (["rn", "teacup.mdl"], "has no command 'rn'; did you mean 'run'"),
+        (["show", "teacup.mdl", "--kind", "stok"], "'stok' is not one of"),
+    ],
+)
+def test_a_mistake_gives_one_message_exit_code_2_and_writes_nothing(
+    teacup: Path, arguments: Sequence[str], message: str
+) -> None:
+    Path("notes.txt").write_text("hello")
+    Path("odd.toml").write_text("[set]\nrom = 5\n")
+    Path("late.csv").write_text("date,cup\n50,1\n")
+    Path("folder.nc").mkdir()
+    before = sorted(teacup.parent.iterdir())
+    result = cipark(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert re.search(message, " ".join(result.stderr.split()))
+    assert sorted(teacup.parent.iterdir()) == before
+
+
+def test_all_mistakes_of_a_model_file_are_reported_at_once(write_mdl: Write) -> None:
+    path = write_mdl("a = b + ~~| c = 3 * (2 + 1 ~~| d = 1 ~~|")
+    result = cipark("run", path)
+    assert result.exit_code == 2
+    assert "has 2 problems" in result.stderr
+    assert "the equation of 'a'" in result.stderr
+    assert "the equation of 'c'" in result.stderr
+
+
+def test_a_name_without_an_equation_is_reported_with_a_suggestion(write_mdl: Write) -> None:
+    result = cipark("run", write_mdl("Births = 1 ~~| People = INTEG(birth, 1) ~~|"))
+    assert result.exit_code == 2
+    assert "the equation of 'People' has no variable 'birth'; did you mean 'Births'" in result.stderr
+
+
+def test_the_units_of_a_model_do_not_matter_to_a_run(write_mdl: Write) -> None:
+    assert cipark("run", write_mdl("Stock = INTEG(1, 0) ~ furlongs per $ fortnight ~ |")).exit_code == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to the super-user")
+def test_a_folder_without_permission_is_an_error(teacup: Path) -> None:
+    Path("locked").mkdir(mode=0o500)
+    result = cipark("run", teacup, "-o", "locked/run.nc")
+    assert result.exit_code == 2
+    assert "a file that can be written" in result.stderr
+
+
+def run_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from cipark_sd.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_process_ends_with_code_2_and_no_traceback(teacup: Path) -> None:
+    result = run_process("run", teacup, "--set", "rom=5")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: teacup has no variable 'rom'; did you mean 'room'?\n"
+
+
+def test_help_loads_none_of_the_heavy_packages() -> None:
+    code = (
+        "import sys; from cipark_sd.cli import cli; cli.main(['--help'], standalone_mode=False); "
+        "heavy = {'pysd', 'numpy', 'pandas', 'xarray', 'matplotlib', 'llvmlite', 'rich'} & sys.modules.keys(); "
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_the_package_loads_none_of_the_heavy_packages() -> None:
+    code = "import sys, cipark_sd; sys.exit(len({'pysd', 'numpy', 'pandas', 'xarray'} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_public_names_are_there_and_others_are_not() -> None:
+    import cipark_sd
+
+    assert all(hasattr(cipark_sd, name) for name in cipark_sd.__all__)
+    assert not hasattr(cipark_sd, "simulat")
+
+
+def test_a_command_that_cannot_be_imported_leaves_the_others_alone(
+    teacup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cipark_sd.cli.BUILT_IN", {"show": ("cipark_sd.commands.show", ""), "odd": ("no.where", "")})
+    broken = cipark("odd", "--any", "thing")
+    assert broken.exit_code == 2
+    assert "the command 'odd' is not available: no.where cannot be imported: ModuleNotFoundError" in broken.stderr
+    assert cipark("--help").exit_code == 0
+    assert cipark("show", teacup).exit_code == 0
+
+
+@pytest.mark.parametrize("first", ["import cipark_sd.simulate", "from cipark_sd import simulate", "import cipark_sd"])
+def test_simulate_is_the_function_whatever_was_imported_before(first: str) -> None:
+    code = f"{first}; import sys; from cipark_sd import simulate; sys.exit(simulate.__name__ != 'simulate')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+# --- the park --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_run_alone_shows_the_park_beside_the_observed_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = cipark("run")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert "Total Residents [firm]" in lines[0]
+    assert [line.split()[0] for line in lines[1:22]] == [str(year) for year in range(2010, 2031)]
+    assert (tmp_path / "cipark-output" / "cipark.png").stat().st_size > 10_000

@@ -1,0 +1,183 @@
+"""What a program is, what it refuses, and how accurate its integration is."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.compiler.macros import inline_macros
+from cipark_sd.compiler.unroll import unroll
+from cipark_sd.engines import compiled
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.scenarios import Scenario
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
+
+
+def end(path: Path, name: str, engine: str = "native") -> float:
+    return float(ensemble(read_model(path), [Scenario()], save=[name], engine=engine)[name][0, -1])
+
+
+def test_an_algebraic_loop_is_shown_in_the_modellers_names(write_mdl: Write) -> None:
+    path = write_mdl("Price = Demand * 2 ~~|\nDemand = 10 - Hype ~~|\nHype = Price / 3 ~~|\nfree = 1 ~~|\n")
+    with pytest.raises(AlgebraicLoop, match="Price -> Demand -> Hype -> Price"):
+        end(path, "price")
+    assert end(path, "free") == 1
+
+
+def test_a_loop_through_initial_values_is_shown_too(write_mdl: Write) -> None:
+    path = write_mdl("x = INTEG(1, y * 2) ~~|\ny = INTEG(1, x * 2) ~~|\n")
+    with pytest.raises(AlgebraicLoop, match="x -> y -> x"):
+        end(path, "x")
+
+
+def test_elements_of_one_variable_may_depend_on_each_other(write_mdl: Write) -> None:
+    path = write_mdl("D: A, B, C ~~|\nx[A] = 2 ~~|\nx[B] = x[A] * 3 ~~|\nx[C] = x[B] + x[A] ~~|\n")
+    np.testing.assert_array_equal(ensemble(read_model(path), [Scenario()], save=["x"]).x[0, 0], [2, 6, 8])
+
+
+def test_a_chain_of_thousands_of_variables_compiles(write_mdl: Write) -> None:
+    chain = "x0 = Time ~~|\n" + "".join(f"x{i + 1} = x{i} + 1 ~~|\n" for i in range(1200))
+    assert end(write_mdl(chain, final=1, step=0.5), "x1200") == 1201
+
+
+def test_an_unsupported_function_names_itself_the_variable_and_the_alternative(write_mdl: Write) -> None:
+    path = write_mdl("x = DELAY MATERIAL(Time, 2, 0, 0) ~~|\n")
+    with pytest.raises(UnsupportedFeature, match=r"'x' uses DELAY MATERIAL.*DELAY FIXED"):
+        end(path, "x")
+
+
+def test_an_unknown_function_is_named_with_the_closest_one(write_mdl: Write) -> None:
+    with pytest.raises(UnknownName, match="function 'sqroot'; did you mean 'sqrt'"):
+        end(write_mdl("x = SQROOT(Time) ~~|\n"), "x")
+
+
+def test_all_problems_are_reported_at_once(write_mdl: Write) -> None:
+    with pytest.raises(Problems) as caught:
+        end(write_mdl("x = SQROOT(Time) ~~|\ny = ABS(1, 2) ~~|\nz = RANDOM GAMMA(1,1,1,1,1,1) ~~|\n"), "x")
+    assert len(caught.value.problems) == 3
+
+
+def test_a_subscript_that_is_nowhere_on_the_left_is_an_error(write_mdl: Write) -> None:
+    path = write_mdl("D: A, B ~~|\np[D] = 1, 2 ~~|\nx = p[D] * 2 ~~|\n")
+    with pytest.raises(EquationError, match="add '!' to sum over it"):
+        end(path, "x")
+
+
+@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("rk2", 2), ("rk4", 4)])
+def test_the_error_falls_with_the_order_of_the_method(write_mdl: Write, method: str, order: int) -> None:
+    model = read_model(write_mdl("x = INTEG(v, 1) ~~|\nv = INTEG(-x, 0) ~~|\n", final=4))
+    steps = [1 / 32, 1 / 64, 1 / 128]
+    errors = []
+    for step in steps:
+        run = ensemble(model, [Scenario("", {"time step": step})], save=["x"], method=method)  # type: ignore[arg-type]
+        errors.append(abs(float(run.x[0, -1]) - np.cos(4)))
+    slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert abs(slope - order) < 0.1
+
+
+def test_the_files_own_method_is_used_unless_another_is_asked_for(tmp_path: Path) -> None:
+    text = "{UTF-8}\nx = INTEG(-x, 1) ~~|\nINITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\n"
+    text += "TIME STEP = 0.25 ~~|\nSAVEPER = 1 ~~|\n"
+    text += "\\\\\\---/// Sketch information\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n"
+    (tmp_path / "m.mdl").write_text(text)
+    model = read_model(tmp_path / "m.mdl")
+    assert model.time.method == "rk4"
+    assert abs(float(ensemble(model, [Scenario()], save=["x"]).x[0, -1]) - np.exp(-1)) < 1e-4
+    euler = ensemble(model, [Scenario()], save=["x"], method="euler")
+    assert float(euler.x[0, -1]) == 0.75**4
+    assert euler.attrs["integration_method"] == "euler"
+
+
+def test_a_hostile_model_cannot_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, labels, units, comments and texts that would be code if any of them were ever executed."""
+    mark = tmp_path / "marked"
+    monkeypatch.chdir(tmp_path)
+    code = f"__import__('os').system('touch {mark}')"
+    path = tmp_path / "hostile.mdl"
+    path.write_text(
+        "{UTF-8}\n"
+        f"\"x); {code}; (\" = INTEG(\"rate#\\\\n{code}\", 1) ~ \"{code}\" ~ '''{code}'''|\n"
+        f'"rate#\\\\n{code}" = 2 ~ $(touch {mark}) ~ `touch {mark}`|\n'
+        "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 0.5 ~~|\nSAVEPER = 0.5 ~~|\n"
+    )
+    model = read_model(path)
+    names = [v.name for v in model.variables]
+    for engine in ("native", "numpy"):
+        ensemble(model, [Scenario()], save=names, engine=engine)
+    program = compiled.program_for(model, names, compiled.Settings())
+    from cipark_sd.engines.native_kernel import kernel
+
+    assert "touch" not in kernel(program).text
+    assert not mark.exists()
+    assert sorted(os.listdir(tmp_path)) == ["hostile.mdl", "kernels"]
+
+
+def test_the_program_is_listed_in_the_modellers_names(write_mdl: Write) -> None:
+    model = read_model(
+        write_mdl("Birth Rate = 0.1 ~~|\nPeople = INTEG(births, 100) ~~|\nbirths = People * Birth Rate ~~|\n")
+    )
+    program = compiled.program_for(model, ["people", "births"], compiled.Settings())
+    listing = list(program.listing())
+    assert "births = (People * Birth Rate)" in listing
+    assert "state People: from 100, rate births" in listing
+
+
+def test_what_no_output_needs_is_not_built(write_mdl: Write) -> None:
+    model = read_model(write_mdl("x = INTEG(1, 0) ~~|\nother = INTEG(EXP(other), 0) ~~|\n"))
+    program = compiled.program_for(model, ["x"], compiled.Settings())
+    assert [state.label for state in program.states] == ["x"]
+
+
+def test_names_do_not_change_what_is_computed(write_mdl: Write) -> None:
+    one = read_model(write_mdl("a = INTEG(a * r, 1) ~~|\nr = 0.1 ~~|\n", name="one.mdl"))
+    two = read_model(write_mdl("People = INTEG(People * Rate, 1) ~~|\nRate = 0.1 ~~|\n", name="two.mdl"))
+    programs = [
+        compiled.program_for(model, [save], compiled.Settings()) for model, save in ((one, "a"), (two, "people"))
+    ]
+    assert programs[0].digest == programs[1].digest
+
+
+def test_division_by_zero_gives_infinity_and_the_run_goes_on(write_mdl: Write) -> None:
+    path = write_mdl("x = 1 / (Time - 1) ~~|\n", final=2, step=1)
+    for engine in ("native", "numpy"):
+        values = ensemble(read_model(path), [Scenario()], save=["x"], engine=engine).x[0].to_numpy()
+        np.testing.assert_array_equal(values, [-1, np.inf, 1])
+
+
+def test_control_variables_may_be_computed_from_constants(write_mdl: Write) -> None:
+    model = read_model(write_mdl("n = 4 ~~|\nx = INTEG(1, 0) ~~|\n", saveper="n * TIME STEP"))
+    assert list(ensemble(model, [Scenario()], save=["x"], times=[1, 2]).time) == [1, 2]
+
+
+def test_flat_names_keep_the_modellers_labels(write_mdl: Write) -> None:
+    model = read_model(write_mdl("Own: SOE, Private ~~|\nPool[Own] = 1, 2 ~~|\nall = SUM(Pool[Own!]) ~~|\n"))
+    flat = unroll(model)
+    assert flat.dimensions == ()
+    assert flat["pool[soe]"].label == "Pool[SOE]"
+    assert inline_macros(flat) == flat
+
+
+def test_an_external_constant_and_series_are_read(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("t,0,2,4\nv,1,5,3\nc,7,8,9\n")
+    (tmp_path / "m.mdl").write_text(
+        "{UTF-8}\nD: A, B, C ~~|\n"
+        "c[D] = GET DIRECT CONSTANTS('data.csv', ',', 'B3') ~~|\n"
+        "v:INTERPOLATE::= GET DIRECT DATA('data.csv', ',', '1', 'B2') ~~|\n"
+        "t = GET DIRECT LOOKUPS('data.csv', ',', '1', 'B2') ~~|\n"
+        "y = t(Time) + SUM(c[D!]) ~~|\n"
+        "INITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+    )
+    result = ensemble(read_model(tmp_path / "m.mdl"), [Scenario()], save=["c", "v", "y"])
+    np.testing.assert_array_equal(result.c[0, 0], [7, 8, 9])
+    np.testing.assert_array_equal(result.v[0], [1, 3, 5, 4, 3])
+    np.testing.assert_array_equal(result.y[0], [25, 27, 29, 28, 27])

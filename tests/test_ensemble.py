@@ -1,0 +1,138 @@
+"""Many runs: overrides, reductions, and that nothing of how they are computed shows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.engines.compiled import Reduction
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.expr import Binary, Const, Ref, Table
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, TimeSeries
+
+EQUATIONS = """
+Own: SOE, Private ~~|
+rate[Own] = 0.1, 0.2 ~~|
+k = 2 ~~|
+shape((0,0),(10,1)) ~~|
+effect = shape(k) ~~|
+x[Own] = INTEG(rate[Own] * x[Own], 1) ~~|
+y = SMOOTH3(SUM(x[Own!]) * effect, k) ~~|
+late = DELAY3(SUM(x[Own!]), k) ~~|
+noise = RANDOM UNIFORM(0, 1, 0) + RANDOM UNIFORM(0, 1, 0) ~~|
+"""
+
+
+@pytest.fixture
+def model(write_mdl: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
+    return read_model(write_mdl(EQUATIONS))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_constant_an_initial_stock_a_lookup_and_a_series_can_be_set_for_each_run(model: Model, engine: str) -> None:
+    runs = [
+        Scenario("base"),
+        Scenario("element", {"rate[SOE]": 0.0}),
+        Scenario("stock", {"x": [5, 6]}),
+        Scenario("table", {"shape": Table((0, 10), (2, 2))}),
+        Scenario("series", {"k": TimeSeries((0, 10), (1, 3))}),
+        Scenario("other series", {"k": TimeSeries((0, 10), (1, 4))}),
+    ]
+    result = ensemble(model, runs, save=["x", "effect", "k"], engine=engine)
+    assert list(result.scenario) == [run.name for run in runs]
+    assert (result.x[1, :, 0] == 1).all()
+    np.testing.assert_array_equal(result.x[2, 0], [5, 6])
+    assert (result.effect[3] == 2).all()
+    np.testing.assert_allclose(result.k[4, [0, 20, 40]], [1, 2, 3])
+    np.testing.assert_allclose(result.k[5, [0, 20, 40]], [1, 2.5, 4])
+    np.testing.assert_allclose(result.effect[0], 0.2)
+
+
+def test_the_result_does_not_depend_on_chunks_workers_or_engine(model: Model) -> None:
+    draws = {"k": np.linspace(0.3, 4, 50), "x[SOE]": np.linspace(1, 2, 50)}
+    save = ["x", "y", "late", "noise"]
+    whole = ensemble(model, draws, save=save, workers=1)
+    assert whole.equals(ensemble(model, draws, save=save, workers=2, chunk=7))
+    assert whole.equals(ensemble(model, draws, save=save, engine="numpy", chunk=13))
+
+
+def test_a_delay_that_is_shorter_than_its_steps_has_fewer_stages_in_that_run_only(model: Model) -> None:
+    together = ensemble(model, {"k": [0.3, 2.0]}, save=["late"])
+    for run, k in enumerate([0.3, 2.0]):
+        np.testing.assert_array_equal(together.late[run], ensemble(model, {"k": [k]}, save=["late"]).late[0])
+
+
+def test_random_numbers_are_uniform_and_those_of_two_calls_and_two_runs_differ(model: Model) -> None:
+    noise = ensemble(model, [Scenario()] * 400, save=["noise"], seed=5).noise.to_numpy()
+    # the sum of two independent uniform numbers: mean 1, variance 1/6; five standard errors of 16,400 draws
+    assert abs(noise.mean() - 1) < 5 * np.sqrt(1 / 6 / noise.size)
+    assert abs(noise.var() - 1 / 6) < 0.01
+    assert not np.array_equal(noise[0], noise[1])
+    assert not np.array_equal(noise, ensemble(model, [Scenario()] * 400, save=["noise"], seed=6).noise.to_numpy())
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_reduction_equals_the_same_sum_over_the_saved_series(model: Model, engine: str) -> None:
+    draws = {"k": np.linspace(1, 4, 20)}
+    seen = TimeSeries((0.0, 2.5, 5.0, 10.0), (0.1, 0.3, 0.5, 1.0))
+    miss = Binary("-", Ref("y"), Ref("seen"))
+    squares = Reduction("sum", Binary("*", miss, miss), {"seen": seen}, times=seen.times)
+    largest = Reduction("max", Ref("x[private]"))
+    lean = ensemble(model, draws, save=[], reduce={"misfit": squares, "largest": largest}, engine=engine)
+    full = ensemble(model, draws, save=["x", "y"], engine=engine)
+    series = full.y.sel(time=list(seen.times)).to_numpy()
+    np.testing.assert_allclose(lean.misfit, ((series - np.array(seen.values)) ** 2).sum(axis=1), rtol=1e-13)
+    np.testing.assert_array_equal(lean.largest, full.x[:, :, 1].max(axis=1))
+    assert set(lean.data_vars) == {"misfit", "largest"}
+
+
+def test_only_the_times_asked_for_are_kept(model: Model) -> None:
+    all_times = ensemble(model, {"k": [1.0, 2.0]}, save=["x"])
+    some = ensemble(model, {"k": [1.0, 2.0]}, save=["x"], times=[10, 2.5])
+    assert list(some.time) == [2.5, 10]
+    np.testing.assert_array_equal(some.x, all_times.x.sel(time=[2.5, 10]))
+    with pytest.raises(OffGrid, match=r"2\.6"):
+        ensemble(model, {"k": [1.0]}, save=["x"], times=[2.6])
+
+
+@pytest.mark.parametrize(
+    ("draws", "error", "message"),
+    [
+        ({"kk": [1.0]}, UnknownName, "did you mean 'k'"),
+        ({"y": [1.0]}, InvalidValue, "a constant or a stock"),
+        ({"k": [1.0], "x": [1.0, 2.0]}, InvalidValue, "arrays of one length"),
+        ({"k": [float("nan")]}, InvalidValue, "finite"),
+        ({"x[Foreign]": [1.0]}, UnknownName, "no element"),
+        ([Scenario("a"), Scenario("b", {"final time": 3})], InvalidValue, "share their times"),
+        ([], InvalidValue, "at least one"),
+    ],
+)
+def test_a_mistake_in_the_runs_is_named(model: Model, draws: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ensemble(model, draws, save=["x"])  # type: ignore[arg-type]
+
+
+def test_damaged_object_code_is_compiled_anew(model: Model, tmp_path: Path) -> None:
+    from cipark_sd.engines import native
+
+    before = ensemble(model, {"k": [1.0]}, save=["x"])
+    for path in (tmp_path / "kernels").rglob("*.o"):
+        path.write_bytes(path.read_bytes()[:100])
+    native._LOADED.clear()
+    assert before.equals(ensemble(model, {"k": [1.0]}, save=["x"]))
+
+
+def test_progress_counts_every_run(model: Model) -> None:
+    told: list[tuple[int, int]] = []
+    ensemble(model, {"k": np.ones(20)}, save=["x"], chunk=8, progress=lambda done, of: told.append((done, of)))
+    assert told[-1] == (20, 20)
+
+
+def test_a_reduction_may_use_a_constant(model: Model) -> None:
+    result = ensemble(model, {"k": [3.0]}, save=[], reduce={"total": Reduction("sum", Const(1.0), times=(0.0, 1.0))})
+    assert result.total.item() == 2.0

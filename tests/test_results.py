@@ -1,0 +1,118 @@
+"""Results say what they are, and survive being written and read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.model import Model
+from cipark_sd.results import load, save, to_table
+from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate import simulate
+
+Write = Callable[..., Path]
+
+EQUATIONS = """
+Region: East, "West/North" ~~|
+People[Region] = INTEG(births[Region], 1) ~ people ~ Those who live there |
+births[Region] = People[Region] * 0.1 ~ people/Year ~ |
+"R&D/cost share" = Time / 7 ~ Dmnl ~ |
+"""
+
+
+@pytest.fixture
+def model(write_mdl: Write) -> Model:
+    return read_model(write_mdl(EQUATIONS, name="Größe.mdl"))
+
+
+def test_a_result_says_how_it_was_made(model: Model) -> None:
+    run = simulate(model, Scenario("dry", {"people": 2}))
+    assert {key: run.attrs[key] for key in ("model", "model_digest", "engine", "integration_method", "time_step")} == {
+        "model": "Größe",
+        "model_digest": model.digest,
+        "engine": "native",
+        "integration_method": "euler",
+        "time_step": 0.25,
+    }
+    assert run.attrs["scenario"] == '{"name": "dry", "set": {"people": 2.0}}'
+
+
+def test_a_variable_carries_name_units_kind_and_documentation(model: Model) -> None:
+    assert simulate(model)["people"].attrs == {
+        "long_name": "People",
+        "units": "people",
+        "kind": "stock",
+        "description": "Those who live there",
+    }
+
+
+def test_a_result_comes_back_from_netcdf_as_it_was(model: Model, tmp_path: Path) -> None:
+    run = simulate(model)
+    save(run, tmp_path / "run.nc")
+    xr.testing.assert_identical(load(tmp_path / "run.nc"), run)
+
+
+def test_plain_xarray_opens_the_netcdf(model: Model, tmp_path: Path) -> None:
+    save(simulate(model), tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc") as opened:
+        assert opened["people"].sel(region="East", time=10).item() == pytest.approx(1.025**40)
+        assert opened.attrs["model_digest"] == model.digest
+
+
+def test_plain_pandas_opens_the_table(model: Model, tmp_path: Path) -> None:
+    run = simulate(model)
+    save(run, tmp_path / "run.csv")
+    table = pd.read_csv(tmp_path / "run.csv", comment="#", index_col="time")
+    assert list(table.columns) == [
+        "People[East]",
+        "People[West/North]",
+        "births[East]",
+        "births[West/North]",
+        "R&D/cost share",
+    ]
+    pd.testing.assert_frame_equal(table, to_table(run), check_exact=True)
+
+
+def test_the_table_starts_with_how_it_was_made(model: Model, tmp_path: Path) -> None:
+    save(simulate(model), tmp_path / "run.csv")
+    assert f"# model_digest: {model.digest}\n" in (tmp_path / "run.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("run.xlsx", r"ends in \.nc or \.csv"), ("run", r"ends in \.nc or \.csv"), ("no/where/run.nc", "does not")],
+)
+def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(
+    model: Model, tmp_path: Path, name: str, message: str
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InvalidValue, match=message):
+        save(simulate(model), tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_failing_write_leaves_the_old_file_and_no_remains(model: Model, tmp_path: Path) -> None:
+    run = simulate(model)
+    save(run, tmp_path / "run.nc")
+    before = (tmp_path / "run.nc").read_bytes()
+    with pytest.raises(TypeError):
+        save(run.assign_attrs(odd=object()), tmp_path / "run.nc")
+    assert (tmp_path / "run.nc").read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_foreign_netcdf_file_is_not_taken_for_a_result(tmp_path: Path) -> None:
+    xr.Dataset({"a": ("time", np.zeros(2))}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(InvalidValue, match="its format is None"):
+        load(tmp_path / "other.nc")
+
+
+def test_a_file_that_is_no_netcdf_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "other.nc").write_text("no")
+    with pytest.raises(InvalidValue, match="expected NetCDF"):
+        load(tmp_path / "other.nc")

@@ -1,0 +1,195 @@
+"""The algebra of scenarios, and what they refuse."""
+
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.expr import Table
+from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve, value_at
+
+Write = Callable[..., Path]
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+overrides = st.dictionaries(
+    st.sampled_from(["a", "b", "B", "c d", "C_D", "a[x]", "a[ Y ]", "b[x]"]),
+    st.one_of(
+        numbers,
+        st.lists(numbers, min_size=2, max_size=3).map(tuple),
+        st.just(TimeSeries((0.0, 1.0), (2.0, 3.0))),
+        st.just(Table((0.0, 1.0), (2.0, 3.0))),
+    ),
+)
+scenarios = st.builds(
+    Scenario,
+    st.sampled_from(["", "dry", "wet"]),
+    overrides,
+    initial_time=st.none() | numbers,
+    final_time=st.none() | numbers,
+    time_step=st.none() | numbers,
+    saveper=st.none() | numbers,
+)
+
+
+@given(scenarios, scenarios, scenarios)
+def test_combining_is_associative(a: Scenario, b: Scenario, c: Scenario) -> None:
+    assert (a | b) | c == a | (b | c)
+
+
+@given(scenarios)
+def test_the_empty_scenario_is_neutral(a: Scenario) -> None:
+    assert a | Scenario() == a == Scenario() | a
+
+
+@given(scenarios, scenarios)
+def test_the_right_one_wins(a: Scenario, b: Scenario) -> None:
+    combined = a | b
+    assert all(combined.overrides[key] == value for key, value in b.overrides.items())
+    assert all(getattr(b, name) in (None, getattr(combined, name)) for name in ("initial_time", "saveper"))
+
+
+@given(scenarios)
+def test_a_scenario_combined_with_itself_changes_nothing(a: Scenario) -> None:
+    assert (a | a).renamed("") == a.renamed("")
+
+
+@given(scenarios)
+def test_equal_scenarios_have_equal_hashes_and_survive_pickling(a: Scenario) -> None:
+    again = pickle.loads(pickle.dumps(a))
+    assert again == a
+    assert hash(again) == hash(a)
+
+
+@given(scenarios)
+def test_the_json_of_a_scenario_is_json(a: Scenario) -> None:
+    assert json.loads(a.to_json()).get("name", "") == a.name
+
+
+def test_a_whole_variable_takes_back_what_was_said_of_its_elements() -> None:
+    assert dict((Scenario("", {"a[x]": 1}) | Scenario("", {"A": 2})).overrides) == {"a": 2.0}
+
+
+def test_an_element_is_said_on_top_of_the_whole() -> None:
+    assert dict((Scenario("", {"a": 2}) | Scenario("", {"a[x]": 1})).overrides) == {"a": 2.0, "a[x]": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("much", "'much', expected a finite number"),
+        (float("nan"), "expected a finite number"),
+        (True, "expected a finite number"),
+        ({"times": [0, 0], "values": [1, 2]}, "expected ascending numbers"),
+        ({"times": [0, 1], "values": [1]}, "as many points as values"),
+        ({"x": [0, 1]}, r"expected \{x, y\} or \{times, values\}"),
+        ({"x": [0], "y": [1], "interpolation": "spline"}, "expected interpolate, extrapolate"),
+        (None, "expected a number, a list"),
+    ],
+)
+def test_a_value_of_no_known_form_is_an_error(value: Override, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        Scenario("", {"a": value})
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "expected"),
+    [
+        ("interpolate", [1, 1, 3, 5, 5]),
+        ("extrapolate", [-1, 1, 3, 5, 7]),
+        ("hold_backward", [1, 1, 1, 5, 5]),
+        ("look_forward", [1, 1, 5, 5, 5]),
+    ],
+)
+def test_a_series_is_read_as_its_interpolation_says(interpolation: str, expected: list[float]) -> None:
+    series = TimeSeries((0.0, 2.0), (1.0, 5.0), interpolation)  # type: ignore[arg-type]
+    assert [value_at(series, time) for time in (-1, 0, 1, 2, 3)] == expected
+
+
+EQUATIONS = """
+D: East, West ~~|
+pool[D] = 1, 2 ~~| rate = 3 ~~| flow = rate * 2 ~~|
+Stock = INTEG(flow, 1) ~~| table((0,0), (1,1)) ~~|
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rat": 1}, "has no variable 'rat'; did you mean 'rate'"),
+        ({"pool[Est]": 1}, "has no element of D 'est'; did you mean 'West' or 'East'"),
+        ({"pool[East, West]": 1}, r"expected 1 element\(s\)"),
+        ({"rate[East]": 1}, r"expected 0 element\(s\)"),
+        ({"pool": [1, 2, 3]}, "expected 2 numbers"),
+        ({"flow": 1}, "the auxiliary 'flow'.*its equation computes it"),
+        ({"table": 1}, "the lookup 'table'.*expected a table"),
+        ({"Stock": {"times": [0], "values": [1]}}, "the stock 'Stock'.*expected an initial value"),
+    ],
+)
+def test_a_scenario_that_does_not_fit_the_model_says_why(
+    write_mdl: Write, changes: Mapping[str, Override], message: str
+) -> None:
+    with pytest.raises(CiparkError, match=message):
+        resolve(read_model(write_mdl(EQUATIONS)), Scenario("", changes))
+
+
+def test_all_that_does_not_fit_is_reported_at_once(write_mdl: Write) -> None:
+    with pytest.raises(Problems, match="2 problems") as caught:
+        resolve(read_model(write_mdl(EQUATIONS)), Scenario("odd", {"rat": 1, "pool": (1,)}))
+    assert [type(problem) for problem in caught.value.problems] == [UnknownName, InvalidValue]
+
+
+def test_a_file_that_saves_every_step_goes_on_to_do_so(write_mdl: Write) -> None:
+    model = read_model(write_mdl(EQUATIONS))
+    assert resolve(model, Scenario(time_step=0.5)).saveper == 0.5
+
+
+def test_a_scenario_file_is_read_with_times_tables_and_series(tmp_path: Path) -> None:
+    path = tmp_path / "drought.toml"
+    path.write_text(
+        '[set]\n"Room Temperature" = 5\ntable = {x = [0, 1], y = [2, 3]}\nrain = {times = [0, 1], values = [2, 0]}\n'
+        "[time]\nto = 20\n"
+    )
+    series = TimeSeries((0.0, 1.0), (2.0, 0.0))
+    expected: dict[str, Override] = {"room temperature": 5, "table": Table((0.0, 1.0), (2.0, 3.0)), "rain": series}
+    assert read_scenario(path) == Scenario("drought", expected, final_time=20)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[sett]\na = 1", "has no key 'sett'; did you mean 'set'"),
+        ("[time]\nform = 1", r"has no key in \[time\] 'form'; did you mean 'from'"),
+        ("[set\na = 1", "expected TOML"),
+        ('[set]\na = "much"', "expected a finite number"),
+        ("set = 3", r"expected a table \[set\]"),
+        ("time = 3", r"expected a table \[time\]"),
+        ("[set]\na = true\nb = []\n", "2 problems"),
+    ],
+)
+def test_a_scenario_file_with_a_mistake_names_it(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(content)
+    with pytest.raises(CiparkError, match=message):
+        read_scenario(path)
+
+
+def test_a_missing_scenario_file_suggests_one_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "drought.toml").write_text("")
+    with pytest.raises(InvalidValue, match=r"did you mean 'drought\.toml'"):
+        read_scenario(tmp_path / "drouht.toml")
+
+
+def test_assignments_may_hold_lists_elements_and_spaces() -> None:
+    scenario = parse_assignments(["Pool [East] = 4", "rate=1e-3", "pool2=1, 2"])
+    assert dict(scenario.overrides) == {"pool[east]": 4.0, "rate": 0.001, "pool2": (1.0, 2.0)}
+
+
+def test_all_assignments_that_are_none_are_reported_at_once() -> None:
+    with pytest.raises(Problems, match=r"3 problems(.|\n)*NAME=VALUE(.|\n)*'much'(.|\n)*'1,x'"):
+        parse_assignments(["rate", "rate=much", "pool=1,x"])
