@@ -18,7 +18,7 @@ from calibration.observations import Observation
 from calibration.posterior import Posterior
 from calibration.priors import Array
 from calibration.replicate import Number, numbers, replicate
-from calibration.sample import Chains, Effort, OnBlock, prior_draws, sample
+from calibration.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.unconstrained import Unconstrained
 from cipark_sd.results import version
 
@@ -48,7 +48,7 @@ def draw(
     density: Posterior,
     rng: np.random.Generator,
     *,
-    effort: Effort = Effort(),  # noqa: B008  (frozen)
+    effort: Effort = EFFORT,
     per_chain: int = PER_CHAIN,
     saved: Path | None = None,
     on_block: OnBlock | None = None,
@@ -72,7 +72,7 @@ def run_posterior(
     density: Posterior,
     seed: int,
     *,
-    effort: Effort = Effort(),  # noqa: B008  (frozen)
+    effort: Effort = EFFORT,
     per_chain: int = PER_CHAIN,
     saved: Path | None = None,
     on_block: OnBlock | None = None,

@@ -66,6 +66,8 @@ class Effort:
         return self.walkers or max(24, 2 * ((3 * k + 1) // 2))
 
 
+#: Until it has converged, as a rule.
+EFFORT = Effort()
 #: A look rather than an answer.
 SHORT = Effort(block=100, most_steps=1000, least_steps=400)
 
@@ -130,7 +132,7 @@ def sample(
     density: Posterior,
     rng: np.random.Generator,
     *,
-    effort: Effort = Effort(),
+    effort: Effort = EFFORT,
     saved: Path | None = None,
     on_block: OnBlock | None = None,
 ) -> Chains:
