@@ -2,8 +2,8 @@
 
 Every origin gets a posterior of its own from the sampler, not a normal around an optimum: with few counts the posterior
 is skewed, and a forecast's width is what is tested. Baselines see the same windows. The number of scored points is part
-of every summary: a difference over a dozen points is a hint, no proof. Nor is a model blind to what its author knew: its
-structure and its dated events were written after the data that are held out here, those of a baseline were not.
+of every summary: a difference over a dozen points is a hint, no proof. Nor is a model blind to what its author knew:
+its structure and its dated events were written after the data that are held out here, those of a baseline were not.
 """
 
 from collections.abc import Callable, Sequence

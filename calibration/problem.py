@@ -166,7 +166,7 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
             resolve(model, scenario)
         except CiparkError as problem:
             problems.append(problem)
-        problems += variant_problems(model, scenario, (*rivals, *scenarios), [p.name for p in parameters])
+    problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
     problems += _times(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)

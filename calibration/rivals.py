@@ -3,7 +3,8 @@
 Two comparisons stand side by side since they ask different things. **Stacking** of leave-one-out predictions asks which
 mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
 nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
-priors*. Terms whose Pareto k exceeds 0.7 have leave-one-out densities that importance sampling cannot know.
+priors*. A term whose Pareto k exceeds 0.7 has a leave-one-out density that importance sampling cannot know: it is left
+out in earnest, by a posterior without it.
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
 Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking); Meng and Wong 1996, Statistica Sinica 6, 831-860, as in
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 from calibration.convergence import Convergence
 from calibration.draws import PosteriorDraws, draw, study_digest
-from calibration.posterior import Posterior
+from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem
-from calibration.sample import EFFORT, Effort, log_target
+from calibration.sample import EFFORT, SHORT, Effort, log_target
+from calibration.scores import log_mean_exp
 from calibration.unconstrained import Unconstrained
 from calibration.variants import Variant
 
@@ -42,6 +44,7 @@ class RivalFit:
     elpd : (n_terms,)
         Log predictive density of each fitted term, that term left out.
     pareto_k : (n_terms,)
+        Where it exceeds :data:`RELIABLE` the density comes from a posterior without the term, if that was asked.
     log_evidence : float
         And its standard error.
     """
@@ -83,6 +86,7 @@ def fit_rivals(
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
+    refit: Effort | None = SHORT,
     folder: Path | None = None,
     on_block: Callable[[str, int, int, Convergence | None], None] | None = None,
 ) -> list[RivalFit]:
@@ -105,15 +109,20 @@ def fit_rivals(
             drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
         except KeyboardInterrupt:
             break
-        fits.append(assess(variant, drawn, bridge))
+        fits.append(assess(variant, drawn, bridge, refit=None if drawn.chains.interrupted else refit))
         if drawn.chains.interrupted:
             break
     return fits
 
 
-def assess(variant: Variant, drawn: PosteriorDraws, rng: np.random.Generator) -> RivalFit:
-    """Leave-one-out densities and evidence of one posterior."""
+def assess(
+    variant: Variant, drawn: PosteriorDraws, rng: np.random.Generator, *, refit: Effort | None = SHORT
+) -> RivalFit:
+    """Leave-one-out densities and evidence of one posterior; ``refit`` is the effort for terms of high Pareto k."""
     elpd, pareto_k = leave_one_out(drawn)
+    if refit is not None:
+        for i in np.flatnonzero(pareto_k > RELIABLE):
+            elpd[i] = left_out(drawn.density, int(i), rng.spawn(1)[0], refit)
     evidence, error = log_evidence(drawn, rng)
     return RivalFit(variant, drawn, elpd, pareto_k, evidence, error)
 
@@ -126,6 +135,15 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
     # draws are thinned until nearly independent: what is left of dependence is not told to the tail fit
     found = [array_stats.loo(column[None, :]) for column in logs.T]
     return np.array([float(elpd) for elpd, _, _ in found]), np.array([float(k) for _, k, _ in found])
+
+
+def left_out(density: Posterior, position: int, rng: np.random.Generator, effort: Effort) -> float:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it."""
+    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
+    chosen = fitted[position]
+    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
+    drawn = draw(with_terms(density, terms), rng, effort=effort)
+    return log_mean_exp(density.pointwise(drawn.flat)[:, position])
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

@@ -7,8 +7,9 @@ from calibration.problem import CalibrationProblem, read_problem
 MODEL = """{UTF-8}
 left = INTEG(leaving, 0) ~ firm ~ |
 stock = INTEG(-leaving, size) ~ firm ~ |
-leaving = stock * rate ~ firm/year ~ |
+leaving = stock * rate * pace ~ firm/year ~ |
 size = 100 ~ firm ~ |
+pace = 1 ~ Dmnl ~ |
 rate = 0.2 ~ 1/year ~ |
 INITIAL TIME = 0 ~ year ~ |
 FINAL TIME = 12 ~ year ~ |
