@@ -81,8 +81,8 @@ class CalibrationProblem:
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
-    rivals, scenarios : tuple of Variant
-        Structures to refit, and what may happen after the data.
+    rivals, scenarios, experiments : tuple of Variant
+        Structures to refit, what may happen after the data, and what might have been otherwise within them.
     calendar : Calendar
         How dates become model time.
     """
@@ -99,6 +99,7 @@ class CalibrationProblem:
     calendar: Calendar = field(default_factory=Calendar)
     rivals: tuple[Variant, ...] = ()
     scenarios: tuple[Variant, ...] = ()
+    experiments: tuple[Variant, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -152,7 +153,8 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     fixed = tuple(_fixed(table, problems) for table in top.tables("fixed"))
     method = _method(Section(top.raw("method") or {}, "[method]", problems))
     holdout = _holdout(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
-    rivals, scenarios = (read_variants(top.tables(kind), kind, problems) for kind in ("rival", "scenario"))
+    kinds = ("rival", "scenario", "experiment")
+    rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     top.done()
     problems += _names(model, observations, parameters, fixed)
     if not any(term.use == "fit" for o in observations for term in o.terms):
@@ -166,14 +168,13 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
             resolve(model, scenario)
         except CiparkError as problem:
             problems.append(problem)
-    problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
+    problems += variant_problems(model, span, (*rivals, *scenarios, *experiments), [p.name for p in parameters])
     problems += _times(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)
     space = ParameterSpace(parameters)
-    return CalibrationProblem(
-        title, folder, model, scenario, observations, space, fixed, method, holdout, calendar, rivals, scenarios
-    )
+    own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
+    return CalibrationProblem(*own, rivals, scenarios, experiments)
 
 
 def _model(section: Section, folder: Path) -> tuple[Model, Scenario]:
