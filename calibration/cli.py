@@ -22,9 +22,7 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
-@click.option(
-    "--steps", type=click.IntRange(min=200), default=2000, show_default=True, help="Of each ensemble of walkers."
-)
+@click.option("--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Of the sampler, at most.")
 @click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
@@ -74,7 +72,7 @@ def calibrate(
     fit = session.fit(settings)
     session.show(fit)
     _write(fit, output or Path("cipark-output") / settings.study.name)
-    converged = fit.draws is None or (fit.draws.convergence.reached and not fit.draws.interrupted)
+    converged = fit.draws is None or (fit.draws.chains.converged and not fit.draws.chains.interrupted)
     return 0 if converged and not fit.optimum.interrupted else 1
 
 

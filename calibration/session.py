@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from calibration.convergence import Convergence, poorest
 from calibration.diagnostics import identifiability, unseen
+from calibration.draws import PosteriorDraws, draw
 from calibration.fitted import FittedRow, fitted
 from calibration.optimise import Optimum, optimise
 from calibration.posterior import Posterior, posterior
@@ -18,7 +20,7 @@ from calibration.predictive import predict, scores
 from calibration.problem import FILE, CalibrationProblem, Method, read_problem, until
 from calibration.profile import Profile, profile
 from calibration.record import Fit, estimates, posterior_lines, reference_gap
-from calibration.sample import Draws, sample
+from calibration.sample import Effort
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.scenarios import Scenario, resolve
 
@@ -43,7 +45,7 @@ class Settings:
     fast: bool = False
     engine: str = "native"
     posterior: bool = False
-    steps: int = 2000
+    steps: int = 6000
 
 
 def find_study(name: str) -> Path:
@@ -106,18 +108,18 @@ def fit(settings: Settings) -> Fit:
     )
 
 
-def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> Draws:
+def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:
     """Joint draws of all parameters, with a bar."""
     task = bar.add_task("posterior", total=settings.steps) if bar is not None else None
 
-    def stepped(done: int, total: int) -> None:
+    def stepped(done: int, total: int, worst: Convergence | None) -> None:
         if bar is not None and task is not None:
-            bar.update(task, completed=done, total=total)
+            state = f", {worst}" if worst is not None else ""
+            bar.update(task, completed=done, total=total, description=f"posterior{_plain(state)}")
 
-    # an ensemble of differential evolution wants a few walkers for each dimension
-    walkers = max(24, 2 * len(density.space) + 14)
     rng = np.random.default_rng([density.problem.method.seed, 2])
-    return sample(density, rng=rng, walkers=walkers, steps=settings.steps, on_progress=stepped)
+    effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
+    return draw(density, rng, effort=effort, on_block=stepped)
 
 
 def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
@@ -243,7 +245,7 @@ def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
     console.print()
 
 
-def _show_posterior(console: "Console", fit: Fit, draws: Draws) -> None:
+def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -318,10 +320,10 @@ def sentences(fit: Fit) -> Sequence[str]:
     if fit.draws is not None:
         state = (
             "has converged"
-            if fit.draws.convergence.reached
+            if fit.draws.chains.converged
             else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
-        said.append(f"The posterior {state}: {_plain(fit.draws.convergence.worst)}.")
+        said.append(f"The posterior {state}: {_plain(str(poorest(fit.draws.chains.found)))}.")
     if np.isfinite(fit.step_shift):
         said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
     if fit.reference_gap is not None:
