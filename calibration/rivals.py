@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.convergence import Convergence
-from calibration.draws import PosteriorDraws, draw, study_digest
+from calibration.draws import PosteriorDraws, chains_file, draw
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem
@@ -98,13 +98,13 @@ def fit_rivals(
     fits: list[RivalFit] = []
     for variant, stream in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
         density = density_of(with_variant(problem, variant))
-        saved = None if folder is None else folder / f"chains-{study_digest(density)[:12]}.npz"
 
         def told(done: int, most: int, worst: Convergence | None, name: str = variant.name) -> None:
             if on_block is not None:
                 on_block(name, done, most, worst)
 
         chains, bridge = stream.spawn(2)
+        saved = None if folder is None else folder / chains_file(density, chains, effort)
         try:
             drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
         except KeyboardInterrupt:
