@@ -1,0 +1,232 @@
+"""What is asked of a model: outputs over time as a function of scores, many points at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Lookup
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.sensitivity.factors import Array, Factors
+
+Rows = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A course over time that is looked at.
+
+    Parameters
+    ----------
+    label : str
+    variable : str
+        ``Name`` or ``Name[element]``.
+    without : Scenario, optional
+        Where given, the output is the effect: the variable less what it is under this scenario, with the same values
+        of the uncertain constants.
+    """
+
+    label: str
+    variable: str
+    without: Scenario | None = None
+
+
+class Response(Protocol):
+    """A function of the unit cube, in two steps so that a cross design computes each coordinate's score once."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Labels."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of the outputs."""
+
+    @property
+    def times(self) -> Array:
+        """``(n_times,)``."""
+
+    @property
+    def signature(self) -> str:
+        """What decides the values; equal signatures may share runs."""
+
+    def scores(self, shares: Array) -> Array:
+        """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
+
+    def __call__(self, scores: Array, rows: Rows) -> Array:
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``; NaN where a run failed.
+
+        ``rows : (n,)`` number the runs for a model's random functions: runs of one number draw the same.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResponse:
+    """Outputs of a model.
+
+    Parameters
+    ----------
+    times : (n_times,)
+        Saved times of the run.
+    scenario : Scenario
+        What all runs share.
+    workers : int, optional
+        Threads; they change no bit.
+    """
+
+    model: Model
+    factors: Factors
+    asked: tuple[Output, ...]
+    times: Array
+    scenario: Scenario = field(default_factory=Scenario)
+    engine: str = "native"
+    workers: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors."""
+        return self.factors.names
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Labels."""
+        return tuple(output.label for output in self.asked)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of the outputs."""
+        return tuple(self.model[split_key(override_key(output.variable))[0]].units for output in self.asked)
+
+    @cached_property
+    def signature(self) -> str:
+        """What decides the values: model, factors by their quantiles, outputs, times, scenario."""
+        from cipark_sd.model.model import digest_of
+
+        probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
+        asked = [(o.label, o.variable, o.without.to_json() if o.without else "") for o in self.asked]
+        texts = [self.model.digest, repr(self.names), repr(asked), self.scenario.to_json()]
+        return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
+
+    @property
+    def n_scenarios(self) -> int:
+        """How many runs one point of a design costs."""
+        return len(self._worlds)
+
+    @cached_property
+    def _worlds(self) -> dict[str, Scenario | None]:
+        """By a key: the base world, and each one that an effect is measured against, once."""
+        return {_key(world): world for world in (None, *(output.without for output in self.asked))}
+
+    def scores(self, shares: Array) -> Array:
+        """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
+        return self.factors.scores(shares)
+
+    def __call__(self, scores: Array, rows: Rows) -> Array:
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``."""
+        values = self.factors.values(scores)
+        draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
+        runs = {key: self._run(key, draws, rows) for key in self._worlds}
+        result = np.stack(
+            [
+                runs[""][output.variable]
+                - (runs[_key(output.without)][output.variable] if output.without else 0.0)
+                for output in self.asked
+            ],
+            axis=1,
+        )
+        return np.where(np.isfinite(result), result, np.nan)
+
+    def _run(self, key: str, draws: dict[str, Array], rows: Rows) -> dict[str, Array]:
+        world, scenario = self._worlds[key], self.scenario
+        wanted = [output.variable for output in self.asked if world is None or _key(output.without) == key]
+        if world is not None:
+            scenario = scenario | world
+            # the world without wins over an uncertain constant that it sets
+            ruled = {override_key(name) for name in world.overrides}
+            draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
+        keys = {variable: split_key(override_key(variable)) for variable in wanted}
+        result = ensemble(
+            self.model,
+            draws,
+            save=list(dict.fromkeys(base for base, _ in keys.values())),
+            times=self.times.tolist(),
+            scenario=scenario,
+            engine=self.engine,
+            numbers=rows,
+            workers=self.workers,
+        )
+        found = {}
+        for variable, (base, elements) in keys.items():
+            array = result[base].to_numpy()
+            dims = self.model[base].dims
+            index = tuple(
+                self.model.dimension_by_name[dim].elements.index(element)
+                for dim, element in zip(dims, elements, strict=True)
+            )
+            found[variable] = array[(slice(None), slice(None), *index)]
+        return found
+
+
+def _key(world: Scenario | None) -> str:
+    return "" if world is None else world.to_json()
+
+
+def model_response(
+    model: Model,
+    factors: Factors,
+    outputs: Sequence[Output],
+    *,
+    times: Sequence[float] | None = None,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    workers: int | None = None,
+) -> ModelResponse:
+    """The checked response of a model; without ``times`` all saved ones.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OffGrid, Problems
+    """
+    from cipark_sd.engines.compiled import with_controls
+    from cipark_sd.errors import CiparkError, raise_all
+    from cipark_sd.sensitivity.factors import check_factors
+    from cipark_sd.timegrid import time_grid
+
+    check_factors(factors, where=model.name)
+    problems: list[CiparkError] = [p for output in outputs if (p := _output_problem(model, output)) is not None]
+    if not outputs:
+        problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
+    raise_all(model.name, problems)
+    if times is None:
+        resolved = with_controls(model, resolve(model, scenario))
+        grid = time_grid(
+            resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name
+        )
+        times = grid.times[grid.saved].tolist()
+    response = ModelResponse(model, factors, tuple(outputs), np.array(times), scenario, engine, workers)
+    # one run finds names and times that the model does not have before thousands are planned
+    response(response.scores(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
+    return response
+
+
+def _output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
+    base, elements = split_key(override_key(output.variable))
+    variable = model.by_name.get(base)
+    if variable is None:
+        return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)
+    if isinstance(variable, Lookup):
+        return InvalidValue("an output", output.variable, "a variable with a course over time", where=model.name)
+    if elements not in model.elements(variable):
+        expected = f"one element of it, over {', '.join(variable.dims)}" if variable.dims else "no element"
+        return InvalidValue("an output", output.variable, expected, where=model.name)
+    return None
