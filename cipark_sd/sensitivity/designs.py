@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivity.factors import Array
@@ -64,7 +65,7 @@ def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array
     return np.concatenate([np.ones((1, size)), counts])
 
 
-def morris_points(k: int, levels: int, trajectory: int, seed: int) -> tuple[Array, Array, Array]:
+def morris_points(k: int, levels: int, trajectory: int, seed: int) -> tuple[Array, NDArray[np.intp], Array]:
     """One trajectory: points ``(k + 1, k)``, which factor each step moves ``(k,)``, and by how much ``(k,)``.
 
     The grid is the middles of ``levels`` equal cells and a step is half the cube, so that all levels are visited

@@ -250,7 +250,9 @@ def from_draws(names: Sequence[str], draws: Array) -> Factors:
     ranks = stats.rankdata(draws, axis=0)
     normal = stats.norm.ppf((ranks - 0.5) / len(draws))
     correlation = np.atleast_2d(np.corrcoef(normal, rowvar=False))
-    blocks = tuple(Factor(name, _empirical(np.sort(column)), "draws") for name, column in zip(names, draws.T, strict=True))
+    blocks = tuple(
+        Factor(name, _empirical(np.sort(column)), "draws") for name, column in zip(names, draws.T, strict=True)
+    )
     return Factors(blocks, correlation)
 
 

@@ -138,8 +138,7 @@ class ModelResponse:
         runs = {key: self._run(key, draws, rows) for key in self._worlds}
         result = np.stack(
             [
-                runs[""][output.variable]
-                - (runs[_key(output.without)][output.variable] if output.without else 0.0)
+                runs[""][output.variable] - (runs[_key(output.without)][output.variable] if output.without else 0.0)
                 for output in self.asked
             ],
             axis=1,
@@ -173,8 +172,12 @@ class ModelResponse:
                 self.model.dimension_by_name[dim].elements.index(element)
                 for dim, element in zip(dims, elements, strict=True)
             )
-            found[variable] = array[(slice(None), slice(None), *index)]
+            found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)]
         return found
+
+
+def _place(shape: tuple[int, ...], index: tuple[int, ...]) -> int:
+    return int(np.ravel_multi_index(index, shape)) if shape else 0
 
 
 def _key(world: Scenario | None) -> str:

@@ -233,7 +233,9 @@ def _load(store: Path, signature: str, sums: SobolSums, course: _Course) -> None
     same = str(arrays.pop("signature", "")) == signature
     noted = {name: arrays.pop(f"course_{name}", np.empty(0)) for name in course.__dataclass_fields__}
     if not same or arrays["total"].shape != sums.total.shape or arrays["second"].shape != sums.second.shape:
-        expected = "one of the same model, constants, outputs, times, seed, resamples and pairs; remove it to start anew"
+        expected = (
+            "one of the same model, constants, outputs, times, seed, resamples and pairs; remove it to start anew"
+        )
         raise InvalidValue("the stored design", "another design", expected, where=where)
     sums.restore(arrays)
     for name, array in noted.items():

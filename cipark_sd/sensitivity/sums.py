@@ -121,7 +121,7 @@ class SobolSums:
 
     @property
     def negligible(self) -> Array:
-        """Where the variance is nothing but rounding, ``(C,)``: a standard deviation under 1e-9 of the largest value."""
+        """Where the variance is rounding, ``(C,)``: a standard deviation under 1e-9 of the largest value."""
         return np.asarray(self.variance[0] <= (1e-9 * self.spread) ** 2)
 
     @property
