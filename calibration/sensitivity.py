@@ -4,6 +4,7 @@ Parameters that a study fits keep their priors; ``sensitivity.toml`` beside ``pr
 held fixed in the fit, and says which outputs are looked at, and when.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -176,14 +177,22 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
     variable = section.text("variable")
     label = section.text("label", variable or "?")
     without = section.raw("without")
+    reach = (-math.inf, math.inf)
+    match section.raw("range"):
+        case None:
+            pass
+        case [int() | float() as low, int() | float() as high] if low < high:
+            reach = (float(low), float(high))
+        case _:
+            section.wrong("range", "[low, high] with low below high")
     section.done()
     if without is None:
-        return Output(label, variable)
+        return Output(label, variable, None, reach)
     if not isinstance(without, Mapping):
         section.wrong("without", 'a table such as { "SW CMG" = 0 }')
         return Output(label, variable)
     try:
-        return Output(label, variable, Scenario("without", dict(without)))
+        return Output(label, variable, Scenario("without", dict(without)), reach)
     except CiparkError as problem:
         problems.append(problem)
         return Output(label, variable)

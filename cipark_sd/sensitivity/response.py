@@ -16,6 +16,8 @@ from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.sensitivity.factors import Array, Factors
 
 Rows = NDArray[np.uint64]
+#: How often the step of a run that leaves its range is halved.
+HALVINGS = 3
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,16 @@ class Output:
     without : Scenario, optional
         Where given, the output is the effect: the variable less what it is under this scenario, with the same values
         of the uncertain constants.
+    range : (float, float)
+        In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
+        step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
+        and counts as failed only if that does not help.
     """
 
     label: str
     variable: str
     without: Scenario | None = None
+    range: tuple[float, float] = (-np.inf, np.inf)
 
 
 class Response(Protocol):
@@ -113,7 +120,7 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        asked = [(o.label, o.variable, o.without.to_json() if o.without else "") for o in self.asked]
+        asked = [(o.label, o.variable, o.without.to_json() if o.without else "", o.range) for o in self.asked]
         texts = [self.model.digest, repr(self.names), repr(asked), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 
@@ -146,14 +153,33 @@ class ModelResponse:
         return np.where(np.isfinite(result), result, np.nan)
 
     def _run(self, key: str, draws: dict[str, Array], rows: Rows) -> dict[str, Array]:
+        """Courses by variable ``(n, n_times)`` in one world; NaN for runs that have none in their range."""
         world, scenario = self._worlds[key], self.scenario
-        wanted = [output.variable for output in self.asked if world is None or _key(output.without) == key]
+        asked = [output for output in self.asked if world is None or _key(output.without) == key]
         if world is not None:
             scenario = scenario | world
             # the world without wins over an uncertain constant that it sets
             ruled = {override_key(name) for name in world.overrides}
             draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
-        keys = {variable: split_key(override_key(variable)) for variable in wanted}
+        found = self._courses(asked, draws, rows, scenario)
+        left = np.flatnonzero(_outside(asked, found))
+        step = resolve(self.model, scenario).time_step
+        for halvings in range(1, HALVINGS + 1):
+            if not len(left):
+                break
+            finer = scenario | Scenario("", time_step=step / 2**halvings)
+            again = self._courses(asked, {name: column[left] for name, column in draws.items()}, rows[left], finer)
+            for variable, course in again.items():
+                found[variable][left] = course
+            left = left[_outside(asked, again)]
+        for output in asked:
+            found[output.variable][left] = np.nan
+        return found
+
+    def _courses(
+        self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario
+    ) -> dict[str, Array]:
+        keys = {output.variable: split_key(override_key(output.variable)) for output in asked}
         result = ensemble(
             self.model,
             draws,
@@ -172,8 +198,17 @@ class ModelResponse:
                 self.model.dimension_by_name[dim].elements.index(element)
                 for dim, element in zip(dims, elements, strict=True)
             )
-            found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)]
+            found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
         return found
+
+
+def _outside(asked: Sequence[Output], courses: dict[str, Array]) -> NDArray[np.bool_]:
+    """``(n,)``: whether a run leaves the range of one of its variables."""
+    outside = [
+        ~((courses[output.variable] >= output.range[0]) & (courses[output.variable] <= output.range[1])).all(axis=1)
+        for output in asked
+    ]
+    return np.asarray(np.any(outside, axis=0))
 
 
 def _place(shape: tuple[int, ...], index: tuple[int, ...]) -> int:
