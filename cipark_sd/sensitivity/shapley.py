@@ -159,13 +159,13 @@ def _paths(kept: Array, drawn: Array, orders: Orders, correlation: Array) -> Arr
     ends = np.stack([drawn, kept])
     permuted: Array = np.take_along_axis(ends[:, :, None, :], np.broadcast_to(orders, (2, rows, n_orders, k)), axis=-1)
     independent = np.array_equal(correlation, np.eye(k))
-    triangles: Array | None = None
+    triangles = np.empty(0)
     if not independent:
-        triangles = np.linalg.cholesky(correlation[orders[..., :, None], orders[..., None, :]])
+        triangles = np.asarray(np.linalg.cholesky(correlation[orders[..., :, None], orders[..., None, :]]), dtype=float)
         permuted = np.asarray(np.linalg.solve(triangles[None], permuted[..., None])[..., 0])
     taken = np.arange(k)[None] < np.arange(1, k)[:, None]
     steps = np.where(taken, permuted[1][:, :, None, :], permuted[0][:, :, None, :])
-    if triangles is not None:
+    if not independent:
         steps = steps @ triangles.swapaxes(-1, -2)
     points = np.empty_like(steps)
     np.put_along_axis(points, np.broadcast_to(orders[:, :, None, :], steps.shape), steps, axis=-1)

@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.sensitivity.factors import Array
+
+#: Numbers that are multiplied with the weights at a time: few large products, since each one wakes all threads.
+SLAB = 1 << 22
+
+
+def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
+    """``(R + 1, n)`` times ``(n, k, C)``, ``(R + 1, k, C)``."""
+    n, k, size = values.shape
+    return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
 
 
 @dataclass(eq=False)
@@ -23,11 +33,11 @@ class SobolSums:
         Of all rows.
     base : (3, R + 1, C)
         Count, sum and sum of squares of the two base samples.
-    first : (k, 2, R + 1, C)
+    first : (2, R + 1, k, C)
         Sums of ``B (AB - A)`` and ``AB - A``.
-    total : (k, R + 1, C)
+    total : (R + 1, k, C)
         Sums of ``(AB - A)^2 / 2``.
-    count : (k, R + 1, C) or None
+    count : (R + 1, k, C) or None
         Weight of the rows that are complete; None as long as all are.
     second : (n_pairs, 2, R + 1, C)
         Sums of ``BA AB - A B`` and ``BA + AB - A - B``.
@@ -55,8 +65,8 @@ class SobolSums:
         shape = (self.resamples + 1, self.size)
         self.weight = np.zeros(self.resamples + 1)
         self.base = np.zeros((3, *shape))
-        self.first = np.zeros((self.k, 2, *shape))
-        self.total = np.zeros((self.k, *shape))
+        self.first = np.zeros((2, self.resamples + 1, self.k, self.size))
+        self.total = np.zeros((self.resamples + 1, self.k, self.size))
         self.second = np.zeros((len(self.pair_list), 2, *shape))
         self.failed = np.zeros(self.size)
         self.spread = np.zeros(self.size)
@@ -95,14 +105,17 @@ class SobolSums:
             self.base[2] += weights @ values**2
         whole = np.isfinite(a) & np.isfinite(b)
         self._incomplete(not (whole.all() and np.isfinite(ab).all() and np.isfinite(ba).all()))
-        for i, mixed in enumerate(ab):
-            complete = whole & np.isfinite(mixed)
-            change = np.where(complete, mixed - a, 0.0)
-            self.first[i, 0] += weights @ np.where(complete, b * change, 0.0)
-            self.first[i, 1] += weights @ change
-            self.total[i] += weights @ (change**2 / 2)
+        slab = max(1, SLAB // a.size)
+        for start in range(0, self.k, slab):
+            here = slice(start, min(start + slab, self.k))
+            mixed = ab[here].transpose(1, 0, 2)
+            complete = whole[:, None] & np.isfinite(mixed)
+            change = np.where(complete, mixed - a[:, None], 0.0)
+            self.first[0][:, here] += _weighted(weights, np.where(complete, b[:, None], 0.0) * change)
+            self.first[1][:, here] += _weighted(weights, change)
+            self.total[:, here] += _weighted(weights, change**2 / 2)
             if self.count is not None:
-                self.count[i] += weights @ complete
+                self.count[:, here] += _weighted(weights, complete)
         for p, (i, j) in enumerate(self.pair_list):
             swapped, mixed = ba[self.pairs.index(i)], ab[j]
             complete = whole & np.isfinite(swapped) & np.isfinite(mixed)
@@ -116,7 +129,7 @@ class SobolSums:
     def _incomplete(self, now: bool) -> None:
         """From the first failed run on, complete rows are counted factor by factor."""
         if now and self.count is None:
-            self.count = np.broadcast_to(self.weight[:, None], self.total.shape).copy()
+            self.count = np.broadcast_to(self.weight[:, None, None], self.total.shape).copy()
             self.second_count = np.broadcast_to(self.weight[:, None], self.second[:, 0].shape).copy()
 
     @property
@@ -146,9 +159,10 @@ class SobolSums:
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = np.where(self.negligible, np.nan, self.variance)
             mean = self.base[1] / self.base[0]
-            count = self.weight[:, None] if self.count is None else self.count
-            first = (self.first[:, 0] - mean * self.first[:, 1]) / count / variance
-            total = self.total / count / variance
+            count = self.weight[:, None, None] if self.count is None else self.count
+            first = (self.first[0] - mean[:, None] * self.first[1]) / count / variance[:, None]
+            total = self.total / count / variance[:, None]
+            first, total = first.swapaxes(0, 1), total.swapaxes(0, 1)
             pair_count = self.weight[:, None] if self.second_count is None else self.second_count
             second = (self.second[:, 0] - mean * self.second[:, 1]) / pair_count / variance
         for p, (i, j) in enumerate(self.pair_list):
