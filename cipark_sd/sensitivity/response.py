@@ -17,7 +17,7 @@ from cipark_sd.sensitivity.factors import Array, Factors
 
 Rows = NDArray[np.uint64]
 #: How often the step of a run that leaves its range is halved.
-HALVINGS = 3
+HALVINGS = 5
 
 
 @dataclass(frozen=True)
