@@ -6,16 +6,13 @@ expression has two readings: at the start of a run, where stocks are their initi
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Literal, assert_never
-
-import numpy as np
 
 from cipark_sd.compiler.functions import FUNCTIONS, Context
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
-from cipark_sd.compiler.primitives import MEANING, look_up
-from cipark_sd.compiler.program import PER_STEP, UNIFORMS, Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
@@ -48,7 +45,7 @@ def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) ->
     AlgebraicLoop, UnknownName, UnsupportedFeature, EquationError, Problems
     """
     check_functions(model)
-    lowering = _Lowering(model, orders or {})
+    lowering = Lowering(model, orders or {})
     outputs = []
     problems: list[CiparkError] = []
     for name in save:
@@ -61,14 +58,16 @@ def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) ->
     return lowering.program(tuple(outputs))
 
 
-class _Pending(Exception):
+class Pending(Exception):
     """An expression met a variable that has to be lowered first."""
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
 
 
-class _Lowering:
+class Lowering:
+    """A program in the making."""
+
     def __init__(self, model: Model, orders: Orders) -> None:
         self.model = model
         self.graph = Graph()
@@ -106,7 +105,7 @@ class _Lowering:
                 self._drawn, self._reading = 0, current
                 self.done[current] = self._variable(*current)
                 stack.pop()
-            except _Pending as pending:
+            except Pending as pending:
                 if pending.demand in stack:
                     loop = stack[stack.index(pending.demand) :]
                     labels = [self.model.by_name[name].label for name, _ in loop]
@@ -123,7 +122,7 @@ class _Lowering:
                     self._drawn = 0
                     task()
                     break
-                except _Pending as pending:
+                except Pending as pending:
                     self.demanded(pending.demand)
 
     def program(self, outputs: tuple[tuple[str, int], ...]) -> Program:
@@ -189,7 +188,7 @@ class _Lowering:
         if name == "time":
             return self.graph.source("time") if demand[1] == "run" else self.graph.uniform("initial_time")
         if demand not in self.done:
-            raise _Pending(demand)
+            raise Pending(demand)
         return self.done[demand]
 
     def _param(self, name: str, value: float) -> int:
@@ -240,6 +239,13 @@ class _Lowering:
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
+                if function == "vector_select" and not _selects(g.value(nodes[1]), g.value(nodes[2])):
+                    raise UnsupportedFeature(
+                        "VECTOR SELECT with an action that is not a number from 0 to 10, or an error action",
+                        variable=self._label(variable),
+                        where=self.model.name,
+                        alternative="use error action 0 and a literal action",
+                    )
                 if function == "get_time_value" and (g.value(nodes[0]), g.value(nodes[2])) != (0.0, 0.0):
                     raise UnsupportedFeature(
                         "GET TIME VALUE of calendar or clock",
@@ -352,6 +358,11 @@ class _Lowering:
             self.later.append(task)
         return self.graph.source("pipe", self.pipe_of[key])
 
+    def number(self, node: int) -> float:
+        """What a node is at the start of the model's own run."""
+        extend(self._numbers, node, self.graph, self.defaults, self.series, self.model.time)
+        return self._numbers[node]
+
     def order(self, variable: str, call: Call) -> int:
         """The number of stages: what was asked for, else what the model's own constants give."""
         key = (variable, call)
@@ -364,114 +375,11 @@ class _Lowering:
             if built is None:
                 step = self.model.time.step
                 built = stages(
-                    self._number(wanted), self._number(time) if time is not None else None, step, label, self.model.name
+                    self.number(wanted), self.number(time) if time is not None else None, step, label, self.model.name
                 )
             self.orders[key] = Order(key, label, built, wanted, time)
         return self.orders[key].built
 
-    def _number(self, node: int) -> float:
-        """What a node is at the start of the model's own run."""
-        for position in range(len(self._numbers), node + 1):
-            self._numbers.append(self._computed(position))
-        return self._numbers[node]
 
-    def _computed(self, position: int) -> float:
-        node, time = self.graph.nodes[position], self.model.time
-        if self.graph.rates[position] == PER_STEP:
-            return float("nan")
-        match node.op, node.payload:
-            case "const", float(value):
-                return value
-            case "param", int(slot):
-                return self.defaults[slot]
-            case "uniform", int(slot):
-                controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
-                return controls.get(UNIFORMS[slot], time.saveper)
-            case "initial_series", int(slot):
-                entry = self.series[slot]
-                return float("nan") if entry.table is None else float(look_up(entry.table, time.initial))
-            case "table", Table() as table:
-                return float(look_up(table, self._numbers[node.args[0]]))
-            case "initial_random", _:
-                return 0.5
-            case _:
-                with np.errstate(all="ignore"):
-                    return float(MEANING[node.op](*(np.float64(self._numbers[a]) for a in node.args)))
-
-
-def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:
-    """How many stages a delay or smooth has, a delay no more than there are steps in its time.
-
-    Raises
-    ------
-    EquationError
-        When the order is not a number of at least 1.
-    """
-    if not order >= 1 or not np.isfinite(order):
-        raise EquationError(where, label, f"has the order {order:g}; it takes a whole number from 1")
-    n = int(order)
-    while time is not None and n > 1 and n * step > time:
-        n -= 1
-    return n
-
-
-def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
-    """Control variables that the file computes, as numbers at the start of a run.
-
-    Parameters
-    ----------
-    model : Model
-        Flat.
-    given : mapping
-        Control variables that are known.
-    numbers : mapping
-        Constants that are overridden.
-
-    Raises
-    ------
-    UnsupportedFeature
-        When one of them changes in the run.
-    """
-    found = dict(given)
-    for _ in CONTROL:
-        for name in CONTROL:
-            if name in found:
-                continue
-            value = _control_value(model, name, found, numbers)
-            if np.isfinite(value):
-                found[name] = value
-    missing = [name for name in CONTROL if name not in found]
-    if missing:
-        label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
-        raise UnsupportedFeature(
-            "an equation that has no number at the start",
-            variable=label,
-            where=model.name,
-            alternative="give the number in the scenario",
-        )
-    return {name: found[name] for name in CONTROL if name not in given}
-
-
-def _control_value(model: Model, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
-    variable = model.by_name.get(name)
-    if not isinstance(variable, Auxiliary):
-        return float("nan")
-    initial, final, step, saveper = (found.get(control, float("nan")) for control in CONTROL)
-    time = replace(model.time, initial=initial, final=final, step=step, saveper=saveper)
-    lowering = _Lowering(replace(model, time=time), {})
-    expr = variable.pieces[0].expr
-    while True:
-        try:
-            moving, node = lowering.run(expr, name), lowering.start(expr, name)
-            break
-        except _Pending as pending:
-            lowering.demanded(pending.demand)
-    if lowering.graph.rates[moving] == PER_STEP:
-        raise UnsupportedFeature(
-            "an equation that changes in the run",
-            variable=variable.label,
-            where=model.name,
-            alternative="run it with --engine pysd, or give the number in the scenario",
-        )
-    lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
-    return lowering._number(node)
+def _selects(action: float | None, error_action: float | None) -> bool:
+    return action in range(11) and error_action == 0

@@ -7,27 +7,19 @@ written beside the model file.
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.elements import section_variables
+from cipark_sd.frontends.refused import refused_functions
+from cipark_sd.frontends.sanitise import decoded, sanitised_text
+from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.model.expr import (
-    Apply,
     Binary,
-    Call,
     Const,
     Expr,
-    Grid,
-    If,
-    Interpolation,
-    Neg,
-    Operator,
     Ref,
-    Table,
-    Text,
     references,
 )
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
@@ -36,11 +28,8 @@ from cipark_sd.model.variables import (
     Constant,
     External,
     ExternalPiece,
-    Lookup,
     Piece,
-    Series,
     Stock,
-    StockPiece,
     TablePiece,
     Variable,
 )
@@ -49,7 +38,6 @@ from cipark_sd.naming import canonical, plain_label
 VENSIM_SUFFIXES = (".mdl",)
 XMILE_SUFFIXES = (".xmile", ".xml", ".stmx")
 
-_LOGIC: Mapping[str, Operator] = {":and:": "and", "and": "and", ":or:": "or", "or": "or"}
 #: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
 _VENSIM_METHODS: Mapping[str, Method] = {
     "0": "euler",
@@ -113,17 +101,41 @@ def _missing(path: Path) -> str:
     return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
+def sanitised_file(path: Path, source_format: Format) -> Any:
+    """PySD's own reader on a file, with the text that its grammar takes, not parsed yet.
+
+    What this module and the reference engine read is the same text.
+
+    Raises
+    ------
+    UnsupportedFeature, Problems
+        For what its grammar has no place for.
+    """
+    from pysd.translators.vensim.vensim_file import VensimFile
+    from pysd.translators.xmile.xmile_file import XmileFile
+
+    if source_format == "vensim":
+        # the encoding is settled here, so PySD need not guess it
+        vensim = VensimFile(path, encoding="utf-8")
+        vensim.model_text = sanitised_text(path)
+        vensim._split_sketch()
+        return vensim
+    xmile = XmileFile(path)
+    raise_all(str(path), [*refused_parts(xmile.xmile_root, path.name)])
+    sanitise_xmile(xmile.xmile_root)
+    return xmile
+
+
 # --- the two formats -------------------------------------------------------------------------------------------------
 
 
 def _read_vensim(path: Path) -> Model:
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
-    from pysd.translators.vensim.vensim_file import VensimFile
 
     raw = path.read_bytes()
-    text = raw.decode("utf-8", errors="replace")
-    file = VensimFile(path)
+    text = decoded(raw)
+    file = sanitised_file(path, "vensim")
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -131,6 +143,10 @@ def _read_vensim(path: Path) -> Model:
             section.parse(parse_all=False)
     except parsimonious.ParseError as problem:
         raise ModelFileError(path, f"is not a Vensim model: {_parse_reason(problem)}") from None
+    except AttributeError:
+        if file.sections[0] is not None:
+            raise
+        raise ModelFileError(path, "has no equations outside its macros") from None
     for section in file.sections:
         parsed = []
         for element in section.elements:
@@ -171,7 +187,6 @@ def _read_vensim(path: Path) -> Model:
 def _read_xmile(path: Path) -> Model:
     import parsimonious
     from lxml import etree
-    from pysd.translators.xmile.xmile_file import XmileFile
 
     raw = path.read_bytes()
     try:
@@ -184,7 +199,7 @@ def _read_xmile(path: Path) -> Model:
     space = {"x": name.namespace or ""}
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
-    file = XmileFile(path)
+    file = sanitised_file(path, "xmile")
     problems: list[CiparkError] = []
     file.parse(parse_all=False)
     (section,) = file.sections
@@ -237,7 +252,10 @@ def _parse_reason(problem: Exception) -> str:
         return (
             f"it stops making sense after {before!r}, at {rest!r}" if rest else f"it ends too early, after {before!r}"
         )
-    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    if "positional argument" in first or (isinstance(problem, parsimonious.VisitationError) and "KeyError" in first):
+        return "a function of it is given the wrong number of arguments"
+    return first
 
 
 def _vensim_method(text: str) -> Method:
@@ -285,15 +303,6 @@ def _vensim_groups(equations: str) -> dict[str, str]:
 # --- from PySD's abstract model to ours ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What names mean while one section is converted."""
-
-    where: str
-    lookups: frozenset[str]
-    macros: frozenset[str]
-
-
 def _build(
     path: Path,
     source_format: Format,
@@ -309,20 +318,22 @@ def _build(
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = _variables(path.name, main, dimensions, macro_names, groups, problems)
+    variables = section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile")
     macros = tuple(
         Macro(
             name=canonical(section.name),
             parameters=tuple(canonical(parameter) for parameter in section.params),
             results=_macro_results(section),
-            variables=_variables(f"{path.name}, macro {section.name}", section, dimensions, macro_names, {}, problems),
+            variables=section_variables(
+                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False
+            ),
         )
         for section in macro_sections
     )
-    problems += _unknown_references(path.name, variables, dimensions, ())
+    problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
     for macro in macros:
         problems += _unknown_references(
-            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters
+            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
         )
     raise_all(str(path), problems)
     by_name = {variable.name: variable for variable in variables}
@@ -373,286 +384,6 @@ def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[
     )
 
 
-def _variables(
-    where: str,
-    section: Any,
-    dimensions: tuple[Dimension, ...],
-    macros: frozenset[str],
-    groups: Mapping[str, str],
-    problems: list[CiparkError],
-) -> tuple[Variable, ...]:
-    lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
-    scope = _Scope(where, lookups, macros)
-    variables: dict[str, Variable] = {}
-    for element in section.elements:
-        try:
-            variable = _variable(element, scope, dimensions, groups)
-            if variable.name in variables:
-                raise EquationError(where, variable.label, "stands twice")
-            variables[variable.name] = variable
-        except CiparkError as problem:
-            problems.append(problem)
-    return tuple(variables.values())
-
-
-def _is_lookup(element: Any) -> bool:
-    return all(component.type == "Lookup" for component in element.components)
-
-
-def _variable(element: Any, scope: _Scope, dimensions: tuple[Dimension, ...], groups: Mapping[str, str]) -> Variable:
-    name = canonical(element.name)
-    limits = tuple(element.limits or (None, None))[:2]
-    spans = [tuple(canonical(sub) for sub in component.subscripts[0]) for component in element.components]
-    exceptions = [
-        tuple(tuple(canonical(sub) for sub in group) for group in component.subscripts[1])
-        for component in element.components
-    ]
-    described: dict[str, Any] = {
-        "name": name,
-        "label": plain_label(element.name),
-        "units": " ".join((element.units or "").split()),
-        "doc": " ".join((element.documentation or "").replace("\\n", " ").split()),
-        "limits": (limits[0], limits[1]),
-        "dims": _merged_dims(spans, dimensions, where=scope.where, variable=plain_label(element.name)),
-        "group": groups.get(name, ""),
-    }
-    parts = list(zip((component.ast for component in element.components), spans, exceptions, strict=True))
-    if len(set(spans)) < len(spans):
-        raise EquationError(scope.where, plain_label(element.name), "stands twice")
-    convert = _Converter(scope, plain_label(element.name))
-    asts = [ast for ast, _, _ in parts]
-    kinds = {type(ast).__name__ for ast in asts}
-    if _is_lookup(element):
-        return Lookup(
-            **described, pieces=tuple(TablePiece(convert.table_source(ast), span, exc) for ast, span, exc in parts)
-        )
-    if any(component.type == "Data" for component in element.components):
-        keyword = next((c.keyword for c in element.components if getattr(c, "keyword", None)), None)
-        return Series(
-            **described,
-            pieces=tuple(ExternalPiece(convert.data_source(ast), span, exc) for ast, span, exc in parts),
-            interpolation=keyword or "interpolate",
-        )
-    if "GetDataStructure" in kinds or "DataStructure" in kinds:
-        return Series(
-            **described, pieces=tuple(ExternalPiece(convert.data_source(ast), span, exc) for ast, span, exc in parts)
-        )
-    if kinds == {"IntegStructure"}:
-        return Stock(
-            **described,
-            pieces=tuple(
-                StockPiece(convert(ast.flow), convert(ast.initial), span, exc, bool(ast.non_negative))
-                for ast, span, exc in parts
-            ),
-        )
-    if "IntegStructure" in kinds:
-        raise EquationError(scope.where, plain_label(element.name), "is a stock for some subscripts only")
-    if kinds <= {"int", "float", "int64", "float64", "ndarray", "GetConstantsStructure"} or all(map(_is_number, asts)):
-        return Constant(**described, pieces=tuple(_constant_piece(convert, ast, span, exc) for ast, span, exc in parts))
-    return Auxiliary(**described, pieces=tuple(Piece(convert(ast), span, exc) for ast, span, exc in parts))
-
-
-def _is_number(ast: Any) -> bool:
-    """Whether an equation is a literal, a signed one included."""
-    if isinstance(ast, int | float | np.ndarray | np.number):
-        return True
-    if type(ast).__name__ == "ArithmeticStructure" and list(ast.operators) in (["negative"], ["-"], ["+"]):
-        return len(ast.arguments) == 1 and _is_number(ast.arguments[0])
-    return type(ast).__name__ == "GetConstantsStructure"
-
-
-def _constant_piece(
-    convert: "_Converter", ast: Any, span: tuple[str, ...], exc: tuple[tuple[str, ...], ...]
-) -> Piece | ExternalPiece:
-    if type(ast).__name__ == "GetConstantsStructure":
-        return ExternalPiece(External(ast.file, ast.tab, ast.cell), span, exc)
-    match convert(ast):
-        case Neg(Const(value)):
-            return Piece(Const(-value), span, exc)
-        case Neg(Grid(values, shape)):
-            return Piece(Grid(tuple(-value for value in values), shape), span, exc)
-        case literal:
-            return Piece(literal, span, exc)
-
-
-def _merged_dims(
-    spans: Sequence[tuple[str, ...]], dimensions: tuple[Dimension, ...], *, where: str, variable: str
-) -> tuple[str, ...]:
-    """The dimensions that cover all pieces of a variable: one used in an equation if it does, else the smallest."""
-    if len({len(span) for span in spans}) > 1:
-        raise EquationError(where, variable, "has pieces with different numbers of subscripts")
-    by_name = {dimension.name: dimension for dimension in dimensions}
-    dims: list[str] = []
-    for position in range(len(spans[0])):
-        used = [span[position] for span in spans]
-        covered: set[str] = set()
-        for sub in used:
-            if sub in by_name:
-                covered |= set(by_name[sub].elements)
-            elif any(sub in dimension.elements for dimension in dimensions):
-                covered.add(sub)
-            else:
-                raise UnknownName(
-                    sub, [d.label for d in dimensions], kind="dimension or element", where=f"{where}, {variable!r}"
-                )
-        whole = [sub for sub in used if sub in by_name and set(by_name[sub].elements) == covered]
-        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in dims]
-        if whole:
-            dims.append(whole[0])
-        elif wide:
-            dims.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
-        else:
-            raise EquationError(
-                where, variable, f"covers elements of no single dimension: {', '.join(sorted(covered))}"
-            )
-    return tuple(dims)
-
-
-class _Converter:
-    """PySD's syntax trees of one variable's equations as expressions."""
-
-    def __init__(self, scope: _Scope, variable: str) -> None:
-        self.scope = scope
-        self.variable = variable
-
-    def __call__(self, ast: Any) -> Expr:
-        if isinstance(ast, bool | int | float | np.number):
-            return Const(float(ast))
-        if isinstance(ast, np.ndarray):
-            return Grid(tuple(float(value) for value in ast.ravel()), ast.shape) if ast.ndim else Const(float(ast))
-        if isinstance(ast, str):
-            return Text(ast)
-        method = getattr(self, f"_{type(ast).__name__}", None)
-        if method is None:
-            raise EquationError(
-                self.scope.where, self.variable, f"holds a {type(ast).__name__}, which is not known here"
-            )
-        return cast(Expr, method(ast))
-
-    def table_source(self, ast: Any) -> Table | External:
-        """A lookup's points, or where they stand."""
-        if type(ast).__name__ == "GetLookupsStructure":
-            return External(ast.file, ast.tab, ast.cell, ast.x_row_or_col)
-        return self._table(ast)
-
-    def data_source(self, ast: Any) -> External | None:
-        """Where a data variable's values stand."""
-        if type(ast).__name__ == "GetDataStructure":
-            return External(ast.file, ast.tab, ast.cell, ast.time_row_or_col)
-        if type(ast).__name__ == "DataStructure":
-            return None
-        raise EquationError(self.scope.where, self.variable, "is a data variable with an equation that is not GET DATA")
-
-    def _table(self, ast: Any) -> Table:
-        return Table(tuple(map(float, ast.x)), tuple(map(float, ast.y)), cast(Interpolation, ast.type))
-
-    def _ReferenceStructure(self, ast: Any) -> Expr:  # noqa: N802  (named after PySD's class, as all below)
-        subscripts = ast.subscripts.subscripts if ast.subscripts else ()
-        return Ref(canonical(ast.reference), tuple(canonical(sub) for sub in subscripts))
-
-    def _ArithmeticStructure(self, ast: Any) -> Expr:  # noqa: N802
-        arguments = [self(argument) for argument in ast.arguments]
-        operators = list(ast.operators)
-        if operators == ["negative"] or (operators == ["-"] and len(arguments) == 1):
-            return Neg(arguments[0])
-        if operators == ["+"] and len(arguments) == 1:
-            return arguments[0]
-        if operators[0] == "^":
-            # a^b^c is a^(b^c), as PySD's Python output has it
-            folded = arguments[-1]
-            for left in reversed(arguments[:-1]):
-                folded = _power(left, folded)
-            return folded
-        folded = arguments[0]
-        for operator, right in zip(operators, arguments[1:], strict=True):
-            folded = Binary(cast(Operator, operator), folded, right)
-        return folded
-
-    def _LogicStructure(self, ast: Any) -> Expr:  # noqa: N802
-        arguments = [self(argument) for argument in ast.arguments]
-        operators = [operator.lower() for operator in ast.operators]
-        if operators in ([":not:"], ["not"]):
-            return Call("not", (arguments[0],))
-        folded = arguments[0]
-        for operator, right in zip(operators, arguments[1:], strict=True):
-            folded = Binary(_LOGIC.get(operator, cast(Operator, operator)), folded, right)
-        return folded
-
-    def _CallStructure(self, ast: Any) -> Expr:  # noqa: N802
-        function = self(ast.function)
-        arguments = tuple(self(argument) for argument in ast.arguments)
-        if not isinstance(function, Ref):
-            raise EquationError(self.scope.where, self.variable, "calls something that has no name")
-        if function.name in self.scope.lookups:
-            if len(arguments) != 1:
-                raise EquationError(
-                    self.scope.where, self.variable, f"gives the lookup {function.name!r} {len(arguments)} arguments"
-                )
-            return Apply(function, arguments[0])
-        if function.name == "if_then_else":
-            if len(arguments) != 3:
-                raise EquationError(
-                    self.scope.where, self.variable, f"has an IF THEN ELSE with {len(arguments)} arguments"
-                )
-            return If(*arguments)
-        if function.subscripts:
-            raise EquationError(
-                self.scope.where, self.variable, f"calls {function.name!r} with subscripts, but it is no lookup"
-            )
-        return Call(function.name, arguments)
-
-    def _InlineLookupsStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return Apply(self._table(ast.lookups), self(ast.argument))
-
-    def _GameStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self(ast.expression)
-
-    def _InitialStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return Call("initial", (self(ast.initial),))
-
-    def _stateful(self, function: str, *parts: Any) -> Expr:
-        return Call(function, tuple(self(part) for part in parts))
-
-    def _DelayStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("delay", ast.input, ast.delay_time, ast.initial, ast.order)
-
-    def _DelayNStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("delay_n", ast.input, ast.delay_time, ast.initial, ast.order)
-
-    def _DelayFixedStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("delay_fixed", ast.input, ast.delay_time, ast.initial)
-
-    def _SmoothStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("smooth", ast.input, ast.smooth_time, ast.initial, ast.order)
-
-    def _SmoothNStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("smooth_n", ast.input, ast.smooth_time, ast.initial, ast.order)
-
-    def _TrendStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("trend", ast.input, ast.average_time, ast.initial_trend)
-
-    def _ForecastStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("forecast", ast.input, ast.average_time, ast.horizon, ast.initial_trend)
-
-    def _SampleIfTrueStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("sample_if_true", ast.condition, ast.input, ast.initial)
-
-    def _AllocateAvailableStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("allocate_available", ast.request, ast.pp, ast.avail)
-
-    def _AllocateByPriorityStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("allocate_by_priority", ast.request, ast.priority, ast.size, ast.width, ast.supply)
-
-
-def _power(base: Expr, exponent: Expr) -> Expr:
-    """``base ^ exponent``; a negative literal base is negated afterwards, as in ``-2^2``, which is -4."""
-    match base:
-        case Const(value) if value < 0:
-            return Neg(Binary("^", Const(-value), exponent))
-        case _:
-            return Binary("^", base, exponent)
-
-
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
@@ -668,7 +399,11 @@ def _expressions(variable: Variable) -> Iterator[Expr]:
 
 
 def _unknown_references(
-    where: str, variables: Iterable[Variable], dimensions: Sequence[Dimension], extra: Sequence[str]
+    where: str,
+    variables: Iterable[Variable],
+    dimensions: Sequence[Dimension],
+    extra: Sequence[str],
+    macros: frozenset[str],
 ) -> list[CiparkError]:
     variables = tuple(variables)
     subscripts = {dimension.name for dimension in dimensions} | {
@@ -683,6 +418,7 @@ def _unknown_references(
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         seen: set[str] = set()
+        problems += refused_functions(where, variable.label, _expressions(variable), macros)
         for expr in _expressions(variable):
             for ref in references(expr):
                 if ref.name not in names and ref.name not in seen:
@@ -712,7 +448,9 @@ def _control_value(variables: Mapping[str, Variable], name: str) -> float:
 
 def _external_contents(path: Path, variables: Iterable[Variable]) -> Iterator[bytes]:
     """The bytes of each file that the model reads, once, in order of name; a missing file is left to the run."""
-    files: set[str] = set()
+    # the names of a range may stand in a file too; they are in no variable
+    text = decoded(path.read_bytes()) if path.suffix.lower() in VENSIM_SUFFIXES else ""
+    files = set(re.findall(r"GET[ _]+(?:XLS|DIRECT)[ _]+SUBSCRIPT\s*\(\s*'([^']*)'", text, flags=re.IGNORECASE))
     for variable in variables:
         for piece in variable.pieces:
             match piece:

@@ -1,0 +1,161 @@
+"""``cipark calibrate`` as people call it."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Write = Callable[..., Path]
+SIR = """
+contacts=2~1/Week~|
+recovery=0.8~1/Week~|
+N=1000~person~|
+infection=contacts*S*I/N~person/Week~|
+S=INTEG(-infection,N-I0)~person~|
+I=INTEG(infection-recovery*I,I0)~person~|
+I0=3~person~|
+"""
+PROBLEM = """
+[model]
+file = "sir.mdl"
+[dates]
+unit = "week"
+origin = "2020-03-02"
+[[observation]]
+name = "cases"
+table = "cases.csv"
+kind = "flow"
+variable = "infection"
+time = "week_end"
+value = "cases"
+start = 0
+family = "nb1"
+dispersion = 1.0
+[[parameter]]
+name = "contacts"
+bounds = [0.5, 10]
+[[parameter]]
+name = "recovery"
+bounds = [0.1, 3]
+"""
+#: What the model itself expects each week with 2 contacts and a recovery of 0.8, rounded.
+CASES = (11, 33, 88, 182, 232, 171, 90, 43, 21)
+
+
+@pytest.fixture
+def sir(write_mdl: Write, tmp_path: Path) -> Path:
+    """A stranger's study: an SIR model and weekly cases."""
+    write_mdl(SIR, name="sir.mdl", final=10, step=0.0625)
+    days = (
+        "2020-03-09",
+        "2020-03-16",
+        "2020-03-23",
+        "2020-03-30",
+        "2020-04-06",
+        "2020-04-13",
+        "2020-04-20",
+        "2020-04-27",
+        "2020-05-04",
+    )
+    rows = "".join(f"{day},{n}\n" for day, n in zip(days, CASES, strict=True))
+    (tmp_path / "cases.csv").write_text("week_end,cases\n" + rows)
+    (tmp_path / "problem.toml").write_text(PROBLEM)
+    return tmp_path
+
+
+def cipark(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = "from cipark_sd.cli import main; main()"
+    command = [sys.executable, "-c", code, "calibrate", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
+    done = cipark(".", "--starts", "3", "-o", "out", cwd=sir)
+    assert done.returncode == 0, done.stderr
+    assert "Run again in PySD" in done.stdout
+    with (sir / "out" / "summary.csv").open() as file:
+        lines = {line["name"]: line for line in csv.DictReader(file)}
+    assert float(lines["contacts"]["estimate"]) == pytest.approx(2, rel=0.01)
+    assert float(lines["recovery"]["estimate"]) == pytest.approx(0.8, rel=0.02)
+    record = json.loads((sir / "out" / "fit.json").read_text())
+    assert record["largest_relative_difference_from_pysd"] < 1e-9
+    names = {
+        "summary.csv",
+        "fitted.csv",
+        "waterfall.csv",
+        "profiles.csv",
+        "fit.json",
+        "fit.png",
+        "waterfall.png",
+        "profiles.png",
+    }
+    assert {path.name for path in (sir / "out").iterdir()} == names
+
+
+def test_two_calls_with_one_seed_write_the_same_numbers(sir: Path) -> None:
+    for folder in ("a", "b"):
+        assert cipark(".", "--fast", "--no-profiles", "--seed", "4", "-o", folder, cwd=sir).returncode == 0
+    for name in ("summary.csv", "fitted.csv", "waterfall.csv", "fit.json"):
+        assert (sir / "a" / name).read_bytes() == (sir / "b" / name).read_bytes()
+
+
+def test_all_problems_of_a_study_are_one_message_and_exit_code_2(sir: Path) -> None:
+    broken = PROBLEM.replace('"infection"', '"infections"').replace("[0.5, 10]", "[10, 0.5]")
+    (sir / "problem.toml").write_text(broken)
+    done = cipark(".", cwd=sir)
+    assert done.returncode == 2
+    assert "did you mean 'infection'" in done.stderr
+    assert "low below high" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_study_names_those_there_are(tmp_path: Path) -> None:
+    done = cipark("great_stones", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'great_stone'" in done.stderr
+
+
+def test_a_date_that_is_none_is_refused(sir: Path) -> None:
+    done = cipark(".", "--until", "spring", cwd=sir)
+    assert done.returncode == 2
+    assert "--until" in done.stderr
+
+
+def test_rows_after_the_date_are_held_out(sir: Path) -> None:
+    done = cipark(".", "--fast", "--no-profiles", "--until", "2020-04-13", "-o", "out", cwd=sir)
+    assert done.returncode == 0, done.stderr
+    with (sir / "out" / "fitted.csv").open() as file:
+        assert [line["use"] for line in csv.DictReader(file)] == ["fit"] * 6 + ["holdout"] * 3
+
+
+def test_the_command_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "scipy", "rich", "pysd", "matplotlib"}
+    code = f"import sys, calibration.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_park_study_is_fitted_from_another_folder(tmp_path: Path) -> None:
+    done = cipark("--fast", "--no-profiles", "--starts", "2", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "residents 2019-07-02" in done.stdout.split("More than three standard deviations off:")[1]
+
+
+def test_a_posterior_that_has_not_converged_says_so_and_exits_with_1(sir: Path) -> None:
+    done = cipark(".", "--fast", "--no-profiles", "--posterior", "--steps", "200", "-o", "out", cwd=sir)
+    assert done.returncode == 1, done.stderr
+    assert "HAS NOT CONVERGED" in done.stdout
+
+
+def test_draws_open_as_a_tree_with_their_groups(sir: Path) -> None:
+    import xarray as xr
+
+    cipark(".", "--fast", "--no-profiles", "--posterior", "--steps", "200", "-o", "out", cwd=sir)
+    tree = xr.load_datatree(sir / "out" / "draws.nc", engine="h5netcdf")
+    assert set(tree.children) == {"posterior", "prior", "log_likelihood", "observed_data"}
+    assert tree["posterior/theta"].dims == ("chain", "draw", "parameter")
+    assert tree["log_likelihood/observed"].sizes["term"] == len(CASES)

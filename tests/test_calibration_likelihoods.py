@@ -1,0 +1,125 @@
+"""Log densities against scipy's, and laws that they must obey."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from calibration import likelihoods
+
+MEANS = np.array([0.05, 0.7, 3.0, 12.5, 80.0])
+COUNTS = np.array([0.0, 1.0, 2.0, 11.0, 60.0])[:, None]
+
+
+def test_normal_equals_scipy() -> None:
+    got = likelihoods.normal(COUNTS, MEANS, np.array(1.7))
+    np.testing.assert_allclose(got, stats.norm.logpdf(COUNTS, MEANS, 1.7), rtol=1e-12)
+
+
+def test_lognormal_equals_scipy() -> None:
+    got = likelihoods.lognormal(COUNTS + 0.5, MEANS, np.array(0.6))
+    np.testing.assert_allclose(got, stats.lognorm.logpdf(COUNTS + 0.5, 0.6, scale=MEANS), rtol=1e-12)
+
+
+def test_student_t_equals_scipy() -> None:
+    got = likelihoods.student_t(COUNTS, MEANS, np.array(2.0), 3.5)
+    np.testing.assert_allclose(got, stats.t.logpdf(COUNTS, 3.5, MEANS, 2.0), rtol=1e-12)
+
+
+def test_poisson_equals_scipy() -> None:
+    np.testing.assert_allclose(likelihoods.poisson(COUNTS, MEANS), stats.poisson.logpmf(COUNTS, MEANS), rtol=1e-12)
+
+
+def test_poisson_with_mean_zero_allows_only_zero() -> None:
+    assert likelihoods.poisson(np.array([0.0, 1.0]), np.array(0.0)).tolist() == [0.0, -np.inf]
+
+
+def test_a_negative_mean_is_impossible_and_not_floored() -> None:
+    for family in (likelihoods.poisson, lambda y, m: likelihoods.nb1(y, m, np.array(1.0))):
+        assert np.isneginf(family(np.array([0.0, 3.0]), np.array(-0.5))).all()
+
+
+@pytest.mark.parametrize("alpha", [0.01, 1.0, 8.0])
+def test_nb1_equals_scipy(alpha: float) -> None:
+    expected = stats.nbinom.logpmf(COUNTS, MEANS / alpha, 1 / (1 + alpha))
+    np.testing.assert_allclose(likelihoods.nb1(COUNTS, MEANS, np.array(alpha)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 1.0, 8.0])
+def test_nb2_equals_scipy(alpha: float) -> None:
+    expected = stats.nbinom.logpmf(COUNTS, 1 / alpha, 1 / (1 + alpha * MEANS))
+    np.testing.assert_allclose(likelihoods.nb2(COUNTS, MEANS, np.array(alpha)), expected, rtol=1e-9)
+
+
+def test_nb1_of_two_windows_adds_up_to_nb1_of_both() -> None:
+    alpha, total = np.array(2.0), 6
+    parts = np.arange(total + 1.0)
+    pieces = likelihoods.nb1(parts, np.array(1.3), alpha) + likelihoods.nb1(total - parts, np.array(2.2), alpha)
+    whole = likelihoods.nb1(np.array(float(total)), np.array(3.5), alpha)
+    assert np.logaddexp.reduce(pieces) == pytest.approx(float(whole), rel=1e-12)
+
+
+def test_binomial_equals_scipy() -> None:
+    p = np.array([0.0, 0.2, 0.9, 1.0])
+    got = likelihoods.binomial(np.array(3.0), np.array(10.0), p)
+    np.testing.assert_allclose(got, stats.binom.logpmf(3, 10, p), rtol=1e-12)
+
+
+def test_multinomial_equals_scipy_whatever_the_scale_of_the_expected() -> None:
+    counts, expected = np.array([3.0, 0.0, 5.0]), np.array([[1.0, 0.0, 2.0], [0.3, 0.3, 0.4]])
+    shares = expected / expected.sum(axis=1, keepdims=True)
+    got = likelihoods.multinomial(counts, 17 * expected)
+    np.testing.assert_allclose(got, [stats.multinomial.logpmf(counts, 8, p) for p in shares], rtol=1e-12)
+
+
+def test_dirichlet_multinomial_equals_scipy() -> None:
+    counts, expected = np.array([3.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0])
+    got = likelihoods.dirichlet_multinomial(counts, expected, np.array(7.0))
+    assert float(got) == pytest.approx(stats.dirichlet_multinomial.logpmf([3, 1, 5], 7 * expected / 6, 9), rel=1e-12)
+
+
+def test_dirichlet_multinomial_becomes_the_multinomial() -> None:
+    counts, expected = np.array([3.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0])
+    got = likelihoods.dirichlet_multinomial(counts, expected, np.array(1e6))
+    assert float(got) == pytest.approx(float(likelihoods.multinomial(counts, expected)), abs=1e-4)
+
+
+def _interval(lower: float, upper: float, mean: float) -> float:
+    means = np.array([mean])
+    return float(
+        likelihoods.count_interval(lambda k: likelihoods.poisson(k, means), lower, upper, means, means**0.5)[0]
+    )
+
+
+def test_an_interval_is_a_difference_of_distribution_functions() -> None:
+    expected = np.log(stats.poisson.cdf(7, 4.2) - stats.poisson.cdf(4, 4.2))
+    assert _interval(5, 7, 4.2) == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_interval_far_in_a_tail_keeps_its_digits() -> None:
+    expected = np.logaddexp(stats.poisson.logpmf(900, 0.5), stats.poisson.logpmf(901, 0.5))
+    assert _interval(900, 901, 0.5) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("mean", [0.001, 0.8, 8.0, 300.0])
+def test_at_least_is_the_survival_function(mean: float) -> None:
+    assert _interval(8, np.inf, mean) == pytest.approx(stats.poisson.logsf(7, mean), rel=1e-9, abs=1e-100)
+
+
+def test_a_normal_interval_keeps_its_digits_in_both_tails() -> None:
+    left = likelihoods.continuous_interval(np.array(-41.0), np.array(-40.0), np.array(0.0), np.array(1.0))
+    right = likelihoods.continuous_interval(np.array(40.0), np.array(41.0), np.array(0.0), np.array(1.0))
+    assert float(left) == pytest.approx(stats.norm.logcdf(-40), rel=1e-9)
+    assert float(right) == pytest.approx(float(left), rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [-3.0, 0.0, 4.0])
+def test_a_difference_of_poisson_counts_is_skellam(value: float) -> None:
+    gains, losses = np.array([2.5, 6.0]), np.array([0.4, 3.0])
+    got = likelihoods.difference_of_counts(np.array(value), lambda k: likelihoods.poisson(k, gains), losses)
+    np.testing.assert_allclose(got, stats.skellam.logpmf(value, gains, losses), rtol=1e-9)
+
+
+def test_without_losses_a_difference_is_the_gains() -> None:
+    mean, alpha = np.array([2.5, 6.0]), np.array(3.0)
+    got = likelihoods.difference_of_counts(np.array(4.0), lambda k: likelihoods.nb1(k, mean, alpha), np.zeros(2))
+    np.testing.assert_allclose(got, likelihoods.nb1(np.array(4.0), mean, alpha), rtol=1e-12)

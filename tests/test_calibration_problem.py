@@ -1,0 +1,244 @@
+"""A study is read as a whole: what it means, and what is said when it is wrong."""
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibration.dates import Calendar, decimal_year
+from calibration.observations import Count, Quantity
+from calibration.optimise import optimise
+from calibration.posterior import posterior
+from calibration.predict import runner_factory
+from calibration.problem import CalibrationProblem, read_problem, until
+from calibration.reading import reader
+from calibration.session import STUDIES
+from cipark_sd.errors import CiparkError, Problems
+from cipark_sd.timegrid import time_grid
+
+Write = Callable[..., Path]
+MODEL = """
+Rate=0.3~1/Year~|
+Size[Kind]=1,2~firm~|
+Kind: small,large~~|
+joining=Rate*(50-Members)~firm/Year~|
+Members=INTEG(joining,0)~firm~|
+Leavers=INTEG(0.1*Members,0)~firm~|
+"""
+OBSERVATION = """
+[[observation]]
+name = "members"
+table = "members.csv"
+kind = "increments"
+variable = "Members"
+family = "poisson"
+"""
+PARAMETER = """
+[[parameter]]
+name = "Rate"
+bounds = [0.01, 2.0]
+prior = { family = "lognormal", median = 0.3, sigma = 1.0 }
+"""
+TABLE = "time,value\n0,0\n2,20\n5,37\n9,45\n"
+
+
+@pytest.fixture
+def make(tmp_path: Path, write_mdl: Write) -> Callable[..., CalibrationProblem]:
+    def read(
+        observation: str = OBSERVATION, parameter: str = PARAMETER, *, table: str = TABLE, more: str = ""
+    ) -> CalibrationProblem:
+        model = write_mdl(MODEL)
+        (tmp_path / "members.csv").write_text(table)
+        (tmp_path / "problem.toml").write_text(f'[model]\nfile = "{model.name}"\n{observation}{parameter}{more}')
+        return read_problem(tmp_path)
+
+    return read
+
+
+Make = Callable[..., CalibrationProblem]
+
+
+# --- dates and reading ------------------------------------------------------------------------------------------------
+
+
+def test_the_last_day_of_a_year_closes_it_in_leap_years_too() -> None:
+    assert decimal_year(datetime.date(2019, 12, 31)) == 2020
+    assert decimal_year(datetime.date(2020, 12, 31)) == 2021
+
+
+@given(st.dates(datetime.date(1900, 1, 1), datetime.date(2100, 1, 1)))
+def test_a_later_date_is_a_later_time(date: datetime.date) -> None:
+    assert decimal_year(date + datetime.timedelta(days=1)) > decimal_year(date)
+
+
+def test_days_and_weeks_count_from_the_origin() -> None:
+    origin = datetime.date(2020, 3, 1)
+    assert Calendar("day", origin).model_time("2020-03-15") == 14
+    assert Calendar("week", origin).model_time("2020-03-15") == 2
+
+
+def test_reading_between_steps_is_exact_for_a_straight_line() -> None:
+    grid = time_grid(0, 10, 0.25, 0.25, where="test")
+    read = reader([Quantity((("x", 1.0), ("y", -1.0)), "between", 1.1, 7.77)], grid, left_rule=True)
+    values = np.stack([3 * read.times, read.times])[None]
+    assert read(values)[0, 0] == pytest.approx(2 * (7.77 - 1.1))
+
+
+@pytest.mark.parametrize(("left_rule", "expected"), [(True, 0.5 * (9 - 0.25 * 3)), (False, 4.5)])
+def test_the_integral_of_a_flow_follows_the_integration_method(left_rule: bool, expected: float) -> None:
+    grid = time_grid(0, 10, 0.25, 0.25, where="test")
+    read = reader([Quantity((("flow", 1.0),), "integral", 0, 3)], grid, left_rule=left_rule)
+    assert read(read.times[None, None])[0, 0] == pytest.approx(expected)
+
+
+def test_an_integrated_flow_equals_the_increments_of_its_stock(make: Make) -> None:
+    flow = OBSERVATION.replace('"increments"', '"flow"').replace('"Members"', '"joining"') + "start = 0\n"
+    increments, integrals = (
+        make(table="time,value\n0,0\n2.1,20\n5.03,17\n"),
+        make(flow, table="time,value\n2.1,20\n5.03,17\n"),
+    )
+    both = [posterior(p, runner_factory("numpy")).quantities(np.array([0.3])) for p in (increments, integrals)]
+    np.testing.assert_allclose(both[0], both[1], rtol=1e-12)
+
+
+# --- what a study means -----------------------------------------------------------------------------------------------
+
+
+def test_dated_counts_become_windows_between_them(make: Make) -> None:
+    terms = make().terms
+    assert [(t.quantities[0].start, t.quantities[0].end, t.lower) for t in terms if isinstance(t, Count)] == [
+        (0, 2, 20),
+        (2, 5, 17),
+        (5, 9, 8),
+    ]
+
+
+def test_a_count_that_is_only_a_check_cuts_no_window(make: Make) -> None:
+    problem = make(OBSERVATION + 'use = "use"\n', table="time,value,use\n0,0,fit\n2,20,check\n5,37,fit\n")
+    assert [(t.quantities[0].how, t.quantities[0].end, t.use) for t in problem.terms] == [
+        ("between", 5, "fit"),
+        ("at", 2, "check"),
+    ]
+
+
+def test_bounds_of_counts_widen_the_bounds_of_their_increments(make: Make) -> None:
+    observation = OBSERVATION + 'lower = "low"\nupper = "high"\nvalue = "value"\n'
+    (term,) = make(observation, table="time,value,low,high\n0,3,2,4\n2,20,19,22\n").terms
+    assert isinstance(term, Count)
+    assert (term.lower, term.upper) == (15, 20)
+
+
+def test_rows_after_the_origin_are_held_out(make: Make) -> None:
+    assert [term.use for term in until(make(), 5.0).terms] == ["fit", "fit", "holdout"]
+
+
+def test_a_net_stock_with_gains_takes_losses_as_the_difference(make: Make) -> None:
+    observation = OBSERVATION.replace('"Members"', '["Members", "-Leavers"]') + 'gains = "Members"\n'
+    density = posterior(make(observation, table="time,value\n2,20\n5,15\n"), runner_factory("numpy"))
+    assert np.isfinite(density.log_likelihood(np.array([[0.3]]))).all()
+
+
+def test_the_likelihood_of_a_batch_is_that_of_its_rows_bit_for_bit(make: Make) -> None:
+    density = posterior(make(), runner_factory("numpy"))
+    theta = np.linspace(0.05, 1.5, 7)[:, None]
+    together = density.log_posterior(theta)
+    assert together.tolist() == [float(density.log_posterior(row[None])[0]) for row in theta]
+
+
+def test_outside_the_bounds_the_density_is_zero(make: Make) -> None:
+    assert np.isneginf(posterior(make(), runner_factory("numpy")).log_posterior(np.array([[3.0]]))).all()
+
+
+def test_what_the_data_do_not_touch_ends_at_its_prior_median(make: Make) -> None:
+    untouched = PARAMETER.replace('"Rate"', '"Size[small]"').replace("0.3", "0.45")
+    density = posterior(make(parameter=PARAMETER + untouched), runner_factory("numpy"))
+    optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="map")
+    assert optimum.theta[1] == pytest.approx(0.45, rel=1e-3)
+
+
+# --- what is said when it is wrong ------------------------------------------------------------------------------------
+
+WRONG = {
+    "variable 'Membrs'; did you mean 'Members'": (OBSERVATION.replace('"Members"', '"Membrs"'), PARAMETER),
+    "no variable 'Rat'; did you mean 'Rate'": (OBSERVATION, PARAMETER.replace('"Rate"', '"Rat"')),
+    "a constant or a stock, not the auxiliary": (OBSERVATION, PARAMETER.replace('"Rate"', '"joining"')),
+    "one element of it": (OBSERVATION, PARAMETER.replace('"Rate"', '"Size"')),
+    "no element 'Size.medium.'": (OBSERVATION, PARAMETER.replace('"Rate"', '"Size[medium]"')),
+    "family 'lognorml'; did you mean 'lognormal'": (OBSERVATION, PARAMETER.replace("lognormal", "lognorml")),
+    "median and sigma must be positive": (OBSERVATION, PARAMETER.replace("sigma = 1.0", "sigma = -1.0")),
+    "low below high": (OBSERVATION, PARAMETER.replace("[0.01, 2.0]", "[2.0, 0.01]")),
+    "no mass between": (
+        OBSERVATION,
+        PARAMETER.replace('"lognormal", median = 0.3, sigma = 1.0', '"uniform", low = 5, high = 6'),
+    ),
+    "no family 'poison'; did you mean 'poisson'": (OBSERVATION.replace("poisson", "poison"), PARAMETER),
+    "no column 'count'": (OBSERVATION + 'value = "count"\n', PARAMETER),
+    "no key 'familly'": (OBSERVATION + 'familly = "poisson"\n', PARAMETER),
+    "no noise parameter 'spread'": (OBSERVATION.replace('"poisson"', '"nb1"\ndispersion = "spread"'), PARAMETER),
+    "a parameter that an observation names": (
+        OBSERVATION,
+        PARAMETER + '[[parameter]]\nname = "s"\ntarget = "noise"\nbounds = [0, 1]\n',
+    ),
+    "a constant that is set once": (OBSERVATION, PARAMETER + '[[fixed]]\nname = "rate"\nvalue = 1\nwhy = "known"\n'),
+    "why is None": (OBSERVATION, PARAMETER + '[[fixed]]\nname = "Rate"\nvalue = 1\n'),
+    "count the same events twice.*overlap": (
+        OBSERVATION + OBSERVATION.replace('name = "members"', 'name = "again"'),
+        PARAMETER,
+    ),
+    "sum of its increments": (
+        OBSERVATION + OBSERVATION.replace('name = "members"', 'name = "again"').replace("increments", "level"),
+        PARAMETER,
+    ),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_mistake_is_named(message: str, make: Make) -> None:
+    with pytest.raises(CiparkError, match=message):
+        make(*WRONG[message])
+
+
+TABLES = {
+    "a time of the run, 0 to 10": "time,value\n0,0\n2,20\n11,40\n",
+    "a date such as 2019-11-26": "time,value\n0,0\nsoon,20\n",
+    "row 3: value is 'many'": "time,value\n0,0\n2,many\n",
+    "whole numbers for the family poisson": "time,value\n0,0\n2,20.5\n",
+    "would count it twice": "time,value,derived_from\n0,0,\n2,20,rows 3 and 4\n",
+    "two dated counts": "time,value\n2,20\n",
+    "a table with rows": "time,value\n",
+}
+
+
+@pytest.mark.parametrize("message", TABLES)
+def test_a_mistake_in_a_table_is_named(message: str, make: Make) -> None:
+    with pytest.raises(CiparkError, match=message):
+        make(table=TABLES[message])
+
+
+def test_all_mistakes_are_reported_together(make: Make) -> None:
+    with pytest.raises(Problems) as caught:
+        make(
+            OBSERVATION.replace('"Members"', '"Membrs"') + "weight = -1\n",
+            PARAMETER.replace('"Rate"', '"Rat"'),
+            table="time,value\n0,0\n20,3\n",
+            more="[method]\nstarts = 0\n",
+        )
+    assert len(caught.value.problems) == 5
+
+
+def test_a_missing_study_says_what_a_study_is(tmp_path: Path) -> None:
+    with pytest.raises(CiparkError, match=r"a folder with problem\.toml"):
+        read_problem(tmp_path / "nowhere")
+
+
+def test_the_park_study_reads_and_uses_each_firm_once() -> None:
+    problem = read_problem(STUDIES / "great_stone")
+    entries = [t for t in problem.fitted_terms if t.label.startswith("residents")]
+    assert sum(t.lower for t in entries if isinstance(t, Count)) == 60
+    assert len(problem.space.subset("CAL")) == 11
+    checks = [t.label for t in problem.terms if t.use == "check"]
+    assert "residents 2015-04-30" in checks
