@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley")
 _DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
+_JOINT_METHODS = ("sample", "shapley")
 #: Where the results go when no folder is named.
 OUTPUT_FOLDER = Path("cipark-output") / "sensitivity"
 #: Trajectories of the screening for each count of levels.
@@ -83,9 +84,14 @@ def command(
     if len(pairs) == 1:
         raise InvalidValue("--pairs", pairs[0], "two constants at least", where="sensitivity")
     study = _study(target, outputs, effect, share, leave_out, moments)
-    chosen = methods or ((*_DEFAULT_METHODS, "shapley") if draws else _DEFAULT_METHODS)
+    chosen = methods or (_JOINT_METHODS if draws else _DEFAULT_METHODS)
+    wrong = [method for method in chosen if draws and method not in _JOINT_METHODS]
+    if wrong:
+        expected = f"{' or '.join(_JOINT_METHODS)}: the others need constants that do not depend on each other"
+        raise InvalidValue("--method", wrong[0], expected, where="sensitivity with --draws")
+    factors = study.factors if draws is None else _joint(draws, study)
     _make(folder)
-    response = _response(study, study.factors, workers)
+    response = _response(study, factors, workers)
     click.echo(
         f"{study.title}: {len(response.names)} uncertain constants, {len(response.outputs)} outputs, "
         f"{len(response.times)} times"
@@ -129,9 +135,8 @@ def command(
         if "shapley" in chosen:
             from cipark_sd.sensitivity.shapley import shapley
 
-            joint = response if draws is None else _response(study, _joint(draws, study), workers)
             found.shapley = shapley(
-                joint, n=max(rows // 4, 64), seed=seed, resamples=resamples, progress=step("shapley")
+                response, n=max(rows // 4, 64), seed=seed, resamples=resamples, progress=step("shapley")
             )
     written = write(found, folder, seed)
     for line in found.sentences():
@@ -224,13 +229,16 @@ def _nearest(response: "ModelResponse", study: "Study") -> list[float]:
 
 
 def _joint(path: Path, study: "Study") -> "Factors":
-    """Joint draws of constants of the model; what is no constant of it (a noise parameter, say) is left out."""
+    """Constants as joint draws have them, and the study's other ones as its priors do.
+
+    A column that is no constant of the model (a noise parameter, say) is left out.
+    """
     import numpy as np
     import pandas as pd
 
     from cipark_sd.model.variables import Constant
     from cipark_sd.scenarios import override_key, split_key
-    from cipark_sd.sensitivity.factors import from_draws
+    from cipark_sd.sensitivity.factors import Factors, from_draws
 
     try:
         if path.suffix.lower() == ".nc":
@@ -250,7 +258,13 @@ def _joint(path: Path, study: "Study") -> "Factors":
     }
     if not named:
         raise InvalidValue("the draws", ", ".join(table), f"some constants of {study.model.name}", where="--draws")
-    return from_draws(tuple(named), np.stack(list(named.values()), axis=1))
+    drawn = from_draws(tuple(named), np.stack(list(named.values()), axis=1))
+    known = {override_key(name) for name in named}
+    rest = tuple(block for block in study.factors.blocks if not known & {override_key(n) for n in block.names})
+    factors = Factors((*drawn.blocks, *rest))
+    correlation = np.eye(len(factors))
+    correlation[: len(drawn), : len(drawn)] = drawn.correlation
+    return Factors(factors.blocks, correlation)
 
 
 def _make(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.sensitivity.ranking import Moment, ranked, sentences
+from cipark_sd.sensitivity.ranking import Moment, ranked, sentences, shapley_sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,20 +43,18 @@ class Found:
             for output in map(str, self.morris["output"].to_numpy()):
                 at = self.morris["rank_agreement"].sel(output=output)
                 lows = [float(at.sel(time=moment.time, method="nearest")) for moment in self.moments]
+                levels = " and ".join(map(str, self.morris["levels"].to_numpy().tolist()))
                 said.append(
-                    f"{output}: rankings by Morris with {_words(self.morris['levels'].to_numpy().tolist())} levels agree to "
-                    f"{min(lows):.2f} (rank correlation)."
+                    f"{output}: rankings by Morris with {levels} levels agree to {min(lows):.2f} (rank correlation)."
                 )
+        if self.shapley is not None:
+            said += shapley_sentences(self.shapley, self.moments)
         if self.sample is not None:
             said += _mode_sentences(self.sample)
         failed = [part for part in (self.sobol, self.sample, self.morris) if part is not None]
         if any(int(part["n_failed"].max()) for part in failed):
             said.append("Some runs failed and were left out; n_failed in the Datasets says how many.")
         return said
-
-
-def _words(numbers: Sequence[int]) -> str:
-    return " and ".join(str(number) for number in numbers)
 
 
 def _mode_sentences(drawn: "xr.Dataset") -> Iterator[str]:

@@ -32,10 +32,23 @@ def _plain(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _strongest(indices: "xr.DataArray", count: int) -> list[int]:
-    """Positions of the factors with the largest mean over time, strongest first; ``indices`` over parameter, time."""
-    values = indices.transpose("parameter", "time").to_numpy()
-    mean = np.where(np.isfinite(values), values, 0.0).mean(axis=1)
+def _years(axes: "Axes") -> None:
+    """Whole numbers on the axis of time, never 2012.5."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("time")
+
+
+def _strongest(at: "xr.Dataset", count: int) -> list[int]:
+    """Positions of the factors with the largest total index of one output, strongest first.
+
+    The mean over time weighs each instant with the output's standard deviation: what moves next to nothing counts next
+    to nothing.
+    """
+    values = at["ST"].transpose("parameter", "time").to_numpy()
+    weights = np.sqrt(at["variance"].to_numpy())
+    mean = (np.clip(np.where(np.isfinite(values), values, 0.0), 0, 1) * weights).mean(axis=1)
     return [int(i) for i in np.argsort(-mean, kind="stable")[:count]]
 
 
@@ -48,7 +61,7 @@ def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> 
     figure, panels = _figure(len(outputs), 2, (11.5, 0.6 + 3.1 * len(outputs)), sharex=True, sharey="row")
     for row, output in enumerate(outputs):
         at = indices.sel(output=output)
-        shown = _strongest(at["ST"], SHOWN)
+        shown = _strongest(at, SHOWN)
         names = [str(at["parameter"].to_numpy()[i]) for i in shown]
         _areas(panels[row, 0], at, shown)
         _bands(panels[row, 1], at, shown)
@@ -64,7 +77,7 @@ def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> 
         panels[row, 0].set_ylabel("share of variance")
     panels[0, 1].set_title("total indices, 95 % intervals", loc="left", fontsize=10)
     for axes in panels[-1]:
-        axes.set_xlabel("time")
+        _years(axes)
     figure.supxlabel(
         "Left: first-order indices as areas, striped edges their 95 % intervals; grey: other factors; white: "
         f"interactions and error. {_made(indices)}",
@@ -115,8 +128,8 @@ def heat_map(indices: "xr.Dataset", output: str) -> "Figure":
     """Total indices of the strongest factors over time; grey where there is none."""
     import matplotlib as mpl
 
+    shown = _strongest(indices.sel(output=output), ROWS)
     at = indices["ST"].sel(output=output).transpose("parameter", "time")
-    shown = _strongest(at, ROWS)
     times = indices["time"].to_numpy()
     figure, panels = _figure(1, 1, (8.5, 1.2 + 0.27 * len(shown)))
     axes = panels[0, 0]
@@ -124,10 +137,10 @@ def heat_map(indices: "xr.Dataset", output: str) -> "Figure":
     half = np.diff(times, prepend=2 * times[0] - times[1] if len(times) > 1 else times[0] - 1) / 2
     edges = np.append(times - half, times[-1] + half[-1])
     values = np.ma.masked_invalid(at.to_numpy()[shown])
-    mesh = axes.pcolormesh(edges, np.arange(len(shown) + 1), values, cmap=colours, vmin=0, rasterized=True)
+    mesh = axes.pcolormesh(edges, np.arange(len(shown) + 1), values, cmap=colours, vmin=0, vmax=1, rasterized=True)
     axes.set_yticks(np.arange(len(shown)) + 0.5, [str(indices["parameter"].to_numpy()[i]) for i in shown], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("time")
+    _years(axes)
     axes.set_title(f"{output}: total index", loc="left", fontsize=10)
     figure.colorbar(mesh, ax=axes, shrink=0.8)
     figure.supxlabel(_made(indices), fontsize=7, color="0.35")
@@ -155,14 +168,7 @@ def morris_plane(effects: "xr.Dataset", output: str, moment: Moment, *, labelled
             label=f"{levels} levels",
         )
         if number == 0:
-            for i in np.argsort(-x)[:labelled]:
-                axes.annotate(
-                    str(at["parameter"].to_numpy()[i]),
-                    (x[i], y[i]),
-                    fontsize=7.5,
-                    xytext=(5, 4),
-                    textcoords="offset points",
-                )
+            _label(axes, x, y, [str(name) for name in at["parameter"].to_numpy()], labelled)
     reach = axes.get_xlim()[1]
     axes.plot([0, reach], [0, reach], color="0.7", linewidth=0.7, linestyle="--", zorder=0)
     axes.set_xlim(0, reach * 1.15)
@@ -179,6 +185,22 @@ def morris_plane(effects: "xr.Dataset", output: str, moment: Moment, *, labelled
         color="0.35",
     )
     return figure
+
+
+def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int) -> None:
+    """Names beside the points furthest to the right, each above the one below it, with a thin line to its point."""
+    step = 0.036 * float(np.nanmax(y))
+    level = -np.inf
+    for i in sorted(np.argsort(-x)[:count], key=lambda i: float(y[i])):
+        level = max(level + step, float(y[i]) + 0.3 * step)
+        axes.annotate(
+            names[i],
+            (x[i], y[i]),
+            xytext=(float(x[i]) + 0.03 * float(np.nanmax(x)), level),
+            fontsize=7.5,
+            va="bottom",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.5"},
+        )
 
 
 def tornado_bars(found: "xr.Dataset", output: str, moment: Moment) -> "Figure":
@@ -231,7 +253,7 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = ()) -> "Figure":
         axes.margins(x=0)
         _plain(axes)
     panels[0, 0].legend(frameon=False, fontsize=8, loc="upper left")
-    panels[-1, 0].set_xlabel("time")
+    _years(panels[-1, 0])
     return figure
 
 
@@ -270,10 +292,13 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
                 axes.set_ylabel(names[i], fontsize=8)
     for axes in panels.ravel():
         axes.tick_params(labelsize=7, labelbottom=True)
-    panels[0, 0].set_ylabel(f"{output} [{at['units'].item()}]", fontsize=8)
+        axes.locator_params(axis="x", nbins=4)
+    panels[0, 0].set_ylabel(f"[{at['units'].item()}]", fontsize=8)
     if points is not None:
         figure.colorbar(points, ax=panels[1:, :], shrink=0.6, label=f"{output}, {moment.label}")
-    figure.suptitle(f"{output}, {moment.label}; black: mean in twenty slices", fontsize=10)
+    figure.suptitle(
+        f"{output}, {moment.label}; top row: against each constant, black: mean in twenty slices", fontsize=10
+    )
     return figure
 
 

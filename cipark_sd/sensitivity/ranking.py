@@ -100,3 +100,20 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
                 f"five in at least 95 % of the resamples; single effects make up {alone:.0%} of the variance."
             )
     return said
+
+
+def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
+    """For each output and moment, the constants with the largest Shapley effects."""
+    said = []
+    for output in map(str, effects["output"].to_numpy()):
+        for moment in moments:
+            at = effects.sel(output=output).sel(time=moment.time, method="nearest")
+            share, width = at["Sh"].to_numpy(), at["Sh_conf"].to_numpy()
+            if np.isnan(share).all():
+                continue
+            names = at["parameter"].to_numpy()
+            parts = [
+                f"{names[i]} ({share[i]:.2f} +- {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]
+            ]
+            said.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
+    return said
