@@ -167,9 +167,10 @@ def morris_plane(effects: "xr.Dataset", output: str, moment: Moment, *, labelled
             alpha=0.8,
             label=f"{levels} levels",
         )
-        if number == 0:
-            _label(axes, x, y, [str(name) for name in at["parameter"].to_numpy()], labelled)
-    reach = axes.get_xlim()[1]
+    first = at.isel(levels=0)
+    names = [str(name) for name in at["parameter"].to_numpy()]
+    reach, height = axes.get_xlim()[1], float(np.nanmax(at["sigma"]))
+    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.05 * height)
     axes.plot([0, reach], [0, reach], color="0.7", linewidth=0.7, linestyle="--", zorder=0)
     axes.set_xlim(0, reach * 1.15)
     axes.set_ylim(bottom=0)
@@ -187,9 +188,8 @@ def morris_plane(effects: "xr.Dataset", output: str, moment: Moment, *, labelled
     return figure
 
 
-def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int) -> None:
+def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, step: float) -> None:
     """Names beside the points furthest to the right, each above the one below it, with a thin line to its point."""
-    step = 0.036 * float(np.nanmax(y))
     level = -np.inf
     for i in sorted(np.argsort(-x)[:count], key=lambda i: float(y[i])):
         level = max(level + step, float(y[i]) + 0.3 * step)
@@ -272,7 +272,7 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
     for j in range(n):
         panels[0, j].plot(columns[j][few], values[few], ".", markersize=2, color=PALETTE[0], alpha=0.5, rasterized=True)
         panels[0, j].plot(*_running_mean(columns[j][finite], values[finite]), color="black", linewidth=1.3)
-        panels[-1, j].set_xlabel(names[j], fontsize=8)
+        panels[0, j].set_title(names[j], fontsize=8)
         for i in range(1, n):
             axes = panels[i, j]
             if j >= i:
