@@ -25,14 +25,15 @@ OUTPUT = "Residents"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="see that it runs")
     arguments = parser.parse_args()
     study = find_study(None)
     response = park(study)
     sobol(response, n=16, seed=1)  # compiles
-    ours, runs = timed_design(response, arguments.rows)
+    ours, runs = timed_design(response, 32 if arguments.quick else arguments.rows)
     print("\n".join(sentences(ours, study.moments)))
     through_salib(response, runs)
     through_pysd(study, response, runs)
@@ -56,13 +57,13 @@ def timed_design(response: ModelResponse, rows: int):
     runs = int(found.attrs["runs"])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"here: N = {rows}, {len(response.names)} constants, {len(response.times)} times, {runs} runs: {wall:.1f} s wall, "
+        f"here: N = {rows}, {len(response.names)} constants, {len(response.times)} times, {runs} runs: {wall:.1f} s, "
         f"{processor:.1f} s of processors ({processor / runs * 1e6:.0f} us a run), at most {memory:.2f} GiB"
     )
     return found, runs
 
 
-def through_salib(response: ModelResponse, runs: int, points: int = 200) -> None:
+def through_salib(response: ModelResponse, runs: int, points: int = 128) -> None:
     """SALib's interface: one function call a point, then its analysis for one time."""
     from SALib import ProblemSpec
 
@@ -86,12 +87,12 @@ def through_salib(response: ModelResponse, runs: int, points: int = 200) -> None
     problem.analyze_sobol(calc_second_order=False)
     analysis = time.perf_counter() - start
     print(
-        f"SALib's loop over this engine: {each * 1e3:.2f} ms a run, {each * runs:.0f} s for the design; its analysis takes "
-        f"{analysis:.2f} s for one time at N = 64, {analysis * len(response.times):.0f} s for all"
+        f"SALib's loop over this engine: {each * 1e3:.2f} ms a run, {each * runs:.0f} s for the design; its analysis "
+        f"takes {analysis:.2f} s for one time at N = 64, {analysis * len(response.times):.0f} s for all"
     )
 
 
-def through_pysd(study: Study, response: ModelResponse, runs: int, points: int = 3) -> None:
+def through_pysd(study: Study, response: ModelResponse, runs: int, points: int = 2) -> None:
     """PySD on the original file."""
     shares = next(blocks(len(response.names), 0, points, 1))[1]
     values = study.factors.from_unit(shares)
