@@ -11,6 +11,8 @@ import click
 from cipark_sd.errors import InvalidValue
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from cipark_sd.sensitivity.factors import Factors
     from cipark_sd.sensitivity.response import ModelResponse
     from cipark_sd.sensitivity.study import Study
@@ -44,6 +46,13 @@ Step = Callable[[int, int], None]
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Of the bootstrap.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
+@click.option(
+    "--loops",
+    "loop_draws",
+    type=click.IntRange(min=0),
+    metavar="DRAWS",
+    help="Loop dominance, and its bands over so many draws (needs the extra loops).",
+)
 @click.option("--resume", is_flag=True, help="Go on with the stopped Sobol design in the output folder.")
 @click.option("-o", "--to", "folder", type=click.Path(path_type=Path), default=OUTPUT_FOLDER, help="Output folder.")
 def command(
@@ -62,6 +71,7 @@ def command(
     seed: int,
     resamples: int,
     workers: int | None,
+    loop_draws: int | None,
     resume: bool,
     folder: Path,
 ) -> None:
@@ -138,6 +148,8 @@ def command(
             found.shapley = shapley(
                 response, n=max(rows // 4, 64), seed=seed, resamples=resamples, progress=step("shapley")
             )
+        if loop_draws is not None:
+            found.loops = _loops(study, factors, loop_draws, seed, step("loops"))
     written = write(found, folder, seed)
     for line in found.sentences():
         click.echo(f"\n{line}")
@@ -265,6 +277,20 @@ def _joint(path: Path, study: "Study") -> "Factors":
     correlation = np.eye(len(factors))
     correlation[: len(drawn), : len(drawn)] = drawn.correlation
     return Factors(factors.blocks, correlation)
+
+
+def _loops(study: "Study", factors: "Factors", n: int, seed: int, step: Step) -> "xr.Dataset":
+    """Loop dominance under the names in the model's .loops.toml, where there is one."""
+    import numpy as np
+
+    from cipark_sd.sensitivity.loops import loop_dominance, read_loops
+
+    origin = study.model.origin
+    beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
+    names = read_loops(beside, study.model) if beside is not None and beside.is_file() else ()
+    shares = np.random.default_rng([seed, n]).random((n, len(factors)))
+    draws = [dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
+    return loop_dominance(study.model, names, draws=draws, progress=step)
 
 
 def _make(folder: Path) -> None:

@@ -27,6 +27,7 @@ class Found:
     tornado: "xr.Dataset | None" = None
     dgsm: "xr.Dataset | None" = None
     shapley: "xr.Dataset | None" = None
+    loops: "xr.Dataset | None" = None
 
     def sentences(self) -> list[str]:
         """What people read."""
@@ -51,6 +52,11 @@ class Found:
             said += shapley_sentences(self.shapley, self.moments)
         if self.sample is not None:
             said += _mode_sentences(self.sample)
+        if self.loops is not None:
+            from cipark_sd.sensitivity.loops import takeovers
+
+            spans = [f"{name} from {start:.1f} to {end:.1f}" for start, end, name in takeovers(self.loops)]
+            said.append(f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}.")
         failed = [part for part in (self.sobol, self.sample, self.morris) if part is not None]
         if any(int(part["n_failed"].max()) for part in failed):
             said.append("Some runs failed and were left out; n_failed in the Datasets says how many.")
@@ -76,7 +82,7 @@ def write(found: Found, folder: Path, seed: int) -> list[Path]:
     from cipark_sd.plotting.files import save_figure
 
     written: list[Path] = []
-    for name in ("morris", "sobol", "sample", "tornado", "dgsm", "shapley"):
+    for name in ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "loops"):
         dataset = getattr(found, name)
         if dataset is not None:
             written.append(_replace(folder / f"{name}.nc", lambda p, d=dataset: d.to_netcdf(p, engine="h5netcdf")))
@@ -131,6 +137,8 @@ def tables(found: Found, seed: int) -> "dict[str, pd.DataFrame]":
         result["dgsm"] = _at(found.dgsm[["nu", "bound", "bound_conf"]], found.moments)
     if found.shapley is not None:
         result["shapley"] = _at(found.shapley[["Sh", "Sh_conf"]], found.moments)
+    if found.loops is not None:
+        result["loops"] = found.loops[["reinforcing", "balancing"]].to_dataframe().reset_index()
     if found.sample is not None:
         result["fan"] = fan(found.sample).to_dataframe().reset_index()
         result["modes"] = pd.DataFrame(
@@ -160,6 +168,7 @@ def _at(dataset: "xr.Dataset", moments: Sequence[Moment]) -> "pd.DataFrame":
 def figures(found: Found) -> "Iterator[tuple[str, Figure]]":
     """Figures by name."""
     from cipark_sd.plotting import sensitivity as plot
+    from cipark_sd.plotting.loops import plot_loops
     from cipark_sd.sensitivity.sample import fan
 
     moments = found.moments
@@ -168,6 +177,8 @@ def figures(found: Found) -> "Iterator[tuple[str, Figure]]":
         yield "convergence", plot.convergence(found.sobol, moments)
         for output in map(str, found.sobol["output"].to_numpy()):
             yield f"heat-map_{_file(output)}", plot.heat_map(found.sobol, output)
+    if found.loops is not None:
+        yield "loops", plot_loops(found.loops)
     if found.sample is not None:
         yield "fan", plot.fan_chart(fan(found.sample), moments)
     if found.shapley is not None:

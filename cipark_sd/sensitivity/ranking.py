@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: The time at which an index is largest is sought where its interval is narrower than this to either side.
+WIDEST = 0.25
+
+
 @dataclass(frozen=True)
 class Moment:
     """A time at which outputs are looked at, and how people call it."""
@@ -55,7 +59,9 @@ def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
     found = []
     for place, i in enumerate(order, start=1):
         course = at["ST"].to_numpy()[i]
-        peak = int(np.nanargmax(course))
+        # an index above one is an estimate from a few runs that carry all of a tiny variance
+        sure = at["ST_conf"].to_numpy()[i] < WIDEST
+        peak = int(np.nanargmax(np.where(sure, course, np.nan))) if (sure & np.isfinite(course)).any() else -1
         width = float(here["ST_conf"][i])
         found.append(
             Ranked(

@@ -52,7 +52,13 @@ class _Course:
 
 def half_width(resampled: Array) -> Array:
     """Half the 95 % interval of ``(k, R + 1, C)``, whose first resample is the estimate; ``(k, C)``."""
-    return np.asarray(Z95 * resampled[:, 1:].std(axis=1, ddof=1))
+    values = resampled[:, 1:]
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=1) / count
+        squares = (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=1)
+        return np.asarray(Z95 * np.sqrt(squares / np.where(count > 1, count - 1, np.nan)))
 
 
 def sobol(

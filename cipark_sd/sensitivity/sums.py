@@ -157,7 +157,8 @@ class SobolSums:
         the outputs relative to their mean; Saltelli 2002 for the second order.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = np.where(self.negligible, np.nan, self.variance)
+            # a resample may miss the few rows that vary; it has no index then
+            variance = np.where(np.logical_or(self.negligible, self.variance <= 0), np.nan, self.variance)
             mean = self.base[1] / self.base[0]
             count = self.weight[:, None, None] if self.count is None else self.count
             first = (self.first[0] - mean[:, None] * self.first[1]) / count / variance[:, None]
