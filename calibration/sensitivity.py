@@ -70,6 +70,7 @@ def read_study(folder: Path) -> Study:
     blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
     outputs = tuple(_output(table, problems) for table in top.tables("output"))
     moments = tuple(_moment(table, problems) for table in top.tables("moment"))
+    drains = tuple(_drain(table, problems) for table in top.tables("drain"))
     every = top.number("every", 0.0)
     top.done()
     raise_all(str(path), problems)
@@ -87,6 +88,7 @@ def read_study(folder: Path) -> Study:
         moments or (Moment("at the end", resolved.final_time),),
         scenario,
         every or None,
+        drains,
     )
 
 
@@ -196,6 +198,13 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
     except CiparkError as problem:
         problems.append(problem)
         return Output(label, variable)
+
+
+def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:
+    section = Section(content, "drain", problems)
+    found = section.text("flow"), section.text("stock")
+    section.done()
+    return found
 
 
 def _moment(content: object, problems: list[CiparkError]) -> Moment:

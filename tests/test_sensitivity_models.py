@@ -87,6 +87,17 @@ def test_a_run_that_leaves_its_range_is_computed_again_with_a_shorter_step(write
     assert int(mended["n_failed"].sum()) == 0
 
 
+def test_a_flow_that_takes_more_than_its_stock_in_a_step_shortens_the_step(write_mdl):
+    """At a rate of 5 and a step of a quarter the stock changes sign at each step, though it stays small."""
+    text = DECAY.replace("INTEG(-Stock*Rate*Switch,Start)", "INTEG(-loss,Start)") + "loss= Stock*Rate ~ unit/Year ~ |"
+    model = read_model(write_mdl(text, final=1, step=0.25))
+    factors = Factors((flat("Rate", 5, 5.5), flat("Start", 1, 2)))
+    asked = [Output("y", "Stock")]
+    assert (sample(model_response(model, factors, asked, times=[0.25]), n=16, seed=1)["values"] < 0).all()
+    mended = model_response(model, factors, asked, times=[0.0, 0.25], drains=[("loss", "Stock")])
+    assert (sample(mended, n=16, seed=1)["values"].sel(time=0.25) > 0).all()
+
+
 def test_a_run_that_no_step_mends_has_failed(decay):
     drawn = sample(model_response(decay, decay_factors(), [Output("y", "Stock", None, (200.0, 300.0))]), n=16, seed=1)
     assert (drawn["n_failed"] == 16).all()

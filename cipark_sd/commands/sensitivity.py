@@ -230,7 +230,9 @@ def _response(study: "Study", factors: "Factors", workers: int | None) -> "Model
     if study.every is not None:
         first, last = study.model.time.initial, study.model.time.final
         times = np.arange(first, last + study.every / 2, study.every).tolist()
-    return model_response(study.model, factors, study.outputs, times=times, scenario=study.scenario, workers=workers)
+    return model_response(
+        study.model, factors, study.outputs, times=times, scenario=study.scenario, workers=workers, drains=study.drains
+    )
 
 
 def _nearest(response: "ModelResponse", study: "Study") -> list[float]:

@@ -12,6 +12,7 @@ from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
+from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.sensitivity.factors import Array, Factors
 
@@ -89,6 +90,10 @@ class ModelResponse:
         What all runs share.
     workers : int, optional
         Threads; they change no bit.
+    drains : tuple of (str, str)
+        A flow and the stock that it empties, with the same subscripts: where the flow takes more than the whole stock
+        in one step, the step is too long for the drawn constants, and the run is computed again as for
+        :attr:`Output.range`.
     """
 
     model: Model
@@ -98,6 +103,7 @@ class ModelResponse:
     scenario: Scenario = field(default_factory=Scenario)
     engine: str = "native"
     workers: int | None = None
+    drains: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,7 +127,7 @@ class ModelResponse:
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
         asked = [(o.label, o.variable, o.without.to_json() if o.without else "", o.range) for o in self.asked]
-        texts = [self.model.digest, repr(self.names), repr(asked), self.scenario.to_json()]
+        texts = [self.model.digest, repr(self.names), repr(self.drains), repr(asked), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 
     @property
@@ -161,29 +167,36 @@ class ModelResponse:
             # the world without wins over an uncertain constant that it sets
             ruled = {override_key(name) for name in world.overrides}
             draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
-        found = self._courses(asked, draws, rows, scenario)
-        left = np.flatnonzero(_outside(asked, found))
         step = resolve(self.model, scenario).time_step
+        found, wrong = self._courses(asked, draws, rows, scenario, step)
+        left = np.flatnonzero(wrong)
         for halvings in range(1, HALVINGS + 1):
             if not len(left):
                 break
-            finer = scenario | Scenario("", time_step=step / 2**halvings)
-            again = self._courses(asked, {name: column[left] for name, column in draws.items()}, rows[left], finer)
+            shorter = step / 2**halvings
+            again, wrong = self._courses(
+                asked,
+                {name: column[left] for name, column in draws.items()},
+                rows[left],
+                scenario | Scenario("", time_step=shorter),
+                shorter,
+            )
             for variable, course in again.items():
                 found[variable][left] = course
-            left = left[_outside(asked, again)]
+            left = left[wrong]
         for output in asked:
             found[output.variable][left] = np.nan
         return found
 
     def _courses(
-        self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario
-    ) -> dict[str, Array]:
+        self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float
+    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+        """Courses by variable ``(n, n_times)``, and for which runs the step is too long ``(n,)``."""
         keys = {output.variable: split_key(override_key(output.variable)) for output in asked}
         result = ensemble(
             self.model,
             draws,
-            save=list(dict.fromkeys(base for base, _ in keys.values())),
+            save=list(dict.fromkeys([*(base for base, _ in keys.values()), *(n for d in self.drains for n in d)])),
             times=self.times.tolist(),
             scenario=scenario,
             engine=self.engine,
@@ -199,7 +212,12 @@ class ModelResponse:
                 for dim, element in zip(dims, elements, strict=True)
             )
             found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
-        return found
+        wrong = _outside(asked, found)
+        for flow, stock in self.drains:
+            taken = np.abs(result[canonical(flow)].to_numpy()) * step
+            there = np.abs(result[canonical(stock)].to_numpy())
+            wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
+        return found, wrong
 
 
 def _outside(asked: Sequence[Output], courses: dict[str, Array]) -> NDArray[np.bool_]:
@@ -228,6 +246,7 @@ def model_response(
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
     workers: int | None = None,
+    drains: Sequence[tuple[str, str]] = (),
 ) -> ModelResponse:
     """The checked response of a model; without ``times`` all saved ones.
 
@@ -241,7 +260,14 @@ def model_response(
     from cipark_sd.timegrid import time_grid
 
     check_factors(factors, where=model.name)
-    problems: list[CiparkError] = [p for output in outputs if (p := _output_problem(model, output)) is not None]
+    problems: list[CiparkError] = []
+    problems += [
+        UnknownName(name, [v.label for v in model.variables], where=model.name)
+        for drain in drains
+        for name in drain
+        if name not in model
+    ]
+    problems += [p for output in outputs if (p := _output_problem(model, output)) is not None]
     if not outputs:
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
@@ -251,7 +277,7 @@ def model_response(
             resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name
         )
         times = grid.times[grid.saved].tolist()
-    response = ModelResponse(model, factors, tuple(outputs), np.array(times), scenario, engine, workers)
+    response = ModelResponse(model, factors, tuple(outputs), np.array(times), scenario, engine, workers, tuple(drains))
     # one run finds names and times that the model does not have before thousands are planned
     response(response.scores(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
     return response

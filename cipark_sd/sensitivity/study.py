@@ -36,6 +36,7 @@ class Study:
     moments: tuple[Moment, ...]
     scenario: Scenario
     every: float | None = None
+    drains: tuple[tuple[str, str], ...] = ()
 
 
 #: Reads what the user named, or the reader's default for None; None when that is not a study of its kind.
