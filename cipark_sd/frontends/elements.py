@@ -1,5 +1,6 @@
 """Variables from PySD's abstract elements: their kind, their dimensions and the pieces that they are made of."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,7 +68,8 @@ def _is_lookup(element: Any) -> bool:
 
 def _variable(element: Any, scope: Scope, dimensions: tuple[Dimension, ...], groups: Mapping[str, str]) -> Variable:
     name = canonical(element.name)
-    limits = tuple(element.limits or (None, None))[:2]
+    # an open end is infinite in XMILE, whose ranges have both ends
+    limits = [None if end is None or math.isinf(end) else end for end in tuple(element.limits or (None, None))[:2]]
     spans = [tuple(canonical(sub) for sub in component.subscripts[0]) for component in element.components]
     exceptions = [
         tuple(tuple(canonical(sub) for sub in group) for group in component.subscripts[1])

@@ -6,7 +6,7 @@ written beside the model file.
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cipark_sd.frontends.elements import section_variables
 from cipark_sd.frontends.refused import refused_functions
 from cipark_sd.frontends.sanitise import decoded, sanitised_text
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
+from cipark_sd.frontends.xmile_details import completed
 from cipark_sd.model.expr import (
     Binary,
     Const,
@@ -238,6 +239,7 @@ def _read_xmile(path: Path) -> Model:
         method=method,
         groups=groups,
         drawing=drawing,
+        finish=lambda variables: completed(variables, root, space, path.name, groups),
         unit_synonyms=_xmile_synonyms(root, space),
     )
 
@@ -314,11 +316,12 @@ def _build(
     groups: Mapping[str, str],
     drawing: str,
     unit_synonyms: tuple[tuple[str, ...], ...],
+    finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
 ) -> Model:
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile")
+    variables = finish(section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
     macros = tuple(
         Macro(
             name=canonical(section.name),

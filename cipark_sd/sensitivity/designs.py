@@ -46,7 +46,7 @@ def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
         if engine is not None:
-            # powers of two as a whole; scipy warns of the balance of the first piece alone
+            # pieces are powers of two, so that scipy, which judges the first piece alone, has nothing to warn of
             yield first, np.asarray(engine.random(size))
         else:
             rng = np.random.default_rng([seed, _RANDOM, first // BLOCK])
