@@ -21,6 +21,10 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--optimiser", type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]))
 @click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
+@click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
+@click.option(
+    "--steps", type=click.IntRange(min=200), default=2000, show_default=True, help="Of each ensemble of walkers."
+)
 @click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
@@ -32,6 +36,8 @@ def calibrate(
     optimiser: str | None,
     until: str | None,
     profiles: bool,
+    posterior: bool,
+    steps: int,
     fast: bool,
     engine: str,
     output: Path | None,
@@ -39,13 +45,15 @@ def calibrate(
     """Fit the parameters of a model to data and say what the data can tell of them.
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
-    model is fitted to the counts of Great Stone.
+    model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, or a posterior that has not
+    converged.
 
     \b
     Examples:
       cipark calibrate                            the park study
       cipark calibrate --fast -o first-look       a quick look
       cipark calibrate my_study --starts 100      your own
+      cipark calibrate --posterior                joint draws, as NetCDF
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration import session
@@ -60,11 +68,14 @@ def calibrate(
         profiles=profiles,
         fast=fast,
         engine=engine,
+        posterior=posterior,
+        steps=steps,
     )
     fit = session.fit(settings)
     session.show(fit)
     _write(fit, output or Path("cipark-output") / settings.study.name)
-    return 1 if fit.optimum.interrupted else 0
+    converged = fit.draws is None or (fit.draws.convergence.reached and not fit.draws.interrupted)
+    return 0 if converged and not fit.optimum.interrupted else 1
 
 
 def _write(fit: "Fit", folder: Path) -> None:

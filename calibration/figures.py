@@ -8,6 +8,8 @@ import numpy as np
 
 from calibration.fitted import FittedRow
 from calibration.optimise import Optimum
+from calibration.parameters import ParameterSpace
+from calibration.predictive import Predicted
 from calibration.priors import Array
 from calibration.profile import THRESHOLD, Profile
 
@@ -140,4 +142,32 @@ def profiles_figure(optimum: Optimum, profiles: Sequence[Profile]) -> "Figure":
     for axis in axes[len(profiles) :]:
         axis.set_axis_off()
     figure.suptitle("profile likelihoods; dashed: 95 %; shaded: 95 % of the prior; line: estimate", fontsize=9)
+    return figure
+
+
+def posterior_figure(space: ParameterSpace, draws: Array, predicted: Sequence[Predicted]) -> "Figure":
+    """Each parameter's draws against its prior, and the ranks of the fitted numbers among their replicates."""
+    columns = 4
+    n = len(space) + 1
+    figure, axes = _figure(-(-n // columns), columns, (3.2 * columns, 2.3 * -(-n // columns)))
+    for axis, parameter, column in zip(axes, space, draws.T, strict=False):
+        on_log = parameter.scale == "log"
+        low, high = parameter.interval(0.998)
+        edges = np.geomspace(low, high, 41) if on_log else np.linspace(low, high, 41)
+        expected = np.diff(parameter.distribution.probability(edges))
+        counts, _ = np.histogram(column, edges)
+        axis.stairs(counts / len(column), edges, color=MODEL, fill=True, alpha=0.6)
+        axis.stairs(expected, edges, color=CHECK)
+        if on_log:
+            axis.set_xscale("log")
+        axis.set_yticks([])
+        axis.set_title(parameter.name, loc="left", fontsize=8)
+    pits = [row.pit for row in predicted if row.use == "fit" and row.pit is not None]
+    last = axes[n - 1]
+    last.hist(pits, bins=np.linspace(0, 1, 11).tolist(), color=MODEL, alpha=0.6)
+    last.axhline(len(pits) / 10, color="grey", lw=0.8)
+    last.set_title(f"PIT of {len(pits)} fitted numbers", loc="left", fontsize=8)
+    for axis in axes[n:]:
+        axis.set_axis_off()
+    figure.suptitle("posterior (filled) and prior (line)", fontsize=9)
     return figure

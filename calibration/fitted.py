@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from calibration.observations import Breakdown, Count, Share, Use
+from calibration.observations import Breakdown, Count, Share, Term, Use
 from calibration.posterior import Posterior, net_count
 from calibration.priors import Array
 
@@ -35,6 +35,18 @@ class FittedRow:
     high: float
     residual: float
     log_likelihood: float
+
+
+def labels_of(term: Term) -> list[tuple[str, float, float]]:
+    """Label and observed interval of each number of a term; a breakdown has one a category."""
+    match term:
+        case Count() | Share():
+            return [(term.label, term.lower, term.upper)]
+        case Breakdown():
+            pairs = zip(term.categories, term.counts, strict=True)
+            return [(f"{term.label}: {category}", count, count) for category, count in pairs]
+        case _:
+            assert_never(term)
 
 
 def fitted(density: Posterior, theta: Array) -> list[FittedRow]:

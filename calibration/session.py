@@ -12,11 +12,13 @@ import numpy as np
 from calibration.diagnostics import identifiability, unseen
 from calibration.fitted import FittedRow, fitted
 from calibration.optimise import Optimum, optimise
-from calibration.posterior import posterior
+from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
+from calibration.predictive import predict, scores
 from calibration.problem import FILE, CalibrationProblem, Method, read_problem, until
 from calibration.profile import Profile, profile
-from calibration.record import Fit, estimates, reference_gap
+from calibration.record import Fit, estimates, posterior_lines, reference_gap
+from calibration.sample import Draws, sample
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.scenarios import Scenario, resolve
 
@@ -40,6 +42,8 @@ class Settings:
     profiles: bool = True
     fast: bool = False
     engine: str = "native"
+    posterior: bool = False
+    steps: int = 2000
 
 
 def find_study(name: str) -> Path:
@@ -83,6 +87,8 @@ def fit(settings: Settings) -> Fit:
             on_progress=searched,
         )
         profiles, optimum = _profiles(optimum, bar) if settings.profiles and not optimum.interrupted else ([], optimum)
+        draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
+    predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1])) if draws is not None else []
     return Fit(
         problem,
         optimum,
@@ -95,7 +101,23 @@ def fit(settings: Settings) -> Fit:
         if settings.fast or engine == "pysd" or problem.model.time.method != "euler"
         else reference_gap(problem, optimum),
         _step_shift(problem, optimum, engine),
+        draws,
+        predicted,
     )
+
+
+def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> Draws:
+    """Joint draws of all parameters, with a bar."""
+    task = bar.add_task("posterior", total=settings.steps) if bar is not None else None
+
+    def stepped(done: int, total: int) -> None:
+        if bar is not None and task is not None:
+            bar.update(task, completed=done, total=total)
+
+    # an ensemble of differential evolution wants a few walkers for each dimension
+    walkers = max(24, 2 * len(density.space) + 14)
+    rng = np.random.default_rng([density.problem.method.seed, 2])
+    return sample(density, rng=rng, walkers=walkers, steps=settings.steps, on_progress=stepped)
 
 
 def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
@@ -178,6 +200,8 @@ def show(fit: Fit) -> None:
     console.print(fit.problem.title, style="bold")
     _show_estimates(console, fit)
     _show_rows(console, fit.rows)
+    if fit.draws is not None:
+        _show_posterior(console, fit, fit.draws)
     for sentence in sentences(fit):
         console.print(sentence)
 
@@ -214,6 +238,41 @@ def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
         seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
         table.add_row(_plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _show_posterior(console: "Console", fit: Fit, draws: Draws) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("posterior", no_wrap=True)
+    for header in ("median", "95 %", "contraction", "R-hat", "ESS bulk", "ESS tail"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for line in posterior_lines(fit, draws):
+        table.add_row(
+            _plain(str(line["name"])),
+            f"{line['median']:.4g}",
+            f"{line['low_95']:.3g} to {line['high_95']:.3g}",
+            f"{line['contraction']:.2f}",
+            f"{line['rhat']:.3f}",
+            f"{line['ess_bulk']:.0f}",
+            f"{line['ess_tail']:.0f}",
+        )
+    console.print(table)
+    table = Table(box=None, pad_edge=False)
+    for header in ("predicted", "numbers", "log score", "mean CRPS", "within 50 %", "within 90 %"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for score in scores(fit.optimum.goal.density, list(fit.predicted)):
+        table.add_row(
+            score.use,
+            str(score.n),
+            f"{score.log_score:.2f}",
+            f"{score.crps:.2f}",
+            f"{score.within_50:.0%}",
+            f"{score.within_90:.0%}",
+        )
     console.print()
     console.print(table)
     console.print()
@@ -256,6 +315,13 @@ def sentences(fit: Fit) -> Sequence[str]:
     far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
     if far:
         said.append("More than three standard deviations off: " + ", ".join(map(_plain, far)) + ".")
+    if fit.draws is not None:
+        state = (
+            "has converged"
+            if fit.draws.convergence.reached
+            else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
+        )
+        said.append(f"The posterior {state}: {_plain(fit.draws.convergence.worst)}.")
     if np.isfinite(fit.step_shift):
         said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
     if fit.reference_gap is not None:

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import choose, fixed_method
+from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.compiled import (
-    Columns,
     Reduction,
     Settings,
     Task,

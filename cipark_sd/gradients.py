@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import results
 from cipark_sd.compiler.lower import Orders
-from cipark_sd.compiler.tangents import with_tangents
 from cipark_sd.engines.base import choose, fixed_method
+from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.compiled import (
-    Columns,
     Task,
     by_orders,
     inputs_for,
@@ -20,6 +19,7 @@ from cipark_sd.engines.compiled import (
     program_for,
     settings,
     start_name,
+    tangents_of,
     with_controls,
 )
 from cipark_sd.ensemble import drawn, elements_drawn, saved_names, wanted
@@ -90,7 +90,7 @@ def value_and_jacobian(
                 if slot is not None:
                     seeds[slot, place::n_parameters] = 1.0
         inputs = replace(inputs, params=np.concatenate([inputs.params, seeds[:, members]]))
-        out[:, :, members] = choose(engine).run(with_tangents(program), inputs)
+        out[:, :, members] = choose(engine).run(tangents_of(program), inputs)
     values = columns.arrays(out[: len(columns.flat), :, ::n_parameters])
     slopes = columns.arrays(out[len(columns.flat) :])
     attributes = results.run_attributes(

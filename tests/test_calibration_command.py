@@ -143,3 +143,19 @@ def test_the_park_study_is_fitted_from_another_folder(tmp_path: Path) -> None:
     done = cipark("--fast", "--no-profiles", "--starts", "2", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "residents 2019-07-02" in done.stdout.split("More than three standard deviations off:")[1]
+
+
+def test_a_posterior_that_has_not_converged_says_so_and_exits_with_1(sir: Path) -> None:
+    done = cipark(".", "--fast", "--no-profiles", "--posterior", "--steps", "200", "-o", "out", cwd=sir)
+    assert done.returncode == 1, done.stderr
+    assert "HAS NOT CONVERGED" in done.stdout
+
+
+def test_draws_open_as_a_tree_with_their_groups(sir: Path) -> None:
+    import xarray as xr
+
+    cipark(".", "--fast", "--no-profiles", "--posterior", "--steps", "200", "-o", "out", cwd=sir)
+    tree = xr.load_datatree(sir / "out" / "draws.nc", engine="h5netcdf")
+    assert set(tree.children) == {"posterior", "prior", "log_likelihood", "observed_data"}
+    assert tree["posterior/theta"].dims == ("chain", "draw", "parameter")
+    assert tree["log_likelihood/observed"].sizes["term"] == len(CASES)

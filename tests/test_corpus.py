@@ -1,86 +1,175 @@
-"""One small model for each operator, function and feature; corpus/README.md says where the numbers come from."""
+"""One small model for each operator, function and feature, and what each engine makes of it."""
 
+import importlib.util
+import tomllib
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cipark_sd.ensemble import ensemble
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.frontends.via_pysd import read_model
-from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.results import to_table
-from cipark_sd.scenarios import Scenario
+from cipark_sd.model.model import CONTROL
+from cipark_sd.model.variables import Lookup
 
 CORPUS = Path(__file__).parent / "corpus"
-FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
-
-#: Share of a column's largest value by which two programs may differ that do the same operations in another order or
-#: with another library's exponential.
+FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and not path.name.startswith("_"))
+FAULTS = tomllib.loads((CORPUS / "faults.toml").read_text(encoding="utf-8"))
+#: What has to agree with the expected values; add an engine here.
+ENGINES = ("numpy", "native")
+#: What these engines refuse, with the function that the message names; only PySD runs it.
+REFUSED = {
+    "allocate_available": "ALLOCATE AVAILABLE",
+    "allocate_by_priority": "ALLOCATE BY PRIORITY",
+    "invert_matrix": "INVERT MATRIX",
+    "vector_select": "VECTOR SELECT",
+}
+RUN = [feature for feature in FEATURES if feature not in REFUSED]
+#: Share of a column's scale. The order of a sum and the last bit of a library's exponential may differ: some 1e-15,
+#: over at most a hundred steps.
 ROUNDING = 1e-12
 
 
-def model_of(feature: str) -> Model:
-    (path,) = (CORPUS / feature).glob("model.*")
-    return read_model(path)
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, CORPUS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def saved(model: Model) -> list[str]:
-    return [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
+running = _script("running")
+closed_forms = _script("closed_forms")
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code is kept away from the user's own."""
     monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
 
 
+def expected(feature: str) -> pd.DataFrame:
+    return pd.read_csv(CORPUS / feature / "expected.csv", comment="#", index_col="time", dtype=float)
+
+
+@cache
+def by_engine(feature: str, engine: str) -> pd.DataFrame:
+    """All variables of a model at all saved times, by flat name."""
+    from cipark_sd.engines.compiled import with_controls
+    from cipark_sd.scenarios import Scenario, resolve
+    from cipark_sd.simulate import engine_run
+    from cipark_sd.timegrid import time_grid
+
+    model = read_model(running.model_file(CORPUS / feature))
+    resolved = with_controls(model, resolve(model, Scenario()))
+    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=feature)
+    names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
+    values = engine_run(engine)(model, resolved, save=names, times=grid.saved_times, method=None)
+    columns = {
+        flat_name(name, elements): values[name].reshape(len(grid.saved_times), -1)[:, position]
+        for name in names
+        for position, elements in enumerate(model.elements(model.by_name[name]))
+    }
+    return pd.DataFrame(columns, index=pd.Index(grid.saved_times, name="time"))
+
+
+def differing(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
+    """The columns that differ by more than rounding, or are missing; NaN and infinities have to be in their places."""
+    assert len(found) == len(wanted)
+    np.testing.assert_allclose(found.index, wanted.index, rtol=1e-12, atol=1e-12)
+    wrong = []
+    for name in wanted:
+        if name not in found:
+            wrong.append(name)
+            continue
+        a, b = found[name].to_numpy(), wanted[name].to_numpy()
+        finite = np.isfinite(b)
+        scale = np.abs(b[finite]).max(initial=0.0) or 1.0
+        same_specials = np.array_equal(a[~finite], b[~finite], equal_nan=True)
+        if not (same_specials and np.all(np.abs(a[finite] - b[finite]) <= ROUNDING * scale)):
+            wrong.append(name)
+    return wrong
+
+
 @pytest.mark.parametrize("feature", FEATURES)
-def test_the_numpy_engine_gives_what_is_expected(feature: str) -> None:
-    model = model_of(feature)
-    expected = pd.read_csv(CORPUS / feature / "expected.csv", index_col="time")
-    got = to_table(ensemble(model, [Scenario()], save=saved(model), engine="numpy").isel(run=0, drop=True))
-    assert list(got.index) == list(expected.index)
-    assert set(expected.columns) - {"Time", "time"} <= set(got.columns)
-    for column in expected.columns.intersection(got.columns):
-        scale = expected[column].abs().max() or 1.0
-        np.testing.assert_allclose(got[column], expected[column], rtol=0, atol=ROUNDING * scale, err_msg=column)
+def test_the_expected_file_has_all_variables_that_the_front_end_reads(feature: str) -> None:
+    model = read_model(running.model_file(CORPUS / feature))
+    names = {
+        flat_name(v.name, elements)
+        for v in model.variables
+        if not isinstance(v, Lookup) and v.name not in CONTROL
+        for elements in model.elements(v)
+    }
+    columns = set(expected(feature).columns)
+    assert columns <= names
+    # what the file does not list are elements of a range for which there is no equation
+    assert {name for name in names - columns if "[" not in name} == set()
 
 
-@pytest.mark.parametrize("method", ["euler", "rk2", "rk4"])
-@pytest.mark.parametrize("feature", FEATURES)
-def test_the_native_engine_equals_the_numpy_engine_bit_for_bit(feature: str, method: str) -> None:
-    model = model_of(feature)
-    draws = varied(model, 11)
-    native, slow = (
-        ensemble(model, draws, save=saved(model), engine=engine, method=method) for engine in ("native", "numpy")
-    )
-    for name in native.data_vars:
-        assert same_bits(native[name].to_numpy(), slow[name].to_numpy()), name
+@pytest.mark.parametrize("feature", sorted(closed_forms.FORMS))
+def test_the_expected_file_is_what_the_closed_form_gives(feature: str) -> None:
+    written, computed = expected(feature), _from_text(closed_forms.expected_text(feature))
+    assert list(written.columns) == list(computed.columns)
+    assert differing(written, computed) == []
 
 
-@pytest.mark.parametrize("feature", FEATURES)
-def test_runs_together_equal_runs_one_by_one(feature: str) -> None:
-    model = model_of(feature)
-    draws = varied(model, 11)
-    together = ensemble(model, draws, save=saved(model), workers=2, chunk=3)
-    for run in (0, 7, 10):
-        one = draws[run : run + 1] if isinstance(draws, list) else {n: v[run : run + 1] for n, v in draws.items()}
-        alone = ensemble(model, one, save=saved(model))
-        for name in together.data_vars:
-            assert same_bits(together[name].to_numpy()[run], alone[name].to_numpy()[0]), name
+def _from_text(text: str) -> pd.DataFrame:
+    import io
+
+    return pd.read_csv(io.StringIO(text), comment="#", index_col="time", dtype=float)
 
 
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal to the bit, but for the sign and payload of NaN, which IEEE leaves open."""
-    known = ~np.isnan(a)
-    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
+@pytest.mark.parametrize("feature", [feature for feature in FEATURES if feature not in FAULTS])
+def test_pysd_gives_what_is_expected(feature: str) -> None:
+    found, wanted = running.pysd_table(CORPUS / feature), expected(feature)
+    assert differing(found, wanted) == []
+    without_equation = set(found.columns) - set(wanted.columns)
+    assert found[sorted(without_equation)].isna().all(axis=None)
 
 
-def varied(model: Model, n: int) -> dict[str, np.ndarray] | list[Scenario]:
-    """Draws of the constants of a model, or of its first stock; a model with neither is run as it is."""
-    rng = np.random.default_rng(7)
-    drawn = [v for v in model.variables if isinstance(v, Constant) and v.name not in CONTROL] or model.stocks[:1]
-    if not drawn:
-        return [Scenario()] * n
-    return {v.name: rng.uniform(0.5, 3.0, (n, len(model.elements(v)))) for v in drawn}
+@pytest.mark.parametrize("feature", sorted(FAULTS))
+def test_pysd_still_has_the_fault(feature: str) -> None:
+    fault = FAULTS[feature]
+    if "raises" in fault:
+        with pytest.raises(Exception) as caught:  # noqa: PT011  (which class is the claim of the next line)
+            running.pysd_table(CORPUS / feature)
+        assert type(caught.value).__name__ == fault["raises"]
+        return
+    found = running.pysd_table(CORPUS / feature, fault.get("asked"))
+    wanted = expected(feature)
+    assert differing(found, wanted[[name for name in wanted if name in found]]) == fault["columns"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("feature", RUN)
+def test_an_engine_gives_what_is_expected(feature: str, engine: str) -> None:
+    found, wanted = by_engine(feature, engine), expected(feature)
+    assert differing(found, wanted) == []
+    without_equation = set(found.columns) - set(wanted.columns)
+    assert found[sorted(without_equation)].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("feature", RUN)
+def test_native_code_is_numpy_bit_for_bit(feature: str) -> None:
+    native, numpy = by_engine(feature, "native"), by_engine(feature, "numpy")
+    assert list(native.columns) == list(numpy.columns)
+    np.testing.assert_array_equal(native.to_numpy(), numpy.to_numpy())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("feature", sorted(REFUSED))
+def test_what_an_engine_cannot_run_is_refused_by_name(feature: str, engine: str) -> None:
+    with pytest.raises(CiparkError) as caught:
+        by_engine(feature, engine)
+    problems = caught.value.problems if isinstance(caught.value, Problems) else (caught.value,)
+    assert {type(problem) for problem in problems} == {UnsupportedFeature}
+    assert all(REFUSED[feature] in str(problem) for problem in problems)
+
+
+def test_every_fault_and_refusal_is_of_a_feature_that_exists() -> None:
+    assert set(FAULTS) | set(REFUSED) | set(closed_forms.FORMS) <= set(FEATURES)

@@ -129,7 +129,7 @@ def test_the_program_is_listed_in_the_modellers_names(write_mdl: Write) -> None:
     program = compiled.program_for(model, ["people", "births"], compiled.Settings())
     listing = list(program.listing())
     assert "births = (People * Birth Rate)" in listing
-    assert "state People: from 100, rate births" in listing
+    assert "state People: from 100.0, rate births" in listing
 
 
 def test_what_no_output_needs_is_not_built(write_mdl: Write) -> None:
@@ -181,3 +181,44 @@ def test_an_external_constant_and_series_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.c[0, 0], [7, 8, 9])
     np.testing.assert_array_equal(result.v[0], [1, 3, 5, 4, 3])
     np.testing.assert_array_equal(result.y[0], [25, 27, 29, 28, 27])
+
+
+@pytest.mark.parametrize(
+    ("equation", "value"),
+    [
+        # PySD 3.14.3 loses the parentheses of a negated quotient: it gives -0.667 and 0.000488
+        ("8 / -(3/4)", -32 / 3),
+        ("8 ^ -(3/4)", 8**-0.75),
+        # PySD's own power of a negative number turns the whole output complex
+        ("-(8 ^ (1/3))", -2.0),
+        ("(0 - 2) ^ 2", 4.0),
+        ("-two ^ 2", -4.0),
+        ("(-two) ^ 2", 4.0),
+        ("2 ^ -two", 0.25),
+        ("2 ^ 3 ^ two", 512.0),
+    ],
+)
+def test_signs_quotients_and_powers_follow_arithmetic(write_mdl: Write, equation: str, value: float) -> None:
+    path = write_mdl(f"x = {equation} ~~|\ntwo = 2 ~~|\n", final=1)
+    assert end(path, "x") == pytest.approx(value, rel=1e-15)
+    assert end(path, "x", "numpy") == pytest.approx(value, rel=1e-15)
+
+
+def test_a_fractional_power_of_a_negative_number_is_not_a_number(write_mdl: Write) -> None:
+    assert np.isnan(end(write_mdl("x = (0 - 8) ^ (1/3) ~~|\n", final=1), "x"))
+
+
+def test_an_integer_start_of_a_smooth_does_not_truncate_its_input(write_mdl: Write) -> None:
+    """PySD 3.14.3 gives 1, 1, 1.45."""
+    model = read_model(write_mdl("x = SMOOTHI(1.9, 2, 1) ~~|\n", final=2, step=1))
+    np.testing.assert_allclose(ensemble(model, [Scenario()], save=["x"]).x[0], [1, 1.45, 1.675])
+
+
+def test_a_sample_is_taken_at_the_start_of_a_step_whatever_is_saved(write_mdl: Write) -> None:
+    """PySD 3.14.3 reads the input after stocks that come earlier in the alphabet have moved, unless it is saved."""
+    equations = "a = INTEG(1, 0) ~~|\nz = SAMPLE IF TRUE(Time < 0.9, a, 7) ~~|\nd = DELAY FIXED(a, 1, 9) ~~|\n"
+    model = read_model(write_mdl(equations, final=2, step=0.5))
+    for save in (["z", "d"], ["a", "z", "d"]):
+        run = ensemble(model, [Scenario()], save=save)
+        np.testing.assert_array_equal(run.z[0], [0, 0.5, 0.5, 0.5, 0.5])
+        np.testing.assert_array_equal(run.d[0], [9, 9, 0, 0.5, 1])

@@ -76,6 +76,25 @@ def test_random_numbers_are_uniform_and_those_of_two_calls_and_two_runs_differ(m
     assert not np.array_equal(noise, ensemble(model, [Scenario()] * 400, save=["noise"], seed=6).noise.to_numpy())
 
 
+def test_normal_random_numbers_have_the_distribution_that_they_should(write_mdl: Callable[..., Path]) -> None:
+    from scipy.stats import kstest, truncnorm
+
+    model = read_model(write_mdl("z = RANDOM NORMAL(-1, 3, 0.5, 2, 0) ~~|\n", final=1))
+    drawn = ensemble(model, [Scenario()] * 2000, save=["z"], seed=2).z.to_numpy().ravel()
+    assert kstest(drawn, truncnorm(-0.75, 1.25, loc=0.5, scale=2).cdf).pvalue > 1e-3
+
+
+def test_normal_quantiles_are_exact_to_a_few_units_in_the_last_place() -> None:
+    from scipy.special import ndtri
+
+    from cipark_sd.compiler.graph import Graph
+    from cipark_sd.compiler.normal import quantile
+
+    graph = Graph()
+    for p in (1e-300, 1e-20, 1e-9, 0.01, 0.2, 0.5, 0.6, 0.93, 0.999999):
+        assert graph.value(quantile(graph, graph.const(p))) == pytest.approx(ndtri(p), rel=1e-14, abs=1e-16)
+
+
 @pytest.mark.parametrize("engine", ["native", "numpy"])
 def test_a_reduction_equals_the_same_sum_over_the_saved_series(model: Model, engine: str) -> None:
     draws = {"k": np.linspace(1, 4, 20)}

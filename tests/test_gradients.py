@@ -13,7 +13,8 @@ from cipark_sd.gradients import value_and_jacobian
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Constant, Lookup
 
-CORPUS = Path(__file__).parent / "corpus"
+#: Models with constants to derive by; the corpus keeps to what shows a feature.
+MODELS = Path(__file__).parent / "gradients"
 #: Features whose outputs are smooth in the model's constants where these are drawn.
 SMOOTH = [
     *("power", "power_function", "exp", "ln", "log", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh"),
@@ -27,8 +28,7 @@ DIFFERENCE = 1e-7
 
 @pytest.mark.parametrize("feature", SMOOTH)
 def test_the_jacobian_is_what_central_differences_give(feature: str) -> None:
-    (path,) = (CORPUS / feature).glob("model.*")
-    model = read_model(path)
+    model = read_model(MODELS / f"{feature}.mdl")
     drawn = [v for v in model.variables if isinstance(v, Constant) and v.name not in CONTROL] or model.stocks[:1]
     names = [f"{v.name}[{','.join(e)}]" if e else v.name for v in drawn for e in model.elements(v)]
     rng = np.random.default_rng(3)
@@ -69,6 +69,6 @@ def test_both_engines_give_the_same_derivatives_bit_for_bit(write_mdl: Callable[
 
 
 def test_a_stock_that_stops_at_zero_has_no_derivative() -> None:
-    (path,) = (CORPUS / "xmile_non_negative").glob("model.*")
+    path = MODELS / "non_negative.xmile"
     with pytest.raises(UnsupportedFeature, match="limit the outflow with MIN"):
         value_and_jacobian(read_model(path), {"x": 3.0}, save=["x"])

@@ -25,8 +25,11 @@ KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind.")
 @click.option("--search", metavar="TEXT", help="Only variables with TEXT in name, units, sector or documentation.")
 @click.option("--equations", "as_equations", is_flag=True, help="One line for each equation.")
+@click.option("--program", "as_program", is_flag=True, help="The operations that the compiled engines run.")
 @click.option("--format", "shape", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
-def command(file: Path | None, kinds: tuple[str, ...], search: str | None, as_equations: bool, shape: str) -> None:
+def command(
+    file: Path | None, kinds: tuple[str, ...], search: str | None, as_equations: bool, as_program: bool, shape: str
+) -> None:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
 
     \b
@@ -34,6 +37,7 @@ def command(file: Path | None, kinds: tuple[str, ...], search: str | None, as_eq
       cipark show
       cipark show my.mdl --kind constant --search price
       cipark show my.xmile --equations
+      cipark show my.xmile --program --search price
       cipark show my.mdl --format csv > variables.csv
     """
     from cipark_sd.frontends.via_pysd import read_model
@@ -47,12 +51,24 @@ def command(file: Path | None, kinds: tuple[str, ...], search: str | None, as_eq
     if shape == "csv":
         _echo_csv([record(model, variable) for variable in chosen])
         return
+    if as_program:
+        _echo_program(model, chosen)
+        return
     if as_equations:
         for variable in chosen:
             for line in equations(model, variable):
                 click.echo(line)
         return
     _print_variables(model, chosen)
+
+
+def _echo_program(model: Model, chosen: Sequence[Variable]) -> None:
+    from cipark_sd.engines.columns import Columns
+    from cipark_sd.engines.compiled import Settings, program_for
+
+    columns = Columns.of(model, [variable.name for variable in chosen if not isinstance(variable, Lookup)])
+    for line in program_for(model, columns.flat, Settings()).listing():
+        click.echo(line)
 
 
 def _matches(variable: Variable, kinds: Sequence[str], search: str | None) -> bool:

@@ -4,10 +4,12 @@ Conventions are those of PySD 3.14 (``pysd/py_backend/functions.py``), which are
 counts as zero, and times are compared with a slack of 1e-6 or half a step. Truth is 1, falsehood 0.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.normal import probability, quantile
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
@@ -196,6 +198,49 @@ def _clamped_exponential(c: Context, a: Sequence[int]) -> int:
     return g.sub(start, g.mul(scale, g.op("log", survivor)))
 
 
+def _clamped_normal(c: Context, a: Sequence[int]) -> int:
+    """A normal variable between bounds, by inversion.
+
+    Source: PySD 3.14, ``random_normal``: ``truncnorm`` between (minimum - mean) / deviation and the maximum's like.
+    """
+    g, (low, high, mean, deviation) = c.graph, a[:4]
+    ends = ((low, -math.inf), (high, math.inf))
+    below, above = (probability(g, xidz(c, (g.sub(end, mean), deviation, g.const(open_)))) for end, open_ in ends)
+    p = g.add(below, g.mul(c.random(), g.sub(above, below)))
+    return g.add(mean, g.mul(deviation, quantile(g, p)))
+
+
+def _vector_select(c: Context, a: Sequence[int]) -> int:
+    """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
+
+    Source of the actions' numbers: Vensim's manual, as PySD 3.14 has it.
+    """
+    g, (missing, action, _, *pairs) = c.graph, a
+    selections, values = pairs[::2], pairs[1::2]
+    number = int(g.value(action) or 0)
+    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
+    if number <= 4:
+        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
+    elif number == 5:
+        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
+    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
+    match number:
+        case 0 | 6:
+            result = _sum(c, terms)
+        case 1 | 5 | 7:
+            result = _product(c, terms)
+        case 2 | 8:
+            result = _extreme(smaller=True)(c, terms)
+        case 3 | 9:
+            result = _extreme(smaller=False)(c, terms)
+        case _:
+            result = g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
+    some = chosen[0]
+    for yes in chosen[1:]:
+        some = g.either(some, yes)
+    return g.select(some, result, missing)
+
+
 def _time_value(c: Context, a: Sequence[int]) -> int:
     g = c.graph
     return g.add(c.time, a[1])
@@ -245,6 +290,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "random_0_1": Function(0, 1, lambda c, a: c.random()),
     "random_uniform": Function(3, 3, _random_uniform),
     "random_exponential": Function(5, 5, _clamped_exponential),
+    "random_normal": Function(5, 5, _clamped_normal),
+    "vector_select": Function(5, None, _vector_select),
     "get_time_value": Function(3, 3, _time_value),
 }
 
@@ -254,7 +301,6 @@ UNSUPPORTED: Mapping[str, str] = {
     "allocate_available": "run it with --engine pysd",
     "allocate_by_priority": "run it with --engine pysd",
     "find_market_price": "compute the price from supply and demand with a stock",
-    "random_normal": "run it with --engine pysd, or bring the numbers as a time series",
     "random_poisson": "bring the numbers as a time series",
     "random_beta": "bring the numbers as a time series",
     "random_binomial": "bring the numbers as a time series",
@@ -287,7 +333,6 @@ UNSUPPORTED: Mapping[str, str] = {
     "lookup_slope": "write the slope as a table of its own",
     "vector_elm_map": "use a subscript mapping",
     "vector_lookup": "use IF THEN ELSE",
-    "vector_select": "use SUM with IF THEN ELSE inside",
     "tabbed_array": "list the numbers with commas",
     "shift_if_true": "use SAMPLE IF TRUE",
     "conveyor": "use DELAY FIXED",

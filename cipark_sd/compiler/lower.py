@@ -14,8 +14,8 @@ import numpy as np
 from cipark_sd.compiler.functions import FUNCTIONS, Context
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
-from cipark_sd.compiler.primitives import MEANING, look_up
-from cipark_sd.compiler.program import PER_STEP, UNIFORMS, Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.program import PER_STEP, Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
@@ -240,6 +240,13 @@ class _Lowering:
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
+                if function == "vector_select" and not _selects(g.value(nodes[1]), g.value(nodes[2])):
+                    raise UnsupportedFeature(
+                        "VECTOR SELECT with an action that is not a number from 0 to 10, or an error action",
+                        variable=self._label(variable),
+                        where=self.model.name,
+                        alternative="use error action 0 and a literal action",
+                    )
                 if function == "get_time_value" and (g.value(nodes[0]), g.value(nodes[2])) != (0.0, 0.0):
                     raise UnsupportedFeature(
                         "GET TIME VALUE of calendar or clock",
@@ -352,6 +359,11 @@ class _Lowering:
             self.later.append(task)
         return self.graph.source("pipe", self.pipe_of[key])
 
+    def number(self, node: int) -> float:
+        """What a node is at the start of the model's own run."""
+        extend(self._numbers, node, self.graph, self.defaults, self.series, self.model.time)
+        return self._numbers[node]
+
     def order(self, variable: str, call: Call) -> int:
         """The number of stages: what was asked for, else what the model's own constants give."""
         key = (variable, call)
@@ -364,55 +376,14 @@ class _Lowering:
             if built is None:
                 step = self.model.time.step
                 built = stages(
-                    self._number(wanted), self._number(time) if time is not None else None, step, label, self.model.name
+                    self.number(wanted), self.number(time) if time is not None else None, step, label, self.model.name
                 )
             self.orders[key] = Order(key, label, built, wanted, time)
         return self.orders[key].built
 
-    def _number(self, node: int) -> float:
-        """What a node is at the start of the model's own run."""
-        for position in range(len(self._numbers), node + 1):
-            self._numbers.append(self._computed(position))
-        return self._numbers[node]
 
-    def _computed(self, position: int) -> float:
-        node, time = self.graph.nodes[position], self.model.time
-        if self.graph.rates[position] == PER_STEP:
-            return float("nan")
-        match node.op, node.payload:
-            case "const", float(value):
-                return value
-            case "param", int(slot):
-                return self.defaults[slot]
-            case "uniform", int(slot):
-                controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
-                return controls.get(UNIFORMS[slot], time.saveper)
-            case "initial_series", int(slot):
-                entry = self.series[slot]
-                return float("nan") if entry.table is None else float(look_up(entry.table, time.initial))
-            case "table", Table() as table:
-                return float(look_up(table, self._numbers[node.args[0]]))
-            case "initial_random", _:
-                return 0.5
-            case _:
-                with np.errstate(all="ignore"):
-                    return float(MEANING[node.op](*(np.float64(self._numbers[a]) for a in node.args)))
-
-
-def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:
-    """How many stages a delay or smooth has, a delay no more than there are steps in its time.
-
-    Raises
-    ------
-    EquationError
-        When the order is not a number of at least 1.
-    """
-    if not order >= 1 or not np.isfinite(order):
-        raise EquationError(where, label, f"has the order {order:g}; it takes a whole number from 1")
-    n = int(order)
-    while time is not None and n > 1 and n * step > time:
-        n -= 1
-    return n
+def _selects(action: float | None, error_action: float | None) -> bool:
+    return action in range(11) and error_action == 0
 
 
 def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
@@ -474,4 +445,4 @@ def _control_value(model: Model, name: str, found: Mapping[str, float], numbers:
             alternative="run it with --engine pysd, or give the number in the scenario",
         )
     lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
-    return lowering._number(node)
+    return lowering.number(node)

@@ -181,10 +181,10 @@ class Program:
         parts = [self._text(argument, names) for argument in node.args]
         match node.op:
             case "const":
-                return f"{node.payload:.17g}"
+                return repr(node.payload)
             case "param":
                 assert isinstance(node.payload, int)
-                return f"constant {self.defaults[node.payload]:.17g}" if top else self.params[node.payload]
+                return f"constant {self.defaults[node.payload]!r}" if top else self.params[node.payload]
             case "uniform":
                 assert isinstance(node.payload, int)
                 return UNIFORMS[node.payload]

@@ -13,9 +13,11 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.lower import Orders, control_values, lower, stages
+from cipark_sd.compiler.lower import Orders, control_values, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import CONSTANT, Program
+from cipark_sd.compiler.starts import stages
+from cipark_sd.compiler.tangents import with_tangents
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.engines.base import Engine, Inputs, Values, sample, stage_times
 from cipark_sd.engines.numpy_ import start_values
@@ -34,7 +36,7 @@ from cipark_sd.model.variables import (
     Variable,
 )
 from cipark_sd.scenarios import Override, Resolved, TimeSeries
-from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
+from cipark_sd.timegrid import TimeGrid, saved_indices
 
 #: How many models and programs are remembered.
 REMEMBERED = 64
@@ -124,6 +126,7 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 _LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, Model]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
+_TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
 
 
 def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
@@ -240,6 +243,11 @@ def program_for(
     return _remember(_PROGRAMS, key, make)[1]
 
 
+def tangents_of(program: Program) -> Program:
+    """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
+    return _remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
+
+
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
@@ -346,26 +354,6 @@ def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np
     ]
 
 
-def run_one(
-    model: Model,
-    resolved: Resolved,
-    engine: Engine,
-    *,
-    save: Sequence[str],
-    times: NDArray[np.float64],
-    method: Method | None = None,
-) -> dict[str, NDArray[np.float64]]:
-    """One run under a checked scenario: by name (n_times, *sizes), at saved times of its grid."""
-    resolved = with_controls(model, resolved)
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-    columns = Columns.of(model, save)
-    saved = np.zeros_like(grid.saved)
-    saved[np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)]] = True
-    task = Task(model, columns.flat, grid, resolved.final_time, saved, method)
-    values = run_settings(task, settings(model, resolved), 1, engine)
-    return {name: array[0] for name, array in columns.arrays(values).items()}
-
-
 def with_controls(model: Model, resolved: Resolved) -> Resolved:
     """The scenario with control variables that the file computes put in as numbers."""
     unknown = [name for name in CONTROL if np.isnan(getattr(resolved, name))]
@@ -376,52 +364,3 @@ def with_controls(model: Model, resolved: Resolved) -> Resolved:
     found = given | control_values(flat_model(model), given, numbers)
     initial, final, step, saveper = (found[name] for name in CONTROL)
     return replace(resolved, initial_time=initial, final_time=final, time_step=step, saveper=saveper)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which flat variables make up the variables that are saved."""
-
-    model: Model
-    names: tuple[str, ...]
-    flat: tuple[str, ...]
-    places: Mapping[str, NDArray[np.intp]]
-
-    @classmethod
-    def of(cls, model: Model, names: Sequence[str]) -> "Columns":
-        """For variables by canonical name; an element without an equation has the place -1."""
-        known = flat_model(model).by_name
-        flat: list[str] = []
-        places: dict[str, NDArray[np.intp]] = {}
-        for name in names:
-            variable = model.by_name[name]
-            sizes = [len(model.dimension_by_name[dim].elements) for dim in variable.dims]
-            own = []
-            for elements in model.elements(variable):
-                element = flat_name(name, elements)
-                if element in known:
-                    own.append(len(flat))
-                    flat.append(element)
-                else:
-                    own.append(-1)
-            places[name] = np.array(own, dtype=np.intp).reshape(sizes)
-        return cls(model, tuple(names), tuple(flat), places)
-
-    def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
-        """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
-        n_saved, n_runs = values.shape[1:]
-        arrays = self.empty(n_runs, n_saved)
-        self.fill(arrays, slice(None), values)
-        return arrays
-
-    def empty(self, n_runs: int, n_saved: int) -> dict[str, NDArray[np.float64]]:
-        """Arrays for so many runs, by name."""
-        return {name: np.full((n_runs, n_saved, *self.places[name].shape), np.nan) for name in self.names}
-
-    def fill(self, arrays: Mapping[str, NDArray[np.float64]], runs: NDArray[np.intp] | slice, values: Values) -> None:
-        """Put (n_flat, n_saved, n_runs) into the places of some runs."""
-        for name in self.names:
-            flat = arrays[name].reshape(*arrays[name].shape[:2], -1)
-            for position, place in enumerate(self.places[name].reshape(-1)):
-                if place >= 0:
-                    flat[runs, :, position] = values[place].T

@@ -176,6 +176,6 @@ def run(
     model: Model, resolved: Resolved, *, save: Sequence[str], times: Values, method: Method | None
 ) -> dict[str, Values]:
     """One run under a checked scenario: by name (n_times, *sizes)."""
-    from cipark_sd.engines.compiled import run_one
+    from cipark_sd.engines.one_run import run_one
 
     return run_one(model, resolved, NumpyEngine(), save=save, times=times, method=method)

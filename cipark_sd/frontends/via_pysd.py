@@ -14,6 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.refused import refused_functions
+from cipark_sd.frontends.sanitise import decoded, sanitise
+from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -59,6 +62,8 @@ _VENSIM_METHODS: Mapping[str, Method] = {
     "4": "rk2",
     "5": "rk4",
 }
+#: Functions in which an XMILE array without subscripts is meant whole.
+_WHOLE_ARRAY = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile")
 _XMILE_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4"}
 
 
@@ -122,8 +127,11 @@ def _read_vensim(path: Path) -> Model:
     from pysd.translators.vensim.vensim_file import VensimFile
 
     raw = path.read_bytes()
-    text = raw.decode("utf-8", errors="replace")
-    file = VensimFile(path)
+    text = decoded(raw)
+    # the encoding is settled already, so PySD need not guess it
+    file = VensimFile(path, encoding="utf-8")
+    file.model_text = sanitise(text, where=path.name)
+    file._split_sketch()
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -185,7 +193,9 @@ def _read_xmile(path: Path) -> Model:
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
     file = XmileFile(path)
-    problems: list[CiparkError] = []
+    problems: list[CiparkError] = [*refused_parts(file.xmile_root, path.name)]
+    raise_all(str(path), problems)
+    sanitise_xmile(file.xmile_root)
     file.parse(parse_all=False)
     (section,) = file.sections
     section.parse(parse_all=False)
@@ -237,7 +247,10 @@ def _parse_reason(problem: Exception) -> str:
         return (
             f"it stops making sense after {before!r}, at {rest!r}" if rest else f"it ends too early, after {before!r}"
         )
-    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    if "positional argument" in first or (isinstance(problem, parsimonious.VisitationError) and "KeyError" in first):
+        return "a function of it is given the wrong number of arguments"
+    return first
 
 
 def _vensim_method(text: str) -> Method:
@@ -287,11 +300,15 @@ def _vensim_groups(equations: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Scope:
-    """What names mean while one section is converted."""
+    """What names mean while one section is converted.
+
+    ``whole`` holds the dimensions of each subscripted variable where a name without subscripts may stand for all of
+    it, as in XMILE.
+    """
 
     where: str
     lookups: frozenset[str]
-    macros: frozenset[str]
+    whole: Mapping[str, tuple[str, ...]]
 
 
 def _build(
@@ -309,20 +326,20 @@ def _build(
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = _variables(path.name, main, dimensions, macro_names, groups, problems)
+    variables = _variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile")
     macros = tuple(
         Macro(
             name=canonical(section.name),
             parameters=tuple(canonical(parameter) for parameter in section.params),
             results=_macro_results(section),
-            variables=_variables(f"{path.name}, macro {section.name}", section, dimensions, macro_names, {}, problems),
+            variables=_variables(f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False),
         )
         for section in macro_sections
     )
-    problems += _unknown_references(path.name, variables, dimensions, ())
+    problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
     for macro in macros:
         problems += _unknown_references(
-            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters
+            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
         )
     raise_all(str(path), problems)
     by_name = {variable.name: variable for variable in variables}
@@ -377,12 +394,13 @@ def _variables(
     where: str,
     section: Any,
     dimensions: tuple[Dimension, ...],
-    macros: frozenset[str],
     groups: Mapping[str, str],
     problems: list[CiparkError],
+    *,
+    xmile: bool,
 ) -> tuple[Variable, ...]:
     lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
-    scope = _Scope(where, lookups, macros)
+    scope = _Scope(where, lookups, _whole(section, dimensions) if xmile else {})
     variables: dict[str, Variable] = {}
     for element in section.elements:
         try:
@@ -393,6 +411,19 @@ def _variables(
         except CiparkError as problem:
             problems.append(problem)
     return tuple(variables.values())
+
+
+def _whole(section: Any, dimensions: Sequence[Dimension]) -> dict[str, tuple[str, ...]]:
+    """The dimensions of each subscripted variable, as far as its first equation names them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for element in section.elements:
+        dims = []
+        for sub in map(canonical, element.components[0].subscripts[0] if element.components else ()):
+            holders = [d for d in dimensions if sub == d.name] or [d for d in dimensions if sub in d.elements]
+            dims += [holder.name for holder in holders[:1]]
+        if dims:
+            found[canonical(element.name)] = tuple(dims)
+    return found
 
 
 def _is_lookup(element: Any) -> bool:
@@ -496,7 +527,8 @@ def _merged_dims(
                     sub, [d.label for d in dimensions], kind="dimension or element", where=f"{where}, {variable!r}"
                 )
         whole = [sub for sub in used if sub in by_name and set(by_name[sub].elements) == covered]
-        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in dims]
+        elsewhere = {span[i] for span in spans for i in range(len(span)) if i != position} | set(dims)
+        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in elsewhere]
         if whole:
             dims.append(whole[0])
         elif wide:
@@ -514,6 +546,7 @@ class _Converter:
     def __init__(self, scope: _Scope, variable: str) -> None:
         self.scope = scope
         self.variable = variable
+        self.inside_reduction = False
 
     def __call__(self, ast: Any) -> Expr:
         if isinstance(ast, bool | int | float | np.number):
@@ -523,6 +556,10 @@ class _Converter:
         if isinstance(ast, str):
             return Text(ast)
         method = getattr(self, f"_{type(ast).__name__}", None)
+        if type(ast).__name__ == "IntegStructure":
+            raise EquationError(
+                self.scope.where, self.variable, "has an INTEG inside an expression; a stock's equation is INTEG alone"
+            )
         if method is None:
             raise EquationError(
                 self.scope.where, self.variable, f"holds a {type(ast).__name__}, which is not known here"
@@ -547,8 +584,14 @@ class _Converter:
         return Table(tuple(map(float, ast.x)), tuple(map(float, ast.y)), cast(Interpolation, ast.type))
 
     def _ReferenceStructure(self, ast: Any) -> Expr:  # noqa: N802  (named after PySD's class, as all below)
-        subscripts = ast.subscripts.subscripts if ast.subscripts else ()
-        return Ref(canonical(ast.reference), tuple(canonical(sub) for sub in subscripts))
+        name = canonical(ast.reference)
+        if ast.subscripts:
+            return Ref(name, self._subscripts(ast))
+        mark = "!" if self.inside_reduction else ""
+        return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
+
+    def _subscripts(self, ast: Any) -> tuple[str, ...]:
+        return tuple(canonical(sub) for sub in ast.subscripts.subscripts) if ast.subscripts else ()
 
     def _ArithmeticStructure(self, ast: Any) -> Expr:  # noqa: N802
         arguments = [self(argument) for argument in ast.arguments]
@@ -573,16 +616,24 @@ class _Converter:
         operators = [operator.lower() for operator in ast.operators]
         if operators in ([":not:"], ["not"]):
             return Call("not", (arguments[0],))
-        folded = arguments[0]
+        # the reader gives ANDs and ORs in one flat list; AND binds more closely, as in Vensim's and XMILE's order
+        terms = [arguments[0]]
         for operator, right in zip(operators, arguments[1:], strict=True):
-            folded = Binary(_LOGIC.get(operator, cast(Operator, operator)), folded, right)
+            meant = _LOGIC.get(operator, cast(Operator, operator))
+            if meant == "or":
+                terms.append(right)
+            else:
+                terms[-1] = Binary(meant, terms[-1], right)
+        folded = terms[0]
+        for term in terms[1:]:
+            folded = Binary("or", folded, term)
         return folded
 
     def _CallStructure(self, ast: Any) -> Expr:  # noqa: N802
-        function = self(ast.function)
+        function = Ref(canonical(ast.function.reference), self._subscripts(ast.function))
+        outside, self.inside_reduction = self.inside_reduction, function.name in _WHOLE_ARRAY
         arguments = tuple(self(argument) for argument in ast.arguments)
-        if not isinstance(function, Ref):
-            raise EquationError(self.scope.where, self.variable, "calls something that has no name")
+        self.inside_reduction = outside
         if function.name in self.scope.lookups:
             if len(arguments) != 1:
                 raise EquationError(
@@ -668,7 +719,11 @@ def _expressions(variable: Variable) -> Iterator[Expr]:
 
 
 def _unknown_references(
-    where: str, variables: Iterable[Variable], dimensions: Sequence[Dimension], extra: Sequence[str]
+    where: str,
+    variables: Iterable[Variable],
+    dimensions: Sequence[Dimension],
+    extra: Sequence[str],
+    macros: frozenset[str],
 ) -> list[CiparkError]:
     variables = tuple(variables)
     subscripts = {dimension.name for dimension in dimensions} | {
@@ -683,6 +738,7 @@ def _unknown_references(
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         seen: set[str] = set()
+        problems += refused_functions(where, variable.label, _expressions(variable), macros)
         for expr in _expressions(variable):
             for ref in references(expr):
                 if ref.name not in names and ref.name not in seen:

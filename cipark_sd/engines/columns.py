@@ -1,0 +1,61 @@
+"""Flat variables gathered into the arrays of subscripted ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.base import Values
+from cipark_sd.engines.compiled import flat_model
+from cipark_sd.model.model import Model
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which flat variables make up the variables that are saved."""
+
+    model: Model
+    names: tuple[str, ...]
+    flat: tuple[str, ...]
+    places: Mapping[str, NDArray[np.intp]]
+
+    @classmethod
+    def of(cls, model: Model, names: Sequence[str]) -> "Columns":
+        """For variables by canonical name; an element without an equation has the place -1."""
+        known = flat_model(model).by_name
+        flat: list[str] = []
+        places: dict[str, NDArray[np.intp]] = {}
+        for name in names:
+            variable = model.by_name[name]
+            sizes = [len(model.dimension_by_name[dim].elements) for dim in variable.dims]
+            own = []
+            for elements in model.elements(variable):
+                element = flat_name(name, elements)
+                if element in known:
+                    own.append(len(flat))
+                    flat.append(element)
+                else:
+                    own.append(-1)
+            places[name] = np.array(own, dtype=np.intp).reshape(sizes)
+        return cls(model, tuple(names), tuple(flat), places)
+
+    def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
+        """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
+        n_saved, n_runs = values.shape[1:]
+        arrays = self.empty(n_runs, n_saved)
+        self.fill(arrays, slice(None), values)
+        return arrays
+
+    def empty(self, n_runs: int, n_saved: int) -> dict[str, NDArray[np.float64]]:
+        """Arrays for so many runs, by name."""
+        return {name: np.full((n_runs, n_saved, *self.places[name].shape), np.nan) for name in self.names}
+
+    def fill(self, arrays: Mapping[str, NDArray[np.float64]], runs: NDArray[np.intp] | slice, values: Values) -> None:
+        """Put (n_flat, n_saved, n_runs) into the places of some runs."""
+        for name in self.names:
+            flat = arrays[name].reshape(*arrays[name].shape[:2], -1)
+            for position, place in enumerate(self.places[name].reshape(-1)):
+                if place >= 0:
+                    flat[runs, :, position] = values[place].T

@@ -1,0 +1,1078 @@
+"""Expected values by arithmetic of their own: NumPy formulas and explicit recurrences, no modelling tool.
+
+``python tests/corpus/closed_forms.py`` writes ``expected.csv`` of every feature below. Each function takes the saved
+times and gives the columns that are easy to state; columns that a model has besides are constants of the file.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = NDArray[np.float64]
+Columns = dict[str, T | float | int]
+HERE = Path(__file__).parent
+FORMS: dict[str, tuple[Callable[[T], Columns], T]] = {}
+
+
+def form(
+    first: float = 0, last: float = 10, every: float = 1
+) -> Callable[[Callable[[T], Columns]], Callable[[T], Columns]]:
+    """Enter a function as the closed form of the feature that it is called after."""
+    times = first + every * np.arange(round((last - first) / every) + 1)
+
+    def enter(function: Callable[[T], Columns]) -> Callable[[T], Columns]:
+        FORMS[function.__name__] = (function, times)
+        return function
+
+    return enter
+
+
+def where(condition: NDArray[np.bool_], yes: T | float = 1.0, no: T | float = 0.0) -> T:
+    return np.where(condition, yes, no).astype(float)
+
+
+def euler(t: T, start: float, rate: Callable[[float, float], float], per_save: int = 1) -> T:
+    """A stock by Euler's method with ``per_save`` steps between saved times."""
+    values, y = [start], start
+    for now, after in pairwise(t):
+        dt = (after - now) / per_save
+        for k in range(per_save):
+            y = y + dt * rate(float(now + k * dt), y)
+        values.append(y)
+    return np.array(values)
+
+
+def smoothed(t: T, entering: T, duration: T | float, start: float, order: int = 1) -> T:
+    """The last of ``order`` first-order smooths in a row, each with its share of the time."""
+    times, levels, out = np.broadcast_to(duration, t.shape), [start] * order, []
+    for i in range(len(t)):
+        out.append(levels[-1])
+        if i + 1 < len(t):
+            goals = [entering[i], *levels[:-1]]
+            share = (t[i + 1] - t[i]) * order / times[i]
+            levels = [level + share * (goal - level) for level, goal in zip(levels, goals, strict=True)]
+    return np.array(out)
+
+
+def delayed(t: T, entering: T, duration: T | float, start: float, order: int = 1) -> T:
+    """The outflow of ``order`` stocks in a row, each emptied in its share of the time."""
+    times = np.broadcast_to(duration, t.shape)
+    stocks, out = [start * times[0] / order] * order, []
+    for i in range(len(t)):
+        flows = [stock * order / times[i] for stock in stocks]
+        out.append(flows[-1])
+        if i + 1 < len(t):
+            dt = t[i + 1] - t[i]
+            inflows = [entering[i], *flows[:-1]]
+            stocks = [s + dt * (a - b) for s, a, b in zip(stocks, inflows, flows, strict=True)]
+    return np.array(out)
+
+
+def delayed_n(t: T, entering: T, duration: T, start: float, order: int) -> T:
+    """DELAY N: what is in a stage keeps the delay time with which it came in, one step a stage."""
+    stocks, times, out = [start * duration[0]] * order, [duration[0]] * order, []
+    for i in range(len(t)):
+        out.append(stocks[-1] / times[0])
+        if i + 1 < len(t):
+            times = [duration[i], *times[:-1]]
+            flows = [stock / time for stock, time in zip(stocks, times, strict=True)]
+            inflows = [entering[i], *flows[:-1]]
+            dt = (t[i + 1] - t[i]) * order
+            stocks = [s + dt * (a - b) for s, a, b in zip(stocks, inflows, flows, strict=True)]
+    return np.array(out)
+
+
+def piped(entering: T, n: int, start: float) -> T:
+    """What went in ``n`` saved steps ago."""
+    return np.array([entering[i - n] if i >= n else start for i in range(len(entering))])
+
+
+# --- operators -------------------------------------------------------------------------------------------------------
+
+
+@form()
+def add_subtract(t: T) -> Columns:
+    return {
+        "a": 10, "b": 4, "c": 3, "difference_of_three": 3, "difference_of_a_difference": 9,
+        "mixed": 10 + t, "minus_a_sum": 3,
+    }  # fmt: skip
+
+
+@form()
+def multiply_divide(t: T) -> Columns:
+    return {
+        "a": 24, "b": 4, "c": 3, "quotient_of_three": 2, "quotient_of_a_quotient": 18, "product_over": 32,
+        "over_times": 18, "with_sums": 24 / 7 * 20, "with_time": 24 * t / (t + 1),
+    }  # fmt: skip
+
+
+@form()
+def power_right_associative(t: T) -> Columns:
+    return {
+        "a": 2, "b": 3, "c": 2, "tower": 512, "grouped": 64, "literal_tower": 512, "four_high": 65536,
+        "root": math.sqrt(2), "inverse": 0.5, "of_a_sum": 9, "times_power": 24, "grows": np.exp(t * math.log(1.5)),
+    }  # fmt: skip
+
+
+@form()
+def unary_minus(t: T) -> Columns:
+    return {
+        "a": 3, "b": 2, "minus_a_power": -9, "minus_a_literal_power": -4, "power_of_a_minus": 9, "plus_minus": 1,
+        "minus_minus": 5, "times_minus": -6, "over_minus": -1.5, "minus_a_product": -6, "minus_a_sum": -5,
+        "minus_in_an_exponent": 1 / 9, "plus_sign": 3, "minus_time": -t,
+    }  # fmt: skip
+
+
+@form()
+def negative_literal_base(t: T) -> Columns:
+    sign = where(t % 2 == 0, 1.0, -1.0)
+    return {
+        "square_of_minus_two": 4, "cube_of_minus_two": -8, "nested": 4, "minus_its_square": -4,
+        "to_a_power_that_varies": sign * 2**t,
+    }  # fmt: skip
+
+
+@form()
+def negated_quotient(t: T) -> Columns:
+    return {
+        "a": 3, "b": 4, "literal_quotient": -32 / 3, "literal_product": -2 / 3, "quotient": -32 / 3,
+        "power": math.exp(-0.75 * math.log(8)), "times": -6, "minus": 8.75,
+    }  # fmt: skip
+
+
+@form()
+def comparison(t: T) -> Columns:
+    return {
+        "equal": where(t == 3), "unequal": where(t != 3), "less": where(t < 3), "at_most": where(t <= 3),
+        "more": where(t > 3), "at_least": where(t >= 3), "truth_is_one": where(t > 3) + where(t > 5),
+        "of_sums": where(t < 4),
+    }  # fmt: skip
+
+
+@form()
+def logic(t: T) -> Columns:
+    return {
+        "early": where(t < 6), "late": where(t > 3), "both": where((t > 3) & (t < 6)),
+        "either": where((t < 3) | (t > 6)), "neither": where((t >= 3) & (t <= 6)), "not_early": where(t >= 6),
+        "not_one_and_other": where(t >= 6), "lower_case": where((t > 3) & (t < 6)),
+        "three": where((t > 2) & (t < 8) & (t != 5)),
+    }  # fmt: skip
+
+
+@form()
+def logic_and_before_or(t: T) -> Columns:
+    inside = (t > 5) & (t < 8)
+    return {
+        "or_then_and": where((t < 3) | inside), "and_then_or": where((t < 3) | inside),
+        "grouped": where(((t < 3) | (t > 5)) & (t < 8)), "first_false": where(t < 3),
+    }  # fmt: skip
+
+
+@form()
+def logic_numbers(t: T) -> Columns:
+    return {"a": 2, "b": 0, "both_as_number": 0, "either_as_number": 1, "not_a_number": 1}
+
+
+@form()
+def if_then_else(t: T) -> Columns:
+    return {
+        "nested": where(t < 2, 1, where(t < 5, 2, 3)), "number_as_condition": 1, "zero_as_condition": 2,
+        "unused_branch": where(t == 0, 7, 10 / np.maximum(t, 1)),
+    }  # fmt: skip
+
+
+@form()
+def division_by_zero(t: T) -> Columns:
+    with np.errstate(all="ignore"):
+        return {"over": 1 / (t - 3), "under": -1 / (t - 3), "nothing": where(t == 3, math.nan, 1.0)}
+
+
+@form()
+def root_of_a_negative(t: T) -> Columns:
+    return {"base": -8, "root": math.nan, "square": 64}
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+
+@form()
+def absolute_value(t: T) -> Columns:
+    return {"absolute": where(t < 4, 4 - t, t - 4), "of_a_literal": 2.5}
+
+
+@form()
+def square_root(t: T) -> Columns:
+    return {"root": np.array([math.sqrt(x) for x in t]), "of_sixteen": 4}
+
+
+@form()
+def exponential(t: T) -> Columns:
+    return {"grows": np.array([math.exp(x / 5) for x in t]), "falls": math.e**-t, "one": 1}
+
+
+@form()
+def logarithms(t: T) -> Columns:
+    return {"natural": np.log1p(t), "base_two": np.log2(t + 1), "base_ten": 3}
+
+
+@form()
+def trigonometry(t: T) -> Columns:
+    return {
+        "sine": np.array([math.sin(x) for x in t]), "cosine": np.array([math.cos(x) for x in t]),
+        "tangent": np.sin(t / 10) / np.cos(t / 10),
+    }  # fmt: skip
+
+
+@form()
+def inverse_trigonometry(t: T) -> Columns:
+    return {
+        "arc_sine": np.array([math.asin(x / 10) for x in t]), "arc_cosine": np.array([math.acos(x / 10) for x in t]),
+        "arc_tangent": np.array([math.atan(x - 5) for x in t]),
+    }  # fmt: skip
+
+
+@form()
+def hyperbolic(t: T) -> Columns:
+    up, down = np.exp(t / 5), np.exp(-t / 5)
+    return {"sine_h": (up - down) / 2, "cosine_h": (up + down) / 2, "tangent_h": (up - down) / (up + down)}
+
+
+@form()
+def integer_part(t: T) -> Columns:
+    whole = np.array([int(x * 0.7) for x in t], dtype=float)
+    return {"positive": whole, "negative": -whole, "of_a_literal": -2}
+
+
+@form()
+def modulo(t: T) -> Columns:
+    return {"of_time": t % 3, "of_a_negative": -(t % 3), "of_a_fraction": t % 2.5, "by_zero": 0 * t}
+
+
+@form()
+def quantum(t: T) -> Columns:
+    return {
+        "of_time": t - t % 3, "of_a_negative": -(t - t % 3), "of_a_fraction": t - t % 2.5, "by_zero": t + 0.5,
+        "by_a_negative": t,
+    }  # fmt: skip
+
+
+@form()
+def power_function(t: T) -> Columns:
+    return {"squared": t * t, "root": np.sqrt(t)}
+
+
+@form()
+def minimum_maximum(t: T) -> Columns:
+    return {"smaller": where(t < 4, t, 4), "larger": where(t < 4, 4, t), "clamped": np.clip(t, 2, 6)}
+
+
+@form()
+def zidz_xidz(t: T) -> Columns:
+    divisor = np.maximum(t - 3, 0)
+    safe = np.where(divisor > 0, divisor, 1)
+    return {
+        "divisor": divisor, "or_zero": where(divisor > 0, 12 / safe, 0), "or_other": where(divisor > 0, 12 / safe, -1),
+        "nearly_zero": 5, "just_not_zero": 1.2e6, "negative_divisor": -6,
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def step_function(t: T) -> Columns:
+    # a step counts as reached from half a time step before it
+    return {
+        "on_the_grid": where(t >= 3, 5), "between": where(t >= 3, 5), "late_between": where(t >= 3.25, 5),
+        "at_the_start": 5, "before_the_start": 5, "two": where(t >= 3, 5) - where(t >= 6, 2), "never": 0,
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def ramp_function(t: T) -> Columns:
+    def ramp(slope: float, first: float, last: float) -> T:
+        return slope * np.clip(t - first, 0, last - first)
+
+    return {
+        "on_the_grid": ramp(2, 3, 7), "between": ramp(2, 3.1, 6.9), "endless": ramp(2, 3, 100),
+        "from_the_start": ramp(2, 0, 4), "falling": ramp(-1, 2, 5),
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def pulse_function(t: T) -> Columns:
+    return {
+        "on_the_grid": where((t >= 3) & (t < 5)), "between": where((t >= 3.1) & (t < 5.1)),
+        "narrow_on_the_grid": where(t == 3), "narrow_between": 0, "at_the_start": where(t < 1),
+        "begun_before": where(t < 1), "one_step": where(t == 5),
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def pulse_train(t: T) -> Columns:
+    return {
+        "on_the_grid": where((t >= 1) & (t < 8) & ((t - 1) % 2 < 0.5)),
+        "between": where((t >= 1.1) & (t < 8) & ((t - 1.1) % 2 < 0.5)),
+        "wide": where((t >= 1) & (t < 8) & ((t - 1) % 2 < 1.5)),
+        "one_step": where(t % 3 == 0),
+        "uneven": where((t < 9) & (t % 1.5 < 0.5)),
+    }
+
+
+@form()
+def game(t: T) -> Columns:
+    return {"steered": 2 * t}
+
+
+@form(2, 12, 0.5)
+def time_variable(t: T) -> Columns:
+    return {"now": t, "step_size": 0.5, "last": 12, "first": 2, "left": 12 - t}
+
+
+@form()
+def get_time_value(t: T) -> Columns:
+    return {"now": t, "later": t + 2}
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+@form(every=0.5)
+def lookup_named(t: T) -> Columns:
+    x, y = (1, 2, 4, 7, 9), (10, 30, 20, 20, 50)
+    return {"inside_and_outside": np.interp(t, x, y), "on_a_knot": 30, "between": 25, "below": 10, "above": 50}
+
+
+@form(every=0.5)
+def lookup_with_limits(t: T) -> Columns:
+    return {"value": np.interp(t, (0, 2.5, 5), (0, 10, 60)), "other": 1 + t / 10}
+
+
+@form(every=0.5)
+def lookup_unsorted(t: T) -> Columns:
+    return {"value": np.interp(t, (1, 2, 4), (10, 30, 20))}
+
+
+@form()
+def lookup_old_form(t: T) -> Columns:
+    return {"value": np.interp(t / 3, (0, 1, 2), (10, 30, 20))}
+
+
+@form()
+def lookup_with_constant_values(t: T) -> Columns:
+    return {"value": 5, "sharp": np.interp(t / 5, (0, 1, 2), (0, 1e6, -1e6))}
+
+
+@form()
+def with_lookup(t: T) -> Columns:
+    return {
+        "value": np.interp(t, (0, 3, 6, 10), (0, 9, 1, 4)), "without_limits": np.interp(2 * t, (0, 3, 6), (0, 9, 1)),
+        "of_an_expression": 6,
+    }  # fmt: skip
+
+
+@form()
+def lookup_subscripted(t: T) -> Columns:
+    return {"value[north]": 10 * t, "value[south]": 10 * abs(t - 5), "one": 25}
+
+
+@form(every=0.5)
+def xmile_graphical_functions(t: T) -> Columns:
+    x, y = np.array([1, 2, 4, 7.0]), np.array([10, 30, 20, 50.0])
+    at = t - 1
+    inside = np.interp(at, x, y)
+    stairs = np.array([y[max(np.searchsorted(x, one, side="right") - 1, 0)] for one in at])
+    straight = where(at < 1, 10 + 20 * (at - 1), where(at > 7, 50 + 10 * (at - 7), inside))
+    return {
+        "value_held": inside, "value_straight": straight, "value_stairs": stairs,
+        "inline": np.interp(t / 2, (0, 1, 2, 3, 4), (0, 1, 4, 9, 16)),
+    }  # fmt: skip
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+@form(every=0.25)
+def stock_decay(t: T) -> Columns:
+    stock = 100 * 0.975 ** np.arange(len(t))
+    return {"stock": stock, "outflow": 0.1 * stock, "rate": 0.1}
+
+
+@form()
+def stock_initial_depends(t: T) -> Columns:
+    return {
+        "stock": 6.5 + t, "start": 6.5, "base": 3, "other": 0.5, "other_stock": 3.25 * 0.8**t,
+    }  # fmt: skip
+
+
+@form()
+def unchangeable_constant(t: T) -> Columns:
+    return {"fixed": 12, "double": 24}
+
+
+@form(every=0.25)
+def smooth(t: T) -> Columns:
+    entering = where(t >= 2, 10)
+    after = np.maximum(np.arange(len(t)) - 8, 0)
+    return {"entering": entering, "smoothed": 10 * (1 - (1 - 0.25 / 4) ** after)}
+
+
+@form(every=0.5)
+def smoothi(t: T) -> Columns:
+    entering, n = where(t >= 2, 10), np.arange(len(t))
+    return {
+        "entering": entering, "smoothed": smoothed(t, entering, 4, 5), "from_a_fraction": 1.9 - 0.9 * 0.75**n,
+        "from_a_float": 1.9 - 0.4 * 0.75**n,
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def smooth3(t: T) -> Columns:
+    entering = where(t >= 2, 10)
+    return {"entering": entering, "smoothed": smoothed(t, entering, 4, 0, 3)}
+
+
+@form(every=0.25)
+def smooth3i(t: T) -> Columns:
+    entering = where(t >= 2, 10) + 0.3
+    return {"entering": entering, "smoothed": smoothed(t, entering, 4, 5, 3)}
+
+
+@form(every=0.25)
+def smooth_n(t: T) -> Columns:
+    entering = where(t >= 2, 10)
+    return {
+        "entering": entering, "n": 2, "smoothed": smoothed(t, entering, 4, 1.5, 2),
+        "fifth": smoothed(t, entering, 4, 0.5, 5),
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def smooth_time_varies(t: T) -> Columns:
+    return {"duration": 2 + t / 5, "smoothed": smoothed(t, t, 2 + t / 5, 0)}
+
+
+@form(every=0.25)
+def delay1(t: T) -> Columns:
+    entering = where(t >= 2, 10) + 1.5
+    after = np.maximum(np.arange(len(t)) - 8, 0)
+    return {"entering": entering, "delayed": 11.5 - 10 * (1 - 0.25 / 4) ** after}
+
+
+@form(every=0.25)
+def delay1i(t: T) -> Columns:
+    entering = where(t >= 2, 10)
+    return {"entering": entering, "delayed": delayed(t, entering, 4, 5)}
+
+
+@form(every=0.25)
+def delay3(t: T) -> Columns:
+    entering = where(t >= 2, 10) + 1.5
+    return {"entering": entering, "delayed": delayed(t, entering, 4, 1.5, 3)}
+
+
+@form(every=0.25)
+def delay3i(t: T) -> Columns:
+    entering = where(t >= 2, 10)
+    return {"entering": entering, "delayed": delayed(t, entering, 4, 5.5, 3)}
+
+
+@form(every=0.25)
+def delay_n(t: T) -> Columns:
+    entering = where(t >= 2, 10)
+    return {"entering": entering, "delayed": delayed(t, entering, 4, 5.5, 4)}
+
+
+@form(every=0.25)
+def delay_n_time_varies(t: T) -> Columns:
+    entering, duration = where(t >= 2, 10), 4.5 + t / 4
+    return {"entering": entering, "duration": duration, "delayed": delayed_n(t, entering, duration, 5.5, 3)}
+
+
+@form(every=0.25)
+def delay_n_integer_time(t: T) -> Columns:
+    entering, duration = where(t >= 2, 10), 4 + where(t >= 5, 1.5)
+    return {"entering": entering, "duration": duration, "delayed": delayed_n(t, entering, duration, 5.5, 3)}
+
+
+@form(every=0.25)
+def delay3_time_varies(t: T) -> Columns:
+    entering, duration = where(t >= 2, 10), 4.5 + t / 4
+    return {"entering": entering, "duration": duration, "delayed": delayed(t, entering, duration, 0, 3)}
+
+
+@form()
+def delay_order_reduction(t: T) -> Columns:
+    # no more stages than steps fit into the delay time: two of three, three of six
+    entering = where(t >= 2, 10) + 1.5
+    return {
+        "entering": entering,
+        "delayed": delayed(t, entering, 2, 1.5, 2),
+        "many_stages": delayed(t, entering, 3, 1.5, 3),
+    }  # fmt: skip
+
+
+@form(every=0.5)
+def delay_fixed(t: T) -> Columns:
+    entering = 10 * t
+    return {
+        "entering": entering, "whole": piped(entering, 6, -1), "one_step": piped(entering, 1, -1),
+        "no_time": piped(entering, 1, -1), "between": piped(entering, 3, -1.5), "longer_than_the_run": 4.5,
+    }  # fmt: skip
+
+
+@form()
+def delay_fixed_of_a_delay(t: T) -> Columns:
+    slow = delayed(t, t, 4, 0.5)
+    return {"slow": slow, "piped": piped(slow, 2, 0.25)}
+
+
+@form(every=0.25)
+def trend(t: T) -> Columns:
+    level = 100 * np.exp(0.05 * t)
+    average = smoothed(t, level, 4, 100 / 1.08)
+    return {"level": level, "growth": (level - average) / (4 * average), "of_nothing": 0}
+
+
+@form(every=0.25)
+def forecast(t: T) -> Columns:
+    level = 100 + 5 * t
+    average = smoothed(t, level, 4, 100)
+    return {"level": level, "ahead": level * (1 + (level - average) / (average * 4) * 6)}
+
+
+@form()
+def sample_if_true(t: T) -> Columns:
+    return {"signal": 2 * t, "held": 2 * (t - t % 3), "never": 4.5}
+
+
+@form()
+def sample_if_true_of_an_early_stock(t: T) -> Columns:
+    last = t - 1 - (t - 1) % 4 + 1
+    return {"a_stock": 1.5 + 2 * t, "held": where(t < 1, 0.5, 1.5 + 2 * last)}
+
+
+@form(2, 12)
+def initial(t: T) -> Columns:
+    return {"stock": 4 + 3 * (t - 2), "at_the_start": 10}
+
+
+@form(every=0.5)
+def active_initial(t: T) -> Columns:
+    stock = 2 + 6.5 * 0.75 ** np.arange(len(t))
+    return {"stock": stock, "wanted": stock / 2 + 1}
+
+
+@form()
+def runge_kutta(t: T) -> Columns:
+    h = 0.5
+    return {"stock": 100 * (1 - h + h**2 / 2 - h**3 / 6 + h**4 / 24) ** t}
+
+
+@form()
+def runge_kutta_second_order(t: T) -> Columns:
+    # Heun's method: the mean of the slopes at both ends of a step
+    values = [100.0]
+    for now in t[:-1]:
+        first = -values[-1] / 2 + now
+        second = -(values[-1] + first) / 2 + now + 1
+        values.append(values[-1] + (first + second) / 2)
+    return {"stock": np.array(values)}
+
+
+@form(every=0.5)
+def delay_order_reduction_subscripted(t: T) -> Columns:
+    # each element for itself: two steps fit into the time of the first, sixteen into that of the second
+    entering = where(t >= 2, 10) + 1.5
+    delays = {"north": delayed(t, entering, 1, 1.5, 2), "south": delayed(t, entering, 8, 1.5, 3)}
+    return {"entering": entering} | over("duration", north=1, south=8) | over("delayed", **delays)
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+@form(every=2)
+def saveper_differs(t: T) -> Columns:
+    stock = euler(t, 2, lambda _, y: 1 + 0.1 * y, 8)
+    return {"stock": stock, "shown": 2 * stock}
+
+
+@form(every=1.5, last=9)
+def saveper_not_a_multiple(t: T) -> Columns:
+    return {"stock": t}
+
+
+@form(every=0.75, last=10.5)
+def step_does_not_divide(t: T) -> Columns:
+    return {"stock": t, "now": t}
+
+
+@form(every=0.5, last=2)
+def step_of_a_tenth(t: T) -> Columns:
+    return {"stock": t, "now": t, "started": where(t > 0.25), "pulsed": 0}
+
+
+@form(2, 8, 0.5)
+def control_from_constants(t: T) -> Columns:
+    return {"years": 2, "per_year": 3, "parts": 4, "stock": t - 2}
+
+
+# --- names and syntax ------------------------------------------------------------------------------------------------
+
+
+@form()
+def names(t: T) -> Columns:
+    return {
+        "r&d_budget": 3, "farmer's_income": 4, "доход": 2, "人口": 6, "50%_share": 0.5, "mixed_case": 6,
+        "sum_of_all": 3 + 4 + 2 + 6 + 0.5 + 6 + 6, "max": 2, "smaller_of_max": 1,
+    }  # fmt: skip
+
+
+@form()
+def comments_and_flags(t: T) -> Columns:
+    return {
+        "before": 3, "after": 6, "short": 7, "lacks_one": 8, "limited": 3, "water_level_°c": 4, "a_sum": 15,
+    }  # fmt: skip
+
+
+@form()
+def constants_signed(t: T) -> Columns:
+    return {"minus": -3, "plus": 4, "fraction": 0.5, "scientific": 0.0015, "sum_of_them": 1.5015}
+
+
+@form(every=0.5)
+def macro(t: T) -> Columns:
+    n = np.arange(len(t))
+    return {"slow": 10 * 1.05**n, "fast": 10 * 1.1**n}
+
+
+@form()
+def macro_several(t: T) -> Columns:
+    return {"first": 2, "second": (2 + t) ** 2, "third": 5 + (2 + t) ** 2}
+
+
+@form(every=0.25)
+def macro_time_step(t: T) -> Columns:
+    return {"value": 2 + t}
+
+
+# --- subscripts ------------------------------------------------------------------------------------------------------
+
+
+def over(name: str, **values: T | float) -> Columns:
+    return {f"{name}[{element}]": value for element, value in values.items()}
+
+
+@form(every=0.5)
+def subscript_range(t: T) -> Columns:
+    n = np.arange(len(t))
+    rates = {"north": 0.1, "south": 0.2, "east": 0.3}
+    population = {element: 100 * (1 + rate / 2) ** n for element, rate in rates.items()}
+    return (
+        over("rate", **rates)
+        | over("population", **population)
+        | over("double", **{element: 2 * value for element, value in population.items()})
+    )
+
+
+@form()
+def subscript_elements(t: T) -> Columns:
+    return over("base", north=3, south=4) | over("value", north=4 + t, south=3 * t) | {"alone": 4}
+
+
+@form()
+def subscript_subrange(t: T) -> Columns:
+    return (
+        over("worth", north=1, south=2, east=3)
+        | over("on_the_coast", south=20, east=30)
+        | over("mixed", north=7, south=2 + t, east=3 + t)
+    )
+
+
+@form()
+def variable_called_value(t: T) -> Columns:
+    return over("value", north=1, south=2) | over("mixed", north=7, south=2 + t)
+
+
+@form()
+def subscript_except(t: T) -> Columns:
+    return over("value", north=5 + t, south=1, east=5 + t) | over("two", north=3, south=2, east=4)
+
+
+@form()
+def subscript_except_two_dimensions(t: T) -> Columns:
+    cells = {f"cell[r{i},c{j}]": t + 1 for i in (1, 2) for j in (1, 2, 3)}
+    return {**cells, "cell[r1,c2]": 20, "cell[r2,c3]": 30}
+
+
+@form()
+def subscript_mapping(t: T) -> Columns:
+    return over("income", north=1, south=2, east=3) | over("cost", oslo=10 + t, rome=20 + t, riga=30 + t)
+
+
+@form()
+def subscript_mapping_listed(t: T) -> Columns:
+    return over("income", north=1, south=2) | over("cost", oslo=10, rome=20)
+
+
+@form()
+def subscript_copy(t: T) -> Columns:
+    matrix = np.arange(1, 10).reshape(3, 3)
+    flow: Columns = {f"flow[{o},{d}]": int(matrix[i, j]) for i, o in enumerate("abc") for j, d in enumerate("abc")}
+    return flow | over("leaving", a=6, b=15, c=24) | over("arriving", a=12, b=15, c=18)
+
+
+@form()
+def subscript_merge_of_a_copy(t: T) -> Columns:
+    return {
+        "flow[a,a]": 1, "flow[a,b]": 2, "flow[b,a]": 3, "flow[b,b]": 4,
+        "turned[a,a]": 5, "turned[b,a]": 6, "turned[a,b]": 7, "turned[b,b]": 8,
+    }  # fmt: skip
+
+
+@form()
+def subscript_numeric_range(t: T) -> Columns:
+    return over("people", a1=10, a2=20, a3=30, a4=40, a5=50) | {"total": 150, "third": 30}
+
+
+@form()
+def subscript_as_number(t: T) -> Columns:
+    return (
+        over("number", young=10, middle=20, old=30)
+        | over("of_a_subrange", middle=2, old=3)
+        | over("late", young=0, middle=t, old=t)
+        | {"an_element": 3}
+    )
+
+
+@form()
+def subscript_of_ranges(t: T) -> Columns:
+    return over("value", north=1, south=2, east=3) | {"total": 6}
+
+
+@form()
+def subscript_spelling(t: T) -> Columns:
+    return over("value", north_pole=1, south=2) | over("other", north_pole=2, south=4) | {"one": 2, "total": 3}
+
+
+@form()
+def subscript_elements_quoted(t: T) -> Columns:
+    return over("people", **{"0-4": 1, "5-9": 2, "10+": 3}) | {"eldest": 3, "total": 6}
+
+
+@form()
+def two_dimensions(t: T) -> Columns:
+    columns: Columns = {"all": 21, "product[r1]": 321, "product[r2]": 654}
+    for j in range(3):
+        columns[f"vector[c{j + 1}]"] = 10**j
+        columns[f"first_row[c{j + 1}]"] = j + 1
+        for i in range(2):
+            columns[f"matrix[r{i + 1},c{j + 1}]"] = 3 * i + j + 1
+            columns[f"transposed[c{j + 1},r{i + 1}]"] = 3 * i + j + 1 + t
+            columns[f"outer[r{i + 1},c{j + 1}]"] = (321, 654)[i] * 10**j
+    return columns
+
+
+@form()
+def three_dimensions(t: T) -> Columns:
+    columns: Columns = {"sum_over_all": 36}
+    for i in range(2):
+        for k in range(2):
+            columns[f"sum_over_y[x{i + 1},z{k + 1}]"] = 8 * i + 2 * k + 4
+            for j in range(2):
+                columns[f"cube[x{i + 1},y{j + 1},z{k + 1}]"] = 4 * i + 2 * j + k + 1
+    return columns
+
+
+@form()
+def array_functions(t: T) -> Columns:
+    return (
+        over("value", north=3, south=1, east=2)
+        | {"total": 6 + 3 * t, "product": 6, "smallest": 1, "largest": 3 * t, "of_squares": 14, "count": 3}
+        | over("share", north=1 / 2, south=1 / 6, east=1 / 3)
+    )
+
+
+@form()
+def sum_nested(t: T) -> Columns:
+    return {
+        "matrix[r1,c1]": 1, "matrix[r1,c2]": 2, "matrix[r2,c1]": 3, "matrix[r2,c2]": 4, "rows[r1]": 3, "rows[r2]": 7,
+        "largest_row": 7, "best_of": 6,
+    }  # fmt: skip
+
+
+@form()
+def array_tabbed(t: T) -> Columns:
+    return {"matrix[r1,c1]": 1, "matrix[r1,c2]": 2, "matrix[r2,c1]": 3, "matrix[r2,c2]": 4}
+
+
+@form()
+def array_negative_numbers(t: T) -> Columns:
+    return over("vector", r1=-1, r2=2.5, r3=-0.03) | over("minus", r1=1, r2=-2.5, r3=0.03)
+
+
+_ITEMS = {"i1": 30, "i2": 10, "i3": 40, "i4": 20}
+
+
+@form()
+def vector_sort_order(t: T) -> Columns:
+    return over("value", **_ITEMS) | over("up", i1=1, i2=3, i3=0, i4=2) | over("down", i1=2, i2=0, i3=3, i4=1)
+
+
+@form()
+def vector_rank(t: T) -> Columns:
+    return over("value", **_ITEMS) | over("up", i1=3, i2=1, i3=4, i4=2) | over("down", i1=2, i2=4, i3=1, i4=3)
+
+
+@form()
+def vector_reorder(t: T) -> Columns:
+    return over("value", **_ITEMS) | over("order", i1=1, i2=3, i3=0, i4=2) | over("sorted", i1=10, i2=20, i3=30, i4=40)
+
+
+@form()
+def vector_select(t: T) -> Columns:
+    return (
+        over("value", **_ITEMS) | over("chosen", i1=1, i2=0, i3=1, i4=0) | {"total": 70, "largest": 40, "smallest": 30}
+    )
+
+
+@form()
+def invert_matrix(t: T) -> Columns:
+    return {
+        "matrix[r1,c1]": 4, "matrix[r1,c2]": 7, "matrix[r2,c1]": 2, "matrix[r2,c2]": 6,
+        "inverse[r1,c1]": 0.6, "inverse[r1,c2]": -0.7, "inverse[r2,c1]": -0.2, "inverse[r2,c2]": 0.4,
+    }  # fmt: skip
+
+
+@form(every=0.5)
+def smooth_subscripted(t: T) -> Columns:
+    columns: Columns = {}
+    for element, duration, entering in (("north", 2, 10.5), ("south", 5, 20.5)):
+        columns |= {
+            f"duration[{element}]": duration,
+            f"entering[{element}]": entering,
+            f"smoothed[{element}]": smoothed(t, 0 * t + entering, duration, 1.5),
+            f"delayed[{element}]": delayed(t, entering + where(t >= 3, 5), duration, entering, 3),
+            f"held[{element}]": where(t > 4, entering * t, 0.5),
+            f"start[{element}]": entering,
+            f"piped[{element}]": piped(entering * t, 4, 0.5),
+        }
+    return columns
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+_SEEN = (np.array([0, 2, 5, 8, 9.0]), np.array([10, 14, 8, 20, 18.0]))
+
+
+@form(every=0.5)
+def data_interpolate(t: T) -> Columns:
+    return {"seen": np.interp(t, *_SEEN), "twice": 2 * np.interp(t, *_SEEN)}
+
+
+@form(every=0.5)
+def data_without_keyword(t: T) -> Columns:
+    return {"seen": np.interp(t, *_SEEN), "twice": 2 * np.interp(t, *_SEEN)}
+
+
+@form(every=0.5)
+def data_hold_backward(t: T) -> Columns:
+    seen = np.array([_SEEN[1][_SEEN[0] <= one][-1] for one in t])
+    return {"seen": seen, "twice": 2 * seen}
+
+
+@form(every=0.5)
+def data_look_forward(t: T) -> Columns:
+    seen = np.array([_SEEN[1][_SEEN[0] >= min(one, 9)][0] for one in t])
+    return {"seen": seen, "twice": 2 * seen}
+
+
+@form()
+def data_raw(t: T) -> Columns:
+    known = dict(zip(*_SEEN, strict=True))
+    return {"seen": np.array([known.get(one, math.nan) for one in t])}
+
+
+@form()
+def data_along_a_row(t: T) -> Columns:
+    return {
+        "seen": np.interp(t, (0, 2, 5, 10), (10, 14, 8, 20)), "other": np.interp(t, (0, 2, 5, 10), (1, 2, 3, 4)),
+    }  # fmt: skip
+
+
+@form()
+def data_subscripted(t: T) -> Columns:
+    north, south = np.interp(t, (0, 5, 10), (10, 8, 20)), np.interp(t, (0, 5, 10), (1, 3, 5))
+    return over("seen", north=north, south=south) | {"total": north + south}
+
+
+@form()
+def direct_constants(t: T) -> Columns:
+    columns: Columns = {"alone": 42, "used[r1]": 6 * 42 + t, "used[r2]": 15 * 42 + t, "down[r1]": 1, "down[r2]": 4}
+    for j in range(3):
+        columns[f"along[c{j + 1}]"] = j + 1
+        for i in range(2):
+            columns[f"both[r{i + 1},c{j + 1}]"] = columns[f"turned[c{j + 1},r{i + 1}]"] = 3 * i + j + 1
+    return columns
+
+
+@form()
+def direct_constants_by_element(t: T) -> Columns:
+    return over("value", north=3, south=4) | {"total": 7}
+
+
+@form()
+def direct_lookups(t: T) -> Columns:
+    first = ((0, 4, 8), (0, 10, 6))
+    return {"value": np.interp(t, *first)} | over(
+        "read", north=np.interp(t / 2, *first), south=np.interp(t / 2, (0, 4, 8), (5, 3, 1))
+    )
+
+
+@form()
+def direct_subscript(t: T) -> Columns:
+    return over("value", north=1, south=2, east=3) | {"total": 8}
+
+
+@form()
+def excel(t: T) -> Columns:
+    seen = np.interp(t, (0, 4, 10), (10, 20, 5))
+    return {"rate": 0.25, "seen": seen, "value": np.interp(t, (0, 4, 10), (1, 3, 9)) / 4 + seen}
+
+
+# --- XMILE -----------------------------------------------------------------------------------------------------------
+
+
+@form()
+def xmile_operators(t: T) -> Columns:
+    return {
+        "a": 24, "b": 4, "c": 3, "difference": 17, "quotient": 2, "tower": 512, "minus": 6, "rest": t % 3,
+        "upper_rest": t % 3, "negated": -48, "minus_squared": -16, "squared_minus": 4,
+    }  # fmt: skip
+
+
+@form()
+def xmile_logic(t: T) -> Columns:
+    return {
+        "both": where((t > 3) & (t < 6)), "either": where((t < 3) | (t > 6)), "negation": where(t >= 3),
+        "upper": where((t > 3) & (t < 6)), "small": where((t < 3) | (t > 6)),
+        "nested": where(t < 2, 1, where(t < 5, 2, 3)), "mixed": where((t < 3) | ((t > 5) & (t < 8))),
+    }  # fmt: skip
+
+
+@form()
+def xmile_functions(t: T) -> Columns:
+    divisor = np.maximum(t - 3, 1)
+    return {
+        "absolute": abs(t - 4), "part": np.floor(t * 0.7), "root": t**0.5, "natural": np.log1p(t),
+        "power_of_e": np.exp(t / 5), "sine": np.sin(t), "circle": math.pi, "smaller": np.minimum(t, 4),
+        "larger": np.maximum(t, 4), "safe": where(t > 3, 12 / divisor, 0), "safe_other": where(t > 3, 12 / divisor, -1),
+        "kept": 3,
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def xmile_test_inputs(t: T) -> Columns:
+    return {
+        "stepped": where(t >= 3, 5), "ramp_on": 2 * np.maximum(t - 3, 0), "ramp_end": 2 * np.clip(t - 3, 0, 3),
+        "pulse_once": where(t == 3, 80), "pulse_again": where((t >= 3) & ((t - 3) % 2 == 0), 80),
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def xmile_delays(t: T) -> Columns:
+    entering = where(t >= 2, 10) + 1.5
+    return {
+        "entering": entering, "fixed": piped(entering, 8, 1.5), "fixed_start": piped(entering, 8, 0.5),
+        "first": delayed(t, entering, 4, 1.5), "first_start": delayed(t, entering, 4, 3.5),
+        "third": delayed(t, entering, 4, 1.5, 3), "third_start": delayed(t, entering, 4, 3.5, 3),
+        "nth": delayed(t, entering, 4, 1.5, 2), "nth_start": delayed(t, entering, 4, 3.5, 2),
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def xmile_smooths(t: T) -> Columns:
+    entering = where(t >= 2, 10) + 1.5
+    slow, risen = smoothed(t, entering, 4, 1.5), smoothed(t, entering, 4, 1.5 / 1.4)
+    begun = smoothed(t, entering, 4, 1.5 / 1.1)
+    return {
+        "entering": entering, "first": slow, "first_start": smoothed(t, entering, 4, 3.5),
+        "third": smoothed(t, entering, 4, 1.5, 3), "third_start": smoothed(t, entering, 4, 3.5, 3),
+        "nth": smoothed(t, entering, 4, 1.5, 2), "nth_start": smoothed(t, entering, 4, 3.5, 2),
+        "growth": (entering - slow) / (4 * slow), "growth_start": (entering - risen) / (4 * risen),
+        "ahead": entering * (1 + (entering - slow) / (4 * slow) * 3),
+        "ahead_start": entering * (1 + (entering - begun) / (4 * begun) * 3),
+    }  # fmt: skip
+
+
+@form(every=0.25)
+def xmile_stock_and_flows(t: T) -> Columns:
+    tank = euler(t, 100, lambda now, y: 5 + now + 2 - 0.1 * y - 1)
+    return {
+        "tank": tank, "drain": 50 - 2 * t, "still": 7, "filling": 5 + t, "rain": 2, "leak_age": 0.1 * tank,
+        "drinking": 1,
+    }  # fmt: skip
+
+
+@form()
+def xmile_non_negative(t: T) -> Columns:
+    return {
+        "tank": np.maximum(5 - 2 * t, 0), "free": 5 - 2 * t, "draining": 2, "one_way": np.maximum(4 - t, 0),
+        "both_ways": 4 - t,
+    }  # fmt: skip
+
+
+@form()
+def xmile_arrays(t: T) -> Columns:
+    columns = over("base", north=3, south=4) | over("all_alike", north=6 + t, south=8 + t)
+    columns |= over("level", north=3 + 1.5 * t, south=4 + 2 * t) | over("flowing", north=1.5, south=2)
+    for item in ("i1", "i2", "i3"):
+        columns |= {f"two_d[north,{item}]": 30, f"two_d[south,{item}]": 40}
+    return columns | {"one": 4, "total": 7, "largest": 4}
+
+
+@form()
+def xmile_initials_by_element(t: T) -> Columns:
+    level = {"north": 3 * 1.5**t, "south": 4 * 1.5**t}
+    return (
+        over("level", **level)
+        | over("flowing", **{element: value / 2 for element, value in level.items()})
+        | over("level_initial_value", north=3, south=4)
+    )
+
+
+@form()
+def xmile_table_without_input(t: T) -> Columns:
+    return {"value": np.interp(t, (0, 5, 10), (0, 10, 0))}
+
+
+@form()
+def xmile_dimension_by_size(t: T) -> Columns:
+    return over("base", **{"1": 3, "2": 4}) | over("double", **{"1": 6, "2": 8}) | {"second": 4}
+
+
+@form()
+def xmile_names(t: T) -> Columns:
+    return {"net_growth_rate": 0.25, "r&d_budget": 3, "sum_of_them": 3.5, "over_two_lines": 7, "tank": 3}
+
+
+@form(1, 4, 0.25)
+def xmile_step_in_quarters(t: T) -> Columns:
+    return {"now": t, "length": 0.25, "a": 1, "z": 4}
+
+
+def expected_text(feature: str) -> str:
+    """The content of ``expected.csv`` of one feature."""
+    function, times = FORMS[feature]
+    columns = {
+        name: np.broadcast_to(np.asarray(value, dtype=float), times.shape) for name, value in function(times).items()
+    }
+    head = ",".join(f'"{name}"' if "," in name else name for name in ("time", *columns))
+    rows = (",".join(repr(float(value)) for value in row) for row in zip(times, *columns.values(), strict=True))
+    return "\n".join(["# source: closed form in tests/corpus/closed_forms.py", head, *rows, ""])
+
+
+if __name__ == "__main__":
+    for name in FORMS:
+        (HERE / name / "expected.csv").write_text(expected_text(name), encoding="utf-8")

@@ -1,0 +1,57 @@
+"""The corpus models run through PySD as it is, for expected files and to know its faults."""
+
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cipark_sd.frontends.sanitise import sanitised_text
+from cipark_sd.frontends.sanitise_xmile import sanitise_xmile
+from cipark_sd.naming import canonical
+
+CONTROL = {"initial_time", "final_time", "time_step", "saveper"}
+
+
+def model_file(folder: Path) -> Path:
+    """The one model in a folder of the corpus."""
+    (found,) = (path for path in folder.iterdir() if path.stem == "model" and path.suffix in (".mdl", ".xmile"))
+    return found
+
+
+def flat(label: str) -> str:
+    """The canonical name of a column such as ``Residents[SOE,Large]``."""
+    head, bracket, elements = label.partition("[") if not label.startswith('"') else (label, "", "")
+    if not bracket:
+        return canonical(head)
+    return f"{canonical(head)}[{','.join(canonical(element) for element in elements.rstrip(']').split(','))}]"
+
+
+def pysd_table(folder: Path, asked: list[str] | None = None) -> pd.DataFrame:
+    """All saved variables of a model, or those asked for, by PySD without any repair; columns by flat name."""
+    import pysd
+    from lxml import etree
+
+    source = model_file(folder)
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        copy = Path(scratch) / folder.name
+        shutil.copytree(folder, copy)
+        target = copy / source.name
+        if source.suffix == ".mdl":
+            target.write_text(sanitised_text(source), encoding="utf-8")
+            loaded = pysd.read_vensim(str(target))
+        else:
+            tree = etree.parse(str(source))
+            sanitise_xmile(tree.getroot())
+            tree.write(str(target), encoding="utf-8", xml_declaration=True)
+            loaded = pysd.read_xmile(str(target))
+        table = loaded.run(return_columns=asked)
+    table.columns = [flat(column) for column in table.columns]
+    kept = [name for name in table.columns if name not in CONTROL and not table[name].map(callable).any()]
+    # where Python makes a number complex, its real part stands here, which is wrong on purpose
+    table = table[kept].map(np.real).astype(float)
+    table.index.name = "time"
+    return table
