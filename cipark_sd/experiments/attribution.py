@@ -7,7 +7,7 @@ mechanisms work on each other; Shapley values do, draw by draw.
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,7 @@ def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset"
         raise InvalidValue("its policies", result.sizes["policy"], f"the {2**k} of the factorial", where="attribution")
     pairs = list(combinations(range(k), 2))
     full = 2**k - 1
-    found = {}
+    found: dict[str, Any] = {}
     dims = ("rival", "draw", "time")
     for name, array in result.data_vars.items():
         if "per" in array.attrs:

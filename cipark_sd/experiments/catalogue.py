@@ -8,6 +8,7 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -292,7 +293,8 @@ class _Reader:
                 InvalidValue("the variable", name, "one with a course over time, not a lookup", where=where)
             )
         elif elements and elements not in self.model.elements(variable):
-            shown = [f"{variable.label}[{','.join(e)}]" for e in self.model.elements(variable)]
+            dims = [self.model.dimension_by_name[dim].element_labels for dim in variable.dims]
+            shown = [f"{variable.label}[{','.join(labels)}]" for labels in product(*dims)]
             self.problems.append(UnknownName(name, shown, kind="element", where=where))
 
     def constant(self, name: str, where: str) -> None:
