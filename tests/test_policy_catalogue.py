@@ -90,7 +90,14 @@ def test_all_mistakes_of_a_catalogue_are_told_at_once(park, tmp_path):
     with pytest.raises(Problems) as caught:
         read_catalogue(written(tmp_path, bad), park)
     message = str(caught.value)
-    for part in ("did you mean 'SW CMG'", "'Total Resident'", "'firms'", "2018", "'fewer'", "'colour'"):
+    for part in (
+        "has no variable 'sw_cng'; did you mean",
+        "'Total Resident'",
+        "'firms'",
+        "2018",
+        "'fewer'",
+        "'colour'",
+    ):
         assert part in message
 
 
