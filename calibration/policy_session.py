@@ -86,6 +86,9 @@ class Session:
                 parts=None if parts is None else self.folder / parts,
                 progress=tick,
             )
+        finer = int(result["refined"].sum())
+        if finer:
+            click.echo(f"note: {finer} runs needed a finer time step than the model's", err=True)
         bad = failed(result)
         if bad:
             click.echo(f"warning: {bad} runs have an outcome that is no number; they are left out", err=True)

@@ -120,8 +120,9 @@ class _Reader:
         for name in filter(None, (variable, per)):
             self.output(name, section.where)
         better = section.choice("better", BETTER, "more")
+        low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
         section.done()
-        return Outcome(id_, title or variable, variable, per, better)
+        return Outcome(id_, title or variable, variable, per, better, low, high)
 
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")

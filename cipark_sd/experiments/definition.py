@@ -1,5 +1,6 @@
 """What a catalogue of policy experiments is made of."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,8 @@ class Outcome:
         Another variable that it is divided by, or empty.
     better : {"more", "less"}
         Which direction is the good one.
+    low, high : float
+        What is possible. A run outside is a fault of its time step, and is run again with a finer one.
     """
 
     id: str
@@ -32,6 +35,8 @@ class Outcome:
     variable: str
     per: str = ""
     better: Better = "more"
+    low: float = -math.inf
+    high: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

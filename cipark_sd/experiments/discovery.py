@@ -138,6 +138,12 @@ def _peeled(
         taken = int(balance.argmax())
         if not steps["res_dim"].iloc[taken]:
             return None
+        # a side that may be there by chance is given up, the weakest first
+        while (weakest := _weakest(box.qp[taken])) is not None:
+            box.drop_restriction(weakest, taken)
+            taken = len(box.box_lims) - 1
+        steps = box.peeling_trajectory
+        coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
         limits = _restrictions(box.box_lims[taken], inputs)
         quasi_p = {str(name): _least(values) for name, values in box.qp[taken].items()}
     return limits, quasi_p, (float(coverage[taken]), float(density[taken]), float(steps["mass"].iloc[taken]))
@@ -158,6 +164,13 @@ def _restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
             if inside < set(column):
                 found[str(name)] = (None, None, tuple(one for one in dict.fromkeys(column) if one in inside))
     return found
+
+
+def _weakest(quasi_p: Mapping[str, Any]) -> str | None:
+    """The input whose restriction is likeliest there by chance, if it is likelier than :data:`LIKELY`."""
+    found = {name: _least(values) for name, values in quasi_p.items()}
+    doubtful = {name: value for name, value in found.items() if value > LIKELY}
+    return max(doubtful, key=lambda name: doubtful[name]) if len(found) > 1 and doubtful else None
 
 
 def _least(values: Any) -> float:

@@ -128,7 +128,7 @@ def run_futures(
         own = futures.draws.take(members)
         for number, policy in enumerate(policies):
             settings = rival.scenario | policy.scenario
-            found[:, number, members] = run_one(model, settings, own, outcomes, instants, scenario, engine)
+            found[:, number, members] = run_one(model, settings, own, outcomes, instants, scenario, engine).values
             done += len(members)
             if progress is not None:
                 progress(done, len(policies) * len(futures))

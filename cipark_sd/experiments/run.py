@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 #: Called with the runs done and all runs.
 OnProgress = Callable[[int, int], None]
+#: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
+FINER = 16
 
 
 def run_policies(
@@ -101,6 +104,14 @@ def run_policies(
     return together
 
 
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """Outcomes ``(n_outcomes, n_draws, n_times)``, NaN where a run fails, and which runs needed a finer step."""
+
+    values: Array
+    refined: NDArray[np.bool_]
+
+
 def run_one(
     model: Model,
     settings: Scenario,
@@ -110,19 +121,39 @@ def run_one(
     scenario: Scenario,
     engine: str = "native",
     more: Mapping[str, Array] | None = None,
-) -> Array:
-    """The outcomes of one set of settings over draws, ``(n_outcomes, n_draws, n_times)``.
+) -> Ran:
+    """The outcomes of one set of settings over draws.
+
+    A run whose outcomes are not finite or not possible is run again with a step :data:`FINER` times as fine: far out in
+    a prior, rates can be faster than the model's step allows.
 
     ``more`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
     of :func:`at_steps`.
     """
     columns = columns_of(settings, draws, more or {})
-    rest = Scenario(
-        settings.name, {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
-    )
+    rest = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
+    shared = scenario | Scenario(settings.name, rest)
     save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
-    runs = ensemble(model, columns, save=save, times=instants, scenario=scenario | rest, engine=engine)
-    return np.stack([read(runs, outcome) for outcome in outcomes])
+    runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine)
+    values = np.stack([read(runs, outcome) for outcome in outcomes])
+    refined = ~possible(values, outcomes)
+    if refined.any():
+        step = resolve(model, shared).time_step / FINER
+        finer = shared | Scenario("", time_step=step, saveper=step)
+        own = {name: array[refined] for name, array in columns.items()}
+        again = ensemble(model, own, save=save, times=instants, scenario=finer, engine=engine)
+        found = np.stack([read(again, outcome) for outcome in outcomes])
+        values[:, refined] = np.where(possible(found, outcomes)[:, None], found, np.nan)
+    return Ran(values, refined)
+
+
+def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
+    """Which runs ``(n_draws,)`` have finite and possible outcomes at all times; ratios may be of nothing to nothing."""
+    fine = np.ones(values.shape[1], dtype=bool)
+    for row, outcome in zip(values, outcomes, strict=True):
+        inside = (row >= outcome.low) & (row <= outcome.high) & np.isfinite(row)
+        fine &= (inside | (np.isnan(row) & bool(outcome.per))).all(axis=-1)
+    return fine
 
 
 def columns_of(settings: Scenario, draws: Draws, more: Mapping[str, Array]) -> dict[str, Array]:
@@ -203,13 +234,13 @@ def _dataset(
     outcomes: Sequence[Outcome],
     times: Sequence[float],
     instants: Sequence[float],
-    values: Sequence[Array],
+    ran: Sequence[Ran],
     engine: str,
     key: str,
 ) -> "xr.Dataset":
     import xarray as xr
 
-    stacked = np.stack(values)[:, :, None]
+    stacked = np.stack([one.values for one in ran])[:, :, None]
     dims = ("policy", "rival", "draw", "time")
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
@@ -225,6 +256,11 @@ def _dataset(
         "origin": (("rival",), [draws.origin]),
         "weight": (("rival",), [draws.weight]),
         "draw": np.arange(len(draws)),
+        "refined": (
+            dims[:3],
+            np.stack([one.refined for one in ran])[:, None].astype(np.int8),
+            {"long_name": "finer step"},
+        ),
         "time": (("time",), np.array(times, dtype=float), {"long_name": "time", "units": model.time.units}),
         "instant": (("time",), np.array(instants), {"long_name": "the step that is read", "units": model.time.units}),
     }
@@ -239,6 +275,8 @@ def _together(parts: "Sequence[xr.Dataset]") -> "xr.Dataset":
     together = xr.concat(parts, dim="rival", data_vars="all", coords="minimal", compat="override", join="exact")
     for name in ("rival_title", "origin", "weight"):
         together = together.assign_coords({name: ("rival", np.concatenate([part[name].to_numpy() for part in parts]))})
+    refined = np.concatenate([part["refined"].to_numpy() for part in parts], axis=1)
+    together = together.assign_coords(refined=(("policy", "rival", "draw"), refined, dict(parts[0]["refined"].attrs)))
     together.attrs = dict(parts[0].attrs)
     return together
 
@@ -254,7 +292,7 @@ def _key(
 ) -> str:
     """A digest of all that a result depends on."""
     digest = hashlib.sha256(model.digest.encode())
-    for text in (results.version(), scenario.to_json(), repr(tuple(instants)), repr(tuple(outcomes))):
+    for text in (results.version(), scenario.to_json(), repr(tuple(instants)), repr(tuple(outcomes)), str(FINER)):
         digest.update(text.encode())
     for policy in policies:
         digest.update(f"{policy.id} {policy.scenario.to_json()}".encode())
