@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: What is worth less than this share of the largest is not drawn.
+NEXT_TO_NOTHING = 0.002
+
 
 def plot_measures(frame: "pd.DataFrame", titles: Sequence[str], better: Better, *, caption: str = "") -> "Figure":
     """A table of measures (rows are policies) whose cells are the darker the better within their column.
@@ -61,8 +64,9 @@ def plot_box(
     from matplotlib.figure import Figure
 
     numeric = sorted((r for r in box.restrictions if not r.among), key=lambda r: (np.isnan(r.quasi_p), r.quasi_p))
-    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
-    if len(numeric) >= 2:
+    two = len(numeric) >= 2
+    figure = Figure(figsize=(8.4, 4.2 if two else 1.6 + 0.6 * len(box.restrictions)), layout="constrained")
+    if two:
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         _scatter(left, inputs, fails, numeric[0], numeric[1])
     else:
@@ -132,7 +136,7 @@ def plot_front(front: Front, outcome: Outcome, at: float, *, caption: str = "") 
         lower.plot(positions, row, color=colours.cmap(float(share)), linewidth=0.9, alpha=0.6)
     base = (np.array([lever.base for lever in front.levers]) - low) / (high - low)
     lower.plot(positions, base, "*", color=PALETTE[1], markersize=11)
-    names = [f"{lever.id}\n{lever.low:g} to {lever.high:g}" for lever in front.levers]
+    names = [f"{lever.id}\n{lever.low:g} to\n{lever.high:g}".replace(" ", "\n", 1) for lever in front.levers]
     lower.set_xticks(positions, names, fontsize=8)
     lower.set_yticks([0, 1], ["low", "high"])
     for axes in (upper, lower):
@@ -148,7 +152,8 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     """What each piece of knowledge is worth, with one standard error, beside knowing everything."""
     from matplotlib.figure import Figure
 
-    shown = frame.iloc[::-1]
+    shown = frame[frame["value"] > NEXT_TO_NOTHING * frame["value"].max()].iloc[::-1]
+    left_out = len(frame) - len(shown)
     figure = Figure(figsize=(7.6, 1.4 + 0.27 * len(shown)), layout="constrained")
     axes = figure.subplots()
     colours = {"everything": "0.6", "input": PALETTE[0], "measurement": PALETTE[2]}
@@ -161,11 +166,13 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlim(left=0)
+    axes.set_ylim(-0.7, len(shown) - 0.3)
     for kind, colour in colours.items():
         axes.barh([0], [0], color=colour, label=kind)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
     figure.suptitle("What it is worth to know before choosing", fontsize=11, x=0.02, ha="left")
-    _caption(figure, caption)
+    nothing = f"{left_out} inputs worth next to nothing are left out. " if left_out else ""
+    _caption(figure, nothing + caption)
     return figure
 
 
