@@ -3,7 +3,8 @@
 The text is made of the program's structure and numbers alone. Three kinds are compiled by the C++ compiler (its vector
 extensions have a conditional operator): ``scalar``, one run after the other; ``lanes``, eight runs in a vector;
 ``libmvec``, the same with the C library's vector functions for ``exp``, ``log``, ``pow``, ``sin`` and ``cos``.
-Contraction is off and no fast-math flag is set, so the first two give the native engine's bits.
+Contraction is off and no fast-math flag is set, so the first two give the native engine's bits, but for those
+functions, which are the C library's.
 """
 
 import ctypes
@@ -29,6 +30,8 @@ _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARED = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 _ROUNDED = {"sqrt", "floor", "trunc", "rint"}
 _IN_LIBMVEC = {"exp": 1, "log": 1, "pow": 2, "sin": 1, "cos": 1}
+#: Functions that the engines compute by recipes of their own, to a unit in the last place of the C library's.
+OWN = {"exp", "log", "pow", "sin", "cos"}
 
 _HEAD_SCALAR = """
 #include <math.h>
@@ -232,7 +235,7 @@ class _Printer:
             case "min" | "max":
                 sign = "<" if op == "min" else ">"
                 return f"(({a[0]} {sign} {a[1]}) | ({a[0]} != {a[0]})) ? {a[0]} : {a[1]}"
-            case _ if op in _ROUNDED or op in LIBRARY:
+            case _ if op in _ROUNDED or op in OWN or op in LIBRARY:
                 return f"{self.function(op, len(a))}({', '.join(a)})"
             case _:
                 raise NotImplementedError(f"{op} in C")

@@ -21,6 +21,8 @@ LogMass = Callable[[Array], Array]
 
 #: A tail of the losses that is left out of a difference of counts, as probability.
 LOSS_TAIL = 1e-13
+#: Mean losses up to which a difference of counts is summed number by number.
+MOST_LOSSES = 2000.0
 
 
 def _or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
@@ -213,9 +215,25 @@ def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
 
     losses = np.asarray(losses, dtype=float)
     usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
+    many = usable > MOST_LOSSES
+    if many.any():
+        ordinary = difference_of_counts(value, gains, np.where(many, 0.0, losses))
+        return np.where(many, _difference_of_many(value, gains, np.where(many, usable, MOST_LOSSES)), ordinary)
     most = _most_losses(float(np.max(usable, initial=0.0)))
     lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
     with np.errstate(divide="ignore"):
         logs = logsumexp(gains(value + lost) + poisson(lost, usable), axis=0)
     # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
     return _or_never(losses >= -1e-9, logs)
+
+
+def _difference_of_many(value: Array, gains: LogMass, losses: Array) -> Array:
+    """:func:`difference_of_counts` for many losses, whose mass is smooth: a sum over every twentieth of a deviation."""
+    from scipy.special import logsumexp
+
+    width = 0.05
+    steps = np.arange(-9, 9 + width / 2, width).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
+    lost = losses + steps * np.sqrt(losses)
+    with np.errstate(divide="ignore"):
+        logs = logsumexp(gains(value + lost) + poisson(lost, losses), axis=0) + np.log(width * np.sqrt(losses))
+    return _or_never(losses >= 0, logs)

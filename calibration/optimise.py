@@ -110,7 +110,7 @@ def optimise(
         if optimiser == "differential-evolution":
             points[0] = _global_search(goal, rng)
         for done, point in enumerate(points):
-            searches.append(_local_search(goal, point, optimiser))
+            searches.append(local_search(goal, point, optimiser))
             if on_progress is not None:
                 on_progress(done + 1, len(points), max(search.log_density for search in searches))
     except KeyboardInterrupt:
@@ -142,7 +142,8 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
     return np.array(kept[:n])
 
 
-def _local_search(goal: Objective, point: Array, optimiser: Optimiser) -> Search:
+def local_search(goal: Objective, point: Array, optimiser: Optimiser) -> Search:
+    """One search from ``point : (n_free,)`` of the box."""
     from scipy import optimize
 
     first = -float(goal(point[None, :])[0])

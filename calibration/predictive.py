@@ -3,14 +3,15 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 
 from calibration.fitted import labels_of
-from calibration.observations import Breakdown, Count, Share, Term, Use
+from calibration.observations import Use
 from calibration.posterior import Posterior
 from calibration.priors import Array
+from calibration.replicate import replicate_term
+from calibration.scores import crps_sample, randomised_pit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[
     for i, term in enumerate(density.problem.terms):
         here = values[:, position : position + len(term.quantities)]
         position += len(term.quantities)
-        replicates = replicate(term, here, density.spread(term.noise, theta), rng)
+        replicates = replicate_term(term, here, density.spread(term.noise, theta), rng)
         score = float(np.logaddexp.reduce(logs[:, i]) - math.log(len(logs)))
         for (label, lower, upper), drawn in zip(labels_of(term), replicates.T, strict=True):
             low, quarter, median, three_quarters, high = np.quantile(drawn, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
@@ -69,71 +70,12 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[
                     median,
                     three_quarters,
                     high,
-                    _pit(drawn, lower, rng) if exact else None,
-                    crps(drawn, lower) if exact else None,
+                    randomised_pit(drawn, lower, upper, rng) if exact else None,
+                    crps_sample(drawn, lower) if exact else None,
                     score,
                 )
             )
     return rows
-
-
-def replicate(term: Term, values: Array, spread: Array, rng: np.random.Generator) -> Array:
-    """One replicate of a term's numbers for each draw ``(n, n_numbers)``; ``values : (n, n_quantities)``."""
-    match term:
-        case Count():
-            return _count(term, values, spread, rng)[:, None]
-        case Breakdown():
-            shares = np.clip(values, 0, None)
-            shares = shares / shares.sum(axis=-1, keepdims=True)
-            if term.noise.family == "dirichlet-multinomial":
-                gammas = rng.gamma(np.maximum(spread[:, None] * shares, 1e-12))
-                shares = gammas / gammas.sum(axis=-1, keepdims=True)
-            return rng.multinomial(int(sum(term.counts)), shares).astype(float)
-        case Share():
-            p = np.clip(values[:, 0] / values[:, 1], 0, 1)
-            return rng.binomial(int(term.total), p).astype(float)[:, None]
-        case _:
-            assert_never(term)
-
-
-def _count(term: Count, values: Array, spread: Array, rng: np.random.Generator) -> Array:
-    mean = values[:, 0]
-    match term.noise.family:
-        case "normal":
-            return rng.normal(mean, spread)
-        case "lognormal":
-            return np.asarray(np.clip(mean, 0, None) * np.exp(spread * rng.standard_normal(len(mean))))
-        case "student-t":
-            return np.asarray(mean + spread * rng.standard_t(term.noise.dof, len(mean)))
-        case family:
-            gained = np.maximum(values[:, 0] if term.gains is None else values[:, 1], 0.0)
-            if family == "poisson":
-                counts = rng.poisson(gained)
-            else:
-                # a negative binomial is Poisson with a gamma mean: of variance alpha mean (NB1) or alpha mean² (NB2)
-                shape = gained / spread if family == "nb1" else np.broadcast_to(1 / spread, gained.shape)
-                scale = spread if family == "nb1" else gained * spread
-                counts = rng.poisson(np.where(gained > 0, rng.gamma(np.maximum(shape, 1e-300), scale), 0.0))
-            if term.gains is None:
-                return counts.astype(float)
-            return (counts - rng.poisson(np.maximum(gained - values[:, 0], 0.0))).astype(float)
-
-
-def _pit(drawn: Array, seen: float, rng: np.random.Generator) -> float:
-    """Source: Czado, Gneiting and Held 2009, Biometrics 65(4), 1254-1261, randomised between the steps of a count."""
-    below, at = float((drawn < seen).mean()), float((drawn == seen).mean())
-    return below + float(rng.random()) * at
-
-
-def crps(drawn: Array, seen: float) -> float:
-    """Continuous ranked probability score of a sample ``(n,)``: mean distance less half the mean distance within.
-
-    Source: Gneiting and Raftery 2007, JASA 102(477), 359-378, equation 21.
-    """
-    ordered = np.sort(drawn)
-    n = len(ordered)
-    within = float((ordered * (2 * np.arange(1, n + 1) - n - 1)).sum()) * 2 / n**2
-    return float(np.abs(ordered - seen).mean()) - within / 2
 
 
 @dataclass(frozen=True, slots=True)

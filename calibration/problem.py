@@ -26,6 +26,7 @@ from calibration.observations import (
 from calibration.parameters import Aim, Parameter, ParameterSpace, Target
 from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
 from calibration.tables import read_observation
+from calibration.variants import Variant, read_variants, variant_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.library import bundled
@@ -80,6 +81,8 @@ class CalibrationProblem:
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
+    rivals, scenarios, experiments : tuple of Variant
+        Structures to refit, what may happen after the data, and what might have been otherwise within them.
     calendar : Calendar
         How dates become model time.
     """
@@ -94,6 +97,9 @@ class CalibrationProblem:
     method: Method
     holdout: tuple[float, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
+    rivals: tuple[Variant, ...] = ()
+    scenarios: tuple[Variant, ...] = ()
+    experiments: tuple[Variant, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -147,6 +153,8 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     fixed = tuple(_fixed(table, problems) for table in top.tables("fixed"))
     method = _method(Section(top.raw("method") or {}, "[method]", problems))
     holdout = _holdout(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
+    kinds = ("rival", "scenario", "experiment")
+    rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     top.done()
     problems += _names(model, observations, parameters, fixed)
     if not any(term.use == "fit" for o in observations for term in o.terms):
@@ -160,12 +168,13 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
             resolve(model, scenario)
         except CiparkError as problem:
             problems.append(problem)
+    problems += variant_problems(model, span, (*rivals, *scenarios, *experiments), [p.name for p in parameters])
     problems += _times(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)
-    return CalibrationProblem(
-        title, folder, model, scenario, observations, ParameterSpace(parameters), fixed, method, holdout, calendar
-    )
+    space = ParameterSpace(parameters)
+    own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
+    return CalibrationProblem(*own, rivals, scenarios, experiments)
 
 
 def _model(section: Section, folder: Path) -> tuple[Model, Scenario]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from calibration import figures
 from calibration.diagnostics import Identifiability
+from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
 from calibration.optimise import Optimum
 from calibration.posterior import posterior
@@ -20,7 +21,6 @@ from calibration.predictive import Predicted
 from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
-from calibration.sample import Draws
 from cipark_sd.results import version
 from cipark_sd.scenarios import resolve
 
@@ -43,7 +43,7 @@ class Fit:
     seed: int
     reference_gap: float | None
     step_shift: float
-    draws: Draws | None = None
+    draws: PosteriorDraws | None = None
     predicted: Sequence[Predicted] = ()
 
 
@@ -95,10 +95,10 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     """Write tables, figures and the record into ``folder``; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        _table(folder / "summary.csv", [asdict(line) for line in estimates(fit)]),
-        _table(folder / "fitted.csv", [asdict(row) for row in fit.rows]),
-        _table(folder / "waterfall.csv", _searches(fit.optimum)),
-        _text(folder / "fit.json", json.dumps(record(fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
+        write_table(folder / "summary.csv", [asdict(line) for line in estimates(fit)]),
+        write_table(folder / "fitted.csv", [asdict(row) for row in fit.rows]),
+        write_table(folder / "waterfall.csv", _searches(fit.optimum)),
+        write_text(folder / "fit.json", json.dumps(record(fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
     ]
     times, courses, levels = course(fit)
     drawn = {
@@ -111,11 +111,11 @@ def write(fit: Fit, folder: Path) -> list[Path]:
             for result in fit.profiles
             for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
         ]
-        written.append(_table(folder / "profiles.csv", points))
+        written.append(write_table(folder / "profiles.csv", points))
         drawn["profiles.png"] = figures.profiles_figure(fit.optimum, fit.profiles)
     if fit.draws is not None:
-        written.append(_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
-        written.append(_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
+        written.append(write_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
+        written.append(write_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
         written.append(_draws(fit, fit.draws, folder / "draws.nc"))
         drawn["posterior.png"] = figures.posterior_figure(fit.problem.space, fit.draws.flat, fit.predicted)
     for name, figure in drawn.items():
@@ -127,17 +127,15 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return written
 
 
-def posterior_lines(fit: Fit, draws: Draws) -> list[dict[str, object]]:
+def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
     """A line a parameter: moments, central 95 %, contraction against the prior, and how well the draws know them.
 
     Contraction is one less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have
     said nothing.
     """
-    found = draws.convergence
     lines: list[dict[str, object]] = []
     shares = (np.arange(2000) + 0.5) / 2000
-    for i, parameter in enumerate(fit.problem.space):
-        column = draws.flat[:, i]
+    for parameter, column, found in zip(fit.problem.space, draws.flat.T, draws.chains.found, strict=True):
         low, median, high = np.quantile(column, [0.025, 0.5, 0.975]).tolist()
         prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
         ratio = float(to_scale(column, parameter.scale).var() / prior.var())
@@ -150,43 +148,17 @@ def posterior_lines(fit: Fit, draws: Draws) -> list[dict[str, object]]:
                 "low_95": low,
                 "high_95": high,
                 "contraction": 1 - ratio,
-                "mcse_mean": float(found.mcse[i]),
-                "rhat": float(found.rhat[i]),
-                "ess_bulk": float(found.ess_bulk[i]),
-                "ess_tail": float(found.ess_tail[i]),
+                "mcse_mean": found.mcse_mean,
+                "rhat": found.r_hat,
+                "ess_bulk": found.ess_bulk,
+                "ess_tail": found.ess_tail,
             }
         )
     return lines
 
 
-def _draws(fit: Fit, draws: Draws, path: Path) -> Path:
-    """Joint draws as a DataTree that ArviZ opens: a chain is an ensemble, its draws are steps by walkers."""
-    import xarray as xr
-
-    space, problem = fit.problem.space, fit.problem
-    chains = draws.theta.reshape(len(draws.theta), -1, len(space))
-    dims = ("chain", "draw", "parameter")
-    names = np.array(space.names)
-    density = fit.optimum.goal.density
-    pointwise = np.stack([density.pointwise(chain) for chain in chains])
-    terms = np.array([term.label for term in problem.fitted_terms])
-    shares = np.random.default_rng(fit.seed).random((1, chains.shape[1], len(space)))
-    seen = [row for row in fit.rows if row.use == "fit"]
-    groups = {
-        "posterior": xr.Dataset({"theta": (dims, chains)}, coords={"parameter": names}),
-        "prior": xr.Dataset({"theta": (dims, space.from_unit(shares))}, coords={"parameter": names}),
-        "log_likelihood": xr.Dataset({"observed": (("chain", "draw", "term"), pointwise)}, coords={"term": terms}),
-        "observed_data": xr.Dataset(
-            {"lower": (("number",), [row.lower for row in seen]), "upper": (("number",), [row.upper for row in seen])},
-            coords={"number": np.array([row.label for row in seen])},
-        ),
-    }
-    tree = xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
-    tree.attrs |= {"model": problem.model.name, "model_digest": problem.model.digest, "seed": fit.seed}
-    tree.attrs |= {"cipark_sd_version": version(), "engine": fit.engine, "title": problem.title}
-    partial = path.with_name(f".partial-{path.name}")
-    tree.to_netcdf(partial, engine="h5netcdf")
-    os.replace(partial, path)
+def _draws(fit: Fit, draws: PosteriorDraws, path: Path) -> Path:
+    write_draws(tree(draws, np.random.default_rng([fit.seed, 3]), fit.seed), path)
     return path
 
 
@@ -222,7 +194,7 @@ def record(fit: Fit) -> dict[str, object]:
             result.name: {"lower": result.lower, "upper": result.upper, "verdict": result.verdict}
             for result in fit.profiles
         },
-        "converged": None if fit.draws is None else fit.draws.convergence.reached,
+        "converged": None if fit.draws is None else fit.draws.chains.converged,
         "largest_relative_difference_from_pysd": None if fit.reference_gap is None else _finite(fit.reference_gap),
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
     }
@@ -304,14 +276,16 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _text(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write a text, whole or not at all."""
     partial = path.with_name(f".partial-{path.name}")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
     return path
 
 
-def _table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    """Write rows as CSV, whole or not at all; nothing is an empty cell."""
     partial = path.with_name(f".partial-{path.name}")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

@@ -1,245 +1,301 @@
-"""Draws from the posterior: several independent ensembles of walkers, each step of which is one batch of model runs.
+"""Draws from the posterior by several independent ensembles, as long as they need.
 
-Walkers move in coordinates in which the prior is standard normal, so all directions have one scale before the data
-speak. The moves are differential evolution and its snooker variant (ter Braak and Vrugt 2008, Statistics and Computing
-18, 435-446), as emcee has them (Foreman-Mackey et al. 2013, PASP 125, 306-312). Convergence is judged between
-ensembles, which know nothing of each other: rank-normalised R-hat, bulk and tail effective sizes (Vehtari et al. 2021,
-Bayesian Analysis 16(2), 667-718).
+Each ensemble starts from its own draws of the prior, which lie wider than the posterior, and has its own stream of
+random numbers. After each block of steps the first half of what there is counts as warm-up and the rest is judged;
+sampling ends when every parameter has converged or when the budget of steps is used up, which is said and not hidden.
+The budget counts steps and not seconds, so that the same seed gives the same draws on any machine.
 """
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
+from calibration.convergence import Convergence, convergence, poorest
+from calibration.ensemble_moves import Target, step
+from calibration.parameters import ParameterSpace
 from calibration.posterior import Posterior
 from calibration.priors import Array
-from cipark_sd.errors import CiparkError, InvalidValue
+from calibration.unconstrained import Unconstrained
+from cipark_sd.errors import CiparkError
 
-#: What a converged run reaches for every parameter.
-RHAT, ESS = 1.01, 400.0
-#: The share of each ensemble's steps that is left out at its start.
-WARM_UP = 0.5
-
-Progress = Callable[[int, int], None]
-
-
-class MissingPackage(CiparkError):
-    """A package that only this needs is not installed."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"drawing from the posterior needs {package}: pip install 'cipark-sd[{extra}]'")
+#: Called with the steps done, the budget, and the parameter that mixes worst once it is known.
+OnBlock = Callable[[int, int, Convergence | None], None]
+#: Growth of the chains between two judgements, which cost more than a block of a small model.
+PATIENCE = 1.25
 
 
-@dataclass(frozen=True, eq=False)
-class Convergence:
-    """One number a parameter, in order."""
+class NowherePossible(CiparkError):
+    """No draw from the prior has a density above zero."""
 
-    names: tuple[str, ...]
-    rhat: Array
-    ess_bulk: Array
-    ess_tail: Array
-    mcse: Array
-
-    @property
-    def reached(self) -> bool:
-        """Whether all parameters meet :data:`RHAT` and :data:`ESS`."""
-        return bool((self.rhat < RHAT).all() and (self.ess_bulk > ESS).all() and (self.ess_tail > ESS).all())
-
-    @property
-    def worst(self) -> str:
-        """In words: the parameter that is furthest from its goal."""
-        i = int(np.argmax(self.rhat))
-        j = int(np.argmin(np.minimum(self.ess_bulk, self.ess_tail)))
-        least = min(self.ess_bulk[j], self.ess_tail[j])
-        return f"largest R-hat {self.rhat[i]:.3f} ({self.names[i]}), least effective size {least:.0f} ({self.names[j]})"
+    def __init__(self, where: str, tried: int) -> None:
+        super().__init__(
+            f"{where}: at none of {tried} draws from the prior are the data possible, so no chain can start"
+        )
 
 
-@dataclass(frozen=True, eq=False)
-class Draws:
-    """Joint draws.
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much sampling.
 
     Parameters
     ----------
-    theta : (n_ensembles, n_steps, n_walkers, k)
-        After warm-up.
-    log_likelihood : (n_ensembles, n_steps, n_walkers)
-    acceptance : (n_ensembles,)
-    interrupted : bool
-        When the user stopped before the asked number of steps.
+    ensembles : int
+        Independent ones.
+    walkers : int
+        Of each ensemble, even; 0 for three times the number of parameters and at least 24.
+    block : int
+        Steps between two looks at the clock, the disk and the chains.
+    most_steps : int
+        Budget, warm-up included.
+    least_steps : int
+        Before which nothing is judged.
     """
 
-    names: tuple[str, ...]
-    theta: Array
-    log_likelihood: Array
+    ensembles: int = 4
+    walkers: int = 0
+    block: int = 100
+    most_steps: int = 6000
+    least_steps: int = 400
+
+    def n_walkers(self, k: int) -> int:
+        """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
+        return self.walkers or max(24, 2 * ((3 * k + 1) // 2))
+
+
+#: Until it has converged, as a rule.
+EFFORT = Effort()
+#: A look rather than an answer.
+SHORT = Effort(block=100, most_steps=1000, least_steps=400)
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """What was sampled, warm-up included.
+
+    Parameters
+    ----------
+    position : (n_ensembles, n_steps, n_walkers, k)
+        Free coordinates.
+    log_density : (n_ensembles, n_steps, n_walkers)
+        In those coordinates.
+    acceptance : (n_ensembles,)
+        Share of moves that were taken.
+    found : tuple of Convergence
+        Of the second half.
+    interrupted : bool
+        Whether the user stopped before the end.
+    """
+
+    position: Array
+    log_density: Array
     acceptance: Array
-    convergence: Convergence
-    interrupted: bool
+    found: tuple[Convergence, ...]
+    interrupted: bool = False
 
     @property
-    def flat(self) -> Array:
-        """``(n_draws, k)``: all ensembles, steps and walkers."""
-        return self.theta.reshape(-1, self.theta.shape[-1])
+    def n_steps(self) -> int:
+        """Of each walker, warm-up included."""
+        return int(self.position.shape[1])
+
+    @property
+    def kept(self) -> Array:
+        """The second half ``(n_ensembles, n_kept, n_walkers, k)``."""
+        return self.position[:, self.n_steps // 2 :]
+
+    @property
+    def converged(self) -> bool:
+        """Whether every parameter mixes well enough."""
+        return all(one.reached for one in self.found)
+
+
+def log_target(density: Posterior) -> Target:
+    """The posterior in free coordinates."""
+    coordinates = Unconstrained(density.space)
+
+    def target(free: Array) -> Array:
+        theta = coordinates.theta(free)
+        logs = density.space.log_prior(theta) + coordinates.log_jacobian(free)
+        possible = np.isfinite(logs)
+        total = np.full(len(free), -np.inf)
+        if possible.any():
+            total[possible] = logs[possible] + density.log_likelihood(theta[possible])
+        return total
+
+    return target
 
 
 def sample(
     density: Posterior,
-    *,
     rng: np.random.Generator,
-    ensembles: int = 4,
-    walkers: int = 48,
-    steps: int = 2000,
-    thin: int = 10,
-    on_progress: Progress | None = None,
-) -> Draws:
-    """Draws of all parameters of the problem, those that the optimiser holds included.
-
-    Each ensemble starts from its own draws of the prior. The walk depends on ``rng`` only.
+    *,
+    effort: Effort = EFFORT,
+    saved: Path | None = None,
+    on_block: OnBlock | None = None,
+) -> Chains:
+    """Chains of the posterior of ``density``; arguments as of :func:`run`.
 
     Raises
     ------
-    MissingPackage
-        Without emcee and arviz-stats.
-    InvalidValue
-        For too few walkers.
-    KeyboardInterrupt
-        When the user stops before half of the steps are done; later, what is done is returned.
+    NowherePossible
+        When no draw from the prior is possible.
     """
-    try:
-        import emcee
-    except ImportError:
-        raise MissingPackage("emcee", "posterior") from None
+    coordinates, target = Unconstrained(density.space), log_target(density)
+    streams = rng.spawn(effort.ensembles)
+    walkers = effort.n_walkers(len(density.space))
+    start = np.stack([_start(density, target, walkers, stream) for stream in streams])
+    return run(target, start, streams, density.space.names, coordinates.theta, effort, saved=saved, on_block=on_block)
 
-    k = len(density.space)
-    if walkers < 2 * k or walkers % 2:
-        raise InvalidValue("the number of walkers", walkers, f"an even number, at least {2 * k}", where="sample")
-    coordinates = _Coordinates(density)
-    samplers, states = [], []
-    for child in rng.spawn(ensembles):
-        moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
-        sampler = emcee.EnsembleSampler(walkers, k, coordinates.log_density, moves=moves, vectorize=True)
-        legacy = np.random.RandomState(child.integers(2**32))
-        sampler.random_state = legacy.get_state()
-        samplers.append(sampler)
-        states.append(coordinates.start(walkers, child))
+
+def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Array:
+    """``(n, k)`` draws from the prior."""
+    return space.from_unit(rng.random((n, len(space))))
+
+
+def _start(density: Posterior, target: Target, n: int, rng: np.random.Generator) -> Array:
+    """``(n, k)`` possible draws from the prior, in free coordinates."""
+    kept: list[Array] = []
+    tried = 0
+    for _ in range(20):
+        free = Unconstrained(density.space).free(prior_draws(density.space, 2 * n, rng))
+        tried += len(free)
+        free = free[np.isfinite(free).all(axis=1)]
+        kept.extend(free[np.isfinite(target(free))])
+        if len(kept) >= n:
+            return np.array(kept[:n])
+    if not kept:
+        raise NowherePossible(density.problem.title, tried)
+    # few are possible: the rest are drawn from them again and spread by the moves
+    chosen = np.array(kept)[rng.integers(len(kept), size=n)]
+    return np.asarray(chosen + 1e-3 * rng.standard_normal(chosen.shape))
+
+
+def run(
+    target: Target,
+    start: Array,
+    streams: list[np.random.Generator],
+    names: tuple[str, ...],
+    values: Callable[[Array], Array],
+    effort: Effort,
+    *,
+    saved: Path | None = None,
+    on_block: OnBlock | None = None,
+) -> Chains:
+    """Sample ``target`` until it has converged or the budget is used up.
+
+    Parameters
+    ----------
+    target : log density of points ``(n, k)``
+    start : (n_ensembles, n_walkers, k)
+    streams : one generator an ensemble
+    names, values :
+        Of what is judged: a function of points ``(…, k)``.
+    effort : Effort
+    saved : Path, optional
+        File that keeps what is done. Where it exists sampling goes on from it and ends with the same bits as if it had
+        never stopped; the caller names it after everything that the draws depend on.
+    on_block : function, optional
+
+    Returns
+    -------
+    Chains
+        What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
+    """
+    state = _State.load(saved, streams) if saved is not None and saved.exists() else _State.begin(target, start)
+    found: tuple[Convergence, ...] = ()
+    judged = 0
     interrupted = False
-    done = 0
-    block = max(thin, steps // 40 // thin * thin)
     try:
-        while done < steps:
-            # in step with each other, so that an interruption leaves ensembles of one length
-            now = min(block, steps - done)
-            following = [
-                sampler.run_mcmc(state, now, skip_initial_state_check=True)
-                for sampler, state in zip(samplers, states, strict=True)
-            ]
-            states = following
-            done += now
-            if on_progress is not None:
-                on_progress(done, steps)
+        while True:
+            done = state.n_steps
+            finished = done >= effort.most_steps
+            if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
+                found, judged = convergence(names, values(state.kept)), done
+                finished |= all(one.reached for one in found)
+            if on_block is not None:
+                on_block(done, effort.most_steps, poorest(found) if found else None)
+            if finished:
+                break
+            state = state.block(target, streams, min(effort.block, effort.most_steps - done))
+            if saved is not None:
+                state.save(saved, streams)
     except KeyboardInterrupt:
-        if done < steps / 2:
+        if state.n_steps < 4:
             raise
         interrupted = True
-    first = int(WARM_UP * done)
-    chains = np.stack([sampler.get_chain()[first:done:thin] for sampler in samplers])
-    logs = np.stack([sampler.get_log_prob()[first:done:thin] for sampler in samplers])
-    theta = coordinates.theta(chains)
-    likelihood = logs + 0.5 * (chains**2).sum(axis=-1)
-    acceptance = np.array([float(sampler.acceptance_fraction.mean()) for sampler in samplers])
-    return Draws(
-        density.space.names, theta, likelihood, acceptance, convergence(density.space.names, theta), interrupted
-    )
+    if judged != state.n_steps:
+        found = convergence(names, values(state.kept))
+    return Chains(state.position, state.log_density, state.accepted / state.n_steps, found, interrupted)
 
 
 @dataclass(frozen=True, eq=False)
-class _Coordinates:
-    """The space in which the prior is standard normal."""
+class _State:
+    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``."""
 
-    density: Posterior
+    last: tuple[Array, Array]
+    positions: tuple[Array, ...]
+    logs: tuple[Array, ...]
+    accepted: Array
 
-    def theta(self, x: Array) -> Array:
-        from scipy.special import ndtr
+    @staticmethod
+    def begin(target: Target, start: Array) -> "_State":
+        log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
+        return _State((start, log_density), (), (), np.zeros(len(start)))
 
-        return self.density.space.from_unit(ndtr(x))
+    @property
+    def n_steps(self) -> int:
+        return sum(block.shape[1] for block in self.positions)
 
-    def log_density(self, x: Array) -> Array:
-        """Log likelihood and standard normal prior ``(n,)``, up to a constant."""
-        x = np.asarray(x)
-        # beyond this a normal probability is 1 in 64 bits, and the quantile of 1 is the bound itself
-        near = (np.abs(x) < 8).all(axis=-1)
-        result = np.full(len(x), -np.inf)
-        if near.any():
-            likelihood = self.density.log_likelihood(self.theta(x[near]))
-            result[near] = likelihood - 0.5 * (x[near] ** 2).sum(axis=-1)
-        return result
+    @property
+    def position(self) -> Array:
+        return np.concatenate(self.positions, axis=1)
 
-    def start(self, walkers: int, rng: np.random.Generator) -> Array:
-        """Draws of the prior at which the data are possible ``(walkers, k)``.
+    @property
+    def log_density(self) -> Array:
+        return np.concatenate(self.logs, axis=1)
 
-        Raises
-        ------
-        InvalidValue
-            When there are hardly any.
-        """
-        kept = np.empty((0, len(self.density.space)))
-        for _ in range(20):
-            drawn = rng.standard_normal((2 * walkers, len(self.density.space)))
-            kept = np.vstack([kept, drawn[np.isfinite(self.log_density(drawn))]])
-            if len(kept) >= walkers:
-                return kept[:walkers]
-        expected = "priors under which the data are possible"
-        raise InvalidValue("the priors", f"{len(kept)} of {40 * walkers} draws", expected, where="sample")
+    @property
+    def kept(self) -> Array:
+        return self.position[:, self.n_steps // 2 :]
 
+    def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
+        before = [stream.bit_generator.state for stream in streams]
+        try:
+            position, log_density = self.last
+            positions, logs = [], []
+            accepted = self.accepted.copy()
+            for _ in range(n):
+                position, log_density, takes = step(target, position, log_density, streams)
+                positions.append(position)
+                logs.append(log_density)
+                accepted += takes.mean(axis=1)
+        except KeyboardInterrupt:
+            # the streams go back to where the last whole block ended
+            for stream, state in zip(streams, before, strict=True):
+                stream.bit_generator.state = state
+            raise
+        return _State(
+            (position, log_density),
+            (*self.positions, np.stack(positions, axis=1)),
+            (*self.logs, np.stack(logs, axis=1)),
+            accepted,
+        )
 
-def convergence(names: tuple[str, ...], theta: Array) -> Convergence:
-    """Diagnostics of ``theta : (n_ensembles, n_steps, n_walkers, k)``.
+    def save(self, path: Path, streams: list[np.random.Generator]) -> None:
+        states = json.dumps([stream.bit_generator.state for stream in streams])
+        partial = path.with_name(f".partial-{path.name}")
+        with partial.open("wb") as file:
+            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=states)
+        os.replace(partial, path)
 
-    R-hat compares ensembles, all walkers of one together. Walkers of one ensemble are not independent chains, so the
-    effective size is computed for the mean and for tail indicators over walkers at each step, whose correlation over
-    steps is that of the ensemble as a whole, and scaled by how much the mean over walkers varies.
-
-    Source: Vehtari et al. 2021; Goodman and Weare 2010, section 5, for the time series of an ensemble.
-    """
-    try:
-        from arviz_stats.base.array import array_stats
-    except ImportError:
-        raise MissingPackage("arviz-stats", "posterior") from None
-
-    statistics: Any = array_stats
-    n_ensembles, n_steps, n_walkers, k = theta.shape
-    chains = theta.reshape(n_ensembles, n_steps * n_walkers, k)
-    rhat = np.array([float(statistics.rhat(chains[:, :, i], chain_axis=0, draw_axis=1)) for i in range(k)])
-    bulk = np.array([_ensemble_size(_ranks(theta[..., i]), statistics.ess) for i in range(k)])
-    tail = np.array(
-        [min(_ensemble_size(_below(theta[..., i], q), statistics.ess) for q in (0.05, 0.95)) for i in range(k)]
-    )
-    return Convergence(names, rhat, bulk, tail, theta.std(axis=(0, 1, 2)) / np.sqrt(bulk))
-
-
-def _below(values: Array, share: float) -> Array:
-    """1 where a value lies below the quantile of that share, else 0."""
-    return np.where(values <= np.quantile(values, share), 1.0, 0.0)
-
-
-def _ranks(values: Array) -> Array:
-    """Normal scores of the ranks of all values."""
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
-
-    return np.asarray(ndtri((rankdata(values).reshape(values.shape) - 0.375) / (values.size + 0.25)))
-
-
-def _ensemble_size(values: Array, ess: Callable[..., object]) -> float:
-    """Effective size for the mean of ``values : (n_ensembles, n_steps, n_walkers)``.
-
-    The mean over walkers is a time series with its own effective length; its variance at a step, compared with that of
-    the values, says how many independent walkers a step is worth.
-    """
-    means = values.mean(axis=-1)
-    between = float(means.var())
-    if between == 0:
-        return float("nan")
-    length = float(np.asarray(ess(means, chain_axis=0, draw_axis=1, method="mean")))
-    return float(length * values.var() / between)
+    @staticmethod
+    def load(path: Path, streams: list[np.random.Generator]) -> "_State":
+        with np.load(path) as content:
+            position, log, accepted = content["position"], content["log"], content["accepted"]
+            states = json.loads(str(content["streams"]))
+        for stream, state in zip(streams, states, strict=True):
+            stream.bit_generator.state = state
+        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted)

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from calibration.convergence import convergence
+from calibration.draws import draw
 from calibration.observations import Count, Noise, Quantity
 from calibration.posterior import Posterior, posterior
 from calibration.predict import runner_factory
-from calibration.predictive import crps, predict, replicate, scores
+from calibration.predictive import predict, scores
 from calibration.problem import read_problem
-from calibration.sample import convergence, sample
+from calibration.replicate import replicate_term
+from calibration.sample import Effort
+from calibration.scores import crps_sample
 
 Write = Callable[..., Path]
 #: A gamma prior and Poisson counts are conjugate: the posterior is gamma.
@@ -32,45 +36,46 @@ def conjugate(write_mdl: Write, tmp_path: Path) -> Posterior:
 
 
 def test_draws_follow_the_conjugate_posterior(conjugate: Posterior) -> None:
-    draws = sample(conjugate, rng=np.random.default_rng(1), ensembles=4, walkers=16, steps=600, thin=5)
+    draws = draw(conjugate, np.random.default_rng(1), effort=Effort(walkers=16, most_steps=1000))
     expected = stats.gamma(SHAPE + sum(COUNTS), scale=1 / (1 / SCALE + len(COUNTS)))
-    assert draws.convergence.reached, draws.convergence.worst
+    assert draws.chains.converged
     # four standard errors of the mean, by the sampler's own account
-    assert abs(draws.flat.mean() - expected.mean()) < 4 * draws.convergence.mcse[0]
+    assert abs(draws.flat.mean() - expected.mean()) < 4 * draws.chains.found[0].mcse_mean
     np.testing.assert_allclose(np.quantile(draws.flat, [0.05, 0.5, 0.95]), expected.ppf([0.05, 0.5, 0.95]), rtol=0.04)
 
 
 def test_the_walk_depends_on_the_seed_only(conjugate: Posterior) -> None:
-    walks = [sample(conjugate, rng=np.random.default_rng(s), walkers=8, steps=50).theta for s in (3, 3, 4)]
+    effort = Effort(walkers=8, block=50, most_steps=50)
+    walks = [draw(conjugate, np.random.default_rng(s), effort=effort).theta for s in (3, 3, 4)]
     np.testing.assert_array_equal(walks[0], walks[1])
     assert not np.array_equal(walks[0], walks[2])
 
 
 def test_independent_draws_count_fully_and_agree() -> None:
     theta = np.random.default_rng(2).normal(size=(4, 200, 20, 1))
-    found = convergence(("x",), theta)
-    assert found.rhat[0] < 1.01
-    assert found.ess_bulk[0] == pytest.approx(theta.size, rel=0.25)
+    (found,) = convergence(("x",), theta)
+    assert found.r_hat < 1.01
+    assert found.ess_bulk == pytest.approx(theta.size, rel=0.25)
 
 
 def test_an_ensemble_that_sits_elsewhere_is_noticed() -> None:
     theta = np.random.default_rng(2).normal(size=(4, 200, 20, 1))
     theta[3] += 1
-    assert not convergence(("x",), theta).reached
+    assert not convergence(("x",), theta)[0].reached
 
 
 def test_the_crps_of_a_normal_sample_is_the_closed_form() -> None:
     drawn = stats.norm.ppf((np.arange(20000) + 0.5) / 20000)
     z = 0.7
     expected = z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi)
-    assert crps(drawn, z) == pytest.approx(expected, rel=1e-3)
+    assert crps_sample(drawn, z) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(("family", "variance"), [("poisson", 6.0), ("nb1", 6 * 3.0), ("nb2", 6 + 2 * 36.0)])
 def test_replicates_have_the_mean_and_variance_of_their_family(family: str, variance: float) -> None:
     term = Count("x", Quantity((("x", 1.0),), "at", 1, 1), 3, 3, Noise(family, 2.0))  # type: ignore[arg-type]
     n = 200_000
-    drawn = replicate(term, np.full((n, 1), 6.0), np.full(n, 2.0), np.random.default_rng(5))
+    drawn = replicate_term(term, np.full((n, 1), 6.0), np.full(n, 2.0), np.random.default_rng(5))
     assert drawn.mean() == pytest.approx(6, rel=0.02)
     assert drawn.var() == pytest.approx(variance, rel=0.05)
 
@@ -78,7 +83,7 @@ def test_replicates_have_the_mean_and_variance_of_their_family(family: str, vari
 def test_replicates_of_a_net_count_lose_what_is_lost() -> None:
     quantity = Quantity((("x", 1.0),), "between", 0, 1)
     term = Count("x", quantity, 3, 3, Noise("poisson"), gains=quantity)
-    drawn = replicate(term, np.tile([-1.0, 2.0], (100_000, 1)), np.ones(100_000), np.random.default_rng(5))
+    drawn = replicate_term(term, np.tile([-1.0, 2.0], (100_000, 1)), np.ones(100_000), np.random.default_rng(5))
     assert drawn.mean() == pytest.approx(-1, abs=0.03)
     assert drawn.var() == pytest.approx(2 + 3, rel=0.03)
 

@@ -26,7 +26,6 @@ REFUSED = {
     "allocate_available": "ALLOCATE AVAILABLE",
     "allocate_by_priority": "ALLOCATE BY PRIORITY",
     "invert_matrix": "INVERT MATRIX",
-    "vector_select": "VECTOR SELECT",
 }
 RUN = [feature for feature in FEATURES if feature not in REFUSED]
 #: Share of a column's scale. The order of a sum and the last bit of a library's exponential may differ: some 1e-15,

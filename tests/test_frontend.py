@@ -133,3 +133,8 @@ def test_all_problems_of_a_file_come_at_once(write_mdl: Write) -> None:
 def test_a_variable_that_is_defined_twice_is_an_error(write_mdl: Write) -> None:
     with pytest.raises(EquationError, match="the equation of 'a' stands twice"):
         read_model(write_mdl("a = 1 ~~|\nA = 2 ~~|\n"))
+
+
+def test_a_range_and_its_copy_make_two_dimensions(write_mdl: Write) -> None:
+    text = "Origin: a, b ~~|\nTarget <-> Origin ~~|\nflow[a, Origin] = 1, 2 ~~|\nflow[b, Origin] = 3, 4 ~~|\n"
+    assert read_model(write_mdl(text))["flow"].dims == ("target", "origin")

@@ -1,8 +1,8 @@
 """What each primitive operation means, on NumPy arrays.
 
-The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: only IEEE
-arithmetic is inlined there, and ``exp``, ``log``, ``pow`` and the trigonometric functions are the C library's own
-in both, one number at a time. (NumPy's own loops for them differ from the C library in the last bit.)
+The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: ``exp``, ``log``,
+``pow``, ``sin`` and ``cos`` are recipes of IEEE operations, and the rarer functions are the C library's own in both,
+one number at a time. (NumPy's own loops for them differ from the C library in the last bit.)
 """
 
 import ctypes
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.compiler.elementary import ON_ARRAYS
 from cipark_sd.model.expr import Table
 
 Values = NDArray[np.float64]
@@ -35,10 +36,7 @@ OPERATORS: Mapping[str, str] = {
 }
 #: Functions of the C library: name there and number of arguments.
 LIBRARY: Mapping[str, tuple[str, int]] = {
-    "exp": ("exp", 1),
-    "log": ("log", 1),
     "log10": ("log10", 1),
-    "pow": ("pow", 2),
     "sin": ("sin", 1),
     "cos": ("cos", 1),
     "tan": ("tan", 1),
@@ -87,6 +85,18 @@ def _lane_by_lane(name: str) -> Callable[..., Values]:
     return apply
 
 
+def _near(recipe: Callable[[Any], Any], name: str) -> Callable[[ArrayLike], Values]:
+    """The recipe where it holds, elsewhere the C library."""
+    library = _lane_by_lane(name)
+
+    def apply(argument: ArrayLike) -> Values:
+        at = np.asarray(argument, dtype=np.float64)
+        value, far = np.asarray(recipe(at)), np.asarray(ON_ARRAYS.far(at))
+        return np.asarray(np.where(far, library(at), value)) if far.any() else value
+
+    return apply
+
+
 def _truth(values: ArrayLike) -> NDArray[np.bool_]:
     return np.not_equal(values, 0)
 
@@ -127,6 +137,11 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "trunc": np.trunc,
     "rint": np.rint,
     **{name: _lane_by_lane(name) for name in LIBRARY},
+    "sin": _near(ON_ARRAYS.sin, "sin"),
+    "cos": _near(ON_ARRAYS.cos, "cos"),
+    "exp": lambda a: ON_ARRAYS.exp(a),
+    "log": lambda a: ON_ARRAYS.log(a),
+    "pow": lambda a, b: ON_ARRAYS.pow(a, b),
 }
 
 

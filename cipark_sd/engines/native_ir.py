@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from cipark_sd.compiler.primitives import LIBRARY, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
+from cipark_sd.engines.native_elementary import FUNCTIONS
 from cipark_sd.model.expr import Table
 
 LANES = 8
@@ -49,6 +50,7 @@ def splat_int(value: int) -> str:
 def declarations() -> str:
     """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
     lines = [f"declare {V} @llvm.{name}.v{LANES}f64({V})" for name in sorted(set(_INTRINSIC.values()))]
+    lines.append(f"declare i1 @llvm.vector.reduce.or.v{LANES}i1({B})")
     for name, (_, n) in LIBRARY.items():
         lines.append(f"declare double @cipark_{name}({', '.join(['double'] * n)}) #1")
     return "\n".join(lines)
@@ -190,6 +192,9 @@ class Body:
         elif op in ("random", "initial_random") and isinstance(entry.payload, int):
             step = "%step" if op == "random" else str(2**32)
             self.values[node] = self._random(entry.payload, step)
+        elif op in FUNCTIONS:
+            given = ", ".join(f"{V} {self.use(a)}" for a in args)
+            self.values[node] = self.emit(f"call {V} @vector_{op}({given})")
         elif op in LIBRARY:
             self.values[node] = self._by_lane(op, [self.use(a) for a in args])
         else:

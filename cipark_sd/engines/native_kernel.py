@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.native_elementary import FUNCTIONS, definition
 from cipark_sd.engines.native_ir import (
     ARGUMENTS,
     LANES,
@@ -22,7 +23,7 @@ from cipark_sd.engines.native_ir import (
 )
 
 #: Changes whenever the emitted code does, so that cached object code is not taken for new.
-VERSION = 2
+VERSION = 6
 #: Operations in one function of a long program.
 PIECE = 400
 #: A program of at most so many operations is compiled as one function, with more optimisation.
@@ -71,7 +72,10 @@ class _Module:
         calls["start"] = [self._function("start", self._start)]
         calls["outputs"] = [self._function("outputs", self._outputs)]
         advance = self._advance(calls["rates"])
-        text = "\n".join([declarations(), *self.functions, self._driver(calls, advance), _ATTRIBUTES])
+        used = sorted({node.op for node in program.nodes} & set(FUNCTIONS))
+        attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
+        made = [definition(name, LANES, attributes) for name in used]
+        text = "\n".join([declarations(), *made, *self.functions, self._driver(calls, advance), _ATTRIBUTES])
         return Kernel(text, self.slots.next, self.short)
 
     def _computed(self, nodes: Sequence[int]) -> list[int]:

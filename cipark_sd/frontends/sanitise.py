@@ -94,8 +94,8 @@ def sanitise(text: str, *, where: str = "the model") -> str:
 
     Raises
     ------
-    UnsupportedFeature, Problems
-        For what Vensim can and PySD's reader cannot, all at once.
+    UnsupportedFeature, EquationError, Problems
+        For what Vensim can and PySD's reader cannot, all at once, and for subscript ranges that contain themselves.
     """
     equations, mark, drawing = text.replace("\r\n", "\n").replace("\r", "\n").partition(_SKETCH)
     main, macros = _sections(equations)
@@ -103,6 +103,7 @@ def sanitise(text: str, *, where: str = "the model") -> str:
     spelling = RangeSpelling(where)
     for entry in main:
         spelling.learn(entry.equation, entry.quotes)
+    raise_all(where, spelling.problems())
     _lend_globals(main, macros, where, problems)
     lines = ["{UTF-8}"]
     for macro in macros:

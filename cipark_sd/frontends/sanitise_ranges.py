@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature
 from cipark_sd.frontends.sanitise_text import MASK, unmasked
 from cipark_sd.naming import canonical, plain_label
 
@@ -43,6 +43,22 @@ class RangeSpelling:
                 spelled = unmasked(label, quotes, simplify=True)
                 self._add(spelled)
                 self.elements[canonical(name)].append(canonical(spelled))
+
+    def problems(self) -> list[CiparkError]:
+        """One error for each range that contains itself: an element that is called like it, or a circle of ranges."""
+        return [
+            EquationError(
+                self.where, plain_label(self.spelled[name]), "contains itself; every name stands for one thing"
+            )
+            for name in self.elements
+            if self._reaches(name, name, frozenset())
+        ]
+
+    def _reaches(self, name: str, target: str, seen: frozenset[str]) -> bool:
+        inside = self.elements.get(name, [])
+        return target in inside or any(
+            self._reaches(one, target, seen | {one}) for one in inside if one in self.elements and one not in seen
+        )
 
     def applied(self, equation: str, quotes: tuple[str, ...]) -> str:
         """``equation`` with ranges and elements spelled as first seen and its mappings by place.

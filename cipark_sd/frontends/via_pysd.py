@@ -6,31 +6,21 @@ written beside the model file.
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.elements import section_variables
 from cipark_sd.frontends.refused import refused_functions
-from cipark_sd.frontends.sanitise import decoded, sanitise
+from cipark_sd.frontends.sanitise import decoded, sanitised_text
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
+from cipark_sd.frontends.xmile_details import completed
 from cipark_sd.model.expr import (
-    Apply,
     Binary,
-    Call,
     Const,
     Expr,
-    Grid,
-    If,
-    Interpolation,
-    Neg,
-    Operator,
     Ref,
-    Table,
-    Text,
     references,
 )
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
@@ -39,11 +29,8 @@ from cipark_sd.model.variables import (
     Constant,
     External,
     ExternalPiece,
-    Lookup,
     Piece,
-    Series,
     Stock,
-    StockPiece,
     TablePiece,
     Variable,
 )
@@ -52,7 +39,6 @@ from cipark_sd.naming import canonical, plain_label
 VENSIM_SUFFIXES = (".mdl",)
 XMILE_SUFFIXES = (".xmile", ".xml", ".stmx")
 
-_LOGIC: Mapping[str, Operator] = {":and:": "and", "and": "and", ":or:": "or", "or": "or"}
 #: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
 _VENSIM_METHODS: Mapping[str, Method] = {
     "0": "euler",
@@ -62,8 +48,6 @@ _VENSIM_METHODS: Mapping[str, Method] = {
     "4": "rk2",
     "5": "rk4",
 }
-#: Functions in which an XMILE array without subscripts is meant whole.
-_WHOLE_ARRAY = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile")
 _XMILE_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4"}
 
 
@@ -118,20 +102,41 @@ def _missing(path: Path) -> str:
     return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
+def sanitised_file(path: Path, source_format: Format) -> Any:
+    """PySD's own reader on a file, with the text that its grammar takes, not parsed yet.
+
+    What this module and the reference engine read is the same text.
+
+    Raises
+    ------
+    UnsupportedFeature, Problems
+        For what its grammar has no place for.
+    """
+    from pysd.translators.vensim.vensim_file import VensimFile
+    from pysd.translators.xmile.xmile_file import XmileFile
+
+    if source_format == "vensim":
+        # the encoding is settled here, so PySD need not guess it
+        vensim = VensimFile(path, encoding="utf-8")
+        vensim.model_text = sanitised_text(path)
+        vensim._split_sketch()
+        return vensim
+    xmile = XmileFile(path)
+    raise_all(str(path), [*refused_parts(xmile.xmile_root, path.name)])
+    sanitise_xmile(xmile.xmile_root)
+    return xmile
+
+
 # --- the two formats -------------------------------------------------------------------------------------------------
 
 
 def _read_vensim(path: Path) -> Model:
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
-    from pysd.translators.vensim.vensim_file import VensimFile
 
     raw = path.read_bytes()
     text = decoded(raw)
-    # the encoding is settled already, so PySD need not guess it
-    file = VensimFile(path, encoding="utf-8")
-    file.model_text = sanitise(text, where=path.name)
-    file._split_sketch()
+    file = sanitised_file(path, "vensim")
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -139,6 +144,10 @@ def _read_vensim(path: Path) -> Model:
             section.parse(parse_all=False)
     except parsimonious.ParseError as problem:
         raise ModelFileError(path, f"is not a Vensim model: {_parse_reason(problem)}") from None
+    except AttributeError:
+        if file.sections[0] is not None:
+            raise
+        raise ModelFileError(path, "has no equations outside its macros") from None
     for section in file.sections:
         parsed = []
         for element in section.elements:
@@ -179,7 +188,6 @@ def _read_vensim(path: Path) -> Model:
 def _read_xmile(path: Path) -> Model:
     import parsimonious
     from lxml import etree
-    from pysd.translators.xmile.xmile_file import XmileFile
 
     raw = path.read_bytes()
     try:
@@ -192,10 +200,8 @@ def _read_xmile(path: Path) -> Model:
     space = {"x": name.namespace or ""}
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
-    file = XmileFile(path)
-    problems: list[CiparkError] = [*refused_parts(file.xmile_root, path.name)]
-    raise_all(str(path), problems)
-    sanitise_xmile(file.xmile_root)
+    file = sanitised_file(path, "xmile")
+    problems: list[CiparkError] = []
     file.parse(parse_all=False)
     (section,) = file.sections
     section.parse(parse_all=False)
@@ -233,6 +239,7 @@ def _read_xmile(path: Path) -> Model:
         method=method,
         groups=groups,
         drawing=drawing,
+        finish=lambda variables: completed(variables, root, space, path.name, groups),
         unit_synonyms=_xmile_synonyms(root, space),
     )
 
@@ -298,19 +305,6 @@ def _vensim_groups(equations: str) -> dict[str, str]:
 # --- from PySD's abstract model to ours ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What names mean while one section is converted.
-
-    ``whole`` holds the dimensions of each subscripted variable where a name without subscripts may stand for all of
-    it, as in XMILE.
-    """
-
-    where: str
-    lookups: frozenset[str]
-    whole: Mapping[str, tuple[str, ...]]
-
-
 def _build(
     path: Path,
     source_format: Format,
@@ -322,17 +316,20 @@ def _build(
     groups: Mapping[str, str],
     drawing: str,
     unit_synonyms: tuple[tuple[str, ...], ...],
+    finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
 ) -> Model:
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = _variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile")
+    variables = finish(section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
     macros = tuple(
         Macro(
             name=canonical(section.name),
             parameters=tuple(canonical(parameter) for parameter in section.params),
             results=_macro_results(section),
-            variables=_variables(f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False),
+            variables=section_variables(
+                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False
+            ),
         )
         for section in macro_sections
     )
@@ -388,320 +385,6 @@ def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[
         )
         for label, elements in manager.subscripts.items()
     )
-
-
-def _variables(
-    where: str,
-    section: Any,
-    dimensions: tuple[Dimension, ...],
-    groups: Mapping[str, str],
-    problems: list[CiparkError],
-    *,
-    xmile: bool,
-) -> tuple[Variable, ...]:
-    lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
-    scope = _Scope(where, lookups, _whole(section, dimensions) if xmile else {})
-    variables: dict[str, Variable] = {}
-    for element in section.elements:
-        try:
-            variable = _variable(element, scope, dimensions, groups)
-            if variable.name in variables:
-                raise EquationError(where, variable.label, "stands twice")
-            variables[variable.name] = variable
-        except CiparkError as problem:
-            problems.append(problem)
-    return tuple(variables.values())
-
-
-def _whole(section: Any, dimensions: Sequence[Dimension]) -> dict[str, tuple[str, ...]]:
-    """The dimensions of each subscripted variable, as far as its first equation names them."""
-    found: dict[str, tuple[str, ...]] = {}
-    for element in section.elements:
-        dims = []
-        for sub in map(canonical, element.components[0].subscripts[0] if element.components else ()):
-            holders = [d for d in dimensions if sub == d.name] or [d for d in dimensions if sub in d.elements]
-            dims += [holder.name for holder in holders[:1]]
-        if dims:
-            found[canonical(element.name)] = tuple(dims)
-    return found
-
-
-def _is_lookup(element: Any) -> bool:
-    return all(component.type == "Lookup" for component in element.components)
-
-
-def _variable(element: Any, scope: _Scope, dimensions: tuple[Dimension, ...], groups: Mapping[str, str]) -> Variable:
-    name = canonical(element.name)
-    limits = tuple(element.limits or (None, None))[:2]
-    spans = [tuple(canonical(sub) for sub in component.subscripts[0]) for component in element.components]
-    exceptions = [
-        tuple(tuple(canonical(sub) for sub in group) for group in component.subscripts[1])
-        for component in element.components
-    ]
-    described: dict[str, Any] = {
-        "name": name,
-        "label": plain_label(element.name),
-        "units": " ".join((element.units or "").split()),
-        "doc": " ".join((element.documentation or "").replace("\\n", " ").split()),
-        "limits": (limits[0], limits[1]),
-        "dims": _merged_dims(spans, dimensions, where=scope.where, variable=plain_label(element.name)),
-        "group": groups.get(name, ""),
-    }
-    parts = list(zip((component.ast for component in element.components), spans, exceptions, strict=True))
-    if len(set(spans)) < len(spans):
-        raise EquationError(scope.where, plain_label(element.name), "stands twice")
-    convert = _Converter(scope, plain_label(element.name))
-    asts = [ast for ast, _, _ in parts]
-    kinds = {type(ast).__name__ for ast in asts}
-    if _is_lookup(element):
-        return Lookup(
-            **described, pieces=tuple(TablePiece(convert.table_source(ast), span, exc) for ast, span, exc in parts)
-        )
-    if any(component.type == "Data" for component in element.components):
-        keyword = next((c.keyword for c in element.components if getattr(c, "keyword", None)), None)
-        return Series(
-            **described,
-            pieces=tuple(ExternalPiece(convert.data_source(ast), span, exc) for ast, span, exc in parts),
-            interpolation=keyword or "interpolate",
-        )
-    if "GetDataStructure" in kinds or "DataStructure" in kinds:
-        return Series(
-            **described, pieces=tuple(ExternalPiece(convert.data_source(ast), span, exc) for ast, span, exc in parts)
-        )
-    if kinds == {"IntegStructure"}:
-        return Stock(
-            **described,
-            pieces=tuple(
-                StockPiece(convert(ast.flow), convert(ast.initial), span, exc, bool(ast.non_negative))
-                for ast, span, exc in parts
-            ),
-        )
-    if "IntegStructure" in kinds:
-        raise EquationError(scope.where, plain_label(element.name), "is a stock for some subscripts only")
-    if kinds <= {"int", "float", "int64", "float64", "ndarray", "GetConstantsStructure"} or all(map(_is_number, asts)):
-        return Constant(**described, pieces=tuple(_constant_piece(convert, ast, span, exc) for ast, span, exc in parts))
-    return Auxiliary(**described, pieces=tuple(Piece(convert(ast), span, exc) for ast, span, exc in parts))
-
-
-def _is_number(ast: Any) -> bool:
-    """Whether an equation is a literal, a signed one included."""
-    if isinstance(ast, int | float | np.ndarray | np.number):
-        return True
-    if type(ast).__name__ == "ArithmeticStructure" and list(ast.operators) in (["negative"], ["-"], ["+"]):
-        return len(ast.arguments) == 1 and _is_number(ast.arguments[0])
-    return type(ast).__name__ == "GetConstantsStructure"
-
-
-def _constant_piece(
-    convert: "_Converter", ast: Any, span: tuple[str, ...], exc: tuple[tuple[str, ...], ...]
-) -> Piece | ExternalPiece:
-    if type(ast).__name__ == "GetConstantsStructure":
-        return ExternalPiece(External(ast.file, ast.tab, ast.cell), span, exc)
-    match convert(ast):
-        case Neg(Const(value)):
-            return Piece(Const(-value), span, exc)
-        case Neg(Grid(values, shape)):
-            return Piece(Grid(tuple(-value for value in values), shape), span, exc)
-        case literal:
-            return Piece(literal, span, exc)
-
-
-def _merged_dims(
-    spans: Sequence[tuple[str, ...]], dimensions: tuple[Dimension, ...], *, where: str, variable: str
-) -> tuple[str, ...]:
-    """The dimensions that cover all pieces of a variable: one used in an equation if it does, else the smallest."""
-    if len({len(span) for span in spans}) > 1:
-        raise EquationError(where, variable, "has pieces with different numbers of subscripts")
-    by_name = {dimension.name: dimension for dimension in dimensions}
-    dims: list[str] = []
-    for position in range(len(spans[0])):
-        used = [span[position] for span in spans]
-        covered: set[str] = set()
-        for sub in used:
-            if sub in by_name:
-                covered |= set(by_name[sub].elements)
-            elif any(sub in dimension.elements for dimension in dimensions):
-                covered.add(sub)
-            else:
-                raise UnknownName(
-                    sub, [d.label for d in dimensions], kind="dimension or element", where=f"{where}, {variable!r}"
-                )
-        whole = [sub for sub in used if sub in by_name and set(by_name[sub].elements) == covered]
-        elsewhere = {span[i] for span in spans for i in range(len(span)) if i != position} | set(dims)
-        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in elsewhere]
-        if whole:
-            dims.append(whole[0])
-        elif wide:
-            dims.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
-        else:
-            raise EquationError(
-                where, variable, f"covers elements of no single dimension: {', '.join(sorted(covered))}"
-            )
-    return tuple(dims)
-
-
-class _Converter:
-    """PySD's syntax trees of one variable's equations as expressions."""
-
-    def __init__(self, scope: _Scope, variable: str) -> None:
-        self.scope = scope
-        self.variable = variable
-        self.inside_reduction = False
-
-    def __call__(self, ast: Any) -> Expr:
-        if isinstance(ast, bool | int | float | np.number):
-            return Const(float(ast))
-        if isinstance(ast, np.ndarray):
-            return Grid(tuple(float(value) for value in ast.ravel()), ast.shape) if ast.ndim else Const(float(ast))
-        if isinstance(ast, str):
-            return Text(ast)
-        method = getattr(self, f"_{type(ast).__name__}", None)
-        if type(ast).__name__ == "IntegStructure":
-            raise EquationError(
-                self.scope.where, self.variable, "has an INTEG inside an expression; a stock's equation is INTEG alone"
-            )
-        if method is None:
-            raise EquationError(
-                self.scope.where, self.variable, f"holds a {type(ast).__name__}, which is not known here"
-            )
-        return cast(Expr, method(ast))
-
-    def table_source(self, ast: Any) -> Table | External:
-        """A lookup's points, or where they stand."""
-        if type(ast).__name__ == "GetLookupsStructure":
-            return External(ast.file, ast.tab, ast.cell, ast.x_row_or_col)
-        return self._table(ast)
-
-    def data_source(self, ast: Any) -> External | None:
-        """Where a data variable's values stand."""
-        if type(ast).__name__ == "GetDataStructure":
-            return External(ast.file, ast.tab, ast.cell, ast.time_row_or_col)
-        if type(ast).__name__ == "DataStructure":
-            return None
-        raise EquationError(self.scope.where, self.variable, "is a data variable with an equation that is not GET DATA")
-
-    def _table(self, ast: Any) -> Table:
-        return Table(tuple(map(float, ast.x)), tuple(map(float, ast.y)), cast(Interpolation, ast.type))
-
-    def _ReferenceStructure(self, ast: Any) -> Expr:  # noqa: N802  (named after PySD's class, as all below)
-        name = canonical(ast.reference)
-        if ast.subscripts:
-            return Ref(name, self._subscripts(ast))
-        mark = "!" if self.inside_reduction else ""
-        return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
-
-    def _subscripts(self, ast: Any) -> tuple[str, ...]:
-        return tuple(canonical(sub) for sub in ast.subscripts.subscripts) if ast.subscripts else ()
-
-    def _ArithmeticStructure(self, ast: Any) -> Expr:  # noqa: N802
-        arguments = [self(argument) for argument in ast.arguments]
-        operators = list(ast.operators)
-        if operators == ["negative"] or (operators == ["-"] and len(arguments) == 1):
-            return Neg(arguments[0])
-        if operators == ["+"] and len(arguments) == 1:
-            return arguments[0]
-        if operators[0] == "^":
-            # a^b^c is a^(b^c), as PySD's Python output has it
-            folded = arguments[-1]
-            for left in reversed(arguments[:-1]):
-                folded = _power(left, folded)
-            return folded
-        folded = arguments[0]
-        for operator, right in zip(operators, arguments[1:], strict=True):
-            folded = Binary(cast(Operator, operator), folded, right)
-        return folded
-
-    def _LogicStructure(self, ast: Any) -> Expr:  # noqa: N802
-        arguments = [self(argument) for argument in ast.arguments]
-        operators = [operator.lower() for operator in ast.operators]
-        if operators in ([":not:"], ["not"]):
-            return Call("not", (arguments[0],))
-        # the reader gives ANDs and ORs in one flat list; AND binds more closely, as in Vensim's and XMILE's order
-        terms = [arguments[0]]
-        for operator, right in zip(operators, arguments[1:], strict=True):
-            meant = _LOGIC.get(operator, cast(Operator, operator))
-            if meant == "or":
-                terms.append(right)
-            else:
-                terms[-1] = Binary(meant, terms[-1], right)
-        folded = terms[0]
-        for term in terms[1:]:
-            folded = Binary("or", folded, term)
-        return folded
-
-    def _CallStructure(self, ast: Any) -> Expr:  # noqa: N802
-        function = Ref(canonical(ast.function.reference), self._subscripts(ast.function))
-        outside, self.inside_reduction = self.inside_reduction, function.name in _WHOLE_ARRAY
-        arguments = tuple(self(argument) for argument in ast.arguments)
-        self.inside_reduction = outside
-        if function.name in self.scope.lookups:
-            if len(arguments) != 1:
-                raise EquationError(
-                    self.scope.where, self.variable, f"gives the lookup {function.name!r} {len(arguments)} arguments"
-                )
-            return Apply(function, arguments[0])
-        if function.name == "if_then_else":
-            if len(arguments) != 3:
-                raise EquationError(
-                    self.scope.where, self.variable, f"has an IF THEN ELSE with {len(arguments)} arguments"
-                )
-            return If(*arguments)
-        if function.subscripts:
-            raise EquationError(
-                self.scope.where, self.variable, f"calls {function.name!r} with subscripts, but it is no lookup"
-            )
-        return Call(function.name, arguments)
-
-    def _InlineLookupsStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return Apply(self._table(ast.lookups), self(ast.argument))
-
-    def _GameStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self(ast.expression)
-
-    def _InitialStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return Call("initial", (self(ast.initial),))
-
-    def _stateful(self, function: str, *parts: Any) -> Expr:
-        return Call(function, tuple(self(part) for part in parts))
-
-    def _DelayStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("delay", ast.input, ast.delay_time, ast.initial, ast.order)
-
-    def _DelayNStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("delay_n", ast.input, ast.delay_time, ast.initial, ast.order)
-
-    def _DelayFixedStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("delay_fixed", ast.input, ast.delay_time, ast.initial)
-
-    def _SmoothStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("smooth", ast.input, ast.smooth_time, ast.initial, ast.order)
-
-    def _SmoothNStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("smooth_n", ast.input, ast.smooth_time, ast.initial, ast.order)
-
-    def _TrendStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("trend", ast.input, ast.average_time, ast.initial_trend)
-
-    def _ForecastStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("forecast", ast.input, ast.average_time, ast.horizon, ast.initial_trend)
-
-    def _SampleIfTrueStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("sample_if_true", ast.condition, ast.input, ast.initial)
-
-    def _AllocateAvailableStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("allocate_available", ast.request, ast.pp, ast.avail)
-
-    def _AllocateByPriorityStructure(self, ast: Any) -> Expr:  # noqa: N802
-        return self._stateful("allocate_by_priority", ast.request, ast.priority, ast.size, ast.width, ast.supply)
-
-
-def _power(base: Expr, exponent: Expr) -> Expr:
-    """``base ^ exponent``; a negative literal base is negated afterwards, as in ``-2^2``, which is -4."""
-    match base:
-        case Const(value) if value < 0:
-            return Neg(Binary("^", Const(-value), exponent))
-        case _:
-            return Binary("^", base, exponent)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -768,7 +451,9 @@ def _control_value(variables: Mapping[str, Variable], name: str) -> float:
 
 def _external_contents(path: Path, variables: Iterable[Variable]) -> Iterator[bytes]:
     """The bytes of each file that the model reads, once, in order of name; a missing file is left to the run."""
-    files: set[str] = set()
+    # the names of a range may stand in a file too; they are in no variable
+    text = decoded(path.read_bytes()) if path.suffix.lower() in VENSIM_SUFFIXES else ""
+    files = set(re.findall(r"GET[ _]+(?:XLS|DIRECT)[ _]+SUBSCRIPT\s*\(\s*'([^']*)'", text, flags=re.IGNORECASE))
     for variable in variables:
         for piece in variable.pieces:
             match piece:

@@ -111,6 +111,9 @@ class _Printer:
                 strength = _STRENGTH[operator]
                 # all fold from the left but the power
                 leans = (strength + 1, strength) if operator == "^" else (strength, strength + 1)
+                if operator == "or":
+                    # PySD takes mixed logic from the left, whatever binds more strongly
+                    leans = (strength if isinstance(left, Binary) and left.operator == "or" else 3, 3)
                 sign = _WORDS.get(operator, operator)
                 return f"{self._inside(left, leans[0])} {sign} {self._inside(right, leans[1])}", strength
             case If(condition, then, otherwise):

@@ -167,7 +167,7 @@ def logic(t: T) -> Columns:
 def logic_and_before_or(t: T) -> Columns:
     inside = (t > 5) & (t < 8)
     return {
-        "or_then_and": where((t < 3) | inside), "and_then_or": where((t < 3) | inside),
+        "or_then_and": where((t > 8) | ((t > 2) & (t < 5))), "and_then_or": where((t < 3) | inside),
         "grouped": where(((t < 3) | (t > 5)) & (t < 8)), "first_false": where(t < 3),
     }  # fmt: skip
 
@@ -728,6 +728,7 @@ def subscript_merge_of_a_copy(t: T) -> Columns:
     return {
         "flow[a,a]": 1, "flow[a,b]": 2, "flow[b,a]": 3, "flow[b,b]": 4,
         "turned[a,a]": 5, "turned[b,a]": 6, "turned[a,b]": 7, "turned[b,b]": 8,
+        "crossed[a,a]": 9, "crossed[a,b]": 10, "crossed[b,a]": 11, "crossed[b,b]": 12,
     }  # fmt: skip
 
 
@@ -957,7 +958,7 @@ def xmile_logic(t: T) -> Columns:
     return {
         "both": where((t > 3) & (t < 6)), "either": where((t < 3) | (t > 6)), "negation": where(t >= 3),
         "upper": where((t > 3) & (t < 6)), "small": where((t < 3) | (t > 6)),
-        "nested": where(t < 2, 1, where(t < 5, 2, 3)), "mixed": where((t < 3) | ((t > 5) & (t < 8))),
+        "nested": where(t < 2, 1, where(t < 5, 2, 3)), "mixed": where((t > 8) | ((t > 2) & (t < 5))),
     }  # fmt: skip
 
 
@@ -1040,6 +1041,21 @@ def xmile_initials_by_element(t: T) -> Columns:
         | over("flowing", **{element: value / 2 for element, value in level.items()})
         | over("level_initial_value", north=3, south=4)
     )
+
+
+_KNOTS = (np.array([0, 2, 4, 6.0]), np.array([1, 4, 2, 3.0]))
+
+
+@form(last=8, every=0.25)
+def xmile_lookup_discrete(t: T) -> Columns:
+    s = t - 1.3
+    return {"s": s, "x": np.array([_KNOTS[1][max(np.searchsorted(_KNOTS[0], one, side="right") - 1, 0)] for one in s])}
+
+
+@form(last=8, every=0.25)
+def xmile_lookup_extrapolate(t: T) -> Columns:
+    s = t - 1.3
+    return {"s": s, "x": where(s < 0, 1 + 1.5 * s, where(s > 6, 3 + (s - 6) / 2, np.interp(s, *_KNOTS)))}
 
 
 @form()

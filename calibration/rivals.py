@@ -1,0 +1,251 @@
+"""Rival structures: each refitted to the same data, compared by what they predict, and mixed.
+
+Two comparisons stand side by side since they ask different things. **Stacking** of leave-one-out predictions asks which
+mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
+nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
+priors*. A term whose Pareto k exceeds 0.7 has a leave-one-out density that importance sampling cannot know: it is left
+out in earnest, by a posterior without it.
+
+Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
+Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking); Meng and Wong 1996, Statistica Sinica 6, 831-860, as in
+Gronau et al. 2017, Journal of Mathematical Psychology 81, 80-97 (bridge sampling).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.convergence import Convergence
+from calibration.draws import PosteriorDraws, chains_file, draw
+from calibration.posterior import Posterior, with_terms
+from calibration.priors import Array
+from calibration.problem import CalibrationProblem
+from calibration.sample import EFFORT, SHORT, Effort, log_target
+from calibration.scores import log_mean_exp
+from calibration.unconstrained import Unconstrained
+from calibration.variants import Variant
+
+#: Pareto k above which a leave-one-out density is not to be trusted.
+RELIABLE = 0.7
+#: Makes the density of a problem.
+DensityOf = Callable[[CalibrationProblem], Posterior]
+
+
+@dataclass(frozen=True, eq=False)
+class RivalFit:
+    """One structure's posterior and how well it predicts.
+
+    Parameters
+    ----------
+    elpd : (n_terms,)
+        Log predictive density of each fitted term, that term left out.
+    pareto_k : (n_terms,)
+        Where it exceeds :data:`RELIABLE` the density comes from a posterior without the term, if that was asked.
+    log_evidence : float
+        And its standard error.
+    """
+
+    variant: Variant
+    drawn: PosteriorDraws
+    elpd: Array
+    pareto_k: Array
+    log_evidence: float
+    evidence_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One line of the comparison; ``elpd_behind`` and its standard error are against the best."""
+
+    name: str
+    why: str
+    converged: bool
+    best_log_likelihood: float
+    elpd: float
+    elpd_behind: float
+    behind_error: float
+    n_unreliable: int
+    stacking: float
+    log_evidence: float
+    evidence_error: float
+    probability: float
+
+
+def with_variant(problem: CalibrationProblem, variant: Variant) -> CalibrationProblem:
+    """The problem with a variant's constants set."""
+    return replace(problem, scenario=problem.scenario | variant.scenario)
+
+
+def fit_rivals(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = EFFORT,
+    refit: Effort | None = SHORT,
+    folder: Path | None = None,
+    on_block: Callable[[str, int, int, Convergence | None], None] | None = None,
+) -> list[RivalFit]:
+    """Refit every rival of the study, in order; a rival's draws do not depend on the others.
+
+    ``folder`` keeps the chains, so that a second start goes on where the first was stopped. When the user stops, the
+    rivals that are done are returned.
+    """
+    fits: list[RivalFit] = []
+    for variant, stream in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
+        density = density_of(with_variant(problem, variant))
+
+        def told(done: int, most: int, worst: Convergence | None, name: str = variant.name) -> None:
+            if on_block is not None:
+                on_block(name, done, most, worst)
+
+        chains, bridge = stream.spawn(2)
+        saved = None if folder is None else folder / chains_file(density, chains, effort)
+        try:
+            drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
+        except KeyboardInterrupt:
+            break
+        fits.append(assess(variant, drawn, bridge, refit=None if drawn.chains.interrupted else refit))
+        if drawn.chains.interrupted:
+            break
+    return fits
+
+
+def assess(
+    variant: Variant, drawn: PosteriorDraws, rng: np.random.Generator, *, refit: Effort | None = SHORT
+) -> RivalFit:
+    """Leave-one-out densities and evidence of one posterior; ``refit`` is the effort for terms of high Pareto k."""
+    elpd, pareto_k = leave_one_out(drawn)
+    if refit is not None:
+        for i in np.flatnonzero(pareto_k > RELIABLE):
+            elpd[i] = left_out(drawn.density, int(i), rng.spawn(1)[0], refit)
+    evidence, error = log_evidence(drawn, rng)
+    return RivalFit(variant, drawn, elpd, pareto_k, evidence, error)
+
+
+def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
+    """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
+    from arviz_stats.base import array_stats
+
+    logs = drawn.density.pointwise(drawn.flat)
+    # draws are thinned until nearly independent: what is left of dependence is not told to the tail fit
+    found = [array_stats.loo(column[None, :]) for column in logs.T]
+    return np.array([float(elpd) for elpd, _, _ in found]), np.array([float(k) for _, k, _ in found])
+
+
+def left_out(density: Posterior, position: int, rng: np.random.Generator, effort: Effort) -> float:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it."""
+    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
+    chosen = fitted[position]
+    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
+    drawn = draw(with_terms(density, terms), rng, effort=effort)
+    return log_mean_exp(density.pointwise(drawn.flat)[:, position])
+
+
+def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:
+    """Weights ``(n_models,)`` that maximise the summed log of the mixed densities; ``elpd : (n_models, n_terms)``.
+
+    The objective is concave and this is its EM iteration, which never leaves the simplex.
+    """
+    density = np.exp(elpd - elpd.max(axis=0))
+    weights = np.full(len(elpd), 1 / len(elpd))
+    for _ in range(steps):
+        new = weights * (density / (weights @ density)).mean(axis=1)
+        if np.abs(new - weights).max() < tolerance:
+            return np.asarray(new / new.sum())
+        weights = new
+    return np.asarray(weights / weights.sum())
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error by bridge sampling.
+
+    The bridge goes to a normal fitted to one half of the draws; the other half and as many normal draws cross it. The
+    likelihood counts all its constants, and weights other than 1 leave no evidence to speak of.
+    """
+    from scipy import stats
+    from scipy.special import logsumexp
+
+    density = drawn.density
+    free = Unconstrained(density.space).free(drawn.theta)
+    fitted, crossing = np.array_split(free, 2, axis=1)
+    k = free.shape[-1]
+    fitted, crossing = fitted.reshape(-1, k), crossing.reshape(-1, k)
+    covariance = np.atleast_2d(np.cov(fitted.T))
+    proposal = stats.multivariate_normal(fitted.mean(axis=0), covariance)
+    other = np.asarray(proposal.rvs(len(crossing), random_state=rng)).reshape(-1, k)
+    target = log_target(density)
+    # log ratios of target to proposal, at draws of either
+    here = target(crossing) - np.atleast_1d(proposal.logpdf(crossing))
+    there = target(other) - np.atleast_1d(proposal.logpdf(other))
+    n_here, n_there = len(here), len(there)
+    share = n_here / (n_here + n_there)
+    guess = float(np.median(here))
+    for _ in range(1000):
+        with np.errstate(over="ignore"):
+            up = there - np.logaddexp(math.log(share) + there, math.log(1 - share) + guess)
+            down = -np.logaddexp(math.log(share) + here, math.log(1 - share) + guess)
+        new = float(logsumexp(up) - math.log(n_there) - logsumexp(down) + math.log(n_here))
+        settled = abs(new - guess) < 1e-10
+        guess = new
+        if settled:
+            break
+    with np.errstate(over="ignore"):
+        f_up = np.exp(there - np.logaddexp(math.log(share) + there, math.log(1 - share) + guess))
+        f_down = np.exp(-np.logaddexp(math.log(share) + here - guess, math.log(1 - share)))
+    error = f_up.var() / f_up.mean() ** 2 / n_there + f_down.var() / f_down.mean() ** 2 / n_here
+    return guess, float(np.sqrt(error))
+
+
+def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
+    """A line for each rival, best predictor first."""
+    elpd = np.array([fit.elpd for fit in fits])
+    weights = stacking(elpd)
+    evidence = np.array([fit.log_evidence for fit in fits])
+    probability = np.exp(evidence - np.logaddexp.reduce(evidence))
+    best = int(elpd.sum(axis=1).argmax())
+    n = elpd.shape[1]
+    lines = []
+    for i, fit in enumerate(fits):
+        behind = elpd[best] - elpd[i]
+        likelihood = fit.drawn.density.log_likelihood(fit.drawn.flat)
+        lines.append(
+            Comparison(
+                fit.variant.name,
+                fit.variant.why,
+                fit.drawn.chains.converged,
+                float(likelihood.max()),
+                float(elpd[i].sum()),
+                float(behind.sum()),
+                float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
+                int((fit.pareto_k > RELIABLE).sum()),
+                float(weights[i]),
+                fit.log_evidence,
+                fit.evidence_error,
+                float(probability[i]),
+            )
+        )
+    return sorted(lines, key=lambda line: -line.elpd)
+
+
+def mixture(
+    fits: Sequence[RivalFit], weights: Sequence[float], n: int, rng: np.random.Generator
+) -> list[tuple[Variant, Array]]:
+    """Joint draws of the mixture: for each rival its share of ``n`` draws ``(n_own, k)``, rivals without any left out.
+
+    Counts are apportioned by largest remainder, so that no chance is added to the weights.
+    """
+    exact = np.asarray(weights, dtype=float) / np.sum(weights) * n
+    counts: NDArray[np.intp] = np.floor(exact).astype(np.intp)
+    for i in np.argsort(counts - exact, kind="stable")[: n - int(counts.sum())]:
+        counts[i] += 1
+    mixed = []
+    for fit, count in zip(fits, counts, strict=True):
+        if count:
+            rows = rng.choice(len(fit.drawn.flat), size=int(count), replace=bool(count > len(fit.drawn.flat)))
+            mixed.append((fit.variant, fit.drawn.flat[rows]))
+    return mixed

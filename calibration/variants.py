@@ -1,0 +1,76 @@
+"""Variants of a study: rival structures that are refitted, and scenarios of the time after the data.
+
+Both are constants set by name::
+
+    [[rival]]
+    name = "M1"
+    why = "the founder is as able as China Merchants"
+    set = { "Founding Capability" = 1 }
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from calibration.section import Section
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, override_key, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Constants set beside the study's own."""
+
+    name: str
+    why: str
+    scenario: Scenario
+
+
+def read_variants(tables: Sequence[object], kind: str, problems: list[CiparkError]) -> tuple[Variant, ...]:
+    """The variants in ``[[kind]]`` tables, their names unlike each other."""
+    found = tuple(_variant(table, kind, problems) for table in tables)
+    names = [variant.name for variant in found]
+    problems += [
+        InvalidValue("name", name, "each once", where=f"[[{kind}]]")
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    return found
+
+
+def _variant(content: object, kind: str, problems: list[CiparkError]) -> Variant:
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    section = Section(content, f"{kind} {name!r}", problems)
+    section.text("name")
+    why = section.text("why", "")
+    raw = section.raw("set")
+    section.done()
+    values: dict[str, float] = {}
+    if not isinstance(raw, Mapping):
+        section.wrong("set", "a table of constants and their values, {} for the model as it is")
+        raw = {}
+    for key, value in raw.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            values[str(key)] = float(value)
+        else:
+            problems.append(InvalidValue(str(key), value, "a finite number", where=section.where))
+    return Variant(name, why, Scenario(name, values))
+
+
+def variant_problems(
+    model: Model, scenario: Scenario, variants: Sequence[Variant], parameters: Sequence[str]
+) -> list[CiparkError]:
+    """Variants that set what the model does not have or what is estimated."""
+    problems: list[CiparkError] = []
+    estimated = {override_key(name): name for name in parameters}
+    for variant in variants:
+        for key in variant.scenario.overrides:
+            if override_key(key) in estimated:
+                expected = "a constant that is not estimated, else the parameter would have no effect"
+                problems.append(InvalidValue("set", key, expected, where=f"variant {variant.name!r}"))
+        try:
+            resolve(model, scenario | variant.scenario)
+        except CiparkError as problem:
+            problems.append(problem)
+    return problems

@@ -1,0 +1,71 @@
+"""``cipark convert``: a model in another format."""
+
+from pathlib import Path
+
+import click
+
+from cipark_sd.errors import ModelFileError
+from cipark_sd.model.model import Model
+
+#: Endings of what can be written.
+_VENSIM = (".mdl",)
+_XMILE = (".xmile", ".xml", ".stmx")
+
+
+@click.command(short_help="Write a model in another format.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="FILE.xmile or FILE.mdl: the ending says it."
+)
+@click.option("--flat", is_flag=True, help="Write subscripts out: Residents[SOE] becomes Residents SOE.")
+@click.option(
+    "--inline-lookups",
+    is_flag=True,
+    help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
+)
+def command(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
+    """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT.
+
+    Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
+    macros and values in other files are written into the equations. What the other language cannot say is an error
+    that names every such equation.
+
+    \b
+    Examples:
+      cipark convert models/cipark.mdl -o cipark.xmile
+      cipark convert my.xmile -o my.mdl
+      cipark convert my.mdl -o my_flat.mdl --flat
+    """
+    from cipark_sd.exporters.flat import flat_model
+    from cipark_sd.frontends.via_pysd import read_model
+
+    _check_output(file, output, inline_lookups)
+    model = read_model(file)
+    if flat:
+        model = flat_model(model).model
+    _write(model, output, inline_lookups)
+    click.echo(f"{output}: {len(model.variables)} variables")
+
+
+def _check_output(file: Path, output: Path, inline_lookups: bool) -> None:
+    suffix = output.suffix.lower()
+    if suffix not in (*_VENSIM, *_XMILE):
+        raise ModelFileError(output, f"has no ending that says its format (known: {', '.join((*_VENSIM, *_XMILE))})")
+    if inline_lookups and suffix in _VENSIM:
+        raise ModelFileError(output, "is a Vensim file; --inline-lookups is for XMILE")
+    if output.is_dir():
+        raise ModelFileError(output, "is a folder")
+    if output.exists() and file.exists() and output.samefile(file):
+        raise ModelFileError(output, "is the input itself; give another name")
+    if not output.parent.is_dir():
+        raise ModelFileError(output, f"cannot be written: the folder {output.parent} does not exist")
+
+
+def _write(model: Model, output: Path, inline_lookups: bool) -> None:
+    from cipark_sd.exporters.mdl import write_mdl
+    from cipark_sd.exporters.xmile import write_xmile
+
+    if output.suffix.lower() in _VENSIM:
+        write_mdl(model, output)
+    else:
+        write_xmile(model, output, inline_lookups=inline_lookups)

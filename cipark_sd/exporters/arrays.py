@@ -1,0 +1,90 @@
+"""Which subscripted equations XMILE can say as they are, and sums over a dimension written out."""
+
+from collections.abc import Mapping
+from itertools import product
+
+from cipark_sd.compiler.unroll import REDUCTIONS, VECTOR_FUNCTIONS
+from cipark_sd.model.expr import Apply, Binary, Call, Expr, Grid, Ref, rebuild, references, walk
+from cipark_sd.model.model import Model
+
+_SUMMED = ("sum", "prod", "vmin", "vmax")
+
+
+def write_out_reductions(model: Model, expr: Expr) -> Expr:
+    """``SUM(x[D!])`` as ``x[A] + x[B] + …``: readers of XMILE differ in how they mark what is summed over."""
+
+    def change(part: Expr) -> Expr:
+        part = rebuild(part, change)
+        match part:
+            case Call(function, (argument,)) if function in _SUMMED:
+                return _folded(function, _terms(model, argument))
+            case _:
+                return part
+
+    return change(expr)
+
+
+def _terms(model: Model, argument: Expr) -> list[Expr]:
+    marked = list(dict.fromkeys(s for ref in references(argument) for s in ref.subscripts if s.endswith("!")))
+    choices = [model.dimension_by_name[mark.removesuffix("!")].elements for mark in marked]
+    return [_bound(argument, dict(zip(marked, elements, strict=True))) for elements in product(*choices)]
+
+
+def _bound(expr: Expr, elements: Mapping[str, str]) -> Expr:
+    match expr:
+        case Ref(name, subscripts):
+            return Ref(name, tuple(elements.get(sub, sub) for sub in subscripts))
+        case Apply(Ref() as table, argument):
+            bound = _bound(table, elements)
+            assert isinstance(bound, Ref)
+            return Apply(bound, _bound(argument, elements))
+        case _:
+            return rebuild(expr, lambda part: _bound(part, elements))
+
+
+def _folded(function: str, terms: list[Expr]) -> Expr:
+    total = terms[0]
+    for term in terms[1:]:
+        match function:
+            case "sum":
+                total = Binary("+", total, term)
+            case "prod":
+                total = Binary("*", total, term)
+            case _:
+                total = Call(function.removeprefix("v"), (total, term))
+    return total
+
+
+def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:
+    """Whether an equation that holds for all of ``dims`` means the same in XMILE without being written out.
+
+    It does when each reference has a dimension of the left side where its variable has that very dimension, or an
+    element; subranges, mappings, numbers of elements and tables with subscripts are written out instead.
+    """
+    ranges = set(model.dimension_by_name) | {e for d in model.dimensions for e in d.elements}
+    for part in walk(expr):
+        match part:
+            case Grid():
+                return False
+            case Ref(name, subscripts):
+                if not _plain(model, name, subscripts, dims, ranges):
+                    return False
+            case Apply(Ref(_, subscripts), _) if subscripts:
+                return False
+            case Call(function, _) if function in (*REDUCTIONS, *VECTOR_FUNCTIONS, "elmcount"):
+                return False
+            case _:
+                pass
+    return True
+
+
+def _plain(model: Model, name: str, subscripts: tuple[str, ...], dims: tuple[str, ...], ranges: set[str]) -> bool:
+    target = model.by_name.get(name)
+    if target is None:
+        return name not in ranges
+    if len(subscripts) != len(target.dims):
+        return False
+    return all(
+        sub == own and sub in dims if sub in model.dimension_by_name else not sub.endswith("!")
+        for sub, own in zip(subscripts, target.dims, strict=True)
+    )

@@ -1,0 +1,173 @@
+"""Expressions as XMILE equation text, with the parentheses that are needed and no more.
+
+What a rule here is for, beyond the standard, is that PySD's reader and pysimlin's understand the same thing: PySD takes
+``-2^2`` for ``(-2)^2``, a name that starts with ``not`` for a negation, and mixed AND and OR from the left; so signs,
+nested powers and mixed logic always stand in parentheses and such names in quotes.
+
+Source: XMILE 1.0 (OASIS, 2015), section 3.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from cipark_sd.errors import CiparkError, UnsupportedFeature
+from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, Refused
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.printing import number
+
+_STRENGTH: Mapping[str, int] = {
+    "or": 1,
+    "and": 2,
+    "=": 4,
+    "<>": 4,
+    "<": 4,
+    "<=": 4,
+    ">": 4,
+    ">=": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "^": 7,
+}
+_NOT = 3
+_SIGN = 5
+_ATOM = 9
+_PLAIN = re.compile(r"[^\W\d_]\w*")
+# fmt: off
+#: Words that the language itself uses; a variable of that name stands in quotes.
+RESERVED = frozenset((
+    "and", "or", "not", "mod", "if", "then", "else", "time", "dt", "starttime", "stoptime", "pi", "inf", "abs",
+    "arccos", "arcsin", "arctan", "cos", "exp", "int", "ln", "log10", "max", "min", "sin", "sqrt", "tan",
+    "exprnd", "lognormal", "normal", "poisson", "random", "delay", "delay1", "delay3", "delayn", "forcst",
+    "smth1", "smth3", "smthn", "trend", "pulse", "ramp", "step", "init", "previous", "self", "sum", "mean",
+    "prod", "rank", "size", "stddev", "lookup", "uniform", "safediv",
+))
+# fmt: on
+
+
+def token(label: str) -> str:
+    """A name as an equation spells it.
+
+    >>> token("Room temperature"), token("R&D budget"), token("Note rate")
+    ('Room_temperature', '"R&D_budget"', '"Note_rate"')
+    """
+    joined = "_".join(label.split())
+    if _PLAIN.fullmatch(joined) and joined.lower() not in RESERVED and not joined.lower().startswith("not"):
+        return joined
+    return '"' + joined.replace('"', '\\"') + '"'
+
+
+def element_token(label: str) -> str:
+    """A dimension's or element's name inside ``[ ]``: never in quotes, whose readers differ."""
+    return "_".join(label.split())
+
+
+@dataclass
+class Printer:
+    """Expressions of one model as text; what XMILE cannot say is collected in ``problems``.
+
+    Parameters
+    ----------
+    names : dict
+        What a reference is called, by canonical name: plain variables, and ``variable[element]`` for flat references.
+    subscripts : dict
+        What dimensions and elements are called.
+    table : callable
+        Makes a table that stands inside an expression into a variable of its own and returns the text that reads it.
+    """
+
+    where: str
+    names: Mapping[str, str]
+    subscripts: Mapping[str, str]
+    table: Callable[[Table, Expr], str]
+    variable: str = ""
+    problems: list[CiparkError] = field(default_factory=list)
+
+    def text(self, expr: Expr) -> str:
+        """An expression as a whole equation or argument."""
+        return self._strong(expr)[0]
+
+    def refuse(self, feature: str, alternative: str) -> None:
+        """Remember what cannot be written."""
+        self.problems.append(
+            UnsupportedFeature(feature, variable=self.variable, where=self.where, alternative=alternative)
+        )
+
+    def _inside(self, expr: Expr, least: int) -> str:
+        text, strength = self._strong(expr)
+        return text if strength >= least else f"({text})"
+
+    def _strong(self, expr: Expr) -> tuple[str, int]:
+        match expr:
+            case Const(value):
+                return self._number(value)
+            case Text(value):
+                self.refuse(f"the text {value!r}", "XMILE has numbers only: replace it by a number")
+                return "0", _ATOM
+            case Grid():
+                self.refuse("an array inside an equation", "give the array a variable of its own")
+                return "0", _ATOM
+            case Ref(name, subscripts):
+                return self.reference(name, subscripts), _ATOM
+            case Neg(operand):
+                return f"-{self._inside(operand, _ATOM)}", _SIGN
+            case Binary("and" | "or" as operator, left, right):
+                strength = _STRENGTH[operator]
+                texts = [self._inside(side, strength if _is(side, operator) else _NOT) for side in (left, right)]
+                return f" {operator.upper()} ".join(texts), strength
+            case Binary("^", left, right):
+                return f"{self._inside(left, _ATOM)} ^ {self._inside(right, _ATOM)}", _STRENGTH["^"]
+            case Binary(operator, left, right):
+                strength = _STRENGTH[operator]
+                # arithmetic folds from the left, comparisons do not chain
+                least = strength if strength > _STRENGTH["="] else strength + 1
+                return f"{self._inside(left, least)} {operator} {self._inside(right, strength + 1)}", strength
+            case If(condition, then, otherwise):
+                parts = [self._inside(part, 1) for part in (condition, then, otherwise)]
+                return f"IF {parts[0]} THEN {parts[1]} ELSE {parts[2]}", 0
+            case Call("not", (operand,)):
+                return f"NOT ({self.text(operand)})", _NOT
+            case Call(function, arguments):
+                return self._call(function, arguments)
+            case Apply(table, argument):
+                if isinstance(table, Table):
+                    return self.table(table, argument), _ATOM
+                return f"{self.reference(table.name, table.subscripts)}({self.text(argument)})", _ATOM
+            case _:
+                assert_never(expr)
+
+    def reference(self, name: str, subscripts: tuple[str, ...]) -> str:
+        """A variable, with its subscripts."""
+        shown = ", ".join(self.subscripts.get(sub, sub) for sub in subscripts)
+        return self.names.get(name, token(name)) + (f"[{shown}]" if shown else "")
+
+    def _number(self, value: float) -> tuple[str, int]:
+        if not math.isfinite(value):
+            self.refuse(f"the number {value!r}", "write a finite number")
+        return number(value), _SIGN if value < 0 else _ATOM
+
+    def _call(self, function: str, arguments: tuple[Expr, ...]) -> tuple[str, int]:
+        written = BUILT_IN.get(function)
+        if written is None:
+            alternative = UNSUPPORTED.get(function, "write it with functions that XMILE has")
+            self.refuse(f"the function {function.replace('_', ' ').upper()}", alternative)
+            return "0", _ATOM
+        try:
+            result = written(arguments)
+        except Refused as refused:
+            self.refuse(refused.feature, refused.alternative)
+            return "0", _ATOM
+        if isinstance(result, Call):
+            return f"{result.function}({', '.join(self.text(argument) for argument in result.arguments)})", _ATOM
+        if isinstance(result, tuple):
+            left, right = result
+            return f"({self._inside(left, _ATOM)} mod {self._inside(right, _ATOM)})", _ATOM
+        return self._strong(result)
+
+
+def _is(expr: Expr, operator: str) -> bool:
+    return isinstance(expr, Binary) and expr.operator == operator

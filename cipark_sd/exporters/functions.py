@@ -1,0 +1,159 @@
+"""The one table of functions for XMILE: how each of ours is said with the standard's own.
+
+Source: XMILE 1.0 (OASIS, 2015), sections 3.5 and 3.6; what ours mean is in :mod:`cipark_sd.compiler.functions`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref
+
+Arguments = tuple[Expr, ...]
+
+
+class Refused(Exception):
+    """A call that XMILE cannot say."""
+
+    def __init__(self, feature: str, alternative: str) -> None:
+        super().__init__(feature)
+        self.feature = feature
+        self.alternative = alternative
+
+
+#: A call to one of XMILE's functions, the two sides of ``mod``, or an expression of ours that needs no function.
+Written = Call | tuple[Expr, Expr] | Expr
+_TIME = Ref("time")
+#: The slack with which Vensim compares times (PySD's constant).
+_SLACK = Const(1e-6)
+
+
+def _same(name: str, n: int) -> Callable[[Arguments], Written]:
+    def written(arguments: Arguments) -> Written:
+        if len(arguments) != n:
+            raise Refused(f"{name} with {len(arguments)} arguments", f"give it {n}")
+        return Call(name, arguments)
+
+    return written
+
+
+def _initialised(name: str, n: int) -> Callable[[Arguments], Written]:
+    """A function whose last argument, the initial value, is left out where it is the input."""
+
+    def written(arguments: Arguments) -> Written:
+        *rest, initial = arguments
+        return Call(name, (*rest[:n], initial) if initial != arguments[0] else tuple(rest[:n]))
+
+    return written
+
+
+def _ordered(kind: str, names: Mapping[float, str]) -> Callable[[Arguments], Written]:
+    """``kind`` (input, time, initial, order)."""
+
+    def written(arguments: Arguments) -> Written:
+        value, time, initial, order = arguments
+        own = () if initial == value else (initial,)
+        match order:
+            case Const(n) if n in names:
+                return Call(names[n], (value, time, *own))
+            case _:
+                return Call(kind, (value, time, order, *own))
+
+    return written
+
+
+def _log(arguments: Arguments) -> Written:
+    value, base = arguments
+    return Binary("/", Call("ln", (value,)), Call("ln", (base,)))
+
+
+def _quantum(arguments: Arguments) -> Written:
+    value, unit = arguments
+    steps = Call("integer", (Binary("/", value, unit),))
+    return If(Binary("<", unit, _SLACK), value, Binary("*", unit, steps))
+
+
+def _within(start: Expr, width: Expr) -> Expr:
+    return Binary(
+        "and",
+        Binary("<=", Binary("-", start, _SLACK), _TIME),
+        Binary("<", _TIME, Binary("+", start, width)),
+    )
+
+
+def _pulse(arguments: Arguments) -> Written:
+    """Vensim's pulse is a height for a while; XMILE's is a quantity in one step, so comparisons have to do."""
+    start, width = arguments
+    return If(_within(start, width), Const(1.0), Const(0.0))
+
+
+def _pulse_train(arguments: Arguments) -> Written:
+    start, interval, width, end = arguments
+    if interval == Const(0.0):
+        return _pulse((start, width))
+    since = Call("modulo", (Binary("+", Binary("-", _TIME, start), _SLACK), interval))
+    begun = Binary("and", Binary("<=", start, _TIME), Binary("<", since, width))
+    return If(Binary("and", begun, Binary("<", _TIME, end)), Const(1.0), Const(0.0))
+
+
+def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Written]:
+    def written(arguments: Arguments) -> Written:
+        (x,) = arguments
+        up, down = Call("exp", (x,)), Call("exp", (Neg(x),))
+        over = Binary("+" if sign == "+" else "-", up, down)
+        return Binary("/", over, Binary("+", up, down) if divide else Const(2.0))
+
+    return written
+
+
+BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
+    **{name: _same(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
+    **{name: _same(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
+    "integer": _same("INT", 1),
+    "initial": _same("INIT", 1),
+    "min": _same("MIN", 2),
+    "max": _same("MAX", 2),
+    "step": _same("STEP", 2),
+    "xramp": _same("RAMP", 2),
+    # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
+    "ramp": _same("RAMP", 3),
+    "zidz": _same("SAFEDIV", 2),
+    "xidz": _same("SAFEDIV", 3),
+    "xpulse": lambda a: Call("PULSE", (a[1], a[0])),
+    "xpulse_train": lambda a: Call("PULSE", (a[2], a[0], a[1])),
+    "pulse": _pulse,
+    "pulse_train": _pulse_train,
+    "modulo": lambda a: (a[0], a[1]),
+    "quantum": _quantum,
+    "log": _log,
+    "power": lambda a: Binary("^", a[0], a[1]),
+    "pi": lambda a: Const(math.pi),
+    "sinh": _hyperbolic("-"),
+    "cosh": _hyperbolic("+"),
+    "tanh": _hyperbolic("-", divide=True),
+    "smooth": _ordered("SMTHN", {1.0: "SMTH1", 3.0: "SMTH3"}),
+    "delay": _ordered("DELAYN", {1.0: "DELAY1", 3.0: "DELAY3"}),
+    "smooth_n": _ordered("SMTHN", {}),
+    "delay_n": _ordered("DELAYN", {}),
+    "delay_fixed": _initialised("DELAY", 2),
+    "trend": _same("TREND", 3),
+    "forecast": _same("FORCST", 4),
+}
+
+#: What has no counterpart in XMILE that its readers agree on, with the way round each.
+UNSUPPORTED: Mapping[str, str] = {
+    "active_initial": "break the loop at the start with a stock, a SMOOTH or a DELAY that has an initial value",
+    "sample_if_true": "keep the value in a stock whose flow is IF THEN ELSE(condition, (input - stock) / TIME STEP, 0)",
+    "inf": "write a large number",
+    "vector_select": "use SUM with IF THEN ELSE inside",
+    "vector_sort_order": "write the order in equations of your own",
+    "vector_rank": "count the larger elements with SUM and IF THEN ELSE",
+    "vector_reorder": "write the order in equations of your own",
+    "invert_matrix": "write the solution of the system in equations of your own",
+    "allocate_available": "write the shares in equations of your own",
+    "allocate_by_priority": "write the shares in equations of your own",
+    "random_0_1": "bring the numbers as a lookup over Time",
+    "random_uniform": "bring the numbers as a lookup over Time",
+    "random_normal": "bring the numbers as a lookup over Time",
+    "random_exponential": "bring the numbers as a lookup over Time",
+    "get_time_value": "use Time",
+}

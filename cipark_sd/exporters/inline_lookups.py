@@ -1,0 +1,39 @@
+"""Lookups written where they are used."""
+
+from dataclasses import replace
+
+from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Lookup, Stock, Variable
+
+
+def with_inline_lookups(model: Model) -> Model:
+    """``model`` with the points of each lookup in the place of its name."""
+    tables = {
+        lookup.name: lookup.pieces[0].table
+        for lookup in model.lookups
+        if not lookup.dims and isinstance(lookup.pieces[0].table, Table)
+    }
+
+    def change(expr: Expr) -> Expr:
+        expr = rebuild(expr, change)
+        match expr:
+            case Apply(Ref(name, ()), argument) if name in tables:
+                table = tables[name]
+                assert isinstance(table, Table)
+                return Apply(table, argument)
+            case _:
+                return expr
+
+    def changed(variable: Variable) -> Variable:
+        match variable:
+            case Auxiliary(pieces=pieces):
+                return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
+            case Stock(pieces=stocks):
+                new = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
+                return replace(variable, pieces=new)
+            case _:
+                return variable
+
+    kept = [v for v in model.variables if not (isinstance(v, Lookup) and v.name in tables)]
+    return replace(model, variables=tuple(changed(variable) for variable in kept))

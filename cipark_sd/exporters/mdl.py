@@ -1,0 +1,161 @@
+"""A model as a Vensim file.
+
+Source: Vensim reference manual, ".mdl format"; equations are printed by :mod:`cipark_sd.model.printing`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from cipark_sd.compiler.macros import inline_macros
+from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.exporters.files import write_whole
+from cipark_sd.exporters.vensim_tables import tables_apart
+from cipark_sd.exporters.vensim_words import in_vensim_words
+from cipark_sd.frontends.externals import read_externals
+from cipark_sd.model.expr import Apply, Expr, Ref, Table
+from cipark_sd.model.model import Dimension, Method, Model
+from cipark_sd.model.printing import equations, number, quoted
+from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
+
+_BANNER = "*" * 56
+_METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
+_WIDTH = 100
+
+
+def to_mdl(model: Model) -> str:
+    """The model as the text of a Vensim file.
+
+    Macros are written out and values in other files are written in. The diagram of a Vensim model is kept as it was; an
+    XMILE model's is not carried over. In texts ``~`` and ``|``, which end fields in Vensim's format, become ``-`` and
+    ``/``.
+
+    Raises
+    ------
+    UnsupportedFeature, Problems
+        For everything that Vensim cannot say, all at once, with the way round each.
+    """
+    model = inline_macros(read_externals(model))
+    problems: list[CiparkError] = []
+    labels = {variable.name for variable in model.variables}
+    variables = [_vensim(model, variable, problems) for variable in model.variables]
+    apart = (part for variable in variables for part in tables_apart(variable, labels, problems, model.name))
+    ready = replace(model, variables=tuple(apart))
+    raise_all(model.name, problems)
+    parts = ["{UTF-8}\n", *map(_dimension, ready.dimensions)]
+    group = ""
+    for variable in _by_group(ready.variables):
+        if variable.group != group:
+            group = variable.group
+            parts.append(f"{_BANNER}\n\t.{group}\n{_BANNER}~\n\t\t|\n\n")
+        parts.append(_variable(ready, variable))
+    return "".join(parts) + _sketch(ready)
+
+
+def write_mdl(model: Model, path: Path | str) -> None:
+    """Write :func:`to_mdl` to a file, whole or not at all."""
+    write_whole(Path(path), to_mdl(model))
+
+
+def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Variable:
+    def refuse(feature: str, alternative: str) -> None:
+        problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
+
+    def words(expr: Expr) -> Expr:
+        return in_vensim_words(expr, refuse)
+
+    match variable:
+        case Auxiliary(pieces=pieces):
+            return replace(variable, pieces=tuple(replace(p, expr=words(p.expr)) for p in pieces))
+        case Stock(pieces=stocks):
+            if any(piece.non_negative for piece in stocks):
+                refuse("a stock that is kept from falling below zero", "limit its outflows with MIN")
+            return replace(
+                variable,
+                pieces=tuple(
+                    replace(p, flow=words(p.flow), initial=words(p.initial), non_negative=False) for p in stocks
+                ),
+            )
+        case Lookup(pieces=tables):
+            for table in tables:
+                if isinstance(table.table, Table) and table.table.interpolation != "interpolate":
+                    refuse(f"a table that is read {table.table.interpolation!r}", "add points so that lines join them")
+        case Series():
+            return _series(variable, refuse)
+        case Constant():
+            pass
+    return variable
+
+
+def _series(series: Series, refuse: Callable[[str, str], None]) -> Variable:
+    """Data as a table over Time, so that the file stands by itself."""
+    pieces = []
+    for piece in series.pieces:
+        if piece.source is None or isinstance(piece.source, External):
+            refuse("data that a scenario brings", "write the points as a lookup over Time")
+        elif series.interpolation != "interpolate":
+            refuse(f"data that are read {series.interpolation!r}", "add points so that lines join them")
+        else:
+            table = replace(piece.source, interpolation="interpolate")
+            pieces.append(Piece(Apply(table, Ref("time")), piece.subscripts, piece.exceptions))
+    described = {
+        name: getattr(series, name) for name in ("name", "label", "units", "doc", "limits", "dims", "group")
+    }  # fmt: skip
+    return Auxiliary(**described, pieces=tuple(pieces))
+
+
+def _by_group(variables: Iterable[Variable]) -> Iterator[Variable]:
+    """Sector by sector; what is in none comes first, since a banner holds until the next."""
+    groups: dict[str, list[Variable]] = {"": []}
+    for variable in variables:
+        groups.setdefault(variable.group, []).append(variable)
+    for members in groups.values():
+        yield from members
+
+
+def _dimension(dimension: Dimension) -> str:
+    elements = ", ".join(map(quoted, dimension.element_labels))
+    mapped = " -> " + ", ".join(map(quoted, dimension.mappings)) if dimension.mappings else ""
+    return f"{quoted(dimension.label)}:\n\t{elements}{mapped}\n\t~\n\t~\t|\n\n"
+
+
+def _variable(model: Model, variable: Variable) -> str:
+    first, *others = (_wrapped(line) for line in equations(model, variable))
+    low, high = variable.limits
+    span = "" if (low, high) == (None, None) else f" [{_end(low)},{_end(high)}]"
+    doc = variable.doc.replace("~", "-").replace("|", "/")
+    units = variable.units or ("Dmnl" if span else "")
+    text = f"{first}\n\t~\t{units}{span}\n\t~\t{doc}\n\t|\n\n"
+    return text + "".join(f"{other} ~~|\n" for other in others) + ("\n" if others else "")
+
+
+def _end(value: float | None) -> str:
+    return "?" if value is None else number(value)
+
+
+def _wrapped(line: str) -> str:
+    """An equation over several lines as Vensim breaks them, never inside quotes."""
+    pieces = re.findall(r'(?:"(?:\\"|[^"])*"|[^",])+,?\s*|,\s*|"', line)
+    lines, current = [], ""
+    for piece in pieces:
+        if current and len(current) + len(piece) > _WIDTH:
+            lines.append(current.rstrip())
+            current = "\t\t"
+        current += piece
+    return "\\\n".join([*lines, current.rstrip()])
+
+
+def _sketch(model: Model) -> str:
+    if model.drawing.startswith("\\\\\\---///"):
+        return model.drawing
+    units = "".join(f"22:{','.join(names)}\n" for names in model.unit_synonyms)
+    return (
+        "\\\\\\---/// Sketch information - do not modify anything except names\n"
+        "V300  Do not put anything below this section - it will be ignored\n"
+        "*View 1\n"
+        "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100,0\n"
+        "///---\\\\\\\n"
+        ":L<%^E!@\n"
+        f"15:0,0,0,{_METHODS[model.time.method]},0,0\n{units}"
+    )

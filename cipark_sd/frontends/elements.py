@@ -1,0 +1,180 @@
+"""Variables from PySD's abstract elements: their kind, their dimensions and the pieces that they are made of."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cipark_sd.errors import CiparkError, EquationError, UnknownName
+from cipark_sd.frontends.expressions import Converter, Scope
+from cipark_sd.model.expr import Const, Grid, Neg
+from cipark_sd.model.model import Dimension
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    External,
+    ExternalPiece,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    StockPiece,
+    TablePiece,
+    Variable,
+)
+from cipark_sd.naming import canonical, plain_label
+
+
+def section_variables(
+    where: str,
+    section: Any,
+    dimensions: tuple[Dimension, ...],
+    groups: Mapping[str, str],
+    problems: list[CiparkError],
+    *,
+    xmile: bool,
+) -> tuple[Variable, ...]:
+    lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
+    scope = Scope(where, lookups, _whole(section, dimensions) if xmile else {})
+    variables: dict[str, Variable] = {}
+    for element in section.elements:
+        try:
+            variable = _variable(element, scope, dimensions, groups)
+            if variable.name in variables:
+                raise EquationError(where, variable.label, "stands twice")
+            variables[variable.name] = variable
+        except CiparkError as problem:
+            problems.append(problem)
+    return tuple(variables.values())
+
+
+def _whole(section: Any, dimensions: Sequence[Dimension]) -> dict[str, tuple[str, ...]]:
+    """The dimensions of each subscripted variable, as far as its first equation names them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for element in section.elements:
+        dims = []
+        for sub in map(canonical, element.components[0].subscripts[0] if element.components else ()):
+            holders = [d for d in dimensions if sub == d.name] or [d for d in dimensions if sub in d.elements]
+            dims += [holder.name for holder in holders[:1]]
+        if dims:
+            found[canonical(element.name)] = tuple(dims)
+    return found
+
+
+def _is_lookup(element: Any) -> bool:
+    return all(component.type == "Lookup" for component in element.components)
+
+
+def _variable(element: Any, scope: Scope, dimensions: tuple[Dimension, ...], groups: Mapping[str, str]) -> Variable:
+    name = canonical(element.name)
+    # an open end is infinite in XMILE, whose ranges have both ends
+    limits = [None if end is None or math.isinf(end) else end for end in tuple(element.limits or (None, None))[:2]]
+    spans = [tuple(canonical(sub) for sub in component.subscripts[0]) for component in element.components]
+    exceptions = [
+        tuple(tuple(canonical(sub) for sub in group) for group in component.subscripts[1])
+        for component in element.components
+    ]
+    described: dict[str, Any] = {
+        "name": name,
+        "label": plain_label(element.name),
+        "units": " ".join((element.units or "").split()),
+        "doc": " ".join((element.documentation or "").replace("\\n", " ").split()),
+        "limits": (limits[0], limits[1]),
+        "dims": _merged_dims(spans, dimensions, where=scope.where, variable=plain_label(element.name)),
+        "group": groups.get(name, ""),
+    }
+    parts = list(zip((component.ast for component in element.components), spans, exceptions, strict=True))
+    if len(set(spans)) < len(spans):
+        raise EquationError(scope.where, plain_label(element.name), "stands twice")
+    convert = Converter(scope, plain_label(element.name))
+    asts = [ast for ast, _, _ in parts]
+    kinds = {type(ast).__name__ for ast in asts}
+    if _is_lookup(element):
+        return Lookup(
+            **described, pieces=tuple(TablePiece(convert.table_source(ast), span, exc) for ast, span, exc in parts)
+        )
+    if any(component.type == "Data" for component in element.components):
+        keyword = next((c.keyword for c in element.components if getattr(c, "keyword", None)), None)
+        return Series(
+            **described,
+            pieces=tuple(ExternalPiece(convert.data_source(ast), span, exc) for ast, span, exc in parts),
+            interpolation=keyword or "interpolate",
+        )
+    if "GetDataStructure" in kinds or "DataStructure" in kinds:
+        return Series(
+            **described, pieces=tuple(ExternalPiece(convert.data_source(ast), span, exc) for ast, span, exc in parts)
+        )
+    if kinds == {"IntegStructure"}:
+        return Stock(
+            **described,
+            pieces=tuple(
+                StockPiece(convert(ast.flow), convert(ast.initial), span, exc, bool(ast.non_negative))
+                for ast, span, exc in parts
+            ),
+        )
+    if "IntegStructure" in kinds:
+        raise EquationError(scope.where, plain_label(element.name), "is a stock for some subscripts only")
+    if kinds <= {"int", "float", "int64", "float64", "ndarray", "GetConstantsStructure"} or all(map(_is_number, asts)):
+        return Constant(**described, pieces=tuple(_constant_piece(convert, ast, span, exc) for ast, span, exc in parts))
+    return Auxiliary(**described, pieces=tuple(Piece(convert(ast), span, exc) for ast, span, exc in parts))
+
+
+def _is_number(ast: Any) -> bool:
+    """Whether an equation is a literal, a signed one included."""
+    if isinstance(ast, int | float | np.ndarray | np.number):
+        return True
+    if type(ast).__name__ == "ArithmeticStructure" and list(ast.operators) in (["negative"], ["-"], ["+"]):
+        return len(ast.arguments) == 1 and _is_number(ast.arguments[0])
+    return type(ast).__name__ == "GetConstantsStructure"
+
+
+def _constant_piece(
+    convert: Converter, ast: Any, span: tuple[str, ...], exc: tuple[tuple[str, ...], ...]
+) -> Piece | ExternalPiece:
+    if type(ast).__name__ == "GetConstantsStructure":
+        return ExternalPiece(External(ast.file, ast.tab, ast.cell), span, exc)
+    match convert(ast):
+        case Neg(Const(value)):
+            return Piece(Const(-value), span, exc)
+        case Neg(Grid(values, shape)):
+            return Piece(Grid(tuple(-value for value in values), shape), span, exc)
+        case literal:
+            return Piece(literal, span, exc)
+
+
+def _merged_dims(
+    spans: Sequence[tuple[str, ...]], dimensions: tuple[Dimension, ...], *, where: str, variable: str
+) -> tuple[str, ...]:
+    """The dimensions that cover all pieces of a variable: one used in an equation if it does, else the smallest."""
+    if len({len(span) for span in spans}) > 1:
+        raise EquationError(where, variable, "has pieces with different numbers of subscripts")
+    by_name = {dimension.name: dimension for dimension in dimensions}
+    dims: list[str] = []
+    for position in range(len(spans[0])):
+        used = [span[position] for span in spans]
+        covered: set[str] = set()
+        for sub in used:
+            if sub in by_name:
+                covered |= set(by_name[sub].elements)
+            elif any(sub in dimension.elements for dimension in dimensions):
+                covered.add(sub)
+            else:
+                raise UnknownName(
+                    sub, [d.label for d in dimensions], kind="dimension or element", where=f"{where}, {variable!r}"
+                )
+        whole = [sub for sub in used if sub in by_name and set(by_name[sub].elements) == covered]
+        elsewhere = {span[i] for span in spans for i in range(len(span)) if i != position} | set(dims)
+        wide = [d for d in dimensions if covered <= set(d.elements) and d.name not in elsewhere]
+        if whole:
+            dims.append(whole[0])
+        elif wide:
+            dims.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
+        else:
+            raise EquationError(
+                where,
+                variable,
+                f"covers {', '.join(sorted(covered))}, which no range holds that is still free; "
+                "a range can be used twice under a second name (Second <-> First)",
+            )
+    return tuple(dims)

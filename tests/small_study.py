@@ -1,0 +1,58 @@
+"""A small study for tests of inference: a decaying stock seen as yearly counts of what left it."""
+
+from pathlib import Path
+
+from calibration.problem import CalibrationProblem, read_problem
+
+MODEL = """{UTF-8}
+left = INTEG(leaving, 0) ~ firm ~ |
+stock = INTEG(-leaving, size) ~ firm ~ |
+leaving = stock * rate * pace ~ firm/year ~ |
+size = 100 ~ firm ~ |
+pace = 1 ~ Dmnl ~ |
+rate = 0.2 ~ 1/year ~ |
+INITIAL TIME = 0 ~ year ~ |
+FINAL TIME = 12 ~ year ~ |
+SAVEPER = TIME STEP ~ year ~ |
+TIME STEP = 0.125 ~ year ~ |
+"""
+
+STUDY = """
+title = "leaving"
+[model]
+file = "leaving.mdl"
+[[observation]]
+name = "left"
+table = "left.csv"
+kind = "increments"
+variable = "left"
+time = "time"
+value = "left"
+start = 0.0
+family = "poisson"
+[[parameter]]
+name = "size"
+bounds = [10, 1000]
+prior = { family = "lognormal", median = 100, sigma = 0.5 }
+[[parameter]]
+name = "rate"
+bounds = [0.01, 2]
+prior = { family = "lognormal", median = 0.2, sigma = 0.5 }
+[method]
+starts = 4
+[holdout]
+origins = ["5", "7"]
+"""
+
+COUNTS = (22, 15, 13, 9, 11, 6, 4, 5)
+
+
+def small_study(folder: Path, more: str = "") -> CalibrationProblem:
+    (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
+    (folder / "problem.toml").write_text(STUDY + more, encoding="utf-8")
+    total, lines = 0, ["time,left"]
+    for year, count in enumerate(COUNTS, start=1):
+        total += count
+        lines.append(f"{year},{total}")
+    (folder / "left.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_problem(folder)

@@ -1,0 +1,66 @@
+"""``cipark convert``."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cipark_sd.cli import cli
+from cipark_sd.frontends.via_pysd import read_model
+
+Write = Callable[..., Path]
+EQUATIONS = "D: A, B ~~| x[D] = 1, 2 ~ unit ~ Two |  S[D] = INTEG(x[D], 0) ~~|"
+
+
+def convert(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["convert", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("ending", [".xmile", ".stmx", ".xml", ".mdl", ".MDL"])
+def test_the_ending_says_the_format(write_mdl: Write, tmp_path: Path, ending: str) -> None:
+    output = tmp_path / f"out{ending}"
+    assert convert(write_mdl(EQUATIONS), "-o", output).exit_code == 0
+    assert read_model(output)["x"].units == "unit"
+
+
+def test_a_flat_model_has_scalars_with_plain_names(write_mdl: Write, tmp_path: Path) -> None:
+    output = tmp_path / "flat.mdl"
+    assert convert(write_mdl(EQUATIONS), "-o", output, "--flat").exit_code == 0
+    assert [v.label for v in read_model(output)][:4] == ["x A", "x B", "S A", "S B"]
+
+
+def test_the_input_is_not_overwritten(write_mdl: Write) -> None:
+    path = write_mdl(EQUATIONS)
+    before = path.read_bytes()
+    result = convert(path, "-o", path.parent / "." / path.name, "--flat")
+    assert (result.exit_code, path.read_bytes()) == (2, before)
+    assert "is the input itself" in result.output
+
+
+@pytest.mark.parametrize(
+    ("equations", "output", "options", "message"),
+    [
+        (EQUATIONS, "out.json", [], "no ending that says its format"),
+        (EQUATIONS, "nowhere/out.mdl", [], "does not exist"),
+        (EQUATIONS, ".mdl/", [], "no ending that says its format"),
+        (EQUATIONS, "out.mdl", ["--inline-lookups"], "--inline-lookups is for XMILE"),
+        ("x = ACTIVE INITIAL(Time, 1) ~~|", "out.xmile", [], "ACTIVE INITIAL"),
+        ("x = (1 + ~~|", "out.xmile", [], "cannot be read"),
+    ],
+)
+def test_what_goes_wrong_is_one_message_and_nothing_is_written(
+    write_mdl: Write, tmp_path: Path, equations: str, output: str, options: list[str], message: str
+) -> None:
+    path = write_mdl(equations)
+    before = sorted(tmp_path.iterdir())
+    result = convert(path, "-o", tmp_path / output, *options)
+    assert result.exit_code == 2
+    assert re.search(message, " ".join(result.output.split()))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
+    result = convert(tmp_path / "no.mdl", "-o", tmp_path / "a.xmile")
+    assert (result.exit_code, "does not exist" in result.output) == (2, True)

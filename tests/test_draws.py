@@ -1,0 +1,108 @@
+"""Posterior draws: against quadrature, as a file, and random observations against the densities they claim."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_study import COUNTS, small_study
+
+from calibration.draws import read_draws, run_posterior, write_draws
+from calibration.observations import Breakdown, Count, Noise, Quantity, Share
+from calibration.posterior import posterior, term_log_density
+from calibration.predict import runner_factory
+from calibration.replicate import numbers, replaced, replicate, replicate_term
+from calibration.sample import Effort
+
+EFFORT = Effort(walkers=24, most_steps=1200, least_steps=400)
+
+
+@pytest.fixture(scope="module")
+def density(tmp_path_factory):
+    return posterior(small_study(tmp_path_factory.mktemp("study")), runner_factory("native"))
+
+
+@pytest.fixture(scope="module")
+def tree(density):
+    return run_posterior(density, 1, effort=EFFORT)
+
+
+def test_the_posterior_of_two_parameters_is_that_of_quadrature(density, tree):
+    size, rate = np.meshgrid(np.linspace(60, 220, 161), np.linspace(0.05, 0.5, 151), indexing="ij")
+    logs = density.log_posterior(np.stack([size.ravel(), rate.ravel()], axis=1)).reshape(size.shape)
+    weight = np.exp(logs - logs.max())
+    weight /= weight.sum()
+    for name, grid in (("size", size), ("rate", rate)):
+        mean = (weight * grid).sum()
+        sd = np.sqrt((weight * (grid - mean) ** 2).sum())
+        draws = tree["posterior"][name].to_numpy()
+        assert draws.mean() == pytest.approx(mean, abs=0.08 * sd)
+        assert draws.std() == pytest.approx(sd, rel=0.05)
+    assert tree.attrs["converged"] == 1
+
+
+def test_the_file_gives_back_what_was_written(tree, tmp_path):
+    write_draws(tree, tmp_path / "draws.nc")
+    again = read_draws(tmp_path / "draws.nc")
+    xr.testing.assert_identical(again, tree)
+    assert set(again.children) >= {"prior", "posterior", "posterior_predictive", "log_likelihood", "observed_data"}
+
+
+def test_the_same_seed_gives_the_same_tree(density, tree):
+    xr.testing.assert_identical(run_posterior(density, 1, effort=EFFORT), tree)
+
+
+def test_observed_data_are_the_counts(tree):
+    assert tree["observed_data"]["left"].to_numpy().tolist() == list(COUNTS)
+
+
+def test_predictions_scatter_as_the_noise_does(density):
+    theta = np.repeat([[100.0, 0.2]], 20000, axis=0)
+    drawn = replicate(density, theta, np.random.default_rng(2))
+    expected = density.quantities(theta[:1])[0]
+    assert drawn.mean(axis=0) == pytest.approx(expected, rel=0.02)
+    assert drawn.var(axis=0) == pytest.approx(expected, rel=0.05)
+
+
+QUANTITY = Quantity((("x", 1.0),), "at", 0, 1)
+COUNT = Count("c", QUANTITY, 0, 0, Noise("poisson"))
+
+
+@pytest.mark.parametrize(
+    ("term", "values"),
+    [
+        (COUNT, [3.0]),
+        (replace(COUNT, noise=Noise("nb1", 1.5)), [3.0]),
+        (replace(COUNT, noise=Noise("nb2", 0.7)), [3.0]),
+        (replace(COUNT, noise=Noise("nb1", 0.5), gains=QUANTITY), [2.0, 3.5]),
+        (Share("s", (QUANTITY, QUANTITY), 0, 0, 12.0, Noise("binomial")), [1.0, 4.0]),
+    ],
+    ids=["poisson", "nb1", "nb2", "net", "share"],
+)
+def test_random_numbers_have_the_mass_that_the_likelihood_gives_them(term, values):
+    n = 100_000
+    spread = np.full(n, term.noise.spread)
+    drawn = replicate_term(term, np.repeat([values], n, axis=0), spread, np.random.default_rng(3))[:, 0]
+    for value in range(6):
+        seen = replace(term, lower=float(value), upper=float(value))
+        mass = np.exp(term_log_density(seen, np.array([values]), spread[:1])[0])
+        assert (drawn == value).mean() == pytest.approx(mass, abs=5 * np.sqrt(mass / n) + 1e-9)
+
+
+def test_random_breakdowns_have_the_mass_that_the_likelihood_gives_them():
+    noise = Noise("dirichlet-multinomial", 4.0)
+    term = Breakdown("b", ("x", "y"), (QUANTITY, QUANTITY), (1.0, 2.0), noise)
+    n = 100_000
+    drawn = replicate_term(term, np.repeat([[1.0, 3.0]], n, axis=0), np.full(n, 4.0), np.random.default_rng(4))
+    mass = np.exp(term_log_density(term, np.array([[1.0, 3.0]]), np.array([4.0]))[0])
+    assert (drawn == [1, 2]).all(axis=1).mean() == pytest.approx(mass, abs=0.005)
+
+
+def test_replaced_data_are_in_the_likelihood(density):
+    drawn = np.arange(8.0)
+    new = replaced(density, drawn)
+    assert [number.lower for number in numbers(new.problem.observations)] == drawn.tolist()

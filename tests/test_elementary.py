@@ -1,0 +1,119 @@
+"""exp, log, pow, sin and cos: how exact they are, and that every engine gives the same bits."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.compiler.elementary import ON_ARRAYS
+from cipark_sd.compiler.primitives import MEANING, library
+from cipark_sd.ensemble import ensemble
+from cipark_sd.frontends.via_pysd import read_model
+
+SPECIAL = np.array(
+    [0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 2.5, -2.5, np.inf, -np.inf, np.nan, 5e-324, -5e-324]  # noqa: RUF005  (two lines of numbers)
+    + [1e308, -1e308, 1e-310, 2.0**52 + 1, 2.0**53 - 1, -(2.0**53 - 1), 709.78, 709.79, -745.13, -745.14, 1e-300]
+)
+#: Units in the last place; the C library's own functions are within 1, ours within 1.1 (``elementary.py``).
+CLOSE = 2.5
+
+
+def of_library(name: str, *arguments: np.ndarray) -> np.ndarray:
+    import ctypes
+
+    function = getattr(library(), name)
+    function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double] * len(arguments)
+    return np.array([function(*lane) for lane in zip(*(a.tolist() for a in arguments), strict=True)])
+
+
+def assert_close(values: np.ndarray, expected: np.ndarray) -> None:
+    """Equal, both NaN, or within a few units in the last place; with the same sign of zero."""
+    with np.errstate(all="ignore"):
+        near = np.abs(values - expected) <= CLOSE * np.spacing(np.abs(expected))
+    same = (values == expected) | (np.isnan(values) & np.isnan(expected)) | near
+    signs = np.isnan(expected) | (np.signbit(values) == np.signbit(expected))
+    assert (same & signs).all()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> object:
+    with np.errstate(all="ignore"):
+        yield
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sin", "cos"])
+def test_special_arguments_are_as_in_c_for(name: str) -> None:
+    assert_close(MEANING[name](SPECIAL), of_library(name, SPECIAL))
+
+
+def test_special_arguments_are_as_in_c_for_pow() -> None:
+    x, y = (a.ravel() for a in np.meshgrid(SPECIAL, SPECIAL))
+    moderate = ~(np.abs(y * np.log(np.abs(x))) > 8) | ~np.isfinite(y * np.log(np.abs(x)))
+    values, expected = MEANING["pow"](x, y), of_library("pow", x, y)
+    assert_close(values[moderate], expected[moderate])
+    assert np.allclose(values, expected, rtol=1e-14, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("exp", -745, 710), ("log", 1e-3, 3), ("log", 1e-310, 1e-300), ("sin", -1e6, 1e6), ("cos", -20, 20)],
+)
+def test_accuracy_of(name: str, low: float, high: float) -> None:
+    x = np.random.default_rng(0).uniform(low, high, 20_000)
+    assert_close(MEANING[name](x), of_library(name, x))
+
+
+def test_accuracy_of_pow() -> None:
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-20, 20, 20_000))
+    y = rng.uniform(-8, 8, 20_000) / np.log(x)
+    assert_close(MEANING["pow"](x, y), of_library("pow", x, y))
+
+
+def test_powers_of_whole_numbers_are_exact() -> None:
+    for base in range(1, 60):
+        for exponent in range(9):
+            if base**exponent < 2**53:
+                assert MEANING["pow"](np.float64(base), np.float64(exponent)) == base**exponent
+
+
+@pytest.mark.parametrize(
+    ("short", "whole", "n"),
+    [
+        (ON_ARRAYS.plain_exp, ON_ARRAYS.exp, 1),
+        (ON_ARRAYS.plain_log, ON_ARRAYS.log, 1),
+        (ON_ARRAYS.plain_pow, ON_ARRAYS.pow, 2),
+    ],
+)
+def test_the_short_way_gives_the_bits_of_the_whole(
+    short: Callable[..., object], whole: Callable[..., object], n: int
+) -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(-(2**63), 2**63 - 1, size=(n, 200_000)).view(np.float64)
+    arguments = [np.concatenate([row, rng.uniform(-5, 5, 10_000), SPECIAL]) for row in numbers]
+    value, right = short(*arguments)  # type: ignore[misc]
+    assert right.any()
+    assert np.array_equal(value[right], whole(*arguments)[right])  # type: ignore[index]
+
+
+def test_native_gives_the_same_bits(write_mdl: Callable[..., Path]) -> None:
+    equations = "X=1~~|\nY=1~~|\n" + "".join(
+        f"{name}={text}~~|\n"
+        for name, text in {
+            "power": "X^Y+Time*0", "rise": "EXP(Y+Time*0)", "logarithm": "LN(X+Time*0)",
+            "sine": "SIN(X+Time*0)", "cosine": "COS(X+Time*0)",
+        }.items()
+    )  # fmt: skip
+    model = read_model(write_mdl(equations, final=1, step=1))
+    rng = np.random.default_rng(1)
+    finite = SPECIAL[np.isfinite(SPECIAL)]
+    x, y = (a.ravel() for a in np.meshgrid(finite, finite))
+    x = np.concatenate([x, np.exp(rng.uniform(-300, 300, 3000)), rng.normal(size=3000)])
+    y = np.concatenate([y, rng.normal(size=3000) * 3, rng.integers(-5, 6, 3000)])
+    save = ["power", "rise", "logarithm", "sine", "cosine"]
+    native, numpy = (ensemble(model, {"X": x, "Y": y}, save=save, engine=engine) for engine in ("native", "numpy"))
+    for name in save:
+        assert np.array_equal(native[name].values, numpy[name].values, equal_nan=True), name
+    assert math.isnan(float(native["power"].values[(x < 0) & (y == 2.5)][0, 0]))

@@ -1,0 +1,280 @@
+"""Scores, contraction, rivals, baselines and self-tests against closed forms and against each other."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small_study import small_study
+
+from calibration import baselines
+from calibration.contraction import contractions, unseen_sentence
+from calibration.draws import PosteriorDraws, draw
+from calibration.forecast import forecast
+from calibration.holdout import rolling_origin, verdict
+from calibration.posterior import posterior
+from calibration.predict import runner_factory
+from calibration.problem import read_problem
+from calibration.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
+from calibration.sample import Effort
+from calibration.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
+from calibration.self_test import ecdf, integration_error, rank_band, self_test
+from cipark_sd.errors import Problems
+
+EFFORT = Effort(walkers=24, most_steps=800, least_steps=400)
+
+
+def density_of(problem):
+    return posterior(problem, runner_factory("native"))
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def crps_integral(cdf, observed, low, high):
+    below = integrate.quad(lambda x: cdf(x) ** 2, low, observed, limit=500)[0]
+    return below + integrate.quad(lambda x: (cdf(x) - 1) ** 2, observed, high, limit=500)[0]
+
+
+def test_crps_of_a_normal_is_the_integral():
+    assert crps_normal(1, 2, 3.5) == pytest.approx(crps_integral(stats.norm(1, 2).cdf, 3.5, -30, 40), rel=1e-6)
+
+
+@pytest.mark.parametrize("observed", [0, 3, 9])
+def test_crps_of_a_poisson_is_the_sum_of_squares(observed):
+    k = np.arange(200)
+    expected = ((stats.poisson.cdf(k, 4.2) - (observed <= k)) ** 2).sum()
+    assert crps_poisson(4.2, observed) == pytest.approx(expected, rel=1e-9)
+
+
+def test_crps_of_a_sample_is_the_integral_over_its_steps():
+    draws = np.random.default_rng(1).normal(size=11)
+    edges = np.sort(np.append(draws, 0.3))
+    middle = (edges[1:] + edges[:-1]) / 2
+    steps = np.array([(draws <= m).mean() - (m >= 0.3) for m in middle])
+    assert crps_sample(draws, 0.3) == pytest.approx((steps**2 * np.diff(edges)).sum(), rel=1e-12)
+
+
+def test_crps_of_a_large_sample_is_that_of_its_distribution():
+    draws = np.random.default_rng(2).poisson(4.2, 200_000).astype(float)
+    assert crps_sample(draws, 9) == pytest.approx(crps_poisson(4.2, 9), rel=0.01)
+
+
+def test_the_randomised_pit_is_uniform_when_the_forecast_is_right():
+    rng = np.random.default_rng(3)
+    pits = [randomised_pit(rng.poisson(2.0, 2000).astype(float), y, y, rng) for y in rng.poisson(2.0, 2000)]
+    assert stats.kstest(pits, "uniform").pvalue > 0.01
+
+
+def test_the_pit_is_not_uniform_when_the_forecast_is_too_narrow():
+    rng = np.random.default_rng(4)
+    pits = [randomised_pit(rng.normal(0, 0.5, 500), y, y, rng) for y in rng.normal(0, 1, 500)]
+    assert stats.kstest(pits, "uniform").pvalue < 1e-6
+
+
+def test_the_log_score_does_not_underflow():
+    assert log_mean_exp(np.array([-2000.0, -2000.0])) == pytest.approx(-2000)
+
+
+# --- rivals -----------------------------------------------------------------------------------------------------------
+
+SHAPE, SCALE, COUNTS = 2.0, 3.0, (4, 9, 5)
+
+
+@pytest.fixture(scope="module")
+def conjugate(tmp_path_factory):
+    """Exact draws of a Poisson rate with a gamma prior."""
+    folder = tmp_path_factory.mktemp("conjugate")
+    controls = "INITIAL TIME=0~~|FINAL TIME=4~~|TIME STEP=1~~|SAVEPER=1~~|"
+    (folder / "model.mdl").write_text("{UTF-8}\nrate=5~~|total=INTEG(rate,0)~~|" + controls)
+    (folder / "data.csv").write_text("time,value\n" + "".join(f"{i + 1},{n}\n" for i, n in enumerate(COUNTS)))
+    (folder / "problem.toml").write_text(
+        '[model]\nfile = "model.mdl"\n[[observation]]\nname = "seen"\ntable = "data.csv"\nkind = "flow"\n'
+        'variable = "rate"\nfamily = "poisson"\nstart = 0\n[[parameter]]\nname = "rate"\n'
+        f'prior = {{ family = "gamma", shape = {SHAPE}, scale = {SCALE} }}\n'
+    )
+    density = density_of(read_problem(folder))
+    exact = stats.gamma(SHAPE + sum(COUNTS), scale=1 / (1 / SCALE + len(COUNTS)))
+    theta = exact.rvs((4, 2000, 1), random_state=np.random.default_rng(5))
+    return PosteriorDraws(density, None, theta, np.zeros((4, 2000)))
+
+
+def exact_left_out(i):
+    shape, rate = SHAPE + sum(COUNTS) - COUNTS[i], 1 / SCALE + len(COUNTS) - 1
+    return stats.nbinom.logpmf(COUNTS[i], shape, rate / (1 + rate))
+
+
+def test_leaving_one_out_is_exact_on_a_conjugate_model(conjugate):
+    elpd, pareto_k = leave_one_out(conjugate)
+    assert elpd == pytest.approx([exact_left_out(i) for i in range(3)], abs=0.03)
+    assert (pareto_k < 0.7).all()
+
+
+def test_a_term_left_out_in_earnest_has_the_same_density(conjugate):
+    assert left_out(conjugate.density, 1, np.random.default_rng(6), EFFORT) == pytest.approx(
+        exact_left_out(1), abs=0.03
+    )
+
+
+def test_the_evidence_is_exact_on_a_conjugate_model(conjugate):
+    # the product of what each count is predicted to be, given those before it
+    expected, shape, rate = 0.0, SHAPE, 1 / SCALE
+    for count in COUNTS:
+        expected += stats.nbinom.logpmf(count, shape, rate / (1 + rate))
+        shape, rate = shape + count, rate + 1
+    found, error = log_evidence(conjugate, np.random.default_rng(7))
+    assert error < 0.02
+    assert found == pytest.approx(expected, abs=5 * error)
+
+
+def test_stacking_finds_the_mixture_that_made_the_data():
+    rng = np.random.default_rng(8)
+    y = np.where(rng.random(20_000) < 0.3, rng.normal(-2, 1, 20_000), rng.normal(2, 1, 20_000))
+    elpd = np.stack([stats.norm(-2, 1).logpdf(y), stats.norm(2, 1).logpdf(y)])
+    assert stacking(elpd) == pytest.approx([0.3, 0.7], abs=0.02)
+
+
+def test_stacking_gives_all_to_a_model_that_is_better_everywhere():
+    assert stacking(np.array([[-1.0, -2.0, -1.5], [-2.0, -3.0, -1.6]])) == pytest.approx([1, 0], abs=1e-4)
+
+
+RIVALS = """
+[[rival]]
+name = "base"
+set = {}
+[[rival]]
+name = "short"
+why = "all leave too slowly"
+set = { "pace" = 0.05 }
+[[scenario]]
+name = "late"
+set = {}
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return small_study(folder, RIVALS)
+
+
+@pytest.fixture(scope="module")
+def drawn(study):
+    return draw(density_of(study), np.random.default_rng(9), effort=EFFORT)
+
+
+def test_the_structure_that_fits_gets_the_weight(study):
+    lines = compare(fit_rivals(study, density_of, np.random.default_rng(10), effort=EFFORT))
+    assert [line.name for line in lines] == ["base", "short"]
+    assert lines[0].probability > 0.9
+    assert lines[0].elpd_behind == 0
+    assert sum(line.stacking for line in lines) == pytest.approx(1)
+
+
+def test_a_mixture_has_its_shares_of_draws(study):
+    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None)
+    mixed = mixture(fits, [0.25, 0.75], 1000, np.random.default_rng(1))
+    assert [(variant.name, len(theta)) for variant, theta in mixed] == [("base", 250), ("short", 750)]
+
+
+def test_a_rival_that_sets_what_is_estimated_is_refused_with_the_other_faults(tmp_path):
+    rivals = ('"x"\nset = { "rate" = 1 }', '"y"\nset = {}', '"y"\nset = {}')
+    with pytest.raises(Problems, match=r"a constant that is not estimated") as caught:
+        small_study(tmp_path, "".join(f"[[rival]]\nname = {rival}\n" for rival in rivals))
+    assert "each once" in str(caught.value)
+
+
+def test_a_rival_with_an_unknown_name_is_told_the_known_one(tmp_path):
+    with pytest.raises(Exception, match=r"did you mean 'pace'"):
+        small_study(tmp_path, '[[rival]]\nname = "x"\nset = { "pase" = 1 }\n')
+
+
+# --- contraction, hold-out, forecast ----------------------------------------------------------------------------------
+
+
+def test_contraction_of_exact_draws_is_that_of_the_two_gammas(conjugate):
+    line = contractions(conjugate)[0]
+    prior, post = np.log(stats.gamma(SHAPE, scale=SCALE).rvs(200_000, random_state=1)), np.log(conjugate.flat[:, 0])
+    assert line.contraction == pytest.approx(1 - post.var() / prior.var(), abs=0.01)
+    assert line.to_data > line.to_prior
+    assert not line.untouched
+
+
+def test_draws_of_the_prior_are_told_from_a_posterior(study):
+    density = density_of(study)
+    theta = density.space.from_unit(np.random.default_rng(12).random((1, 4000, 2)))
+    lines = contractions(PosteriorDraws(density, None, theta, np.zeros((1, 4000))))
+    assert all(line.untouched for line in lines)
+    assert unseen_sentence(lines).endswith("size, rate.")
+
+
+def test_a_constant_rate_predicts_its_rate():
+    start = np.arange(40.0)
+    count = np.random.default_rng(13).poisson(5.0, 40).astype(float)
+    seen = baselines.Windows(start, start + 1, count)
+    for baseline in baselines.baselines(seen):
+        if baseline.name == "last value":
+            continue
+        ahead, logs = baselines.forecast(
+            baseline, seen, np.array([40.0]), np.array([41.0]), np.array([5.0]), np.random.default_rng(14)
+        )
+        assert ahead.mean() == pytest.approx(count.mean(), rel=0.5), baseline.name
+        assert log_mean_exp(logs[:, 0]) > stats.poisson.logpmf(5, 5) - 0.8
+    assert baselines.names() == ["constant rate", "last value", "log-linear", "logistic", "Bass"]
+
+
+def test_the_model_that_made_the_data_beats_a_constant_rate(study):
+    found = rolling_origin(study, density_of, np.random.default_rng(15), effort=EFFORT)
+    by_name = {line.forecaster: line for line in found.summary}
+    assert by_name["model"].n == 4
+    assert by_name["model"].mean_log_score < by_name["constant rate"].mean_log_score
+    assert "4 counts held out" in verdict(found)
+
+
+def test_a_forecast_goes_on_from_the_last_count(study, drawn):
+    rows = forecast(study, density_of, drawn.flat, np.random.default_rng(16), scenarios=study.scenarios)
+    assert [(row.scenario, row.time) for row in rows] == [
+        (s, t) for s in ("as fitted", "late") for t in (9, 10, 11, 12)
+    ]
+    assert rows[0].quantiles[0] >= 85
+    # the same draws and random numbers under a scenario that sets nothing
+    assert rows[0].quantiles == rows[4].quantiles
+    size, rate = drawn.flat.T
+    expected = (size * (np.exp(-8 * rate) - np.exp(-12 * rate))).mean()
+    assert rows[3].mean - 85 == pytest.approx(expected, rel=0.1)
+
+
+# --- self-test --------------------------------------------------------------------------------------------------------
+
+
+def test_the_band_holds_the_share_of_uniform_ranks_that_it_says():
+    rng = np.random.default_rng(17)
+    low, high = rank_band(200, rng)
+    courses = np.array([ecdf(rng.integers(100, size=200)) for _ in range(1000)])
+    inside = ((courses >= low) & (courses <= high)).all(axis=1).mean()
+    assert inside == pytest.approx(0.95, abs=0.03)
+
+
+def test_ranks_of_a_posterior_that_is_too_narrow_leave_the_band():
+    rng = np.random.default_rng(18)
+    ranks = np.where(rng.random(200) < 0.5, rng.integers(0, 20, 200), rng.integers(80, 100, 200))
+    low, high = rank_band(200, rng)
+    assert ((ecdf(ranks) < low) | (ecdf(ranks) > high)).any()
+
+
+def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
+    found = integration_error(study, density_of, np.array([100.0, 0.2]))
+    assert found.steps == (0.125, 0.0625, 0.03125)
+    first, second = found.theta[1] - found.theta[0], found.theta[2] - found.theta[1]
+    # Euler's error halves with the step
+    assert second[1] / first[1] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.slow
+def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
+    found = self_test(density_of(study), 200, np.random.default_rng(19))
+    assert 0.92 <= found.pooled[2] <= 0.98
+    assert found.outside(np.random.default_rng(1)) == ()

@@ -1,0 +1,183 @@
+"""The sampler against targets whose moments are known, and its promises about seeds and interruptions."""
+
+import numpy as np
+import pytest
+from arviz_stats.base import array_stats
+
+from calibration.convergence import convergence, effective, poorest
+from calibration.ensemble_moves import step
+from calibration.parameters import Parameter, ParameterSpace
+from calibration.priors import Beta, Exponential, LogNormal, Normal, Uniform
+from calibration.sample import Chains, Effort, prior_draws, run
+from calibration.unconstrained import Unconstrained
+
+EFFORT = Effort(ensembles=4, walkers=24, block=100, most_steps=2000, least_steps=400)
+
+
+def same(x):
+    return x
+
+
+def chains(target, k, seed, effort=EFFORT, **more) -> Chains:
+    streams = np.random.default_rng(seed).spawn(effort.ensembles)
+    start = np.stack([stream.normal(0, 3, (effort.walkers, k)) for stream in streams])
+    return run(target, start, streams, tuple(f"x{i}" for i in range(k)), same, effort, **more)
+
+
+def gaussian(x):
+    covariance = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 100.0]])
+    return -0.5 * np.einsum("ni,ij,nj->n", x, np.linalg.inv(covariance), x)
+
+
+def banana(x):
+    return -0.5 * x[:, 0] ** 2 - 0.5 * ((x[:, 1] - x[:, 0] ** 2) / 0.5) ** 2
+
+
+def test_moments_of_a_correlated_gaussian_are_found():
+    found = chains(gaussian, 3, 1, Effort(walkers=24, most_steps=4000, least_steps=4000))
+    points = found.kept.reshape(-1, 3)
+    for i, sd in enumerate((1, 1, 10)):
+        assert abs(points[:, i].mean()) < 4 * found.found[i].mcse_mean
+        assert points[:, i].std() == pytest.approx(sd, rel=0.03)
+    assert np.corrcoef(points.T)[0, 1] == pytest.approx(0.9, abs=0.01)
+
+
+def test_moments_of_a_banana_are_found():
+    found = chains(banana, 2, 2, Effort(walkers=24, most_steps=6000, least_steps=6000))
+    points = found.kept.reshape(-1, 2)
+    assert points[:, 0].var() == pytest.approx(1, rel=0.06)
+    # the mean of a squared standard normal
+    assert points[:, 1].mean() == pytest.approx(1, abs=0.08)
+    assert np.median(points[:, 1] - points[:, 0] ** 2) == pytest.approx(0, abs=0.03)
+
+
+def test_the_snooker_alone_keeps_a_gaussian(monkeypatch):
+    monkeypatch.setattr("calibration.ensemble_moves.SNOOKER", 1.0)
+    rngs = np.random.default_rng(3).spawn(1)
+    target = lambda x: -0.5 * (x**2).sum(axis=1)  # noqa: E731
+    position = rngs[0].normal(size=(1, 200, 5))
+    logs = target(position[0])[None]
+    seen = []
+    for _ in range(1500):
+        position, logs, _ = step(target, position, logs, rngs)
+        seen.append(position[0])
+    assert np.var(seen, axis=(0, 1)) == pytest.approx(np.ones(5), rel=0.05)
+
+
+def test_the_same_seed_gives_the_same_bits():
+    one, two = chains(gaussian, 3, 4), chains(gaussian, 3, 4)
+    assert np.array_equal(one.position, two.position)
+
+
+def test_an_ensemble_does_not_depend_on_how_many_there_are():
+    few = Effort(ensembles=2, walkers=24, most_steps=400, least_steps=400)
+    many = Effort(ensembles=4, walkers=24, most_steps=400, least_steps=400)
+    assert np.array_equal(chains(gaussian, 3, 5, few).position, chains(gaussian, 3, 5, many).position[:2])
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
+    effort = Effort(walkers=24, block=50, most_steps=400, least_steps=400)
+    whole = chains(gaussian, 3, 6, effort)
+    calls = 0
+
+    def stopping(x):
+        nonlocal calls
+        calls += 1
+        if calls == 300:
+            raise KeyboardInterrupt
+        return gaussian(x)
+
+    part = chains(stopping, 3, 6, effort, saved=tmp_path / "chains.npz")
+    assert part.interrupted
+    assert part.n_steps == 100
+    resumed = chains(gaussian, 3, 6, effort, saved=tmp_path / "chains.npz")
+    assert not resumed.interrupted
+    assert np.array_equal(resumed.position, whole.position)
+
+
+def test_ensembles_in_different_modes_are_reported_as_not_converged():
+    def two_modes(x):
+        return np.logaddexp(-0.5 * ((x - 30) ** 2).sum(axis=1), -0.5 * ((x + 30) ** 2).sum(axis=1))
+
+    streams = np.random.default_rng(7).spawn(4)
+    start = np.stack([s.normal(30 * sign, 1, (24, 2)) for s, sign in zip(streams, (1, 1, -1, -1), strict=True)])
+    found = run(two_modes, start, streams, ("a", "b"), same, EFFORT)
+    assert not found.converged
+    assert found.n_steps == EFFORT.most_steps
+    assert poorest(found.found).r_hat > 1.5
+
+
+def test_a_quantity_that_never_moves_has_not_converged():
+    found = convergence(["stuck"], np.ones((4, 100, 8, 1)))
+    assert not found[0].reached
+
+
+def test_with_one_walker_the_statistics_are_those_of_arviz():
+    rng = np.random.default_rng(8)
+    noise = rng.normal(size=(4, 1000))
+    series = np.zeros_like(noise)
+    for t in range(1, 1000):
+        series[:, t] = 0.7 * series[:, t - 1] + noise[:, t]
+    one = convergence(["x"], series[:, :, None, None])[0]
+    assert one.r_hat == pytest.approx(array_stats.rhat(series, chain_axis=0, draw_axis=1, method="rank"), rel=1e-12)
+    assert one.ess_bulk == pytest.approx(array_stats.ess(series, chain_axis=0, draw_axis=1, method="bulk"), rel=0.01)
+    assert one.ess_tail == pytest.approx(
+        array_stats.ess(series, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)), rel=0.02
+    )
+    assert one.mcse_mean == pytest.approx(array_stats.mcse(series, chain_axis=0, draw_axis=1, method="mean"), rel=0.02)
+
+
+def test_effective_draws_count_what_walkers_share():
+    """Walkers that move together are worth one of them."""
+    course = np.random.default_rng(9).normal(size=(4, 500, 1)).cumsum(axis=1) % 50
+    together = np.repeat(course, 10, axis=2)
+    assert effective(together) == pytest.approx(effective(course), rel=1e-9)
+
+
+def test_effective_draws_predict_the_scatter_of_means_of_independent_ensembles():
+    found = chains(gaussian, 3, 13, Effort(ensembles=100, walkers=24, most_steps=600, least_steps=600))
+    values = found.kept[..., 0]
+    scatter = values.mean(axis=(1, 2)).var(ddof=1)
+    # a variance from 100 means is known to 14 %
+    assert values.var() / scatter == pytest.approx(effective(values) / 100, rel=0.45)
+
+
+SPACE = ParameterSpace(
+    (
+        Parameter("a", Normal(1, 2)),
+        Parameter("b", LogNormal(1, 1), 0.1, 6.0, "log"),
+        Parameter("c", Uniform(-1, 3), -1, 3),
+        Parameter("d", Beta(2, 3), scale="logit"),
+        Parameter("e", Exponential(2)),
+        Parameter("f", Normal(0, 1), upper=0.5),
+    )
+)
+
+
+def test_free_coordinates_go_back_and_forth():
+    coordinates = Unconstrained(SPACE)
+    theta = prior_draws(SPACE, 200, np.random.default_rng(10))
+    assert coordinates.theta(coordinates.free(theta)) == pytest.approx(theta, rel=1e-9)
+
+
+def test_the_log_jacobian_is_the_derivative():
+    coordinates = Unconstrained(SPACE)
+    free = np.random.default_rng(11).normal(size=(20, len(SPACE)))
+    h = 1e-6
+    slopes = [
+        (coordinates.theta(free + h * e) - coordinates.theta(free - h * e))[:, i] / (2 * h)
+        for i, e in enumerate(np.eye(len(SPACE)))
+    ]
+    assert coordinates.log_jacobian(free) == pytest.approx(np.log(slopes).sum(axis=0), abs=1e-6)
+
+
+def test_priors_alone_are_sampled_as_they_are():
+    coordinates = Unconstrained(SPACE)
+
+    def target(free):
+        return SPACE.log_prior(coordinates.theta(free)) + coordinates.log_jacobian(free)
+
+    found = chains(target, len(SPACE), 12, Effort(walkers=24, most_steps=1500, least_steps=1500))
+    uniform = SPACE.to_unit(coordinates.theta(found.kept.reshape(-1, len(SPACE))))
+    for q in (0.1, 0.5, 0.9):
+        assert (uniform < q).mean(axis=0) == pytest.approx(np.full(len(SPACE), q), abs=0.02)
