@@ -46,7 +46,9 @@ def park(study: Study) -> ModelResponse:
     """Total residents, four times a year."""
     times = np.arange(2010, 2030.01, 0.25).tolist()
     outputs = [output for output in study.outputs if output.label == OUTPUT]
-    return model_response(study.model, study.factors, outputs, times=times, scenario=study.scenario, drains=study.drains)
+    return model_response(
+        study.model, study.factors, outputs, times=times, scenario=study.scenario, drains=study.drains
+    )
 
 
 def timed_design(response: ModelResponse, rows: int):

@@ -249,3 +249,15 @@ def test_the_park_runs_at_every_corner_of_its_priors():
 def test_a_study_that_is_none_is_an_error_that_says_what_would_be_one():
     with pytest.raises(InvalidValue, match="a model file, a study's folder, or a study by name"):
         find_study("no_such_study")
+
+
+def test_a_row_of_a_design_draws_the_same_noise_in_all_its_runs(write_mdl):
+    """So a constant that does nothing has a total index of zero although the model is noisy."""
+    text = DECAY + "Seen= Stock+0*Unused+RANDOM UNIFORM(0,100,1) ~ unit ~ |"
+    factors = Factors((flat("Start", 50, 150), flat("Unused", 1, 9)))
+    response = model_response(read_model(write_mdl(text, final=1)), factors, [Output("y", "Seen")], times=[1.0])
+    found = sobol(response, n=64, seed=1)
+    assert found["ST"][1, 0, 0].item() == 0
+    assert found["ST"][0, 0, 0].item() > 0.1
+    # and rows differ: the noise is part of the variance
+    assert found["variance"].item() > 100**2 / 12
