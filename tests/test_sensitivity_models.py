@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.scenarios import Scenario
@@ -261,3 +262,11 @@ def test_a_row_of_a_design_draws_the_same_noise_in_all_its_runs(write_mdl):
     assert found["ST"][0, 0, 0].item() > 0.1
     # and rows differ: the noise is part of the variance
     assert found["variance"].item() > 100**2 / 12
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_runs_of_one_number_draw_the_same_noise_and_a_part_draws_as_in_the_whole(write_mdl, engine):
+    model = read_model(write_mdl("Unused= 1 ~ u ~ |\nSeen= 0*Unused+RANDOM UNIFORM(0,100,1) ~ u ~ |\n", final=1))
+    whole = ensemble(model, {"Unused": np.arange(6.0)}, save=["Seen"], engine=engine)["seen"].to_numpy()
+    part = ensemble(model, {"Unused": [1.0, 2.0, 3.0]}, save=["Seen"], engine=engine, numbers=[4, 1, 4])
+    np.testing.assert_array_equal(part["seen"].to_numpy(), whole[[4, 1, 4]])
