@@ -270,3 +270,22 @@ def test_runs_of_one_number_draw_the_same_noise_and_a_part_draws_as_in_the_whole
     whole = ensemble(model, {"Unused": np.arange(6.0)}, save=["Seen"], engine=engine)["seen"].to_numpy()
     part = ensemble(model, {"Unused": [1.0, 2.0, 3.0]}, save=["Seen"], engine=engine, numbers=[4, 1, 4])
     np.testing.assert_array_equal(part["seen"].to_numpy(), whole[[4, 1, 4]])
+
+
+def test_a_shorter_step_is_taken_in_both_worlds_of_an_effect(write_mdl):
+    """The rate matters from 1 on only in one world; before that the effect is zero to the last bit."""
+    text = """
+    Stock= INTEG(-loss,Start) ~ unit ~ |
+    loss= Stock*(0.5+STEP(Rate*Switch,1)) ~ unit/Year ~ |
+    Start= 1 ~ unit ~ |
+    Rate= 1 ~ 1/Year ~ |
+    Switch= 1 ~ Dmnl ~ |
+    """
+    model = read_model(write_mdl(text, final=2, step=0.25))
+    asked = [Output("effect", "Stock", Scenario("off", {"Switch": 0}))]
+    response = model_response(
+        model, Factors((flat("Rate", 4, 6),)), asked, times=[1.0, 1.5], drains=[("loss", "Stock")]
+    )
+    drawn = sample(response, n=16, seed=1)["values"][:, 0]
+    assert (drawn.sel(time=1.0) == 0).all()
+    assert (drawn.sel(time=1.5) < 0).all()
