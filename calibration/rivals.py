@@ -24,10 +24,11 @@ from calibration.draws import PosteriorDraws, chains_file, draw
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem
-from calibration.sample import EFFORT, SHORT, Effort, log_target
+from calibration.sample import EFFORT, SHORT, Effort, NowherePossible, log_target
 from calibration.scores import log_mean_exp
 from calibration.unconstrained import Unconstrained
 from calibration.variants import Variant
+from cipark_sd.errors import CiparkError
 
 #: Pareto k above which a leave-one-out density is not to be trusted.
 RELIABLE = 0.7
@@ -109,6 +110,8 @@ def fit_rivals(
             drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
         except KeyboardInterrupt:
             break
+        except NowherePossible as impossible:
+            raise CiparkError(f"rival {variant.name!r}: {impossible}") from None
         fits.append(assess(variant, drawn, bridge, refit=None if drawn.chains.interrupted else refit))
         if drawn.chains.interrupted:
             break
