@@ -81,14 +81,15 @@ def run_policies(
         own = None if parts is None else parts / f"{_file_name(rival.id)}.nc"
         part = _kept(own, key)
         if part is None:
-            values = []
+            ran = []
             for policy in policies:
                 settings = rival.scenario | policy.scenario
-                values.append(run_one(model, settings, draws[rival.id], outcomes, instants, scenario, engine))
+                ran.append(run_one(model, settings, draws[rival.id], outcomes, instants, scenario, engine))
                 counted += len(draws[rival.id])
                 if progress is not None:
                     progress(counted, total)
-            part = _dataset(model, policies, rival, draws[rival.id], outcomes, times, instants, values, engine, key)
+            _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, ran)
+            part = _dataset(model, policies, rival, draws[rival.id], outcomes, times, instants, ran, engine, key)
             if own is not None:
                 own.parent.mkdir(parents=True, exist_ok=True)
                 results.save(part, own)
@@ -138,13 +139,41 @@ def run_one(
     values = np.stack([read(runs, outcome) for outcome in outcomes])
     refined = ~possible(values, outcomes)
     if refined.any():
-        step = resolve(model, shared).time_step / FINER
-        finer = shared | Scenario("", time_step=step, saveper=step)
         own = {name: array[refined] for name, array in columns.items()}
-        again = ensemble(model, own, save=save, times=instants, scenario=finer, engine=engine)
+        again = ensemble(model, own, save=save, times=instants, scenario=finer(model, shared), engine=engine)
         found = np.stack([read(again, outcome) for outcome in outcomes])
         values[:, refined] = np.where(possible(found, outcomes)[:, None], found, np.nan)
     return Ran(values, refined)
+
+
+def finer(model: Model, scenario: Scenario) -> Scenario:
+    """The scenario with a step :data:`FINER` times as fine, every step saved."""
+    step = resolve(model, scenario).time_step / FINER
+    return scenario | Scenario("", time_step=step, saveper=step)
+
+
+def _same_steps(
+    model: Model,
+    policies: Sequence[Policy],
+    rival: Rival,
+    draws: Draws,
+    outcomes: Sequence[Outcome],
+    instants: Sequence[float],
+    scenario: Scenario,
+    engine: str,
+    ran: list[Ran],
+) -> None:
+    """Give a draw that needs the finer step under one policy that step under all: pairs differ in nothing else."""
+    wanted = np.any([one.refined for one in ran], axis=0)
+    for position, policy in enumerate(policies):
+        late = np.flatnonzero(wanted & ~ran[position].refined)
+        if not len(late):
+            continue
+        settings = rival.scenario | policy.scenario
+        own = run_one(model, settings, draws.take(late), outcomes, instants, finer(model, scenario), engine)
+        values = ran[position].values.copy()
+        values[:, late] = own.values
+        ran[position] = Ran(values, wanted)
 
 
 def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
