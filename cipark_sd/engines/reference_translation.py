@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import ModelFileError
-from cipark_sd.frontends.via_pysd import current_digest
+from cipark_sd.frontends.kept import current_digest
 from cipark_sd.model.model import Format, Model
 
 
