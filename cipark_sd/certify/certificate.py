@@ -40,8 +40,6 @@ class Certificate:
         The columns that are only what rounding left, with the scale of what they are made of.
     faults : mapping of Fault to labels of variables
         Known faults of PySD that can show in this model's equations.
-    remarks : tuple of str
-        On the recorded run.
     """
 
     question: Question
@@ -51,7 +49,6 @@ class Certificate:
     scales: Mapping[str, float]
     rounded: Mapping[str, float]
     faults: Mapping[Fault, tuple[str, ...]]
-    remarks: tuple[str, ...] = ()
 
     @property
     def certified(self) -> bool:
@@ -95,7 +92,7 @@ def certify(
     """
     names = asked(engines)
     question = _question(model, scenario, method)
-    extra, remark = recorded_side(question, Path(recorded)) if recorded is not None else (None, "")
+    extra = recorded_side(question, Path(recorded)) if recorded is not None else None
     sides: list[Side] = []
     left_out: list[LeftOut] = []
     for name in names:
@@ -127,9 +124,7 @@ def certify(
         faulty = concerned if "pysd" in (left.name, right.name) else {}
         pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
     labels = {fault: tuple(variable.label for variable in where) for fault, where in found.items()}
-    return Certificate(
-        question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels, (remark,) if remark else ()
-    )
+    return Certificate(question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels)
 
 
 def _question(model: Model, scenario: Scenario, method: Method | None) -> Question:
@@ -183,12 +178,12 @@ def as_json(certificate: Certificate) -> dict[str, object]:
         "saved_times": len(question.grid.saved_times),
         "cipark_sd_version": version(),
         "sides": [
-            {"name": side.name, "version": side.version, "columns": len(side.columns)} for side in certificate.sides
+            {"name": s.name, "version": s.version, "columns": len(s.columns), "remarks": list(s.remarks)}
+            for s in certificate.sides
         ],
         "left_out": [
             {"name": side.name, "reason": side.reason, "failed": side.failed} for side in certificate.left_out
         ],
-        "remarks": list(certificate.remarks),
         "known_faults_of_pysd": [
             {"id": fault.id, "why": fault.why, "repaired_here": fault.repaired, "variables": list(variables)}
             for fault, variables in certificate.faults.items()

@@ -42,7 +42,7 @@ RECORDED = (".csv", ".tab", ".vdf")
 class Side:
     """One run: columns by flat name (``residents[soe]``), each ``(n_times,)`` at the certificate's times.
 
-    In a ``recorded`` run NaN means that nothing was recorded.
+    In a ``recorded`` run NaN means that nothing was recorded. ``remarks`` are what it said while it ran.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Side:
     columns: Mapping[str, Values]
     recorded: bool = False
     single: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,17 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         return _simlin(question)
     model = question.model
     try:
-        found = simulate(
-            model,
-            question.scenario,
-            save=question.names,
-            times=question.grid.saved_times.tolist(),
-            engine=name,
-            method=question.method,
-        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found = simulate(
+                model,
+                question.scenario,
+                save=question.names,
+                times=question.grid.saved_times.tolist(),
+                engine=name,
+                method=question.method,
+            )
     except UnsupportedFeature as problem:
         return LeftOut(name, str(problem))
     except ModelFileError as problem:
@@ -146,7 +150,8 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         values = found[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
         for position, elements in enumerate(model.elements(variable)):
             columns[flat_name(variable.name, elements)] = values[:, position]
-    return Side(name, version("pysd") if name == "pysd" else own_version(), columns)
+    remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+    return Side(name, version("pysd") if name == "pysd" else own_version(), columns, remarks=remarks)
 
 
 # --- pysimlin --------------------------------------------------------------------------------------------------------
@@ -214,8 +219,8 @@ def _numbers(question: Question) -> dict[str, float]:
 # --- recorded runs ---------------------------------------------------------------------------------------------------
 
 
-def recorded_side(question: Question, path: Path) -> tuple[Side, str]:
-    """A recorded run from a wide table (``.csv``, ``.tab``) or Vensim's own file (``.vdf``), and a remark on it.
+def recorded_side(question: Question, path: Path) -> Side:
+    """A recorded run from a wide table (``.csv``, ``.tab``) or Vensim's own file (``.vdf``).
 
     Raises
     ------
@@ -264,7 +269,7 @@ def recorded_side(question: Question, path: Path) -> tuple[Side, str]:
         raise InvalidValue("its columns", list(map(str, table))[:8], "at least one variable of the model", where=where)
     remarks = [f"{missed} of its times are not saved by the run"] if missed else []
     remarks += [f"{len(unknown)} of its columns are no variables of the model"] if unknown else []
-    return Side(path.name, "recorded", columns, recorded=True, single=suffix == ".vdf"), "; ".join(remarks)
+    return Side(path.name, "recorded", columns, recorded=True, single=suffix == ".vdf", remarks=tuple(remarks))
 
 
 def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F821

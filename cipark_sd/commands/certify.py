@@ -125,10 +125,11 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
     print_table(heads, rows, right=(2, 3, 5), title="")
     click.echo()
     _show_columns(certificate, labels, everything=everything)
-    for side in certificate.left_out:
-        click.echo(f"{side.name} {'failed' if side.failed else 'takes no part'}: {side.reason}")
-    for remark in certificate.remarks:
-        click.echo(f"recorded run: {remark}")
+    for absent in certificate.left_out:
+        click.echo(f"{absent.name} {'failed' if absent.failed else 'takes no part'}: {absent.reason}")
+    for side in certificate.sides:
+        for remark in side.remarks:
+            click.echo(f"{side.name}: {remark}")
     for column, scale in certificate.rounded.items():
         click.echo(
             f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them"
