@@ -1,11 +1,17 @@
 """Small models that several tests read."""
 
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# before any test module is imported: what tests parse and compile is kept away from the user's own
+_CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
+os.environ["CIPARK_CACHE"] = _CACHE.name
 
 CONTROL = """
 INITIAL TIME = 0 ~ Year ~ |

@@ -7,19 +7,17 @@ bit.
 
 import ctypes
 import hashlib
-import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.cache import keep, kept
 from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, stage_times
@@ -163,16 +161,6 @@ def load(program: Program) -> Loaded:
         return _LOADED[program.digest]
 
 
-def cache_folder() -> Path:
-    """Where object code is kept: ``CIPARK_CACHE`` if set, else the user's cache folder."""
-    named = os.environ.get("CIPARK_CACHE")
-    if named:
-        return Path(named)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("cipark_sd", appauthor=False))
-
-
 @cache
 def _machine() -> tuple[Any, str]:
     """The target machine of this processor, and what identifies it."""
@@ -195,12 +183,12 @@ def _load(program: Program) -> Loaded:
 
     machine, identity = _machine()
     digest = hashlib.sha256(f"{program.digest} {identity}".encode()).hexdigest()
-    path = cache_folder() / "kernels" / f"{digest}.o"
-    try:
-        workspace, code = _unpacked(path.read_bytes())
-    except (OSError, ValueError):
+    found = kept("kernels", digest)
+    if found is not None:
+        workspace, code = int.from_bytes(found[:8], "little"), found[8:]
+    else:
         workspace, code = _compiled(program, machine)
-        _keep(path, _packed(workspace, code))
+        keep("kernels", digest, workspace.to_bytes(8, "little") + code)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
@@ -215,30 +203,6 @@ def machine_for_jit() -> Any:
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
     )
-
-
-def _packed(workspace: int, code: bytes) -> bytes:
-    body = workspace.to_bytes(8, "little") + code
-    return hashlib.sha256(body).digest() + body
-
-
-def _unpacked(content: bytes) -> tuple[int, bytes]:
-    """Workspace and code; a file that was cut short or altered is no code."""
-    if hashlib.sha256(content[32:]).digest() != content[:32]:
-        raise ValueError("damaged")
-    return int.from_bytes(content[32:40], "little"), content[40:]
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write object code so that other processes see all of it or nothing; where that cannot be, only time is lost."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(partial, path)
-    except OSError:
-        return
 
 
 def _compiled(program: Program, machine: Any) -> tuple[int, bytes]:

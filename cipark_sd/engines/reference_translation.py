@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import CiparkError, ModelFileError
-from cipark_sd.frontends.via_pysd import current_digest, sanitised_file
+from cipark_sd.frontends.kept import current_digest
+from cipark_sd.frontends.via_pysd import sanitised_file
 from cipark_sd.model.model import Format, Model
 
 

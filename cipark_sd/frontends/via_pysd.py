@@ -12,6 +12,13 @@ from typing import Any
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
 from cipark_sd.frontends.elements import section_variables
+from cipark_sd.frontends.kept import (
+    VENSIM_SUFFIXES,
+    XMILE_SUFFIXES,
+    external_contents,
+    parsed_before,
+    remember_parsed,
+)
 from cipark_sd.frontends.refused import refused_functions
 from cipark_sd.frontends.sanitise import decoded, sanitised_text
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
@@ -27,17 +34,11 @@ from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origi
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
-    External,
-    ExternalPiece,
     Piece,
     Stock,
-    TablePiece,
     Variable,
 )
 from cipark_sd.naming import canonical, plain_label
-
-VENSIM_SUFFIXES = (".mdl",)
-XMILE_SUFFIXES = (".xmile", ".xml", ".stmx")
 
 #: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
 _VENSIM_METHODS: Mapping[str, Method] = {
@@ -54,6 +55,8 @@ _XMILE_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "
 def read_model(path: Path | str) -> Model:
     """The model in a Vensim (``.mdl``) or XMILE (``.xmile``, ``.xml``, ``.stmx``) file.
 
+    A model that was read before, by any process, is taken from the cache while nothing that it reads has changed.
+
     Raises
     ------
     ModelFileError
@@ -66,32 +69,19 @@ def read_model(path: Path | str) -> Model:
         raise ModelFileError(path, _missing(path))
     if path.is_dir():
         raise ModelFileError(path, "is a folder, not a model file")
-    suffix = path.suffix.lower()
+    known = dict.fromkeys(VENSIM_SUFFIXES, "vensim") | dict.fromkeys(XMILE_SUFFIXES, "xmile")
+    if path.suffix.lower() not in known:
+        listed = ", ".join(known)
+        raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {listed})")
+    before = parsed_before(path)
+    return before if before is not None else remember_parsed(_parse(path))
+
+
+def _parse(path: Path) -> Model:
     with warnings.catch_warnings():
         # PySD warns of what it imports (chardet's renamed detector) and of features that our passes check themselves.
         warnings.simplefilter("ignore")
-        if suffix in VENSIM_SUFFIXES:
-            return _read_vensim(path)
-        if suffix in XMILE_SUFFIXES:
-            return _read_xmile(path)
-    known = ", ".join(VENSIM_SUFFIXES + XMILE_SUFFIXES)
-    raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {known})")
-
-
-def current_digest(model: Model) -> str:
-    """The digest that the file of ``model`` has by now: another one than the model's where it has changed since.
-
-    Raises
-    ------
-    ModelFileError
-        When the model has no file or the file is gone.
-    """
-    if model.origin is None:
-        raise ModelFileError(model.name, "was not read from a file")
-    path = model.origin.path
-    if not path.is_file():
-        raise ModelFileError(path, "does not exist any more")
-    return digest_of(path.read_bytes(), *_external_contents(path, model.variables))
+        return _read_vensim(path) if path.suffix.lower() in VENSIM_SUFFIXES else _read_xmile(path)
 
 
 def _missing(path: Path) -> str:
@@ -354,7 +344,7 @@ def _build(
         time=time,
         dimensions=dimensions,
         macros=macros,
-        digest=digest_of(raw, *_external_contents(path, variables)),
+        digest=digest_of(raw, *external_contents(path, variables)),
         drawing=drawing,
         unit_synonyms=unit_synonyms,
         origin=Origin(path.resolve(), source_format),
@@ -447,21 +437,3 @@ def _control_value(variables: Mapping[str, Variable], name: str) -> float:
             case _:
                 return float("nan")
     return float("nan")
-
-
-def _external_contents(path: Path, variables: Iterable[Variable]) -> Iterator[bytes]:
-    """The bytes of each file that the model reads, once, in order of name; a missing file is left to the run."""
-    # the names of a range may stand in a file too; they are in no variable
-    text = decoded(path.read_bytes()) if path.suffix.lower() in VENSIM_SUFFIXES else ""
-    files = set(re.findall(r"GET[ _]+(?:XLS|DIRECT)[ _]+SUBSCRIPT\s*\(\s*'([^']*)'", text, flags=re.IGNORECASE))
-    for variable in variables:
-        for piece in variable.pieces:
-            match piece:
-                case ExternalPiece(source=External(file)) | TablePiece(table=External(file)):
-                    files.add(file)
-                case _:
-                    pass
-    for file in sorted(files):
-        target = path.parent / file
-        if target.is_file():
-            yield target.read_bytes()

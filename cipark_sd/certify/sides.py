@@ -1,0 +1,305 @@
+"""The runs that are compared: engines of this package, pysimlin, and a recorded run."""
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.reference_faults import fault_of_failure
+from cipark_sd.errors import (
+    CiparkError,
+    InvalidValue,
+    ModelFileError,
+    RunFailed,
+    UnknownName,
+    UnsupportedFeature,
+    raise_all,
+)
+from cipark_sd.model.model import CONTROL, Method, Model
+from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.naming import canonical
+from cipark_sd.results import version as own_version
+from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.simulate import simulate
+from cipark_sd.timegrid import SLACK, TimeGrid
+
+Values = NDArray[np.float64]
+#: Everything that can take part by name, in the order in which it is compared.
+KNOWN = ("native", "numpy", "pysd", "pysimlin")
+#: The endings of a recorded run.
+RECORDED = (".csv", ".tab", ".vdf")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run: columns by flat name (``residents[soe]``), each ``(n_times,)`` at the certificate's times.
+
+    In a ``recorded`` run NaN means that nothing was recorded. ``remarks`` are what it said while it ran.
+    """
+
+    name: str
+    version: str
+    columns: Mapping[str, Values]
+    recorded: bool = False
+    single: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An engine that takes no part: why, and whether that speaks against the certificate."""
+
+    name: str
+    reason: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every side has to answer."""
+
+    model: Model
+    scenario: Scenario
+    method: Method | None
+    grid: TimeGrid
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that are compared: all but tables and the control variables."""
+        kept = (v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
+        return tuple(variable.name for variable in kept)
+
+    @property
+    def labels(self) -> dict[str, tuple[str, str]]:
+        """Variable and the label of the column, by flat name."""
+        told = {}
+        for name in self.names:
+            variable = self.model.by_name[name]
+            for elements in self.model.elements(variable):
+                dims = (self.model.dimension_by_name[dim] for dim in variable.dims)
+                words = [d.element_labels[d.elements.index(e)] for d, e in zip(dims, elements, strict=True)]
+                label = f"{variable.label}[{','.join(words)}]" if words else variable.label
+                told[flat_name(name, elements)] = (name, label)
+        return told
+
+
+def installed() -> tuple[str, ...]:
+    """The engines that can take part in this installation."""
+    return tuple(name for name in KNOWN if name != "pysimlin" or importlib.util.find_spec("simlin") is not None)
+
+
+def asked(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The engines that take part, in order; all that are installed when none is named.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    if names is None:
+        return installed()
+    problems: list[CiparkError] = []
+    for name in names:
+        if name not in KNOWN:
+            problems.append(UnknownName(name, KNOWN, kind="engine", where="certify"))
+        elif name not in installed():
+            problems.append(
+                InvalidValue("the engine", name, "one that is installed (pip install pysimlin)", where="certify")
+            )
+    raise_all("certify", problems)
+    return tuple(name for name in KNOWN if name in names)
+
+
+def side_of(question: Question, name: str) -> Side | LeftOut:
+    """The run of an engine, or why there is none."""
+    if name == "pysimlin":
+        return _simlin(question)
+    model = question.model
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found = simulate(
+                model,
+                question.scenario,
+                save=question.names,
+                times=question.grid.saved_times.tolist(),
+                engine=name,
+                method=question.method,
+            )
+    except UnsupportedFeature as problem:
+        return LeftOut(name, str(problem))
+    except ModelFileError as problem:
+        if name != "pysd":
+            raise
+        return LeftOut(name, str(problem))
+    except RunFailed as problem:
+        fault = fault_of_failure(model, problem) if name == "pysd" else None
+        if fault is None:
+            return LeftOut(name, str(problem), failed=True)
+        return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
+    columns = {}
+    for variable in (model.by_name[name] for name in question.names):
+        values = found[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
+        for position, elements in enumerate(model.elements(variable)):
+            columns[flat_name(variable.name, elements)] = values[:, position]
+    remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+    return Side(name, version("pysd") if name == "pysd" else own_version(), columns, remarks=remarks)
+
+
+# --- pysimlin --------------------------------------------------------------------------------------------------------
+
+
+def _simlin(question: Question) -> Side | LeftOut:
+    import simlin
+
+    model = question.model
+    reason = _beyond_simlin(question)
+    if reason:
+        return LeftOut("pysimlin", reason)
+    assert model.origin is not None
+    with warnings.catch_warnings():
+        # about feedback loops that it does not rank
+        warnings.simplefilter("ignore")
+        try:
+            run = simlin.load(str(model.origin.path)).simulate()
+            for name, value in _numbers(question).items():
+                run.set_value(name, value)
+            run.run_to_end()
+            table = run.get_run().results
+        except simlin.SimlinError as problem:
+            return LeftOut("pysimlin", f"it does not run the model: {' '.join(str(problem).split())}")
+    places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
+    if missed or len(set(places)) != len(question.grid.saved_times):
+        return LeftOut("pysimlin", "it saves at other times")
+    columns = {canonical(str(name)): table[name].to_numpy(dtype=float) for name in table}
+    return Side("pysimlin", version("pysimlin"), {name: columns[name] for name in question.labels if name in columns})
+
+
+def _beyond_simlin(question: Question) -> str:
+    """Why pysimlin cannot be asked this; empty when it can."""
+    model, scenario = question.model, question.scenario
+    if model.origin is None:
+        return "the model was not read from a file"
+    if question.method and fixed_method(question.method) != fixed_method(model.time.method):
+        return f"it integrates as the file says ({model.time.method}), not with {question.method}"
+    if any(getattr(scenario, control) is not None for control in CONTROL):
+        return "the scenario changes the run's times, which it takes from the file"
+    resolved = resolve(model, scenario)
+    changed = {*resolved.whole, *(name for name, _ in resolved.elements)}
+    if not all(isinstance(model.by_name[name], Constant) for name in changed):
+        return "the scenario changes more than constants"
+    values = [*resolved.whole.values(), *resolved.elements.values()]
+    return (
+        "" if all(isinstance(value, float | int | tuple) for value in values) else "the scenario has values over time"
+    )
+
+
+def _numbers(question: Question) -> dict[str, float]:
+    model, resolved = question.model, resolve(question.model, question.scenario)
+    numbers: dict[str, float] = {}
+    for name, value in resolved.whole.items():
+        for position, elements in enumerate(model.elements(model.by_name[name])):
+            single = value[position] if isinstance(value, tuple) else value
+            assert isinstance(single, float | int)
+            numbers[flat_name(name, elements)] = single
+    for (name, elements), value in resolved.elements.items():
+        assert isinstance(value, float | int)
+        numbers[flat_name(name, elements)] = value
+    return numbers
+
+
+# --- recorded runs ---------------------------------------------------------------------------------------------------
+
+
+def recorded_side(question: Question, path: Path) -> Side:
+    """A recorded run from a wide table (``.csv``, ``.tab``) or Vensim's own file (``.vdf``).
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+        For a file that cannot be read, has no common times with the run, or names what the model does not have.
+    """
+    import pandas as pd
+
+    where = str(path)
+    if not path.is_file():
+        raise InvalidValue("the recorded run", where, "a file that exists", where="--recorded")
+    suffix = path.suffix.lower()
+    if suffix not in RECORDED:
+        raise InvalidValue(
+            "the recorded run", path.name, f"a name that ends in {', '.join(RECORDED)}", where="--recorded"
+        )
+    if suffix == ".vdf":
+        table = _vdf(path)
+    else:
+        try:
+            table = pd.read_csv(path, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
+            heads = [head for head in table if canonical(str(head)).split("[")[0].split("_(")[0] == "time"]
+            if len(heads) != 1:
+                raise InvalidValue("its columns", list(map(str, table))[:8], "one that is called time", where=where)
+            table = table.set_index(heads[0]).astype(float)
+        except (ValueError, UnicodeDecodeError) as problem:
+            raise InvalidValue(
+                "its content", " ".join(str(problem).split()), "a table of numbers", where=where
+            ) from None
+    labels, ignored = question.labels, {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
+    by_name = {_column(str(head)): table[head].to_numpy(dtype=float) for head in table}
+    unknown = [head for head in map(str, table) if _column(head) not in {*labels, *ignored}]
+    if unknown and suffix != ".vdf":
+        raise_all(where, [UnknownName(head, [label for _, label in labels.values()], where=where) for head in unknown])
+    places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
+    if (places < 0).all():
+        raise InvalidValue(
+            "its times", f"{table.index[0]:g} to {table.index[-1]:g}", "some that the run saves", where=where
+        )
+    columns = {}
+    for name in labels:
+        if name in by_name:
+            columns[name] = np.full(len(question.grid.saved_times), math.nan)
+            columns[name][places[places >= 0]] = by_name[name][places >= 0]
+    if not columns:
+        raise InvalidValue("its columns", list(map(str, table))[:8], "at least one variable of the model", where=where)
+    remarks = [f"{missed} of its times are not saved by the run"] if missed else []
+    remarks += [f"{len(unknown)} of its columns are no variables of the model"] if unknown else []
+    return Side(path.name, "recorded", columns, recorded=True, single=suffix == ".vdf", remarks=tuple(remarks))
+
+
+def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F821
+    if importlib.util.find_spec("simlin") is None:
+        raise InvalidValue(
+            "the recorded run", path.name, "a .csv, or pysimlin installed to read a .vdf", where="--recorded"
+        )
+    import simlin
+
+    try:
+        return simlin.load_vdf(str(path))
+    except simlin.SimlinError as problem:
+        raise InvalidValue(
+            "its content", " ".join(str(problem).split()), "a run of Vensim's", where=str(path)
+        ) from None
+
+
+def _column(head: str) -> str:
+    """The flat name that a heading such as ``Residents[ SOE, East ]`` means."""
+    name, bracket, rest = head.partition("[")
+    if not bracket:
+        return canonical(head)
+    return flat_name(canonical(name), tuple(canonical(part) for part in rest.rstrip().removesuffix("]").split(",")))
+
+
+def _places(grid: TimeGrid, times: Values) -> tuple[NDArray[np.intp], int]:
+    """For each time its position among the saved ones, -1 for none, and how many have none."""
+    saved = grid.saved_times
+    places: NDArray[np.intp] = np.abs(saved[None, :] - times[:, None]).argmin(axis=1)
+    # a file may hold times in single precision
+    missed = np.abs(saved[places] - times) > np.maximum(SLACK * grid.step, 1e-7 * np.abs(times))
+    places[missed] = -1
+    return places, int(missed.sum())

@@ -1,0 +1,196 @@
+"""``cipark certify``: all engines on one model, and where they part."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from cipark_sd.model.model import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cipark_sd.certify.certificate import Certificate
+    from cipark_sd.certify.compare import Difference, Pair
+
+#: Variables that the table shows; the certificate's file has all.
+SHOWN = 15
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
+@click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario (TOML).")
+@click.option("--recorded", type=click.Path(path_type=Path), help="A run from elsewhere: .csv, .tab or Vensim's .vdf.")
+@click.option("--engines", "wanted", multiple=True, metavar="NAMES", help="Only these: native, numpy, pysd, pysimlin.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="Integrate otherwise than the file says.")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), help="Between engines, a share of a column's scale.  [1e-12]"
+)
+@click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="The same against the recorded run.")
+@click.option("--all", "everything", is_flag=True, help="List every variable, equal ones too.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the certificate to FILE.json or FILE.csv.")
+def command(
+    file: Path | None,
+    assignments: tuple[str, ...],
+    scenario_files: tuple[Path, ...],
+    recorded: Path | None,
+    wanted: tuple[str, ...],
+    method: Method | None,
+    tolerance: float | None,
+    recorded_tolerance: float | None,
+    everything: bool,
+    output: Path | None,
+) -> int:
+    """Run FILE (by default the park model) on every engine and compare all variables.
+
+    For each variable the largest difference is told, as a share of the largest value of its column, and when the two
+    sides first part. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column that
+    is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. Where PySD is
+    known to be wrong the fault is named, and speaks against PySD, not against the model.
+
+    A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
+    six digits needs --recorded-tolerance 1e-5.
+
+    The exit code is 0 when the model is certified, 1 when sides differ, 2 when the input is not understood.
+
+    \b
+    Examples:
+      cipark certify                                           the park model
+      cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
+      cipark certify my.xmile --engines native,pysd -o certificate.json
+    """
+    import functools
+    import operator
+
+    from cipark_sd.certify.certificate import SUFFIXES, certify, write
+    from cipark_sd.certify.compare import TOLERANCE
+    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.library import bundled
+    from cipark_sd.results import check_writable
+    from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+
+    if output is not None:
+        check_writable(output, what="the certificate", endings=SUFFIXES, where="-o")
+    parts = [read_scenario(path) for path in scenario_files]
+    parts += [parse_assignments(assignments)] if assignments else []
+    model = read_model(file or bundled())
+    names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]
+    with _progress(model.name) as begin:
+        certificate = certify(
+            model,
+            functools.reduce(operator.or_, parts, Scenario()),
+            engines=names or None,
+            recorded=recorded,
+            method=method,
+            tolerance=TOLERANCE if tolerance is None else tolerance,
+            recorded_tolerance=recorded_tolerance,
+            begin=begin,
+        )
+    if output is not None:
+        write(certificate, output)
+    _show(certificate, everything=everything)
+    if output is not None:
+        click.echo(f"saved {output}")
+    return 0 if certificate.certified else 1
+
+
+@contextmanager
+def _progress(model: str) -> "Iterator[Callable[[str], None]]":
+    """Says which engine is running, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"Running {model}") as status:
+        yield lambda name: status.update(f"Running {model} on {name}")
+
+
+def _show(certificate: "Certificate", *, everything: bool) -> None:
+    from cipark_sd.commands.tables import print_table
+
+    question = certificate.question
+    labels = {column: label for column, (_, label) in question.labels.items()}
+    times = question.grid.saved_times
+    click.echo(
+        f"{question.model.name}: {question.method or question.model.time.method}, step {question.grid.step:g}, "
+        f"{len(times)} saved times from {times[0]:g} to {times[-1]:g}"
+    )
+    rows = [_pair_row(pair, labels) for pair in certificate.pairs]
+    heads = ("left", "right", "columns", "largest difference", "in", "tolerance", "result")
+    print_table(heads, rows, right=(2, 3, 5), title="")
+    click.echo()
+    _show_columns(certificate, labels, everything=everything)
+    for absent in certificate.left_out:
+        click.echo(f"{absent.name} {'failed' if absent.failed else 'takes no part'}: {absent.reason}")
+    for side in certificate.sides:
+        for remark in side.remarks:
+            click.echo(f"{side.name}: {remark}")
+    for column, scale in certificate.rounded.items():
+        click.echo(
+            f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them"
+        )
+    for fault, variables in certificate.faults.items():
+        state = "repaired in the reference engine" if fault.repaired else "not repaired"
+        shown = ", ".join(variables[:3]) + (f" and {len(variables) - 3} more" if len(variables) > 3 else "")
+        click.echo(f"known fault of PySD, {state} ({fault.id}; {shown}): {fault.why}")
+    for pair in certificate.pairs:
+        if pair.first:
+            first = min(d.apart for d in pair.apart if d.apart is not None)
+            where = ", ".join(labels[column] for column in pair.first[:5])
+            more = f" and {len(pair.first) - 5} more" if len(pair.first) > 5 else ""
+            click.echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{more}")
+    click.echo("certified" if certificate.certified else "not certified")
+
+
+def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
+    worst = pair.worst
+    apart = f" in {len(pair.apart)} columns" if pair.apart else ""
+    return [
+        pair.left,
+        pair.right,
+        str(len(pair.differences)),
+        "" if worst is None else f"{worst.largest:.1e}",
+        "" if worst is None or worst.same_bits else labels[worst.column],
+        f"{pair.tolerance:g}",
+        ("nothing in common" if worst is None else pair.verdict) + apart,
+    ]
+
+
+def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, everything: bool) -> None:
+    """One row a column: the two sides that differ most in it."""
+    from cipark_sd.commands.tables import print_table
+
+    largest: dict[str, tuple[Difference, Pair]] = {}
+    for pair in certificate.pairs:
+        for difference in pair.differences:
+            known = largest.get(difference.column)
+            # beyond its tolerance comes before within it, however large
+            rank = (difference.apart is not None, difference.largest)
+            if known is None or rank > (known[0].apart is not None, known[0].largest):
+                largest[difference.column] = (difference, pair)
+    ordered = sorted(largest.values(), key=lambda entry: (entry[0].apart is None, -entry[0].largest))
+    unequal = [entry for entry in ordered if not entry[0].same_bits]
+    shown = ordered if everything else unequal[:SHOWN]
+    rows = [
+        [
+            labels[difference.column],
+            f"{difference.largest:.1e}",
+            f"{pair.left}, {pair.right}",
+            f"{difference.at:.10g}",
+            "never" if difference.apart is None else f"{difference.apart:.10g}",
+            *(f"{value:.10g}" for value in difference.values),
+            difference.fault if difference.apart is not None else "",
+        ]
+        for difference, pair in shown
+    ]
+    if rows:
+        heads = ("variable", "largest", "sides", "at", "part at", "left", "right", "known fault")
+        print_table(heads, rows, right=(1, 3, 4, 5, 6))
+    if len(unequal) > len(shown):
+        click.echo(f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.csv keeps them")
+    click.echo(f"{len(ordered) - len(unequal)} of {len(ordered)} columns are the same on all sides, bit for bit")

@@ -1,0 +1,206 @@
+"""What PySD is known to compute wrongly, and which variables of a model it concerns.
+
+``repaired`` faults are mended by :mod:`cipark_sd.engines.reference_repairs`, so the reference engine is right there;
+the others show in its numbers. The corpus of the tests has a model for each, which pins that PySD still has the fault.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from cipark_sd.errors import RunFailed
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, walk
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, Variable
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of PySD 3.14.3: ``concerns`` says whether it can show in a variable's own equation."""
+
+    id: str
+    why: str
+    repaired: bool
+    concerns: Callable[[Model, Variable], bool]
+
+
+def expressions(variable: Variable) -> Iterator[Expr]:
+    """The expressions of a variable's equations."""
+    match variable:
+        case Stock(pieces=stock_pieces):
+            for piece in stock_pieces:
+                yield from (piece.flow, piece.initial)
+        case Auxiliary(pieces=equations):
+            yield from (piece.expr for piece in equations)
+        case _:
+            return
+
+
+def _parts(variable: Variable) -> Iterator[Expr]:
+    for expr in expressions(variable):
+        yield from walk(expr)
+
+
+def _calls(variable: Variable, *functions: str) -> Iterator[Call]:
+    return (part for part in _parts(variable) if isinstance(part, Call) and part.function in functions)
+
+
+def _whole(model: Model, expr: Expr) -> bool:
+    """Whether an expression is a whole number, which PySD may keep as an integer."""
+    match expr:
+        case Const(value):
+            return value == int(value)
+        case Grid(values):
+            return all(value == int(value) for value in values)
+        case Neg(operand):
+            return _whole(model, operand)
+        case Ref(name) if isinstance(constant := model.by_name.get(name), Constant):
+            return all(isinstance(piece, Piece) and _whole(model, piece.expr) for piece in constant.pieces)
+        case _:
+            return False
+
+
+def _negated(model: Model, variable: Variable) -> bool:
+    return any(
+        isinstance(p, Neg) and isinstance(p.operand, Binary) and p.operand.operator in "*/" for p in _parts(variable)
+    )
+
+
+def _mixed_logic(model: Model, variable: Variable) -> bool:
+    other = {"and": "or", "or": "and"}
+    return any(
+        isinstance(part, Binary)
+        and any(
+            isinstance(side, Binary) and side.operator == other.get(part.operator) for side in (part.left, part.right)
+        )
+        for part in _parts(variable)
+    )
+
+
+def _smooth_from_whole(order: float) -> Callable[[Model, Variable], bool]:
+    def concerns(model: Model, variable: Variable) -> bool:
+        return any(
+            len(call.arguments) == 4 and call.arguments[3] == Const(order) and _whole(model, call.arguments[2])
+            for call in _calls(variable, "smooth")
+        )
+
+    return concerns
+
+
+def _varying_delay(model: Model, variable: Variable) -> bool:
+    return any(
+        len(call.arguments) > 1
+        and not isinstance(call.arguments[1], Const)
+        and not (isinstance(call.arguments[1], Ref) and isinstance(model.by_name.get(call.arguments[1].name), Constant))
+        for call in _calls(variable, "delay", "delay_n")
+    )
+
+
+def _calls_any(*functions: str) -> Callable[[Model, Variable], bool]:
+    return lambda model, variable: any(True for _ in _calls(variable, *functions))
+
+
+def _runs_with(*methods: str) -> Callable[[Model, Variable], bool]:
+    return lambda model, variable: isinstance(variable, Stock) and model.time.method in methods
+
+
+def _inline_table(interpolation: Interpolation) -> Callable[[Model, Variable], bool]:
+    return lambda model, variable: any(
+        isinstance(part, Apply) and isinstance(part.table, Table) and part.table.interpolation == interpolation
+        for part in _parts(variable)
+    )
+
+
+def _never(model: Model, variable: Variable) -> bool:
+    return False
+
+
+_FIXED_INPUT = "The input is read after states of earlier names have moved on, unless it is a saved column."
+_METHOD = "The integration method that the file asks for is ignored: it is always Euler's."
+_INSIDE = "A graphical function inside a variable is joined by lines and holds its ends, whatever its type says."
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "negated_quotient",
+        "The parentheses of a negated product or quotient to the right of / and ^ are lost: "
+        "8 / -(3 / 4) is -8 / 3 / 4.",
+        True,
+        _negated,
+    ),
+    Fault(
+        "logic_and_before_or",
+        "ANDs and ORs are grouped from the right, so a AND b OR c means a AND (b OR c); "
+        "AND binds more closely in Vensim.",
+        False,
+        _mixed_logic,
+    ),
+    Fault(
+        "smoothi",
+        "An initial value that is a whole number makes an integer array, which truncates the first step's input.",
+        True,
+        _smooth_from_whole(1.0),
+    ),
+    Fault("smooth3i", "As SMOOTHI: a whole initial value makes an integer array.", True, _smooth_from_whole(3.0)),
+    Fault(
+        "delay_n_integer_time",
+        "A delay time that starts as a whole number makes an integer array, which truncates every later delay time.",
+        True,
+        _varying_delay,
+    ),
+    Fault(
+        "delay_order_reduction_subscripted",
+        "The order is reduced by the shortest delay time of all elements; "
+        "in Vensim each element is an equation of its own.",
+        False,
+        lambda model, variable: bool(variable.dims) and any(True for _ in _calls(variable, "delay", "delay_n")),
+    ),
+    Fault("delay_fixed_of_a_delay", _FIXED_INPUT, True, _calls_any("delay_fixed")),
+    Fault(
+        "sample_if_true_of_an_early_stock",
+        "Condition and input are read after stocks of earlier names have moved on, unless they are saved columns.",
+        True,
+        _calls_any("sample_if_true"),
+    ),
+    Fault("runge_kutta", _METHOD, False, _runs_with("rk4", "rk4_auto")),
+    Fault("runge_kutta_second_order", _METHOD, False, _runs_with("rk2", "rk2_auto")),
+    Fault(
+        "division_by_zero",
+        "A scalar division by zero stops the run; an array gives inf, as IEEE arithmetic and here every division does.",
+        False,
+        _never,
+    ),
+    Fault(
+        "root_of_a_negative",
+        "A broken power of a negative number is complex in Python; the real power has no value.",
+        False,
+        _never,
+    ),
+    Fault(
+        "variable_called_value",
+        "The translation uses a local name 'value', which hides a variable of that name "
+        "in an equation with several parts.",
+        False,
+        lambda model, variable: variable.name == "value",
+    ),
+    Fault("xmile_lookup_discrete", _INSIDE, False, _inline_table("hold_backward")),
+    Fault("xmile_lookup_extrapolate", _INSIDE, False, _inline_table("extrapolate")),
+)
+_BY_ID: Mapping[str, Fault] = {fault.id: fault for fault in FAULTS}
+
+
+def faults_of(model: Model) -> dict[Fault, tuple[Variable, ...]]:
+    """The faults that can show in a model, with the variables in whose equations they can."""
+    found = {
+        fault: tuple(variable for variable in model.variables if fault.concerns(model, variable)) for fault in FAULTS
+    }
+    return {fault: variables for fault, variables in found.items() if variables}
+
+
+def fault_of_failure(model: Model, failure: RunFailed) -> Fault | None:
+    """The fault for which PySD stopped, if it is a known one."""
+    if "division by zero" in str(failure):
+        return _BY_ID["division_by_zero"]
+    if "no real power" in str(failure):
+        return _BY_ID["root_of_a_negative"]
+    if "not callable" in str(failure) and "value" in model.by_name:
+        return _BY_ID["variable_called_value"]
+    return None
