@@ -15,6 +15,7 @@ from calibration.problem import CalibrationProblem
 from calibration.rivals import Comparison, compare, fit_rivals, with_variant
 from calibration.sample import EFFORT, Effort
 from calibration.variants import Variant
+from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.results import version
 
@@ -65,7 +66,7 @@ def fitted(
         if on_steps is not None:
             on_steps(name, done, most)
 
-    fits = fit_rivals(
+    fitted = fit_rivals(
         problem,
         lambda one: posterior(one, make),
         np.random.default_rng(seed),
@@ -74,12 +75,18 @@ def fitted(
         folder=folder,
         on_block=told,
     )
-    if len(fits) < len(variants) or any(fit.drawn.chains.interrupted for fit in fits):
+    if fitted.interrupted:
         # the chains that are done stay in the folder
         raise KeyboardInterrupt
-    for fit in fits:
+    if fitted.refuted:
+        names = ", ".join(variant.name for variant in fitted.refuted)
+        raise CiparkError(
+            f"the data are impossible under {names}, whatever the parameters, so there are no draws of it; take it out "
+            "of the rivals of the catalogue"
+        )
+    for fit in fitted.fits:
         _write(fit.drawn, files[fit.variant.name], keys[fit.variant.name])
-    _write_weights(compare(fits), weights)
+    _write_weights(compare(fitted.fits), weights)
     return files, weights
 
 
