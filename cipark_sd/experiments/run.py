@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd import results
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.compiled import flat_model
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Rival
@@ -135,15 +137,29 @@ def run_one(
     rest = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
     shared = scenario | Scenario(settings.name, rest)
     save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
+    # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
+    save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
     runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine)
     values = np.stack([read(runs, outcome) for outcome in outcomes])
-    refined = ~possible(values, outcomes)
+    refined = ~(possible(values, outcomes) & _finite_stocks(model, runs))
     if refined.any():
         own = {name: array[refined] for name, array in columns.items()}
         again = ensemble(model, own, save=save, times=instants, scenario=finer(model, shared), engine=engine)
         found = np.stack([read(again, outcome) for outcome in outcomes])
-        values[:, refined] = np.where(possible(found, outcomes)[:, None], found, np.nan)
+        fine = possible(found, outcomes) & _finite_stocks(model, again)
+        values[:, refined] = np.where(fine[:, None], found, np.nan)
     return Ran(values, refined)
+
+
+def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
+    """In which runs ``(n_runs,)`` all stocks are numbers at all times kept; elements without an equation aside."""
+    known = flat_model(model).by_name
+    fine = np.ones(runs.sizes["run"], dtype=bool)
+    for stock in model.stocks:
+        values = runs[stock.name].to_numpy().reshape(*runs[stock.name].shape[:2], -1)
+        has = [flat_name(stock.name, elements) in known for elements in model.elements(stock)]
+        fine &= np.isfinite(values[:, :, has]).all(axis=(1, 2))
+    return fine
 
 
 def finer(model: Model, scenario: Scenario) -> Scenario:
