@@ -66,7 +66,7 @@ def fitted(
         if on_steps is not None:
             on_steps(name, done, most)
 
-    fitted = fit_rivals(
+    found = fit_rivals(
         problem,
         lambda one: posterior(one, make),
         np.random.default_rng(seed),
@@ -75,18 +75,21 @@ def fitted(
         folder=folder,
         on_block=told,
     )
-    if fitted.interrupted:
+    if found.interrupted:
         # the chains that are done stay in the folder
         raise KeyboardInterrupt
-    if fitted.refuted:
-        names = ", ".join(variant.name for variant in fitted.refuted)
+    if found.refuted:
+        names = ", ".join(variant.name for variant in found.refuted)
         raise CiparkError(
             f"the data are impossible under {names}, whatever the parameters, so there are no draws of it; take it out "
             "of the rivals of the catalogue"
         )
-    for fit in fitted.fits:
+    for fit in found.fits:
         _write(fit.drawn, files[fit.variant.name], keys[fit.variant.name])
-    _write_weights(compare(fitted.fits), weights)
+    _write_weights(compare(found.fits), weights)
+    # what chains are for, going on after a stop, is over, and they are ten times as large as the draws
+    for chains in folder.glob("chains-*.npz"):
+        chains.unlink()
     return files, weights
 
 
