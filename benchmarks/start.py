@@ -31,12 +31,18 @@ print(time.perf_counter() - start)
 """
 
 
+def _environment(cache: str) -> dict[str, str]:
+    """That of this process, with a cache of its own and with compiled Python kept, as in an ordinary installation."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "CIPARK_CACHE": cache, "PYTHONPYCACHEPREFIX": str(Path(cache) / "bytecode")}
+
+
 def ready(name: str, cache: str) -> float:
     """Seconds until a kernel can be called, in a new process."""
     text = _READY.format(here=str(Path(__file__).parent), name=name)
     made = subprocess.run(
         [sys.executable, "-c", text],
-        env={**os.environ, "CIPARK_CACHE": cache},
+        env=_environment(cache),
         capture_output=True,
         text=True,
         check=True,
@@ -49,9 +55,7 @@ def command(arguments: list[str], cache: str) -> Callable[[], None]:
     program = Path(sys.executable).with_name("cipark")
 
     def call() -> None:
-        subprocess.run(
-            [str(program), *arguments], env={**os.environ, "CIPARK_CACHE": cache}, capture_output=True, check=True
-        )
+        subprocess.run([str(program), *arguments], env=_environment(cache), capture_output=True, check=True)
 
     return call
 

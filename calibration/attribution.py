@@ -24,8 +24,8 @@ DRAWS = 1000
 class Effect:
     """How much less (or more) of an observation there is in an experiment.
 
-    ``median``, ``low`` and ``high`` (central 90 %) are of the expected total of ``observation`` with the experiment less
-    that without; ``share`` is the median as share of the total; ``probability`` that the experiment lowers it.
+    ``median``, ``low`` and ``high`` (central 90 %) are of the expected total of ``observation`` with the experiment
+    less that without; ``share`` is the median as share of the total; ``probability`` that the experiment lowers it.
     """
 
     structure: str

@@ -23,6 +23,12 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
 @click.option("--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Of the sampler, at most.")
+@click.option("--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Kept of each ensemble.")
+@click.option("--holdout", is_flag=True, help="Fit again as of each origin of the study, and score what came later.")
+@click.option("--rivals", is_flag=True, help="Fit the study's rival structures and compare them.")
+@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Forecast under it; default all.")
+@click.option("--self-test", "self_tests", type=click.IntRange(min=0), default=0, help="Synthetic data sets to fit.")
+@click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
 @click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
@@ -36,6 +42,12 @@ def calibrate(
     profiles: bool,
     posterior: bool,
     steps: int,
+    draws: int,
+    holdout: bool,
+    rivals: bool,
+    scenarios: tuple[str, ...],
+    self_tests: int,
+    everything: bool,
     fast: bool,
     engine: str,
     output: Path | None,
@@ -51,13 +63,17 @@ def calibrate(
       cipark calibrate                            the park study
       cipark calibrate --fast -o first-look       a quick look
       cipark calibrate my_study --starts 100      your own
-      cipark calibrate --posterior                joint draws, as NetCDF
+      cipark calibrate --posterior                joint draws, as NetCDF, and a report
+      cipark calibrate --all --self-test 200      everything
+      cipark calibrate --scenario late_shock      a forecast under a scenario of the study
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration import session
 
+    found = session.find_study(study or DEFAULT_STUDY)
+    folder = output or Path("cipark-output") / found.name
     settings = session.Settings(
-        study=session.find_study(study or DEFAULT_STUDY),
+        study=found,
         starts=starts,
         seed=seed,
         estimate=estimate,
@@ -66,14 +82,28 @@ def calibrate(
         profiles=profiles,
         fast=fast,
         engine=engine,
-        posterior=posterior,
+        posterior=posterior or everything or holdout or rivals or bool(scenarios) or self_tests > 0,
         steps=steps,
+        draws=draws,
+        holdout=holdout or everything,
+        rivals=rivals or everything,
+        scenarios=scenarios,
+        self_tests=self_tests,
+        output=folder,
     )
     fit = session.fit(settings)
     session.show(fit)
-    _write(fit, output or Path("cipark-output") / settings.study.name)
-    converged = fit.draws is None or (fit.draws.chains.converged and not fit.draws.chains.interrupted)
-    return 0 if converged and not fit.optimum.interrupted else 1
+    _write(fit, folder)
+    sound = not fit.optimum.interrupted
+    if fit.draws is not None:
+        from calibration import inquiry_record, inquiry_session
+
+        answers = inquiry_session.inquiry(settings, fit)
+        inquiry_session.show_inquiry(answers)
+        written = inquiry_record.write(fit, fit.draws, answers, folder)
+        click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
+        sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound
+    return 0 if sound else 1
 
 
 def _write(fit: "Fit", folder: Path) -> None:

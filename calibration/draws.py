@@ -161,6 +161,14 @@ def study_digest(density: Posterior) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def chains_file(density: Posterior, rng: np.random.Generator, effort: Effort) -> str:
+    """A file name for chains that depends on all that they depend on: change anything and it is another file."""
+    import hashlib
+
+    parts = (study_digest(density), version(), repr(rng.bit_generator.state), repr(effort.ensembles), str(effort.block))
+    return f"chains-{hashlib.sha256(repr((parts, effort.walkers)).encode()).hexdigest()[:16]}.npz"
+
+
 def _file_name(name: str) -> str:
     # a slash would make a group of it, and NetCDF lists coordinates by name with blanks between them
     return name.replace("/", " per ").replace(" ", "_")

@@ -111,7 +111,7 @@ def pit_figure(pits: Sequence[float]) -> "Figure":
     ordered = np.sort(pits)
     n = len(ordered)
     place = np.arange(1, n + 1)
-    low, high = stats.beta.ppf([[0.025], [0.975]], place, n + 1 - place)
+    low, high = (np.asarray(stats.beta.ppf(level, place, n + 1 - place)) for level in (0.025, 0.975))
     axis = axes[0]
     axis.fill_between(place / (n + 1), low, high, color="grey", alpha=0.25, lw=0)
     axis.plot([0, 1], [0, 1], color="grey", lw=0.8)

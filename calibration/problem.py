@@ -25,7 +25,6 @@ from calibration.observations import (
 )
 from calibration.parameters import Aim, Parameter, ParameterSpace, Target
 from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
-from calibration.section import Section
 from calibration.tables import read_observation
 from calibration.variants import Variant, read_variants, variant_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -35,6 +34,7 @@ from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
 from cipark_sd.scenarios import Scenario, resolve, split_key
 from cipark_sd.scenarios import override_key as output_key
+from cipark_sd.section import Section
 
 FILE = "problem.toml"
 Optimiser = Literal["l-bfgs-b", "least-squares", "differential-evolution"]

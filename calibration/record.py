@@ -95,10 +95,10 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     """Write tables, figures and the record into ``folder``; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        _table(folder / "summary.csv", [asdict(line) for line in estimates(fit)]),
-        _table(folder / "fitted.csv", [asdict(row) for row in fit.rows]),
-        _table(folder / "waterfall.csv", _searches(fit.optimum)),
-        _text(folder / "fit.json", json.dumps(record(fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
+        write_table(folder / "summary.csv", [asdict(line) for line in estimates(fit)]),
+        write_table(folder / "fitted.csv", [asdict(row) for row in fit.rows]),
+        write_table(folder / "waterfall.csv", _searches(fit.optimum)),
+        write_text(folder / "fit.json", json.dumps(record(fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
     ]
     times, courses, levels = course(fit)
     drawn = {
@@ -111,11 +111,11 @@ def write(fit: Fit, folder: Path) -> list[Path]:
             for result in fit.profiles
             for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
         ]
-        written.append(_table(folder / "profiles.csv", points))
+        written.append(write_table(folder / "profiles.csv", points))
         drawn["profiles.png"] = figures.profiles_figure(fit.optimum, fit.profiles)
     if fit.draws is not None:
-        written.append(_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
-        written.append(_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
+        written.append(write_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
+        written.append(write_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
         written.append(_draws(fit, fit.draws, folder / "draws.nc"))
         drawn["posterior.png"] = figures.posterior_figure(fit.problem.space, fit.draws.flat, fit.predicted)
     for name, figure in drawn.items():
@@ -276,14 +276,16 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _text(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write a text, whole or not at all."""
     partial = path.with_name(f".partial-{path.name}")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
     return path
 
 
-def _table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    """Write rows as CSV, whole or not at all; nothing is an empty cell."""
     partial = path.with_name(f".partial-{path.name}")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

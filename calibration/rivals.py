@@ -20,14 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.convergence import Convergence
-from calibration.draws import PosteriorDraws, draw, study_digest
+from calibration.draws import PosteriorDraws, chains_file, draw
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem
-from calibration.sample import EFFORT, SHORT, Effort, log_target
+from calibration.sample import EFFORT, SHORT, Effort, NowherePossible, log_target
 from calibration.scores import log_mean_exp
 from calibration.unconstrained import Unconstrained
 from calibration.variants import Variant
+from cipark_sd.errors import CiparkError
 
 #: Pareto k above which a leave-one-out density is not to be trusted.
 RELIABLE = 0.7
@@ -98,17 +99,19 @@ def fit_rivals(
     fits: list[RivalFit] = []
     for variant, stream in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
         density = density_of(with_variant(problem, variant))
-        saved = None if folder is None else folder / f"chains-{study_digest(density)[:12]}.npz"
 
         def told(done: int, most: int, worst: Convergence | None, name: str = variant.name) -> None:
             if on_block is not None:
                 on_block(name, done, most, worst)
 
         chains, bridge = stream.spawn(2)
+        saved = None if folder is None else folder / chains_file(density, chains, effort)
         try:
             drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
         except KeyboardInterrupt:
             break
+        except NowherePossible as impossible:
+            raise CiparkError(f"rival {variant.name!r}: {impossible}") from None
         fits.append(assess(variant, drawn, bridge, refit=None if drawn.chains.interrupted else refit))
         if drawn.chains.interrupted:
             break

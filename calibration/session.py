@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.convergence import Convergence, poorest
 from calibration.diagnostics import identifiability, unseen
-from calibration.draws import PosteriorDraws, draw
+from calibration.draws import PER_CHAIN, PosteriorDraws, chains_file, draw
 from calibration.fitted import FittedRow, fitted
 from calibration.optimise import Optimum, optimise
 from calibration.posterior import Posterior, posterior
@@ -21,6 +21,7 @@ from calibration.problem import FILE, CalibrationProblem, Method, read_problem, 
 from calibration.profile import Profile, profile
 from calibration.record import Fit, estimates, posterior_lines, reference_gap
 from calibration.sample import Effort
+from calibration.variants import Variant
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.scenarios import Scenario, resolve
 
@@ -45,7 +46,13 @@ class Settings:
     fast: bool = False
     engine: str = "native"
     posterior: bool = False
+    draws: int = PER_CHAIN
     steps: int = 6000
+    holdout: bool = False
+    rivals: bool = False
+    scenarios: tuple[str, ...] = ()
+    self_tests: int = 0
+    output: Path | None = None
 
 
 def find_study(name: str) -> Path:
@@ -68,11 +75,13 @@ def find_study(name: str) -> Path:
 def fit(settings: Settings) -> Fit:
     """Read, optimise, look around the optimum, and check it in PySD and at half the step."""
     problem = _asked(read_problem(settings.study), settings)
+    # a misspelt scenario is told before anything runs
+    chosen_scenarios(problem, settings.scenarios)
     method = problem.method
     engine = cast(EngineName, settings.engine)
     density = posterior(problem, runner_factory(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
-    bar = _progress()
+    bar = progress_bars()
     with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
         task = bar.add_task("searches", total=n) if bar is not None else None
 
@@ -115,11 +124,24 @@ def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> 
     def stepped(done: int, total: int, worst: Convergence | None) -> None:
         if bar is not None and task is not None:
             state = f", {worst}" if worst is not None else ""
-            bar.update(task, completed=done, total=total, description=f"posterior{_plain(state)}")
+            bar.update(task, completed=done, total=total, description=f"posterior{plain(state)}")
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
-    return draw(density, rng, effort=effort, on_block=stepped)
+    folder = settings.output
+    saved = None if folder is None else folder / chains_file(density, rng, effort)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
+
+
+def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:
+    """The study's scenarios of those names, all of them where none is named."""
+    by_name = {variant.name: variant for variant in problem.scenarios}
+    for name in names:
+        if name not in by_name:
+            raise UnknownName(name, sorted(by_name), kind="scenario", where=f"{problem.title}: --scenario")
+    return tuple(by_name[name] for name in names) if names else problem.scenarios
 
 
 def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
@@ -183,7 +205,7 @@ def _sd(row: FittedRow) -> float:
 # --- what a person reads ----------------------------------------------------------------------------------------------
 
 
-def _progress() -> "Progress | None":
+def progress_bars() -> "Progress | None":
     """Bars where someone watches, nothing in a pipe."""
     if not sys.stderr.isatty():
         return None
@@ -218,7 +240,7 @@ def _show_estimates(console: "Console", fit: Fit) -> None:
     table.add_column("")
     for line in estimates(fit):
         table.add_row(
-            _plain(line.name),
+            plain(line.name),
             f"{line.estimate:.4g}",
             f"{line.prior_median:.4g}",
             f"{line.prior_low:.3g} to {line.prior_high:.3g}",
@@ -239,7 +261,7 @@ def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
     for row in rows:
         seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
-        table.add_row(_plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
+        table.add_row(plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
     console.print()
     console.print(table)
     console.print()
@@ -254,7 +276,7 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
         table.add_column(header, justify="right", no_wrap=True)
     for line in posterior_lines(fit, draws):
         table.add_row(
-            _plain(str(line["name"])),
+            plain(str(line["name"])),
             f"{line['median']:.4g}",
             f"{line['low_95']:.3g} to {line['high_95']:.3g}",
             f"{line['contraction']:.2f}",
@@ -280,7 +302,7 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
     console.print()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in which square brackets stay what they are."""
     return text.replace("[", r"\[")
 
@@ -303,27 +325,27 @@ def sentences(fit: Fit) -> Sequence[str]:
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
     if optimum.at_bound:
-        said.append("At a bound: " + ", ".join(map(_plain, optimum.at_bound)) + ".")
+        said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
     said.append(
         f"The data inform {found.n_informed} of {len(found.names)} directions of the fitted model parameters by more "
         f"than their priors; collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)."
     )
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:
-        said.append("Bounded by the data on neither side: " + ", ".join(map(_plain, opened)) + ".")
+        said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
     blind = unseen(found)
     if blind:
-        said.append("Hardly seen by the data at the optimum: " + ", ".join(map(_plain, blind)) + ".")
+        said.append("Hardly seen by the data at the optimum: " + ", ".join(map(plain, blind)) + ".")
     far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
     if far:
-        said.append("More than three standard deviations off: " + ", ".join(map(_plain, far)) + ".")
+        said.append("More than three standard deviations off: " + ", ".join(map(plain, far)) + ".")
     if fit.draws is not None:
         state = (
             "has converged"
             if fit.draws.chains.converged
             else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
-        said.append(f"The posterior {state}: {_plain(str(poorest(fit.draws.chains.found)))}.")
+        said.append(f"The posterior {state}: {plain(str(poorest(fit.draws.chains.found)))}.")
     if np.isfinite(fit.step_shift):
         said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
     if fit.reference_gap is not None:

@@ -24,8 +24,8 @@ from calibration.observations import (
     Term,
     Use,
 )
-from calibration.section import Section
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.section import Section
 
 KINDS: tuple[Kind, ...] = ("increments", "flow", "level", "breakdown", "share")
 USES: tuple[Use, ...] = ("fit", "check", "holdout")

@@ -54,6 +54,7 @@ def ensemble(
     engine: str = "native",
     method: Method | None = None,
     seed: int = 0,
+    numbers: ArrayLike | None = None,
     workers: int | None = None,
     chunk: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -81,6 +82,9 @@ def ensemble(
         Without it the file's own. Vensim's automatic variants are run with the file's step.
     seed : int
         Of the model's random functions; run *i* draws the same whatever is computed with it.
+    numbers : (n_runs,) of int, optional
+        By which the random functions know the runs, from 0 up without it: a part of a larger design gives the numbers
+        that its runs have there, and runs of one number draw the same.
     workers, chunk : int, optional
         Threads (without it one a processor) and runs at a time. They change no result.
     progress : callable, optional
@@ -113,6 +117,9 @@ def ensemble(
         for members in np.array_split(batch.members, max(1, -(-len(batch.members) // size)))
     ]
     runner = choose(engine)
+    known_as = np.arange(n_runs, dtype=np.uint64) if numbers is None else np.asarray(numbers, dtype=np.uint64)
+    if known_as.shape != (n_runs,):
+        raise InvalidValue("the numbers of the runs", known_as.shape, f"({n_runs},)", where=model.name)
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
         inside = np.searchsorted(batch.members, members)

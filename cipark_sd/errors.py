@@ -132,3 +132,10 @@ class RunFailed(CiparkError):
         what = f"{variable!r} has no value" if variable else "the run stops"
         when = "" if time is None else f" at time {time:g}"
         super().__init__(f"{where}: {what}{when}: {reason}")
+
+
+class MissingPackage(CiparkError):
+    """A package that only some of the work needs is not installed."""
+
+    def __init__(self, package: str, extra: str, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs {package}: pip install 'cipark-sd[{extra}]'")

@@ -3,8 +3,10 @@
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # before any test module is imported: what tests parse and compile is kept away from the user's own
@@ -33,3 +35,36 @@ def write_mdl(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@dataclass(frozen=True)
+class FunctionResponse:
+    """A function of the unit cube ``(n, k)`` to ``(n, n_times)`` where a sensitivity analysis expects a model."""
+
+    k: int
+    function: Callable[[np.ndarray], np.ndarray]
+    times: np.ndarray
+    outputs: tuple[str, ...] = ("y",)
+    units: tuple[str, ...] = ("",)
+    signature: str = "function"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"x{i + 1}" for i in range(self.k))
+
+    def scores(self, shares: np.ndarray) -> np.ndarray:
+        return shares
+
+    def __call__(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        assert len(rows) == len(scores)
+        return self.function(scores).reshape(len(scores), 1, len(self.times))
+
+
+@pytest.fixture
+def response_of() -> Callable[..., FunctionResponse]:
+    """``response_of(k, function)`` with one time, or with the times that are given."""
+
+    def make(k: int, function: Callable[[np.ndarray], np.ndarray], times: tuple[float, ...] = (0.0,)):
+        return FunctionResponse(k, function, np.array(times))
+
+    return make

@@ -14,7 +14,7 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.simulate import simulate
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-SCRIPTS = ("one_run", "ensemble", "against_simlin", "start", "memory", "gradient", "agreement")
+SCRIPTS = ("one_run", "ensemble", "against_simlin", "start", "memory", "gradient", "agreement", "sensitivity")
 
 
 @pytest.mark.slow
@@ -73,3 +73,15 @@ def test_world3_standard_run_overshoots_and_collapses() -> None:
     assert 6.8e9 < float(people.max()) < 7.3e9
     assert 2025 < float(people.idxmax()) < 2050
     assert float(people.sel(time=2100)) < 0.6 * float(people.max())
+
+
+def test_derivatives_of_the_park_model_are_numbers_where_a_run_starts_from_nothing() -> None:
+    from cipark_sd.gradients import value_and_jacobian
+    from cipark_sd.library import bundled
+
+    # capability^exponent and firms^elasticity begin at a base of 0
+    _, slopes = value_and_jacobian(
+        read_model(bundled()), {"Reputation Strength": 0.7, "Agglomeration Elasticity": 0.2}, save=["Total Operating"]
+    )
+    assert np.isfinite(slopes["total_operating"].values).all()
+    assert (slopes["total_operating"].values[..., -1] != 0).all()

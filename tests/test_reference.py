@@ -346,3 +346,13 @@ def test_a_negative_base_with_a_fractional_exponent_is_an_error(write_mdl: Write
     model = read_model(write_mdl("base = 1 - 9 ~~| root = base ^ (1/3) ~~|"))
     with pytest.raises(RunFailed, match="'root' has no value"):
         simulate(model)
+
+
+def test_and_is_done_before_or(write_mdl: Write) -> None:
+    text = "a = IF THEN ELSE(Time > 20 :AND: Time > 0 :OR: Time < 30, 1, 0) ~ Dmnl ~ |\n"
+    assert simulate(read_model(write_mdl(text)))["a"].to_numpy().min() == 1.0
+
+
+def test_the_reference_runs_what_the_sanitiser_wins_back(write_mdl: Write) -> None:
+    run = simulate(read_model(write_mdl("a = 2 {two} + 1 ~ Dmnl ~ |\n")), save=["a"])
+    assert run["a"].to_numpy().max() == 3.0

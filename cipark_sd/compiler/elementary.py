@@ -7,8 +7,8 @@ the emitter of vector code, and no step of it may be contracted or reordered.
 Source: the argument reductions and the coefficients of ``log``, ``sin`` and ``cos`` are those of FDLIBM (Sun
 Microsystems 1993, ``e_exp.c``, ``e_log.c``, ``k_sin.c``, ``k_cos.c``); ``exp`` is Taylor's series on the reduced
 argument; ``pow`` is ``exp`` of the product of ``y`` and a logarithm in two doubles (Dekker 1971, Numerische Mathematik
-18:224). Accuracy: all but ``pow`` within 1.1 units in the last place; ``pow`` too while ``|y log x| < 8``, within 60 (a part in 10^14) at the
-ends of the range, and exact where the result is a whole number below 2^53.
+18:224). Accuracy: all but ``pow`` within 1.1 units in the last place; ``pow`` too while ``|y log x| < 8``,
+within 60 (a part in 10^14) at the ends of the range, and exact where the result is a whole number below 2^53.
 """
 
 import math

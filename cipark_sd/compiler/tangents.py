@@ -184,10 +184,15 @@ class _Tangents:
             case "div":
                 return g.div(g.sub(da, g.mul(value, db)) if slopes[1] is not None else da, b)
             case "pow":
+                # at a base of 0 the factors may be infinite where what they multiply is 0, as in 0^0.5 before anything
+                # has begun: what does not move has no slope, and 0^b is 0 for every b above 0
+                zero = g.const(0.0)
                 return self._total(
                     slopes,
-                    lambda: g.mul(g.mul(b, g.op("pow", a, g.sub(b, g.const(1.0)))), da),
-                    lambda: g.mul(g.mul(value, g.op("log", a)), db),
+                    lambda: g.select(
+                        g.op("eq", da, zero), zero, g.mul(g.mul(b, g.op("pow", a, g.sub(b, g.const(1.0)))), da)
+                    ),
+                    lambda: g.select(g.op("eq", value, zero), zero, g.mul(g.mul(value, g.op("log", a)), db)),
                 )
             case "fmod":
                 return self._total(slopes, lambda: da, lambda: g.op("neg", g.mul(g.op("trunc", g.div(a, b)), db)))

@@ -13,7 +13,7 @@ import xarray as xr
 from pysd.py_backend.functions import if_then_else
 from pysd.py_backend.lookups import HardcodedLookups
 from pysd.py_backend.statefuls import DelayFixed, DelayN, SampleIfTrue, Smooth
-from pysd.translators.structures.abstract_expressions import ArithmeticStructure
+from pysd.translators.structures.abstract_expressions import ArithmeticStructure, LogicStructure
 
 
 class _FloatSmooth(Smooth):  # type: ignore[misc]  # PySD has no types
@@ -117,23 +117,42 @@ def repair_objects(loaded: Any) -> None:
         repair_objects(macro)
 
 
-def repair_negated_terms(node: Any) -> Any:
-    """An abstract expression in which ``-(a * b)`` and ``-(a / b)`` stand as ``-1 * (…)``.
+def repair_expressions(node: Any) -> Any:
+    """An abstract expression in which ``-(a * b)`` and ``-(a / b)`` stand as ``-1 * (…)``, and AND is done before OR.
 
     PySD drops the parentheses of a negated product or quotient to the right of ``/`` and ``^``: ``8 / -(3 / 4)`` came
-    out as -0.667 where -10.667 is right. A factor of -1 gives the same bits as a sign.
+    out as -0.667 where -10.667 is right. A factor of -1 gives the same bits as a sign. A chain of ANDs and ORs it
+    groups from the right, so that ``a AND b OR c`` became ``a AND (b OR c)``.
     """
     if type(node) in (list, tuple):
-        return type(node)(repair_negated_terms(item) for item in node)
+        return type(node)(repair_expressions(item) for item in node)
     if not dataclasses.is_dataclass(node) or isinstance(node, type):
         return node
     for field in dataclasses.fields(node):
         value = getattr(node, field.name)
-        repaired = repair_negated_terms(value)
+        repaired = repair_expressions(value)
         if repaired is not value:
             setattr(node, field.name, repaired)
     if isinstance(node, ArithmeticStructure) and list(node.operators) == ["negative"]:
         (operand,) = node.arguments
         if isinstance(operand, ArithmeticStructure) and operand.operators and operand.operators[0] in ("*", "/"):
             return ArithmeticStructure(["*"], (-1, operand))
+    if isinstance(node, LogicStructure):
+        return _and_before_or(node)
     return node
+
+
+def _and_before_or(node: Any) -> Any:
+    words = [operator.lower().strip(":") for operator in node.operators]
+    if not {"and", "or"} <= set(words):
+        return node
+    terms = [[node.arguments[0]]]
+    for word, argument in zip(words, node.arguments[1:], strict=True):
+        if word == "or":
+            terms.append([argument])
+        else:
+            terms[-1].append(argument)
+    conjunction = next(operator for operator, word in zip(node.operators, words, strict=True) if word == "and")
+    disjunction = next(operator for operator, word in zip(node.operators, words, strict=True) if word == "or")
+    joined = [LogicStructure([conjunction] * (len(t) - 1), tuple(t)) if len(t) > 1 else t[0] for t in terms]
+    return LogicStructure([disjunction] * (len(joined) - 1), tuple(joined))

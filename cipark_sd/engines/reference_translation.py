@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import ModelFileError
+from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.kept import current_digest
+from cipark_sd.frontends.via_pysd import sanitised_file
 from cipark_sd.model.model import Format, Model
 
 
@@ -24,21 +25,21 @@ class _Translation:
 def _translation(path: Path, source_format: Format, digest: str) -> _Translation:
     """The translation of the file; ``digest`` is part of the key, so a changed file is translated anew."""
     from pysd.builders.python.python_model_builder import ModelBuilder
-    from pysd.translators.vensim.vensim_file import VensimFile
-    from pysd.translators.xmile.xmile_file import XmileFile
 
-    from cipark_sd.engines.reference_repairs import repair_negated_terms
+    from cipark_sd.engines.reference_repairs import repair_expressions
 
     with tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
         try:
-            file = VensimFile(path) if source_format == "vensim" else XmileFile(path)
+            file = sanitised_file(path, source_format)
             file.parse()
             # subscripts that stand in a file are read here, from the model's own folder
-            builder = ModelBuilder(repair_negated_terms(file.get_abstract_model()))
+            builder = ModelBuilder(repair_expressions(file.get_abstract_model()))
             for section in builder.sections:
                 section.path = Path(scratch) / section.path.name
                 section.root = Path(scratch)
             builder.build_model()
+        except CiparkError:
+            raise
         except Exception as problem:  # PySD's parsers and builders raise whatever goes wrong inside them
             raise ModelFileError(path, f"cannot be translated by PySD: {one_line(problem)}") from problem
         return _Translation(

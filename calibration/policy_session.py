@@ -1,0 +1,177 @@
+"""One call of ``cipark policy``: the parts in order, what is written, and what a person reads."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from calibration.problem import CalibrationProblem, read_problem
+from calibration.session import find_study
+from calibration.study_draws import draws_for, read_weights
+from cipark_sd import results
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.experiments.definition import Catalogue, Policy, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.run import OnProgress, failed, run_policies
+from cipark_sd.scenarios import Scenario
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FILE = "policies.toml"
+DEFAULT_STUDY = "great_stone"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line asks for."""
+
+    study: str | None
+    sources: tuple[str, ...]
+    n_draws: int
+    rivals: tuple[str, ...]
+    weights: Path | None
+    outcomes: tuple[str, ...]
+    seed: int
+    engine: str
+    output: Path | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all parts share."""
+
+    settings: Settings
+    problem: CalibrationProblem
+    catalogue: Catalogue
+    rivals: tuple[Rival, ...]
+    draws: dict[str, Draws]
+    folder: Path
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the study holds fixed, over the whole time of the model rather than that of the data."""
+        return Scenario("", {item.name: item.value for item in self.problem.fixed})
+
+    @property
+    def basis(self) -> str:
+        """In words: what the draws are."""
+        n = len(next(iter(self.draws.values())))
+        origins = [draws.origin for draws in self.draws.values()]
+        if set(origins) == {"prior"}:
+            return f"{n} draws from the PRIOR: nothing here has seen the data"
+        borrowed = [rival for rival, draws in self.draws.items() if draws.origin == "borrowed"]
+        lent = (
+            f"; not fitted themselves, with the draws of {self.rivals[0].id}: {', '.join(borrowed)}" if borrowed else ""
+        )
+        return f"{n} draws from the posterior of each rival{lent}"
+
+    def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
+        """Policies over the session's draws and rivals, with progress; what fails is said."""
+        with progress(what) as tick:
+            result = run_policies(
+                self.problem.model,
+                policies,
+                self.rivals,
+                self.draws,
+                self.catalogue.outcomes,
+                self.catalogue.times,
+                scenario=self.scenario,
+                engine=self.settings.engine,
+                parts=None if parts is None else self.folder / parts,
+                progress=tick,
+            )
+        finer = int(result["refined"].sum())
+        if finer:
+            click.echo(f"note: {finer} runs needed a finer time step than the model's", err=True)
+        bad = failed(result)
+        if bad:
+            click.echo(f"warning: {bad} runs have an outcome that is no number; they are left out", err=True)
+        return result
+
+
+def start(settings: Settings) -> Session:
+    """Read the study, its catalogue and its draws.
+
+    Raises
+    ------
+    CiparkError
+    """
+    study = find_study(settings.study or DEFAULT_STUDY)
+    problem = read_problem(study)
+    catalogue = read_catalogue(study / FILE, problem.model)
+    ids = [rival.id for rival in catalogue.rivals]
+    outcomes = [outcome.id for outcome in catalogue.outcomes]
+    wrong: list[CiparkError] = [
+        UnknownName(one, ids, kind="rival", where="--rivals") for one in settings.rivals if one not in ids
+    ]
+    wrong += [
+        UnknownName(one, [*outcomes, "all"], kind="outcome", where="--outcome")
+        for one in settings.outcomes
+        if one not in (*outcomes, "all")
+    ]
+    raise_all("cipark policy", wrong)
+    rivals = tuple(rival for rival in catalogue.rivals if not settings.rivals or rival.id in settings.rivals)
+    weights = None if settings.weights is None else read_weights(settings.weights, catalogue.rivals)
+    draws = draws_for(problem, rivals, settings.sources, settings.n_draws, settings.seed, weights)
+    folder = settings.output or Path("cipark-output") / f"{study.resolve().name}-policy"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        expected = f"one that can be written ({fault.strerror})"
+        raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
+    return Session(settings, problem, catalogue, rivals, draws, folder)
+
+
+def run(settings: Settings, parts: Sequence[str]) -> None:
+    """The parts that are asked for, one after the other."""
+    session = start(settings)
+    click.echo(f"{session.catalogue.title}\n{session.basis}\n")
+    for part in parts:
+        match part:
+            case "effects":
+                from calibration.policy_effects import show_effects
+
+                show_effects(session)
+            case "attribution":
+                from calibration.policy_effects import show_attribution
+
+                show_attribution(session)
+            case "robustness":
+                from calibration.policy_choice import show_robustness
+
+                show_robustness(session)
+            case "design":
+                from calibration.policy_choice import show_design
+
+                show_design(session)
+            case "information":
+                from calibration.policy_choice import show_information
+
+                show_information(session)
+    click.echo(f"\nwritten to {session.folder}")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[OnProgress | None]:
+    """A bar where someone watches, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def save(session: Session, result: "xr.Dataset", name: str) -> None:
+    """Write a result with what it rests on."""
+    results.save(result.assign_attrs(basis=session.basis, catalogue=session.catalogue.digest), session.folder / name)

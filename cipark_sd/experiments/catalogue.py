@@ -1,0 +1,347 @@
+"""The catalogue of policy experiments: a TOML file, read and checked as a whole against a model.
+
+``calibration/studies/great_stone/policies.toml`` shows every table. Everything wrong in a file is reported together.
+"""
+
+import hashlib
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import TypeVar
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.experiments.definition import (
+    BASE,
+    Better,
+    Catalogue,
+    Criterion,
+    Design,
+    Expected,
+    Factor,
+    How,
+    Lever,
+    Measurement,
+    Outcome,
+    Policy,
+    Rival,
+    Robustness,
+    Uncertainty,
+)
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Constant, Lookup, kind
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.section import Section
+
+HOW: tuple[How, ...] = ("more", "less")
+BETTER: tuple[Better, ...] = ("more", "less")
+_T = TypeVar("_T", Outcome, Policy, Rival, Factor, Uncertainty, Lever, Measurement)
+
+
+def read_catalogue(path: Path | str, model: Model) -> Catalogue:
+    """The catalogue in a file, for ``model``.
+
+    Raises
+    ------
+    InvalidValue
+        When there is no such file or it is not TOML.
+    Problems
+        For all that is wrong in it, together: names that the model does not have, ids that nothing bears, times
+        outside the run, keys that are not known.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InvalidValue("the catalogue", str(path), "a file that exists", where="policy") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    reader = _Reader(model)
+    catalogue = reader.read(Section(content, path.name, reader.problems), hashlib.sha256(text.encode()).hexdigest())
+    raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
+    return catalogue
+
+
+class _Reader:
+    """Reads one file and collects what is wrong in it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.problems: list[CiparkError] = []
+
+    def read(self, top: Section, digest: str) -> Catalogue:
+        title = top.text("title", self.model.name)
+        times = self.times(top, "times")
+        outcomes = self.unique([self.outcome(s) for s in self.sections(top, "outcome")], "outcome")
+        rivals = self.unique([self.rival(s) for s in self.sections(top, "rival")], "rival")
+        policies = self.unique([self.policy(s) for s in self.sections(top, "policy")], "policy")
+        catalogue = Catalogue(
+            title=title,
+            digest=digest,
+            outcomes=outcomes,
+            times=times,
+            headline=self.headline(Section(top.raw("headline") or {}, "[headline]", self.problems), outcomes, times),
+            policies=(Policy(BASE, "everything as it was"), *policies),
+            rivals=rivals or (Rival("model", "the model as it stands"),),
+            factors=self.unique([self.factor(s) for s in self.sections(top, "factor")], "factor"),
+            variants=self.unique([self.policy(s) for s in self.sections(top, "variant")], "variant"),
+            strategies=self.unique([self.policy(s) for s in self.sections(top, "strategy")], "strategy"),
+            uncertainties=self.unique([self.uncertainty(s) for s in self.sections(top, "uncertainty")], "uncertainty"),
+            levers=self.unique([self.lever(s) for s in self.sections(top, "lever")], "lever"),
+            measurements=self.unique([self.measurement(s) for s in self.sections(top, "measurement")], "measurement"),
+            robustness=self.robustness(Section(top.raw("robustness"), "[robustness]", self.problems))
+            if "robustness" in top
+            else None,
+            design=self.design(Section(top.raw("design"), "[design]", self.problems)) if "design" in top else None,
+        )
+        top.done()
+        if not outcomes:
+            self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
+        self.references(catalogue)
+        return catalogue
+
+    # --- tables -------------------------------------------------------------------------------------------------------
+
+    def sections(self, top: Section, key: str) -> list[Section]:
+        found = []
+        for number, content in enumerate(top.tables(key), 1):
+            label = content.get("id", number) if isinstance(content, dict) else number
+            found.append(
+                Section(content, f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}", self.problems)
+            )
+        return found
+
+    def outcome(self, section: Section) -> Outcome:
+        id_, title = section.text("id"), section.text("title", "")
+        variable, per = section.text("variable"), section.text("per", "")
+        for name in filter(None, (variable, per)):
+            self.output(name, section.where)
+        better = section.choice("better", BETTER, "more")
+        low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
+        section.done()
+        return Outcome(id_, title or variable, variable, per, better, low, high)
+
+    def policy(self, section: Section) -> Policy:
+        id_, title = section.text("id"), section.text("title")
+        scenario = self.settings(section, "set", id_)
+        expected = tuple(self.expected(Section(e, section.where, self.problems)) for e in section.tables("expect"))
+        source = section.text("source", "")
+        section.done()
+        if id_ == BASE:
+            self.problems.append(
+                InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
+            )
+        return Policy(id_, title, scenario, expected, source)
+
+    def expected(self, section: Section) -> Expected:
+        expected = Expected(
+            section.text("outcome"),
+            section.number("at"),
+            section.choice("is", HOW),
+            section.text("than", BASE),
+            section.number("factor", 1.0),
+        )
+        section.done()
+        return expected
+
+    def rival(self, section: Section) -> Rival:
+        id_, title = section.text("id"), section.text("title")
+        rival = Rival(id_, title, self.settings(section, "set", id_))
+        section.done()
+        return rival
+
+    def factor(self, section: Section) -> Factor:
+        id_, title = section.text("id"), section.text("title")
+        factor = Factor(id_, title, self.settings(section, "off", id_))
+        section.done()
+        return factor
+
+    def uncertainty(self, section: Section) -> Uncertainty:
+        id_, title = section.text("id"), section.text("title", "")
+        name = section.text("name")
+        low, high = self.range(section)
+        whole = section.raw("whole") is True
+        section.done()
+        self.constant(name, section.where)
+        return Uncertainty(id_, title or name, name, low, high, whole)
+
+    def lever(self, section: Section) -> Lever:
+        id_, title = section.text("id"), section.text("title", "")
+        names = section.names("names")
+        low, high = self.range(section)
+        base = section.number("base")
+        cost, free = section.number("cost", 0.0), section.number("free", low)
+        section.done()
+        if not names:
+            section.wrong("names", "a name or a list of names")
+        for name in names:
+            self.constant(name, section.where)
+        if math.isfinite(base) and not low <= base <= high:
+            section.wrong("base", f"a number between {low:g} and {high:g}")
+        return Lever(id_, title or id_, names, low, high, base, cost, free)
+
+    def measurement(self, section: Section) -> Measurement:
+        id_, title = section.text("id"), section.text("title")
+        variables = section.names("variables")
+        if not variables:
+            section.wrong("variables", "a name or a list of names")
+        for name in variables:
+            self.output(name, section.where)
+        times = self.times(section, "times")
+        increments = section.raw("increments") is True
+        scenario = self.settings(section, "set", id_)
+        section.done()
+        return Measurement(id_, title, variables, times, increments, scenario)
+
+    def robustness(self, section: Section) -> Robustness:
+        robustness = Robustness(
+            section.text("outcome"),
+            section.number("at"),
+            section.names("strategies"),
+            tuple(
+                self.criterion(Section(e, "[robustness] criterion", self.problems)) for e in section.tables("criteria")
+            ),
+            section.whole("futures", 500, least=20),
+            section.whole("seed", 1),
+        )
+        section.done()
+        return robustness
+
+    def criterion(self, section: Section) -> Criterion:
+        criterion = Criterion(
+            section.text("outcome"), section.number("at"), section.choice("is", HOW), section.number("value")
+        )
+        section.done()
+        return criterion
+
+    def design(self, section: Section) -> Design:
+        design = Design(
+            section.text("outcome"),
+            section.number("at"),
+            section.number("budget"),
+            section.number("tail", 0.1),
+            section.whole("draws", 64, least=8),
+            section.whole("population", 40, least=8),
+            section.whole("generations", 40, least=1),
+            section.whole("seed", 1),
+        )
+        section.done()
+        if not 0 < design.tail < 1:
+            section.wrong("tail", "a share between 0 and 1")
+        return design
+
+    def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
+        outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
+        at = section.number("at", times[-1] if times else math.nan)
+        section.done()
+        return outcome, at
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def settings(self, section: Section, key: str, name: str) -> Scenario:
+        content = section.raw(key)
+        if content is None:
+            return Scenario(name)
+        if not isinstance(content, dict):
+            section.wrong(key, "a table of names and values")
+            return Scenario(name)
+        try:
+            scenario = Scenario(name, content)
+            resolve(self.model, scenario)
+        except CiparkError as problem:
+            self.problems.append(_within(section.where, problem))
+            return Scenario(name)
+        if any(
+            getattr(scenario, control) is not None for control in ("initial_time", "final_time", "time_step", "saveper")
+        ):
+            section.wrong(key, "settings without the time span: runs that are compared share their times")
+        return scenario
+
+    def range(self, section: Section) -> tuple[float, float]:
+        match section.raw("range"):
+            case [int() | float() as low, int() | float() as high] if low < high:
+                return float(low), float(high)
+            case _:
+                section.wrong("range", "[low, high] with low below high")
+                return math.nan, math.nan
+
+    def times(self, section: Section, key: str) -> tuple[float, ...]:
+        value = section.raw(key)
+        if not isinstance(value, list) or not value or not all(isinstance(t, int | float) for t in value):
+            section.wrong(key, "a list of times")
+            return ()
+        times = tuple(sorted({float(t) for t in value}))
+        first, last = self.model.time.initial, self.model.time.final
+        for time in times:
+            if not first <= time <= last:
+                self.problems.append(
+                    InvalidValue(
+                        f"a time of {key}", time, f"one of the run, {first:g} to {last:g}", where=section.where
+                    )
+                )
+        return times
+
+    def output(self, name: str, where: str) -> None:
+        base, elements = split_key(override_key(name))
+        variable = self.model.by_name.get(base)
+        if variable is None:
+            self.problems.append(UnknownName(name, [v.label for v in self.model.variables], where=where))
+        elif isinstance(variable, Lookup):
+            self.problems.append(
+                InvalidValue("the variable", name, "one with a course over time, not a lookup", where=where)
+            )
+        elif elements and elements not in self.model.elements(variable):
+            dims = [self.model.dimension_by_name[dim].element_labels for dim in variable.dims]
+            shown = [f"{variable.label}[{','.join(labels)}]" for labels in product(*dims)]
+            self.problems.append(UnknownName(name, shown, kind="element", where=where))
+
+    def constant(self, name: str, where: str) -> None:
+        self.output(name, where)
+        variable = self.model.by_name.get(split_key(override_key(name))[0])
+        if variable is not None and not isinstance(variable, Constant):
+            self.problems.append(
+                InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)
+            )
+
+    def unique(self, items: Sequence[_T], what: str) -> tuple[_T, ...]:
+        for id_, count in Counter(item.id for item in items).items():
+            if count > 1:
+                self.problems.append(
+                    InvalidValue(f"the id of {count} tables [[{what}]]", id_, "each id once", where=what)
+                )
+        return tuple(items)
+
+    def references(self, catalogue: Catalogue) -> None:
+        """Ids and times that other tables name."""
+        outcomes = [outcome.id for outcome in catalogue.outcomes]
+        policies = [policy.id for policy in catalogue.policies]
+        asked: list[tuple[str, str, float]] = [("[headline]", *catalogue.headline)]
+        for policy in catalogue.policies:
+            asked += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
+            self.known([e.than for e in policy.expected], policies, "policy", f"policy {policy.id!r}")
+        if catalogue.robustness is not None:
+            robust = catalogue.robustness
+            asked += [("[robustness]", robust.outcome, robust.at)]
+            asked += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
+            known = policies + [strategy.id for strategy in catalogue.strategies]
+            self.known(robust.strategies, known, "strategy", "[robustness]")
+        if catalogue.design is not None:
+            asked.append(("[design]", catalogue.design.outcome, catalogue.design.at))
+            if not catalogue.levers:
+                self.problems.append(InvalidValue("[[lever]]", "none", "at least one", where="[design]"))
+        for where, outcome, at in asked:
+            self.known([outcome], outcomes, "outcome", where)
+            if catalogue.times and math.isfinite(at) and at not in catalogue.times:
+                shown = ", ".join(f"{time:g}" for time in catalogue.times)
+                self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
+
+    def known(self, asked: Sequence[str], known: Sequence[str], what: str, where: str) -> None:
+        self.problems += [UnknownName(one, known, kind=what, where=where) for one in asked if one not in known]
+
+
+def _within(where: str, problem: CiparkError) -> CiparkError:
+    """A problem with the table in which it stands."""
+    return CiparkError(f"{where}: {problem}")

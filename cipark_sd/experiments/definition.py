@@ -1,0 +1,201 @@
+"""What a catalogue of policy experiments is made of."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cipark_sd.scenarios import Scenario
+
+#: The policy that changes nothing.
+BASE = "base"
+Better = Literal["more", "less"]
+How = Literal["more", "less"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A quantity that policies are compared by.
+
+    Parameters
+    ----------
+    id, title : str
+    variable : str
+        Of the model; ``Name[element]`` for one element, a whole subscripted variable is summed over its elements.
+    per : str
+        Another variable that it is divided by, or empty.
+    better : {"more", "less"}
+        Which direction is the good one.
+    low, high : float
+        What is possible. A run outside is a fault of its time step, and is run again with a finer one.
+    """
+
+    id: str
+    title: str
+    variable: str
+    per: str = ""
+    better: Better = "more"
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An expectation: ``outcome`` at ``at`` is more or less than ``factor`` times what it is under ``than``."""
+
+    outcome: str
+    at: float
+    how: How
+    than: str = BASE
+    factor: float = 1.0
+
+    def __str__(self) -> str:
+        times = "" if self.factor == 1 else f"{self.factor:g} x "
+        return f"{self.outcome} at {self.at:g} {self.how} than {times}{self.than}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings that are tried, and what is expected of them."""
+
+    id: str
+    title: str
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    expected: tuple[Expected, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another structure of the model that may be true as well."""
+
+    id: str
+    title: str
+    scenario: Scenario = Scenario()  # noqa: RUF009
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A mechanism that an attribution switches; ``off`` are the settings without it."""
+
+    id: str
+    title: str
+    off: Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """An input that no data inform: any value between ``low`` and ``high`` is taken to be as good."""
+
+    id: str
+    title: str
+    name: str
+    low: float
+    high: float
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """A number that a policy can choose.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The constants that take the value.
+    cost : float
+        Of one unit, in the unit of the budget, counted from ``free``.
+    free : float
+        The value that costs nothing.
+    """
+
+    id: str
+    title: str
+    names: tuple[str, ...]
+    low: float
+    high: float
+    base: float
+    cost: float = 0.0
+    free: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A demand on an outcome at a time: ``how`` than ``value``."""
+
+    outcome: str
+    at: float
+    how: How
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.outcome} at {self.at:g} {self.how} than {self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Something that could be measured: counts ``variables`` at ``times``, in the model under ``scenario``."""
+
+    id: str
+    title: str
+    variables: tuple[str, ...]
+    times: tuple[float, ...]
+    increments: bool
+    scenario: Scenario = Scenario()  # noqa: RUF009
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold."""
+
+    outcome: str
+    at: float
+    strategies: tuple[str, ...]
+    criteria: tuple[Criterion, ...]
+    futures: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The search for a policy: what is wanted, what may be spent, and how long is looked."""
+
+    outcome: str
+    at: float
+    budget: float
+    tail: float
+    draws: int
+    population: int
+    generations: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A file of policy experiments, checked against a model."""
+
+    title: str
+    digest: str
+    outcomes: tuple[Outcome, ...]
+    times: tuple[float, ...]
+    headline: tuple[str, float]
+    policies: tuple[Policy, ...]
+    rivals: tuple[Rival, ...]
+    factors: tuple[Factor, ...] = ()
+    variants: tuple[Policy, ...] = ()
+    strategies: tuple[Policy, ...] = ()
+    uncertainties: tuple[Uncertainty, ...] = ()
+    levers: tuple[Lever, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    robustness: Robustness | None = None
+    design: Design | None = None
+
+    @property
+    def outcome_by_id(self) -> Mapping[str, Outcome]:
+        """Outcomes by their ids."""
+        return {outcome.id: outcome for outcome in self.outcomes}
+
+    def chosen(self, ids: Sequence[str]) -> tuple[Policy, ...]:
+        """Policies and strategies by id, in the order asked for."""
+        known = {policy.id: policy for policy in (*self.policies, *self.strategies)}
+        return tuple(known[one] for one in ids)

@@ -1,0 +1,70 @@
+"""Joint draws of a model's parameters, one set for each structure of the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.scenarios import override_key
+
+#: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself.
+Origin = Literal["prior", "posterior", "borrowed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Joint draws under one structure.
+
+    Parameters
+    ----------
+    rival : str
+        The structure's id.
+    values : mapping of str to (n_draws,)
+        By override key (``Name`` or ``Name[element]``, any spelling; stored canonically).
+    origin : Origin
+    weight : float
+        Of the structure among its rivals, such as a stacking weight; NaN where there is none.
+
+    Raises
+    ------
+    InvalidValue
+        For arrays of different lengths, none at all, or values that are not finite.
+    """
+
+    rival: str
+    values: Mapping[str, NDArray[np.float64]]
+    origin: Origin
+    weight: float = field(default=float("nan"))
+
+    def __post_init__(self) -> None:
+        values = {override_key(name): np.asarray(array, dtype=float) for name, array in self.values.items()}
+        shapes = {array.shape for array in values.values()}
+        where = f"the draws for {self.rival}"
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1 or not next(iter(shapes))[0]:
+            raise InvalidValue("their shapes", sorted(shapes), "one length, at least 1", where=where)
+        bad = [name for name, array in values.items() if not np.isfinite(array).all()]
+        if bad:
+            raise InvalidValue("the values of", ", ".join(bad), "finite numbers", where=where)
+        object.__setattr__(self, "values", MappingProxyType(values))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def take(self, positions: ArrayLike) -> "Draws":
+        """Some of the draws, by position."""
+        chosen = np.asarray(positions)
+        return replace(self, values={name: array[chosen] for name, array in self.values.items()})
+
+    def under(self, rival: str) -> "Draws":
+        """The same draws for another structure: prior draws stay what they are, those from data are borrowed."""
+        return replace(self, rival=rival, origin="prior" if self.origin == "prior" else "borrowed")
+
+    def thinned(self, n: int, rng: np.random.Generator) -> "Draws":
+        """``n`` of the draws, chosen at random without repetition; all of them where there are no more."""
+        if n >= len(self):
+            return self
+        return self.take(rng.choice(len(self), n, replace=False))

@@ -1,0 +1,135 @@
+"""Futures: samples of all that is unknown (structure, parameters, and inputs that no data inform), and runs in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.run import OnProgress, at_steps, run_one
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, override_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Futures:
+    """``n`` futures.
+
+    Parameters
+    ----------
+    rivals : tuple of Rival
+    rival : (n,)
+        Position of the structure that is true.
+    draws : Draws
+        A value of every parameter and uncertainty in each future.
+    varied : tuple of str
+        Names of the inputs that differ, as people write them.
+    """
+
+    rivals: tuple[Rival, ...]
+    rival: NDArray[np.intp]
+    draws: Draws
+    varied: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rival)
+
+    def members(self, position: int) -> NDArray[np.intp]:
+        """The futures in which a structure is true."""
+        return np.flatnonzero(self.rival == position)
+
+    @property
+    def inputs(self) -> "pd.DataFrame":
+        """One row for each future: the rival's id where there are several, and all inputs that differ."""
+        import pandas as pd
+
+        columns: dict[str, object] = {}
+        if len(self.rivals) > 1:
+            columns["rival"] = [self.rivals[position].id for position in self.rival]
+        columns |= {name: self.draws.values[override_key(name)] for name in self.varied}
+        return pd.DataFrame(columns)
+
+
+def sample_futures(
+    rivals: Sequence[Rival],
+    draws: Mapping[str, Draws],
+    uncertainties: Sequence[Uncertainty],
+    n: int,
+    rng: np.random.Generator,
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> Futures:
+    """``n`` futures: rivals by their weights (equally often without), draws of each at random, uncertainties by a Latin
+    hypercube.
+
+    ``labels`` are names of parameters as people write them, by override key.
+    """
+    from scipy.stats import qmc
+
+    weights = np.array([draws[rival.id].weight for rival in rivals])
+    shares = weights / weights.sum() if np.isfinite(weights).all() and weights.sum() > 0 else None
+    rival = rng.permutation(np.arange(n) % len(rivals)) if shares is None else rng.choice(len(rivals), n, p=shares)
+    names = list(draws[rivals[0].id].values)
+    values = {name: np.empty(n) for name in names}
+    for position, one in enumerate(rivals):
+        members = np.flatnonzero(rival == position)
+        own = draws[one.id]
+        # without repetition as long as there are enough
+        chosen = np.concatenate([rng.permutation(len(own)) for _ in range(-(-max(len(members), 1) // len(own)))])
+        for name in names:
+            values[name][members] = own.values[name][chosen[: len(members)]]
+    if uncertainties:
+        unit = qmc.LatinHypercube(len(uncertainties), rng=rng).random(n)
+        for column, one_of in zip(unit.T, uncertainties, strict=True):
+            values[override_key(one_of.name)] = _between(one_of, column)
+    told = dict(labels or {})
+    shown = [told.get(name, name) for name in names] + [one_of.name for one_of in uncertainties]
+    differing = tuple(dict.fromkeys(name for name in shown if np.ptp(values[override_key(name)]) > 0))
+    return Futures(tuple(rivals), rival, replace(draws[rivals[0].id], rival="futures", values=values), differing)
+
+
+def _between(uncertainty: Uncertainty, shares: Array) -> Array:
+    if uncertainty.whole:
+        steps = np.arange(uncertainty.low, uncertainty.high + 0.5)
+        return np.asarray(steps[np.minimum((shares * len(steps)).astype(int), len(steps) - 1)])
+    return np.asarray(uncertainty.low + shares * (uncertainty.high - uncertainty.low))
+
+
+def run_futures(
+    model: Model,
+    policies: Sequence[Policy],
+    futures: Futures,
+    outcomes: Sequence[Outcome],
+    times: Sequence[float],
+    *,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    progress: OnProgress | None = None,
+) -> Array:
+    """Outcomes of all policies in all futures, ``(n_outcomes, n_policies, n_futures, n_times)``.
+
+    Later settings win: ``scenario``, draw and uncertainty, rival, policy.
+    """
+    scenario, instants = at_steps(model, scenario, times)
+    found = np.empty((len(outcomes), len(policies), len(futures), len(times)))
+    done = 0
+    for position, rival in enumerate(futures.rivals):
+        members = futures.members(position)
+        if not len(members):
+            continue
+        own = futures.draws.take(members)
+        for number, policy in enumerate(policies):
+            settings = rival.scenario | policy.scenario
+            found[:, number, members] = run_one(model, settings, own, outcomes, instants, scenario, engine).values
+            done += len(members)
+            if progress is not None:
+                progress(done, len(policies) * len(futures))
+    return found

@@ -1,0 +1,187 @@
+"""What it is worth to know more before choosing a policy.
+
+All values are in the unit of the outcome that the choice is made by: by how much the expected outcome of the best
+choice rises. Nothing can be worth more than perfect information, and what cannot change the choice is worth nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.errors import InvalidValue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+#: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
+KNOTS = 6
+PENALTIES = tuple(10.0 ** np.arange(-4, 7))
+#: Summaries of a measurement that are kept: as many principal components.
+COMPONENTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a piece of information is worth, and the standard error of that over resamples of the futures."""
+
+    value: float
+    error: float
+
+
+def perfect(utilities: Array) -> float:
+    """The expected value of perfect information of utilities ``(n_policies, n_futures)``.
+
+    Source: Raiffa and Schlaifer (1961), Applied statistical decision theory.
+    """
+    utilities = _checked(utilities)
+    return float(utilities.max(axis=0).mean() - utilities.mean(axis=1).max())
+
+
+def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.Generator, resamples: int = 40) -> Worth:
+    """The expected value of knowing some inputs perfectly (EVPPI), or what some data tell.
+
+    The utility of each policy less that of the best is regressed on what is known; the mean over futures of the best
+    fitted utility is what a choice with that knowledge brings.
+
+    Parameters
+    ----------
+    utilities : (n_policies, n_futures)
+    known : DataFrame or (n_futures, n_columns)
+        Columns of numbers are smoothed, columns of texts are taken as groups; effects of columns add up.
+
+    Source
+    ------
+    Strong, Oakley and Brennan (2014), Medical Decision Making 34, 311-326, with additive penalised splines for their
+    generalised additive model; the penalty by generalised cross-validation (Craven and Wahba 1979).
+    """
+    utilities = _checked(utilities)
+    design, penalty = _basis(known, utilities.shape[1])
+    found = _worth(utilities, design, penalty)
+    n = utilities.shape[1]
+    again = []
+    for _ in range(resamples):
+        chosen = rng.integers(n, size=n)
+        again.append(_worth(utilities[:, chosen], design[chosen], penalty))
+    return Worth(found, float(np.std(again, ddof=1)) if resamples > 1 else float("nan"))
+
+
+def _checked(utilities: Array) -> Array:
+    utilities = np.asarray(utilities, dtype=float)
+    if utilities.ndim != 2 or not utilities.size or not np.isfinite(utilities).all():
+        expected = "finite numbers for each policy and future"
+        raise InvalidValue("the utilities", utilities.shape, expected, where="value of information")
+    return utilities
+
+
+def _worth(utilities: Array, design: Array, penalty: Array) -> float:
+    # differences to the best policy vary less than utilities, and the regression with them
+    lost = utilities - utilities[utilities.mean(axis=1).argmax()]
+    fitted = smooth(design, penalty, lost.T).T
+    return float(fitted.max(axis=0).mean() - fitted.mean(axis=1).max())
+
+
+def _basis(known: "pd.DataFrame | Array", n: int) -> tuple[Array, Array]:
+    """Columns of the regression ``(n, n_columns)`` and its penalty ``(n_columns, n_columns)``."""
+    import pandas as pd
+
+    frame = known if isinstance(known, pd.DataFrame) else pd.DataFrame(np.asarray(known).reshape(n, -1))
+    if len(frame) != n:
+        raise InvalidValue("what is known", len(frame), f"a row for each of {n} futures", where="value of information")
+    blocks, penalties = [np.ones((n, 1))], [np.zeros((1, 1))]
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype.kind in "fiub":
+            values = column.to_numpy(float)
+            if np.unique(values).size < KNOTS:
+                column = column.astype(str)
+            else:
+                block, roughness = _spline(values)
+                blocks.append(block)
+                penalties.append(roughness)
+                continue
+        groups = pd.get_dummies(column, dtype=float).to_numpy()[:, 1:]
+        blocks.append(groups - groups.mean(axis=0))
+        penalties.append(1e-9 * np.eye(groups.shape[1]))
+    total = sum(block.shape[1] for block in blocks)
+    penalty = np.zeros((total, total))
+    at = 0
+    for roughness in penalties:
+        penalty[at : at + len(roughness), at : at + len(roughness)] = roughness
+        at += len(roughness)
+    return np.concatenate(blocks, axis=1), penalty
+
+
+def _spline(values: Array) -> tuple[Array, Array]:
+    """Cubic B-splines with knots at quantiles, centred, and the penalty on second differences of their weights.
+
+    Source: Eilers and Marx (1996), Statistical Science 11, 89-121.
+    """
+    from scipy.interpolate import BSpline
+
+    inner = np.unique(np.quantile(values, np.linspace(0, 1, KNOTS + 2)))
+    knots = np.concatenate([[inner[0]] * 3, inner, [inner[-1]] * 3])
+    block = BSpline.design_matrix(values, knots, 3).toarray()
+    block = block - block.mean(axis=0)
+    second = np.diff(np.eye(block.shape[1]), n=2, axis=0)
+    # constants and lines are left alone by the penalty; a trace of ridge makes the sum of the splines unique
+    return block, second.T @ second + 1e-6 * np.eye(block.shape[1])
+
+
+def smooth(design: Array, penalty: Array, targets: Array) -> Array:
+    """Penalised least squares of ``targets : (n, m)``; each target has the penalty that cross-validation prefers."""
+    n = len(design)
+    gram, crossed = design.T @ design, design.T @ targets
+    best = np.full(targets.shape[1], np.inf)
+    fitted = np.zeros_like(targets)
+    for factor in PENALTIES:
+        inverse = np.linalg.pinv(gram + factor * penalty, hermitian=True)
+        freedom = float(np.trace(inverse @ gram))
+        guess = design @ (inverse @ crossed)
+        score = n * ((targets - guess) ** 2).sum(axis=0) / max(n - freedom, 1.0) ** 2
+        better = score < best
+        best[better], fitted[:, better] = score[better], guess[:, better]
+    return fitted
+
+
+def each_input(
+    utilities: Array, inputs: "pd.DataFrame", groups: Mapping[str, Sequence[str]], rng: np.random.Generator
+) -> dict[str, Worth]:
+    """The worth of each input alone and of groups of them, by name."""
+    found = {str(name): partial(utilities, inputs[[name]], rng=rng) for name in inputs.columns}
+    return found | {name: partial(utilities, inputs[list(columns)], rng=rng) for name, columns in groups.items()}
+
+
+def measured(
+    utilities: Array,
+    expected: Array,
+    rng: np.random.Generator,
+    *,
+    noise: Callable[[Array, np.random.Generator], Array] | None = None,
+) -> Worth:
+    """The expected value of a measurement (EVSI): counts with means ``expected : (n_futures, n_counts)``.
+
+    Parameters
+    ----------
+    noise : callable, optional
+        From means to data; without it counts are Poisson.
+
+    Source
+    ------
+    Strong, Oakley, Brennan and Breeze (2015), Medical Decision Making 35, 570-583: simulated data as what is known,
+    here as principal components of the square roots of the counts, whose noise is alike at all levels.
+    """
+    means = np.maximum(np.asarray(expected, dtype=float), 0.0)
+    data = rng.poisson(means).astype(float) if noise is None else noise(means, rng)
+    roots = np.sqrt(np.maximum(data, 0.0)) if noise is None else data
+    centred = roots - roots.mean(axis=0)
+    spread = centred.std(axis=0)
+    kept = spread > 0
+    if not kept.any():
+        return Worth(0.0, 0.0)
+    _, sizes, directions = np.linalg.svd(centred[:, kept], full_matrices=False)
+    use = min(COMPONENTS, int((sizes > 1e-9 * sizes[0]).sum()))
+    return partial(utilities, centred[:, kept] @ directions[:use].T, rng=rng)

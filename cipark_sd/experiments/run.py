@@ -1,0 +1,341 @@
+"""Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd import results
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import Outcome, Policy, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.timegrid import time_grid
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+#: Called with the runs done and all runs.
+OnProgress = Callable[[int, int], None]
+#: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
+FINER = 16
+
+
+def run_policies(
+    model: Model,
+    policies: Sequence[Policy],
+    rivals: Sequence[Rival],
+    draws: Mapping[str, Draws],
+    outcomes: Sequence[Outcome],
+    times: Sequence[float],
+    *,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    parts: Path | None = None,
+    progress: OnProgress | None = None,
+) -> "xr.Dataset":
+    """The outcomes of all policies.
+
+    Later settings win over earlier ones: ``scenario``, the draw, the rival, the policy.
+
+    Parameters
+    ----------
+    draws : mapping of str to Draws
+        By the id of the rival; all of one length.
+    times : sequence of float
+        The step nearest to each is read; the coordinate ``instant`` says where that is.
+    parts : Path, optional
+        A folder for what is done: a call that was stopped goes on from there if it is the same call. It is removed
+        when all is done.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``policy``, ``rival``, ``draw``, ``time``; a variable for each outcome.
+
+    Raises
+    ------
+    InvalidValue
+        When a rival has no draws, the draws differ in number, or a time lies outside the run.
+    UnknownName, Problems
+        For names that the model does not have.
+    """
+    lengths = {len(draws[rival.id]) if rival.id in draws else 0 for rival in rivals}
+    if len(lengths) != 1 or 0 in lengths:
+        found = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
+        raise InvalidValue("the draws of the rivals", found, "as many for each, at least 1", where="run_policies")
+    scenario, instants = at_steps(model, scenario, times)
+    total = len(policies) * len(rivals) * lengths.pop()
+    key = _key(model, policies, rivals, draws, outcomes, instants, scenario)
+    done: list[xr.Dataset] = []
+    counted = 0
+    for rival in rivals:
+        own = None if parts is None else parts / f"{_file_name(rival.id)}.nc"
+        part = _kept(own, key)
+        if part is None:
+            values = []
+            for policy in policies:
+                settings = rival.scenario | policy.scenario
+                values.append(run_one(model, settings, draws[rival.id], outcomes, instants, scenario, engine))
+                counted += len(draws[rival.id])
+                if progress is not None:
+                    progress(counted, total)
+            part = _dataset(model, policies, rival, draws[rival.id], outcomes, times, instants, values, engine, key)
+            if own is not None:
+                own.parent.mkdir(parents=True, exist_ok=True)
+                results.save(part, own)
+        else:
+            counted += len(policies) * len(draws[rival.id])
+        done.append(part)
+    together = _together(done)
+    if parts is not None:
+        for rival in rivals:
+            (parts / f"{_file_name(rival.id)}.nc").unlink(missing_ok=True)
+        if parts.is_dir() and not any(parts.iterdir()):
+            parts.rmdir()
+    return together
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """Outcomes ``(n_outcomes, n_draws, n_times)``, NaN where a run fails, and which runs needed a finer step."""
+
+    values: Array
+    refined: NDArray[np.bool_]
+
+
+def run_one(
+    model: Model,
+    settings: Scenario,
+    draws: Draws,
+    outcomes: Sequence[Outcome],
+    instants: Sequence[float],
+    scenario: Scenario,
+    engine: str = "native",
+    more: Mapping[str, Array] | None = None,
+) -> Ran:
+    """The outcomes of one set of settings over draws.
+
+    A run whose outcomes are not finite or not possible is run again with a step :data:`FINER` times as fine: far out in
+    a prior, rates can be faster than the model's step allows.
+
+    ``more`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
+    of :func:`at_steps`.
+    """
+    columns = columns_of(settings, draws, more or {})
+    rest = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
+    shared = scenario | Scenario(settings.name, rest)
+    save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
+    runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine)
+    values = np.stack([read(runs, outcome) for outcome in outcomes])
+    refined = ~possible(values, outcomes)
+    if refined.any():
+        step = resolve(model, shared).time_step / FINER
+        finer = shared | Scenario("", time_step=step, saveper=step)
+        own = {name: array[refined] for name, array in columns.items()}
+        again = ensemble(model, own, save=save, times=instants, scenario=finer, engine=engine)
+        found = np.stack([read(again, outcome) for outcome in outcomes])
+        values[:, refined] = np.where(possible(found, outcomes)[:, None], found, np.nan)
+    return Ran(values, refined)
+
+
+def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
+    """Which runs ``(n_draws,)`` have finite and possible outcomes at all times; ratios may be of nothing to nothing."""
+    fine = np.ones(values.shape[1], dtype=bool)
+    for row, outcome in zip(values, outcomes, strict=True):
+        inside = (row >= outcome.low) & (row <= outcome.high) & np.isfinite(row)
+        fine &= (inside | (np.isnan(row) & bool(outcome.per))).all(axis=-1)
+    return fine
+
+
+def columns_of(settings: Scenario, draws: Draws, more: Mapping[str, Array]) -> dict[str, Array]:
+    """What changes from run to run, by override key; settings win over draws, ``more`` wins over both."""
+    n = len(draws)
+    columns: dict[str, Array] = {}
+
+    def put(key: str, value: Array) -> None:
+        base, elements = split_key(key)
+        for other in list(columns):
+            if other == key or (not elements and split_key(other)[0] == base):
+                del columns[other]
+        columns[key] = value
+
+    for key, array in draws.values.items():
+        put(key, array)
+    for key, value in settings.overrides.items():
+        match value:
+            case float():
+                put(key, np.full(n, value))
+            case tuple():
+                put(key, np.tile(np.array(value), (n, 1)))
+            case _:
+                # a table or a series is shared by all runs; what was drawn for it would win over it
+                base = split_key(key)[0]
+                for other in [other for other in columns if split_key(other)[0] == base]:
+                    del columns[other]
+    for key, array in more.items():
+        put(override_key(key), array)
+    return columns
+
+
+def read(runs: "xr.Dataset", outcome: Outcome) -> Array:
+    """An outcome from the runs of an ensemble, ``(n_runs, n_times)``."""
+
+    def values(name: str) -> Array:
+        base, elements = split_key(override_key(name))
+        array = runs[base]
+        dims = [dim for dim in array.dims if dim not in ("run", "time")]
+        if elements:
+            labels = [[override_key(str(label)) for label in array[dim].to_numpy()] for dim in dims]
+            places = {d: own.index(e) for d, own, e in zip(dims, labels, elements, strict=True)}
+            return np.asarray(array.isel(places).to_numpy())
+        return np.asarray(array.sum(dims, skipna=False).to_numpy() if dims else array.to_numpy())
+
+    numbers = values(outcome.variable)
+    if not outcome.per:
+        return numbers
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(numbers / values(outcome.per))
+
+
+def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[Scenario, tuple[float, ...]]:
+    """The scenario with every step saved, and the steps nearest to ``times``.
+
+    Raises
+    ------
+    InvalidValue
+        For a time outside the run.
+    """
+    resolved = resolve(model, scenario)
+    step = resolved.time_step
+    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=model.name)
+    nearest = []
+    for time in times:
+        if not grid.times[0] <= time <= grid.times[-1] + step / 2:
+            expected = f"one of the run, {grid.times[0]:g} to {grid.times[-1]:g}"
+            raise InvalidValue("the time", time, expected, where=model.name)
+        nearest.append(float(grid.times[np.abs(grid.times - time).argmin()]))
+    return scenario | Scenario("", saveper=step), tuple(nearest)
+
+
+def _dataset(
+    model: Model,
+    policies: Sequence[Policy],
+    rival: Rival,
+    draws: Draws,
+    outcomes: Sequence[Outcome],
+    times: Sequence[float],
+    instants: Sequence[float],
+    ran: Sequence[Ran],
+    engine: str,
+    key: str,
+) -> "xr.Dataset":
+    import xarray as xr
+
+    stacked = np.stack([one.values for one in ran])[:, :, None]
+    dims = ("policy", "rival", "draw", "time")
+    data: dict[str, Any] = {}
+    for position, outcome in enumerate(outcomes):
+        attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
+        units = model[split_key(override_key(outcome.variable))[0]].units
+        attributes |= {"per": outcome.per} if outcome.per else {"units": units}
+        data[outcome.id] = (dims, stacked[:, position], attributes)
+    coords: dict[str, Any] = {
+        "policy": [policy.id for policy in policies],
+        "policy_title": (("policy",), [policy.title for policy in policies]),
+        "rival": [rival.id],
+        "rival_title": (("rival",), [rival.title]),
+        "origin": (("rival",), [draws.origin]),
+        "weight": (("rival",), [draws.weight]),
+        "draw": np.arange(len(draws)),
+        "refined": (
+            dims[:3],
+            np.stack([one.refined for one in ran])[:, None].astype(np.int8),
+            {"long_name": "finer step"},
+        ),
+        "time": (("time",), np.array(times, dtype=float), {"long_name": "time", "units": model.time.units}),
+        "instant": (("time",), np.array(instants), {"long_name": "the step that is read", "units": model.time.units}),
+    }
+    step = resolve(model, Scenario()).time_step
+    facts = results.run_attributes(model, engine=engine, method=model.time.method, time_step=step, key=key)
+    return xr.Dataset(data, coords=coords, attrs=facts)
+
+
+def _together(parts: "Sequence[xr.Dataset]") -> "xr.Dataset":
+    import xarray as xr
+
+    together = xr.concat(parts, dim="rival", data_vars="all", coords="minimal", compat="override", join="exact")
+    for name in ("rival_title", "origin", "weight"):
+        together = together.assign_coords({name: ("rival", np.concatenate([part[name].to_numpy() for part in parts]))})
+    refined = np.concatenate([part["refined"].to_numpy() for part in parts], axis=1)
+    together = together.assign_coords(refined=(("policy", "rival", "draw"), refined, dict(parts[0]["refined"].attrs)))
+    together.attrs = dict(parts[0].attrs)
+    return together
+
+
+def _key(
+    model: Model,
+    policies: Sequence[Policy],
+    rivals: Sequence[Rival],
+    draws: Mapping[str, Draws],
+    outcomes: Sequence[Outcome],
+    instants: Sequence[float],
+    scenario: Scenario,
+) -> str:
+    """A digest of all that a result depends on."""
+    digest = hashlib.sha256(model.digest.encode())
+    for text in (results.version(), scenario.to_json(), repr(tuple(instants)), repr(tuple(outcomes)), str(FINER)):
+        digest.update(text.encode())
+    for policy in policies:
+        digest.update(f"{policy.id} {policy.scenario.to_json()}".encode())
+    for rival in rivals:
+        digest.update(f"{rival.id} {rival.scenario.to_json()}".encode())
+    for rival in rivals:
+        for name, array in sorted(draws[rival.id].values.items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(f"{draws[rival.id].origin} {draws[rival.id].weight}".encode())
+    return digest.hexdigest()
+
+
+def _kept(path: Path | None, key: str) -> "xr.Dataset | None":
+    """A part that an earlier call has left, if it was the same call."""
+    if path is None or not path.is_file():
+        return None
+    part = results.load(path)
+    return part if part.attrs.get("key") == key else None
+
+
+def _file_name(id_: str) -> str:
+    plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in id_)
+    return f"{plain}-{hashlib.sha256(id_.encode()).hexdigest()[:6]}"
+
+
+def failed(result: "xr.Dataset") -> int:
+    """How many runs have an outcome that is not a number."""
+    bad = np.zeros((result.sizes["policy"], result.sizes["rival"], result.sizes["draw"]), dtype=bool)
+    for array in result.data_vars.values():
+        if "per" not in array.attrs:
+            bad |= ~np.isfinite(array.transpose("policy", "rival", "draw", "time").to_numpy()).all(axis=-1)
+    return int(bad.sum())
+
+
+def time_position(time: float, times: Sequence[float]) -> int:
+    """The position of a time among those of a result.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    found = [position for position, one in enumerate(times) if math.isclose(one, time, abs_tol=1e-9)]
+    if not found:
+        shown = ", ".join(f"{one:g}" for one in times)
+        raise InvalidValue("the time", time, f"one of {shown}", where="the result")
+    return found[0]

@@ -1,0 +1,157 @@
+"""Policies: their effects, their course over time, and what each mechanism did."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import BASE
+from cipark_sd.plotting.runs import PALETTE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BLUE, _GREY = PALETTE[0], "0.55"
+
+
+def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
+    """Effects of all policies on one outcome, the largest first.
+
+    Thick and thin bars are the 50 and 90 % intervals under the first rival of the table, grey ticks the medians under
+    each of the others.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`cipark_sd.experiments.effects.table`.
+
+    Raises
+    ------
+    InvalidValue
+        When the table has no such outcome or time.
+    """
+    of = frame[(frame["outcome"] == outcome) & np.isclose(frame["time"], at)]
+    if of.empty:
+        raise InvalidValue("the outcome and time", (outcome, at), "one of the table", where="plot_tornado")
+    first = of["rival"].iloc[0]
+    own = of[of["rival"] == first].copy()
+    own["size"] = own["median"].abs()
+    own = own.sort_values("size", kind="stable")
+    figure, axes = _figure(7.2, 1.2 + 0.24 * len(own))
+    for row, one in enumerate(own.itertuples()):
+        others = of[(of["policy"] == one.policy) & (of["rival"] != first)]["median"]
+        axes.plot(others, np.full(len(others), row), "|", color=_GREY, markersize=7, zorder=2)
+        axes.hlines(row, one.low90, one.high90, color=_BLUE, linewidth=1, zorder=3)
+        axes.hlines(row, one.low50, one.high50, color=_BLUE, linewidth=4, zorder=3)
+        axes.plot(one.median, row, "o", color="white", markeredgecolor=_BLUE, markersize=4, zorder=4)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(own)), [f"{one.title}  {one.policy}" for one in own.itertuples()], fontsize=8)
+    axes.set_ylim(-0.7, len(own) - 0.3)
+    axes.set_xlabel(f"{title or outcome} at {at:g}: difference to base")
+    several = of["rival"].nunique() > 1
+    how = f"Rival {first}: median, 50 and 90 %" + ("; grey: medians under the other rivals" if several else "")
+    return _finished(figure, axes, "x", "What each policy changes", f"{how}. {caption}")
+
+
+def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figure":
+    """The course of an outcome under each policy: median, 50 and 90 % bands, with the base's median beside them."""
+    policies = [str(name) for name in result["policy"].to_numpy()]
+    shown = [name for name in policies if name != BASE] or policies
+    times = result["time"].to_numpy()
+    array = result[outcome].isel(rival=0).transpose("policy", "draw", "time")
+    columns = min(2, len(shown))
+    rows = -(-len(shown) // columns)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 0.9 + 2.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, name, colour in zip(panels, shown, _colours(len(shown)), strict=False):
+        low90, low50, middle, high50, high90 = np.nanquantile(
+            array.sel(policy=name).to_numpy(), [0.05, 0.25, 0.5, 0.75, 0.95], axis=0
+        )
+        axes.fill_between(times, low90, high90, color=colour, alpha=0.18, linewidth=0, label="90 %")
+        axes.fill_between(times, low50, high50, color=colour, alpha=0.35, linewidth=0, label="50 %")
+        axes.plot(times, middle, color=colour, linewidth=1.8, label="median")
+        if BASE in policies and name != BASE:
+            base = np.nanquantile(array.sel(policy=BASE).to_numpy(), 0.5, axis=0)
+            axes.plot(times, base, color="black", linewidth=1, linestyle="--", label="base, median")
+        title = str(result["policy_title"].sel(policy=name).item())
+        axes.set_title(f"{name}  {title}", fontsize=9, loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.margins(x=0.01)
+        axes.set_ylim(bottom=0)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    panels[0].legend(frameon=False, fontsize=8)
+    label = str(result[outcome].attrs.get("long_name", outcome))
+    units = result[outcome].attrs.get("units")
+    figure.supylabel(f"{label} [{units}]" if units else label, fontsize=9)
+    figure.supxlabel(f"Rival {result['rival'].to_numpy()[0]}. {caption}", fontsize=7, color="0.35", x=0.02, ha="left")
+    return figure
+
+
+def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
+    """What each mechanism did: Shapley values with bands, leave-one-out and add-one-in beside them.
+
+    Parameters
+    ----------
+    found : Dataset
+        Of :func:`cipark_sd.experiments.attribution.attribution`.
+    """
+    values = found[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
+    order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")
+    figure, axes = _figure(7.2, 1.6 + 0.5 * len(order))
+    first = True
+    for row, factor in enumerate(order):
+        low90, low50, high50, high90 = np.nanquantile(values[factor, 0], [0.05, 0.25, 0.75, 0.95])
+        mean = np.nanmean(values[factor, 0])
+        axes.barh(row, mean, height=0.55, color=_BLUE, alpha=0.45, label="Shapley, mean" if first else None)
+        axes.hlines(row, low90, high90, color=_BLUE, linewidth=1, label="90 %" if first else "")
+        axes.hlines(row, low50, high50, color=_BLUE, linewidth=4, label="50 %" if first else "")
+        others = np.nanmean(values[factor, 1:], axis=-1)
+        axes.plot(others, np.full(len(others), row), "|", color="black", markersize=11, alpha=0.6,
+                  label="Shapley under other rivals" if first and len(others) else None)  # fmt: skip
+        for name, marker, colour in (("leave one out", "<", PALETTE[1]), ("add one in", ">", PALETTE[2])):
+            alone = float(found[f"{outcome} {name}"].sel(time=at).isel(rival=0, factor=factor).mean("draw"))
+            axes.plot(alone, row - 0.36, marker, color=colour, markersize=6, label=name if first else None)
+        first = False
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(order)), [str(t) for t in found["factor_title"].to_numpy()[order]], fontsize=9)
+    axes.set_ylim(-0.8, len(order) - 0.4)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low - 0.03 * (high - low), high)
+    axes.set_xlabel(f"{title or outcome} at {at:g}")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return _finished(
+        figure,
+        axes,
+        "x",
+        "What each mechanism did of the difference between all and none",
+        f"Rival {found['rival'].to_numpy()[0]}. {caption}",
+    )
+
+
+def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _finished(figure: "Figure", axes: "Axes", grid: str, title: str, caption: str) -> "Figure":
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x" if grid == "x" else "y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    figure.supxlabel(caption, fontsize=7, color="0.35", x=0.02, ha="left")
+    return figure
+
+
+def _colours(n: int) -> Sequence[str]:
+    return [PALETTE[i % len(PALETTE)] for i in range(n)]

@@ -1,0 +1,110 @@
+"""One table of a TOML file: typed access that collects what is wrong instead of stopping at the first fault."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+
+T = TypeVar("T", bound=str)
+
+
+class Section:
+    """A TOML table with its name for messages and the list into which problems go.
+
+    Each method returns a usable value even when it notes a problem, so that reading goes on to the next.
+    """
+
+    def __init__(self, content: object, where: str, problems: list[CiparkError]) -> None:
+        self.where = where
+        self.problems = problems
+        self._asked: set[str] = set()
+        if isinstance(content, Mapping):
+            self.content: Mapping[str, object] = content
+        else:
+            self.content = {}
+            self.problems.append(InvalidValue("its content", content, "a table", where=where))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.content
+
+    def wrong(self, key: str, expected: str) -> None:
+        """Note that the value of ``key`` is not what is expected."""
+        self.problems.append(InvalidValue(key, self.content.get(key), expected, where=self.where))
+
+    def raw(self, key: str) -> object:
+        """The value as it stands, None where there is none."""
+        self._asked.add(key)
+        return self.content.get(key)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text; required where there is no default."""
+        value = self.raw(key)
+        if value is None and default is not None:
+            return default
+        if isinstance(value, str) and value.strip():
+            return value
+        self.wrong(key, "a text")
+        return default or ""
+
+    def choice(self, key: str, options: Sequence[T], default: T | None = None) -> T:
+        """One of several words."""
+        value = self.raw(key)
+        if value is None and default is not None:
+            return default
+        for option in options:
+            if value == option:
+                return option
+        if isinstance(value, str):
+            self.problems.append(UnknownName(value, options, kind=key, where=self.where))
+        else:
+            self.wrong(key, "one of " + ", ".join(options))
+        return options[0]
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A finite number; required where there is no default."""
+        value = self.raw(key)
+        if value is None and default is not None:
+            return default
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        self.wrong(key, "a finite number")
+        return math.nan if default is None else default
+
+    def whole(self, key: str, default: int, *, least: int = 0) -> int:
+        """A whole number."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+            return value
+        self.wrong(key, f"a whole number, at least {least}")
+        return default
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A text or a list of texts; empty where there is none."""
+        value = self.raw(key)
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        self.wrong(key, "a name or a list of names")
+        return ()
+
+    def tables(self, key: str) -> list[object]:
+        """An array of tables ``[[key]]``; empty where there is none."""
+        value = self.raw(key)
+        if value is None:
+            return []
+        if isinstance(value, list):
+            return value
+        self.wrong(key, f"tables, each headed [[{key}]]")
+        return []
+
+    def done(self) -> None:
+        """Note every key that nothing asked for."""
+        for key in self.content:
+            if key not in self._asked:
+                self.problems.append(UnknownName(key, sorted(self._asked), kind="key", where=self.where))

@@ -1,0 +1,235 @@
+"""Which feedback loops drive a run, and when: Loops That Matter, through pysimlin.
+
+pysimlin reads the model file itself, finds all loops and scores them at each saved time; here they are gathered under
+the modeller's names and repeated for draws of the uncertain constants.
+
+Source: Schoenberg, Davidsen and Eberlein 2020, System Dynamics Review 36, for the scores; Eberlein and Schoenberg 2020
+for their discovery in large models.
+"""
+
+import tomllib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.model.model import Model
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.sensitivity.factors import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Polarity = Literal["R", "B", ""]
+#: Loops under none of the names.
+OTHERS = "other loops"
+
+
+@dataclass(frozen=True)
+class NamedLoop:
+    """A name for the loops that pass through all of some variables and none of others.
+
+    ``polarity`` restricts it to reinforcing (R) or balancing (B) loops. The elements of a subscripted variable count as
+    the variable.
+    """
+
+    name: str
+    through: frozenset[str]
+    avoiding: frozenset[str] = frozenset()
+    polarity: Polarity = ""
+
+    def holds(self, variables: frozenset[str], polarity: str) -> bool:
+        """Whether a loop through these variables (canonical, without elements) bears the name."""
+        fits = not self.polarity or polarity.startswith(self.polarity)
+        return fits and self.through <= variables and not self.avoiding & variables
+
+
+def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
+    """The names in a ``.loops.toml`` file: ``[[loop]]`` with name, through, and optionally avoiding and polarity.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    problems: list[CiparkError] = []
+    found: list[NamedLoop] = []
+    for number, entry in enumerate(content.get("loop", []), start=1):
+        where = f"{path.name}, loop {number}"
+        extra = sorted(set(entry) - {"name", "through", "avoiding", "polarity"})
+        problems += [
+            UnknownName(key, ("name", "through", "avoiding", "polarity"), kind="key", where=where) for key in extra
+        ]
+        polarity = entry.get("polarity", "")
+        if not isinstance(entry.get("name"), str) or not entry.get("through") or polarity not in ("R", "B", ""):
+            problems.append(InvalidValue("the loop", entry, "name, through = [...] and polarity R or B", where=where))
+            continue
+        sets = [frozenset(canonical(name) for name in entry.get(key, ())) for key in ("through", "avoiding")]
+        labels = [variable.label for variable in model.variables]
+        problems += [UnknownName(n, labels, where=where) for names in sets for n in sorted(names) if n not in model]
+        found.append(NamedLoop(entry["name"], sets[0], sets[1], polarity))
+    raise_all(str(path), problems)
+    return tuple(found)
+
+
+def loop_dominance(
+    model: Model,
+    names: Sequence[NamedLoop] = (),
+    *,
+    draws: Sequence[Mapping[str, float]] = (),
+    timeout: float = 60.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> "xr.Dataset":
+    """Loop scores over time at the file's own constants and at draws of them.
+
+    Parameters
+    ----------
+    names : sequence of NamedLoop
+        The first that holds is a loop's name; without any, each loop stands for itself.
+    draws : sequence of mapping of str to float
+        Constants by name, one mapping a draw.
+    timeout : float
+        Seconds for the search in one run.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``reinforcing`` and ``balancing`` with dims run, loop, time: the share of all scores, in absolute value, that
+        the loops of that name and polarity have; run 0 is the file's own. ``reported`` (run, time): the share of all
+        scores that the search gave out loop by loop; ``complete`` (run): whether it saw every loop. ``members`` (loop):
+        how many loops stand under the name in run 0.
+
+    Raises
+    ------
+    InvalidValue
+        Without pysimlin, or for a model that it cannot analyse.
+    """
+    import xarray as xr
+
+    origin = model.origin
+    if origin is None:
+        raise InvalidValue("the model", model.name, "one that was read from a file", where="loop_dominance")
+    runs = []
+    for number, draw in enumerate(({}, *draws)):
+        runs.append(_scored(origin.path, model, draw, timeout))
+        if progress is not None:
+            progress(number + 1, len(draws) + 1)
+    labels = [_label(variables, polarity, names) for variables, polarity, _ in runs[0].loops]
+    order = list(dict.fromkeys([*(loop.name for loop in names), *labels, *([OTHERS] if names else [])]))
+    times = runs[0].times
+    shares = {polarity: np.zeros((len(runs), len(order), len(times))) for polarity in ("reinforcing", "balancing")}
+    for number, run in enumerate(runs):
+        for variables, polarity, score in run.loops:
+            label = _label(variables, polarity, names)
+            if label in order:
+                shares["balancing" if polarity.startswith("B") else "reinforcing"][number, order.index(label)] += score
+    reported = np.array([np.array([score for _, _, score in run.loops]).sum(axis=0) for run in runs])
+    present = [i for i in range(len(order)) if any((array[:, i] > 0).any() for array in shares.values())]
+    data: dict[str, Any] = {
+        **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},
+        "reported": (("run", "time"), reported),
+        "complete": (("run",), [int(run.complete) for run in runs]),
+        "members": (("loop",), [labels.count(order[place]) for place in present]),
+    }
+    coords: dict[str, Any] = {"loop": [order[place] for place in present], "time": times}
+    attributes = {"format": "cipark_sd loops 1", "model": model.name, "model_digest": model.digest}
+    return xr.Dataset(data, coords=coords, attrs=attributes)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The loops of one run: variables without elements, polarity, and share of all scores over time."""
+
+    times: Array
+    loops: list[tuple[frozenset[str], str, Array]]
+    complete: bool
+
+
+def _label(variables: frozenset[str], polarity: str, names: Sequence[NamedLoop]) -> str:
+    for loop in names:
+        if loop.holds(variables, polarity):
+            return loop.name
+    return OTHERS if names else f"{polarity[:1]}: {', '.join(sorted(variables))}"
+
+
+def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float) -> _Scored:
+    try:
+        import simlin
+    except ImportError:
+        expected = "installed: pip install 'cipark-sd[loops]'"
+        raise InvalidValue("pysimlin", "missing", expected, where="loop_dominance") from None
+    # it warns that it searches rather than enumerates, which `complete` says
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            theirs = simlin.load(str(path))
+            _set(theirs, model, draw)
+            found = theirs.analyze(timeout=timeout)
+        except simlin.SimlinError as problem:
+            raise InvalidValue("the model", str(problem), "one that pysimlin runs", where=model.name) from None
+    if found.analysis_error is not None:
+        raise InvalidValue("the model", str(found.analysis_error), "one that pysimlin can analyse", where=model.name)
+    loops = []
+    for loop in found.loops:
+        polarity = str(loop.polarity)
+        score = np.nan_to_num(np.abs(np.asarray(loop.behavior_time_series, dtype=float)))
+        variables = frozenset(canonical(name.partition("[")[0]) for name in loop.variables)
+        loops.append((variables, polarity, score))
+    n = len(loops[0][2]) if loops else 1
+    times = np.linspace(model.time.initial, model.time.final, n)
+    return _Scored(times, loops, bool(found.enumeration_complete) and not bool(found.truncated))
+
+
+def _set(theirs: Any, model: Model, draw: Mapping[str, float]) -> None:
+    """Put a draw's constants into pysimlin's copy of the model."""
+    if not draw:
+        return
+    by_variable: dict[str, dict[tuple[str, ...], float]] = {}
+    for name, value in draw.items():
+        base, elements = split_key(override_key(name))
+        by_variable.setdefault(base, {})[elements] = value
+    with theirs.edit() as (current, patch):
+        known = {canonical(name): variable for name, variable in current.items()}
+        for base, values in by_variable.items():
+            variable = known.get(base)
+            if variable is None:
+                raise UnknownName(base, [constant.label for constant in model.constants], where=model.name)
+            if () in values:
+                patch.upsert(replace(variable, equation=repr(float(values[()]))))
+                continue
+            equations = tuple(
+                replace(entry, equation=repr(float(values[key])))
+                if (key := _elements(entry.subscript)) in values
+                else entry
+                for entry in variable.element_equations
+            )
+            patch.upsert(replace(variable, element_equations=equations))
+
+
+def _elements(subscript: str) -> tuple[str, ...]:
+    return tuple(canonical(part) for part in subscript.split(","))
+
+
+def takeovers(found: "xr.Dataset", *, least: float = 2.0) -> list[tuple[float, float, str]]:
+    """Which name has the largest share when, in run 0: start, end and name, for spans of at least so much time."""
+    total = (found["reinforcing"] + found["balancing"]).isel(run=0).transpose("loop", "time").to_numpy()
+    times, names = found["time"].to_numpy(), found["loop"].to_numpy()
+    active = total.sum(axis=0) > 0
+    leading = np.where(active, total.argmax(axis=0), -1)
+    spans = []
+    start = 0
+    for i in range(1, len(times) + 1):
+        if i == len(times) or leading[i] != leading[start]:
+            end = float(times[min(i, len(times) - 1)])
+            if leading[start] >= 0 and end - float(times[start]) >= least:
+                spans.append((float(times[start]), end, str(names[leading[start]])))
+            start = i
+    return spans

@@ -1,0 +1,125 @@
+"""What the indices say, in words: the factors that matter for an output at a time, with intervals and courses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+#: The time at which an index is largest is sought where its interval is narrower than this to either side.
+WIDEST = 0.25
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time at which outputs are looked at, and how people call it."""
+
+    label: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One factor at one moment.
+
+    ``low`` and ``high`` are the 95 % interval of the total index; ``leading`` is the share of bootstrap resamples in
+    which it is among the first five; ``course`` is its total index over all times and ``peak_time`` when that is
+    largest.
+    """
+
+    place: int
+    output: str
+    moment: str
+    time: float
+    name: str
+    total: float
+    low: float
+    high: float
+    first: float
+    leading: float
+    peak_time: float
+    peak: float
+    before: tuple[tuple[float, float], ...]
+
+
+def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
+    """The factors with the highest total indices; empty where there is no index at that time."""
+    at = indices.sel(output=output)
+    here = at.sel(time=moment.time, method="nearest")
+    total = here["ST"].to_numpy()
+    if np.isnan(total).all():
+        return []
+    order = np.argsort(-total, kind="stable")[:count]
+    times = indices["time"].to_numpy()
+    shown = times[np.unique(np.linspace(0, len(times) - 1, 9).round().astype(int))]
+    found = []
+    for place, i in enumerate(order, start=1):
+        course = at["ST"].to_numpy()[i]
+        # an index above one is an estimate from a few runs that carry all of a tiny variance
+        sure = at["ST_conf"].to_numpy()[i] < WIDEST
+        peak = int(np.nanargmax(np.where(sure, course, np.nan))) if (sure & np.isfinite(course)).any() else -1
+        width = float(here["ST_conf"][i])
+        found.append(
+            Ranked(
+                place,
+                output,
+                moment.label,
+                float(here["time"]),
+                str(indices["parameter"].to_numpy()[i]),
+                float(total[i]),
+                max(0.0, float(total[i]) - width),
+                float(total[i]) + width,
+                float(here["S1"][i]),
+                float(here["leading"][i]),
+                float(times[peak]),
+                float(course[peak]),
+                tuple((float(t), float(course[np.argmin(np.abs(times - t))])) for t in shown),
+            )
+        )
+    return found
+
+
+def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
+    """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
+    said = []
+    for output in map(str, indices["output"].to_numpy()):
+        for moment in moments:
+            rows = ranked(indices, output, moment, count=count)
+            if not rows:
+                reason = str(indices["reason"].sel(output=output).sel(time=moment.time, method="nearest").item())
+                said.append(f"{output}, {moment.label}: no ranking, since {reason}.")
+                continue
+            parts = [
+                f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}; most in {row.peak_time:.1f} with "
+                f"{row.peak:.2f})"
+                for row in rows
+            ]
+            sure = sum(row.leading >= 0.95 for row in rows)
+            at = indices.sel(output=output).sel(time=moment.time, method="nearest")
+            alone = float(at["S1"].sum())
+            said.append(
+                f"{output}, {moment.label}: {'; '.join(parts)}. {sure} of these {len(rows)} are among the first "
+                f"five in at least 95 % of the resamples; single effects make up {alone:.0%} of the variance."
+            )
+    return said
+
+
+def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
+    """For each output and moment, the constants with the largest Shapley effects."""
+    said = []
+    for output in map(str, effects["output"].to_numpy()):
+        for moment in moments:
+            at = effects.sel(output=output).sel(time=moment.time, method="nearest")
+            share, width = at["Sh"].to_numpy(), at["Sh_conf"].to_numpy()
+            if np.isnan(share).all():
+                continue
+            names = at["parameter"].to_numpy()
+            parts = [
+                f"{names[i]} ({share[i]:.2f} +- {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]
+            ]
+            said.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
+    return said

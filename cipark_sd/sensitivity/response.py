@@ -1,0 +1,296 @@
+"""What is asked of a model: outputs over time as a function of scores, many points at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Lookup
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.sensitivity.factors import Array, Factors
+
+Rows = NDArray[np.uint64]
+#: How often the step of a run that leaves its range is halved.
+HALVINGS = 5
+
+
+@dataclass(frozen=True)
+class Output:
+    """A course over time that is looked at.
+
+    Parameters
+    ----------
+    label : str
+    variable : str
+        ``Name`` or ``Name[element]``.
+    without : Scenario, optional
+        Where given, the output is the effect: the variable less what it is under this scenario, with the same values
+        of the uncertain constants.
+    range : (float, float)
+        In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
+        step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
+        and counts as failed only if that does not help.
+    """
+
+    label: str
+    variable: str
+    without: Scenario | None = None
+    range: tuple[float, float] = (-np.inf, np.inf)
+
+
+class Response(Protocol):
+    """A function of the unit cube, in two steps so that a cross design computes each coordinate's score once."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Labels."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of the outputs."""
+
+    @property
+    def times(self) -> Array:
+        """``(n_times,)``."""
+
+    @property
+    def signature(self) -> str:
+        """What decides the values; equal signatures may share runs."""
+
+    def scores(self, shares: Array) -> Array:
+        """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
+
+    def __call__(self, scores: Array, rows: Rows) -> Array:
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``; NaN where a run failed.
+
+        ``rows : (n,)`` number the runs for a model's random functions: runs of one number draw the same.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResponse:
+    """Outputs of a model.
+
+    Parameters
+    ----------
+    times : (n_times,)
+        Saved times of the run.
+    scenario : Scenario
+        What all runs share.
+    workers : int, optional
+        Threads; they change no bit.
+    drains : tuple of (str, str)
+        A flow and the stock that it empties, with the same subscripts: where the flow takes more than the whole stock
+        in one step, the step is too long for the drawn constants, and the run is computed again as for
+        :attr:`Output.range`.
+    """
+
+    model: Model
+    factors: Factors
+    asked: tuple[Output, ...]
+    times: Array
+    scenario: Scenario = field(default_factory=Scenario)
+    engine: str = "native"
+    workers: int | None = None
+    drains: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors."""
+        return self.factors.names
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Labels."""
+        return tuple(output.label for output in self.asked)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of the outputs."""
+        return tuple(self.model[split_key(override_key(output.variable))[0]].units for output in self.asked)
+
+    @cached_property
+    def signature(self) -> str:
+        """What decides the values: model, factors by their quantiles, outputs, times, scenario."""
+        from cipark_sd.model.model import digest_of
+
+        probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
+        asked = [(o.label, o.variable, o.without.to_json() if o.without else "", o.range) for o in self.asked]
+        texts = [self.model.digest, repr(self.names), repr(self.drains), repr(asked), self.scenario.to_json()]
+        return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
+
+    @property
+    def n_scenarios(self) -> int:
+        """How many runs one point of a design costs."""
+        return len(self._worlds)
+
+    @cached_property
+    def _worlds(self) -> dict[str, Scenario | None]:
+        """By a key: the base world, and each one that an effect is measured against, once."""
+        return {_key(world): world for world in (None, *(output.without for output in self.asked))}
+
+    def scores(self, shares: Array) -> Array:
+        """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
+        return self.factors.scores(shares)
+
+    def __call__(self, scores: Array, rows: Rows) -> Array:
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``."""
+        values = self.factors.values(scores)
+        draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
+        runs = {key: self._run(key, draws, rows) for key in self._worlds}
+        result = np.stack(
+            [
+                runs[""][output.variable] - (runs[_key(output.without)][output.variable] if output.without else 0.0)
+                for output in self.asked
+            ],
+            axis=1,
+        )
+        return np.where(np.isfinite(result), result, np.nan)
+
+    def _run(self, key: str, draws: dict[str, Array], rows: Rows) -> dict[str, Array]:
+        """Courses by variable ``(n, n_times)`` in one world; NaN for runs that have none in their range."""
+        world, scenario = self._worlds[key], self.scenario
+        asked = [output for output in self.asked if world is None or _key(output.without) == key]
+        if world is not None:
+            scenario = scenario | world
+            # the world without wins over an uncertain constant that it sets
+            ruled = {override_key(name) for name in world.overrides}
+            draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
+        step = resolve(self.model, scenario).time_step
+        found, wrong = self._courses(asked, draws, rows, scenario, step)
+        left = np.flatnonzero(wrong)
+        for halvings in range(1, HALVINGS + 1):
+            if not len(left):
+                break
+            shorter = step / 2**halvings
+            again, wrong = self._courses(
+                asked,
+                {name: column[left] for name, column in draws.items()},
+                rows[left],
+                scenario | Scenario("", time_step=shorter),
+                shorter,
+            )
+            for variable, course in again.items():
+                found[variable][left] = course
+            left = left[wrong]
+        for output in asked:
+            found[output.variable][left] = np.nan
+        return found
+
+    def _courses(
+        self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float
+    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+        """Courses by variable ``(n, n_times)``, and for which runs the step is too long ``(n,)``."""
+        keys = {output.variable: split_key(override_key(output.variable)) for output in asked}
+        result = ensemble(
+            self.model,
+            draws,
+            save=list(dict.fromkeys([*(base for base, _ in keys.values()), *(n for d in self.drains for n in d)])),
+            times=self.times.tolist(),
+            scenario=scenario,
+            engine=self.engine,
+            numbers=rows,
+            workers=self.workers,
+        )
+        found = {}
+        for variable, (base, elements) in keys.items():
+            array = result[base].to_numpy()
+            dims = self.model[base].dims
+            index = tuple(
+                self.model.dimension_by_name[dim].elements.index(element)
+                for dim, element in zip(dims, elements, strict=True)
+            )
+            found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
+        wrong = _outside(asked, found)
+        for flow, stock in self.drains:
+            taken = np.abs(result[canonical(flow)].to_numpy()) * step
+            there = np.abs(result[canonical(stock)].to_numpy())
+            wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
+        return found, wrong
+
+
+def _outside(asked: Sequence[Output], courses: dict[str, Array]) -> NDArray[np.bool_]:
+    """``(n,)``: whether a run leaves the range of one of its variables."""
+    outside = [
+        ~((courses[output.variable] >= output.range[0]) & (courses[output.variable] <= output.range[1])).all(axis=1)
+        for output in asked
+    ]
+    return np.asarray(np.any(outside, axis=0))
+
+
+def _place(shape: tuple[int, ...], index: tuple[int, ...]) -> int:
+    return int(np.ravel_multi_index(index, shape)) if shape else 0
+
+
+def _key(world: Scenario | None) -> str:
+    return "" if world is None else world.to_json()
+
+
+def model_response(
+    model: Model,
+    factors: Factors,
+    outputs: Sequence[Output],
+    *,
+    times: Sequence[float] | None = None,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    workers: int | None = None,
+    drains: Sequence[tuple[str, str]] = (),
+) -> ModelResponse:
+    """The checked response of a model; without ``times`` all saved ones.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OffGrid, Problems
+    """
+    from cipark_sd.engines.compiled import with_controls
+    from cipark_sd.errors import CiparkError, raise_all
+    from cipark_sd.sensitivity.factors import check_factors
+    from cipark_sd.timegrid import time_grid
+
+    check_factors(factors, where=model.name)
+    problems: list[CiparkError] = []
+    problems += [
+        UnknownName(name, [v.label for v in model.variables], where=model.name)
+        for drain in drains
+        for name in drain
+        if name not in model
+    ]
+    problems += [p for output in outputs if (p := _output_problem(model, output)) is not None]
+    if not outputs:
+        problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
+    raise_all(model.name, problems)
+    if times is None:
+        resolved = with_controls(model, resolve(model, scenario))
+        grid = time_grid(
+            resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name
+        )
+        times = grid.times[grid.saved].tolist()
+    response = ModelResponse(model, factors, tuple(outputs), np.array(times), scenario, engine, workers, tuple(drains))
+    # one run finds names and times that the model does not have before thousands are planned
+    response(response.scores(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
+    return response
+
+
+def _output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
+    base, elements = split_key(override_key(output.variable))
+    variable = model.by_name.get(base)
+    if variable is None:
+        return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)
+    if isinstance(variable, Lookup):
+        return InvalidValue("an output", output.variable, "a variable with a course over time", where=model.name)
+    if elements not in model.elements(variable):
+        expected = f"one element of it, over {', '.join(variable.dims)}" if variable.dims else "no element"
+        return InvalidValue("an output", output.variable, expected, where=model.name)
+    return None

@@ -1,0 +1,322 @@
+"""Sobol indices of every output at every saved time, with intervals, from runs that are never all in memory."""
+
+import os
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
+from cipark_sd.sensitivity.factors import Array
+from cipark_sd.sensitivity.response import Response
+from cipark_sd.sensitivity.sums import SobolSums
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Progress = Callable[[int, int], None]
+
+#: Runs that are computed in one call: enough to keep the threads busy, little enough to stay small.
+RUNS_AT_A_TIME = 16384
+#: Seconds between two writes of the file from which an interrupted design is resumed.
+SAVE_EVERY = 10.0
+#: Of a normal distribution: intervals are this many bootstrap standard deviations to each side.
+Z95 = 1.959963984540054
+#: How many leading factors the stability of the ranking speaks of.
+LEADING = 5
+
+
+@dataclass(eq=False)
+class _Course:
+    """Indices at each power of two on the way."""
+
+    n: list[int] = field(default_factory=list)
+    first: list[Array] = field(default_factory=list)
+    total: list[Array] = field(default_factory=list)
+    first_conf: list[Array] = field(default_factory=list)
+    total_conf: list[Array] = field(default_factory=list)
+
+    def note(self, sums: SobolSums) -> None:
+        first, total, _ = sums.indices()
+        self.n.append(sums.rows)
+        self.first.append(first[:, 0])
+        self.total.append(total[:, 0])
+        self.first_conf.append(half_width(first))
+        self.total_conf.append(half_width(total))
+
+
+def half_width(resampled: Array) -> Array:
+    """Half the 95 % interval of ``(k, R + 1, C)``, whose first resample is the estimate; ``(k, C)``."""
+    values = resampled[:, 1:]
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=1) / count
+        squares = (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=1)
+        return np.asarray(Z95 * np.sqrt(squares / np.where(count > 1, count - 1, np.nan)))
+
+
+def sobol(
+    response: Response,
+    *,
+    n: int,
+    seed: int,
+    resamples: int = 100,
+    second_order: Sequence[str] = (),
+    until: float | None = None,
+    until_times: Sequence[float] | None = None,
+    most: int = 1 << 16,
+    points: Points = "sobol",
+    progress: Progress | None = None,
+    store: Path | None = None,
+) -> "xr.Dataset":
+    """First-order, total and second-order indices over time.
+
+    Parameters
+    ----------
+    n : int
+        Rows of the design, a power of two; it costs ``n (k + 2)`` runs, and ``n`` more for each factor that
+        ``second_order`` names.
+    seed : int
+        Of the design and of the bootstrap.
+    resamples : int
+        Of the bootstrap.
+    second_order : sequence of str
+        Factors among which all pairs have a second-order index.
+    until : float, optional
+        Double ``n`` until no interval of a first-order or total index is wider than this to either side (at
+        ``until_times``, without them at all times), or ``most`` rows are reached. Earlier runs are used again.
+    points : {"sobol", "random"}
+        Sobol's sequence is the more exact one, and the bootstrap, which knows nothing of its balance, then gives
+        intervals on the wide side; with random points they are nominal.
+    progress : callable, optional
+        Called with the runs done and the runs planned.
+    store : Path, optional
+        A file with all that was computed; where it is there already and belongs to this design, it is continued.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``parameter``, ``parameter_2``, ``output``, ``time`` and ``n``: ``S1``, ``S1_conf``, ``ST``, ``ST_conf``,
+        ``S2``, ``S2_conf``, ``leading`` (the share of resamples in which the factor is among the first five by ST),
+        ``variance``, ``mean``, ``n_failed``, ``reason`` (why an index is NaN), and ``S1_at_n``, ``ST_at_n`` and their
+        ``_conf`` for powers of two up to ``n``.
+
+    Raises
+    ------
+    InvalidValue, UnknownName
+    """
+    check_power_of_two(n, where="sobol")
+    if resamples < 2:
+        raise InvalidValue("the resamples", resamples, "at least 2", where="sobol")
+    pairs = _positions(response, second_order)
+    k, size = len(response.names), len(response.outputs) * len(response.times)
+    sums, course = SobolSums(k, pairs, resamples, size), _Course()
+    signature = f"{response.signature} {seed} {points}"
+    if store is not None and store.exists():
+        _load(store, signature, sums, course)
+    until_columns = _columns(response, until_times)
+    aim = n
+    while True:
+        _extend(response, sums, course, aim, seed, points, progress, None if store is None else (store, signature))
+        reached = until is None or _widest(course, until_columns) <= until
+        if reached or 2 * aim > most:
+            break
+        aim *= 2
+    result = _dataset(response, sums, course, seed)
+    if until is not None:
+        result.attrs |= {"until": until, "widest": _widest(course, until_columns), "until_reached": int(reached)}
+    return result
+
+
+def _positions(response: Response, names: Sequence[str]) -> tuple[int, ...]:
+    for name in names:
+        if name not in response.names:
+            raise UnknownName(name, response.names, kind="uncertain constant", where="second_order")
+    return tuple(sorted({response.names.index(name) for name in names}))
+
+
+def _columns(response: Response, times: Sequence[float] | None) -> Array:
+    chosen = np.ones(len(response.times), dtype=bool)
+    if times is not None:
+        chosen = np.isin(response.times, np.asarray(times, dtype=float))
+        if not chosen.any():
+            raise InvalidValue("until_times", list(times), "times of the response", where="sobol")
+    return np.tile(chosen, len(response.outputs))
+
+
+def _widest(course: _Course, columns: Array) -> float:
+    widths = np.concatenate([course.first_conf[-1][:, columns], course.total_conf[-1][:, columns]])
+    return float(np.nanmax(widths)) if np.isfinite(widths).any() else 0.0
+
+
+def _extend(
+    response: Response,
+    sums: SobolSums,
+    course: _Course,
+    n: int,
+    seed: int,
+    points: Points,
+    progress: Progress | None,
+    store: tuple[Path, str] | None,
+) -> None:
+    """Add rows up to ``n``."""
+    k = sums.k
+    each = k + 2 + len(sums.pairs)
+    worlds = int(getattr(response, "n_scenarios", 1))
+    at_a_time = max(1, RUNS_AT_A_TIME // (each * worlds * BLOCK))
+    saved = time.monotonic()
+    waiting: list[tuple[int, Array]] = []
+
+    def flush() -> None:
+        stacked = np.concatenate([_crossed(response, shares, sums.pairs) for _, shares in waiting])
+        rows = np.concatenate([np.tile(np.arange(f, f + len(s)), each) for f, s in waiting]).astype(np.uint64)
+        values = response(stacked, rows).reshape(len(stacked), -1)
+        start = 0
+        for first, shares in waiting:
+            size = len(shares)
+            own = values[start : start + each * size].reshape(each, size, -1)
+            start += each * size
+            weights = bootstrap_weights(seed, first, size, sums.resamples)
+            sums.add(own[0], own[1], own[2 : k + 2], own[k + 2 :], weights)
+            if sums.rows >= 64 and not sums.rows & (sums.rows - 1) and sums.rows not in course.n:
+                course.note(sums)
+        waiting.clear()
+        if progress is not None:
+            progress(sums.rows * each * worlds, n * each * worlds)
+
+    for piece in blocks(2 * k, sums.rows, n, seed, points):
+        waiting.append(piece)
+        if len(waiting) == at_a_time:
+            flush()
+            if store is not None and time.monotonic() - saved > SAVE_EVERY:
+                _save(*store, sums, course)
+                saved = time.monotonic()
+    if waiting:
+        flush()
+    if sums.rows not in course.n:
+        course.note(sums)
+    if store is not None:
+        _save(*store, sums, course)
+
+
+def _crossed(response: Response, shares: Array, pairs: Sequence[int]) -> Array:
+    """Scores of A, B, A with each column of B, and B with the columns of A that the pairs need; one after another."""
+    k = shares.shape[1] // 2
+    a, b = response.scores(shares[:, :k]), response.scores(shares[:, k:])
+    stacked = [a, b]
+    for i in range(k):
+        mixed = a.copy()
+        mixed[:, i] = b[:, i]
+        stacked.append(mixed)
+    for i in pairs:
+        mixed = b.copy()
+        mixed[:, i] = a[:, i]
+        stacked.append(mixed)
+    return np.concatenate(stacked)
+
+
+def _save(store: Path, signature: str, sums: SobolSums, course: _Course) -> None:
+    partial = store.with_name(f".{store.name}.partial")
+    noted = {f"course_{name}": np.array(getattr(course, name)) for name in course.__dataclass_fields__}
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, signature=np.array(signature), **sums.arrays(), **noted)
+    os.replace(partial, store)
+
+
+def _load(store: Path, signature: str, sums: SobolSums, course: _Course) -> None:
+    where = str(store)
+    try:
+        with np.load(store, allow_pickle=False) as file:
+            arrays: dict[str, Any] = dict(file)
+    except (OSError, ValueError, zipfile.BadZipFile) as problem:
+        raise InvalidValue("the stored design", str(problem), "one that sobol has written", where=where) from None
+    same = str(arrays.pop("signature", "")) == signature
+    noted = {name: arrays.pop(f"course_{name}", np.empty(0)) for name in course.__dataclass_fields__}
+    if not same or arrays["total"].shape != sums.total.shape or arrays["second"].shape != sums.second.shape:
+        expected = (
+            "one of the same model, constants, outputs, times, seed, resamples and pairs; remove it to start anew"
+        )
+        raise InvalidValue("the stored design", "another design", expected, where=where)
+    sums.restore(arrays)
+    for name, array in noted.items():
+        setattr(course, name, [int(x) for x in array] if name == "n" else list(array))
+
+
+def _dataset(response: Response, sums: SobolSums, course: _Course, seed: int) -> "xr.Dataset":
+    import xarray as xr
+
+    outputs, times, k = response.outputs, response.times, sums.k
+    cube = (len(outputs), len(times))
+    first, total, second = sums.indices()
+
+    def over(array: Array) -> Array:
+        return array.reshape(*array.shape[:-1], *cube)
+
+    ot, pot = ("output", "time"), ("parameter", "output", "time")
+    noted = ("n", *pot)
+    data: dict[str, Any] = {
+        "S1": (pot, over(first[:, 0]), {"long_name": "first-order index"}),
+        "S1_conf": (pot, over(half_width(first)), {"long_name": "half of the 95 % interval of S1"}),
+        "ST": (pot, over(total[:, 0]), {"long_name": "total index"}),
+        "ST_conf": (pot, over(half_width(total)), {"long_name": "half of the 95 % interval of ST"}),
+        "leading": (pot, over(_leading(total)), {"long_name": f"share of resamples among the first {LEADING} by ST"}),
+        "mean": (ot, over(sums.mean)),
+        "variance": (ot, over(sums.variance[0])),
+        "n_failed": (ot, over(sums.failed).astype(np.int64), {"long_name": "runs without a finite value"}),
+        "reason": (ot, over(_reasons(sums)), {"long_name": "why there is no index"}),
+        "S1_at_n": (noted, over(np.array(course.first))),
+        "S1_conf_at_n": (noted, over(np.array(course.first_conf))),
+        "ST_at_n": (noted, over(np.array(course.total))),
+        "ST_conf_at_n": (noted, over(np.array(course.total_conf))),
+    }
+    if sums.pairs:
+        names = [response.names[i] for i in sums.pairs]
+        shape = (len(names), len(names), *cube)
+        data |= {"S2": (("pair", "parameter_2", *ot), np.full(shape, np.nan), {"long_name": "second-order index"})}
+        data |= {"S2_conf": (("pair", "parameter_2", *ot), np.full(shape, np.nan))}
+        widths = half_width(second)
+        for p, (i, j) in enumerate(sums.pair_list):
+            at = sums.pairs.index(i), sums.pairs.index(j)
+            for place in (at, at[::-1]):
+                data["S2"][1][place] = over(second[p, 0])
+                data["S2_conf"][1][place] = over(widths[p])
+    coords: dict[str, Any] = {
+        "parameter": list(response.names),
+        "output": (("output",), list(outputs)),
+        "units": (("output",), list(response.units)),
+        "time": (("time",), times),
+        "n": (("n",), course.n, {"long_name": "rows of the design"}),
+    }
+    attributes = {
+        "format": "cipark_sd sobol 1",
+        "seed": seed,
+        "rows": sums.rows,
+        "runs": sums.rows * (k + 2 + len(sums.pairs)) * int(getattr(response, "n_scenarios", 1)),
+        "resamples": sums.resamples,
+        "response": response.signature,
+    }
+    if sums.pairs:
+        coords |= {"pair": names, "parameter_2": names}
+    return xr.Dataset(data, coords=coords, attrs=attributes)
+
+
+def _leading(total: Array) -> Array:
+    """Share of the resamples in which a factor's total index is among the highest, ``(k, C)``."""
+    resampled = total[:, 1:]
+    if len(resampled) <= LEADING:
+        return np.where(np.isnan(total[:, 0]), np.nan, 1.0)
+    bar = np.partition(resampled, -LEADING, axis=0)[-LEADING]
+    return np.where(np.isnan(total[:, 0]), np.nan, (resampled >= bar).mean(axis=1))
+
+
+def _reasons(sums: SobolSums) -> Any:
+    reasons = np.full(sums.size, "", dtype=object)
+    reasons[sums.negligible] = "the variance is negligible"
+    reasons[sums.base[0, 0] == 0] = "no run has a finite value"
+    return reasons.astype(str)

@@ -1,0 +1,61 @@
+"""Where the uncertain constants of a study come from: other packages read their own folders.
+
+This package knows no study format. A package that has one registers a reader under :data:`GROUP`; it is asked with what
+the user typed and answers with the study, or with None when it is not one of its own.
+"""
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario
+from cipark_sd.sensitivity.factors import Factors
+from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivity.response import Output
+
+#: The entry-point group of study readers.
+GROUP = "cipark_sd.studies"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is uncertain and what is asked.
+
+    Parameters
+    ----------
+    every : float, optional
+        Time between the instants at which indices are computed; without it each saved time.
+    """
+
+    title: str
+    model: Model
+    factors: Factors
+    outputs: tuple[Output, ...]
+    moments: tuple[Moment, ...]
+    scenario: Scenario
+    every: float | None = None
+    drains: tuple[tuple[str, str], ...] = ()
+
+
+#: Reads what the user named, or the reader's default for None; None when that is not a study of its kind.
+StudyReader = Callable[[str | None], Study | None]
+
+
+def find_study(target: str | None) -> Study:
+    """The study of that name or folder, from whichever reader knows it.
+
+    Raises
+    ------
+    InvalidValue
+        When no reader does.
+    """
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        reader: StudyReader = entry.load()
+        study = reader(target)
+        if study is not None:
+            return study
+    raise InvalidValue(
+        "the study or model", target, "a model file, a study's folder, or a study by name", where="sensitivity"
+    )

@@ -1,0 +1,211 @@
+"""The catalogue of policy experiments and the draws they rest on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from calibration.problem import read_problem
+from calibration.session import STUDIES
+from calibration.study_draws import draws_for, draws_from_file, read_weights
+from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.library import bundled
+from cipark_sd.scenarios import resolve
+
+PARK = STUDIES / "great_stone"
+GOOD = """
+times = [2019.9, 2030]
+[[outcome]]
+id = "residents"
+variable = "Total Residents"
+[[policy]]
+id = "E1"
+title = "No China Merchants"
+set = { "SW CMG" = 0 }
+"""
+
+
+@pytest.fixture(scope="module")
+def park():
+    return read_model(bundled())
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return read_problem(PARK)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "policies.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_experiment_of_the_park_fits_its_model(park):
+    catalogue = read_catalogue(PARK / "policies.toml", park)
+    for entry in (*catalogue.policies, *catalogue.rivals):
+        resolve(park, entry.scenario)
+    numbers = {policy.id.rstrip("abc") for policy in catalogue.policies}
+    assert numbers >= {f"E{n}" for n in range(1, 22)}
+    assert [rival.id for rival in catalogue.rivals] == [f"M{n}" for n in range(11)]
+
+
+def test_every_experiment_of_the_park_has_an_expectation_and_its_section(park):
+    catalogue = read_catalogue(PARK / "policies.toml", park)
+    assert all(policy.expected and policy.source for policy in catalogue.policies[1:])
+
+
+def test_the_settings_are_those_of_the_models_own_table(park):
+    """The model's README holds the same sets; two copies must not drift apart."""
+    import tomllib
+
+    readme = bundled().parent / "README.md"
+    block = readme.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
+    table = tomllib.loads(block)
+    catalogue = read_catalogue(PARK / "policies.toml", park)
+    for entry in (*catalogue.policies[1:], *catalogue.rivals):
+        told = {name.lower().replace(" ", "_"): value for name, value in table[entry.id].items()}
+        assert dict(entry.scenario.overrides) == told, entry.id
+
+
+def test_the_base_comes_first_and_changes_nothing(park, tmp_path):
+    catalogue = read_catalogue(written(tmp_path, GOOD), park)
+    assert catalogue.policies[0].id == "base"
+    assert not catalogue.policies[0].scenario.overrides
+
+
+def test_without_rivals_the_model_stands_alone(park, tmp_path):
+    (rival,) = read_catalogue(written(tmp_path, GOOD), park).rivals
+    assert not rival.scenario.overrides
+
+
+def test_all_mistakes_of_a_catalogue_are_told_at_once(park, tmp_path):
+    bad = GOOD.replace("SW CMG", "SW CNG").replace("Total Residents", "Total Resident")
+    bad += 'expect = [{ outcome = "firms", at = 2018, is = "fewer" }]\ncolour = "red"\n'
+    with pytest.raises(Problems) as caught:
+        read_catalogue(written(tmp_path, bad), park)
+    message = str(caught.value)
+    for part in (
+        "has no variable 'sw_cng'; did you mean",
+        "'Total Resident'",
+        "'firms'",
+        "2018",
+        "'fewer'",
+        "'colour'",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('[[policy]]\nid = "E1"\ntitle = "again"\n', "each id once"),
+        ('[[policy]]\nid = "base"\ntitle = "x"\n', "the run without a policy"),
+        ('[[policy]]\nid = "E2"\ntitle = "x"\nset = { "TIME STEP" = 1 }\n', "without the time span"),
+        ('[[lever]]\nid = "a"\nnames = "Total Residents"\nrange = [0, 1]\nbase = 0\n', "expected a constant"),
+        ('[[lever]]\nid = "a"\nnames = "Fund Size"\nrange = [0, 1]\nbase = 3\n', "between 0 and 1"),
+        ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [2, 1]\n', "low below high"),
+        ('[headline]\noutcome = "profit"\nat = 2030\n', "has no outcome 'profit'"),
+        ('[[measurement]]\nid = "a"\ntitle = "x"\nvariables = "Residents[SOO]"\ntimes = [2012]\n', "SOE"),
+        ('[design]\noutcome = "residents"\nat = 2030\nbudget = 1\n', "[[lever]]"),
+        (
+            '[robustness]\noutcome = "residents"\nat = 2030\nstrategies = ["E9"]\n',
+            "has no strategy 'E9'",
+        ),
+    ],
+)
+def test_each_mistake_has_its_message(park, tmp_path, more, message):
+    with pytest.raises(CiparkError) as caught:
+        read_catalogue(written(tmp_path, GOOD + more), park)
+    assert message in str(caught.value)
+
+
+def test_a_catalogue_that_is_not_there_is_a_clear_error(park, tmp_path):
+    with pytest.raises(InvalidValue, match="a file that exists"):
+        read_catalogue(tmp_path / "policies.toml", park)
+
+
+def test_draws_of_different_lengths_are_refused():
+    with pytest.raises(InvalidValue, match="one length"):
+        Draws("M0", {"a": np.zeros(3), "b": np.zeros(4)}, "prior")
+
+
+def test_draws_that_are_no_numbers_are_refused():
+    with pytest.raises(InvalidValue, match="finite"):
+        Draws("M0", {"a": np.array([1.0, np.nan])}, "prior")
+
+
+def test_prior_draws_hold_the_models_parameters_and_no_noise(problem):
+    draws = draws_for(problem, [Rival("M0", "")], ["prior"], 50, 1)["M0"]
+    assert "pool_scale" in draws.values
+    assert "entry_dispersion" not in draws.values
+    assert draws.origin == "prior"
+
+
+def test_prior_draws_lie_in_the_bounds(problem):
+    draws = draws_for(problem, [Rival("M0", "")], ["prior"], 200, 1)["M0"]
+    for parameter in problem.space:
+        if parameter.target == "model":
+            values = draws.values[parameter.name.lower().replace(" ", "_")]
+            assert values.min() >= parameter.lower
+            assert values.max() <= parameter.upper
+
+
+def posterior_file(path, problem, layout):
+    rng = np.random.default_rng(3)
+    names = problem.space.names
+    theta = problem.space.from_unit(rng.random((2, 7, len(names))))
+    dims = ("chain", "draw")
+    if layout == "by name":
+        group = xr.Dataset({name: (dims, theta[..., i]) for i, name in enumerate(names)})
+    else:
+        group = xr.Dataset({"theta": ((*dims, "parameter"), theta)}, {"parameter": list(names)})
+    xr.DataTree.from_dict({"/posterior": group}).to_netcdf(path, engine="h5netcdf")
+    return theta
+
+
+@pytest.mark.parametrize("layout", ["by name", "one array"])
+def test_posterior_draws_come_from_either_layout(problem, tmp_path, layout):
+    theta = posterior_file(tmp_path / "draws.nc", problem, layout)
+    draws = draws_from_file(problem, tmp_path / "draws.nc", "M0")
+    position = problem.space.names.index("Pool Scale")
+    assert np.array_equal(draws.values["pool_scale"], theta[..., position].reshape(-1))
+    assert draws.origin == "posterior"
+
+
+def test_a_file_without_a_parameter_names_it(problem, tmp_path):
+    group = xr.Dataset({"Pool Scale": (("chain", "draw"), np.ones((1, 3)))})
+    xr.DataTree.from_dict({"/posterior": group}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    with pytest.raises(Problems, match="Start Time Scale"):
+        draws_from_file(problem, tmp_path / "draws.nc", "M0")
+
+
+def test_a_rival_that_was_not_fitted_borrows_and_says_so(problem, tmp_path):
+    posterior_file(tmp_path / "draws.nc", problem, "by name")
+    rivals = [Rival("M0", ""), Rival("M1", "")]
+    draws = draws_for(problem, rivals, [str(tmp_path / "draws.nc")], 10, 1)
+    assert (draws["M0"].origin, draws["M1"].origin) == ("posterior", "borrowed")
+    assert np.array_equal(draws["M0"].values["pool_scale"], draws["M1"].values["pool_scale"])
+
+
+def test_an_unknown_rival_in_front_of_a_file_is_an_error(problem):
+    with pytest.raises(UnknownName, match="did you mean 'M1'"):
+        draws_for(problem, [Rival("M0", ""), Rival("M1", "")], ["MM1=x.nc"], 10, 1)
+
+
+def test_weights_are_read_by_rival(tmp_path):
+    path = tmp_path / "weights.csv"
+    path.write_text("rival,weight\nM1,0.25\n")
+    assert read_weights(path, [Rival("M0", ""), Rival("M1", "")]) == {"M1": 0.25}
+
+
+def test_wrong_weights_are_told_together(tmp_path):
+    path = tmp_path / "weights.csv"
+    path.write_text("rival,weight\nM7,0.25\nM0,-1\n")
+    with pytest.raises(Problems, match="2 problems"):
+        read_weights(path, [Rival("M0", "")])

@@ -1,0 +1,213 @@
+"""Experiments over draws and rivals: pairing, resuming, summaries, claims."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import Expected, Outcome, Policy, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.effects import claims, effects, summary, table, weighted_quantiles
+from cipark_sd.experiments.run import at_steps, run_policies
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.library import bundled
+from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate import simulate
+
+RESIDENTS = Outcome("residents", "Residents", "Total Residents")
+SOE = Outcome("soe share", "share", "Residents[SOE]", per="Total Residents")
+BASE = Policy("base", "")
+NO_CMG = Policy("E1", "No China Merchants", Scenario("", {"SW CMG": 0}))
+POLICIES = (BASE, NO_CMG, Policy("E2", "", Scenario("", {"CMG Entry Date": 2012.8})))
+RIVALS = (Rival("M0", ""), Rival("M1", "able founder", Scenario("", {"Founding Capability": 1})))
+TIMES = (2015.33, 2019.9)
+RNG = np.random.default_rng(8)
+DRAWS = Draws("M0", {"Pool Scale": RNG.uniform(0.4, 0.9, 6), "Approach Hazard[SOE]": RNG.uniform(0.5, 2, 6)}, "prior")
+BY_RIVAL = {"M0": DRAWS, "M1": DRAWS.under("M1")}
+
+
+@pytest.fixture(scope="module")
+def park():
+    return read_model(bundled())
+
+
+@pytest.fixture(scope="module")
+def result(park):
+    return run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
+
+
+def test_an_experiment_equals_a_single_run_with_the_same_settings(park, result):
+    scenario, instants = at_steps(park, Scenario(), TIMES)
+    own = {"Pool Scale": DRAWS.values["pool_scale"][4], "Approach Hazard[SOE]": DRAWS.values["approach_hazard[soe]"][4]}
+    single = simulate(
+        park,
+        scenario | Scenario("", own | {"Founding Capability": 1, "SW CMG": 0}),
+        save=["Total Residents", "Residents"],
+        times=list(instants),
+        engine="numpy",
+    )
+    found = result.sel(policy="E1", rival="M1", draw=4)
+    assert np.allclose(found["residents"], single["total_residents"], rtol=1e-12)
+    share = single["residents"].sel(origin="SOE") / single["total_residents"]
+    assert np.allclose(found["soe share"], share, rtol=1e-12)
+
+
+def test_the_base_after_experiments_is_the_base(park, result):
+    again = run_policies(park, (*POLICIES, Policy("base again", "")), RIVALS, BY_RIVAL, [RESIDENTS], TIMES)
+    base = result["residents"].sel(policy="base").to_numpy()
+    assert np.array_equal(again["residents"].sel(policy="base again").to_numpy(), base)
+
+
+def test_a_draw_is_the_same_whatever_runs_with_it(park, result):
+    alone = run_policies(park, (NO_CMG,), RIVALS[:1], {"M0": DRAWS.take([2])}, [RESIDENTS], TIMES)
+    together = result["residents"].sel(policy="E1", rival="M0", draw=2)
+    assert np.array_equal(alone["residents"].to_numpy().ravel(), together.to_numpy())
+
+
+def test_a_policy_wins_over_the_rival_and_over_the_draw(park):
+    policy = Policy("p", "", Scenario("", {"Pool Scale": 2, "Founding Capability": 0.15}))
+    found = run_policies(park, (policy,), RIVALS[1:], BY_RIVAL, [RESIDENTS], TIMES)
+    hazards = {"Approach Hazard[SOE]": DRAWS.values["approach_hazard[soe]"], "Pool Scale": np.full(6, 2.0)}
+    scenario, instants = at_steps(park, Scenario(), TIMES)
+    told = ensemble(park, hazards, save=["Total Residents"], times=instants, scenario=scenario)
+    assert np.array_equal(found["residents"].to_numpy()[0, 0], told["total_residents"].to_numpy())
+
+
+def test_a_whole_variable_takes_back_what_was_drawn_for_an_element(park):
+    policy = Policy("p", "", Scenario("", {"Approach Hazard": [1.0, 0.2, 0.2, 0.3, 0.2]}))
+    found = run_policies(park, (policy,), RIVALS[:1], BY_RIVAL, [RESIDENTS], TIMES)
+    fixed = Draws("M0", {"Pool Scale": DRAWS.values["pool_scale"]}, "prior")
+    told = run_policies(park, (policy,), RIVALS[:1], {"M0": fixed}, [RESIDENTS], TIMES)
+    assert np.array_equal(found["residents"].to_numpy(), told["residents"].to_numpy())
+
+
+def test_a_policy_may_replace_a_variable_over_time(park):
+    path = {"times": [2010, 2030], "values": [0.0, 0.0]}
+    policy = Policy("p", "", Scenario("", {"Target Serviced Land": path}))
+    found = run_policies(park, (BASE, policy), RIVALS[:1], BY_RIVAL, [RESIDENTS], TIMES)
+    assert (effects(found)["residents"].sel(time=2019.9) < 0).all()
+
+
+def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop(done, total):
+        if done > 3 * 6:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, parts=tmp_path / "parts", progress=stop)
+    assert len(list((tmp_path / "parts").iterdir())) == 1
+    ticks = []
+    again = run_policies(
+        park,
+        POLICIES,
+        RIVALS,
+        BY_RIVAL,
+        [RESIDENTS, SOE],
+        TIMES,
+        parts=tmp_path / "parts",
+        progress=lambda done, total: ticks.append(done),
+    )
+    assert ticks[0] > 3 * 6
+    xr.testing.assert_identical(again, result)
+    assert not (tmp_path / "parts").exists()
+
+
+def test_parts_of_another_call_are_not_taken(park, tmp_path):
+    parts = tmp_path / "parts"
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    for policies in ((BASE,), (NO_CMG,)):
+        with pytest.raises(KeyboardInterrupt):
+            run_policies(park, policies, RIVALS, BY_RIVAL, [RESIDENTS], TIMES, parts=parts, progress=stop)
+    found = run_policies(park, (NO_CMG,), RIVALS, BY_RIVAL, [RESIDENTS], TIMES, parts=parts)
+    told = run_policies(park, (NO_CMG,), RIVALS, BY_RIVAL, [RESIDENTS], TIMES)
+    assert np.array_equal(found["residents"], told["residents"])
+
+
+def test_a_rival_without_draws_is_an_error(park):
+    with pytest.raises(InvalidValue, match="the draws of the rivals"):
+        run_policies(park, POLICIES, RIVALS, {"M0": DRAWS}, [RESIDENTS], TIMES)
+
+
+def test_a_time_outside_the_run_is_an_error(park):
+    with pytest.raises(InvalidValue, match="2010 to 2030"):
+        run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS], [2040])
+
+
+def test_effects_are_differences_to_the_base_of_the_same_draw(result):
+    found = effects(result)["residents"].sel(policy="E1").to_numpy()
+    told = (result["residents"].sel(policy="E1") - result["residents"].sel(policy="base")).to_numpy()
+    assert np.array_equal(found, told)
+
+
+def test_effects_need_the_base(result):
+    with pytest.raises(InvalidValue, match="'base' among them"):
+        effects(result.isel(policy=[1, 2]))
+
+
+def test_the_summary_of_a_normal_sample_finds_its_quantiles():
+    found = summary(np.random.default_rng(1).normal(2, 1, 200_000))
+    assert found.median == pytest.approx(2, abs=0.01)
+    assert (found.low90, found.high90) == pytest.approx((2 - 1.645, 2 + 1.645), abs=0.02)
+    assert (found.low50, found.high50) == pytest.approx((2 - 0.674, 2 + 0.674), abs=0.02)
+    assert found.more == pytest.approx(0.977, abs=0.002)
+
+
+def test_the_monte_carlo_error_is_the_spread_of_means():
+    rng = np.random.default_rng(2)
+    samples = rng.normal(0, 3, (2000, 50))
+    errors = [summary(sample).mcse for sample in samples]
+    assert np.mean(errors) == pytest.approx(samples.mean(axis=1).std(), rel=0.05)
+
+
+def test_equal_weights_change_nothing():
+    values = np.random.default_rng(3).normal(size=5001)
+    weighted, plain = summary(values, np.full(5001, 0.3)), summary(values)
+    for name in ("mean", "median", "low90", "high50", "more", "mcse"):
+        assert getattr(weighted, name) == pytest.approx(getattr(plain, name), abs=2e-3)
+
+
+def test_weighted_quantiles_of_a_repeated_sample_are_those_of_the_repeats():
+    values, counts = np.array([5.0, 1.0, 3.0]), np.array([1000.0, 2000.0, 4000.0])
+    many = np.repeat(values, counts.astype(int))
+    assert np.allclose(weighted_quantiles(many, np.ones(len(many)), [0.2, 0.5]), np.quantile(many, [0.2, 0.5]))
+    assert summary(values, counts).mean == pytest.approx(many.mean())
+
+
+def test_failed_runs_are_left_out_of_a_summary():
+    assert summary(np.array([1.0, np.nan, 3.0])).mean == 2
+    assert summary(np.array([1.0, np.nan, 3.0])).n == 2
+
+
+def test_the_table_shows_a_mixture_only_where_rivals_have_weights(result):
+    assert set(table(result)["rival"]) == {"M0", "M1"}
+    weighted = result.assign_coords(weight=("rival", [0.75, 0.25]))
+    found = table(weighted)
+    pick = (found["policy"] == "E1") & (found["outcome"] == "residents") & (found["time"] == 2019.9)
+    means = found[pick].set_index("rival")["mean"]
+    assert means["weighted"] == pytest.approx(0.75 * means["M0"] + 0.25 * means["M1"])
+
+
+def test_a_claim_counts_the_draws_in_which_it_is_true():
+    values = np.array([[[10.0], [10.0], [10.0], [10.0]], [[4.0], [4.9], [5.1], [12.0]]])[:, None]
+    data = xr.Dataset(
+        {"y": (("policy", "rival", "draw", "time"), values)},
+        {"policy": ["base", "p"], "rival": ["M0"], "time": [1.0], "weight": ("rival", [np.nan])},
+    )
+    policy = Policy("p", "", expected=(Expected("y", 1.0, "less", factor=0.5), Expected("y", 1.0, "more")))
+    half, more = claims(data, [policy])
+    assert half.probability == {"M0": 0.5}
+    assert more.probability == {"M0": 0.25}
+    assert half.verdict("M0") == "open"
+    assert not half.survives
+
+
+def test_no_china_merchants_is_a_small_loss_where_the_founder_is_able(result):
+    at = effects(result)["residents"].sel(policy="E1", time=2019.9).mean("draw")
+    assert at.sel(rival="M0") < 3 * at.sel(rival="M1") < 0

@@ -1,0 +1,223 @@
+"""Robustness measures, scenario discovery, value of information."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
+from cipark_sd.experiments.discovery import discover, plain_words
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.futures import run_futures, sample_futures
+from cipark_sd.experiments.information import measured, partial, perfect
+from cipark_sd.experiments.robustness import measures, regret, stability, winners, winners_by_group
+from cipark_sd.experiments.run import run_policies
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.library import bundled
+from cipark_sd.scenarios import Scenario
+
+#: Stocks, bonds, money market when interest rates rise, stay or fall: the textbook case of regret, whose minimax
+#: regret choice is bonds with 5.
+INVESTMENTS = np.array([[-4.0, 4, 12], [-2, 3, 8], [3, 2, 1]])
+
+
+def test_the_textbook_case_of_regret_is_reproduced():
+    assert regret(INVESTMENTS).tolist() == [[7, 0, 0], [5, 1, 4], [0, 2, 11]]
+
+
+def test_measures_can_name_different_winners():
+    found = winners(measures(INVESTMENTS))
+    assert (found["mean"], found["worst"], found["worst_regret"]) == (0, 2, 1)
+
+
+def test_less_is_more_turned_round():
+    more, less = measures(INVESTMENTS), measures(-INVESTMENTS, better="less")
+    for name in ("mean", "low", "worst"):
+        assert np.allclose(more[name], -less[name])
+    for name in ("mean_regret", "high_regret", "worst_regret", "best"):
+        assert np.allclose(more[name], less[name])
+    assert winners(more) == winners(less, "less")
+
+
+def test_the_best_policy_of_each_future_has_no_regret():
+    values = np.random.default_rng(0).normal(size=(5, 200))
+    lost = regret(values)
+    assert (lost.min(axis=0) == 0).all()
+    assert (lost >= 0).all()
+
+
+def test_shares_of_being_best_sum_to_one():
+    assert measures(np.random.default_rng(1).normal(size=(4, 99)))["best"].sum() == pytest.approx(1)
+
+
+def test_satisficing_counts_the_futures_in_which_all_demands_are_met():
+    satisfied = np.array([[True, False, True], [False, False, False], [True, True, True]])
+    assert measures(INVESTMENTS, satisfied)["satisfied"].tolist() == [2 / 3, 0, 1]
+
+
+def test_outcomes_that_are_no_numbers_are_refused():
+    with pytest.raises(InvalidValue, match="finite"):
+        regret(np.array([[1.0, np.nan]]))
+
+
+def test_a_clear_winner_stays_the_winner_in_resamples():
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(3, 300)) + np.array([[0.0], [2.0], [0.0]])
+    found = stability(values, None, "mean", rng, resamples=100)
+    assert found.wins.tolist() == [0, 1, 0]
+    assert (found.low[1], found.high[1]) == (1, 1)
+    assert found.high[0] - found.low[0] == 1
+
+
+def test_winners_may_differ_between_groups():
+    values = np.array([[1.0, 1, 0, 0], [0, 0, 1, 1]])
+    found = winners_by_group(values, None, ["M0", "M0", "M1", "M1"])
+    assert (found["M0"]["mean"], found["M1"]["mean"]) == (0, 1)
+
+
+@pytest.fixture(scope="module")
+def space():
+    rng = np.random.default_rng(4)
+    return pd.DataFrame(
+        {"pool": rng.random(1500), "reform": rng.random(1500), "cost": rng.random(1500)}
+        | {"rival": rng.choice(["M0", "M1", "M2"], 1500)}
+    )
+
+
+def test_a_planted_box_is_found(space):
+    fails = ((space["pool"] < 0.4) & (space["reform"] > 0.5) & (space["rival"] != "M2")).to_numpy()
+    box = discover(space, fails, np.random.default_rng(0), resamples=4)
+    sides = {one.name: one for one in box.restrictions}
+    assert set(sides) == {"pool", "reform", "rival"}
+    assert sides["pool"].high == pytest.approx(0.4, abs=0.02)
+    assert sides["reform"].low == pytest.approx(0.5, abs=0.02)
+    assert set(sides["rival"].among) == {"M0", "M1"}
+    assert box.coverage > 0.9
+    assert box.density > 0.9
+    assert all(one.quasi_p < 1e-6 and one.reproduced > 0.8 for one in box.restrictions)
+
+
+def test_coverage_and_density_are_those_of_the_box_that_is_told(space):
+    fails = ((space["pool"] < 0.4) & (space["reform"] > 0.5)).to_numpy() | (np.arange(1500) % 17 == 0)
+    box = discover(space, fails, np.random.default_rng(0), resamples=2)
+    inside = np.ones(1500, dtype=bool)
+    for one in box.restrictions:
+        column = space[one.name]
+        if one.among:
+            inside &= column.isin(one.among).to_numpy()
+        inside &= True if one.low is None else (column >= one.low).to_numpy()
+        inside &= True if one.high is None else (column <= one.high).to_numpy()
+    assert box.coverage == pytest.approx(fails[inside].sum() / fails.sum())
+    assert box.density == pytest.approx(fails[inside].mean())
+    assert box.mass == pytest.approx(inside.mean())
+
+
+def test_the_words_say_where_a_policy_fails(space):
+    fails = (space["pool"] < 0.4).to_numpy()
+    box = discover(space, fails, np.random.default_rng(0), resamples=2)
+    (sentence, *_) = plain_words(box, "Early operator", {"failing": float(fails.mean())})
+    assert sentence.startswith("Early operator fails where pool is under 0.39")
+
+
+def test_without_failures_there_is_no_box(space):
+    assert discover(space, np.zeros(1500, dtype=bool), np.random.default_rng(0)) is None
+    (sentence,) = plain_words(None, "Early operator", {"failing": 0.0})
+    assert "fails in 0%" in sentence
+
+
+# --- value of information: two choices, one worth nothing and one worth theta ----------------------------------------
+
+
+def normal_case(n=4000, s1=2.0, s2=1.0):
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(0, s1, n), rng.normal(0, s2, n)
+    return first, second, np.stack([np.zeros(n), first + second])
+
+
+def unit_loss(sd):
+    """E[max(0, X)] of a normal around 0: sd / sqrt(2 pi)."""
+    return sd / math.sqrt(2 * math.pi)
+
+
+def test_perfect_information_has_its_closed_form():
+    _, _, utilities = normal_case(200_000)
+    assert perfect(utilities) == pytest.approx(unit_loss(math.sqrt(5)), rel=0.02)
+
+
+def test_partial_information_has_its_closed_form():
+    first, second, utilities = normal_case()
+    rng = np.random.default_rng(0)
+    for known, sd in ((first, 2.0), (second, 1.0)):
+        found = partial(utilities, known, rng=rng)
+        assert found.value == pytest.approx(unit_loss(sd), abs=4 * found.error + 0.03)
+
+
+def test_knowing_everything_is_worth_perfect_information():
+    first, second, utilities = normal_case()
+    found = partial(utilities, np.stack([first, second], axis=1), rng=np.random.default_rng(0))
+    assert found.value == pytest.approx(perfect(utilities), rel=1e-3)
+
+
+def test_what_has_nothing_to_do_with_the_choice_is_worth_next_to_nothing():
+    _, _, utilities = normal_case()
+    found = partial(utilities, np.random.default_rng(9).normal(size=4000), rng=np.random.default_rng(0))
+    assert 0 <= found.value < 0.03
+
+
+def test_a_group_is_worth_what_its_members_means_tell():
+    groups = np.repeat(["a", "b"], 500)
+    utilities = np.stack([np.zeros(1000), np.where(groups == "a", 3.0, -3.0)])
+    found = partial(utilities, pd.DataFrame({"g": groups}), rng=np.random.default_rng(0), resamples=2)
+    assert found.value == pytest.approx(1.5, rel=1e-6)
+
+
+def test_a_noisy_measurement_has_its_closed_form():
+    """Seen with noise of sd 1.5 the choice is as good as the posterior mean: sd s1^2 / sqrt(s1^2 + 1.5^2)."""
+    first, _, utilities = normal_case()
+    found = measured(
+        utilities,
+        first[:, None] + 100,  # means are counts, never below zero
+        np.random.default_rng(0),
+        noise=lambda mean, rng: rng.normal(mean, 1.5),
+    )
+    assert found.value == pytest.approx(unit_loss(4 / math.sqrt(4 + 2.25)), abs=4 * found.error + 0.03)
+
+
+# --- futures of the park ---------------------------------------------------------------------------------------------
+
+RIVALS = (Rival("M0", ""), Rival("M1", "", Scenario("", {"Founding Capability": 1})))
+POOL = np.linspace(0.4, 0.9, 10)
+BY_RIVAL = {rival.id: Draws(rival.id, {"Pool Scale": POOL}, "prior") for rival in RIVALS}
+SHOCK = Uncertainty("shock", "", "SW Late Shock", 0, 1, whole=True)
+EXIT = Uncertainty("exit", "", "Base Exit Rate", 0.0, 0.06)
+
+
+def test_futures_take_every_rival_equally_often_and_fill_the_ranges():
+    found = sample_futures(RIVALS, BY_RIVAL, (SHOCK, EXIT), 100, np.random.default_rng(0))
+    inputs = found.inputs
+    assert inputs["rival"].value_counts().to_dict() == {"M0": 50, "M1": 50}
+    assert inputs["SW Late Shock"].value_counts().to_dict() == {0.0: 50, 1.0: 50}
+    counts, _ = np.histogram(inputs["Base Exit Rate"], bins=np.linspace(0, 0.06, 101))
+    assert (counts == 1).all()
+
+
+def test_futures_follow_the_weights_of_the_rivals():
+    weighted = {
+        "M0": Draws("M0", {"Pool Scale": POOL}, "prior", 1.0),
+        "M1": Draws("M1", {"Pool Scale": POOL}, "prior", 0.0),
+    }
+    found = sample_futures(RIVALS, weighted, (), 30, np.random.default_rng(0))
+    assert set(found.inputs["rival"]) == {"M0"}
+
+
+def test_a_run_in_futures_equals_the_same_run_over_draws():
+    park = read_model(bundled())
+    futures = sample_futures(RIVALS, BY_RIVAL, (), 12, np.random.default_rng(0))
+    outcome = Outcome("residents", "", "Total Residents")
+    policy = Policy("E1", "", Scenario("", {"SW CMG": 0}))
+    found = run_futures(park, (policy,), futures, [outcome], [2019.9])[0, 0, :, 0]
+    told = run_policies(park, (policy,), RIVALS, BY_RIVAL, [outcome], [2019.9])["residents"].to_numpy()[0, :, :, 0]
+    for value, rival, pool in zip(found, futures.rival, futures.draws.values["pool_scale"], strict=True):
+        assert value == told[rival, int(np.flatnonzero(pool == POOL)[0])]

@@ -1,0 +1,337 @@
+"""Indices against closed forms and against SALib on the same runs, and their promises about order and size."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.sensitivity.designs import BLOCK, blocks, bootstrap_weights, morris_points
+from cipark_sd.sensitivity.local import dgsm, swing, tornado
+from cipark_sd.sensitivity.morris import morris
+from cipark_sd.sensitivity.sample import fan, pawn, sample
+from cipark_sd.sensitivity.shapley import shapley
+from cipark_sd.sensitivity.sobol import sobol
+
+#: Stated aim for the closed forms at 1024 rows.
+CLOSE = 0.03
+
+
+def ishigami(shares):
+    """Ishigami and Homma 1990 with a = 7, b = 0.1."""
+    x = -np.pi + 2 * np.pi * shares
+    return np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+
+
+def ishigami_indices():
+    """First-order, total, and the one interaction (1 with 3)."""
+    a, b = 7.0, 0.1
+    v1, v2 = (1 + b * np.pi**4 / 5) ** 2 / 2, a**2 / 8
+    v13 = b**2 * np.pi**8 * 8 / 225
+    v = v1 + v2 + v13
+    return np.array([v1, v2, 0]) / v, np.array([v1 + v13, v2, v13]) / v, v13 / v
+
+
+G = np.array([0.0, 1.0, 4.5, 9.0, 99.0, 99.0, 99.0, 99.0])
+
+
+def g_function(shares):
+    """Sobol's g."""
+    return np.prod((np.abs(4 * shares - 2) + G) / (1 + G), axis=1)
+
+
+def g_indices():
+    partial = 1 / (3 * (1 + G) ** 2)
+    v = np.prod(1 + partial) - 1
+    return partial / v, partial * np.prod(1 + partial) / (1 + partial) / v
+
+
+def gaussian_shapley(beta, correlation):
+    """Exact effects of a linear function of correlated standard normals, by all orders (Owen and Prieur 2017)."""
+    k = len(beta)
+
+    def explained(kept):
+        kept = list(kept)
+        if not kept:
+            return 0.0
+        c = correlation[kept] @ beta
+        return c @ np.linalg.solve(correlation[np.ix_(kept, kept)], c)
+
+    orders = list(permutations(range(k)))
+    effects = np.zeros(k)
+    for order in orders:
+        for place, factor in enumerate(order):
+            effects[factor] += explained(order[: place + 1]) - explained(order[:place])
+    return effects / len(orders) / (beta @ correlation @ beta)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ishigami_is_met_within_the_stated_error(response_of, seed):
+    first, total, _ = ishigami_indices()
+    found = sobol(response_of(3, ishigami), n=1024, seed=seed)
+    np.testing.assert_allclose(found["S1"][:, 0, 0], first, atol=CLOSE)
+    np.testing.assert_allclose(found["ST"][:, 0, 0], total, atol=CLOSE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sobols_g_is_met_within_the_stated_error(response_of, seed):
+    first, total = g_indices()
+    found = sobol(response_of(8, g_function), n=1024, seed=seed)
+    np.testing.assert_allclose(found["S1"][:, 0, 0], first, atol=CLOSE)
+    np.testing.assert_allclose(found["ST"][:, 0, 0], total, atol=CLOSE)
+
+
+def test_the_interaction_of_ishigami_is_found_and_no_other(response_of):
+    found = sobol(response_of(3, ishigami), n=4096, seed=1, second_order=("x1", "x2", "x3"))
+    second = found["S2"][:, :, 0, 0].to_numpy()
+    np.testing.assert_allclose(second[np.triu_indices(3, 1)], [0, ishigami_indices()[2], 0], atol=CLOSE)
+    np.testing.assert_array_equal(second, second.T)
+
+
+def test_indices_equal_salibs_on_the_same_runs(response_of):
+    """SALib's own functions, given the outputs relative to the mean of the two base samples."""
+    from SALib.analyze import sobol as salib
+
+    k, n = 3, 256
+    found = sobol(response_of(k, ishigami), n=n, seed=3, second_order=("x1", "x2", "x3"))
+    shares = np.concatenate([piece for _, piece in blocks(2 * k, 0, n, 3)])
+    a, b = shares[:, :k], shares[:, k:]
+    ya, yb = ishigami(a), ishigami(b)
+    middle = np.concatenate([ya, yb]).mean()
+
+    def crossed(one, other, i):
+        mixed = one.copy()
+        mixed[:, i] = other[:, i]
+        return ishigami(mixed) - middle
+
+    ya, yb = ya - middle, yb - middle
+    for i in range(k):
+        ab = crossed(a, b, i)
+        assert found["S1"][i, 0, 0] == pytest.approx(float(salib.first_order(ya, ab, yb)), abs=1e-12)
+        assert found["ST"][i, 0, 0] == pytest.approx(float(salib.total_order(ya, ab, yb)), abs=1e-12)
+        for j in range(i + 1, k):
+            theirs = salib.second_order(ya, ab, crossed(a, b, j), crossed(b, a, i), yb)
+            assert found["S2"][i, j, 0, 0] == pytest.approx(float(theirs), abs=1e-12)
+
+
+def test_mean_and_variance_are_those_of_the_base_samples(response_of):
+    found = sobol(response_of(3, ishigami), n=512, seed=2)
+    shares = np.concatenate([piece for _, piece in blocks(6, 0, 512, 2)])
+    values = np.concatenate([ishigami(shares[:, :3]), ishigami(shares[:, 3:])])
+    assert float(found["mean"][0, 0]) == pytest.approx(values.mean(), rel=1e-12)
+    assert float(found["variance"][0, 0]) == pytest.approx(values.var(), rel=1e-12)
+
+
+def test_twice_the_rows_continue_the_design(response_of, tmp_path):
+    response, store = response_of(3, ishigami), tmp_path / "design.npz"
+    sobol(response, n=256, seed=1, store=store)
+    continued = sobol(response, n=1024, seed=1, store=store)
+    assert continued.identical(sobol(response, n=1024, seed=1))
+
+
+def test_a_stopped_design_is_resumed_and_repeats_no_run(response_of, tmp_path, monkeypatch):
+    from cipark_sd.sensitivity import sobol as module
+
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(module, "RUNS_AT_A_TIME", 5 * BLOCK)
+    store, calls = tmp_path / "design.npz", []
+
+    def counted(shares):
+        calls.append(len(shares))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return ishigami(shares)
+
+    with pytest.raises(KeyboardInterrupt):
+        sobol(response_of(3, counted), n=1024, seed=1, store=store)
+    resumed = sobol(response_of(3, counted), n=1024, seed=1, store=store)
+    assert sum(calls) == 5 * 1024 + 5 * BLOCK  # the batch that was stopped is all that runs twice
+    assert resumed.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
+
+
+def test_a_stored_design_of_another_seed_is_refused(response_of, tmp_path):
+    sobol(response_of(3, ishigami), n=64, seed=1, store=tmp_path / "design.npz")
+    with pytest.raises(InvalidValue, match="another design"):
+        sobol(response_of(3, ishigami), n=64, seed=2, store=tmp_path / "design.npz")
+
+
+def test_rows_do_not_depend_on_how_many_are_run_at_a_time(response_of, monkeypatch):
+    from cipark_sd.sensitivity import sobol as module
+
+    whole = sobol(response_of(3, ishigami), n=1024, seed=1)
+    monkeypatch.setattr(module, "RUNS_AT_A_TIME", 1)
+    assert whole.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
+
+
+def test_until_doubles_to_the_width_that_was_asked_for(response_of):
+    found = sobol(response_of(3, ishigami), n=64, seed=1, until=0.05)
+    assert found.attrs["until_reached"] == 1
+    assert float(found["ST_conf"].max()) <= 0.05
+    assert float(np.fmax(found["ST_conf_at_n"], found["S1_conf_at_n"]).sel(n=found["n"][-2]).max()) > 0.05
+
+
+def test_until_says_when_the_rows_run_out(response_of):
+    found = sobol(response_of(3, ishigami), n=64, seed=1, until=0.0001, most=256)
+    assert found.attrs["until_reached"] == 0
+    assert found.attrs["rows"] == 256
+
+
+def test_an_output_without_variance_has_no_index_but_a_reason(response_of):
+    response = response_of(2, lambda x: np.stack([np.full(len(x), 3.0), x.sum(axis=1)], axis=1), times=(0.0, 1.0))
+    found = sobol(response, n=64, seed=1)
+    assert np.isnan(found["S1"][:, 0, 0]).all()
+    assert found["reason"].to_numpy().tolist() == [["the variance is negligible", ""]]
+    assert np.isfinite(found["S1"][:, 0, 1]).all()
+
+
+def test_rounding_on_a_large_value_is_no_variance(response_of):
+    response = response_of(2, lambda x: 1e6 + 1e-9 * np.sin(1e6 * x[:, 0]))
+    assert sobol(response, n=64, seed=1)["reason"].item() == "the variance is negligible"
+
+
+def test_failed_runs_are_counted_and_left_out(response_of):
+    """A hundredth of the cube fails: the indices of the linear function hardly move, and nothing becomes NaN."""
+
+    def failing(shares):
+        return np.where(shares[:, 2] > 0.99, np.nan, 2 * shares[:, 0] + shares[:, 1])
+
+    found = sobol(response_of(3, failing), n=1024, seed=1)
+    assert 0 < int(found["n_failed"].item()) < 0.02 * found.attrs["runs"]
+    np.testing.assert_allclose(found["S1"][:, 0, 0], [0.8, 0.2, 0.0], atol=CLOSE)
+
+
+def test_poisson_weights_are_one_on_average_and_the_first_row_is_the_estimate():
+    weights = bootstrap_weights(1, 0, BLOCK, 400)
+    assert (weights[0] == 1).all()
+    assert weights[1:].mean() == pytest.approx(1.0, abs=0.02)
+    np.testing.assert_array_equal(weights[:, :5], bootstrap_weights(1, 0, 5, 400))
+
+
+@pytest.mark.slow
+def test_intervals_cover_at_their_rate_with_random_points_and_more_often_with_sobols(response_of):
+    first, total, _ = ishigami_indices()
+    rates = {}
+    for points in ("random", "sobol"):
+        inside = []
+        for seed in range(100):
+            found = sobol(response_of(3, ishigami), n=1024, seed=seed, points=points)
+            for name, exact in (("S1", first), ("ST", total)):
+                inside.append(np.abs(found[name][:, 0, 0] - exact) <= found[f"{name}_conf"][:, 0, 0])
+        rates[points] = float(np.mean(inside))
+    # 600 indicators, six to a seed: four standard errors of independent seeds are 0.05 for 0.95
+    assert 0.90 <= rates["random"] <= 0.99
+    assert rates["sobol"] >= rates["random"]
+
+
+CORRELATED = [
+    (np.array([1.0, 1.0, 1.0]), np.array([[1, 0, 0], [0, 1, 0.9], [0, 0.9, 1]])),
+    (
+        np.array([1.0, -2.0, 0.5, 0.1]),
+        np.array([[1, 0.5, 0.2, 0], [0.5, 1, -0.3, 0.6], [0.2, -0.3, 1, 0], [0, 0.6, 0, 1]]),
+    ),
+    (np.arange(1.0, 7.0), np.full((6, 6), 0.4) + 0.6 * np.eye(6)),
+]
+
+
+@pytest.mark.parametrize(("beta", "correlation"), CORRELATED)
+def test_shapley_effects_of_a_correlated_gaussian_are_met_within_the_stated_error(response_of, beta, correlation):
+    response = response_of(len(beta), lambda shares: ndtri(shares) @ beta)
+    found = shapley(response, n=1024, seed=1, correlation=correlation)
+    np.testing.assert_allclose(found["Sh"][:, 0, 0], gaussian_shapley(beta, correlation), atol=CLOSE)
+    assert float(found["Sh"].sum()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_shapley_shares_an_interaction_of_independent_inputs_equally(response_of):
+    first, _, interaction = ishigami_indices()
+    found = shapley(response_of(3, ishigami), n=2048, seed=1)
+    np.testing.assert_allclose(found["Sh"][:, 0, 0], first + np.array([1, 0, 1]) * interaction / 2, atol=CLOSE)
+
+
+def test_shapley_refuses_a_correlation_that_is_none(response_of):
+    with pytest.raises(InvalidValue, match="positive definite"):
+        shapley(response_of(2, lambda x: x[:, 0]), n=64, seed=1, correlation=np.array([[1, 1.2], [1.2, 1]]))
+
+
+@pytest.mark.slow
+def test_shapley_intervals_cover(response_of):
+    beta, correlation = CORRELATED[1]
+    exact = gaussian_shapley(beta, correlation)
+    response = response_of(4, lambda shares: ndtri(shares) @ beta)
+    inside = []
+    for seed in range(100):
+        found = shapley(response, n=512, seed=seed, correlation=correlation)
+        inside.append(np.abs(found["Sh"][:, 0, 0] - exact) <= found["Sh_conf"][:, 0, 0])
+    assert np.mean(inside) >= 0.92
+
+
+def test_morris_finds_the_slopes_of_a_linear_function_and_no_spread(response_of):
+    slopes = np.array([3.0, -2.0, 0.0])
+    found = morris(response_of(3, lambda x: x @ slopes), trajectories=10, seed=1)
+    for levels in (4, 6):
+        np.testing.assert_allclose(found["mu"].sel(levels=levels)[:, 0, 0], slopes, atol=1e-12)
+        np.testing.assert_allclose(found["mu_star"].sel(levels=levels)[:, 0, 0], np.abs(slopes), atol=1e-12)
+    np.testing.assert_allclose(found["sigma"], 0, atol=1e-12)
+
+
+def test_morris_moments_equal_salibs_on_the_same_trajectories(response_of):
+    """SALib divides by the step of its own grid of four levels, 2/3, where ours is 1/2."""
+    from SALib.analyze import morris as salib
+
+    points = np.concatenate([morris_points(3, 4, number, seed=1)[0] for number in range(40)])
+    problem = {"num_vars": 3, "names": ["x1", "x2", "x3"], "bounds": [[0, 1]] * 3}
+    theirs = salib.analyze(problem, points, ishigami(points), num_levels=4, seed=1)
+    found = morris(response_of(3, ishigami), trajectories=40, seed=1, levels=(4,))
+    for name in ("mu", "mu_star", "sigma"):
+        np.testing.assert_allclose(found[name][0, :, 0, 0], np.asarray(theirs[name]) * (2 / 3) / 0.5, atol=1e-12)
+
+
+def test_a_morris_step_moves_one_factor_by_half_the_cube():
+    for trajectory in range(20):
+        points, order, moves = morris_points(5, 4, trajectory, seed=1)
+        changes = np.diff(points, axis=0)
+        np.testing.assert_allclose(changes[np.arange(5), order], moves)
+        assert (np.count_nonzero(changes, axis=1) == 1).all()
+        assert ((points > 0) & (points < 1)).all()
+
+
+def test_dgsm_bounds_the_total_index_and_is_exact_for_a_linear_function(response_of):
+    _, total, _ = ishigami_indices()
+    found = dgsm(response_of(3, ishigami), n=1024, seed=1)
+    assert (found["bound"][:, 0, 0] >= total - CLOSE).all()
+    linear = dgsm(response_of(2, lambda x: 3 * x[:, 0] - x[:, 1]), n=256, seed=1)
+    np.testing.assert_allclose(linear["nu"][:, 0, 0], [9, 1], rtol=1e-6)
+
+
+def test_a_tornado_moves_one_factor_and_knows_its_middle(response_of):
+    found = tornado(response_of(2, lambda x: 10 * x[:, 0] - x[:, 1]), low=0.1, high=0.9)
+    np.testing.assert_allclose(found["low"][:, 0, 0], [0.5, 4.9])
+    np.testing.assert_allclose(found["high"][:, 0, 0], [8.5, 4.1])
+    np.testing.assert_allclose(swing(found)[:, 0, 0], [8.0, 0.8])
+
+
+def test_pawn_equals_salibs_slices_and_a_dummy_bounds_what_is_nothing(response_of):
+    from SALib.analyze import pawn as salib
+
+    drawn = sample(response_of(4, lambda x: ishigami(x[:, :3])), n=2048, seed=1)
+    found = pawn(drawn, seed=1, slices=8)
+    problem = {"num_vars": 4, "names": [f"x{i}" for i in range(4)], "bounds": [[0, 1]] * 4}
+    theirs = salib.analyze(problem, drawn["shares"].to_numpy(), drawn["values"].to_numpy()[:, 0, 0], S=8, seed=1)
+    np.testing.assert_allclose(found["median"][:, 0, 0], theirs["median"], atol=2e-3)
+    np.testing.assert_allclose(found["maximum"][:, 0, 0], theirs["maximum"], atol=2e-3)
+    assert found["median"][3].item() <= found["dummy"].item() < found["median"][0].item()
+
+
+def test_a_fan_has_the_percentiles_of_its_distribution(response_of):
+    drawn = sample(response_of(1, lambda x: 100 * x[:, 0]), n=4096, seed=1)
+    np.testing.assert_allclose(fan(drawn, (5.0, 50.0, 95.0))[:, 0, 0], [5, 50, 95], atol=0.1)
+
+
+def test_rows_that_are_no_power_of_two_are_refused_with_those_next_to_it(response_of):
+    with pytest.raises(InvalidValue, match="512 or 1024"):
+        sobol(response_of(3, ishigami), n=1000, seed=1)
+
+
+def test_an_unknown_factor_of_a_pair_is_named(response_of):
+    with pytest.raises(UnknownName, match="x33"):
+        sobol(response_of(3, ishigami), n=64, seed=1, second_order=("x33",))

@@ -1,0 +1,251 @@
+"""Uncertain constants, outputs and effects of models; measures and modes of their courses; studies."""
+
+import numpy as np
+import pytest
+
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.scenarios import Scenario
+from cipark_sd.sensitivity.behaviour import MODES, measures, mode_shares, modes
+from cipark_sd.sensitivity.factors import Factor, Factors, Shares, around, check_factors, from_draws
+from cipark_sd.sensitivity.ranking import Moment, ranked, sentences
+from cipark_sd.sensitivity.response import Output, model_response
+from cipark_sd.sensitivity.sample import sample
+from cipark_sd.sensitivity.sobol import sobol
+from cipark_sd.sensitivity.study import find_study
+
+DECAY = """
+Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |
+Start= 100 ~ unit ~ |
+Rate= 0.5 ~ 1/Year [0,1] ~ |
+Switch= 1 ~ Dmnl ~ |
+Unused= 7 ~ unit ~ |
+Nothing= 0 ~ unit ~ |
+"""
+
+
+@pytest.fixture
+def decay(write_mdl):
+    return read_model(write_mdl(DECAY, final=4, step=0.25))
+
+
+def flat(name, low, high):
+    return Factor(name, lambda shares: low + shares * (high - low))
+
+
+def decay_factors():
+    return Factors((flat("Start", 50, 150), flat("Rate", 0.2, 0.8)))
+
+
+def test_indices_of_a_model_are_those_of_its_closed_form(decay):
+    """After t the Euler run is ``Start (1 - Rate dt)^n``: a product of independent factors."""
+    response = model_response(decay, decay_factors(), [Output("level", "Stock")], times=[0.0, 2.0])
+    found = sobol(response, n=1024, seed=1)
+    np.testing.assert_allclose(found["S1"].sel(time=0.0)[:, 0], [1, 0], atol=1e-6)
+    grid = (np.arange(20000) + 0.5) / 20000
+    start, left = 50 + 100 * grid, (1 - (0.2 + 0.6 * grid) * 0.25) ** 8
+    square = [(x**2).mean() for x in (start, left)]
+    mean = [x.mean() for x in (start, left)]
+    variance = square[0] * square[1] - (mean[0] * mean[1]) ** 2
+    exact = [start.var() * mean[1] ** 2 / variance, left.var() * mean[0] ** 2 / variance]
+    np.testing.assert_allclose(found["S1"].sel(time=2.0)[:, 0], exact, atol=0.02)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_one_thread_and_many_give_the_same_bits(decay, workers):
+    def indices(workers):
+        response = model_response(decay, decay_factors(), [Output("level", "Stock")], workers=workers)
+        return sobol(response, n=256, seed=1)
+
+    assert indices(1).identical(indices(workers))
+
+
+def test_an_effect_is_the_difference_of_the_same_draw_in_two_worlds(decay):
+    asked = [Output("level", "Stock"), Output("effect", "Stock", Scenario("off", {"Switch": 0}))]
+    response = model_response(decay, decay_factors(), asked, times=[4.0])
+    drawn = sample(response, n=16, seed=1)
+    level, effect = drawn["values"].to_numpy()[:, :, 0].T
+    np.testing.assert_allclose(effect, level - drawn["constants"].sel(parameter="Start"), rtol=1e-12)
+
+
+def test_a_world_wins_over_an_uncertain_constant_that_it_sets(decay):
+    asked = [Output("effect", "Stock", Scenario("still", {"Rate": 0}))]
+    drawn = sample(model_response(decay, decay_factors(), asked, times=[4.0]), n=16, seed=1)
+    assert (drawn["values"] < 0).all()
+
+
+def test_a_run_that_leaves_its_range_is_computed_again_with_a_shorter_step(write_mdl):
+    """A rate of 9 a year is unstable at a step of a quarter (factor -1.25 a step) and stable at an eighth."""
+    model = read_model(write_mdl(DECAY, final=4, step=0.25))
+    factors = Factors((flat("Rate", 9, 9.5), flat("Start", 1, 2)))
+    plain = sample(model_response(model, factors, [Output("y", "Stock")], times=[2.0, 4.0]), n=16, seed=1)
+    assert (np.abs(plain["values"]).sel(time=4.0) > 30).all()
+    mended = sample(
+        model_response(model, factors, [Output("y", "Stock", None, (-1.0, 3.0))], times=[2.0, 4.0]), n=16, seed=1
+    )
+    assert (np.abs(mended["values"]) < 0.01).all()
+    assert int(mended["n_failed"].sum()) == 0
+
+
+def test_a_flow_that_takes_more_than_its_stock_in_a_step_shortens_the_step(write_mdl):
+    """At a rate of 5 and a step of a quarter the stock changes sign at each step, though it stays small."""
+    text = DECAY.replace("INTEG(-Stock*Rate*Switch,Start)", "INTEG(-loss,Start)") + "loss= Stock*Rate ~ unit/Year ~ |"
+    model = read_model(write_mdl(text, final=1, step=0.25))
+    factors = Factors((flat("Rate", 5, 5.5), flat("Start", 1, 2)))
+    asked = [Output("y", "Stock")]
+    assert (sample(model_response(model, factors, asked, times=[0.25]), n=16, seed=1)["values"] < 0).all()
+    mended = model_response(model, factors, asked, times=[0.0, 0.25], drains=[("loss", "Stock")])
+    assert (sample(mended, n=16, seed=1)["values"].sel(time=0.25) > 0).all()
+
+
+def test_a_run_that_no_step_mends_has_failed(decay):
+    drawn = sample(model_response(decay, decay_factors(), [Output("y", "Stock", None, (200.0, 300.0))]), n=16, seed=1)
+    assert (drawn["n_failed"] == 16).all()
+
+
+def test_a_bare_models_constants_vary_within_their_limits(decay):
+    found = around(decay, 0.2)
+    assert found.factors.names == ("Start", "Rate", "Switch", "Unused")
+    assert found.left_out == {"Nothing": "is zero"}
+    ends = found.factors.from_unit(np.array([np.zeros(4), np.ones(4)]))
+    np.testing.assert_allclose(ends, [[80, 0.4, 0.8, 5.6], [120, 0.6, 1.2, 8.4]])
+
+
+def test_limits_cut_the_range_and_names_are_left_out_as_asked(decay):
+    found = around(decay, 0.99, without=("switch",))
+    assert found.left_out["Switch"] == "as asked"
+    assert found.factors.from_unit(np.ones((1, 3)))[0, 1] == pytest.approx(0.995)
+    assert around(read_limits(decay), 0.9).factors.from_unit(np.ones((1, 4)))[0, 1] == pytest.approx(0.6)
+
+
+def read_limits(model):
+    from dataclasses import replace
+
+    variables = tuple(replace(v, limits=(0.0, 0.6)) if v.name == "rate" else v for v in model.variables)
+    return replace(model, variables=variables)
+
+
+def test_dates_of_the_run_are_not_moved(write_mdl):
+    text = DECAY + "Start Date= 2012 ~ Year ~ |\n"
+    path = write_mdl(text, final=4)
+    content = path.read_text(encoding="utf-8")
+    path.write_text(
+        content.replace("INITIAL TIME = 0", "INITIAL TIME = 2010").replace("FINAL TIME = 4", "FINAL TIME = 2014")
+    )
+    assert around(read_model(path), 0.2).left_out["Start Date"] == "is an instant of the run"
+
+
+def test_shares_are_dirichlet():
+    """Means and variances of the parts, from a grid of the unit cube; their sum is the whole."""
+    shares = Shares(("a", "b", "c"), (0.2, 0.3, 0.5), 30)
+    drawn = Factors((shares,)).from_unit(np.random.default_rng(1).random((40000, 3)))
+    np.testing.assert_allclose(drawn.sum(axis=1), 1)
+    np.testing.assert_allclose(drawn.mean(axis=0), [0.2, 0.3, 0.5], atol=0.003)
+    np.testing.assert_allclose(drawn.var(axis=0), np.array([0.2 * 0.8, 0.3 * 0.7, 0.25]) / 31, rtol=0.05)
+
+
+def test_factors_from_draws_have_their_margins_and_their_correlation():
+    rng = np.random.default_rng(1)
+    z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=4000)
+    factors = from_draws(("a", "b"), np.exp(z))
+    assert factors.correlation[0, 1] == pytest.approx(0.8, abs=0.03)
+    np.testing.assert_allclose(factors.from_unit(np.array([[0.5, 0.5]])), [[1.0, 1.0]], atol=0.06)
+
+
+def test_a_constant_cannot_be_uncertain_twice():
+    with pytest.raises(InvalidValue, match="each once"):
+        check_factors(Factors((flat("Rate", 0, 1), flat("rate", 0, 1))), where="here")
+
+
+def test_an_unknown_output_is_named_with_the_closest(decay):
+    with pytest.raises(UnknownName, match="did you mean 'Stock'"):
+        model_response(decay, decay_factors(), [Output("y", "Stok")])
+
+
+def test_an_unknown_constant_is_named_before_thousands_of_runs(decay):
+    with pytest.raises(UnknownName, match="Rat"):
+        model_response(decay, Factors((flat("Rat", 0, 1),)), [Output("y", "Stock")])
+
+
+TIME = np.linspace(0, 10, 81)
+COURSES = {
+    "constant": np.full(81, 3.0),
+    "accelerating growth": np.exp(0.4 * TIME),
+    "steady growth": 2 * TIME,
+    "slowing growth": 1 - np.exp(-0.5 * TIME),
+    "S-shaped growth": 1 / (1 + np.exp(-2 * (TIME - 5))),
+    "overshoot and decline": TIME * np.exp(-0.5 * TIME),
+    "decline": np.exp(-0.3 * TIME),
+    "decline and recovery": (TIME - 4) ** 2,
+    "oscillation": np.sin(2 * TIME),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_mode_of_behaviour_is_told_by_its_textbook_course(mode):
+    assert MODES[modes(COURSES[mode][None])[0]] == mode
+
+
+def test_small_wobbles_do_not_make_an_oscillation():
+    wobbly = 2 * TIME + 0.3 * np.sin(20 * TIME)
+    assert MODES[modes(wobbly[None])[0]] == "steady growth"
+
+
+def test_measures_of_a_logistic_are_its_own(response_of):
+    """Half of the ceiling and the steepest slope are both reached at the midpoint, which is the factor."""
+    response = response_of(
+        1, lambda x: 1 / (1 + np.exp(-4 * (TIME[None] - 3 - 2 * x[:, :1]))), times=tuple(TIME.tolist())
+    )
+    drawn = sample(response, n=16, seed=1)
+    found = measures(drawn)["values"].to_numpy()[:, :, 0]
+    middle = 3 + 2 * drawn["shares"].to_numpy()[:, 0]
+    labels = measures(drawn)["output"].to_numpy().tolist()
+    np.testing.assert_allclose(found[:, labels.index("y: end value")], 1, atol=1e-6)
+    np.testing.assert_allclose(found[:, labels.index("y: time to half of the maximum")], middle, atol=0.01)
+    np.testing.assert_allclose(found[:, labels.index("y: time of steepest rise")], middle, atol=0.07)
+
+
+def test_what_separates_two_modes_is_the_factor_that_makes_them(response_of):
+    """The first factor decides between growth and decline, the second does nothing."""
+    response = response_of(2, lambda x: (x[:, :1] - 0.4) * TIME[None], times=tuple(TIME.tolist()))
+    found = {share.mode: share for share in mode_shares(sample(response, n=1024, seed=1))}
+    assert found["decline"].share == pytest.approx(0.4, abs=0.01)
+    assert found["decline"].low < 0.4 < found["decline"].high
+    (name, distance), *others = found["decline"].apart
+    assert (name, others) == ("x1", [])
+    assert distance == pytest.approx(-1.0, abs=0.01)
+
+
+def test_a_ranking_names_the_strongest_with_interval_and_course(response_of):
+    response = response_of(2, lambda x: np.stack([x[:, 0], x[:, 0] + 3 * x[:, 1]], axis=1), times=(0.0, 1.0))
+    found = sobol(response, n=256, seed=1)
+    first, second = ranked(found, "y", Moment("the end", 1.0))
+    assert (first.name, second.name) == ("x2", "x1")
+    assert first.low < 0.9 < first.high
+    assert (second.peak_time, round(second.peak)) == (0.0, 1)
+    assert "the end: x2 (0.9" in sentences(found, [Moment("the end", 1.0)])[0]
+
+
+def test_the_park_study_has_all_its_uncertain_constants():
+    study = find_study(None)
+    assert len(study.factors) == 74
+    assert "Pool Scale" in study.factors.names
+    # what the fit holds and the analysis frees is not held any more
+    assert "negotiation_time" not in study.scenario.overrides
+    assert "sw_late_shock" in study.scenario.overrides
+
+
+def test_the_park_runs_at_every_corner_of_its_priors():
+    study = find_study(None)
+    response = model_response(
+        study.model, study.factors, study.outputs, times=[2020.0, 2030.0], scenario=study.scenario
+    )
+    k = len(study.factors)
+    corners = np.random.default_rng(1).integers(0, 2, (200, k)) * 0.998 + 0.001
+    values = response(response.scores(corners), np.arange(200, dtype=np.uint64))
+    assert np.isfinite(values).all()
+
+
+def test_a_study_that_is_none_is_an_error_that_says_what_would_be_one():
+    with pytest.raises(InvalidValue, match="a model file, a study's folder, or a study by name"):
+        find_study("no_such_study")
