@@ -49,6 +49,13 @@ def test_the_closed_form_is_met(equations: str, form: Callable[[np.ndarray], np.
     np.testing.assert_allclose(_course(model, "x"), exact, rtol=EXACT, atol=EXACT * np.abs(exact).max())
 
 
+def test_a_jump_between_instants_is_found_in_calendar_years(write_mdl: Write) -> None:
+    model = read_model(write_mdl("x = INTEG(IF THEN ELSE(Time > 2012.65, 1000, 1), 5) ~~|"))
+    run = simulate(model, Scenario("", {}, initial_time=2010, final_time=2014), save=["x"], engine="adaptive")
+    times = run["time"].to_numpy()
+    np.testing.assert_allclose(run["x"], 5 + (times - 2010) + 999 * np.maximum(times - 2012.65, 0), rtol=EXACT)
+
+
 def test_what_is_saved_beside_the_states_belongs_to_the_same_instant(write_mdl: Write) -> None:
     model = read_model(write_mdl("x = INTEG(-x / 3, 100) ~~| twice = 2 * x + STEP(1, 5) ~~|"))
     run = simulate(model, engine="adaptive")

@@ -124,15 +124,19 @@ class _Course(_Run):
         # slack, so that a STEP at its end has not come
         margin = 2 * _slack(last, self.inputs.grid.step)
 
-        def inside(time: float, values: Values) -> Values:
-            return self.slope(min(max(time, first + margin), last - margin), values)
+        # counted from the interval's start, since beside a calendar year there are not digits enough to close in on a
+        # jump
+        length = last - first
+
+        def inside(since: float, values: Values) -> Values:
+            return self.slope(first + min(max(since, margin), length - margin), values)
 
         found = solve_ivp(
-            inside, (first, last), state, method="DOP853", rtol=RELATIVE, atol=ABSOLUTE, first_step=last - first
+            inside, (0.0, length), state, method="DOP853", rtol=RELATIVE, atol=ABSOLUTE, first_step=length
         )
         if not found.success:
             raise RunFailed(
-                self.program.name, f"the adaptive integration stops: {found.message}", time=float(found.t[-1])
+                self.program.name, f"the adaptive integration stops: {found.message}", time=first + float(found.t[-1])
             )
         return np.asarray(found.y[:, -1], dtype=np.float64)
 
