@@ -14,7 +14,7 @@ from calibration.forecast import ForecastRow, forecast
 from calibration.holdout import DensityOf, RollingOrigin, rolling_origin
 from calibration.priors import Array
 from calibration.replicate import replicate
-from calibration.rivals import Comparison, RivalFit, compare, fit_rivals
+from calibration.rivals import Comparison, RivalFits, compare, fit_rivals
 from calibration.sample import Effort
 from calibration.self_test import SelfTest, StepShift, integration_error, self_test
 from calibration.variants import Variant
@@ -42,7 +42,7 @@ class Inquiry:
     forecasts: Sequence[ForecastRow]
     step_shift: StepShift
     rolling: RollingOrigin | None
-    fits: Sequence[RivalFit]
+    refuted: Sequence[Variant]
     comparison: Sequence[Comparison]
     effects: Sequence[Effect]
     tested: SelfTest | None
@@ -85,13 +85,14 @@ def inquire(
     replicates = replicate(drawn.density, drawn.flat, stream(0))
     forecasts = forecast(problem, density_of, drawn.flat, stream(1), scenarios=ask.scenarios)
     shift = integration_error(problem, density_of, estimate)
-    rolling, fits, tested, interrupted = None, [], None, False
+    rolling, tested, interrupted = None, None, False
+    rivals = RivalFits((), (), False)
     try:
         if ask.holdout and problem.holdout:
             rolling = rolling_origin(problem, density_of, stream(2), effort=effort, on_block=told("hold-out"))
         if ask.rivals and problem.rivals:
-            fits = fit_rivals(problem, density_of, stream(3), effort=effort, folder=folder, on_block=told("rivals"))
-            interrupted = len(fits) < len(problem.rivals)
+            rivals = fit_rivals(problem, density_of, stream(3), effort=effort, folder=folder, on_block=told("rivals"))
+            interrupted = rivals.interrupted
         if ask.self_tests and not interrupted:
             tell = told("self-test")
             tested = self_test(
@@ -99,10 +100,20 @@ def inquire(
             )
     except KeyboardInterrupt:
         interrupted = True
+    fits = rivals.fits
     comparison = compare(fits) if fits else []
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []
     return Inquiry(
-        replicates, contractions(drawn), forecasts, shift, rolling, fits, comparison, worth, tested, interrupted
+        replicates,
+        contractions(drawn),
+        forecasts,
+        shift,
+        rolling,
+        rivals.refuted,
+        comparison,
+        worth,
+        tested,
+        interrupted,
     )

@@ -11,7 +11,7 @@ PARTS = ("effects", "attribution", "robustness", "design", "information")
 @click.command(short_help="Policy experiments: what would have happened, and what to do.")
 @click.argument("study", required=False)
 @click.option("--part", "parts", type=click.Choice([*PARTS, "all"]), multiple=True, help="Default: effects.")
-@click.option("--draws", "sources", multiple=True, metavar="FILE", help="prior (default), FILE or RIVAL=FILE.")
+@click.option("--draws", "sources", multiple=True, metavar="FILE", help="prior (default), fit, FILE or RIVAL=FILE.")
 @click.option("--n", "n_draws", type=click.IntRange(min=2), default=500, show_default=True, help="Draws of each rival.")
 @click.option("--rivals", metavar="IDS", help="Only these rivals, by commas; default all.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the rivals: CSV with rival,weight.")
@@ -34,13 +34,15 @@ def policy(
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
-    it the park's. Without --draws the parameters are drawn from their priors, and every table says so. A call that
-    was stopped goes on where it was.
+    it the park's. Without --draws the parameters are drawn from their priors, and every table says so; --draws fit
+    samples the posterior of every rival first, which takes minutes and is kept in the output folder. A call that was
+    stopped goes on where it was.
 
     \b
     Examples:
       cipark policy                                what became of the paper's claims
-      cipark policy --draws fit/draws.nc --outcome all
+      cipark policy --draws fit --outcome all      refit every rival first
+      cipark policy --draws fit/draws.nc           the posterior of one structure
       cipark policy --part attribution             who made the park
       cipark policy --part all --n 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv

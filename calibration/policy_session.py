@@ -1,5 +1,6 @@
 """One call of ``cipark policy``: the parts in order, what is written, and what a person reads."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,8 @@ class Session:
         lent = (
             f"; not fitted themselves, with the draws of {self.rivals[0].id}: {', '.join(borrowed)}" if borrowed else ""
         )
-        return f"{n} draws from the posterior of each rival{lent}"
+        weighted = "" if all(math.isnan(draws.weight) for draws in self.draws.values()) else ", rivals with weights"
+        return f"{n} draws from the posterior of each rival{weighted}{lent}"
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the session's draws and rivals, with progress; what fails is said."""
@@ -105,7 +107,8 @@ def start(settings: Settings) -> Session:
     study = find_study(settings.study or DEFAULT_STUDY)
     problem = read_problem(study)
     catalogue = read_catalogue(study / FILE, problem.model)
-    ids = [rival.id for rival in catalogue.rivals]
+    known = rivals_of(problem, catalogue)
+    ids = [rival.id for rival in known]
     outcomes = [outcome.id for outcome in catalogue.outcomes]
     wrong: list[CiparkError] = [
         UnknownName(one, ids, kind="rival", where="--rivals") for one in settings.rivals if one not in ids
@@ -116,16 +119,45 @@ def start(settings: Settings) -> Session:
         if one not in (*outcomes, "all")
     ]
     raise_all("cipark policy", wrong)
-    rivals = tuple(rival for rival in catalogue.rivals if not settings.rivals or rival.id in settings.rivals)
-    weights = None if settings.weights is None else read_weights(settings.weights, catalogue.rivals)
-    draws = draws_for(problem, rivals, settings.sources, settings.n_draws, settings.seed, weights)
+    rivals = tuple(rival for rival in known if not settings.rivals or rival.id in settings.rivals)
     folder = settings.output or Path("cipark-output") / f"{study.resolve().name}-policy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         expected = f"one that can be written ({fault.strerror})"
         raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
+    sources, table = settings.sources, settings.weights
+    if sources == ("fit",):
+        files, fitted_weights = _fitted(problem, rivals, folder, settings)
+        sources, table = tuple(f"{rival}={path}" for rival, path in files.items()), table or fitted_weights
+    weights = None if table is None else read_weights(table, known)
+    draws = draws_for(problem, rivals, sources, settings.n_draws, settings.seed, weights)
     return Session(settings, problem, catalogue, rivals, draws, folder)
+
+
+def rivals_of(problem: CalibrationProblem, catalogue: Catalogue) -> tuple[Rival, ...]:
+    """The rivals of the catalogue, or where it has none of its own those that the study refits."""
+    if catalogue.own_rivals or not problem.rivals:
+        return catalogue.rivals
+    return tuple(Rival(variant.name, variant.why, variant.scenario) for variant in problem.rivals)
+
+
+def _fitted(
+    problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path, settings: Settings
+) -> tuple[dict[str, Path], Path]:
+    """The posterior of every rival, with progress."""
+    from calibration.predict import EngineName
+    from calibration.rival_draws import fitted
+
+    engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
+    ids = [rival.id for rival in rivals]
+    with progress("posteriors of the rivals") as tick:
+
+        def told(name: str, done: int, most: int) -> None:
+            if tick is not None:
+                tick(ids.index(name) * most + done, len(ids) * most)
+
+        return fitted(problem, rivals, folder / "posterior", settings.seed, engine=engine, on_steps=told)
 
 
 def run(settings: Settings, parts: Sequence[str]) -> None:

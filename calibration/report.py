@@ -102,6 +102,8 @@ def _undecided(found: Inquiry) -> str:
         + ", ".join(f"{line.name} ({line.why})" for line in close)
         + ". "
     )
+    for variant in found.refuted:
+        said += f"{variant.name} ({variant.why}) is refuted: under it the data are impossible whatever the parameters. "
     for name in dict.fromkeys(effect.experiment for effect in found.effects):
         own = [effect for effect in found.effects if effect.experiment == name]
         main = [effect for effect in own if effect.observation == own[0].observation]

@@ -28,7 +28,6 @@ from calibration.sample import EFFORT, SHORT, Effort, NowherePossible, log_targe
 from calibration.scores import log_mean_exp
 from calibration.unconstrained import Unconstrained
 from calibration.variants import Variant
-from cipark_sd.errors import CiparkError
 
 #: Pareto k above which a leave-one-out density is not to be trusted.
 RELIABLE = 0.7
@@ -56,6 +55,19 @@ class RivalFit:
     pareto_k: Array
     log_evidence: float
     evidence_error: float
+
+
+@dataclass(frozen=True, eq=False)
+class RivalFits:
+    """All structures that could be fitted.
+
+    ``refuted`` are those under which the data are impossible whatever the parameters; ``interrupted`` when the user
+    stopped before all were done.
+    """
+
+    fits: tuple[RivalFit, ...]
+    refuted: tuple[Variant, ...]
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +102,15 @@ def fit_rivals(
     refit: Effort | None = SHORT,
     folder: Path | None = None,
     on_block: Callable[[str, int, int, Convergence | None], None] | None = None,
-) -> list[RivalFit]:
+) -> RivalFits:
     """Refit every rival of the study, in order; a rival's draws do not depend on the others.
 
     ``folder`` keeps the chains, so that a second start goes on where the first was stopped. When the user stops, the
     rivals that are done are returned.
     """
     fits: list[RivalFit] = []
+    refuted: list[Variant] = []
+    interrupted = False
     for variant, stream in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
         density = density_of(with_variant(problem, variant))
 
@@ -109,13 +123,16 @@ def fit_rivals(
         try:
             drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
         except KeyboardInterrupt:
+            interrupted = True
             break
-        except NowherePossible as impossible:
-            raise CiparkError(f"rival {variant.name!r}: {impossible}") from None
+        except NowherePossible:
+            refuted.append(variant)
+            continue
         fits.append(assess(variant, drawn, bridge, refit=None if drawn.chains.interrupted else refit))
         if drawn.chains.interrupted:
+            interrupted = True
             break
-    return fits
+    return RivalFits(tuple(fits), tuple(refuted), interrupted)
 
 
 def assess(

@@ -124,7 +124,7 @@ def ensemble(
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
         inside = np.searchsorted(batch.members, members)
         given = with_reductions(part(batch.settings, inside), reductions, grid, kept, where=model.name)
-        values = run_settings(task, given, members.astype(np.uint64), runner)
+        values = run_settings(task, given, known_as[members], runner)
         columns.fill(arrays, members, values)
         reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)

@@ -1,6 +1,7 @@
 """Scores, contraction, rivals, baselines and self-tests against closed forms and against each other."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from calibration.rivals import compare, fit_rivals, leave_one_out, left_out, log
 from calibration.sample import Effort
 from calibration.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
 from calibration.self_test import ecdf, integration_error, rank_band, self_test
+from calibration.variants import Variant
 from cipark_sd.errors import Problems
+from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(walkers=24, most_steps=800, least_steps=400)
 
@@ -167,15 +170,23 @@ def drawn(study):
 
 
 def test_the_structure_that_fits_gets_the_weight(study):
-    lines = compare(fit_rivals(study, density_of, np.random.default_rng(10), effort=EFFORT))
+    lines = compare(fit_rivals(study, density_of, np.random.default_rng(10), effort=EFFORT).fits)
     assert [line.name for line in lines] == ["base", "short"]
     assert lines[0].probability > 0.9
     assert lines[0].elpd_behind == 0
     assert sum(line.stacking for line in lines) == pytest.approx(1)
 
 
+def test_a_structure_under_which_the_data_cannot_be_is_refuted_and_the_others_go_on(study):
+    impossible = Variant("nothing leaves", "", Scenario("", {"pace": 0.0}))
+    rivals = replace(study, rivals=(impossible, study.rivals[0]))
+    found = fit_rivals(rivals, density_of, np.random.default_rng(12), effort=EFFORT, refit=None)
+    assert [variant.name for variant in found.refuted] == ["nothing leaves"]
+    assert [fit.variant.name for fit in found.fits] == ["base"]
+
+
 def test_a_mixture_has_its_shares_of_draws(study):
-    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None)
+    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
     mixed = mixture(fits, [0.25, 0.75], 1000, np.random.default_rng(1))
     assert [(variant.name, len(theta)) for variant, theta in mixed] == [("base", 250), ("short", 750)]
 

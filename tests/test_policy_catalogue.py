@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from calibration.policy_session import rivals_of
 from calibration.problem import read_problem
 from calibration.session import STUDIES
 from calibration.study_draws import draws_for, draws_from_file, read_weights
@@ -48,11 +49,20 @@ def written(folder: Path, text: str) -> Path:
 
 def test_every_experiment_of_the_park_fits_its_model(park):
     catalogue = read_catalogue(PARK / "policies.toml", park)
-    for entry in (*catalogue.policies, *catalogue.rivals):
+    for entry in catalogue.policies:
         resolve(park, entry.scenario)
     numbers = {policy.id.rstrip("abc") for policy in catalogue.policies}
     assert numbers >= {f"E{n}" for n in range(1, 22)}
-    assert [rival.id for rival in catalogue.rivals] == [f"M{n}" for n in range(11)]
+
+
+def test_a_catalogue_without_rivals_takes_those_that_the_study_refits(park, problem):
+    rivals = rivals_of(problem, read_catalogue(PARK / "policies.toml", park))
+    assert [rival.id for rival in rivals] == [f"M{n}" for n in range(11)]
+
+
+def test_a_catalogues_own_rivals_win(park, problem, tmp_path):
+    own = GOOD + '[[rival]]\nid = "A"\ntitle = "x"\n'
+    assert [rival.id for rival in rivals_of(problem, read_catalogue(written(tmp_path, own), park))] == ["A"]
 
 
 def test_every_experiment_of_the_park_has_an_expectation_and_its_section(park):
@@ -60,7 +70,7 @@ def test_every_experiment_of_the_park_has_an_expectation_and_its_section(park):
     assert all(policy.expected and policy.source for policy in catalogue.policies[1:])
 
 
-def test_the_settings_are_those_of_the_models_own_table(park):
+def test_the_settings_are_those_of_the_models_own_table(park, problem):
     """The model's README holds the same sets; two copies must not drift apart."""
     import tomllib
 
@@ -68,7 +78,7 @@ def test_the_settings_are_those_of_the_models_own_table(park):
     block = readme.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
     table = tomllib.loads(block)
     catalogue = read_catalogue(PARK / "policies.toml", park)
-    for entry in (*catalogue.policies[1:], *catalogue.rivals):
+    for entry in (*catalogue.policies[1:], *rivals_of(problem, catalogue)):
         told = {name.lower().replace(" ", "_"): value for name, value in table[entry.id].items()}
         assert dict(entry.scenario.overrides) == told, entry.id
 

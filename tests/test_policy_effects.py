@@ -9,7 +9,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import claims, effects, summary, table, weighted_quantiles
-from cipark_sd.experiments.run import at_steps, run_policies
+from cipark_sd.experiments.run import at_steps, failed, run_one, run_policies
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
@@ -211,3 +211,45 @@ def test_a_claim_counts_the_draws_in_which_it_is_true():
 def test_no_china_merchants_is_a_small_loss_where_the_founder_is_able(result):
     at = effects(result)["residents"].sel(policy="E1", time=2019.9).mean("draw")
     assert at.sel(rival="M0") < 3 * at.sel(rival="M1") < 0
+
+
+WILD = Draws(
+    "M0",
+    {
+        "Pool Scale": np.array([0.6, 2.9]),
+        "Approach Hazard": np.array([1.0, 2.5]),
+        "Reputation Strength": np.array([0.7, 2.0]),
+        "Agglomeration Elasticity": np.array([0.2, 0.6]),
+        "Capability Exponent": np.array([0.8, 0.2]),
+        "Connectivity Scale": np.array([0.5, 1.3]),
+        "Reform Strength": np.array([0.5, 1.5]),
+    },
+    "prior",
+)
+BOUNDED = Outcome("residents", "Residents", "Total Residents", low=0, high=20000)
+
+
+def test_a_run_that_leaves_what_is_possible_is_run_with_a_finer_step(park):
+    scenario, instants = at_steps(park, Scenario(), [2030])
+    coarse = ensemble(park, dict(WILD.values), save=["Residents"], times=instants, scenario=scenario)
+    residents = float(coarse["residents"][1].sum(skipna=False))
+    assert not 0 <= residents <= 20000
+    found = run_one(park, Scenario(), WILD, [BOUNDED], instants, scenario)
+    assert found.refined.tolist() == [False, True]
+    finer = scenario | Scenario("", time_step=1 / 512, saveper=1 / 512)
+    told = run_one(park, Scenario(), WILD, [RESIDENTS], instants, finer).values[0, 1, 0]
+    assert found.values[0, 1, 0] == told
+    assert 0 < told < 20000
+
+
+def test_a_draw_is_refined_under_all_policies_or_none(park):
+    policies = (BASE, Policy("shock", "", Scenario("", {"Approach Hazard": 0.1})))
+    found = run_policies(park, policies, RIVALS[:1], {"M0": WILD}, [BOUNDED], [2030])
+    assert found["refined"].to_numpy()[:, 0].tolist() == [[0, 1], [0, 1]]
+
+
+def test_a_run_that_stays_impossible_is_no_number(park):
+    never = Outcome("residents", "Residents", "Total Residents", low=1e9)
+    found = run_policies(park, (BASE,), RIVALS[:1], {"M0": WILD}, [never], [2030])
+    assert np.isnan(found["residents"]).all()
+    assert failed(found) == 2

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.scenarios import Scenario
@@ -249,3 +250,42 @@ def test_the_park_runs_at_every_corner_of_its_priors():
 def test_a_study_that_is_none_is_an_error_that_says_what_would_be_one():
     with pytest.raises(InvalidValue, match="a model file, a study's folder, or a study by name"):
         find_study("no_such_study")
+
+
+def test_a_row_of_a_design_draws_the_same_noise_in_all_its_runs(write_mdl):
+    """So a constant that does nothing has a total index of zero although the model is noisy."""
+    text = DECAY + "Seen= Stock+0*Unused+RANDOM UNIFORM(0,100,1) ~ unit ~ |"
+    factors = Factors((flat("Start", 50, 150), flat("Unused", 1, 9)))
+    response = model_response(read_model(write_mdl(text, final=1)), factors, [Output("y", "Seen")], times=[1.0])
+    found = sobol(response, n=64, seed=1)
+    assert found["ST"][1, 0, 0].item() == 0
+    assert found["ST"][0, 0, 0].item() > 0.1
+    # and rows differ: the noise is part of the variance
+    assert found["variance"].item() > 100**2 / 12
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_runs_of_one_number_draw_the_same_noise_and_a_part_draws_as_in_the_whole(write_mdl, engine):
+    model = read_model(write_mdl("Unused= 1 ~ u ~ |\nSeen= 0*Unused+RANDOM UNIFORM(0,100,1) ~ u ~ |\n", final=1))
+    whole = ensemble(model, {"Unused": np.arange(6.0)}, save=["Seen"], engine=engine)["seen"].to_numpy()
+    part = ensemble(model, {"Unused": [1.0, 2.0, 3.0]}, save=["Seen"], engine=engine, numbers=[4, 1, 4])
+    np.testing.assert_array_equal(part["seen"].to_numpy(), whole[[4, 1, 4]])
+
+
+def test_a_shorter_step_is_taken_in_both_worlds_of_an_effect(write_mdl):
+    """The rate matters from 1 on only in one world; before that the effect is zero to the last bit."""
+    text = """
+    Stock= INTEG(-loss,Start) ~ unit ~ |
+    loss= Stock*(0.5+STEP(Rate*Switch,1)) ~ unit/Year ~ |
+    Start= 1 ~ unit ~ |
+    Rate= 1 ~ 1/Year ~ |
+    Switch= 1 ~ Dmnl ~ |
+    """
+    model = read_model(write_mdl(text, final=2, step=0.25))
+    asked = [Output("effect", "Stock", Scenario("off", {"Switch": 0}))]
+    response = model_response(
+        model, Factors((flat("Rate", 4, 6),)), asked, times=[1.0, 1.5], drains=[("loss", "Stock")]
+    )
+    drawn = sample(response, n=16, seed=1)["values"][:, 0]
+    assert (drawn.sel(time=1.0) == 0).all()
+    assert (drawn.sel(time=1.5) < 0).all()

@@ -96,6 +96,7 @@ class _Reader:
             if "robustness" in top
             else None,
             design=self.design(Section(top.raw("design"), "[design]", self.problems)) if "design" in top else None,
+            own_rivals=bool(rivals),
         )
         top.done()
         if not outcomes:

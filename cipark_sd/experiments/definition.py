@@ -189,6 +189,7 @@ class Catalogue:
     measurements: tuple[Measurement, ...] = ()
     robustness: Robustness | None = None
     design: Design | None = None
+    own_rivals: bool = True
 
     @property
     def outcome_by_id(self) -> Mapping[str, Outcome]:

@@ -90,7 +90,7 @@ def summary(differences: Array, weights: Array | None = None) -> Summary:
         more,
         less,
         float(np.sqrt(spread / max(size - 1, 1))),
-        float(np.sqrt(more * (1 - more) / size)),
+        float(np.sqrt(max(more * (1 - more), 0.0) / size)),
         n,
     )
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd import results
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.compiled import flat_model
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Rival
@@ -81,14 +83,15 @@ def run_policies(
         own = None if parts is None else parts / f"{_file_name(rival.id)}.nc"
         part = _kept(own, key)
         if part is None:
-            values = []
+            ran = []
             for policy in policies:
                 settings = rival.scenario | policy.scenario
-                values.append(run_one(model, settings, draws[rival.id], outcomes, instants, scenario, engine))
+                ran.append(run_one(model, settings, draws[rival.id], outcomes, instants, scenario, engine))
                 counted += len(draws[rival.id])
                 if progress is not None:
                     progress(counted, total)
-            part = _dataset(model, policies, rival, draws[rival.id], outcomes, times, instants, values, engine, key)
+            _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, ran)
+            part = _dataset(model, policies, rival, draws[rival.id], outcomes, times, instants, ran, engine, key)
             if own is not None:
                 own.parent.mkdir(parents=True, exist_ok=True)
                 results.save(part, own)
@@ -134,17 +137,59 @@ def run_one(
     rest = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
     shared = scenario | Scenario(settings.name, rest)
     save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
+    # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
+    save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
     runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine)
     values = np.stack([read(runs, outcome) for outcome in outcomes])
-    refined = ~possible(values, outcomes)
+    refined = ~(possible(values, outcomes) & _finite_stocks(model, runs))
     if refined.any():
-        step = resolve(model, shared).time_step / FINER
-        finer = shared | Scenario("", time_step=step, saveper=step)
         own = {name: array[refined] for name, array in columns.items()}
-        again = ensemble(model, own, save=save, times=instants, scenario=finer, engine=engine)
+        again = ensemble(model, own, save=save, times=instants, scenario=finer(model, shared), engine=engine)
         found = np.stack([read(again, outcome) for outcome in outcomes])
-        values[:, refined] = np.where(possible(found, outcomes)[:, None], found, np.nan)
+        fine = possible(found, outcomes) & _finite_stocks(model, again)
+        values[:, refined] = np.where(fine[:, None], found, np.nan)
     return Ran(values, refined)
+
+
+def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
+    """In which runs ``(n_runs,)`` all stocks are numbers at all times kept; elements without an equation aside."""
+    known = flat_model(model).by_name
+    fine = np.ones(runs.sizes["run"], dtype=bool)
+    for stock in model.stocks:
+        values = runs[stock.name].to_numpy().reshape(*runs[stock.name].shape[:2], -1)
+        has = [flat_name(stock.name, elements) in known for elements in model.elements(stock)]
+        fine &= np.isfinite(values[:, :, has]).all(axis=(1, 2))
+    return fine
+
+
+def finer(model: Model, scenario: Scenario) -> Scenario:
+    """The scenario with a step :data:`FINER` times as fine, every step saved."""
+    step = resolve(model, scenario).time_step / FINER
+    return scenario | Scenario("", time_step=step, saveper=step)
+
+
+def _same_steps(
+    model: Model,
+    policies: Sequence[Policy],
+    rival: Rival,
+    draws: Draws,
+    outcomes: Sequence[Outcome],
+    instants: Sequence[float],
+    scenario: Scenario,
+    engine: str,
+    ran: list[Ran],
+) -> None:
+    """Give a draw that needs the finer step under one policy that step under all: pairs differ in nothing else."""
+    wanted = np.any([one.refined for one in ran], axis=0)
+    for position, policy in enumerate(policies):
+        late = np.flatnonzero(wanted & ~ran[position].refined)
+        if not len(late):
+            continue
+        settings = rival.scenario | policy.scenario
+        own = run_one(model, settings, draws.take(late), outcomes, instants, finer(model, scenario), engine)
+        values = ran[position].values.copy()
+        values[:, late] = own.values
+        ran[position] = Ran(values, wanted)
 
 
 def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:

@@ -147,19 +147,37 @@ class ModelResponse:
     def __call__(self, scores: Array, rows: Rows) -> Array:
         """``scores : (n, k)`` to ``(n, n_outputs, n_times)``."""
         values = self.factors.values(scores)
+        result, wrong = self._outputs(values, rows, 0)
+        left = np.flatnonzero(wrong)
+        for halvings in range(1, HALVINGS + 1):
+            if not len(left):
+                break
+            result[left], wrong = self._outputs(values[left], rows[left], halvings)
+            left = left[wrong]
+        result[left] = np.nan
+        return np.where(np.isfinite(result), result, np.nan)
+
+    def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
+        """Outputs with the step halved so often, and for which runs it is too long in some world.
+
+        All worlds of a draw have the same step, so that its error is in no difference between them.
+        """
         draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
-        runs = {key: self._run(key, draws, rows) for key in self._worlds}
+        worlds = {key: self._run(key, draws, rows, halvings) for key in self._worlds}
         result = np.stack(
             [
-                runs[""][output.variable] - (runs[_key(output.without)][output.variable] if output.without else 0.0)
+                worlds[""][0][output.variable]
+                - (worlds[_key(output.without)][0][output.variable] if output.without else 0.0)
                 for output in self.asked
             ],
             axis=1,
         )
-        return np.where(np.isfinite(result), result, np.nan)
+        return result, np.asarray(np.any([wrong for _, wrong in worlds.values()], axis=0))
 
-    def _run(self, key: str, draws: dict[str, Array], rows: Rows) -> dict[str, Array]:
-        """Courses by variable ``(n, n_times)`` in one world; NaN for runs that have none in their range."""
+    def _run(
+        self, key: str, draws: dict[str, Array], rows: Rows, halvings: int
+    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+        """Courses by variable ``(n, n_times)`` in one world, and for which runs the step is too long ``(n,)``."""
         world, scenario = self._worlds[key], self.scenario
         asked = [output for output in self.asked if world is None or _key(output.without) == key]
         if world is not None:
@@ -167,26 +185,10 @@ class ModelResponse:
             # the world without wins over an uncertain constant that it sets
             ruled = {override_key(name) for name in world.overrides}
             draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
-        step = resolve(self.model, scenario).time_step
-        found, wrong = self._courses(asked, draws, rows, scenario, step)
-        left = np.flatnonzero(wrong)
-        for halvings in range(1, HALVINGS + 1):
-            if not len(left):
-                break
-            shorter = step / 2**halvings
-            again, wrong = self._courses(
-                asked,
-                {name: column[left] for name, column in draws.items()},
-                rows[left],
-                scenario | Scenario("", time_step=shorter),
-                shorter,
-            )
-            for variable, course in again.items():
-                found[variable][left] = course
-            left = left[wrong]
-        for output in asked:
-            found[output.variable][left] = np.nan
-        return found
+        step = resolve(self.model, scenario).time_step / 2**halvings
+        if halvings:
+            scenario = scenario | Scenario("", time_step=step)
+        return self._courses(asked, draws, rows, scenario, step)
 
     def _courses(
         self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float

@@ -1,0 +1,33 @@
+"""What the documents say runs: code blocks of the README and the two commands that CI reads from it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_the_readme_s_python_runs(
+    code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102  (our own document)
+    assert float(capsys.readouterr().out) > 0
+
+
+@pytest.mark.parametrize("marker", ["main job", "tests"])
+def test_the_readme_has_both_commands_where_ci_looks_for_them(marker: str) -> None:
+    assert re.search(rf"<!-- {marker} -->\n```bash\n[^\n]+\n```", README)
+
+
+PAGES = sorted(page.relative_to(ROOT).as_posix() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_to_files_lead_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)]+)\)", text) if "://" not in t and not t.startswith("#")]
+    assert [target for target in targets if not ((ROOT / path).parent / target).exists()] == []
