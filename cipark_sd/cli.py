@@ -15,8 +15,8 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "run": ("cipark_sd.commands.run", "Run a model and see its course."),
     "show": ("cipark_sd.commands.show", "List a model's variables or equations."),
     "check": ("cipark_sd.commands.check", "Test a model: units, conservation, reality checks, time step."),
-    "sensitivity": ("cipark_sd.commands.sensitivity", "Ask which assumptions drive the outputs, and when."),
     "certify": ("cipark_sd.commands.certify", "Run a model on every engine and compare all numbers."),
+    "sensitivity": ("cipark_sd.commands.sensitivity", "Ask which assumptions drive the outputs, and when."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
 }
 #: Other packages add commands under this entry-point group; each entry point is a click command in a

@@ -23,6 +23,7 @@ ENGINES: Mapping[str, str] = {
     "pysd": "cipark_sd.engines.reference",
     "numpy": "cipark_sd.engines.numpy_",
     "native": "cipark_sd.engines.native",
+    "adaptive": "cipark_sd.engines.adaptive",
 }
 
 
@@ -81,7 +82,7 @@ def simulate(
         Some of the saved times; without it all of them.
     engine : str
         ``"native"`` and ``"numpy"`` run the compiled program and give the same bits; ``"pysd"`` runs the original
-        file and is the reference.
+        file and is the reference. ``"adaptive"`` integrates in continuous time, for studies of accuracy.
     method : Method, optional
         Without it the file's own. An engine that does not have it says so; none falls back to another.
 
@@ -118,7 +119,7 @@ def simulate(
         values,
         scenario=scenario,
         engine=engine,
-        method=method or model.time.method,
+        method="adaptive" if engine == "adaptive" else method or model.time.method,
         time_step=resolved.time_step,
         **more,
     )

@@ -124,6 +124,12 @@ def test_a_recorded_run_without_common_times_is_an_error(regions: Path, tmp_path
         certify(read_model(regions), engines=["native"], recorded=tmp_path / "other.csv")
 
 
+def test_a_recorded_file_that_is_not_vensims_is_an_error(regions: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.vdf").write_bytes(b"nothing of the kind")
+    with pytest.raises(InvalidValue, match=r"run\.vdf: its content is .*, expected a run of Vensim's"):
+        certify(read_model(regions), engines=["native"], recorded=tmp_path / "run.vdf")
+
+
 def test_what_only_rounding_left_is_compared_on_the_scale_of_its_terms(regions: Path) -> None:
     model = read_model(regions)
     certificate = certify(model, engines=TWINS)
@@ -164,7 +170,7 @@ def test_a_difference_that_no_known_fault_reaches_counts(monkeypatch: pytest.Mon
     from cipark_sd.certify import certificate as module
 
     monkeypatch.setattr(module, "faults_of", lambda model: {})
-    assert not certify(read_model(_file("logic_and_before_or")), engines=["native", "pysd"]).certified
+    assert not certify(read_model(_file("xmile_lookup_discrete")), engines=["native", "pysd"]).certified
 
 
 def test_pysd_takes_no_part_under_runge_kutta(regions: Path) -> None:

@@ -99,7 +99,7 @@ def _measured(
         for position, element in enumerate(model.elements(variable)):
             column = flat_name(variable.name, element)
             finite = values[:, position][np.isfinite(values[:, position])]
-            measured[column] = max(measured.get(column, 0.0), share * finite.max(initial=0.0))
+            measured[column] = max(measured.get(column, 0.0), share * float(finite.max(initial=0.0)))
     return {
         column: scale
         for column, scale in measured.items()

@@ -130,7 +130,7 @@ FAULTS: tuple[Fault, ...] = (
         "logic_and_before_or",
         "ANDs and ORs are grouped from the right, so a AND b OR c means a AND (b OR c); "
         "AND binds more closely in Vensim.",
-        False,
+        True,
         _mixed_logic,
     ),
     Fault(

@@ -1,0 +1,180 @@
+"""The course in continuous time, for studies of how accurate a step is: adaptive integration to tight tolerances.
+
+The program's rates are read by the NumPy engine; ``scipy.integrate.solve_ivp`` integrates them with DOP853 (Hairer,
+Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.5) from each instant of the run's grid to
+the next. Where rates jump or bend is not known in general; what happens on an instant of the grid is met exactly, what
+happens between two is found by the error control. STEP is read as its limit for a small step, so that it acts at its
+time and not half a step before it. ``TIME STEP`` in an equation, and the number of stages of a delay that depends on
+it, keep the grid's step.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cipark_sd.compiler.program import Program
+from cipark_sd.engines.base import Inputs, Values
+from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.compiled import Task, by_orders, inputs_for, program_for, settings, with_controls
+from cipark_sd.engines.numpy_ import _Run
+from cipark_sd.errors import InvalidValue, RunFailed, UnsupportedFeature
+from cipark_sd.model.expr import Table
+from cipark_sd.model.model import Method, Model
+from cipark_sd.scenarios import Resolved
+from cipark_sd.timegrid import saved_indices, time_grid
+
+#: Error that a step of the integration may make, as a share of the state and in its own unit.
+RELATIVE, ABSOLUTE = 1e-12, 1e-14
+
+
+def _slack(time: float, step: float) -> float:
+    """How far from an instant of the grid a time still counts as it: some roundings of the time, or little of the step.
+
+    The instants are sums and an event's time is a number of the file, so the same instant may differ in the last bits.
+    """
+    return 1e-11 * step + 8 * float(np.spacing(abs(time)))
+
+
+def run(
+    model: Model, resolved: Resolved, *, save: Sequence[str], times: Values, method: Method | None
+) -> dict[str, Values]:
+    """One run under a checked scenario: by name (n_times, *sizes).
+
+    Raises
+    ------
+    UnsupportedFeature
+        For what only exists in steps: DELAY FIXED, SAMPLE IF TRUE, random numbers, stocks that stop at zero, the
+        previous delay time of DELAY N, data variables.
+    RunFailed
+        When the integration does not get on.
+    """
+    if method is not None:
+        raise InvalidValue("the method", method, "none: the engine adaptive chooses its own steps", where=model.name)
+    resolved = with_controls(model, resolved)
+    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
+    saved = np.zeros_like(grid.saved)
+    saved[np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)]] = True
+    columns, given = Columns.of(model, save), settings(model, resolved)
+    # rates are read at the times of the integration; Euler's program has no stages of its own
+    task = Task(model, columns.flat, grid, resolved.final_time, saved, "euler")
+    runs = np.zeros(1, dtype=np.uint64)
+    program = program_for(model, task.save, given, method="euler")
+    groups = by_orders(program, inputs_for(task, program, given, runs))
+    if groups is not None:
+        program = program_for(model, task.save, given, method="euler", orders=groups[0][0])
+    _check_continuous(program)
+    with np.errstate(all="ignore"):
+        values = _Course(program, inputs_for(task, program, given, runs)).course()
+    return {name: array[0] for name, array in columns.arrays(values).items()}
+
+
+def _check_continuous(program: Program) -> None:
+    def refuse(feature: str, variable: str) -> None:
+        raise UnsupportedFeature(
+            feature,
+            variable=variable,
+            where=f"{program.name}, engine adaptive",
+            alternative="compare runs of a fixed method with smaller and smaller steps (--step)",
+        )
+
+    if program.cells:
+        refuse("a value that is kept from step to step (SAMPLE IF TRUE, DELAY N)", program.cells[0].label)
+    if program.pipes:
+        refuse("DELAY FIXED", program.pipes[0].label)
+    for state in program.states:
+        if state.non_negative:
+            refuse("a stock that stops at zero", state.label)
+    if program.n_random:
+        refuse("random numbers", program.name)
+    if program.series:
+        refuse("values over time that are data", program.series[0].name)
+
+
+class _Course(_Run):
+    """The NumPy engine's evaluation at any time."""
+
+    def __init__(self, program: Program, inputs: Inputs) -> None:
+        self.now = float(inputs.grid.times[0])
+        self.soon = _sums_with_half_a_step(program)
+        super().__init__(program, inputs)
+
+    def source(self, op: str, payload: float | int | Table | None) -> Any:
+        return np.array(self.now) if op == "time" else super().source(op, payload)
+
+    def evaluate(self, nodes: Any) -> None:
+        for position in nodes:
+            if position in self.soon:
+                # STEP compares its time with the middle of the step; here the step is as good as none
+                self.values[position] = np.array(self.now + _slack(self.now, self.inputs.grid.step))
+            else:
+                super().evaluate((position,))
+
+    def slope(self, time: float, state: Values) -> Values:
+        self.now = time
+        self.states = list(state[:, None])
+        self.evaluate(self.program.rates_only)
+        return np.array([float(rate[0]) for rate in self.rates()])
+
+    def advanced(self, state: Values, first: float, last: float) -> Values:
+        """The states at the end of an interval."""
+        from scipy.integrate import solve_ivp
+
+        # rates are read inside the interval: what begins or ends on its edges has begun, or not ended yet; twice the
+        # slack, so that a STEP at its end has not come
+        margin = 2 * _slack(last, self.inputs.grid.step)
+
+        # counted from the interval's start, since beside a calendar year there are not digits enough to close in on a
+        # jump
+        length = last - first
+
+        def inside(since: float, values: Values) -> Values:
+            return self.slope(first + min(max(since, margin), length - margin), values)
+
+        found = solve_ivp(
+            inside, (0.0, length), state, method="DOP853", rtol=RELATIVE, atol=ABSOLUTE, first_step=length
+        )
+        if not found.success:
+            raise RunFailed(
+                self.program.name, f"the adaptive integration stops: {found.message}", time=first + float(found.t[-1])
+            )
+        return np.asarray(found.y[:, -1], dtype=np.float64)
+
+    def course(self) -> Values:
+        """The outputs, (n_outputs, n_saved, 1)."""
+        program, grid = self.program, self.inputs.grid
+        result = np.empty((len(program.outputs), int(self.inputs.saved.sum()), 1))
+        state = np.array([float(value[0]) for value in self.states])
+        place = 0
+        for step, time in enumerate(grid.times):
+            if self.inputs.saved[step]:
+                self.now, self.states = float(time), list(state[:, None])
+                self.evaluate(program.dynamic)
+                self.evaluate(program.observed)
+                for slot, (_, node) in enumerate(program.outputs):
+                    result[slot, place] = self.values[node]
+                place += 1
+            if step + 1 == len(grid.times) or not len(state):
+                continue
+            state = self.advanced(state, float(time), float(grid.times[step + 1]))
+        return result
+
+
+def _sums_with_half_a_step(program: Program) -> frozenset[int]:
+    """The nodes ``time + TIME STEP / 2``, by which STEP rounds to the nearest instant."""
+    nodes = program.nodes
+
+    def is_half(position: int) -> bool:
+        node = nodes[position]
+        return (
+            node.op == "div"
+            and nodes[node.args[0]].op == "uniform"
+            and nodes[node.args[0]].payload == 0
+            and nodes[node.args[1]].payload == 2.0
+        )
+
+    return frozenset(
+        position
+        for position, node in enumerate(nodes)
+        if node.op == "add" and any(nodes[a].op == "time" and is_half(b) for a, b in (node.args, node.args[::-1]))
+    )
