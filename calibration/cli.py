@@ -68,11 +68,11 @@ def calibrate(
       cipark calibrate --scenario late_shock      a forecast under a scenario of the study
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
-    from calibration import session
+    from calibration import fitting
 
-    found = session.find_study(study or DEFAULT_STUDY)
+    found = fitting.find_study(study or DEFAULT_STUDY)
     folder = output or Path("cipark-output") / found.name
-    settings = session.Settings(
+    settings = fitting.Settings(
         study=found,
         starts=starts,
         seed=seed,
@@ -91,15 +91,15 @@ def calibrate(
         self_tests=self_tests,
         output=folder,
     )
-    fit = session.fit(settings)
-    session.show(fit)
+    fit = fitting.fit(settings)
+    fitting.show(fit)
     _write(fit, folder)
     sound = not fit.optimum.interrupted
     if fit.draws is not None:
-        from calibration import inquiry_record, inquiry_session
+        from calibration import inquiry_record, inquiry_steps
 
-        answers = inquiry_session.inquiry(settings, fit)
-        inquiry_session.show_inquiry(answers)
+        answers = inquiry_steps.inquiry(settings, fit)
+        inquiry_steps.show_inquiry(answers)
         written = inquiry_record.write(fit, fit.draws, answers, folder)
         click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
         sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.policy_effects import signed
-from calibration.policy_session import Session, progress
+from calibration.policy_setting import Setting, progress
 from cipark_sd.commands.tables import number, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
@@ -35,7 +35,7 @@ class Tried:
     satisfied: NDArray[np.bool_]
 
 
-def try_strategies(session: Session) -> Tried:
+def try_strategies(setting: Setting) -> Tried:
     """Run the strategies of the catalogue in its futures.
 
     Raises
@@ -43,20 +43,20 @@ def try_strategies(session: Session) -> Tried:
     InvalidValue
         When the catalogue has no table ``[robustness]``.
     """
-    catalogue, wanted = session.catalogue, session.catalogue.robustness
+    catalogue, wanted = setting.catalogue, setting.catalogue.robustness
     if wanted is None:
         raise InvalidValue("[robustness]", None, "a table with outcome, at and strategies", where="the catalogue")
     strategies = catalogue.chosen(wanted.strategies)
-    futures = sample(session, wanted.futures, wanted.seed)
+    futures = sample(setting, wanted.futures, wanted.seed)
     with progress("strategies") as tick:
         found = run_futures(
-            session.problem.model,
+            setting.problem.model,
             strategies,
             futures,
             catalogue.outcomes,
             catalogue.times,
-            scenario=session.scenario,
-            engine=session.settings.engine,
+            scenario=setting.scenario,
+            engine=setting.settings.engine,
             progress=tick,
         )
     ids = [outcome.id for outcome in catalogue.outcomes]
@@ -73,31 +73,31 @@ def try_strategies(session: Session) -> Tried:
     return Tried(wanted, outcome, strategies, kept, values[:, fine], satisfied[:, fine])
 
 
-def sample(session: Session, n: int, seed: int) -> Futures:
+def sample(setting: Setting, n: int, seed: int) -> Futures:
     """Futures of the study, with the parameters' names as its file writes them."""
-    labels = {override_key(parameter.name): parameter.name for parameter in session.problem.space}
+    labels = {override_key(parameter.name): parameter.name for parameter in setting.problem.space}
     return sample_futures(
-        session.rivals,
-        session.draws,
-        session.catalogue.uncertainties,
+        setting.rivals,
+        setting.draws,
+        setting.catalogue.uncertainties,
         n,
         np.random.default_rng(seed),
         labels=labels,
     )
 
 
-def show_robustness(session: Session) -> None:
+def show_robustness(setting: Setting) -> None:
     """Measures side by side, the winners, their stability, and where the winner and the first strategy fail."""
     import pandas as pd
 
     from cipark_sd.plotting.choices import plot_box, plot_measures
 
-    tried = try_strategies(session)
+    tried = try_strategies(setting)
     better = tried.outcome.better
     found = measures(tried.values, tried.satisfied, better)
     best = winners(found, better)
     frame = pd.DataFrame(found, index=pd.Index([s.id for s in tried.strategies], name="strategy"))
-    frame.to_csv(session.folder / "robustness.csv")
+    frame.to_csv(setting.folder / "robustness.csv")
     columns = ["strategy", *(name.replace("_", " ") for name in found)]
     rows = [
         [
@@ -115,8 +115,8 @@ def show_robustness(session: Session) -> None:
         click.echo("  demands: " + ", ".join(map(str, tried.wanted.criteria)))
     _print_stability(tried, found)
     save_figure(
-        plot_measures(frame, [s.title for s in tried.strategies], better, caption=_caption(session, tried)),
-        session.folder / "robustness.png",
+        plot_measures(frame, [s.title for s in tried.strategies], better, caption=_caption(setting, tried)),
+        setting.folder / "robustness.png",
     )
     named = tried.strategies[best["satisfied"]]
     inputs = tried.futures.inputs
@@ -127,17 +127,17 @@ def show_robustness(session: Session) -> None:
         box = discover(inputs, fails, np.random.default_rng(tried.wanted.seed))
         title = tried.strategies[i].title
         lines += plain_words(box, f"'{title}'", {"failing": float(fails.mean())})
-        _write_box(session, policy, box)
+        _write_box(setting, policy, box)
         if box is not None:
-            figure = plot_box(inputs, fails, box, title=title, caption=_caption(session, tried))
-            save_figure(figure, session.folder / f"failures_{policy.replace(' ', '_')}.png")
+            figure = plot_box(inputs, fails, box, title=title, caption=_caption(setting, tried))
+            save_figure(figure, setting.folder / f"failures_{policy.replace(' ', '_')}.png")
     click.echo("\nWhere the demands are not met")
     for line in lines:
         click.echo(f"  {line}")
 
 
-def _caption(session: Session, tried: Tried) -> str:
-    return f"{tried.values.shape[1]} futures over {len(session.rivals)} rivals; {session.basis}"
+def _caption(setting: Setting, tried: Tried) -> str:
+    return f"{tried.values.shape[1]} futures over {len(setting.rivals)} rivals; {setting.basis}"
 
 
 def _print_stability(tried: Tried, found: dict[str, Array]) -> None:
@@ -165,7 +165,7 @@ def _print_stability(tried: Tried, found: dict[str, Array]) -> None:
     print_table(columns, rows, right=(2, 3, 4), title="How stable that is")
 
 
-def _write_box(session: Session, policy: str, box: Box | None) -> None:
+def _write_box(setting: Setting, policy: str, box: Box | None) -> None:
     import pandas as pd
 
     rows = [] if box is None else [
@@ -174,29 +174,29 @@ def _write_box(session: Session, policy: str, box: Box | None) -> None:
          "failing": box.failing}
         for r in box.restrictions
     ]  # fmt: skip
-    pd.DataFrame(rows).to_csv(session.folder / f"failures_{policy.replace(' ', '_')}.csv", index=False)
+    pd.DataFrame(rows).to_csv(setting.folder / f"failures_{policy.replace(' ', '_')}.csv", index=False)
 
 
-def show_design(session: Session) -> None:
+def show_design(setting: Setting) -> None:
     """The front of the levers under the budget, re-scored on fresh futures."""
     import pandas as pd
 
     from cipark_sd.plotting.choices import plot_front
 
-    catalogue, wanted = session.catalogue, session.catalogue.design
+    catalogue, wanted = setting.catalogue, setting.catalogue.design
     if wanted is None:
         raise InvalidValue("[design]", None, "a table with outcome, at and budget", where="the catalogue")
     outcome = catalogue.outcome_by_id[wanted.outcome]
 
     def over(seed: int, n: int) -> search.Evaluator:
         return search.Evaluator(
-            session.problem.model,
+            setting.problem.model,
             catalogue.levers,
-            sample(session, n, seed),
+            sample(setting, n, seed),
             outcome,
             wanted.at,
-            session.scenario,
-            session.settings.engine,
+            setting.scenario,
+            setting.settings.engine,
         )
 
     with progress("search") as tick:
@@ -214,17 +214,17 @@ def show_design(session: Session) -> None:
     for name in search.GOALS:
         frame[name] = getattr(front.searched, name)
         frame[f"{name} fresh"] = getattr(front.fresh, name)
-    frame.to_csv(session.folder / "design.csv", index=False)
-    _print_front(session, front)
-    caption = f"{wanted.draws} futures in the search, {4 * wanted.draws} fresh ones; {session.basis}"
+    frame.to_csv(setting.folder / "design.csv", index=False)
+    _print_front(setting, front)
+    caption = f"{wanted.draws} futures in the search, {4 * wanted.draws} fresh ones; {setting.basis}"
     figure = plot_front(front, outcome, wanted.at, caption=caption)
-    save_figure(figure, session.folder / "design.png")
+    save_figure(figure, setting.folder / "design.png")
 
 
-def _print_front(session: Session, front: search.Front) -> None:
-    wanted = session.catalogue.design
+def _print_front(setting: Setting, front: search.Front) -> None:
+    wanted = setting.catalogue.design
     assert wanted is not None  # show_design has told a user whose catalogue has none
-    sign = 1 if session.catalogue.outcome_by_id[wanted.outcome].better == "more" else -1
+    sign = 1 if setting.catalogue.outcome_by_id[wanted.outcome].better == "more" else -1
     picks = {
         "largest mean": int(np.argmax(sign * front.searched.mean)),
         "best tail": int(np.argmax(sign * front.searched.tail)),
@@ -252,7 +252,7 @@ def _print_front(session: Session, front: search.Front) -> None:
         "fresh",
         "cost",
     ]
-    title = session.catalogue.outcome_by_id[wanted.outcome].title
+    title = setting.catalogue.outcome_by_id[wanted.outcome].title
     heading = (
         f"{title} at {wanted.at:g}, at most {wanted.budget:g} to spend: {len(front.settings)} settings on the front"
     )
@@ -273,28 +273,28 @@ def _scored(searched: search.Scores, fresh: search.Scores, i: int) -> list[str]:
     return [*cells, number(float(searched.cost[i]))]
 
 
-def show_information(session: Session) -> None:
+def show_information(setting: Setting) -> None:
     """What it is worth to know more: perfectly, one input, the structure, or a measurement."""
     import pandas as pd
 
     from cipark_sd.plotting.choices import plot_worth
 
-    tried = try_strategies(session)
+    tried = try_strategies(setting)
     utilities = tried.values if tried.outcome.better == "more" else -tried.values
     rng = np.random.default_rng(tried.wanted.seed)
     inputs = tried.futures.inputs
     everything = perfect(utilities)
     rows: list[dict[str, object]] = [{"kind": "everything", "what": "everything", "value": everything, "error": 0.0}]
-    titles = {one.name: one.title for one in session.catalogue.uncertainties} | {"rival": "which structure is true"}
+    titles = {one.name: one.title for one in setting.catalogue.uncertainties} | {"rival": "which structure is true"}
     for name in inputs.columns:
         found = partial(utilities, inputs[[name]], rng=rng)
         rows.append({"kind": "input", "what": titles.get(name, name), "value": found.value, "error": found.error})
-    for measurement in session.catalogue.measurements:
-        found = measured(utilities, _expected(session, tried, measurement.id), rng)
+    for measurement in setting.catalogue.measurements:
+        found = measured(utilities, _expected(setting, tried, measurement.id), rng)
         rows.append({"kind": "measurement", "what": measurement.title, "value": found.value, "error": found.error})
     frame = pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
-    frame.to_csv(session.folder / "information.csv", index=False)
-    units = session.problem.model[tried.outcome.variable.partition("[")[0]].units if not tried.outcome.per else ""
+    frame.to_csv(setting.folder / "information.csv", index=False)
+    units = setting.problem.model[tried.outcome.variable.partition("[")[0]].units if not tried.outcome.per else ""
     cells = [
         [
             str(row["what"]),
@@ -309,18 +309,18 @@ def show_information(session: Session) -> None:
     print_table(["known", "kind", "worth", "error", "of all"], cells, right=(2, 3, 4), title=heading)
     i = int(utilities.mean(axis=1).argmax())
     click.echo(f"  without it one would choose: {tried.strategies[i].title}")
-    figure = plot_worth(frame, tried.outcome.title, tried.wanted.at, units, caption=_caption(session, tried))
-    save_figure(figure, session.folder / "information.png")
+    figure = plot_worth(frame, tried.outcome.title, tried.wanted.at, units, caption=_caption(setting, tried))
+    save_figure(figure, setting.folder / "information.png")
 
 
 def _share(value: float, everything: float) -> str:
     return f"{value / everything:.0%}" if everything > 0 else "-"
 
 
-def _expected(session: Session, tried: Tried, id_: str) -> Array:
+def _expected(setting: Setting, tried: Tried, id_: str) -> Array:
     """Means of the counts that a measurement would give in each future, ``(n_futures, n_counts)``."""
-    (measurement,) = (one for one in session.catalogue.measurements if one.id == id_)
-    model = session.problem.model
+    (measurement,) = (one for one in setting.catalogue.measurements if one.id == id_)
+    model = setting.problem.model
     outcomes = []
     for name in measurement.variables:
         variable = model.by_name.get(override_key(name))
@@ -331,8 +331,8 @@ def _expected(session: Session, tried: Tried, id_: str) -> Array:
             outcomes.append(Outcome(name, name, name))
     policy = Policy("measured", "", measurement.scenario if measurement.scenario.overrides else Scenario())
     found = run_futures(
-        model, (policy,), tried.futures, outcomes, measurement.times, scenario=session.scenario,
-        engine=session.settings.engine,
+        model, (policy,), tried.futures, outcomes, measurement.times, scenario=setting.scenario,
+        engine=setting.settings.engine,
     )[:, 0]  # fmt: skip
     counts = np.diff(found, axis=-1) if measurement.increments else found
     return np.asarray(counts.transpose(1, 0, 2).reshape(found.shape[1], -1))

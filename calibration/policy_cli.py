@@ -47,10 +47,10 @@ def policy(
       cipark policy --part all --n 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
     """
-    from calibration import policy_session as session
+    from calibration import policy_setting as setting
 
     asked = PARTS if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
-    settings = session.Settings(
+    settings = setting.Settings(
         study=study,
         sources=sources or ("prior",),
         n_draws=n_draws,
@@ -61,4 +61,4 @@ def policy(
         engine=engine,
         output=output,
     )
-    session.run(settings, asked)
+    setting.run(settings, asked)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.policy_session import Session, save
+from calibration.policy_setting import Setting, save
 from cipark_sd.commands.tables import number, print_table
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Policy
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 _FAN = 4
 
 
-def show_effects(session: Session) -> None:
+def show_effects(setting: Setting) -> None:
     """Run the catalogue; tables of effects and claims, the figures, and the files."""
     from cipark_sd.plotting.policies import plot_fans, plot_tornado
 
-    catalogue = session.catalogue
-    result = session.policies(catalogue.policies, "experiments", parts="policies.parts")
-    save(session, result, "policies.nc")
+    catalogue = setting.catalogue
+    result = setting.policies(catalogue.policies, "experiments", parts="policies.parts")
+    save(setting, result, "policies.nc")
     frame = table(result)
-    frame.to_csv(session.folder / "effects.csv", index=False)
+    frame.to_csv(setting.folder / "effects.csv", index=False)
     outcome, at = catalogue.headline
-    asked = session.settings.outcomes or (outcome,)
+    asked = setting.settings.outcomes or (outcome,)
     wanted = [o.id for o in catalogue.outcomes] if "all" in asked else list(asked)
     for one in wanted:
-        _print_effects(session, frame, one)
+        _print_effects(setting, frame, one)
     found = claims(result, catalogue.policies)
-    _print_claims(session, found)
-    write_claims(session, found)
+    _print_claims(setting, found)
+    write_claims(setting, found)
     title = catalogue.outcome_by_id[outcome].title
-    save_figure(plot_tornado(frame, outcome, at, title=title, caption=session.basis), session.folder / "effects.png")
-    largest = _largest(frame, outcome, at, session.rivals[0].id)
-    course = _course(session, [policy for policy in catalogue.policies if policy.id in ("base", *largest)])
-    save_figure(plot_fans(course, outcome, caption=session.basis), session.folder / "course.png")
+    save_figure(plot_tornado(frame, outcome, at, title=title, caption=setting.basis), setting.folder / "effects.png")
+    largest = _largest(frame, outcome, at, setting.rivals[0].id)
+    course = _course(setting, [policy for policy in catalogue.policies if policy.id in ("base", *largest)])
+    save_figure(plot_fans(course, outcome, caption=setting.basis), setting.folder / "course.png")
 
 
-def _print_effects(session: Session, frame: "pd.DataFrame", outcome: str) -> None:
+def _print_effects(setting: Setting, frame: "pd.DataFrame", outcome: str) -> None:
     """One outcome: effect and band under the first rival, the range of medians over all of them."""
-    times = [time for time in session.catalogue.times if time >= session.catalogue.headline[1]]
-    first = session.rivals[0].id
+    times = [time for time in setting.catalogue.times if time >= setting.catalogue.headline[1]]
+    first = setting.rivals[0].id
     shown = WEIGHTED if (frame["rival"] == WEIGHTED).any() else first
     of = frame[frame["outcome"] == outcome]
     columns = ["", "policy"]
@@ -57,7 +57,7 @@ def _print_effects(session: Session, frame: "pd.DataFrame", outcome: str) -> Non
         columns += [f"{time:g}", "50 %", "90 %", "P>0"]
     columns += ["MC error", "over rivals"]
     rows = []
-    for policy in session.catalogue.policies[1:]:
+    for policy in setting.catalogue.policies[1:]:
         own = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         for time in times:
@@ -67,9 +67,9 @@ def _print_effects(session: Session, frame: "pd.DataFrame", outcome: str) -> Non
         one = _numbers(own[(own["time"] == times[0]) & (own["rival"] == shown)])
         others = own[(own["time"] == times[0]) & (own["rival"] != WEIGHTED)]["median"]
         rows.append([*row, f"{one['mcse']:.2g}", band(float(others.min()), float(others.max()))])
-    base = of[(of["rival"] == shown) & (of["policy"] == session.catalogue.policies[1].id)]
+    base = of[(of["rival"] == shown) & (of["policy"] == setting.catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
-    title = session.catalogue.outcome_by_id[outcome].title
+    title = setting.catalogue.outcome_by_id[outcome].title
     who = "rivals by weight" if shown == WEIGHTED else f"rival {first}"
     heading = (
         f"{title}: difference to base (median; mean of the base {levels}; {who}); last two columns at {times[0]:g}"
@@ -103,7 +103,7 @@ def band(low: float, high: float) -> str:
     return f"{signed(low)} .. {signed(high)}"
 
 
-def _print_claims(session: Session, found: Sequence[Claim]) -> None:
+def _print_claims(setting: Setting, found: Sequence[Claim]) -> None:
     rows = []
     for claim in found:
         first = next(iter(claim.probability))
@@ -121,13 +121,13 @@ def _print_claims(session: Session, found: Sequence[Claim]) -> None:
                 "; ".join(doubts),
             ]
         )
-    columns = ["", "policy", "expected", f"P in {session.rivals[0].id}", "least P", "holds", "where not"]
+    columns = ["", "policy", "expected", f"P in {setting.rivals[0].id}", "least P", "holds", "where not"]
     print_table(columns, rows, right=(3, 4, 5), title=f"What was expected (holds: probability {SURE:g} or more)")
     surviving = sum(claim.survives for claim in found)
-    click.echo(f"{surviving} of {len(found)} expectations hold under every one of {len(session.rivals)} rivals.")
+    click.echo(f"{surviving} of {len(found)} expectations hold under every one of {len(setting.rivals)} rivals.")
 
 
-def write_claims(session: Session, found: Sequence[Claim]) -> None:
+def write_claims(setting: Setting, found: Sequence[Claim]) -> None:
     """``claims.csv``: one row for each expectation, its probability under each rival."""
     import pandas as pd
 
@@ -144,7 +144,7 @@ def write_claims(session: Session, found: Sequence[Claim]) -> None:
         | {f"P {rival}": share for rival, share in claim.probability.items()}
         for claim in found
     ]
-    pd.DataFrame(rows).to_csv(session.folder / "claims.csv", index=False)
+    pd.DataFrame(rows).to_csv(setting.folder / "claims.csv", index=False)
 
 
 def _largest(frame: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
@@ -154,46 +154,46 @@ def _largest(frame: "pd.DataFrame", outcome: str, at: float, rival: str) -> list
     return [str(policy) for policy in ends["policy"].head(_FAN)]
 
 
-def _course(session: Session, policies: Sequence[Policy]) -> "xr.Dataset":
+def _course(setting: Setting, policies: Sequence[Policy]) -> "xr.Dataset":
     """The course of a few policies over the whole run under the first rival."""
     from cipark_sd.experiments.run import run_policies
 
-    model = session.problem.model
+    model = setting.problem.model
     times = np.linspace(model.time.initial, model.time.final, 41)
     return run_policies(
         model,
         policies,
-        session.rivals[:1],
-        session.draws,
-        [session.catalogue.outcome_by_id[session.catalogue.headline[0]]],
+        setting.rivals[:1],
+        setting.draws,
+        [setting.catalogue.outcome_by_id[setting.catalogue.headline[0]]],
         times.tolist(),
-        scenario=session.scenario,
-        engine=session.settings.engine,
+        scenario=setting.scenario,
+        engine=setting.settings.engine,
     )
 
 
-def show_attribution(session: Session) -> None:
+def show_attribution(setting: Setting) -> None:
     """The factorial, without and with each variant; Shapley values, interactions and what does not add up."""
     from cipark_sd.plotting.policies import plot_shapley
 
-    factors = session.catalogue.factors
-    outcome, at = session.catalogue.headline
+    factors = setting.catalogue.factors
+    outcome, at = setting.catalogue.headline
     rows = []
-    for variant in (None, *session.catalogue.variants):
+    for variant in (None, *setting.catalogue.variants):
         name = "attribution" if variant is None else f"attribution {variant.id}"
         plain = name.replace(" ", "_")
-        result = session.policies(factorial(factors, variant), name, parts=f"{plain}.parts")
+        result = setting.policies(factorial(factors, variant), name, parts=f"{plain}.parts")
         found = attribution(result, factors)
-        save(session, found, f"{plain}.nc")
-        _print_attribution(session, found, "" if variant is None else variant.title)
-        _print_interactions(session, found)
+        save(setting, found, f"{plain}.nc")
+        _print_attribution(setting, found, "" if variant is None else variant.title)
+        _print_interactions(setting, found)
         rows.append(attribution_table(found).assign(variant="" if variant is None else variant.id))
-        title = session.catalogue.outcome_by_id[outcome].title + ("" if variant is None else f", {variant.id}")
-        figure = plot_shapley(found, outcome, at, title=title, caption=session.basis)
-        save_figure(figure, session.folder / f"{plain}.png")
+        title = setting.catalogue.outcome_by_id[outcome].title + ("" if variant is None else f", {variant.id}")
+        figure = plot_shapley(found, outcome, at, title=title, caption=setting.basis)
+        save_figure(figure, setting.folder / f"{plain}.png")
     import pandas as pd
 
-    pd.concat(rows).to_csv(session.folder / "attribution.csv", index=False)
+    pd.concat(rows).to_csv(setting.folder / "attribution.csv", index=False)
 
 
 def attribution_table(found: "xr.Dataset") -> "pd.DataFrame":
@@ -230,13 +230,13 @@ def attribution_table(found: "xr.Dataset") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _print_attribution(session: Session, found: "xr.Dataset", variant: str) -> None:
-    outcome, at = session.catalogue.headline
+def _print_attribution(setting: Setting, found: "xr.Dataset", variant: str) -> None:
+    outcome, at = setting.catalogue.headline
     frame = attribution_table(found[[n for n in found.data_vars if str(n).startswith(outcome)]])
     frame = frame[frame["time"] == at]
-    first = frame[frame["rival"] == session.rivals[0].id]
+    first = frame[frame["rival"] == setting.rivals[0].id]
     rows = []
-    for factor in session.catalogue.factors:
+    for factor in setting.catalogue.factors:
         one = _numbers(first[first["factor"] == factor.id])
         over = frame[frame["factor"] == factor.id]["shapley_mean"]
         rows.append(
@@ -256,18 +256,18 @@ def _print_attribution(session: Session, found: "xr.Dataset", variant: str) -> N
     rows.append(["sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""])
     bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(["all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""])
-    title = session.catalogue.outcome_by_id[outcome].title
-    heading = f"{title} at {at:g}: who did it ({session.rivals[0].id}){', ' + variant if variant else ''}"
+    title = setting.catalogue.outcome_by_id[outcome].title
+    heading = f"{title} at {at:g}: who did it ({setting.rivals[0].id}){', ' + variant if variant else ''}"
     columns = ["mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals"]
     print_table(columns, rows, right=range(1, 8), title=heading)
 
 
-def _print_interactions(session: Session, found: "xr.Dataset") -> None:
-    outcome, at = session.catalogue.headline
+def _print_interactions(setting: Setting, found: "xr.Dataset") -> None:
+    outcome, at = setting.catalogue.headline
     values = found[f"{outcome} interaction"].sel(time=at).mean("draw").transpose("pair", "rival").to_numpy()
-    titles = [f"{one.title} x {other.title}" for one, other in combinations(session.catalogue.factors, 2)]
+    titles = [f"{one.title} x {other.title}" for one, other in combinations(setting.catalogue.factors, 2)]
     order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
     rows = [[titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())] for i in order]
-    columns = ["largest interactions", session.rivals[0].id, "over rivals"]
+    columns = ["largest interactions", setting.rivals[0].id, "over rivals"]
     print_table(columns, rows, right=(1, 2))
     click.echo()

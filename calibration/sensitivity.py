@@ -34,7 +34,7 @@ def find(target: str | None) -> Study | None:
         When the study is there but cannot be read.
     """
     from calibration.cli import DEFAULT_STUDY
-    from calibration.session import STUDIES
+    from calibration.fitting import STUDIES
 
     if target is None:
         return read_study(STUDIES / DEFAULT_STUDY)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.dates import Calendar, decimal_year
+from calibration.fitting import STUDIES
 from calibration.observations import Count, Quantity
 from calibration.optimise import optimise
 from calibration.posterior import posterior
 from calibration.predict import runner_factory
 from calibration.problem import CalibrationProblem, read_problem, until
 from calibration.reading import reader
-from calibration.session import STUDIES
 from cipark_sd.errors import CiparkError, Problems
 from cipark_sd.timegrid import time_grid
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from calibration.policy_session import rivals_of
+from calibration.fitting import STUDIES
+from calibration.policy_setting import rivals_of
 from calibration.problem import read_problem
-from calibration.session import STUDIES
 from calibration.study_draws import draws_for, draws_from_file, read_weights
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue

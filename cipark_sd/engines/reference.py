@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.engines.reference_session import Session
+from cipark_sd.engines.reference_run import PySDRun
 from cipark_sd.engines.reference_translation import loaded_afresh
 from cipark_sd.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.model.model import Method, Model
@@ -31,7 +31,7 @@ _QUIET = (
     r"(?s).*extrapolating data (above|below) the",
     # a variable that is defined for some elements only; the others are NaN in the result
     r"(?s).*Dimension given by subscripts:.*is incomplete using",
-    # concerns PySD's way to change a variable, in whose place Session.apply() has its own
+    # concerns PySD's way to change a variable, in whose place PySDRun.apply() has its own
     r"(?s).*is defined with different types:",
 )
 
@@ -71,16 +71,16 @@ def run(
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     wanted = set(np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)].tolist())
     with _isolated(), loaded_afresh(model) as (loaded, scratch):
-        session = Session(model, loaded, scratch)
-        session.apply(resolved)
+        live = PySDRun(model, loaded, scratch)
+        live.apply(resolved)
         rows: dict[str, list[Values]] = {name: [] for name in save}
-        session.start()
+        live.start()
         for index in range(max(wanted, default=0) + 1):
             if index:
-                session.step()
+                live.step()
             if index in wanted:
                 for name, kept in rows.items():
-                    kept.append(session.value(name))
+                    kept.append(live.value(name))
     return {name: np.array(kept) for name, kept in rows.items()}
 
 

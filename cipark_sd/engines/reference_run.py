@@ -33,7 +33,7 @@ class _NoOutput:
         """Nothing to save."""
 
 
-class Session:
+class PySDRun:
     """A freshly loaded PySD model, from overrides to values; used for one run and thrown away."""
 
     def __init__(self, model: Model, loaded: Any, scratch: Path) -> None:

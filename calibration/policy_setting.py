@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from calibration.fitting import find_study
 from calibration.problem import CalibrationProblem, read_problem
-from calibration.session import find_study
 from calibration.study_draws import draws_for, read_weights
 from cipark_sd import results
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -44,7 +44,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Session:
+class Setting:
     """What all parts share."""
 
     settings: Settings
@@ -74,7 +74,7 @@ class Session:
         return f"{n} draws from the posterior of each rival{weighted}{lent}"
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
-        """Policies over the session's draws and rivals, with progress; what fails is said."""
+        """Policies over the setting's draws and rivals, with progress; what fails is said."""
         with progress(what) as tick:
             result = run_policies(
                 self.problem.model,
@@ -97,7 +97,7 @@ class Session:
         return result
 
 
-def start(settings: Settings) -> Session:
+def start(settings: Settings) -> Setting:
     """Read the study, its catalogue and its draws.
 
     Raises
@@ -132,7 +132,7 @@ def start(settings: Settings) -> Session:
         sources, table = tuple(f"{rival}={path}" for rival, path in files.items()), table or fitted_weights
     weights = None if table is None else read_weights(table, known)
     draws = draws_for(problem, rivals, sources, settings.n_draws, settings.seed, weights)
-    return Session(settings, problem, catalogue, rivals, draws, folder)
+    return Setting(settings, problem, catalogue, rivals, draws, folder)
 
 
 def rivals_of(problem: CalibrationProblem, catalogue: Catalogue) -> tuple[Rival, ...]:
@@ -162,31 +162,31 @@ def _fitted(
 
 def run(settings: Settings, parts: Sequence[str]) -> None:
     """The parts that are asked for, one after the other."""
-    session = start(settings)
-    click.echo(f"{session.catalogue.title}\n{session.basis}\n")
+    setting = start(settings)
+    click.echo(f"{setting.catalogue.title}\n{setting.basis}\n")
     for part in parts:
         match part:
             case "effects":
                 from calibration.policy_effects import show_effects
 
-                show_effects(session)
+                show_effects(setting)
             case "attribution":
                 from calibration.policy_effects import show_attribution
 
-                show_attribution(session)
+                show_attribution(setting)
             case "robustness":
                 from calibration.policy_choice import show_robustness
 
-                show_robustness(session)
+                show_robustness(setting)
             case "design":
                 from calibration.policy_choice import show_design
 
-                show_design(session)
+                show_design(setting)
             case "information":
                 from calibration.policy_choice import show_information
 
-                show_information(session)
-    click.echo(f"\nwritten to {session.folder}")
+                show_information(setting)
+    click.echo(f"\nwritten to {setting.folder}")
 
 
 @contextmanager
@@ -204,6 +204,6 @@ def progress(what: str) -> Iterator[OnProgress | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def save(session: Session, result: "xr.Dataset", name: str) -> None:
+def save(setting: Setting, result: "xr.Dataset", name: str) -> None:
     """Write a result with what it rests on."""
-    results.save(result.assign_attrs(basis=session.basis, catalogue=session.catalogue.digest), session.folder / name)
+    results.save(result.assign_attrs(basis=setting.basis, catalogue=setting.catalogue.digest), setting.folder / name)

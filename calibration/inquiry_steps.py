@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from calibration.contraction import unseen_sentence
 from calibration.convergence import Convergence
+from calibration.fitting import Settings, chosen_scenarios, plain, progress_bars
 from calibration.holdout import verdict
 from calibration.inquiry import Ask, Inquiry, inquire
 from calibration.posterior import posterior
 from calibration.predict import runner_factory
 from calibration.record import Fit
 from calibration.sample import Effort
-from calibration.session import Settings, chosen_scenarios, plain, progress_bars
 from cipark_sd.errors import InvalidValue
 
 if TYPE_CHECKING:
