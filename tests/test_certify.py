@@ -233,3 +233,9 @@ def test_the_park_model_is_certified_by_all_engines() -> None:
     assert [side.name for side in certificate.sides] == ["native", "numpy", "pysd", "pysimlin"]
     assert certificate.certified
     assert list(certificate.rounded) == ["conservation_residual"]
+
+
+def test_engines_that_lack_features_are_left_out_each_with_its_reason() -> None:
+    path = Path(__file__).parent / "corpus" / "allocate_available" / "model.mdl"
+    with pytest.raises(InvalidValue, match=r"native: (.|\n)*ALLOCATE AVAILABLE(.|\n)*numpy: "):
+        certify(read_model(path), engines=("native", "numpy", "pysd"))

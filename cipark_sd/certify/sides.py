@@ -18,6 +18,7 @@ from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
     ModelFileError,
+    Problems,
     RunFailed,
     UnknownName,
     UnsupportedFeature,
@@ -135,6 +136,10 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
                 method=question.method,
             )
     except UnsupportedFeature as problem:
+        return LeftOut(name, str(problem))
+    except Problems as problem:
+        if not all(isinstance(one, UnsupportedFeature) for one in problem.problems):
+            raise
         return LeftOut(name, str(problem))
     except ModelFileError as problem:
         if name != "pysd":
