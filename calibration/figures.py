@@ -43,6 +43,9 @@ def fit_figure(
     courses: Mapping[str, Array],
     levels: Mapping[str, Sequence[FittedRow]],
     rows: Sequence[FittedRow],
+    *,
+    axis_labels: Mapping[str, str],
+    time_label: str,
 ) -> "Figure":
     """Model courses with the dated counts above, and the residuals of all fitted numbers below.
 
@@ -54,6 +57,8 @@ def fit_figure(
         Dated levels, their interval in ``lower`` and ``upper``; those with use ``check`` are drawn hollow.
     rows : sequence of FittedRow
         For the residuals.
+    axis_labels : by name of the observation
+        Variable and units.
     """
     n = max(1, len(courses))
     figure, axes = _figure(n + 1, 1, (9, 3 * n + 3))
@@ -73,9 +78,13 @@ def fit_figure(
             edge = CHECK if use == "check" else DATA
             axis.errorbar(x, middle, yerr=reach, fmt="o", ms=5, mfc=face, mec=edge, ecolor=edge, ls="", label=label)
         axis.set_title(name, loc="left", fontsize=10)
+        axis.set_ylabel(axis_labels[name])
         axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
         axis.legend(frameon=False, fontsize=8, loc="upper left")
     _residuals(axes[-1] if courses else axes[0], [row for row in rows if row.use == "fit"])
+    for axis in axes:
+        axis.set_xlim(times[0], times[-1])
+    axes[-1].set_xlabel(time_label)
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -103,6 +112,7 @@ def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
             )
     # one batch must not press all other residuals onto the axis
     axis.set_yscale("symlog", linthresh=4)
+    axis.set_ylabel("residual [sd]")
     axis.set_title(
         "residuals, in standard deviations of the noise (linear to 4, then logarithmic)", loc="left", fontsize=10
     )

@@ -14,6 +14,7 @@ from calibration import figures
 from calibration.diagnostics import Identifiability
 from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
+from calibration.observations import Count, Observation, Quantity
 from calibration.optimise import Optimum
 from calibration.posterior import posterior
 from calibration.predict import EngineName, runner_factory
@@ -22,7 +23,7 @@ from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
 from cipark_sd.results import version
-from cipark_sd.scenarios import resolve
+from cipark_sd.scenarios import resolve, split_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,15 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     ]
     times, courses, levels = course(fit)
     drawn = {
-        "fit.png": figures.fit_figure(fit.problem.title, times, courses, levels, fit.rows),
+        "fit.png": figures.fit_figure(
+            fit.problem.title,
+            times,
+            courses,
+            levels,
+            fit.rows,
+            axis_labels={o.name: _axis_label(fit, o.terms[0].quantities[0]) for o in _drawn(fit)},
+            time_label=f"Time [{fit.problem.model.time.units}]",
+        ),
         "waterfall.png": figures.waterfall_figure(fit.optimum),
     }
     if fit.profiles:
@@ -205,7 +214,6 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
 
     Increments are added up from their baseline, so that a count stands where it was reported.
     """
-    from calibration.observations import Count, Observation, Quantity
     from calibration.reading import reader
     from cipark_sd.timegrid import time_grid
 
@@ -213,11 +221,7 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
     resolved = resolve(problem.model, problem.scenario)
     step = resolved.time_step
     grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
-    shown: list[tuple[Observation, Quantity]] = [
-        (observation, observation.terms[0].quantities[0])
-        for observation in problem.observations
-        if observation.terms and isinstance(observation.terms[0], Count)
-    ]
+    shown = [(observation, observation.terms[0].quantities[0]) for observation in _drawn(fit)]
     if not shown:
         return grid.times, {}, {}
     read = reader([Quantity(q.parts, "at", t, t) for _, q in shown for t in grid.times.tolist()], grid, left_rule=True)
@@ -227,6 +231,18 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
     courses = {o.name: row for (o, _), row in zip(shown, values, strict=True)}
     levels = {o.name: _levels([row for row in fit.rows if row.observation == o.name], o.kind) for o, _ in shown}
     return grid.times, courses, levels
+
+
+def _drawn(fit: Fit) -> list[Observation]:
+    """The observations that have a course to draw: counts of one quantity over time."""
+    return [o for o in fit.problem.observations if o.terms and isinstance(o.terms[0], Count)]
+
+
+def _axis_label(fit: Fit, quantity: Quantity) -> str:
+    """What is counted, in the modeller's names, with its units."""
+    variables = [fit.problem.model[split_key(name)[0]] for name, _ in quantity.parts]
+    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
+    return f"{names} [{variables[0].units}]" if variables[0].units else names
 
 
 def _levels(rows: Sequence[FittedRow], kind: str) -> list[FittedRow]:
