@@ -31,3 +31,12 @@ def test_links_to_files_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)]+)\)", text) if "://" not in t and not t.startswith("#")]
     assert [target for target in targets if not ((ROOT / path).parent / target).exists()] == []
+
+
+def test_no_file_holds_both_sides_of_a_merge() -> None:
+    texts = [p for p in ROOT.rglob("*") if p.suffix in {".py", ".md", ".toml", ".mdl", ".xmile", ".csv"}]
+    ours = [p for p in texts if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
+    marks = ("<" * 7, ">" * 7)
+    assert [
+        p for p in ours if any(line.startswith(marks) for line in p.read_text("utf-8", "replace").splitlines())
+    ] == []
