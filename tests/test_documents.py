@@ -34,9 +34,10 @@ def test_links_to_files_lead_somewhere(path: str) -> None:
 
 
 def test_no_file_holds_both_sides_of_a_merge() -> None:
-    texts = [p for p in ROOT.rglob("*") if p.suffix in {".py", ".md", ".toml", ".mdl", ".xmile", ".csv"}]
-    ours = [p for p in texts if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
     marks = ("<" * 7, ">" * 7)
-    assert [
-        p for p in ours if any(line.startswith(marks) for line in p.read_text("utf-8", "replace").splitlines())
-    ] == []
+    kinds = {".py", ".md", ".toml", ".mdl", ".xmile", ".csv"}
+    files = [
+        p for p in ROOT.rglob("*") if p.suffix in kinds and not any(q[0] == "." for q in p.relative_to(ROOT).parts)
+    ]
+    torn = [p for p in files if any(x.startswith(marks) for x in p.read_text("utf-8", "replace").splitlines())]
+    assert torn == []
