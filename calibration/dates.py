@@ -1,26 +1,13 @@
-"""Dates as model time; the only place where a calendar date becomes a number."""
+"""A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or days and weeks."""
 
 import datetime
 import math
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
+from cipark_sd.timegrid import decimal_year
+
 Unit = Literal["day", "week", "decimal year"]
-
-
-def decimal_year(date: datetime.date) -> float:
-    """The end of ``date`` as a decimal year.
-
-    A count reported for a day includes what happened on that day, and the count of 31 December closes the year.
-
-    >>> decimal_year(datetime.date(2019, 12, 31))
-    2020.0
-    >>> round(decimal_year(datetime.date(2019, 11, 26)), 4)
-    2019.9041
-    """
-    first = datetime.date(date.year, 1, 1)
-    days = (datetime.date(date.year + 1, 1, 1) - first).days
-    return date.year + ((date - first).days + 1) / days
 
 
 @dataclass(frozen=True, slots=True)

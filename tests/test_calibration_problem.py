@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.dates import Calendar, decimal_year
+from calibration.dates import Calendar
 from calibration.fitting import STUDIES
 from calibration.observations import Count, Quantity
 from calibration.optimise import optimise
@@ -18,7 +18,7 @@ from calibration.predict import runner_factory
 from calibration.problem import CalibrationProblem, read_problem, until
 from calibration.reading import reader
 from cipark_sd.errors import CiparkError, Problems
-from cipark_sd.timegrid import time_grid
+from cipark_sd.timegrid import decimal_year, time_grid
 
 Write = Callable[..., Path]
 MODEL = """
