@@ -338,12 +338,19 @@ def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np
         if order.time is not None and len(values) == 1:
             (fixed,) = start_values(program, inputs, [order.time])
             pairs[1] = fixed
-        unique, back = np.unique(pairs, axis=1, return_inverse=True)
-        counts = [
-            stages(float(n), None if order.time is None else float(time), step, order.label, program.name)
-            for n, time in unique.T
-        ]
-        needed.append(np.array(counts)[back.reshape(-1)])
+        # nearly always every run needs what was built, which is told without going through the runs
+        settled = np.floor(pairs[0]) == order.built
+        if order.time is not None:
+            settled &= ~(order.built * step > pairs[1])
+        own = np.full(inputs.n_runs, order.built)
+        if not settled.all():
+            unique, back = np.unique(pairs[:, ~settled], axis=1, return_inverse=True)
+            counts = [
+                stages(float(n), None if order.time is None else float(time), step, order.label, program.name)
+                for n, time in unique.T
+            ]
+            own[~settled] = np.array(counts)[back.reshape(-1)]
+        needed.append(own)
     table = np.array(needed)
     if (table == np.array([[order.built] for order in program.orders])).all():
         return None
