@@ -63,7 +63,7 @@ def test_an_unknown_function_is_named_with_the_closest_one(write_mdl: Write) -> 
 
 def test_all_problems_are_reported_at_once(write_mdl: Write) -> None:
     with pytest.raises(Problems) as caught:
-        end(write_mdl("x = SQROOT(Time) ~~|\ny = ABS(1, 2) ~~|\nz = QUANTUM(1) ~~|\n"), "x")
+        end(write_mdl("x = SQROOT(Time) ~~|\ny = ABS(1, 2) ~~|\nz = MODULO(1) ~~|\n"), "x")
     assert len(caught.value.problems) == 3
 
 

@@ -6,15 +6,12 @@ expression has two readings: at the start of a run, where stocks are their initi
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Literal, assert_never
-
-import numpy as np
 
 from cipark_sd.compiler.functions import FUNCTIONS, Context
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
-from cipark_sd.compiler.program import PER_STEP, Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
@@ -48,7 +45,7 @@ def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) ->
     AlgebraicLoop, UnknownName, UnsupportedFeature, EquationError, Problems
     """
     check_functions(model)
-    lowering = _Lowering(model, orders or {})
+    lowering = Lowering(model, orders or {})
     outputs = []
     problems: list[CiparkError] = []
     for name in save:
@@ -61,14 +58,16 @@ def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) ->
     return lowering.program(tuple(outputs))
 
 
-class _Pending(Exception):
+class Pending(Exception):
     """An expression met a variable that has to be lowered first."""
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
 
 
-class _Lowering:
+class Lowering:
+    """A program in the making."""
+
     def __init__(self, model: Model, orders: Orders) -> None:
         self.model = model
         self.graph = Graph()
@@ -106,7 +105,7 @@ class _Lowering:
                 self._drawn, self._reading = 0, current
                 self.done[current] = self._variable(*current)
                 stack.pop()
-            except _Pending as pending:
+            except Pending as pending:
                 if pending.demand in stack:
                     loop = stack[stack.index(pending.demand) :]
                     labels = [self.model.by_name[name].label for name, _ in loop]
@@ -123,7 +122,7 @@ class _Lowering:
                     self._drawn = 0
                     task()
                     break
-                except _Pending as pending:
+                except Pending as pending:
                     self.demanded(pending.demand)
 
     def program(self, outputs: tuple[tuple[str, int], ...]) -> Program:
@@ -189,7 +188,7 @@ class _Lowering:
         if name == "time":
             return self.graph.source("time") if demand[1] == "run" else self.graph.uniform("initial_time")
         if demand not in self.done:
-            raise _Pending(demand)
+            raise Pending(demand)
         return self.done[demand]
 
     def _param(self, name: str, value: float) -> int:
@@ -384,65 +383,3 @@ class _Lowering:
 
 def _selects(action: float | None, error_action: float | None) -> bool:
     return action in range(11) and error_action == 0
-
-
-def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
-    """Control variables that the file computes, as numbers at the start of a run.
-
-    Parameters
-    ----------
-    model : Model
-        Flat.
-    given : mapping
-        Control variables that are known.
-    numbers : mapping
-        Constants that are overridden.
-
-    Raises
-    ------
-    UnsupportedFeature
-        When one of them changes in the run.
-    """
-    found = dict(given)
-    for _ in CONTROL:
-        for name in CONTROL:
-            if name in found:
-                continue
-            value = _control_value(model, name, found, numbers)
-            if np.isfinite(value):
-                found[name] = value
-    missing = [name for name in CONTROL if name not in found]
-    if missing:
-        label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
-        raise UnsupportedFeature(
-            "an equation that has no number at the start",
-            variable=label,
-            where=model.name,
-            alternative="give the number in the scenario",
-        )
-    return {name: found[name] for name in CONTROL if name not in given}
-
-
-def _control_value(model: Model, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
-    variable = model.by_name.get(name)
-    if not isinstance(variable, Auxiliary):
-        return float("nan")
-    initial, final, step, saveper = (found.get(control, float("nan")) for control in CONTROL)
-    time = replace(model.time, initial=initial, final=final, step=step, saveper=saveper)
-    lowering = _Lowering(replace(model, time=time), {})
-    expr = variable.pieces[0].expr
-    while True:
-        try:
-            moving, node = lowering.run(expr, name), lowering.start(expr, name)
-            break
-        except _Pending as pending:
-            lowering.demanded(pending.demand)
-    if lowering.graph.rates[moving] == PER_STEP:
-        raise UnsupportedFeature(
-            "an equation that changes in the run",
-            variable=variable.label,
-            where=model.name,
-            alternative="run it with --engine pysd, or give the number in the scenario",
-        )
-    lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
-    return lowering.number(node)

@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.lower import Orders, control_values, lower
+from cipark_sd.compiler.controls import control_values
+from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import CONSTANT, Program
 from cipark_sd.compiler.starts import stages

@@ -1,0 +1,74 @@
+"""Control variables that a file computes instead of stating them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from cipark_sd.compiler.lower import Lowering, Pending
+from cipark_sd.compiler.program import PER_STEP
+from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Auxiliary
+
+
+def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+    """Control variables that the file computes, as numbers at the start of a run.
+
+    Parameters
+    ----------
+    model : Model
+        Flat.
+    given : mapping
+        Control variables that are known.
+    numbers : mapping
+        Constants that are overridden.
+
+    Raises
+    ------
+    UnsupportedFeature
+        When one of them changes in the run.
+    """
+    found = dict(given)
+    for _ in CONTROL:
+        for name in CONTROL:
+            if name in found:
+                continue
+            value = _control_value(model, name, found, numbers)
+            if np.isfinite(value):
+                found[name] = value
+    missing = [name for name in CONTROL if name not in found]
+    if missing:
+        label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
+        raise UnsupportedFeature(
+            "an equation that has no number at the start",
+            variable=label,
+            where=model.name,
+            alternative="give the number in the scenario",
+        )
+    return {name: found[name] for name in CONTROL if name not in given}
+
+
+def _control_value(model: Model, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
+    variable = model.by_name.get(name)
+    if not isinstance(variable, Auxiliary):
+        return float("nan")
+    initial, final, step, saveper = (found.get(control, float("nan")) for control in CONTROL)
+    time = replace(model.time, initial=initial, final=final, step=step, saveper=saveper)
+    lowering = Lowering(replace(model, time=time), {})
+    expr = variable.pieces[0].expr
+    while True:
+        try:
+            moving, node = lowering.run(expr, name), lowering.start(expr, name)
+            break
+        except Pending as pending:
+            lowering.demanded(pending.demand)
+    if lowering.graph.rates[moving] == PER_STEP:
+        raise UnsupportedFeature(
+            "an equation that changes in the run",
+            variable=variable.label,
+            where=model.name,
+            alternative="run it with --engine pysd, or give the number in the scenario",
+        )
+    lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
+    return lowering.number(node)
