@@ -114,7 +114,7 @@ def ensemble(
     pieces = [
         (batch, members)
         for batch in batches
-        for members in np.array_split(batch.members, max(1, -(-len(batch.members) // size)))
+        for members in np.array_split(batch.members, _pieces(len(batch.members), size, workers))
     ]
     runner = choose(engine)
     known_as = np.arange(n_runs, dtype=np.uint64) if numbers is None else np.asarray(numbers, dtype=np.uint64)
@@ -136,6 +136,12 @@ def ensemble(
             progress(done, n_runs)
     result = _dataset(model, grid.times[saved], arrays, n_runs, labels, engine, method, resolved, scenario, seed)
     return result.assign({name: (("run",), values) for name, values in zip(reductions, reduced, strict=True)})
+
+
+def _pieces(n_runs: int, size: int, workers: int) -> int:
+    """Into how many pieces to cut the runs: none above ``size``, and as many for each worker, or the last one waits."""
+    pieces = max(1, -(-n_runs // size))
+    return pieces if pieces == 1 else min(n_runs, -(-pieces // workers) * workers)
 
 
 def processors() -> int:
