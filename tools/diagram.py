@@ -127,7 +127,9 @@ def render(title: str, items: list[Item], stem: Path) -> None:
             arrow(axes, tail, at_border(places[end], half_box(boxes[end]), places[start]), 9, 0.7, GREY)
     for item in boxes.values():
         draw_item(axes, item)
-    figure.savefig(stem.with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(
+        stem.with_suffix(".svg"), bbox_inches="tight", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    )
     figure.savefig(stem.with_suffix(".png"), bbox_inches="tight", dpi=90, metadata={"Software": None})
     plt.close(figure)
 
