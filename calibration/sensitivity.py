@@ -13,10 +13,10 @@ from calibration.parameters import Parameter
 from calibration.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
 from calibration.problem import FILE as PROBLEM
 from calibration.problem import read_problem
-from calibration.section import Section
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.section import Section
 from cipark_sd.sensitivity.factors import Factor, Factors, Shares, check_factors
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output

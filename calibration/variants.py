@@ -12,10 +12,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from calibration.section import Section
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.section import Section
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.certify.sides import Question, Side, Values
-from cipark_sd.engines.reference_faults import Fault, expressions
+from cipark_sd.engines.reference_faults import Fault
 from cipark_sd.model.expr import references
-from cipark_sd.model.variables import Stock
+from cipark_sd.model.variables import Stock, expressions
 
 #: Largest difference between engines, as a share of a column's scale (its largest value in the run). What limits it:
 #: sums in another order and another library's ``exp`` differ in the last of 16 digits at each step, and a run of some

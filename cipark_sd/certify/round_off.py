@@ -12,10 +12,9 @@ import numpy as np
 
 from cipark_sd.certify.sides import Question
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.engines.reference_faults import expressions
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references
-from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
+from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable, expressions
 from cipark_sd.simulate import simulate
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the

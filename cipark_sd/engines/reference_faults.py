@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cipark_sd.errors import RunFailed
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, Variable
+from cipark_sd.model.variables import Constant, Piece, Stock, Variable, expressions
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,6 @@ class Fault:
     why: str
     repaired: bool
     concerns: Callable[[Model, Variable], bool]
-
-
-def expressions(variable: Variable) -> Iterator[Expr]:
-    """The expressions of a variable's equations."""
-    match variable:
-        case Stock(pieces=stock_pieces):
-            for piece in stock_pieces:
-                yield from (piece.flow, piece.initial)
-        case Auxiliary(pieces=equations):
-            yield from (piece.expr for piece in equations)
-        case _:
-            return
 
 
 def _parts(variable: Variable) -> Iterator[Expr]:

@@ -1,6 +1,6 @@
 """What an XMILE document says about each variable, before it is XML."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
@@ -24,6 +24,7 @@ from cipark_sd.model.variables import (
     Stock,
     StockPiece,
     Variable,
+    expressions,
 )
 
 Tag = Literal["stock", "flow", "aux", "gf"]
@@ -132,8 +133,8 @@ class Writer:
         return wanted
 
     def _refuse_saveper(self) -> None:
-        expressions = (expr for variable in self.model.variables for expr in _expressions(variable))
-        if "saveper" in {ref.name for expr in expressions for ref in references(expr)}:
+        computed = (expr for variable in self.model.variables for expr in expressions(variable))
+        if "saveper" in {ref.name for expr in computed for ref in references(expr)}:
             self._refuse(self.model["saveper"], "its value in equations", "write the number there")
 
     def _control(self, variable: Variable) -> Entry:
@@ -322,18 +323,6 @@ def _only(variable: Variable, part: Part) -> Expr:
             return flow if part == "flow" else initial
         case _:
             raise TypeError(f"{variable.label} is not computed")
-
-
-def _expressions(variable: Variable) -> Iterable[Expr]:
-    for piece in variable.pieces:
-        match piece:
-            case Piece(expr):
-                yield expr
-            case StockPiece(flow, initial):
-                yield flow
-                yield initial
-            case _:
-                pass
 
 
 def _described(variable: Variable, tag: Tag, **more: object) -> Entry:

@@ -6,7 +6,7 @@ written beside the model file.
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from cipark_sd.frontends.xmile_details import completed
 from cipark_sd.model.expr import (
     Binary,
     Const,
-    Expr,
     Ref,
     references,
 )
@@ -35,8 +34,8 @@ from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
     Piece,
-    Stock,
     Variable,
+    expressions,
 )
 from cipark_sd.naming import canonical, plain_label
 
@@ -380,17 +379,6 @@ def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _expressions(variable: Variable) -> Iterator[Expr]:
-    match variable:
-        case Stock(pieces=stock_pieces):
-            for piece in stock_pieces:
-                yield from (piece.flow, piece.initial)
-        case Auxiliary(pieces=equations):
-            yield from (piece.expr for piece in equations)
-        case _:
-            return
-
-
 def _unknown_references(
     where: str,
     variables: Iterable[Variable],
@@ -411,8 +399,8 @@ def _unknown_references(
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         seen: set[str] = set()
-        problems += refused_functions(where, variable.label, _expressions(variable), macros)
-        for expr in _expressions(variable):
+        problems += refused_functions(where, variable.label, expressions(variable), macros)
+        for expr in expressions(variable):
             for ref in references(expr):
                 if ref.name not in names and ref.name not in seen:
                     seen.add(ref.name)

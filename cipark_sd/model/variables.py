@@ -1,5 +1,6 @@
 """The kinds of variable; the kind is the class, never a string."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,3 +134,15 @@ def kind(variable: Variable) -> str:
     'constant'
     """
     return type(variable).__name__.lower()
+
+
+def expressions(variable: Variable) -> Iterator[Expr]:
+    """The expressions that compute a variable: both of each equation of a stock; a constant's literals are none."""
+    match variable:
+        case Stock(pieces=stock_pieces):
+            for piece in stock_pieces:
+                yield from (piece.flow, piece.initial)
+        case Auxiliary(pieces=equations):
+            yield from (piece.expr for piece in equations)
+        case _:
+            return
