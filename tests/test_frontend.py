@@ -138,3 +138,8 @@ def test_a_variable_that_is_defined_twice_is_an_error(write_mdl: Write) -> None:
 def test_a_range_and_its_copy_make_two_dimensions(write_mdl: Write) -> None:
     text = "Origin: a, b ~~|\nTarget <-> Origin ~~|\nflow[a, Origin] = 1, 2 ~~|\nflow[b, Origin] = 3, 4 ~~|\n"
     assert read_model(write_mdl(text))["flow"].dims == ("target", "origin")
+
+
+def test_an_unknown_name_in_an_initial_value_is_found_too(write_mdl: Write) -> None:
+    with pytest.raises(UnknownName, match="the equation of 'Stock' has no variable 'strat'; did you mean 'start'"):
+        read_model(write_mdl("Stock = INTEG(1, strat) ~~|\nstart = 2 ~~|\n"))
