@@ -11,10 +11,11 @@ from calibration.contraction import Contraction
 from calibration.draws import PosteriorDraws
 from calibration.forecast import table as forecast_table
 from calibration.inquiry import Inquiry
-from calibration.record import Fit, write_table, write_text
+from calibration.record import Fit, write_table
 from calibration.report import report
 from calibration.scores import LEVELS, Score
 from calibration.self_test import MASSES, SelfTest
+from cipark_sd.report import write_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +47,7 @@ def write(fit: Fit, drawn: PosteriorDraws, found: Inquiry, folder: Path) -> list
         written.append(folder / f"{name}.png")
     earlier = ("fit", "waterfall", *(["profiles"] if fit.profiles else []), "posterior")
     pictures = {name: folder / f"{name}.png" for name in (*earlier, *drawings)}
-    written.append(write_text(folder / "report.html", report(fit, drawn, found, pictures)))
+    written += write_page(report(fit, drawn, found, pictures), folder)
     return written
 
 
