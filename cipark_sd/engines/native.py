@@ -1,8 +1,8 @@
 """The fast engine: programs as vector code through LLVM, eight runs in a register, blocks over threads.
 
-Object code is kept on disk under the digest of the assembly that it was made of, of LLVM and of the processor, so that a
-second process does not compile again, and no change of the emitter or of a recipe can be answered with old code. Results do not depend on how runs are cut into blocks and threads, and equal the NumPy engine's bit for
-bit.
+Object code is kept on disk under the digest of the assembly that it was made of, of LLVM and of the processor, so that
+a second process does not compile again, and no change of the emitter or of a recipe is answered with old code.
+Results do not depend on how runs are cut into blocks and threads, and equal the NumPy engine's bit for bit.
 """
 
 import ctypes
