@@ -25,6 +25,7 @@ from calibration.observations import (
 )
 from calibration.parameters import Aim, Parameter, ParameterSpace, Target
 from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
+from calibration.questions import Questions, read_questions
 from calibration.tables import read_observation
 from calibration.variants import Variant, read_variants, variant_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -83,6 +84,8 @@ class CalibrationProblem:
         Times up to which rolling-origin fits see the data.
     rivals, scenarios, experiments : tuple of Variant
         Structures to refit, what may happen after the data, and what might have been otherwise within them.
+    questions : Questions
+        What the report answers, in the study's own words.
     calendar : Calendar
         How dates become model time.
     """
@@ -100,6 +103,7 @@ class CalibrationProblem:
     rivals: tuple[Variant, ...] = ()
     scenarios: tuple[Variant, ...] = ()
     experiments: tuple[Variant, ...] = ()
+    questions: Questions = field(default_factory=Questions)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -155,6 +159,8 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     holdout = _holdout(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
+    names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
+    questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.done()
     problems += _names(model, observations, parameters, fixed)
     if not any(term.use == "fit" for o in observations for term in o.terms):
@@ -174,7 +180,7 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     raise_all(str(path), problems)
     space = ParameterSpace(parameters)
     own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*own, rivals, scenarios, experiments)
+    return CalibrationProblem(*own, rivals, scenarios, experiments, questions)
 
 
 def _model(section: Section, folder: Path) -> tuple[Model, Scenario]:
