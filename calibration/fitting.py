@@ -56,7 +56,7 @@ class Settings:
     output: Path | None = None
 
 
-def find_study(name: str) -> Path:
+def find_study(name: str, *, where: str = "calibrate") -> Path:
     """A folder as given, or a study of that name that comes with the package.
 
     Raises
@@ -70,7 +70,8 @@ def find_study(name: str) -> Path:
     shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
     if name in shipped:
         return STUDIES / name
-    raise UnknownName(name, shipped, kind=f"folder with {FILE} and no bundled study", where="calibrate")
+    beside = sorted(str(path.parent) for path in given.parent.glob(f"*/{FILE}"))
+    raise UnknownName(name, [*shipped, *beside], kind=f"folder with {FILE} and no bundled study", where=where)
 
 
 def fit(settings: Settings) -> Fit:

@@ -104,7 +104,7 @@ def start(settings: Settings) -> Setting:
     ------
     CiparkError
     """
-    study = find_study(settings.study or DEFAULT_STUDY)
+    study = find_study(settings.study or DEFAULT_STUDY, where="policy")
     problem = read_problem(study)
     catalogue = read_catalogue(study / FILE, problem.model)
     known = rivals_of(problem, catalogue)

@@ -13,7 +13,7 @@ from calibration.parameters import Parameter
 from calibration.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
 from calibration.problem import FILE as PROBLEM
 from calibration.problem import read_problem
-from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
@@ -31,8 +31,10 @@ def find(target: str | None) -> Study | None:
     Raises
     ------
     InvalidValue, UnknownName, Problems
-        When the study is there but cannot be read.
+        When the study is there but cannot be read; UnknownName also for a name that is nearly that of a study.
     """
+    import difflib
+
     from calibration.cli import DEFAULT_STUDY
     from calibration.fitting import STUDIES
 
@@ -41,6 +43,10 @@ def find(target: str | None) -> Study | None:
     for folder in (Path(target), STUDIES / target):
         if (folder / PROBLEM).is_file():
             return read_study(folder)
+    roots = (STUDIES, Path(target).parent)
+    known = sorted({path.parent.name for root in roots for path in root.glob(f"*/{PROBLEM}")})
+    if difflib.get_close_matches(Path(target).name, known, n=1):
+        raise UnknownName(target, known, kind="model file, study's folder or study by name", where="sensitivity")
     return None
 
 

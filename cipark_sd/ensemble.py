@@ -27,6 +27,7 @@ from cipark_sd.engines.compiled import (
     with_controls,
     with_reductions,
 )
+from cipark_sd.engines.native_ir import LANES
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
@@ -38,9 +39,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: Runs that are computed at a time by one thread unless the caller says otherwise: their outputs fit into memory close
-#: to the processor, and a chunk takes long enough for the threads not to wait for each other.
-CHUNK = 2048
+#: Runs that are computed at a time by one thread unless the caller says otherwise: at most so many that their outputs
+#: fit into memory close to the processor, and at least so many that Python's part of a chunk is small beside the
+#: kernel's.
+MOST, LEAST = 2048, 256
+#: Chunks for each thread, so that one that was held up leaves its next chunks to the others.
+SHARES = 8
 
 
 def ensemble(
@@ -110,11 +114,11 @@ def ensemble(
     arrays = columns.empty(n_runs, int(saved.sum()))
     reduced = np.empty((len(reductions), n_runs))
     workers = workers or processors()
-    size = chunk or max(8, min(CHUNK, -(-n_runs // workers)))
+    size = chunk or chunk_size(n_runs, workers)
     pieces = [
-        (batch, members)
+        (batch, batch.members[first : first + size])
         for batch in batches
-        for members in np.array_split(batch.members, _pieces(len(batch.members), size, workers))
+        for first in range(0, len(batch.members), size)
     ]
     runner = choose(engine)
     known_as = np.arange(n_runs, dtype=np.uint64) if numbers is None else np.asarray(numbers, dtype=np.uint64)
@@ -134,14 +138,27 @@ def ensemble(
         done += count
         if progress is not None:
             progress(done, n_runs)
-    result = _dataset(model, grid.times[saved], arrays, n_runs, labels, engine, method, resolved, scenario, seed)
-    return result.assign({name: (("run",), values) for name, values in zip(reductions, reduced, strict=True)})
+    attributes = results.run_attributes(
+        model,
+        engine=engine,
+        method=fixed_method(method or model.time.method),
+        time_step=resolved.time_step,
+        scenario=scenario.to_json(),
+        seed=seed,
+    )
+    told = dict(zip(reductions, reduced, strict=True))
+    return _dataset(model, n_runs, grid.times[saved], arrays, told, labels, attributes)
 
 
-def _pieces(n_runs: int, size: int, workers: int) -> int:
-    """Into how many pieces to cut the runs: none above ``size``, and as many for each worker, or the last one waits."""
-    pieces = max(1, -(-n_runs // size))
-    return pieces if pieces == 1 else min(n_runs, -(-pieces // workers) * workers)
+def chunk_size(n_runs: int, workers: int) -> int:
+    """Runs that one thread computes at a time: whole registers, a share of the runs for each thread and then smaller.
+
+    >>> chunk_size(20, 2), chunk_size(1_000, 2), chunk_size(10_000, 2), chunk_size(1_000_000, 2)
+    (16, 256, 632, 2048)
+    """
+    even = -(-n_runs // workers)
+    size = min(even, max(LEAST, min(MOST, -(-n_runs // (workers * SHARES)))))
+    return -(-size // LANES) * LANES
 
 
 def processors() -> int:
@@ -320,15 +337,12 @@ def wanted(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArr
 
 def _dataset(
     model: Model,
+    n_runs: int,
     times: NDArray[np.float64],
     arrays: Mapping[str, NDArray[np.float64]],
-    n_runs: int,
+    reduced: Mapping[str, NDArray[np.float64]],
     labels: tuple[str, ...],
-    engine: str,
-    method: Method | None,
-    resolved: Resolved,
-    scenario: Scenario,
-    seed: int,
+    attributes: Mapping[str, str | int | float],
 ) -> "xr.Dataset":
     import xarray as xr
 
@@ -345,12 +359,5 @@ def _dataset(
         for dim in variable.dims:
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
-    attributes = results.run_attributes(
-        model,
-        engine=engine,
-        method=fixed_method(method or model.time.method),
-        time_step=resolved.time_step,
-        scenario=scenario.to_json(),
-        seed=seed,
-    )
-    return xr.Dataset(data, coords=coords, attrs=attributes)
+    data |= {name: (("run",), values) for name, values in reduced.items()}
+    return xr.Dataset(data, coords=coords, attrs=dict(attributes))

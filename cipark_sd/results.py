@@ -8,6 +8,7 @@ Dataset's attributes say which model, scenario, engine, method, step and version
 import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from cipark_sd.scenarios import Scenario
 FORMAT = "cipark_sd result 1"
 
 
+@cache
 def version() -> str:
     """The version of this package."""
     return importlib.metadata.version("cipark-sd")

@@ -8,6 +8,7 @@ import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,12 +103,20 @@ def time_grid(initial: float, final: float, step: float, saveper: float, *, wher
             raise InvalidValue(what, value, "a positive number", where=where)
     if final < initial:
         raise InvalidValue("the final time", final, f"at least the initial time {initial:g}", where=where)
+    return _grid(initial, final, step, saveper)
+
+
+@lru_cache(maxsize=64)
+def _grid(initial: float, final: float, step: float, saveper: float) -> TimeGrid:
+    """The grid, made once: runs one after the other nearly always share it."""
     times = [initial]
     while times[-1] + SLACK * step < final:
         times.append(times[-1] + step)
     instants = np.array(times)
     phase = np.mod(instants - initial, saveper)
     saved = (phase < SLACK * step) | (saveper - phase < SLACK * step)
+    for array in (instants, saved):
+        array.flags.writeable = False
     return TimeGrid(instants, saved, step, saveper)
 
 

@@ -314,3 +314,10 @@ def test_run_alone_shows_the_park_beside_the_observed_counts(tmp_path: Path, mon
     assert "Total Residents [firm]" in lines[0]
     assert [line.split()[0] for line in lines[1:22]] == [str(year) for year in range(2010, 2031)]
     assert (tmp_path / "cipark-output" / "cipark.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["calibrate", "sensitivity", "policy"])
+def test_a_misspelt_study_exits_with_2_and_names_the_nearest(name: str) -> None:
+    result = cipark(name, "great_ston")
+    assert result.exit_code == 2
+    assert "did you mean 'great_stone'" in result.output

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cipark_sd.engines.compiled import Reduction
-from cipark_sd.ensemble import ensemble
+from cipark_sd.engines.native_ir import LANES
+from cipark_sd.ensemble import LEAST, MOST, SHARES, chunk_size, ensemble
 from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.expr import Binary, Const, Ref, Table
@@ -146,6 +147,23 @@ def test_damaged_object_code_is_compiled_anew(model: Model, tmp_path: Path) -> N
         path.write_bytes(path.read_bytes()[:100])
     native._LOADED.clear()
     assert before.equals(ensemble(model, {"k": [1.0]}, save=["x"]))
+
+
+@pytest.mark.parametrize(("n_runs", "workers"), [(1, 2), (20, 2), (700, 2), (1000, 3), (10_000, 2), (300_000, 4)])
+def test_automatic_chunks_are_whole_registers_that_leave_no_thread_without_work(n_runs: int, workers: int) -> None:
+    size = chunk_size(n_runs, workers)
+    assert size % LANES == 0
+    assert size <= MOST
+    # each thread has a chunk, or a register of its own is not to be had
+    assert -(-n_runs // size) >= min(workers, n_runs // LANES)
+    if n_runs >= workers * SHARES * LEAST:
+        assert -(-n_runs // size) >= workers * (SHARES - 1)
+
+
+def test_cutting_runs_automatically_changes_no_bit(model: Model) -> None:
+    draws = {"k": np.linspace(1, 4, 1203)}
+    one, many = (ensemble(model, draws, save=["x", "late", "noise"], workers=workers) for workers in (1, 3))
+    assert one.identical(many)
 
 
 def test_progress_counts_every_run(model: Model) -> None:

@@ -289,3 +289,8 @@ def test_a_shorter_step_is_taken_in_both_worlds_of_an_effect(write_mdl):
     drawn = sample(response, n=16, seed=1)["values"][:, 0]
     assert (drawn.sel(time=1.0) == 0).all()
     assert (drawn.sel(time=1.5) < 0).all()
+
+
+def test_a_misspelt_study_is_an_error_that_names_the_nearest():
+    with pytest.raises(UnknownName, match="'great_ston'; did you mean 'great_stone'"):
+        find_study("great_ston")

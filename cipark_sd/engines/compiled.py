@@ -302,10 +302,12 @@ def part(given: Settings, members: NDArray[np.intp] | slice) -> Settings:
 
 def inputs_for(task: Task, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
     """What a program is given: its own constants but for the settings, and its series at the times it reads them."""
-    params = np.empty((len(program.params), len(runs)))
+    params = np.repeat(np.array(program.defaults)[:, None], len(runs), axis=1)
     starts = {start_name(name): value for name, value in given.initials.items()}
-    for slot, (name, default) in enumerate(zip(program.params, program.defaults, strict=True)):
-        params[slot] = starts.get(name, given.numbers.get(name, default))
+    for name, value in {**given.numbers, **starts}.items():
+        slot = program.param_position.get(name)
+        if slot is not None:
+            params[slot] = value
     times = stage_times(task.grid, program.method)
     series = []
     for entry in program.series:
