@@ -281,6 +281,9 @@ def _split_twice(one: Breakdown | Share, other: Breakdown | Share) -> str | None
     given = [split.given is not None for split in (one, other) if isinstance(split, Breakdown)]
     mine, others = _split_parts(one), _split_parts(other)
     a, b = one.quantities[0], other.quantities[0]
+    if isinstance(one, Breakdown) and isinstance(other, Breakdown) and one.recodes != other.recodes:
+        same = one.given is not None and (one.given, one.coding) == (other.given, other.coding)
+        return "both code members of one table anew; fit either of them" if same else None
     if not mine & others or (any(given) and not all(given)):
         return None
     if a.how == "at" and b.how == "at":
