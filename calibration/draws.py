@@ -6,7 +6,6 @@ draws are walkers' positions evenly spaced over the second half of the run. Arvi
 thinned chain only; the numbers to quote stand in ``convergence``.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from calibration.priors import Array
 from calibration.replicate import Number, numbers, replicate
 from calibration.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.unconstrained import Unconstrained
+from cipark_sd.files import whole
 from cipark_sd.results import version
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
 
 def write_draws(result: "xr.DataTree", path: Path) -> None:
     """Write the tree as NetCDF, whole or not at all."""
-    partial = path.with_name(f".partial-{path.name}")
-    result.to_netcdf(partial, engine="h5netcdf")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        result.to_netcdf(partial, engine="h5netcdf")
 
 
 def read_draws(path: Path) -> "xr.DataTree":

@@ -1,6 +1,5 @@
 """Tables, figures and the page of an inquiry."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +10,12 @@ from calibration.contraction import Contraction
 from calibration.draws import PosteriorDraws
 from calibration.forecast import table as forecast_table
 from calibration.inquiry import Inquiry
-from calibration.record import Fit, write_table, write_text
+from calibration.record import Fit, write_table
 from calibration.report import report
 from calibration.scores import LEVELS, Score
 from calibration.self_test import MASSES, SelfTest
+from cipark_sd.files import whole
+from cipark_sd.report import write_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,13 +41,12 @@ def write(fit: Fit, drawn: PosteriorDraws, found: Inquiry, folder: Path) -> list
     written = [write_table(folder / name, rows) for name, rows in tables.items() if rows]
     drawings = _figures(fit, drawn, found)
     for name, figure in drawings.items():
-        partial = folder / f".partial-{name}.png"
-        figures.save(figure, partial)
-        os.replace(partial, folder / f"{name}.png")
+        with whole(folder / f"{name}.png") as partial:
+            figures.save(figure, partial)
         written.append(folder / f"{name}.png")
     earlier = ("fit", "waterfall", *(["profiles"] if fit.profiles else []), "posterior")
     pictures = {name: folder / f"{name}.png" for name in (*earlier, *drawings)}
-    written.append(write_text(folder / "report.html", report(fit, drawn, found, pictures)))
+    written += write_page(report(fit, drawn, found, pictures), folder)
     return written
 
 

@@ -15,6 +15,7 @@ from calibration.consistency import coding_parameters, coding_problems, name_pro
 from calibration.dates import Calendar
 from calibration.observations import Observation, Term, counted_twice
 from calibration.parameters import ParameterSpace
+from calibration.questions import Questions, read_questions
 from calibration.sections import (
     Fixed,
     Method,
@@ -55,6 +56,8 @@ class CalibrationProblem:
         Times up to which rolling-origin fits see the data.
     rivals, scenarios, experiments : tuple of Variant
         Structures to refit, what may happen after the data, and what might have been otherwise within them.
+    questions : Questions
+        What the report answers, in the study's own words.
     calendar : Calendar
         How dates become model time.
     """
@@ -72,6 +75,7 @@ class CalibrationProblem:
     rivals: tuple[Variant, ...] = ()
     scenarios: tuple[Variant, ...] = ()
     experiments: tuple[Variant, ...] = ()
+    questions: Questions = field(default_factory=Questions)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -143,6 +147,8 @@ def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> Calibra
     holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
+    names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
+    questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.done()
     problems += name_problems(model, observations, parameters, fixed)
     problems += coding_problems(codings.values(), observations)
@@ -163,7 +169,7 @@ def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> Calibra
     raise_all(str(path), problems)
     space = ParameterSpace(parameters)
     own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*own, rivals, scenarios, experiments)
+    return CalibrationProblem(*own, rivals, scenarios, experiments, questions)
 
 
 def _name(table: object) -> object:

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from calibration.predictive import Predicted
 from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
+from cipark_sd.files import whole, write_text
 from cipark_sd.results import version
 from cipark_sd.scenarios import resolve, split_key
 
@@ -128,11 +128,9 @@ def write(fit: Fit, folder: Path) -> list[Path]:
         written.append(_draws(fit, fit.draws, folder / "draws.nc"))
         drawn["posterior.png"] = figures.posterior_figure(fit.problem.space, fit.draws.flat, fit.predicted)
     for name, figure in drawn.items():
-        path = folder / name
-        partial = folder / f".partial-{name}"
-        figures.save(figure, partial)
-        os.replace(partial, path)
-        written.append(path)
+        with whole(folder / name) as partial:
+            figures.save(figure, partial)
+        written.append(folder / name)
     return written
 
 
@@ -292,20 +290,10 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a text, whole or not at all."""
-    partial = path.with_name(f".partial-{path.name}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-    return path
-
-
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     """Write rows as CSV, whole or not at all; nothing is an empty cell."""
-    partial = path.with_name(f".partial-{path.name}")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-    os.replace(partial, path)
     return path

@@ -1,8 +1,6 @@
-"""One self-contained page about a calibration: figures inside it, numbers in words, and what is missing said so."""
+"""The page of a calibration: figures, numbers in words, and what is missing said so."""
 
-import base64
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,55 +12,59 @@ from calibration.holdout import verdict
 from calibration.inquiry import Inquiry
 from calibration.record import Fit
 from calibration.self_test import MASSES
+from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.results import version
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; } .wide { overflow-x: auto; }
-td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee; } td:first-child, th:first-child { text-align: left; }
-img { max-width: 100%; } .warning { background: #fde8d7; padding: .6rem 1rem; border-left: 4px solid #b5651d; }
-"""  # noqa: E501
 
-
-def report(fit: Fit, drawn: PosteriorDraws, found: Inquiry, pictures: Mapping[str, Path]) -> str:
-    """The page as HTML; ``pictures`` are PNG files by the name under which a section asks for them."""
-    parts = [
-        f"<h1>{html.escape(fit.problem.title)}</h1>",
-        _paragraph(
-            f"Model {fit.problem.model.name} ({fit.problem.model.digest[:12]}), cipark_sd {version()}, "
-            f"engine {fit.engine}, seed {fit.seed}."
+def report(fit: Fit, drawn: PosteriorDraws, found: Inquiry, pictures: Mapping[str, Path]) -> Page:
+    """The page; ``pictures`` are files in its folder by the name under which a section asks for them."""
+    sections = (
+        Section("What can be said", (*_warnings(drawn, found), Listing(tuple(honest(fit, drawn, found))))),
+        Section(
+            "The data and the model",
+            (
+                *_picture(pictures, "bands", "Bands: the central 50 % and 90 % of predictions, noise included."),
+                *_picture(pictures, "fit", "The optimum and the numbers that were seen."),
+            ),
         ),
-        *_warnings(drawn, found),
-        "<h2>What can be said</h2>",
-        *(_paragraph(text) for text in honest(fit, drawn, found)),
-        "<h2>The data and the model</h2>",
-        _picture(pictures, "bands"),
-        _paragraph("Bands hold the central 50 % and 90 % of what the posterior predicts, noise included."),
-        _picture(pictures, "fit"),
-        "<h2>The optimum</h2>",
-        _picture(pictures, "waterfall"),
-        _picture(pictures, "profiles"),
-        "<h2>The posterior</h2>",
-        _paragraph(f"{drawn.chains.n_steps} steps, first half left out; {poorest(drawn.chains.found)}."),
-        _posterior_table(fit, drawn, found),
-        _picture(pictures, "posterior"),
-        _picture(pictures, "pairs"),
-        _picture(pictures, "mixing"),
-        "<h2>Predictions of the data that were fitted</h2>",
-        _paragraph("Each point is the place of a number within its forecast; on the line where they are right."),
-        _picture(pictures, "pit"),
+        Section(
+            "The optimum",
+            (
+                *_picture(pictures, "waterfall", "What each local search reached; a flat left end is reassuring."),
+                *_picture(pictures, "profiles", "Best fit with one parameter held; a side that stays flat is open."),
+            ),
+        ),
+        Section(
+            "The posterior",
+            (
+                Paragraph(f"{drawn.chains.n_steps} steps, first half left out; {poorest(drawn.chains.found)}."),
+                _posterior_table(fit, drawn, found),
+                *_picture(pictures, "posterior", "Prior and posterior of each parameter."),
+                *_picture(pictures, "pairs", "Joint draws of the parameters that the data narrow most."),
+                *_picture(pictures, "mixing", "Ranks of the draws by ensemble; level bars say that they agree."),
+            ),
+        ),
+        Section(
+            "Predictions of the data that were fitted",
+            _picture(pictures, "pit", "Place of each number within its forecast; on the line where they are right."),
+        ),
         *_holdout(found, pictures),
         *_rivals(found, pictures),
         *_forecasts(found),
         *_trust(fit, found),
-        "<h2>Reporting checklist</h2>",
-        _paragraph("After Rahmandad and Sterman 2012, System Dynamics Review 28(4), 396-411."),
-        _table(("item", "where"), checklist(fit, found)),
-    ]
-    body = "\n".join(part for part in parts if part)
-    head = f'<meta charset="utf-8"><title>{html.escape(fit.problem.title)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+        Section(
+            "Reporting checklist",
+            (
+                Paragraph("After Rahmandad and Sterman 2012, System Dynamics Review 28(4), 396-411."),
+                Table(("item", "where"), tuple(checklist(fit, found))),
+            ),
+        ),
+    )
+    identity = (
+        f"Model {fit.problem.model.name} ({fit.problem.model.digest[:12]}), cipark_sd {version()}, "
+        f"engine {fit.engine}, seed {fit.seed}."
+    )
+    return Page(fit.problem.title, identity, tuple(section for section in sections if section.blocks))
 
 
 def honest(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> list[str]:
@@ -142,7 +144,7 @@ def checklist(fit: Fit, found: Inquiry) -> list[tuple[str, str]]:
     ]
 
 
-def _warnings(drawn: PosteriorDraws, found: Inquiry) -> list[str]:
+def _warnings(drawn: PosteriorDraws, found: Inquiry) -> list[Paragraph]:
     said = []
     if not drawn.chains.converged:
         said.append("The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps.")
@@ -154,10 +156,10 @@ def _warnings(drawn: PosteriorDraws, found: Inquiry) -> list[str]:
         said.append("Not converged for rivals " + ", ".join(failed) + ".")
     if found.interrupted or drawn.chains.interrupted:
         said.append("Stopped before all was done; a second start goes on.")
-    return [f'<p class="warning">{html.escape(text)}</p>' for text in said]
+    return [Paragraph(text, warning=True) for text in said]
 
 
-def _posterior_table(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> str:
+def _posterior_table(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> Table:
     rows = []
     for line, mixing, column in zip(found.contractions, drawn.chains.found, drawn.flat.T, strict=True):
         low, median, high = np.quantile(column, [0.025, 0.5, 0.975])
@@ -165,10 +167,10 @@ def _posterior_table(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> str:
         numbers = (f"{median:.3g}", f"{low:.3g} to {high:.3g}", f"{line.contraction:.2f}", f"{line.to_prior:.2f}")
         rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
     head = ("parameter", "median", "95 %", "contraction", "to prior", "to data", "R-hat", "ESS", "in words")
-    return _table(head, rows)
+    return Table(head, tuple(rows))
 
 
-def _holdout(found: Inquiry, pictures: Mapping[str, Path]) -> list[str]:
+def _holdout(found: Inquiry, pictures: Mapping[str, Path]) -> list[Section]:
     if found.rolling is None:
         return []
     rows = [
@@ -183,16 +185,19 @@ def _holdout(found: Inquiry, pictures: Mapping[str, Path]) -> list[str]:
         for s in found.rolling.summary
     ]
     head = ("forecaster", "points", "log score", "CRPS", "in 50 %", "in 90 %")
-    return [
-        "<h2>Predictions before the data</h2>",
-        _paragraph(verdict(found.rolling) + " Lower scores are better. The model's structure and dated events were"
-                   " written by people who knew the later data, so this is not a blind test."),
-        _table(head, rows),
-        _picture(pictures, "holdout"),
-    ]  # fmt: skip
+    words = (
+        " Lower scores are better. The model's structure and dated events were written by people who knew the later "
+        "data, so this is not a blind test."
+    )
+    blocks: tuple[Block, ...] = (
+        Paragraph(verdict(found.rolling) + words),
+        Table(head, tuple(rows)),
+        *_picture(pictures, "holdout", "Forecasts of each origin and the numbers that came later."),
+    )
+    return [Section("Predictions before the data", blocks)]
 
 
-def _rivals(found: Inquiry, pictures: Mapping[str, Path]) -> list[str]:
+def _rivals(found: Inquiry, pictures: Mapping[str, Path]) -> list[Section]:
     if not found.comparison:
         return []
     rows = [
@@ -212,30 +217,34 @@ def _rivals(found: Inquiry, pictures: Mapping[str, Path]) -> list[str]:
         )
         for e in found.effects
     ]
-    return [
-        "<h2>Rival structures</h2>",
-        _table(head, rows),
-        _picture(pictures, "rivals"),
-        "<h3>What events were worth, by structure</h3>",
-        _table(("structure", "experiment", "observation", "median", "90 %", "share"), effects),
-    ]
+    worth = Table(
+        ("structure", "experiment", "observation", "median", "90 %", "share"),
+        tuple(effects),
+        "What events were worth, by structure.",
+    )
+    blocks: tuple[Block, ...] = (
+        Table(head, tuple(rows)),
+        *_picture(pictures, "rivals", "Expected log predictive density behind the best, with its standard error."),
+        *((worth,) if effects else ()),
+    )
+    return [Section("Rival structures", blocks)]
 
 
-def _forecasts(found: Inquiry) -> list[str]:
+def _forecasts(found: Inquiry) -> list[Section]:
     if not found.forecasts:
         return []
     rows = [
         (r.scenario, r.observation, f"{r.time:g}", *(f"{r.quantiles[i]:.0f}" for i in (1, 3, 4, 5, 7)))
         for r in found.forecasts
     ]
-    return [
-        "<h2>Forecasts</h2>",
-        _paragraph("Given the structure and the scenario; forecast.csv has more quantiles, for later data to score."),
-        _table(("scenario", "observation", "time", "5 %", "25 %", "50 %", "75 %", "95 %"), rows),
-    ]
+    blocks = (
+        Paragraph("Given the structure and the scenario; forecast.csv has more quantiles, for later data to score."),
+        Table(("scenario", "observation", "time", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows)),
+    )
+    return [Section("Forecasts", blocks)]
 
 
-def _trust(fit: Fit, found: Inquiry) -> list[str]:
+def _trust(fit: Fit, found: Inquiry) -> list[Section]:
     name, shift = found.step_shift.largest
     steps = " and ".join(f"{step:g}" for step in found.step_shift.steps[1:])
     said = [
@@ -252,21 +261,8 @@ def _trust(fit: Fit, found: Inquiry) -> list[str]:
             f"ranks leave their band for {', '.join(outside) or 'no parameter'}; {found.tested.n_not_converged} fits "
             "used up their effort."
         )
-    return ["<h2>Checks of the calculation</h2>", *(_paragraph(text) for text in said)]
+    return [Section("Checks of the calculation", (Listing(tuple(said)),))]
 
 
-def _paragraph(text: str) -> str:
-    return f"<p>{html.escape(text)}</p>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
-
-
-def _picture(pictures: Mapping[str, Path], name: str) -> str:
-    if name not in pictures:
-        return ""
-    data = base64.b64encode(pictures[name].read_bytes()).decode("ascii")
-    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
+def _picture(pictures: Mapping[str, Path], name: str, caption: str) -> tuple[Picture, ...]:
+    return (Picture(pictures[name].name, caption),) if name in pictures else ()

@@ -1,7 +1,6 @@
 """Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
 
 import csv
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from calibration.sample import EFFORT, Effort
 from calibration.variants import Variant
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
+from cipark_sd.files import whole
 from cipark_sd.results import version
 
 #: Called with the rival, the steps done and the most there can be.
@@ -115,14 +115,12 @@ def _write(drawn: PosteriorDraws, path: Path, key: str) -> None:
     group = xr.Dataset({"theta": (("chain", "draw", "parameter"), drawn.theta)}, coords={"parameter": names})
     tree = xr.DataTree.from_dict({"/posterior": group})
     tree.attrs = {"key": key, "converged": int(drawn.chains.converged), "cipark_sd_version": version()}
-    partial = path.with_name(f".partial-{path.name}")
-    tree.to_netcdf(partial, engine="h5netcdf")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        tree.to_netcdf(partial, engine="h5netcdf")
 
 
 def _write_weights(lines: Sequence[Comparison], path: Path) -> None:
-    partial = path.with_name(f".partial-{path.name}")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(
             ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged")
@@ -131,4 +129,3 @@ def _write_weights(lines: Sequence[Comparison], path: Path) -> None:
             numbers = (line.stacking, line.elpd, line.elpd_behind, line.behind_error)
             rest = (line.n_unreliable, f"{line.probability:.6g}", int(line.converged))
             writer.writerow((line.name, *(f"{n:.6g}" for n in numbers), *rest))
-    os.replace(partial, path)

@@ -7,7 +7,6 @@ The budget counts steps and not seconds, so that the same seed gives the same dr
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from calibration.posterior import Posterior
 from calibration.priors import Array
 from calibration.unconstrained import Unconstrained
 from cipark_sd.errors import CiparkError
+from cipark_sd.files import whole
 
 #: Called with the steps done, the budget, and the parameter that mixes worst once it is known.
 OnBlock = Callable[[int, int, Convergence | None], None]
@@ -286,10 +286,8 @@ class _State:
 
     def save(self, path: Path, streams: list[np.random.Generator]) -> None:
         states = json.dumps([stream.bit_generator.state for stream in streams])
-        partial = path.with_name(f".partial-{path.name}")
-        with partial.open("wb") as file:
+        with whole(path) as partial, partial.open("wb") as file:
             np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=states)
-        os.replace(partial, path)
 
     @staticmethod
     def load(path: Path, streams: list[np.random.Generator]) -> "_State":

@@ -8,8 +8,9 @@ is data (:mod:`cipark_sd.model.stored`) or object code that this package compile
 import contextlib
 import hashlib
 import os
-import tempfile
 from pathlib import Path
+
+from cipark_sd.files import whole
 
 #: Bytes that a kind of entry may take up together; the entries that were used least recently go first.
 LIMITS = {"kernels": 256 * 2**20, "models": 64 * 2**20}
@@ -53,14 +54,8 @@ def keep(kind: str, key: str, content: bytes) -> None:
     path = _path(kind, key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.replace(partial, path)
-        except OSError:
-            os.unlink(partial)
-            raise
+        with whole(path) as partial:
+            partial.write_bytes(hashlib.sha256(content).digest() + content)
         _make_room(path, LIMITS[kind])
     except OSError:
         return

@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
+from cipark_sd.files import whole
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.scenarios import Scenario
@@ -124,25 +125,24 @@ def save(result: xr.Dataset, path: Path | str) -> None:
     """
     path = Path(path)
     check_writable(path, endings=SUFFIXES, where="save")
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        if path.suffix.lower() == ".nc":
-            # "/" separates groups in NetCDF; U+2215 looks the same and load() turns it back
-            safe = result.rename(
-                {name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)}
-            )
-            safe.to_netcdf(partial, engine="h5netcdf")
-        else:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                for key, value in result.attrs.items():
-                    file.write(f"# {key}: {value}\n")
-                to_table(result).to_csv(file, lineterminator="\n")
-        os.replace(partial, path)
+        with whole(path) as partial:
+            _write(result, partial)
     except OSError as problem:
         expected = f"a file that can be written ({problem.strerror or problem})"
         raise InvalidValue("the output file", str(path), expected, where="save") from None
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def _write(result: xr.Dataset, path: Path) -> None:
+    if path.suffix.lower() == ".nc":
+        # "/" separates groups in NetCDF; U+2215 looks the same and load() turns it back
+        safe = result.rename({name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)})
+        safe.to_netcdf(path, engine="h5netcdf")
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for key, value in result.attrs.items():
+            file.write(f"# {key}: {value}\n")
+        to_table(result).to_csv(file, lineterminator="\n")
 
 
 def load(path: Path | str) -> xr.Dataset:

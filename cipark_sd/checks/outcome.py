@@ -3,13 +3,13 @@
 import csv
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from cipark_sd.errors import InvalidValue
+from cipark_sd.files import whole, write_text
 
 #: note: something to look at that does not count as a failure.
 Status = Literal["pass", "fail", "note"]
@@ -68,10 +68,9 @@ def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
         For another ending.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
     match path.suffix.lower():
         case ".csv":
-            with partial.open("w", encoding="utf-8", newline="") as file:
+            with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
                 for item in outcomes:
@@ -79,10 +78,9 @@ def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
                     writer.writerows(head | asdict(finding) for finding in item.findings or (Finding("", True),))
         case ".json":
             content = [_plain(asdict(item)) for item in outcomes]
-            partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+            write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
         case _:
             raise InvalidValue("the report", path.name, "a name that ends in .csv or .json", where="-o")
-    os.replace(partial, path)
 
 
 def _plain(value: object) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.files import whole, write_text
 from cipark_sd.sensitivity.ranking import Moment, ranked, sentences, shapley_sentences
 
 if TYPE_CHECKING:
@@ -85,26 +86,17 @@ def write(found: Found, folder: Path, seed: int) -> list[Path]:
     for name in ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "loops"):
         dataset = getattr(found, name)
         if dataset is not None:
-            written.append(_replace(folder / f"{name}.nc", lambda p, d=dataset: d.to_netcdf(p, engine="h5netcdf")))
+            with whole(folder / f"{name}.nc") as partial:
+                dataset.to_netcdf(partial, engine="h5netcdf")
+            written.append(folder / f"{name}.nc")
     for name, table in tables(found, seed).items():
-        written.append(
-            _replace(folder / f"{name}.csv", lambda p, t=table: t.to_csv(p, index=False, lineterminator="\n"))
-        )
+        written.append(write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n")))
     text = f"{found.title}\n\n" + "\n\n".join(found.sentences()) + "\n"
-    written.append(_replace(folder / "summary.txt", lambda p: p.write_text(text, encoding="utf-8")))
+    written.append(write_text(folder / "summary.txt", text))
     for name, figure in figures(found):
         save_figure(figure, folder / f"{name}.png")
         written.append(folder / f"{name}.png")
     return written
-
-
-def _replace(path: Path, write_to: "object") -> Path:
-    import os
-
-    partial = path.with_name(f".{path.name}.partial")
-    write_to(partial)  # type: ignore[operator]
-    os.replace(partial, path)
-    return path
 
 
 def tables(found: Found, seed: int) -> "dict[str, pd.DataFrame]":

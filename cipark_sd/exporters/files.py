@@ -1,14 +1,13 @@
 """Text files that are there whole or not at all."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from cipark_sd.errors import ModelFileError
+from cipark_sd.files import write_text
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file in UTF-8 under a temporary name beside it and rename it when it is complete.
+    """Write a model file in UTF-8, whole or not at all.
 
     Raises
     ------
@@ -16,20 +15,6 @@ def write_whole(path: Path, text: str) -> None:
         When the folder is not there or cannot be written.
     """
     try:
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        write_text(path, text)
     except OSError as problem:
         raise ModelFileError(path, f"cannot be written: {problem.strerror}") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes files that only their owner can read
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(partial, 0o666 & ~umask)
-        os.replace(partial, path)
-    except OSError as problem:
-        Path(partial).unlink(missing_ok=True)
-        raise ModelFileError(path, f"cannot be written: {problem.strerror}") from None
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise

@@ -1,10 +1,10 @@
 """Figures as files."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.errors import InvalidValue
+from cipark_sd.files import whole
 from cipark_sd.results import check_writable
 
 if TYPE_CHECKING:
@@ -39,14 +39,10 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
     check_figure_path(path)
     kind = path.suffix.lower()[1:]
     dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
+        with whole(path) as partial, mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
             figure.savefig(partial, format=kind, dpi=200, metadata=dateless)
-        os.replace(partial, path)
     except OSError as problem:
         raise InvalidValue(
             "the figure file", str(path), f"writable ({problem.strerror})", where="save_figure"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)

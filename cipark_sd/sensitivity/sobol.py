@@ -1,6 +1,5 @@
 """Sobol indices of every output at every saved time, with intervals, from runs that are never all in memory."""
 
-import os
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.files import whole
 from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.response import Response
@@ -222,11 +222,9 @@ def _crossed(response: Response, shares: Array, pairs: Sequence[int]) -> Array:
 
 
 def _save(store: Path, signature: str, sums: SobolSums, course: _Course) -> None:
-    partial = store.with_name(f".{store.name}.partial")
     noted = {f"course_{name}": np.array(getattr(course, name)) for name in course.__dataclass_fields__}
-    with partial.open("wb") as file:
+    with whole(store) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, signature=np.array(signature), **sums.arrays(), **noted)
-    os.replace(partial, store)
 
 
 def _load(store: Path, signature: str, sums: SobolSums, course: _Course) -> None:

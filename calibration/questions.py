@@ -1,0 +1,80 @@
+"""What a study asks and what only its authors can say, for the top of the report.
+
+The table ``[report]`` of ``problem.toml`` is optional; everything in it is words or names::
+
+    [report]
+    informed = "Which parameters do the entry data inform?"
+    settle = ["a dated registry of residents"]
+
+    [[report.cause]]
+    name = "the reform of 2017"
+    experiment = "no reform in 2017"
+    without = ["M6", "M9"]
+
+A cause names the experiment that takes it away and the rival structures that do without it; what both say of it is
+computed. Numbers have no place in the table, since they would not follow the next fit.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from cipark_sd.errors import CiparkError, UnknownName
+from cipark_sd.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that may explain the data: the experiment without it, and the rivals that do not have it."""
+
+    name: str
+    experiment: str
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The questions of a study in its own words, what would settle them, and what its theory rests on."""
+
+    informed: str = "What do the data say of the parameters?"
+    caused: str = "What explains the course of the data?"
+    predicted: str = "How well were data predicted before they were seen?"
+    settled: str = "What would settle what is open?"
+    causes: tuple[Cause, ...] = ()
+    settle: tuple[str, ...] = ()
+    supports: str = ""
+    theory: str = ""
+    unknown: str = ""
+
+
+def read_questions(
+    content: object, rivals: Collection[str], experiments: Collection[str], problems: list[CiparkError]
+) -> Questions:
+    """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
+    section = Section(content, "[report]", problems)
+    plain = Questions()
+    words = {
+        key: section.text(key, getattr(plain, key))
+        for key in ("informed", "caused", "predicted", "settled", "supports", "theory", "unknown")
+    }
+    causes = tuple(_cause(table, rivals, experiments, problems) for table in section.tables("cause"))
+    settle = section.names("settle")
+    section.done()
+    return Questions(**words, causes=causes, settle=settle)
+
+
+def _cause(
+    content: object, rivals: Collection[str], experiments: Collection[str], problems: list[CiparkError]
+) -> Cause:
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    section = Section(content, f"report.cause {name!r}", problems)
+    section.text("name")
+    cause = Cause(name, section.text("experiment"), section.names("without"))
+    section.done()
+    if cause.experiment and cause.experiment not in experiments:
+        problems.append(UnknownName(cause.experiment, sorted(experiments), kind="experiment", where=section.where))
+    problems += [
+        UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
+        for rival in cause.without
+        if rival not in rivals
+    ]
+    return cause

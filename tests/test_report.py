@@ -1,0 +1,94 @@
+"""Pages: what a command found, as data and as one HTML file."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cipark_sd.cli import cli
+from cipark_sd.errors import InvalidValue
+from cipark_sd.report import Listing, Page, Paragraph, Picture, Section, Table, read_page, render, write_page
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000500015a2d"
+    "b4040000000049454e44ae426082"
+)
+PAGE = Page(
+    "Rabbits & foxes",
+    "Model foxes (abc), seed 1.",
+    (
+        Section("Who eats <whom>", (Paragraph("Foxes."), Paragraph("Not enough data.", warning=True))),
+        Section("Numbers", (Table(("name", "n"), (("rabbits", "3.5"), ("foxes", "-1 to 2"))), Listing(("one", "two")))),
+        Section("Course", (Picture("course.png", "Over time."),)),
+    ),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "course.png").write_bytes(PIXEL)
+    write_page(PAGE, tmp_path)
+    return tmp_path
+
+
+def test_a_page_that_was_written_reads_back_as_it_was(folder: Path) -> None:
+    assert read_page(folder) == PAGE
+
+
+def test_the_document_needs_no_other_file_and_no_network(folder: Path) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert 'src="data:image/png;base64,' in text
+    assert "http" not in text
+    assert "course.png" not in text
+
+
+def test_words_of_a_page_are_text_and_never_markup(folder: Path) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Who eats &lt;whom&gt;" in text
+    assert "<whom>" not in text
+
+
+def test_each_section_can_be_reached_from_the_top(folder: Path) -> None:
+    text = render([(PAGE, folder), (PAGE, folder)])
+    for anchor in ("s1-1", "s1-3", "s2-1", "s2-3"):
+        assert f'href="#{anchor}"' in text
+        assert f'id="{anchor}"' in text
+
+
+def test_intervals_are_set_as_numbers_and_names_as_words(folder: Path) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<td class="text">rabbits</td><td>3.5</td>' in text
+    assert "<td>-1 to 2</td>" in text
+
+
+def test_pages_of_several_folders_become_one(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "all.html"
+    result = CliRunner().invoke(cli, ["report", str(folder), str(folder), "--title", "Both", "-o", str(target)])
+    assert result.exit_code == 0, result.output
+    text = target.read_text(encoding="utf-8")
+    assert text.count("<h1>Rabbits &amp; foxes</h1>") == 2
+    assert "<title>Both</title>" in text
+
+
+def test_all_folders_without_a_page_are_named_at_once_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    target = tmp_path / "all.html"
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(target)])
+    assert result.exit_code == 2
+    assert str(tmp_path / "a") in result.output
+    assert str(tmp_path / "b") in result.output
+    assert not target.exists()
+
+
+def test_a_page_of_another_make_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"title": "x"}', encoding="utf-8")
+    with pytest.raises(InvalidValue, match="that this version wrote"):
+        read_page(tmp_path)
+
+
+def test_a_missing_picture_leaves_the_earlier_page_as_it_was(folder: Path) -> None:
+    before = (folder / "report.html").read_bytes()
+    (folder / "course.png").unlink()
+    with pytest.raises(FileNotFoundError):
+        write_page(PAGE, folder)
+    assert (folder / "report.html").read_bytes() == before
