@@ -20,6 +20,7 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--estimate", type=click.Choice(["map", "ml"]), help="With the priors, or the likelihood alone.")
 @click.option("--optimiser", type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]))
 @click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
+@click.option("--fit-also", multiple=True, metavar="NAME", help="Fit an observation that the study only looks at.")
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
 @click.option("--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Of the sampler, at most.")
@@ -39,6 +40,7 @@ def calibrate(
     estimate: str | None,
     optimiser: str | None,
     until: str | None,
+    fit_also: tuple[str, ...],
     profiles: bool,
     posterior: bool,
     steps: int,
@@ -79,6 +81,7 @@ def calibrate(
         estimate=estimate,
         optimiser=optimiser,
         until=until,
+        fit_also=fit_also,
         profiles=profiles,
         fast=fast,
         engine=engine,

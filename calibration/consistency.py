@@ -1,9 +1,12 @@
 """Whether the parts of a study agree: names that are the model's, constants set once, times within the run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from calibration.observations import Observation, quantities_of
+import numpy as np
+
+from calibration.coding import Coding
+from calibration.observations import Breakdown, Observation, quantities_of
 from calibration.parameters import Parameter
 from calibration.sections import Fixed
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
@@ -25,15 +28,20 @@ def name_problems(
         outputs = {name for quantity in quantities_of([observation]) for name, _ in quantity.parts}
         problems += [p for name in sorted(outputs - seen) if (p := _output_problem(model, name, where)) is not None]
         seen |= outputs
-        for spread in {term.noise.spread for term in observation.terms}:
-            if isinstance(spread, str) and spread not in noise:
-                problems.append(UnknownName(spread, noise, kind="noise parameter", where=where))
-    spreads = {term.noise.spread for o in observations for term in o.terms}
+        for name in dict.fromkeys(name for term in observation.terms for name in term.noise.names):
+            if name not in noise:
+                problems.append(UnknownName(name, noise, kind="noise parameter", where=where))
+    problems += _range_problems(observations, parameters)
+    used = {name for o in observations for term in o.terms for name in term.noise.names}
+    used |= {parameter.name for parameter in coding_parameters(observations)}
     problems += [
         InvalidValue(
-            "target", "noise", "a parameter that an observation names as its spread", where=f"parameter {name!r}"
+            "target",
+            "noise",
+            "a parameter that an observation names as its spread or autocorrelation",
+            where=f"parameter {name!r}",
         )
-        for name in sorted(noise - {spread for spread in spreads if isinstance(spread, str)})
+        for name in sorted(noise - used)
     ]
     settable = [(f"parameter {p.name!r}", p.name) for p in parameters if p.target == "model"]
     settable += [(f"fixed {item.name!r}", item.name) for item in fixed]
@@ -52,6 +60,41 @@ def name_problems(
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(InvalidValue("name", name, "each parameter once", where="[[parameter]]"))
     return problems
+
+
+def _range_problems(observations: Sequence[Observation], parameters: Sequence[Parameter]) -> list[CiparkError]:
+    """Noise parameters that may take values which no spread or autocorrelation has."""
+    problems: list[CiparkError] = []
+    noises = {term.noise for o in observations for term in o.terms}
+    spreads = {noise.spread for noise in noises}
+    phis = {noise.memory.phi for noise in noises if noise.memory is not None}
+    for parameter in parameters:
+        if parameter.target != "noise":
+            continue
+        low, high = parameter.distribution.quantile(np.array([0.0, 1.0])).tolist()
+        where, shown = f"parameter {parameter.name!r}", f"{low:g} to {high:g}"
+        if parameter.name in spreads and low < 0:
+            problems.append(InvalidValue("its range", shown, "none below 0, for a spread", where=where))
+        if parameter.name in phis and not 0 <= low < high <= 1:
+            problems.append(InvalidValue("its range", shown, "within 0 and 1, for an autocorrelation", where=where))
+    return problems
+
+
+def coding_parameters(observations: Sequence[Observation]) -> tuple[Parameter, ...]:
+    """Parameters of the codings that a fitted breakdown has; one that is only looked at keeps its prior mean."""
+    terms = [term for o in observations for term in o.terms if isinstance(term, Breakdown) and term.use == "fit"]
+    codings = dict.fromkeys(term.coding for term in terms if term.coding is not None)
+    return tuple(parameter for coding in codings for parameter in coding.parameters)
+
+
+def coding_problems(codings: Iterable[Coding], observations: Sequence[Observation]) -> list[CiparkError]:
+    """Codings that no observation uses."""
+    used = {term.coding for o in observations for term in o.terms if isinstance(term, Breakdown)}
+    return [
+        InvalidValue("name", coding.name, "a coding that a breakdown names", where="[[coding]]")
+        for coding in codings
+        if coding not in used
+    ]
 
 
 def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:

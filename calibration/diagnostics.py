@@ -3,7 +3,7 @@
 Source: Brun, Reichert and Künsch 2001, Water Resources Research 37(4), 1015-1030, equations 7 to 12.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from calibration.objective import STEP
 from calibration.observations import Breakdown, Count, Share
 from calibration.optimise import Optimum
-from calibration.posterior import count_sd
 from calibration.priors import Array, to_scale
+from calibration.term_density import count_sd
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0
@@ -66,7 +66,7 @@ def identifiability(optimum: Optimum) -> Identifiability:
     ahead = np.array([_moved(centre, j, STEP) for j in place])
     behind = np.array([_moved(centre, j, -STEP) for j in place])
     theta = goal.theta(np.vstack([ahead, behind]))
-    expected = _standardised(optimum, density.quantities(theta))
+    expected = _standardised(optimum, density.by_term(theta))
     k = len(free)
     widths = np.array([ahead[row, j] - behind[row, j] for row, j in enumerate(place)])
     per_box = (expected[:k] - expected[k:]).T / widths
@@ -107,33 +107,43 @@ def _collinearity(normalised: Array) -> float:
     return float(1 / least) if least > 1e-12 else float("inf")
 
 
-def _standardised(optimum: Optimum, values: Array) -> Array:
-    """Expected observations over the standard deviation of their noise at the optimum ``(n, n_rows)``."""
+def _standardised(optimum: Optimum, values: list[Array]) -> Array:
+    """Expected observations over the standard deviation of their noise at the optimum ``(n, n_rows)``.
+
+    Autocorrelated ones less what those before them say, so that the rows are independent.
+    """
     density = optimum.goal.density
     theta = optimum.theta[None, :]
-    centre = density.quantities(theta)
-    rows: list[Array] = []
-    position = 0
-    for term in density.problem.terms:
-        slot = slice(position, position + len(term.quantities))
-        position = slot.stop
+    centre = density.by_term(theta)
+    rows: dict[int, list[Array]] = {}
+    for i, (term, here, there) in enumerate(zip(density.problem.terms, centre, values, strict=True)):
         if term.use != "fit":
             continue
-        here, there = centre[:, slot], values[:, slot]
         match term:
             case Count():
                 spread = density.spread(term.noise, theta)
                 sd = _sd(term, here[:, 0], spread)
                 scaled = np.log(there[:, 0]) if term.noise.family == "lognormal" else there[:, 0]
-                rows.append(np.sqrt(term.weight) * scaled / sd)
+                rows[i] = [np.sqrt(term.weight) * scaled / sd]
             case Breakdown():
                 shares = here / here.sum(axis=-1, keepdims=True)
                 moved = there / there.sum(axis=-1, keepdims=True)
-                rows.extend((moved * np.sqrt(term.weight * sum(term.counts) / shares)).T)
+                # a category that is empty at the optimum has no standard deviation
+                some = shares[0] > 0
+                rows[i] = list((moved * np.sqrt(term.weight * sum(term.counts) / np.where(some, shares, 1.0))).T[some])
             case Share():
                 p = here[:, 0] / here[:, 1]
-                rows.append(np.sqrt(term.weight * term.total / (p * (1 - p))) * there[:, 0] / there[:, 1])
-    return np.stack(rows, axis=-1)
+                rows[i] = [np.sqrt(term.weight * term.total / (p * (1 - p))) * there[:, 0] / there[:, 1]]
+    for series in density.series:
+        fitted = [i for i in series.members.tolist() if i in rows]
+        if fitted:
+            scores = np.stack([rows[i][0] for i in fitted], axis=1)
+            alone = replace(series, members=np.array(fitted), times=series.times[series.fitted],
+                            fitted=np.ones(len(fitted), dtype=bool))  # fmt: skip
+            mean, variance = alone.conditional(scores, np.repeat(density.phi(series, theta), len(scores)))
+            for i, column in zip(fitted, ((scores - mean) / np.sqrt(variance)).T, strict=True):
+                rows[i] = [column]
+    return np.stack([row for own in rows.values() for row in own], axis=-1)
 
 
 def _sd(term: Count, mean: Array, spread: Array) -> Array:

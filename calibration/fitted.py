@@ -8,8 +8,9 @@ from typing import assert_never
 import numpy as np
 
 from calibration.observations import Breakdown, Count, Share, Term, Use
-from calibration.posterior import Posterior, net_count
+from calibration.posterior import Posterior
 from calibration.priors import Array
+from calibration.term_density import net_count
 
 #: The band of the fitted table: central mass.
 BAND = 0.9
@@ -20,7 +21,8 @@ class FittedRow:
     """One observed number.
 
     ``low`` and ``high`` hold the central 90 % of the noise around ``expected``, parameters held at the estimate;
-    ``residual`` is the distance to the nearest observed value in standard deviations.
+    ``residual`` is the distance to the nearest observed value in standard deviations. Both take a number of an
+    autocorrelated series by itself; ``log_likelihood`` is given the numbers before it.
     """
 
     observation: str
@@ -52,14 +54,13 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
 def fitted(density: Posterior, theta: Array) -> list[FittedRow]:
     """All rows at one parameter vector ``(k,)``; a breakdown gives a row a category."""
     full = theta[None, :]
-    values = density.quantities(full)[0]
+    values = density.by_term(full)
     logs = density.pointwise(full, fitted_only=False)[0]
     rows: list[FittedRow] = []
-    position = index = 0
+    index = 0
     for observation in density.problem.observations:
         for term in observation.terms:
-            here = values[position : position + len(term.quantities)]
-            position += len(term.quantities)
+            here = values[index][0]
             log = float(logs[index])
             index += 1
             window = term.quantities[0]
@@ -98,6 +99,9 @@ def _numbers(density: Posterior, term: Count | Breakdown | Share, here: Array, t
             spread = density.spread(term.noise, theta)
             yield (term.label, term.lower, term.upper, float(here[0]), *_count_band(term, here[None, :], spread, tail))
         case Breakdown():
+            if term.recodes:
+                yield from _recoded(density, term, theta, tail)
+                return
             total = sum(term.counts)
             for category, count, share in zip(term.categories, term.counts, here / here.sum(), strict=True):
                 label = f"{term.label}: {category}"
@@ -111,6 +115,23 @@ def _numbers(density: Posterior, term: Count | Breakdown | Share, here: Array, t
             yield term.label, term.lower, term.upper, term.total * p, sd, float(band[0]), float(band[1])
         case _:
             assert_never(term)
+
+
+def _recoded(density: Posterior, term: Breakdown, theta: Array, tail: float) -> Iterator[_Number]:
+    """Reported categories of members that another table has: sums of binomials, one a true category."""
+    from scipy import stats
+
+    matrix = density.matrix(term, theta)
+    if matrix is None or term.given is None:
+        return
+    for category, count, column in zip(term.categories, term.counts, matrix[0].T, strict=True):
+        mass = np.ones(1)
+        for size, p in zip(term.given, column, strict=True):
+            mass = np.convolve(mass, stats.binom.pmf(np.arange(size + 1), size, p))
+        low, high = np.searchsorted(mass.cumsum(), [tail, 1 - tail])
+        sizes = np.array(term.given)
+        sd = math.sqrt(float((sizes * column * (1 - column)).sum()))
+        yield f"{term.label}: {category}", count, count, float(sizes @ column), sd, float(low), float(high)
 
 
 def _count_band(term: Count, here: Array, spread: Array, tail: float) -> tuple[float, float, float]:

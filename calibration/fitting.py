@@ -43,6 +43,7 @@ class Settings:
     estimate: str | None = None
     optimiser: str | None = None
     until: str | None = None
+    fit_also: tuple[str, ...] = ()
     profiles: bool = True
     fast: bool = False
     engine: str = "native"
@@ -76,7 +77,7 @@ def find_study(name: str, *, where: str = "calibrate") -> Path:
 
 def fit(settings: Settings) -> Fit:
     """Read, optimise, look around the optimum, and check it in PySD and at half the step."""
-    problem = _asked(read_problem(settings.study), settings)
+    problem = _asked(read_problem(settings.study, fit_also=settings.fit_also), settings)
     # a misspelt scenario is told before anything runs
     chosen_scenarios(problem, settings.scenarios)
     method = problem.method

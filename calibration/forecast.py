@@ -70,6 +70,8 @@ def forecast(
             n = len(observation.terms)
             own = drawn[:, position : position + n]
             position += n
+            ahead = [i for i, term in enumerate(observation.terms) if term.use == "holdout"]
+            own, observation = own[:, ahead], replace(observation, terms=tuple(observation.terms[i] for i in ahead))
             if original.kind == "increments":
                 own = last + own.cumsum(axis=1)
             rows += _rows(variant.name, observation, own)
@@ -77,9 +79,12 @@ def forecast(
 
 
 def _future(observation: Observation, end: float, every: float) -> tuple[Observation, float] | None:
-    """The observation with windows or dates after its last one, and the level that it has reached."""
+    """The observation with windows or dates after its last one, and the level that it has reached.
+
+    Where residuals are autocorrelated the fitted terms stand before the new ones, which go on from them.
+    """
     terms = [term for term in observation.terms if isinstance(term, Count) and term.use != "holdout"]
-    if observation.kind not in ("increments", "level") or not terms:
+    if observation.kind not in ("increments", "level", "ratio") or not terms:
         return None
     last = max(terms, key=lambda term: term.quantity.end)
     latest = last.quantity.end
@@ -90,14 +95,16 @@ def _future(observation: Observation, end: float, every: float) -> tuple[Observa
     starts = [latest, *dates[:-1].tolist()]
     future = [_moved(last, start, date) for start, date in zip(starts, dates.tolist(), strict=True)]
     level = sum((term.lower + (term.upper if np.isfinite(term.upper) else term.lower)) / 2 for term in terms)
-    return replace(observation, terms=tuple(future)), level
+    known = [term for term in terms if term.use == "fit" and term.noise.memory is not None]
+    return replace(observation, terms=(*known, *future)), level
 
 
 def _moved(term: Count, start: float, end: float) -> Count:
     """The term's noise around the same quantities later on."""
     gains = None if term.gains is None else replace(term.gains, start=start, end=end)
+    below = None if term.denominator is None else replace(term.denominator, start=start, end=end)
     quantity = replace(term.quantity, start=start, end=end)
-    return replace(term, label=f"{end:g}", quantity=quantity, gains=gains, use="fit", weight=1.0)
+    return replace(term, label=f"{end:g}", quantity=quantity, gains=gains, denominator=below, use="holdout", weight=1.0)
 
 
 def _rows(scenario: str, observation: Observation, drawn: Array) -> list[ForecastRow]:

@@ -100,14 +100,11 @@ class Objective:
         """
         check_least_squares(self)
         theta = self.theta(box)
-        values = self.density.quantities(theta)
         columns: list[Array] = []
-        position = 0
-        for term in self.density.problem.terms:
+        for term, expected in zip(self.density.problem.terms, self.density.by_term(theta), strict=True):
             if term.use == "fit" and isinstance(term, Count):
                 sd = self.density.spread(term.noise, theta)
-                columns.append(np.sqrt(term.weight) * (values[:, position] - term.lower) / sd)
-            position += len(term.quantities)
+                columns.append(np.sqrt(term.weight) * (expected[:, 0] - term.lower) / sd)
         for i in self.free[self.with_prior[self.free]]:
             normal = _normal_prior(self.density.space.parameters[i])
             if normal is not None:
@@ -167,10 +164,9 @@ def check_least_squares(goal: Objective) -> None:
     for term in goal.density.problem.fitted_terms:
         family = term.noise.family
         exact = isinstance(term, Count) and term.lower == term.upper
-        if family != "normal" or not exact or isinstance(term.noise.spread, str):
-            raise InvalidValue(
-                repr(term.label), family, "an exact value with normal noise of known sd; else use l-bfgs-b", where=where
-            )
+        if family != "normal" or not exact or term.noise.names or term.noise.memory is not None:
+            expected = "an exact value with normal noise of known sd and no autocorrelation; else use l-bfgs-b"
+            raise InvalidValue(repr(term.label), family, expected, where=where)
     for i in goal.free[goal.with_prior[goal.free]]:
         parameter = goal.density.space.parameters[i]
         if not _suits(parameter.prior, parameter.scale):

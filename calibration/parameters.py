@@ -18,6 +18,7 @@ from calibration.priors import Array, Distribution, Prior, Scale, distribution, 
 Target = Literal["model", "noise"]
 #: Fitted, or held at the prior median by the optimiser and drawn by the sampler.
 Aim = Literal["CAL", "PRI"]
+AIMS: tuple[Aim, ...] = ("CAL", "PRI")
 #: Quantile at which an open end of a prior is closed for the search.
 SEARCH_TAIL = 1e-6
 

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration import likelihoods
-from calibration.observations import Breakdown, Count, Noise, Share, Term
+from calibration.memory import Known, Series, score, series_of
+from calibration.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.parameters import ParameterSpace
 from calibration.predict import Runner, RunnerFactory
 from calibration.problem import CalibrationProblem
 from calibration.reading import Reader, reader
+from calibration.term_density import exact_count, expected_numbers, term_log_density
 from cipark_sd.scenarios import resolve
 from cipark_sd.timegrid import time_grid
 
@@ -52,16 +52,59 @@ class Posterior:
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         return self.reader(self.runner(theta[:, self._is_model]))
 
-    def pointwise(self, theta: Array, *, fitted_only: bool = True) -> Array:
-        """Log likelihood of each term ``(n, n_terms)``, weighted; minus infinity where the model fails."""
+    def by_term(self, theta: Array) -> list[Array]:
+        """What each term's noise lies around, ``(n, …)``: ratios divided, breakdowns in the categories reported."""
+        values = self.quantities(theta)
+        return [
+            expected_numbers(term, values[:, slot], self.matrix(term, theta))
+            for term, slot in zip(self.problem.terms, self._slots, strict=True)
+        ]
+
+    def pointwise(self, theta: Array, *, fitted_only: bool = True, known: Known = "earlier") -> Array:
+        """Log likelihood of each term ``(n, n_terms)``, weighted; minus infinity where the model fails.
+
+        A term of an autocorrelated series is judged given the fitted ones before it, so that the sum is the log of the
+        joint density, or with ``known = "others"`` given all other fitted ones; a term that is not in the fit always
+        given its fitted neighbours.
+        """
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         values = self.quantities(theta)
         logs = np.empty((len(theta), len(self.problem.terms)))
         for members, slots in self._groups:
             term = self.problem.terms[members[0]]
             logs[:, members] = self._group_log_density(term, values[:, slots], theta, members)
+        for series in self.series:
+            logs[:, series.members] += self._memory_gain(series, values, theta, known)
         chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit"] if fitted_only else slice(None)
         return logs[:, chosen]
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The autocorrelated ones, in the order of their first terms."""
+        found: dict[Memory, list[tuple[int, Count]]] = {}
+        for i, term in enumerate(self.problem.terms):
+            if isinstance(term, Count) and term.noise.memory is not None:
+                found.setdefault(term.noise.memory, []).append((i, term))
+        return tuple(series_of(terms, memory) for memory, terms in found.items())
+
+    def _memory_gain(self, series: Series, values: Array, theta: Array, known: Known) -> Array:
+        weights = np.array([self.problem.terms[i].weight for i in series.members])
+        gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
+        return np.asarray(weights * np.where(np.isnan(gain), -np.inf, gain))
+
+    def scores(self, series: Series, values: Array, theta: Array) -> Array:
+        """Standard normal scores ``(n, m)`` of a series, ``values`` as of :meth:`quantities`."""
+        columns = []
+        for i in series.members:
+            term = self.problem.terms[i]
+            if isinstance(term, Count):
+                mean = expected_numbers(term, values[:, self._slots[i]])[:, 0]
+                columns.append(score(term.noise, np.array(term.lower), mean, self.spread(term.noise, theta)))
+        return np.stack(columns, axis=1)
+
+    def phi(self, series: Series, theta: Array) -> Array:
+        """The autocorrelation of a series ``(n,)``."""
+        return self._number(series.memory.phi, theta)
 
     @cached_property
     def _groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
@@ -72,7 +115,9 @@ class Posterior:
         groups: dict[object, list[int]] = {}
         for i, term in enumerate(self.problem.terms):
             together = isinstance(term, Count) and term.lower == term.upper
-            key = (term.noise, term.gains is None) if isinstance(term, Count) and together else i
+            key: object = i
+            if isinstance(term, Count) and together:
+                key = (term.noise, term.gains is None, term.denominator is None)
             groups.setdefault(key, []).append(i)
         return tuple(
             (members, np.array([np.arange(self._slots[i].start, self._slots[i].stop) for i in members]))
@@ -86,9 +131,9 @@ class Posterior:
         with np.errstate(over="ignore"):
             if isinstance(term, Count) and term.lower == term.upper:
                 seen = np.array([one.lower for one in terms if isinstance(one, Count)])
-                logs = _exact_count(term, seen, values, spread)
+                logs = exact_count(term, seen, expected_numbers(term, values), spread)
             else:
-                logs = term_log_density(term, values[:, 0], spread[:, 0])[:, None]
+                logs = term_log_density(term, values[:, 0], spread[:, 0], self.matrix(term, theta))[:, None]
         logs = np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
         return np.asarray(np.array([one.weight for one in terms]) * logs)
 
@@ -108,9 +153,17 @@ class Posterior:
 
     def spread(self, noise: Noise, theta: Array) -> Array:
         """The spread of a noise for each row ``(n,)``."""
-        if isinstance(noise.spread, str):
-            return np.asarray(theta[:, self.space.names.index(noise.spread)])
-        return np.full(len(theta), noise.spread)
+        return self._number(noise.spread, theta)
+
+    def matrix(self, term: Term, theta: Array) -> Array | None:
+        """The matrix of a term's coding for each row ``(n, n_true, n_reported)``, None where it has none."""
+        coding = term.coding if isinstance(term, Breakdown) else None
+        return None if coding is None else coding.matrix(np.atleast_2d(theta), self.space.names)
+
+    def _number(self, given: float | str, theta: Array) -> Array:
+        if isinstance(given, str):
+            return np.asarray(theta[:, self.space.names.index(given)])
+        return np.full(len(theta), given)
 
 
 def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterior:
@@ -121,104 +174,6 @@ def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterio
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
     read = reader(quantities, grid, left_rule=problem.model.time.method == "euler")
     return Posterior(problem, read, runner_of(problem, read.outputs, read.times))
-
-
-def term_log_density(term: Term, values: Array, spread: Array) -> Array:
-    """Unweighted log density ``(n,)`` of a term with the noise's spread ``(n,)``."""
-    match term:
-        case Count():
-            if term.lower == term.upper:
-                return _exact_count(term, np.array(term.lower), values, spread)
-            return _interval_count(term, values, spread)
-        case Breakdown():
-            counts = np.array(term.counts)
-            if term.noise.family == "multinomial":
-                return likelihoods.multinomial(counts, values)
-            return likelihoods.dirichlet_multinomial(counts, values, spread)
-        case Share():
-            return _share(term, values)
-        case _:
-            assert_never(term)
-
-
-def count_log_mass(noise: Noise, mean: Array, spread: Array) -> likelihoods.LogMass:
-    """The family of a count as a function of the count.
-
-    Raises
-    ------
-    ValueError
-        For a family that is not one of counts.
-    """
-    match noise.family:
-        case "poisson":
-            return lambda count: likelihoods.poisson(count, mean)
-        case "nb1":
-            return lambda count: likelihoods.nb1(count, mean, spread)
-        case "nb2":
-            return lambda count: likelihoods.nb2(count, mean, spread)
-        case _:
-            raise ValueError(f"{noise.family} is not a family of counts")
-
-
-def count_sd(noise: Noise, mean: Array, spread: Array) -> Array:
-    """Standard deviation of a count around ``mean``."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        match noise.family:
-            case "nb1":
-                variance = mean * (1 + spread)
-            case "nb2":
-                variance = mean + spread * mean**2
-            case _:
-                variance = mean
-        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
-
-
-def _exact_count(term: Count, seen: Array, values: Array, spread: Array) -> Array:
-    """Log density of exact numbers ``seen``; ``values : (…, n_quantities)``, the rest broadcast against ``(…)``."""
-    mean = values[..., 0]
-    match term.noise.family:
-        case "normal":
-            return likelihoods.normal(seen, mean, spread)
-        case "lognormal":
-            return likelihoods.lognormal(seen, mean, spread)
-        case "student-t":
-            return likelihoods.student_t(seen, mean, spread, term.noise.dof)
-        case _:
-            return net_count(term, values, spread)[0](seen)
-
-
-def _interval_count(term: Count, values: Array, spread: Array) -> Array:
-    if term.noise.family == "normal":
-        return likelihoods.continuous_interval(np.array(term.lower), np.array(term.upper), values[:, 0], spread)
-    mass, mean, sd = net_count(term, values, spread)
-    return likelihoods.count_interval(mass, term.lower, term.upper, mean, sd)
-
-
-def net_count(term: Count, values: Array, spread: Array) -> tuple[likelihoods.LogMass, Array, Array]:
-    """Log mass, mean and standard deviation of a count, as a difference of gains and losses where it is one."""
-    if term.gains is None:
-        mean = values[..., 0]
-        return count_log_mass(term.noise, mean, spread), mean, count_sd(term.noise, mean, spread)
-    net, gained = values[..., 0], values[..., 1]
-    gains = count_log_mass(term.noise, gained, spread)
-    losses = gained - net
-    sd = np.sqrt(count_sd(term.noise, gained, spread) ** 2 + np.maximum(losses, 0.0))
-    return lambda count: likelihoods.difference_of_counts(count, gains, losses), net, sd
-
-
-def _share(term: Share, values: Array) -> Array:
-    total = np.array(term.total)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        probability = values[:, 0] / values[:, 1]
-    if term.lower == term.upper:
-        return likelihoods.binomial(np.array(term.lower), total, probability)
-    return likelihoods.count_interval(
-        lambda count: likelihoods.binomial(count, total, probability),
-        term.lower,
-        term.upper,
-        probability * total,
-        np.sqrt(total * probability),
-    )
 
 
 def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:

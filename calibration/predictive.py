@@ -10,7 +10,7 @@ from calibration.fitted import labels_of
 from calibration.observations import Use
 from calibration.posterior import Posterior
 from calibration.priors import Array
-from calibration.replicate import replicate_term
+from calibration.replicate import replicate_by_term
 from calibration.scores import crps_sample, randomised_pit
 
 
@@ -44,17 +44,17 @@ class Predicted:
 
 
 def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[Predicted]:
-    """All observed numbers, whatever their use, given joint draws ``theta : (n, k)``."""
+    """All observed numbers, whatever their use, given joint draws ``theta : (n, k)``.
+
+    Those of an autocorrelated series are predicted from the fitted ones before them.
+    """
     values = density.quantities(theta)
     logs = density.pointwise(theta, fitted_only=False)
     usable = np.isfinite(values).all(axis=-1)
-    theta, values, logs = theta[usable], values[usable], logs[usable]
+    theta, logs = theta[usable], logs[usable]
     rows: list[Predicted] = []
-    position = 0
-    for i, term in enumerate(density.problem.terms):
-        here = values[:, position : position + len(term.quantities)]
-        position += len(term.quantities)
-        replicates = replicate_term(term, here, density.spread(term.noise, theta), rng)
+    drawn_by_term = replicate_by_term(density, theta, rng, one_step=True)
+    for i, (term, replicates) in enumerate(zip(density.problem.terms, drawn_by_term, strict=True)):
         score = float(np.logaddexp.reduce(logs[:, i]) - math.log(len(logs)))
         for (label, lower, upper), drawn in zip(labels_of(term), replicates.T, strict=True):
             low, quarter, median, three_quarters, high = np.quantile(drawn, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()

@@ -5,11 +5,13 @@ that is wrong with it is reported together, with the model's own names as sugges
 """
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from calibration.consistency import name_problems, time_problems
+from calibration.coding import read_codings
+from calibration.consistency import coding_parameters, coding_problems, name_problems, time_problems
 from calibration.dates import Calendar
 from calibration.observations import Observation, Term, counted_twice
 from calibration.parameters import ParameterSpace
@@ -24,9 +26,9 @@ from calibration.sections import (
     model_section,
     parameter_section,
 )
-from calibration.tables import read_observation
+from calibration.terms import read_observation
 from calibration.variants import Variant, read_variants, variant_problems
-from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
@@ -97,11 +99,19 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
     return replace(problem, observations=observations)
 
 
-def read_problem(folder: Path | str) -> CalibrationProblem:
+def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> CalibrationProblem:
     """The problem in a study folder.
+
+    Parameters
+    ----------
+    folder : path
+    fit_also : sequence of str
+        Observations all of whose rows are fitted, whatever the study says of their use.
 
     Raises
     ------
+    UnknownName
+        For an observation to fit that the study does not have.
     InvalidValue
         When there is no ``problem.toml`` or it is not TOML.
     ModelFileError, EquationError, Problems
@@ -122,8 +132,16 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     title = top.text("title", folder.name)
     model, span = model_section(Section(top.raw("model") or {}, "[model]", problems), folder)
     calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems))
-    observations = tuple(read_observation(table, folder, calendar, problems) for table in top.tables("observation"))
+    codings = read_codings(top.tables("coding"), problems)
+    observations = tuple(
+        read_observation(table, folder, calendar, codings, problems, use="fit" if _name(table) in fit_also else None)
+        for table in top.tables("observation")
+    )
+    for name in fit_also:
+        if name not in [observation.name for observation in observations]:
+            raise UnknownName(name, [o.name for o in observations], kind="observation", where=str(path))
     parameters = tuple(p for table in top.tables("parameter") if (p := parameter_section(table, problems)) is not None)
+    parameters += coding_parameters(observations)
     fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed"))
     method = method_section(Section(top.raw("method") or {}, "[method]", problems))
     holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
@@ -133,6 +151,7 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.done()
     problems += name_problems(model, observations, parameters, fixed)
+    problems += coding_problems(codings.values(), observations)
     if not any(term.use == "fit" for o in observations for term in o.terms):
         problems.append(InvalidValue("[[observation]]", "nothing to fit", "one row to fit at least", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
@@ -151,3 +170,7 @@ def read_problem(folder: Path | str) -> CalibrationProblem:
     space = ParameterSpace(parameters)
     own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
     return CalibrationProblem(*own, rivals, scenarios, experiments, questions)
+
+
+def _name(table: object) -> object:
+    return table.get("name") if isinstance(table, Mapping) else None

@@ -9,9 +9,11 @@ from typing import assert_never
 
 import numpy as np
 
+from calibration.memory import measurement
 from calibration.observations import Breakdown, Count, Noise, Observation, Share, Term
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
+from calibration.term_density import expected_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +56,84 @@ def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
 def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Array:
     """Random numbers ``(n, n_numbers)`` for parameters ``theta : (n, k)``, in the order of :func:`numbers`.
 
-    NaN where the model fails or gives a mean that the noise cannot have.
+    The terms of an autocorrelated series that are in the fit follow a new course together; the others go on from the
+    observed one, as a forecast does. NaN where the model fails or gives a mean that the noise cannot have.
+    """
+    return np.concatenate(replicate_by_term(density, theta, rng), axis=1)
+
+
+def replicate_by_term(
+    density: Posterior, theta: Array, rng: np.random.Generator, *, one_step: bool = False
+) -> list[Array]:
+    """As :func:`replicate`, an array ``(n, n_numbers)`` for each term.
+
+    With ``one_step`` each term of an autocorrelated series is drawn given the observed ones before it, which is what
+    it has to be compared with one by one.
     """
     values = density.quantities(theta)
-    columns: list[Array] = []
+    remembered = _remembered(density, values, theta, rng, one_step)
+    found: list[Array] = []
     position = 0
-    for term in density.problem.terms:
+    for i, term in enumerate(density.problem.terms):
         here = values[:, position : position + len(term.quantities)]
         position += len(term.quantities)
-        columns.append(replicate_term(term, here, density.spread(term.noise, theta), rng))
-    return np.concatenate(columns, axis=1)
+        if i in remembered:
+            found.append(remembered[i])
+            continue
+        found.append(replicate_term(term, here, density.spread(term.noise, theta), rng, density.matrix(term, theta)))
+    return found
 
 
-def replicate_term(term: Term, values: Array, spread: Array, rng: np.random.Generator) -> Array:
-    """Random numbers ``(n, n_numbers)`` of one term for its quantities ``(n, n_quantities)`` and spreads ``(n,)``."""
+def _remembered(
+    density: Posterior, values: Array, theta: Array, rng: np.random.Generator, one_step: bool
+) -> dict[int, Array]:
+    """Random numbers ``(n, 1)`` of the terms of autocorrelated series."""
+    found: dict[int, Array] = {}
+    expected = density.by_term(theta) if density.series else []
+    for series in density.series:
+        scores, phi = density.scores(series, values, theta), density.phi(series, theta)
+        if one_step:
+            mean, variance = series.conditional(scores, phi)
+            drawn = mean + np.sqrt(variance) * rng.standard_normal(scores.shape)
+        else:
+            drawn = series.sample(scores, phi, rng)
+        for i, column in zip(series.members.tolist(), drawn.T, strict=True):
+            noise = density.problem.terms[i].noise
+            found[i] = measurement(noise, column, expected[i][:, 0], density.spread(noise, theta))[:, None]
+    return found
+
+
+def replicate_term(
+    term: Term, values: Array, spread: Array, rng: np.random.Generator, matrix: Array | None = None
+) -> Array:
+    """Random numbers ``(n, n_numbers)`` of one term by itself.
+
+    Parameters
+    ----------
+    values : (n, n_quantities)
+    spread : (n,)
+    matrix : (n, n_true, n_reported), optional
+        Of its coding.
+    """
     match term:
         case Count():
+            values = expected_numbers(term, values)
             if term.gains is None:
                 return _count(term.noise, values[:, 0], spread, rng)[:, None]
             gains = _count(term.noise, values[:, 1], spread, rng)
             losses = _count(Noise("poisson"), np.maximum(values[:, 1] - values[:, 0], 0.0), spread, rng)
             return np.asarray((gains - losses)[:, None])
         case Breakdown():
-            return _breakdown(term, values, spread, rng)
+            if term.given is not None and term.recodes and matrix is not None:
+                drawn = [rng.multinomial(int(size), matrix[:, k]) for k, size in enumerate(term.given)]
+                return np.asarray(sum(drawn), dtype=float)
+            return _breakdown(term, expected_numbers(term, values, matrix), spread, rng)
         case Share():
             with np.errstate(invalid="ignore", divide="ignore"):
                 share = values[:, 0] / values[:, 1]
             possible = (share >= 0) & (share <= 1)
-            drawn = rng.binomial(round(term.total), np.where(possible, share, 0.0))
-            return np.where(possible, drawn, np.nan)[:, None]
+            drawn_share = rng.binomial(round(term.total), np.where(possible, share, 0.0))
+            return np.where(possible, drawn_share, np.nan)[:, None]
         case _:
             assert_never(term)
 

@@ -151,7 +151,7 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
     """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
     from arviz_stats.base import array_stats
 
-    logs = drawn.density.pointwise(drawn.flat)
+    logs = drawn.density.pointwise(drawn.flat, known="others")
     # draws are thinned until nearly independent: what is left of dependence is not told to the tail fit
     found = [array_stats.loo(column[None, :]) for column in logs.T]
     return np.array([float(elpd) for elpd, _, _ in found]), np.array([float(k) for _, k, _ in found])
@@ -163,7 +163,7 @@ def left_out(density: Posterior, position: int, rng: np.random.Generator, effort
     chosen = fitted[position]
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     drawn = draw(with_terms(density, terms), rng, effort=effort)
-    return log_mean_exp(density.pointwise(drawn.flat)[:, position])
+    return log_mean_exp(density.pointwise(drawn.flat, known="others")[:, position])
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from calibration.dates import Calendar, Unit
-from calibration.parameters import Aim, Parameter, Target
+from calibration.parameters import AIMS, Parameter, Target
 from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.via_pysd import read_model
@@ -18,7 +18,6 @@ from cipark_sd.scenarios import Scenario
 from cipark_sd.section import Section
 
 TARGETS: tuple[Target, ...] = ("model", "noise")
-AIMS: tuple[Aim, ...] = ("CAL", "PRI")
 Optimiser = Literal["l-bfgs-b", "least-squares", "differential-evolution"]
 OPTIMISERS: tuple[Optimiser, ...] = ("l-bfgs-b", "least-squares", "differential-evolution")
 

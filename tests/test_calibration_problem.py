@@ -98,7 +98,7 @@ def test_the_integral_of_a_flow_follows_the_integration_method(left_rule: bool, 
 def test_an_integrated_flow_equals_the_increments_of_its_stock(make: Make) -> None:
     flow = OBSERVATION.replace('"increments"', '"flow"').replace('"Members"', '"joining"') + "start = 0\n"
     increments, integrals = (
-        make(table="time,value\n0,0\n2.1,20\n5.03,17\n"),
+        make(table="time,value\n0,0\n2.1,20\n5.03,37\n"),
         make(flow, table="time,value\n2.1,20\n5.03,17\n"),
     )
     both = [posterior(p, runner_factory("numpy")).quantities(np.array([0.3])) for p in (increments, integrals)]

@@ -13,10 +13,11 @@ from small_study import COUNTS, small_study
 
 from calibration.draws import read_draws, run_posterior, write_draws
 from calibration.observations import Breakdown, Count, Noise, Quantity, Share
-from calibration.posterior import posterior, term_log_density
+from calibration.posterior import posterior
 from calibration.predict import runner_factory
 from calibration.replicate import numbers, replaced, replicate, replicate_term
 from calibration.sample import Effort
+from calibration.term_density import term_log_density
 
 EFFORT = Effort(walkers=24, most_steps=1200, least_steps=400)
 
