@@ -164,13 +164,13 @@ def mode_shares(drawn: "xr.Dataset", *, leading: int = 3) -> list[ModeShare]:
         counts = [(int((mode == i).sum()), i) for i in range(len(MODES))]
         for count, i in sorted(counts, reverse=True):
             if count:
-                low, high = _wilson(count, n)
+                low, high = wilson(count, n)
                 apart = _apart(shares[mode == i], shares[known & (mode != i)], names, leading)
                 found.append(ModeShare(str(output), MODES[i], count / n, low, high, apart))
     return found
 
 
-def _wilson(count: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def wilson(count: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """Source: Wilson 1927, Journal of the American Statistical Association 22."""
     share = count / n
     middle = share + z**2 / (2 * n)
