@@ -163,7 +163,8 @@ class ModelResponse:
             result[left], wrong = self._outputs(values[left], rows[left], halvings)
             left = left[wrong]
         result[left] = np.nan
-        return np.where(np.isfinite(result), result, np.nan)
+        result[~np.isfinite(result)] = np.nan
+        return result
 
     def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
         """Outputs with the step halved so often, and for which runs it is too long in some world.
@@ -224,8 +225,10 @@ class ModelResponse:
             found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
         wrong = _outside(asked, found)
         for flow, stock in self.drains:
-            taken = np.abs(result[canonical(flow)].to_numpy()) * step
-            there = np.abs(result[canonical(stock)].to_numpy())
+            # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
+            taken, there = result[canonical(flow)].to_numpy() * step, result[canonical(stock)].to_numpy()
+            np.abs(taken, out=taken)
+            np.abs(there, out=there)
             wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
         return found, wrong
 

@@ -44,11 +44,8 @@ def sample(
 
     check_power_of_two(n, where="sample")
     shares = qmc.LatinHypercube(len(response.names), rng=np.random.default_rng(seed)).random(n)
-    correlation = getattr(getattr(response, "factors", None), "correlation", None)
-    if correlation is not None:
-        from scipy.special import ndtr, ndtri
-
-        shares = ndtr(ndtri(shares) @ np.linalg.cholesky(correlation).T)
+    if isinstance(response, ModelResponse):
+        shares = response.factors.joint(shares)
     scores = response.scores(shares)
     values = np.empty((n, len(response.outputs), len(response.times)))
     for start in range(0, n, _RUNS_AT_A_TIME):
