@@ -85,7 +85,7 @@ def at_moment(found: "xr.Dataset", output: str, moment: Moment) -> "xr.Dataset":
     return found.sel(output=output).sel(time=moment.time, method="nearest")
 
 
-def outputs_of(found: "xr.Dataset") -> list[str]:
+def outputs_of(found: "xr.Dataset | xr.DataArray") -> list[str]:
     """Labels of the outputs."""
     return [str(name) for name in found["output"].to_numpy()]
 

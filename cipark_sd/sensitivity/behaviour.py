@@ -28,9 +28,8 @@ MODES = (
 TURN = 0.05
 #: Growth is steady when its mean slopes in the three thirds of its time differ by less than this share of the largest.
 STEADY = 0.25
-#: Two distributions of n and m draws lie further apart than this over sqrt(n m / (n + m)) once in twenty times.
-#: Source: Smirnov 1948, Annals of Mathematical Statistics 19.
-_KS_95 = 1.358
+#: How often any factor at all may seem to separate two modes although none does.
+_CHANCE = 0.05
 
 
 def measures(drawn: "xr.Dataset") -> "xr.Dataset":
@@ -142,7 +141,7 @@ class ModeShare:
 
     ``low`` and ``high`` are the 95 % Wilson interval of the share; ``apart`` names the factors whose distribution in
     these runs is furthest from that in all others, with the Kolmogorov-Smirnov distance and the sign of the shift;
-    only distances that chance exceeds once in twenty times.
+    only distances that chance exceeds for any factor at all once in twenty times (Bonferroni's bound).
     """
 
     output: str
@@ -183,7 +182,9 @@ def _apart(inside: Array, outside: Array, names: list[str], leading: int) -> tup
 
     if len(inside) < 20 or len(outside) < 20:
         return ()
-    least = _KS_95 / np.sqrt(len(inside) * len(outside) / (len(inside) + len(outside)))
+    n, m = len(inside), len(outside)
+    # Smirnov 1948, Annals of Mathematical Statistics 19: exceeded with the probability 2 exp(-2 c^2)
+    least = np.sqrt(-np.log(_CHANCE / len(names) / 2) / 2) / np.sqrt(n * m / (n + m))
     distances = []
     for i, name in enumerate(names):
         distance = float(ks_2samp(inside[:, i], outside[:, i], method="asymp").statistic)

@@ -108,10 +108,11 @@ def best_alternatives(
     -------
     xarray.Dataset
         ``best``, ``best_low``, ``best_high`` (95 % Wilson interval), ``mean``, ``regret`` (mean of what the best of
-        each draw has more) with dims choice, alternative, NaN for those not in the choice; ``S1``, ``S1_conf`` (how much
-        of which is best a constant explains alone) and ``best_at_low``, ``best_at_high`` (share in which an alternative
-        is best while the constant is in its lowest and its highest fifth) with dims parameter, choice [, alternative];
-        ``changes`` (share of draws in which the best is another than that with the best mean), ``n_failed`` (choice).
+        each draw has more) with dims choice, alternative, NaN for those not in the choice; ``S1``, ``S1_conf`` (how
+        much of which is best a constant explains alone) and ``best_at_low``, ``best_at_high`` (share in which an
+        alternative is best while the constant is in its lowest and its highest fifth) with dims parameter, choice [,
+        alternative]; ``changes`` (share of draws in which the best is another than that with the best mean),
+        ``n_failed`` (choice).
 
     Raises
     ------
