@@ -87,7 +87,7 @@ def _sobol_blocks(found: Found, indices: "xr.Dataset") -> Iterator[Block]:
                     (
                         str(row.place),
                         row.name,
-                        f"{row.total:.2f} ({row.low:.2f} to {row.high:.2f})",
+                        _interval(row.total, row.low, row.high),
                         f"{row.first:.2f}",
                         f"{row.leading:.0%} of resamples",
                         f"{row.peak_time:.1f} ({row.peak:.2f})",
@@ -104,7 +104,7 @@ def _course_blocks(indices: "xr.Dataset", pictures: Sequence[str]) -> Iterator[B
         pictures,
         "indices",
         "Shares of the variance over time. Left: what single constants explain, stacked. Right: total indices with "
-        "95 % intervals. Where an output has just begun to move, a few runs carry its variance, and intervals are wide.",
+        "95 % intervals, which are wide where an output has just begun to move and a few runs carry its variance.",
     )
     yield from _picture(
         pictures, "heat-map", "Total indices over time of the constants that are strongest on the whole."
@@ -133,7 +133,7 @@ def _shapley_blocks(found: Found, effects: "xr.Dataset", pictures: Sequence[str]
             rows = []
             for place, i in enumerate(np.argsort(-share, kind="stable")[:5], start=1):
                 peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
-                interval = f"{share[i]:.2f} ({max(0.0, share[i] - width[i]):.2f} to {share[i] + width[i]:.2f})"
+                interval = _interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
                 name = str(at["parameter"].to_numpy()[i])
                 rows.append((str(place), name, interval, f"{times[peak]:.1f} ({course[i, peak]:.2f})"))
             deviation = float(np.sqrt(at["variance"]))
@@ -224,7 +224,8 @@ def _reach(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[s
         share = line["runs_with_a_value"] / found.sample.sizes["run"]
         # of a measure that most runs do not have, slices say little
         names = ", ".join(map(str, above)) if share > 0.5 else ""
-        rows.append((str(line["measure"]), *(f"{line[p]:.5g}" for p in (5.0, 50.0, 95.0)), f"{share:.0%}", names))
+        numbers = (f"{line[p]:.5g}" if share > 0 else "" for p in (5.0, 50.0, 95.0))
+        rows.append((str(line["measure"]), *numbers, f"{share:.0%}", names))
     blocks.append(
         Table(
             ("measure", "5 %", "median", "95 %", "runs that have it", "moved most by"),
@@ -289,9 +290,9 @@ def _sureness(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
         if small:
             blocks.append(
                 Paragraph(
-                    f"{len(small)} of {total} constants are negligible: at all the moments and for all outputs their "
-                    f"total index with its interval is under {_NEGLIGIBLE:g}. They may be fixed without losing anything: "
-                    f"{', '.join(small)}."
+                    f"{len(small)} of {total} constants are negligible: at all the moments and for all outputs above "
+                    f"their total index with its interval is under {_NEGLIGIBLE:g}, so for these questions they may be "
+                    f"fixed: {', '.join(small)}."
                 )
             )
         else:
@@ -379,11 +380,17 @@ def _methods(found: Found) -> Section:
         "modes after Sterman 2000, set apart by Kolmogorov-Smirnov distances that chance exceeds once in twenty times.",
         "dgsm": "Derivative-based measures: Sobol and Kucherenko 2009.",
         "shapley": "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws.",
-        "claims": "Claims: correlation ratios over sixteen slices of a constant (Pearson 1905, adjusted by Kelley 1935).",
+        "claims": "Claims: correlation ratios over slices of a constant (Pearson 1905; adjusted, Kelley 1935).",
         "choices": "Choices: the index of several outputs together (Gamboa et al. 2014) over the same slices.",
         "loops": "Loops That Matter: Schoenberg et al. 2020, by pysimlin.",
     }
     return Section("How it was computed", (Listing(tuple(told[name] for name in found.datasets() if name in told)),))
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    """Two digits of what is small."""
+    digits = 2 if value >= 0.1 else 3
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _picture(pictures: Sequence[str], name: str, caption: str) -> list[Block]:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's colours, then darker ones of Tol's muted scheme (2021): a factor keeps its colour in all panels.
-COLOURS = (*PALETTE, "#332288", "#882255", "#117733", "#999933", "#44AA99", "#661100", "#AA4499", "#888888")
+#: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
+#: a factor keeps its colour in all panels.
+COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
 #: Factors that have a colour of their own in a panel; the others are shown together.
 SHOWN = 6
 #: Rows of a heat map and of a tornado.

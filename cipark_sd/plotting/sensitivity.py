@@ -55,10 +55,10 @@ def _morris_plane(axes: "Axes", at: "xr.Dataset", labelled: int) -> None:
     first = at.isel(levels=0)
     names = [str(name) for name in at["parameter"].to_numpy()]
     reach, height = axes.get_xlim()[1], float(np.nan_to_num(at["sigma"].to_numpy()).max())
-    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.065 * height)
+    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.08 * height)
     axes.plot([0, reach], [0, reach], color="0.7", linewidth=0.7, linestyle="--", zorder=0)
     axes.set_xlim(0, reach * 1.2)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * height if height > 0 else 1)
     units = str(at["units"].item())
     axes.set_xlabel(f"mean absolute effect [{units}]", fontsize=8)
     axes.set_ylabel(f"standard deviation of the effects [{units}]", fontsize=8)

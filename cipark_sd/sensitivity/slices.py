@@ -14,14 +14,15 @@ from cipark_sd.sensitivity.factors import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Equally likely slices of a factor. A straight line loses 1 / SLICES^2 of its share, a wave needs a few slices.
-SLICES = 16
+#: Runs in each of the equally likely slices of a factor, and limits of their number. With s slices a straight line
+#: loses 1 / s^2 of its share, a wave with s / 8 crests 5 %.
+RUNS, FEWEST, MOST = 64, 4, 64
 _Z95 = 1.959963984540054
 #: A variance under this share of the squared size of the values is rounding.
 _ROUNDING = 1e-18
 
 
-def single_effects(drawn: "xr.Dataset", *, seed: int, resamples: int = 100, slices: int = SLICES) -> "xr.Dataset":
+def single_effects(drawn: "xr.Dataset", *, seed: int, resamples: int = 100) -> "xr.Dataset":
     """First-order indices of a sample, by the correlation ratio with the adjustment for the number of slices.
 
     The adjustment takes away what slices of a factor that does nothing would explain by chance, so an index of such a
@@ -45,7 +46,7 @@ def single_effects(drawn: "xr.Dataset", *, seed: int, resamples: int = 100, slic
 
     values = drawn["values"].to_numpy()
     cube = values.shape[1:]
-    found, variance = _ratios(values.reshape(len(values), -1), drawn["shares"].to_numpy(), seed, resamples, slices)
+    found, variance = _ratios(values.reshape(len(values), -1), drawn["shares"].to_numpy(), seed, resamples)
     k = found.shape[0]
     dims = ("parameter", "output", "time")
     data: dict[str, Any] = {
@@ -69,23 +70,24 @@ def pooled_effects(flags: Array, shares: Array, *, seed: int, resamples: int = 1
     Source: Gamboa, Janon, Klein and Lagnoux 2014, Electronic Journal of Statistics 8, for an index of several outputs
     together: the sum of what is explained over the sum of the variances.
     """
-    between, whole = _parts(flags, shares, seed, resamples, SLICES)
+    between, whole = _parts(flags, shares, seed, resamples)
     found = between.sum(axis=-1) / np.where(whole.sum(axis=-1) > 0, whole.sum(axis=-1), np.nan)
     return found[:, 0], _Z95 * found[:, 1:].std(axis=1, ddof=1)
 
 
-def _ratios(values: Array, shares: Array, seed: int, resamples: int, slices: int) -> tuple[Array, Array]:
+def _ratios(values: Array, shares: Array, seed: int, resamples: int) -> tuple[Array, Array]:
     """Indices ``(k, R + 1, C)`` of columns ``(n, C)``, and their variances ``(C,)``."""
-    between, whole = _parts(values, shares, seed, resamples, slices)
+    between, whole = _parts(values, shares, seed, resamples)
     spread = np.nan_to_num(np.abs(values)).max(axis=0)
     known = whole > _ROUNDING * spread**2
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known, between / whole, np.nan), whole[0]
 
 
-def _parts(values: Array, shares: Array, seed: int, resamples: int, slices: int) -> tuple[Array, Array]:
+def _parts(values: Array, shares: Array, seed: int, resamples: int) -> tuple[Array, Array]:
     """Variance of the means of slices, adjusted ``(k, R + 1, C)``, and of all runs ``(R + 1, C)``."""
     n, k = shares.shape
+    slices = min(max(n // RUNS, FEWEST), MOST)
     weights = np.concatenate(
         [bootstrap_weights(seed, first, min(BLOCK, n - first), resamples) for first in range(0, n, BLOCK)], axis=1
     )
