@@ -7,7 +7,7 @@ import numpy as np
 
 from cipark_sd.commands.sensitivity_found import Found, until_sentences
 from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
-from cipark_sd.sensitivity.behaviour import mode_shares
+from cipark_sd.sensitivity.behaviour import FEWEST, mode_shares
 from cipark_sd.sensitivity.loops import leads
 from cipark_sd.sensitivity.ranking import Moment, gaps, kept_at_half, leaders, negligible, ranked
 from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, plain
@@ -234,17 +234,19 @@ def _reach(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[s
             "whole distribution, where they stand out from constants that have nothing to do with the model",
         )
     )
-    modes = tuple(
-        (
-            share.output,
-            share.mode,
-            f"{share.share:.1%} ({share.low:.1%} to {share.high:.1%})",
-            ", ".join(f"{'high' if d > 0 else 'low'} {name}" for name, d in share.apart) or "nothing that stands out",
-        )
-        for share in mode_shares(found.sample)
-    )
+    modes = []
+    for shown in mode_shares(found.sample):
+        few = shown.share * found.sample.sizes["run"] < FEWEST
+        apart = ", ".join(f"{'high' if d > 0 else 'low'} {name}" for name, d in shown.apart)
+        interval = f"{shown.share:.1%} ({shown.low:.1%} to {shown.high:.1%})"
+        why = apart or ("too few runs to say" if few else "nothing that stands out")
+        modes.append((shown.output, shown.mode, interval, why))
     blocks.append(
-        Table(("output", "mode", "share of runs", "set apart by"), modes, "Modes of behaviour, and what separates them")
+        Table(
+            ("output", "mode", "share of runs", "set apart by"),
+            tuple(modes),
+            "Modes of behaviour, and what separates them",
+        )
     )
     blocks += _pictures(pictures, "scatter_", "The output against its four strongest constants, and these in pairs.")
     yield Section("How far the outputs can go", tuple(blocks))
@@ -334,7 +336,7 @@ def _loops(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
     rows = []
     for lead in leads(found.loops):
         spans = "; ".join(f"{start:g} to {end:g}" for start, end in lead.spans)
-        row = [lead.name, spans or "never", f"{lead.largest:.0%} in {lead.at:g}"]
+        row = [lead.name, spans or "never", f"{lead.largest:.0%} in {lead.at:g}" if lead.largest >= 0.005 else "none"]
         if draws:
             low, middle, high = lead.begins
             row += [f"{lead.share:.0%}", f"{middle:.1f} ({low:.1f} to {high:.1f})" if lead.share > 0 else ""]

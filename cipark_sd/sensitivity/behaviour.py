@@ -28,6 +28,8 @@ MODES = (
 TURN = 0.05
 #: Growth is steady when its mean slopes in the three thirds of its time differ by less than this share of the largest.
 STEADY = 0.25
+#: Runs of a mode from which on something is said of what sets it apart.
+FEWEST = 20
 #: How often any factor at all may seem to separate two modes although none does.
 _CHANCE = 0.05
 
@@ -180,7 +182,7 @@ def wilson(count: float, n: int, z: float = 1.959963984540054) -> tuple[float, f
 def _apart(inside: Array, outside: Array, names: list[str], leading: int) -> tuple[tuple[str, float], ...]:
     from scipy.stats import ks_2samp
 
-    if len(inside) < 20 or len(outside) < 20:
+    if len(inside) < FEWEST or len(outside) < FEWEST:
         return ()
     n, m = len(inside), len(outside)
     # Smirnov 1948, Annals of Mathematical Statistics 19: exceeded with the probability 2 exp(-2 c^2)

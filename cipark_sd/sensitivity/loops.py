@@ -132,7 +132,10 @@ def loop_dominance(
             if label in order:
                 shares["balancing" if polarity.startswith("B") else "reinforcing"][number, order.index(label)] += score
     reported = np.array([np.array([score for _, _, score in run.loops]).sum(axis=0) for run in runs])
-    present = [i for i in range(len(order)) if any((array[:, i] > 0).any() for array in shares.values())]
+    # a loop that has a name is told of even where it never does anything
+    given = {loop.name for loop in names}
+    scored = [any((array[:, i] > 0).any() for array in shares.values()) for i in range(len(order))]
+    present = [i for i, name in enumerate(order) if scored[i] or name in given]
     data: dict[str, Any] = {
         **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},
         "reported": (("run", "time"), reported),
