@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from calibration.decisions import read_decisions
 from calibration.parameters import Parameter
 from calibration.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
 from calibration.problem import FILE as PROBLEM
@@ -95,7 +96,16 @@ def read_study(folder: Path) -> Study:
         scenario,
         every or None,
         drains,
+        name=folder.resolve().name,
+        decisions=read_decisions(folder, problem.model),
+        drawn=_drawn(folder),
     )
+
+
+def _drawn(folder: Path) -> Path | None:
+    """Where ``cipark calibrate --posterior`` leaves the draws of a study when it is told no other place."""
+    path = Path("cipark-output") / folder.resolve().name / "draws.nc"
+    return path if path.is_file() else None
 
 
 def _observed(model: Model, folder: Path) -> tuple[Output, ...]:

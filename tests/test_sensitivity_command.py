@@ -7,9 +7,11 @@ import xarray as xr
 from click.testing import CliRunner
 
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity_files import Found, figures
+from cipark_sd.commands.sensitivity_files import figures
+from cipark_sd.commands.sensitivity_found import Found
 from cipark_sd.errors import CiparkError
-from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.report import Picture, Table, read_page
+from cipark_sd.sensitivity.study import find_study
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |
@@ -67,9 +69,10 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "pawn.csv",
     } <= names
     assert {"indices.png", "convergence.png", "fan.png", "shapley.png", "scatter_stock_at-the-end.png"} <= names
+    assert {"report.json", "report.html", "tornado.png", "morris.png", "heat-map.png"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (folder / "summary.txt").read_text(encoding="utf-8")
-    assert text.splitlines()[2].startswith("Stock, at the end: Room (")
+    assert "\nStock, at the end: Room (" in text
     assert "S-shaped growth" in text
 
 
@@ -122,6 +125,7 @@ def test_a_stopped_design_is_resumed(run):
         (("--at", "99"), "one of the run, 0 to 20"),
         (("--draws", "none.csv", "--method", "sobol"), "do not depend on each other"),
         (("--draws", "none.csv"), "columns by name"),
+        (("--method", "decisions"), "a study with a policies.toml"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(run, arguments, message):
@@ -137,4 +141,173 @@ def test_a_study_keeps_its_priors(run):
 
 
 def test_there_is_no_figure_of_what_was_not_computed():
-    assert list(figures(Found("nothing", [Moment("now", 0.0)]))) == []
+    assert list(figures(Found(find_study(None)))) == []
+
+
+def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
+    _, folder = run("-n", "64")
+    page = read_page(folder)
+    titles = [section.title for section in page.sections]
+    assert titles[:2] == ["The assumptions that matter", "How that changes over time"]
+    blocks = [block for section in page.sections for block in section.blocks]
+    ranking = next(block for block in blocks if isinstance(block, Table))
+    assert ranking.rows[0][1] == "Room"
+    shown = {block.file for block in blocks if isinstance(block, Picture)}
+    assert shown == {path.name for path in folder.glob("*.png")}
+    assert titles[-2] == "What was uncertain: 4 constants"
+
+
+STUDY = """
+title = "growth"
+[model]
+file = "grow.mdl"
+[[observation]]
+name = "seen"
+table = "seen.csv"
+kind = "level"
+variable = "Stock"
+time = "time"
+value = "stock"
+family = "normal"
+sd = 1
+[[parameter]]
+name = "Room"
+bounds = [10, 1000]
+prior = { family = "lognormal", median = 100, sigma = 0.2 }
+"""
+MORE = """
+[[moment]]
+label = "at ten"
+time = 10
+[[factor]]
+name = "Rate"
+bounds = [0.5, 1.5]
+why = "judgement"
+"""
+POLICIES = """
+title = "growth"
+times = [10]
+[headline]
+outcome = "stock"
+at = 10
+[[outcome]]
+id = "stock"
+title = "Stock"
+variable = "Stock"
+[[policy]]
+id = "E1"
+title = "Half the start"
+set = { "Start" = 0.5 }
+source = "it grows later"
+expect = [{ outcome = "stock", at = 10, is = "less" }]
+[[strategy]]
+id = "as it was"
+title = "As it was"
+[[strategy]]
+id = "early"
+title = "Twice the start"
+set = { "Start" = 2 }
+"""
+
+
+@pytest.fixture
+def study(write_mdl, tmp_path):
+    folder = tmp_path / "growth"
+    folder.mkdir()
+    (folder / "grow.mdl").write_bytes(write_mdl(MODEL, final=20, step=0.25).read_bytes())
+    (folder / "problem.toml").write_text(STUDY, encoding="utf-8")
+    (folder / "sensitivity.toml").write_text(MORE, encoding="utf-8")
+    (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    (folder / "seen.csv").write_text("time,stock\n5,50\n10,99\n", encoding="utf-8")
+    return folder
+
+
+def test_a_study_with_policies_has_its_claims_and_its_strategies_on_the_page(run, study):
+    result, folder = run("-n", "64", "--method", "sobol", "--method", "decisions", target=str(study))
+    assert result.exit_code == 0, result.output
+    titles = [section.title for section in read_page(folder).sections]
+    assert {"How often the best policy changes", "What each claim rests on"} <= set(titles)
+    assert pd.read_csv(folder / "claims.csv")["holds"].tolist() == [1.0]
+    assert pd.read_csv(folder / "choices.csv").set_index("alternative")["best"]["early"] == 1.0
+    assert {"claims.png", "choices.png"} <= {path.name for path in folder.iterdir()}
+
+
+def test_posterior_draws_of_a_study_are_mentioned_where_calibrate_leaves_them(run, study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual = tmp_path / "cipark-output" / "growth"
+    usual.mkdir(parents=True)
+    (usual / "draws.nc").write_bytes(b"")
+    found = find_study(str(study))
+    assert found.drawn is not None
+    assert found.drawn.name == "draws.nc"
+    monkeypatch.setattr("cipark_sd.commands.sensitivity_run._DEFAULT_METHODS", ("tornado",))
+    result, _ = run(target=str(study))
+    assert f"--draws {found.drawn}" in result.output
+
+
+def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study, tmp_path):
+    """Written as ``cipark calibrate --posterior`` writes them: chains, draws, a noise parameter beside constants."""
+    rng = np.random.default_rng(1)
+    z = rng.multivariate_normal([0, 0], [[1, -0.8], [-0.8, 1]], size=(4, 100))
+    posterior = xr.Dataset(
+        {name: (("chain", "draw"), values) for name, values in (("Room", 100 + 9 * z[..., 0]), ("sd", z[..., 1]))}
+        | {"Rate": (("chain", "draw"), 1 + 0.1 * z[..., 1])}
+    )
+    xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    result, folder = run("-n", "256", "--draws", str(tmp_path / "draws.nc"), target=str(study))
+    assert result.exit_code == 0, result.output
+    first = read_page(folder).sections[0]
+    assert "Shapley effects" in first.blocks[0].text
+    assert "draws.nc" in first.blocks[0].text
+    assert {"shapley.png", "shapley-over-time.png"} <= {path.name for path in folder.iterdir()}
+
+
+def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
+    from cipark_sd.commands.sensitivity_target import asked_study, with_draws
+
+    path = write_mdl("""
+        Side: left, right ~ ~ |
+        Size[Side]= 1, 2 ~ unit ~ |
+        Pace= 3 ~ unit ~ |
+        Stock= INTEG(Pace*(Size[left]+Size[right]),0) ~ unit ~ |
+    """)
+    rng = np.random.default_rng(1)
+    posterior = xr.Dataset(
+        {
+            "Size": (("chain", "draw", "Side"), rng.random((2, 50, 2))),
+            "Pace": (("chain", "draw"), np.full((2, 50), 4.0)),
+        },
+        coords={"Side": ["left", "right"]},
+    )
+    xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    bare = asked_study(str(path), outputs=(), effect=None, share=None, leave_out=(), moments=())
+    study = with_draws(bare, tmp_path / "draws.nc")
+    assert study.factors.names == ("Size[left]", "Size[right]")
+    assert dict(study.scenario.overrides) == {"pace": 4.0}
+
+
+def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
+    from cipark_sd.sensitivity import sobol as module
+
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(module, "RUNS_AT_A_TIME", 6 * module.BLOCK)
+    add, calls = module.SobolSums.add, []
+
+    def stopped(self, *arrays):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        add(self, *arrays)
+
+    monkeypatch.setattr(module.SobolSums, "add", stopped)
+    result, folder = run("-n", "1024", "--method", "sobol")
+    assert result.exit_code == 1
+    assert "--resume" in result.output
+    monkeypatch.setattr(module.SobolSums, "add", add)
+    resumed, _ = run("-n", "1024", "--method", "sobol", "--resume")
+    assert resumed.exit_code == 0
+    with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as opened:
+        once = opened.load()
+    run("-n", "1024", "--method", "sobol")
+    with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as opened:
+        assert once.equals(opened.load())

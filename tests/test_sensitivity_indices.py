@@ -317,8 +317,9 @@ def test_pawn_equals_salibs_slices_and_a_dummy_bounds_what_is_nothing(response_o
     found = pawn(drawn, seed=1, slices=8)
     problem = {"num_vars": 4, "names": [f"x{i}" for i in range(4)], "bounds": [[0, 1]] * 4}
     theirs = salib.analyze(problem, drawn["shares"].to_numpy(), drawn["values"].to_numpy()[:, 0, 0], S=8, seed=1)
-    np.testing.assert_allclose(found["median"][:, 0, 0], theirs["median"], atol=2e-3)
-    np.testing.assert_allclose(found["maximum"][:, 0, 0], theirs["maximum"], atol=2e-3)
+    # edges of slices may give a run to the neighbour, one of 256
+    np.testing.assert_allclose(found["median"][:, 0, 0], theirs["median"], atol=1 / 256)
+    np.testing.assert_allclose(found["maximum"][:, 0, 0], theirs["maximum"], atol=1 / 256)
     assert found["median"][3].item() <= found["dummy"].item() < found["median"][0].item()
 
 

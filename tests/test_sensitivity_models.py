@@ -9,7 +9,7 @@ from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.behaviour import MODES, measures, mode_shares, modes
 from cipark_sd.sensitivity.factors import Factor, Factors, Shares, around, check_factors, from_draws
-from cipark_sd.sensitivity.ranking import Moment, ranked, sentences
+from cipark_sd.sensitivity.ranking import Moment, gaps, kept_at_half, leaders, negligible, ranked, sentences
 from cipark_sd.sensitivity.response import Output, model_response
 from cipark_sd.sensitivity.sample import sample
 from cipark_sd.sensitivity.sobol import sobol
@@ -225,6 +225,45 @@ def test_a_ranking_names_the_strongest_with_interval_and_course(response_of):
     assert first.low < 0.9 < first.high
     assert (second.peak_time, round(second.peak)) == (0.0, 1)
     assert "the end: x2 (0.9" in sentences(found, [Moment("the end", 1.0)])[0]
+
+
+def moving(shares):
+    """The first factor alone until time 3, then the second; nothing at time 0; a third that does nothing."""
+    return np.stack([0 * shares[:, 0], shares[:, 0], shares[:, 0], shares[:, 1], shares[:, 1]], axis=1)
+
+
+def test_the_strongest_factor_is_told_with_the_time_for_which_it_is(response_of):
+    found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=256, seed=1)
+    assert leaders(found, "y") == [(1.0, 3.0, "x1"), (3.0, 4.0, "x2")]
+
+
+def test_times_without_an_index_are_told_with_the_reason(response_of):
+    found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=64, seed=1)
+    assert gaps(found, "y") == [(0.0, 0.0, "the variance is negligible")]
+
+
+def test_what_does_nothing_is_negligible_and_what_does_something_at_one_moment_is_not(response_of):
+    found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=256, seed=1)
+    assert negligible(found, [Moment("before", 2.0), Moment("after", 4.0)]) == ["x3"]
+    assert negligible(found, [Moment("after", 4.0)]) == ["x1", "x3"]
+
+
+def test_the_first_factors_at_half_the_rows_are_counted(response_of):
+    found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=256, seed=1)
+    assert kept_at_half(found, "y", Moment("after", 4.0), count=1) == (1, 1)
+    assert kept_at_half(found, "y", Moment("start", 0.0)) is None
+
+
+def test_chance_separates_no_mode_from_another_by_any_of_many_factors(response_of):
+    """At one test in twenty for each of sixty factors, three would stand out."""
+    rng = np.random.default_rng(1)
+    either = rng.random(512) < 0.3
+
+    def course(shares):
+        return np.where(either[: len(shares), None], [0.0, 1.0, 2.0, 3.0], [3.0, 2.0, 1.0, 0.0])
+
+    drawn = sample(response_of(60, course, times=(0.0, 1.0, 2.0, 3.0)), n=512, seed=1)
+    assert [share.apart for share in mode_shares(drawn)] == [(), ()]
 
 
 def test_the_park_study_has_all_its_uncertain_constants():

@@ -23,7 +23,7 @@ def check_figure_path(path: Path) -> None:
     check_writable(path, what="the figure file", endings=SUFFIXES, where="--figure")
 
 
-def save_figure(figure: "Figure", path: Path | str) -> None:
+def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     """Write a figure as PNG, SVG or PDF by the ending of the name; the file appears whole or not at all.
 
     The same figure gives the same bytes: no dates and no random identifiers go into it.
@@ -41,7 +41,7 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
     dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     try:
         with whole(path) as partial, mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
-            figure.savefig(partial, format=kind, dpi=200, metadata=dateless)
+            figure.savefig(partial, format=kind, dpi=dpi, metadata=dateless)
     except OSError as problem:
         raise InvalidValue(
             "the figure file", str(path), f"writable ({problem.strerror})", where="save_figure"

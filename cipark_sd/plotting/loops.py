@@ -1,21 +1,24 @@
 """Which feedback loops drive a run, as areas over time."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.panels import COLOURS
+from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Names with a colour of their own.
-_SHOWN = 7
+_SHOWN = 6
 
 
 def plot_loops(found: "xr.Dataset") -> "Figure":
-    """The strongest loops in run 0, reinforcing above and balancing below zero, and their bands over draws."""
+    """The strongest loops in run 0, reinforcing above and balancing below zero, and each with its band over draws."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -23,35 +26,51 @@ def plot_loops(found: "xr.Dataset") -> "Figure":
     up, down = (found[name].transpose("run", "loop", "time").to_numpy() for name in ("reinforcing", "balancing"))
     names = [str(name) for name in found["loop"].to_numpy()]
     strongest = [int(i) for i in np.argsort(-(up + down)[0].mean(axis=1), kind="stable")[:_SHOWN]]
-    rest = [i for i in range(len(names)) if i not in strongest]
-    figure = Figure(figsize=(10.5, 7.4), layout="constrained")
-    areas, lines = figure.subplots(2, 1, sharex=True)
-    above, below = np.zeros(len(times)), np.zeros(len(times))
-    for place, i in enumerate(strongest):
-        colour = PALETTE[place % len(PALETTE)]
-        areas.fill_between(times, above, above + up[0, i], color=colour, alpha=0.8, linewidth=0, label=names[i])
-        areas.fill_between(times, -below, -below - down[0, i], color=colour, alpha=0.8, linewidth=0)
-        above, below = above + up[0, i], below + down[0, i]
-        total = (up + down)[:, i]
-        lines.plot(times, total[0], color=colour, linewidth=1.5)
-        if len(total) > 2:
-            low, high = np.percentile(total[1:], [10, 90], axis=0)
-            lines.fill_between(times, low, high, color=colour, alpha=0.15, linewidth=0)
-    areas.fill_between(times, above, above + up[0, rest].sum(axis=0), color="0.85", linewidth=0, label="the others")
-    areas.fill_between(times, -below, -below - down[0, rest].sum(axis=0), color="0.85", linewidth=0)
-    areas.axhline(0, color="black", linewidth=0.8)
-    areas.set_ylabel("share of scores\nbalancing | reinforcing")
-    areas.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    lines.set_ylabel("share of scores, both polarities")
-    n = len(up) - 1
-    lines.set_title(f"bands: 80 % of {n} draws" if n > 1 else "", loc="left", fontsize=9)
-    for axes in (areas, lines):
+    draws = len(up) - 1
+    figure = Figure(figsize=(11.0, 8.2), layout="constrained")
+    parts = np.asarray(figure.subfigures(2, 1, height_ratios=(1.0, 1.15)))
+    areas, bottom = parts[0].subplots(), parts[1]
+    _areas(areas, times, up[0], down[0], strongest, names)
+    panels = bottom.subplots(2, 3, sharex=True, sharey=True).ravel()
+    for place, (axes, i) in enumerate(zip(panels, strongest, strict=False)):
+        colour, total = COLOURS[place], (up + down)[:, i]
+        if draws > 1:
+            low, middle, high = np.percentile(total[1:], [10, 50, 90], axis=0)
+            axes.fill_between(times, low, high, color=colour, alpha=0.25, linewidth=0)
+            axes.plot(times, middle, color=colour, linewidth=1.2)
+        axes.plot(times, total[0], color="0.25" if draws > 1 else colour, linewidth=0.8)
+        axes.set_title(names[i], loc="left", fontsize=8.5)
+    for axes in panels[len(strongest) :]:
+        axes.set_axis_off()
+    for axes in (areas, *panels):
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0)
-    lines.set_ylim(0, 1)
-    lines.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    lines.set_xlabel("time")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    panels[0].set_ylim(0, 1)
+    bottom.supylabel("share of scores", fontsize=9)
+    over = (
+        f"below: thin line the file's own constants, band and line 80 % and median of {draws} draws; "
+        if draws > 1
+        else ""
+    )
     figure.supxlabel(
-        "Loops That Matter scores; what is missing from one stands in loops too small to list", fontsize=7, color="0.35"
+        f"Loops That Matter scores, {over}what is missing from one stands in loops too small to list",
+        fontsize=7,
+        color="0.35",
     )
     return figure
+
+
+def _areas(axes: "Axes", times: Array, up: Array, down: Array, strongest: Sequence[int], names: Sequence[str]) -> None:
+    above, below = np.zeros(len(times)), np.zeros(len(times))
+    for place, i in enumerate(strongest):
+        colour = COLOURS[place]
+        axes.fill_between(times, above, above + up[i], color=colour, alpha=0.8, linewidth=0, label=names[i])
+        axes.fill_between(times, -below, -below - down[i], color=colour, alpha=0.8, linewidth=0)
+        above, below = above + up[i], below + down[i]
+    rest = [i for i in range(len(names)) if i not in strongest]
+    axes.fill_between(times, above, above + up[rest].sum(axis=0), color="0.85", linewidth=0, label="the others")
+    axes.fill_between(times, -below, -below - down[rest].sum(axis=0), color="0.85", linewidth=0)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_ylabel("share of scores\nbalancing | reinforcing")
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

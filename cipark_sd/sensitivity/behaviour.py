@@ -28,9 +28,10 @@ MODES = (
 TURN = 0.05
 #: Growth is steady when its mean slopes in the three thirds of its time differ by less than this share of the largest.
 STEADY = 0.25
-#: Two distributions of n and m draws lie further apart than this over sqrt(n m / (n + m)) once in twenty times.
-#: Source: Smirnov 1948, Annals of Mathematical Statistics 19.
-_KS_95 = 1.358
+#: Runs of a mode from which on something is said of what sets it apart.
+FEWEST = 20
+#: How often any factor at all may seem to separate two modes although none does.
+_CHANCE = 0.05
 
 
 def measures(drawn: "xr.Dataset") -> "xr.Dataset":
@@ -142,7 +143,7 @@ class ModeShare:
 
     ``low`` and ``high`` are the 95 % Wilson interval of the share; ``apart`` names the factors whose distribution in
     these runs is furthest from that in all others, with the Kolmogorov-Smirnov distance and the sign of the shift;
-    only distances that chance exceeds once in twenty times.
+    only distances that chance exceeds for any factor at all once in twenty times (Bonferroni's bound).
     """
 
     output: str
@@ -164,13 +165,13 @@ def mode_shares(drawn: "xr.Dataset", *, leading: int = 3) -> list[ModeShare]:
         counts = [(int((mode == i).sum()), i) for i in range(len(MODES))]
         for count, i in sorted(counts, reverse=True):
             if count:
-                low, high = _wilson(count, n)
+                low, high = wilson(count, n)
                 apart = _apart(shares[mode == i], shares[known & (mode != i)], names, leading)
                 found.append(ModeShare(str(output), MODES[i], count / n, low, high, apart))
     return found
 
 
-def _wilson(count: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def wilson(count: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """Source: Wilson 1927, Journal of the American Statistical Association 22."""
     share = count / n
     middle = share + z**2 / (2 * n)
@@ -181,9 +182,11 @@ def _wilson(count: int, n: int, z: float = 1.959963984540054) -> tuple[float, fl
 def _apart(inside: Array, outside: Array, names: list[str], leading: int) -> tuple[tuple[str, float], ...]:
     from scipy.stats import ks_2samp
 
-    if len(inside) < 20 or len(outside) < 20:
+    if len(inside) < FEWEST or len(outside) < FEWEST:
         return ()
-    least = _KS_95 / np.sqrt(len(inside) * len(outside) / (len(inside) + len(outside)))
+    n, m = len(inside), len(outside)
+    # Smirnov 1948, Annals of Mathematical Statistics 19: exceeded with the probability 2 exp(-2 c^2)
+    least = np.sqrt(-np.log(_CHANCE / len(names) / 2) / 2) / np.sqrt(n * m / (n + m))
     distances = []
     for i, name in enumerate(names):
         distance = float(ks_2samp(inside[:, i], outside[:, i], method="asymp").statistic)

@@ -138,6 +138,14 @@ class Factors:
         """Scores ``(…, k)`` to values of the constants ``(…, k)``."""
         return self._each("values", scores)
 
+    def joint(self, shares: Array) -> Array:
+        """Independent points of the unit cube ``(…, k)`` as points that depend on each other as the factors do."""
+        if self.correlation is None:
+            return shares
+        from scipy.special import ndtr, ndtri
+
+        return np.asarray(ndtr(ndtri(shares) @ np.linalg.cholesky(self.correlation).T))
+
     def from_unit(self, shares: Array) -> Array:
         """Points of the unit cube ``(…, k)`` to values of the constants ``(…, k)``."""
         return self.values(self.scores(shares))

@@ -132,7 +132,10 @@ def loop_dominance(
             if label in order:
                 shares["balancing" if polarity.startswith("B") else "reinforcing"][number, order.index(label)] += score
     reported = np.array([np.array([score for _, _, score in run.loops]).sum(axis=0) for run in runs])
-    present = [i for i in range(len(order)) if any((array[:, i] > 0).any() for array in shares.values())]
+    # a loop that has a name is told of even where it never does anything
+    given = {loop.name for loop in names}
+    scored = [any((array[:, i] > 0).any() for array in shares.values()) for i in range(len(order))]
+    present = [i for i, name in enumerate(order) if scored[i] or name in given]
     data: dict[str, Any] = {
         **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},
         "reported": (("run", "time"), reported),
@@ -218,18 +221,74 @@ def _elements(subscript: str) -> tuple[str, ...]:
     return tuple(canonical(part) for part in subscript.split(","))
 
 
-def takeovers(found: "xr.Dataset", *, least: float = 2.0) -> list[tuple[float, float, str]]:
-    """Which name has the largest share when, in run 0: start, end and name, for spans of at least so much time."""
-    total = (found["reinforcing"] + found["balancing"]).isel(run=0).transpose("loop", "time").to_numpy()
+def takeovers(found: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:
+    """Which name has the largest share when, in a run: start, end and name, for spans of at least so much time."""
+    total = (found["reinforcing"] + found["balancing"]).isel(run=run).transpose("loop", "time").to_numpy()
     times, names = found["time"].to_numpy(), found["loop"].to_numpy()
     active = total.sum(axis=0) > 0
     leading = np.where(active, total.argmax(axis=0), -1)
-    spans = []
-    start = 0
-    for i in range(1, len(times) + 1):
-        if i == len(times) or leading[i] != leading[start]:
-            end = float(times[min(i, len(times) - 1)])
-            if leading[start] >= 0 and end - float(times[start]) >= least:
-                spans.append((float(times[start]), end, str(names[leading[start]])))
-            start = i
-    return spans
+    changes = np.flatnonzero(np.diff(leading)) + 1
+    starts, ends = np.append(0, changes), np.append(changes, len(times) - 1)
+    return [
+        (float(times[start]), float(times[end]), str(names[leading[start]]))
+        for start, end in zip(starts, ends, strict=True)
+        if leading[start] >= 0 and times[end] - times[start] >= least
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """When a loop leads.
+
+    Parameters
+    ----------
+    spans : tuple of (float, float)
+        In run 0.
+    largest, at : float
+        The largest share that it ever has in run 0, and when.
+    share : float
+        Of the draws in which it leads for long enough at some time; NaN without draws.
+    begins : (float, float, float)
+        Percentiles 10, 50 and 90 over these draws of the start of its longest lead; NaN where it never leads.
+    """
+
+    name: str
+    spans: tuple[tuple[float, float], ...]
+    largest: float
+    at: float
+    share: float
+    begins: tuple[float, float, float]
+
+
+def leads(found: "xr.Dataset", *, least: float = 0.5) -> list[Lead]:
+    """For each loop when it has the largest share of all scores, in run 0 and over the draws, in order of their start.
+
+    Loops that never lead stand last, those with the largest shares first.
+    """
+    draws = found.sizes["run"] - 1
+    longest: dict[str, list[float]] = {}
+    for run in range(1, draws + 1):
+        own: dict[str, tuple[float, float]] = {}
+        for start, end, name in takeovers(found, run=run, least=least):
+            if end - start > own.get(name, (0.0, 0.0))[0]:
+                own[name] = (end - start, start)
+        for name, (_, start) in own.items():
+            longest.setdefault(name, []).append(start)
+    spans = takeovers(found, least=least)
+    total = (found["reinforcing"] + found["balancing"]).isel(run=0).transpose("loop", "time").to_numpy()
+    times = found["time"].to_numpy()
+    result = []
+    for name, course in zip(map(str, found["loop"].to_numpy()), total, strict=True):
+        begun = longest.get(name, [])
+        low, middle, high = np.percentile(begun, (10, 50, 90)).tolist() if begun else (np.nan,) * 3
+        result.append(
+            Lead(
+                name,
+                tuple((start, end) for start, end, other in spans if other == name),
+                float(course.max()),
+                float(times[course.argmax()]),
+                len(begun) / draws if draws else np.nan,
+                (low, middle, high),
+            )
+        )
+    return sorted(result, key=lambda lead: (lead.spans[0][0] if lead.spans else np.inf, -lead.largest))

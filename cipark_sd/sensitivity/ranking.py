@@ -27,7 +27,7 @@ class Ranked:
     """One factor at one moment.
 
     ``low`` and ``high`` are the 95 % interval of the total index; ``leading`` is the share of bootstrap resamples in
-    which it is among the first five; ``course`` is its total index over all times and ``peak_time`` when that is
+    which it is among the first five; ``course`` is its total index at some times and ``peak_time`` when that is
     largest.
     """
 
@@ -43,7 +43,7 @@ class Ranked:
     leading: float
     peak_time: float
     peak: float
-    before: tuple[tuple[float, float], ...]
+    course: tuple[tuple[float, float], ...]
 
 
 def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
@@ -123,3 +123,74 @@ def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count
             ]
             said.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
     return said
+
+
+def strongest_names(effects: "xr.Dataset", output: str, moment: Moment, *, count: int) -> list[str]:
+    """The factors with the largest total indices or Shapley effects, whichever the Dataset has."""
+    values = effects["ST" if "ST" in effects else "Sh"]
+    at = values.sel(output=output).sel(time=moment.time, method="nearest").to_numpy()
+    if np.isnan(at).all():
+        return []
+    names = effects["parameter"].to_numpy()
+    return [str(names[i]) for i in np.argsort(-np.nan_to_num(at, nan=-1.0), kind="stable")[:count]]
+
+
+def leaders(effects: "xr.Dataset", output: str, *, least: float = 0.5) -> list[tuple[float, float, str]]:
+    """Which factor is the strongest when: start, end and name of spans of at least so much time.
+
+    Only where the interval of the strongest factor's index is narrower than :data:`WIDEST` to either side.
+    """
+    index = "ST" if "ST" in effects else "Sh"
+    at = effects.sel(output=output).transpose("parameter", "time", ...)
+    values, width = at[index].to_numpy(), at[f"{index}_conf"].to_numpy()
+    times, names = at["time"].to_numpy(), at["parameter"].to_numpy()
+    top = np.argmax(np.nan_to_num(values, nan=-1.0), axis=0)
+    columns = np.arange(len(times))
+    sure = np.isfinite(values[top, columns]) & (width[top, columns] < WIDEST)
+    leading = np.where(sure, top, -1)
+    changes = np.flatnonzero(np.diff(leading)) + 1
+    starts, ends = np.append(0, changes), np.append(changes, len(times) - 1)
+    return [
+        (float(times[start]), float(times[end]), str(names[leading[start]]))
+        for start, end in zip(starts, ends, strict=True)
+        if leading[start] >= 0 and times[end] - times[start] >= least
+    ]
+
+
+def gaps(indices: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
+    """Where there is no index and why: first time, last time and reason."""
+    reasons = [str(reason) for reason in indices["reason"].sel(output=output).to_numpy()]
+    times = indices["time"].to_numpy()
+    found: list[tuple[float, float, str]] = []
+    for time, reason, before in zip(times, reasons, ["", *reasons], strict=False):
+        if reason and reason == before:
+            found[-1] = (found[-1][0], float(time), reason)
+        elif reason:
+            found.append((float(time), float(time), reason))
+    return found
+
+
+def kept_at_half(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> tuple[int, int] | None:
+    """How many of the first factors were among the first at half the rows already, and of how many; None without."""
+    n = indices["n"].to_numpy()
+    if len(n) < 2:
+        return None
+    at = indices["ST_at_n"].sel(output=output).sel(time=moment.time, method="nearest").to_numpy()
+    count = min(count, at.shape[1])
+    if np.isnan(at[-2:]).any():
+        return None
+    before, now = (set(np.argsort(-row, kind="stable")[:count].tolist()) for row in at[-2:])
+    return len(before & now), count
+
+
+def negligible(indices: "xr.Dataset", moments: Sequence[Moment], *, under: float = 0.01) -> list[str]:
+    """Factors whose total index is under a bound for every output and moment, the upper end of its interval included.
+
+    An output without an index at a moment says nothing.
+    """
+    times = [float(indices["time"].sel(time=moment.time, method="nearest")) for moment in moments]
+    at = indices.sel(time=times).transpose("parameter", "output", "time", ...)
+    upper = (at["ST"] + at["ST_conf"]).to_numpy()
+    known = np.isfinite(upper)
+    small = np.where(known, upper, 0.0).max(axis=(1, 2)) < under
+    return [str(name) for name in at["parameter"].to_numpy()[small & known.any(axis=(1, 2))]]

@@ -33,6 +33,8 @@ class Output:
     without : Scenario, optional
         Where given, the output is the effect: the variable less what it is under this scenario, with the same values
         of the uncertain constants.
+    under : Scenario, optional
+        The world in which the variable is looked at; without it the one in which nothing is changed.
     range : (float, float)
         In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
         step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
@@ -43,6 +45,12 @@ class Output:
     variable: str
     without: Scenario | None = None
     range: tuple[float, float] = (-np.inf, np.inf)
+    under: Scenario | None = None
+
+    @property
+    def worlds(self) -> tuple[Scenario | None, ...]:
+        """All that have to be run for it."""
+        return (self.under,) if self.without is None else (self.under, self.without)
 
 
 class Response(Protocol):
@@ -126,7 +134,7 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        asked = [(o.label, o.variable, o.without.to_json() if o.without else "", o.range) for o in self.asked]
+        asked = [(o.label, o.variable, *map(_key, (o.under, o.without)), o.range) for o in self.asked]
         texts = [self.model.digest, repr(self.names), repr(self.drains), repr(asked), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 
@@ -137,8 +145,8 @@ class ModelResponse:
 
     @cached_property
     def _worlds(self) -> dict[str, Scenario | None]:
-        """By a key: the base world, and each one that an effect is measured against, once."""
-        return {_key(world): world for world in (None, *(output.without for output in self.asked))}
+        """By a key, each world that an output is looked at in or an effect is measured against, once."""
+        return {_key(world): world for output in self.asked for world in output.worlds}
 
     def scores(self, shares: Array) -> Array:
         """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
@@ -155,7 +163,8 @@ class ModelResponse:
             result[left], wrong = self._outputs(values[left], rows[left], halvings)
             left = left[wrong]
         result[left] = np.nan
-        return np.where(np.isfinite(result), result, np.nan)
+        result[~np.isfinite(result)] = np.nan
+        return result
 
     def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
         """Outputs with the step halved so often, and for which runs it is too long in some world.
@@ -166,7 +175,7 @@ class ModelResponse:
         worlds = {key: self._run(key, draws, rows, halvings) for key in self._worlds}
         result = np.stack(
             [
-                worlds[""][0][output.variable]
+                worlds[_key(output.under)][0][output.variable]
                 - (worlds[_key(output.without)][0][output.variable] if output.without else 0.0)
                 for output in self.asked
             ],
@@ -179,7 +188,7 @@ class ModelResponse:
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
         """Courses by variable ``(n, n_times)`` in one world, and for which runs the step is too long ``(n,)``."""
         world, scenario = self._worlds[key], self.scenario
-        asked = [output for output in self.asked if world is None or _key(output.without) == key]
+        asked = [output for output in self.asked if key in map(_key, output.worlds)]
         if world is not None:
             scenario = scenario | world
             # the world without wins over an uncertain constant that it sets
@@ -216,8 +225,10 @@ class ModelResponse:
             found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
         wrong = _outside(asked, found)
         for flow, stock in self.drains:
-            taken = np.abs(result[canonical(flow)].to_numpy()) * step
-            there = np.abs(result[canonical(stock)].to_numpy())
+            # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
+            taken, there = result[canonical(flow)].to_numpy() * step, result[canonical(stock)].to_numpy()
+            np.abs(taken, out=taken)
+            np.abs(there, out=there)
             wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
         return found, wrong
 

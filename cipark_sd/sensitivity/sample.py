@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cipark_sd.sensitivity.designs import blocks, check_power_of_two
+from cipark_sd.sensitivity.designs import check_power_of_two
 from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.response import ModelResponse, Response
 
@@ -22,7 +22,12 @@ _DUMMIES = 20
 def sample(
     response: Response, *, n: int, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> "xr.Dataset":
-    """Runs over the factors' distributions.
+    """Runs over the factors' distributions, at the points of a Latin hypercube.
+
+    Not at those of Sobol's sequence: with dozens of factors some pairs of its coordinates are far from filling their
+    square at this number of points, and what is read off slices of one factor would be partly due to another.
+
+    Source: McKay, Beckman and Conover 1979, Technometrics 21.
 
     Returns
     -------
@@ -35,14 +40,12 @@ def sample(
     InvalidValue
     """
     import xarray as xr
+    from scipy.stats import qmc
 
     check_power_of_two(n, where="sample")
-    shares = np.concatenate([piece for _, piece in blocks(len(response.names), 0, n, seed)])
-    correlation = getattr(getattr(response, "factors", None), "correlation", None)
-    if correlation is not None:
-        from scipy.special import ndtr, ndtri
-
-        shares = ndtr(ndtri(shares) @ np.linalg.cholesky(correlation).T)
+    shares = qmc.LatinHypercube(len(response.names), rng=np.random.default_rng(seed)).random(n)
+    if isinstance(response, ModelResponse):
+        shares = response.factors.joint(shares)
     scores = response.scores(shares)
     values = np.empty((n, len(response.outputs), len(response.times)))
     for start in range(0, n, _RUNS_AT_A_TIME):

@@ -6,11 +6,13 @@ the user typed and answers with the study, or with None when it is not one of it
 
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
+from cipark_sd.sensitivity.decisions import Decisions
 from cipark_sd.sensitivity.factors import Factors
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output
@@ -27,6 +29,12 @@ class Study:
     ----------
     every : float, optional
         Time between the instants at which indices are computed; without it each saved time.
+    name : str
+        Short, as part of a folder's name.
+    decisions : Decisions
+        Claims and choices that are examined as well; none where a study has none.
+    drawn : Path, optional
+        Posterior draws of this study that a calibration has left in its usual place.
     """
 
     title: str
@@ -37,6 +45,9 @@ class Study:
     scenario: Scenario
     every: float | None = None
     drains: tuple[tuple[str, str], ...] = ()
+    name: str = "model"
+    decisions: Decisions = field(default_factory=Decisions)
+    drawn: Path | None = None
 
 
 #: Reads what the user named, or the reader's default for None; None when that is not a study of its kind.

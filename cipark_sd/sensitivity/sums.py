@@ -94,9 +94,8 @@ class SobolSums:
                 self.centre = np.where(finite, a, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
             self.spread = np.fmax(self.spread, np.fmax(np.fmax.reduce(np.abs(a)), np.fmax.reduce(np.abs(b))))
             a, b, ab, ba = (x - self.centre for x in (a, b, ab, ba))
-        self.failed += sum((~np.isfinite(x)).sum(axis=0) for x in (a, b)) + sum(
-            (~np.isfinite(x)).sum(axis=(0, 1)) for x in (ab, ba)
-        )
+        lost = [(~np.isfinite(x)).sum(axis=tuple(range(x.ndim - 1))) for x in (a, b, ab, ba)]
+        self.failed += np.sum(lost, axis=0)
         for sample in (a, b):
             finite = np.isfinite(sample)
             values = np.where(finite, sample, 0.0)
@@ -104,18 +103,21 @@ class SobolSums:
             self.base[1] += weights @ values
             self.base[2] += weights @ values**2
         whole = np.isfinite(a) & np.isfinite(b)
-        self._incomplete(not (whole.all() and np.isfinite(ab).all() and np.isfinite(ba).all()))
+        some_failed, known_b, own_weight = bool(np.any(lost)), np.where(whole, b, 0.0), weights.sum(axis=1)
+        self._incomplete(some_failed)
         slab = max(1, SLAB // a.size)
         for start in range(0, self.k, slab):
             here = slice(start, min(start + slab, self.k))
-            mixed = ab[here].transpose(1, 0, 2)
-            complete = whole[:, None] & np.isfinite(mixed)
-            change = np.where(complete, mixed - a[:, None], 0.0)
-            self.first[0][:, here] += _weighted(weights, np.where(complete, b[:, None], 0.0) * change)
+            change = ab[here].transpose(1, 0, 2) - a[:, None]
+            counted = own_weight[:, None, None]
+            if some_failed:
+                complete = whole[:, None] & np.isfinite(change)
+                change, counted = np.where(complete, change, 0.0), _weighted(weights, complete)
+            self.first[0][:, here] += _weighted(weights, known_b[:, None] * change)
             self.first[1][:, here] += _weighted(weights, change)
             self.total[:, here] += _weighted(weights, change**2 / 2)
             if self.count is not None:
-                self.count[:, here] += _weighted(weights, complete)
+                self.count[:, here] += counted
         for p, (i, j) in enumerate(self.pair_list):
             swapped, mixed = ba[self.pairs.index(i)], ab[j]
             complete = whole & np.isfinite(swapped) & np.isfinite(mixed)
@@ -123,7 +125,7 @@ class SobolSums:
             self.second[p, 1] += weights @ np.where(complete, swapped + mixed - a - b, 0.0)
             if self.second_count is not None:
                 self.second_count[p] += weights @ complete
-        self.weight += weights.sum(axis=1)
+        self.weight += own_weight
         self.rows += len(a)
 
     def _incomplete(self, now: bool) -> None:

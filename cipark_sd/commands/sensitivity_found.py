@@ -1,0 +1,99 @@
+"""All that one call of ``cipark sensitivity`` has computed, and what it says in sentences."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cipark_sd.sensitivity.behaviour import mode_shares
+from cipark_sd.sensitivity.loops import takeovers
+from cipark_sd.sensitivity.ranking import Moment, sentences, shapley_sentences
+from cipark_sd.sensitivity.study import Study
+from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Results in the order in which they are written.
+DATASETS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "claims", "choices", "loops")
+
+
+@dataclass
+class Found:
+    """What was computed; ``draws`` is the file of the posterior draws where the constants are theirs."""
+
+    study: Study
+    draws: str | None = None
+    morris: "xr.Dataset | None" = None
+    sobol: "xr.Dataset | None" = None
+    sample: "xr.Dataset | None" = None
+    tornado: "xr.Dataset | None" = None
+    dgsm: "xr.Dataset | None" = None
+    shapley: "xr.Dataset | None" = None
+    claims: "xr.Dataset | None" = None
+    choices: "xr.Dataset | None" = None
+    loops: "xr.Dataset | None" = None
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """Of the study."""
+        return self.study.moments
+
+    def datasets(self) -> "dict[str, xr.Dataset]":
+        """All that there are, by name."""
+        return {name: found for name in DATASETS if (found := getattr(self, name)) is not None}
+
+    def sentences(self) -> list[str]:
+        """What people read."""
+        said: list[str] = []
+        if self.shapley is not None:
+            said += shapley_sentences(self.shapley, self.moments)
+        if self.sobol is not None:
+            said += sentences(self.sobol, self.moments)
+            said += until_sentences(self.sobol)
+        if self.morris is not None:
+            said += _agreement_sentences(self.morris, self.moments)
+        if self.sample is not None:
+            said += _mode_sentences(self.sample)
+        if self.choices is not None:
+            said += choice_sentences(self.choices)
+        if self.claims is not None:
+            said += claim_sentences(self.claims)
+        if self.loops is not None:
+            spans = [f"{name} from {start:.1f} to {end:.1f}" for start, end, name in takeovers(self.loops)]
+            said.append(f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}.")
+        failed = {name: int(found["n_failed"].max()) for name, found in self.datasets().items() if "n_failed" in found}
+        if any(failed.values()):
+            counts = ", ".join(f"{name} {count}" for name, count in failed.items() if count)
+            said.append(f"Some runs failed and were left out (at most, of any output and time): {counts}.")
+        return said
+
+
+def until_sentences(indices: "xr.Dataset") -> list[str]:
+    """Whether the width that was asked for is reached."""
+    if "until" not in indices.attrs:
+        return []
+    facts = indices.attrs
+    reached = "reached" if facts["until_reached"] else "not reached"
+    return [
+        f"Intervals of +-{facts['until']:g} {reached} with {facts['rows']} rows: the widest is +-{facts['widest']:.3f}."
+    ]
+
+
+def _agreement_sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> Iterator[str]:
+    levels = " and ".join(map(str, effects["levels"].to_numpy().tolist()))
+    for output in map(str, effects["output"].to_numpy()):
+        at = effects["rank_agreement"].sel(output=output)
+        lowest = min(float(at.sel(time=moment.time, method="nearest")) for moment in moments)
+        yield f"{output}: rankings by Morris with {levels} levels agree to {lowest:.2f} (rank correlation)."
+
+
+def _mode_sentences(drawn: "xr.Dataset") -> Iterator[str]:
+    shares = mode_shares(drawn)
+    for output in dict.fromkeys(share.output for share in shares):
+        parts = []
+        for share in (s for s in shares if s.output == output):
+            if share.share < 0.005:
+                continue
+            why = ", ".join(f"{'high' if d > 0 else 'low'} {name}" for name, d in share.apart)
+            parts.append(f"{share.mode} {share.share:.0%}" + (f" (told apart by {why})" if why else ""))
+        yield f"{output}: {'; '.join(parts)}."

@@ -1,0 +1,263 @@
+"""One call of ``cipark sensitivity``: the methods in order, with progress."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from cipark_sd.commands.sensitivity_files import write
+from cipark_sd.commands.sensitivity_found import Found
+from cipark_sd.commands.sensitivity_target import asked_study, with_draws
+from cipark_sd.errors import InvalidValue
+from cipark_sd.sensitivity.designs import check_power_of_two
+from cipark_sd.sensitivity.response import ModelResponse, model_response
+from cipark_sd.sensitivity.study import Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Runs done and runs planned.
+Step = Callable[[int, int], None]
+
+#: Those that need constants which do not depend on each other are left out with joint draws.
+_DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
+_JOINT_METHODS = ("sample", "shapley", "decisions")
+#: Trajectories of the screening for each count of levels.
+_TRAJECTORIES = 40
+#: Draws for claims and choices, and at least for a sample.
+_DRAWS = 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    target: str | None
+    outputs: tuple[str, ...]
+    effect: str | None
+    share: float | None
+    leave_out: tuple[str, ...]
+    methods: tuple[str, ...]
+    rows: int
+    until: float | None
+    most_rows: int
+    pairs: tuple[str, ...]
+    moments: tuple[float, ...]
+    draws: Path | None
+    seed: int
+    resamples: int
+    workers: int | None
+    loop_draws: int | None
+    resume: bool
+    folder: Path | None
+
+
+def answer(request: Request) -> None:
+    """Compute, write and tell.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    check_power_of_two(request.rows, where="--rows")
+    if len(request.pairs) == 1:
+        raise InvalidValue("--pairs", request.pairs[0], "two constants at least", where="sensitivity")
+    study = asked_study(
+        request.target,
+        outputs=request.outputs,
+        effect=request.effect,
+        share=request.share,
+        leave_out=request.leave_out,
+        moments=request.moments,
+    )
+    methods = _methods(request, study)
+    if request.draws is not None:
+        study = with_draws(study, request.draws)
+    elif study.drawn is not None and not request.methods:
+        click.echo(f"note: there are posterior draws of this study; they are used with --draws {study.drawn}", err=True)
+    folder = request.folder or Path("cipark-output") / f"{study.name}-sensitivity"
+    _make(folder)
+    response = _response(study, request.workers)
+    click.echo(
+        f"{study.title}: {len(response.names)} uncertain constants, {len(response.outputs)} outputs, "
+        f"{len(response.times)} times"
+    )
+    found = Found(study, None if request.draws is None else request.draws.name)
+    try:
+        with _progress() as step:
+            for method in methods:
+                _compute(method, request, response, folder, found, step(method))
+            if request.loop_draws is not None:
+                found.loops = _loops(study, request.loop_draws, request.seed, step("loops"))
+    except KeyboardInterrupt:
+        kept = " The Sobol design so far is kept: the same command with --resume goes on." if _kept(folder) else ""
+        click.echo(f"\nStopped.{kept}", err=True)
+        raise SystemExit(1) from None
+    written = write(found, folder, request.seed)
+    for line in found.sentences():
+        click.echo(f"\n{line}")
+    click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
+
+
+def _methods(request: Request, study: Study) -> tuple[str, ...]:
+    """In the order in which they are computed."""
+    asked = request.methods
+    if request.draws is not None:
+        wrong = [method for method in asked if method not in _JOINT_METHODS]
+        if wrong:
+            expected = f"{' or '.join(_JOINT_METHODS)}: the others need constants that do not depend on each other"
+            raise InvalidValue("--method", wrong[0], expected, where="sensitivity with --draws")
+    some = bool(study.decisions.claims or study.decisions.choices)
+    if "decisions" in asked and not some:
+        expected = "a study with a policies.toml, whose claims and strategies they are"
+        raise InvalidValue("--method", "decisions", expected, where="sensitivity")
+    if asked:
+        return tuple(dict.fromkeys(asked))
+    default = _DEFAULT_METHODS if request.draws is None else ("sample", "shapley")
+    # other outputs than the study's are asked about for their own sake
+    return (*default, "decisions") if some and not request.outputs else default
+
+
+def _compute(method: str, request: Request, response: ModelResponse, folder: Path, found: Found, step: Step) -> None:
+    """One method; what belongs to it is imported with it."""
+    seed, rows, resamples = request.seed, request.rows, request.resamples
+    match method:
+        case "morris":
+            from cipark_sd.sensitivity.morris import morris
+
+            found.morris = morris(response, trajectories=_TRAJECTORIES, seed=seed, progress=step)
+        case "sobol":
+            found.sobol = _sobol(request, response, folder, found.study, step)
+        case "sample":
+            from cipark_sd.sensitivity.sample import sample
+
+            found.sample = sample(response, n=max(rows, _DRAWS), seed=seed + 1, progress=step)
+        case "tornado":
+            from cipark_sd.sensitivity.local import tornado
+
+            found.tornado = tornado(response)
+        case "dgsm":
+            from cipark_sd.sensitivity.local import dgsm
+
+            found.dgsm = dgsm(response, n=max(rows // 8, 16), seed=seed, resamples=resamples, progress=step)
+        case "shapley":
+            from cipark_sd.sensitivity.shapley import shapley
+
+            found.shapley = shapley(response, n=max(rows // 4, 64), seed=seed, resamples=resamples, progress=step)
+        case "decisions":
+            _decisions(request, found, step)
+
+
+def _sobol(request: Request, response: ModelResponse, folder: Path, study: Study, step: Step) -> "xr.Dataset":
+    from cipark_sd.sensitivity.sobol import sobol
+
+    store = _store(folder)
+    if not request.resume:
+        store.unlink(missing_ok=True)
+    return sobol(
+        response,
+        n=request.rows,
+        seed=request.seed,
+        resamples=request.resamples,
+        second_order=request.pairs,
+        until=request.until,
+        until_times=_nearest(response, study) if request.until else None,
+        most=request.most_rows,
+        progress=step,
+        store=store,
+    )
+
+
+def _decisions(request: Request, found: Found, step: Step) -> None:
+    from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws
+
+    asked = found.study.decisions
+    draws = max(_DRAWS, request.rows // 4)
+    for name, some, compute in (
+        ("claims", asked.claims, claims_over_draws),
+        ("choices", asked.choices, best_alternatives),
+    ):
+        if some:
+            result = compute(
+                found.study,
+                n=draws,
+                seed=request.seed,
+                resamples=request.resamples,
+                workers=request.workers,
+                progress=step,
+            )
+            setattr(found, name, result)
+
+
+def _response(study: Study, workers: int | None) -> ModelResponse:
+    times = None
+    if study.every is not None:
+        first, last = study.model.time.initial, study.model.time.final
+        times = np.arange(first, last + study.every / 2, study.every).tolist()
+    return model_response(
+        study.model,
+        study.factors,
+        study.outputs,
+        times=times,
+        scenario=study.scenario,
+        workers=workers,
+        drains=study.drains,
+    )
+
+
+def _nearest(response: ModelResponse, study: Study) -> list[float]:
+    """The computed times next to the moments."""
+    return [float(response.times[np.abs(response.times - moment.time).argmin()]) for moment in study.moments]
+
+
+def _loops(study: Study, n: int, seed: int, step: Step) -> "xr.Dataset":
+    """Loop dominance under the names in the model's .loops.toml, where there is one."""
+    from cipark_sd.sensitivity.loops import loop_dominance, read_loops
+
+    origin, factors = study.model.origin, study.factors
+    beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
+    names = read_loops(beside, study.model) if beside is not None and beside.is_file() else ()
+    shares = factors.joint(np.random.default_rng([seed, n]).random((n, len(factors))))
+    draws = [dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
+    return loop_dominance(study.model, names, draws=draws, progress=step)
+
+
+def _store(folder: Path) -> Path:
+    return folder / "sobol-design.npz"
+
+
+def _kept(folder: Path) -> bool:
+    return _store(folder).is_file()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InvalidValue(
+            "the folder", str(folder), f"one that can be made ({problem.strerror})", where="-o"
+        ) from None
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[str], Step]]":
+    """Bars with the time left where someone watches, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda name: lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+
+        def step(name: str) -> Step:
+            task = bar.add_task(f"{name}, runs", total=None)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        yield step

@@ -1,0 +1,178 @@
+"""Figures of indices: shares of variance over time, heat maps, convergence."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipark_sd.plotting.panels import (
+    REST,
+    ROWS,
+    SHOWN,
+    at_moment,
+    colours,
+    grid,
+    largest,
+    made,
+    names_of,
+    note,
+    outputs_of,
+    strongest,
+    years,
+)
+from cipark_sd.sensitivity.ranking import Moment
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
+    """For each output: first-order indices as areas, what is left to interactions, and total indices with bands.
+
+    The striped edge of an area is its index's 95 % interval, drawn around the upper end.
+    """
+    figure, panels = _over_time(indices, ("S1", "ST"), moments)
+    panels[0, 0].set_title(f"{outputs_of(indices)[0]}: first-order indices, stacked", loc="left", fontsize=10)
+    panels[0, 1].set_title("total indices, 95 % intervals", loc="left", fontsize=10)
+    panels[0, 0].set_ylabel("share of variance")
+    note(
+        figure,
+        "Left: striped edges are 95 % intervals; grey: all other constants; white: interactions and error. "
+        f"Dotted: the moments of the tables. {made(indices)}",
+    )
+    return figure
+
+
+def shapley_over_time(found: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
+    """For each output: Shapley effects as areas, and the strongest with their bands."""
+    figure, panels = _over_time(found, ("Sh", "Sh"), moments)
+    panels[0, 0].set_title(f"{outputs_of(found)[0]}: Shapley effects, stacked", loc="left", fontsize=10)
+    panels[0, 1].set_title("Shapley effects, 95 % intervals", loc="left", fontsize=10)
+    panels[0, 0].set_ylabel("share of variance")
+    note(figure, f"Grey: all other constants. Dotted: the moments of the tables. {made(found)}")
+    return figure
+
+
+def _over_time(
+    found: "xr.Dataset", pair: tuple[str, str], moments: Sequence[Moment]
+) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
+    """A row for each output: an index stacked, and one as lines with bands."""
+    outputs = outputs_of(found)
+    figure, panels = grid(len(outputs), 2, (11.5, 0.6 + 3.1 * len(outputs)), sharex=True, sharey="row")
+    shown = {output: strongest(found.sel(output=output), pair[1], SHOWN) for output in outputs}
+    own = colours(name for output in outputs for name in names_of(found, shown[output]))
+    for row, output in enumerate(outputs):
+        at = found.sel(output=output)
+        _areas(panels[row, 0], at, pair[0], shown[output], own)
+        _bands(panels[row, 1], at, pair[1], shown[output], own)
+        panels[row, 0].set_title(output, loc="left", fontsize=10)
+        names = names_of(found, shown[output])
+        handles = panels[row, 1].get_lines()[: len(names)]
+        panels[row, 1].legend(handles, names, frameon=False, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        for axes in panels[row]:
+            for moment in moments:
+                axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
+            axes.set_ylim(0, 1.02)
+            axes.margins(x=0)
+        panels[row, 0].set_ylabel("share of variance")
+    for axes in panels[-1]:
+        years(axes)
+    return figure, panels
+
+
+def _areas(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], own: Mapping[str, str]) -> None:
+    times = at["time"].to_numpy()
+    first = at[index].transpose("parameter", "time").to_numpy()
+    widths = at[f"{index}_conf"].transpose("parameter", "time").to_numpy()
+    known = np.isfinite(first).all(axis=0)
+    lower = np.zeros(len(times))
+    for i, name in zip(shown, names_of(at, shown), strict=True):
+        # an estimate may lie a little under zero, an area may not
+        upper = lower + np.maximum(np.where(known, first[i], 0.0), 0.0)
+        axes.fill_between(times, lower, upper, where=known.tolist(), color=own[name], alpha=0.75, linewidth=0)
+        edge = np.where(known, widths[i], 0.0)
+        axes.fill_between(
+            times,
+            np.maximum(upper - edge, 0),
+            upper + edge,
+            where=known.tolist(),
+            color=own[name],
+            alpha=0.25,
+            hatch="////",
+            linewidth=0,
+        )
+        lower = upper
+    others = [i for i in range(len(first)) if i not in set(shown)]
+    rest = np.maximum(np.where(known, first[others], 0.0).sum(axis=0), 0.0)
+    axes.fill_between(times, lower, np.minimum(lower + rest, 1.0), where=known.tolist(), color=REST, linewidth=0)
+
+
+def _bands(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], own: Mapping[str, str]) -> None:
+    times = at["time"].to_numpy()
+    for i, name in zip(shown, names_of(at, shown), strict=True):
+        total, width = at[index].to_numpy()[i], at[f"{index}_conf"].to_numpy()[i]
+        axes.plot(times, total, color=own[name], linewidth=1.6)
+        axes.fill_between(times, np.maximum(total - width, 0), total + width, color=own[name], alpha=0.2, linewidth=0)
+
+
+def heat_map(indices: "xr.Dataset", index: str = "ST", *, long_name: str = "total index") -> "Figure":
+    """An index of the strongest factors of each output over time; grey where there is none."""
+    import matplotlib as mpl
+
+    outputs, times = outputs_of(indices), indices["time"].to_numpy()
+    rows = min(ROWS, indices.sizes["parameter"])
+    figure, panels = grid(len(outputs), 1, (8.5, 0.9 + (0.55 + 0.22 * rows) * len(outputs)), sharex=True)
+    ramp = mpl.colormaps["cividis"].with_extremes(bad=REST)
+    half = np.diff(times, prepend=2 * times[0] - times[1] if len(times) > 1 else times[0] - 1) / 2
+    edges = np.append(times - half, times[-1] + half[-1])
+    for axes, output in zip(panels[:, 0], outputs, strict=True):
+        shown = strongest(indices.sel(output=output), index, rows)
+        values = np.ma.masked_invalid(
+            indices[index].sel(output=output).transpose("parameter", "time").to_numpy()[shown]
+        )
+        # up to what is there: on a scale to one most of a map would be dark
+        top = min(1.0, max(0.1, float(np.ma.filled(values, 0.0).max())))
+        mesh = axes.pcolormesh(edges, np.arange(rows + 1), values, cmap=ramp, vmin=0, vmax=top, rasterized=True)
+        axes.set_yticks(np.arange(rows) + 0.5, names_of(indices, shown), fontsize=7.5)
+        axes.invert_yaxis()
+        axes.set_title(f"{output}: {long_name}", loc="left", fontsize=10)
+        figure.colorbar(mesh, ax=axes, shrink=0.9)
+    years(panels[-1, 0])
+    note(figure, f"Grey: no index, since the output does not vary yet. {made(indices)}")
+    return figure
+
+
+def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
+    """Total indices of the five strongest factors against the rows of the design, for each output and moment."""
+    outputs = outputs_of(indices)
+    figure, panels = grid(len(outputs), len(moments), (6 * len(moments), 0.5 + 2.5 * len(outputs)), sharex=True)
+    n = indices["n"].to_numpy()
+    for row, output in enumerate(outputs):
+        for column, moment in enumerate(moments):
+            axes, at = panels[row, column], at_moment(indices, output, moment)
+            shown = largest(at["ST"].to_numpy(), 5)
+            names = names_of(indices, shown)
+            own = colours(names)
+            for place, (i, name) in enumerate(zip(shown, names, strict=True)):
+                axes.errorbar(
+                    n * 1.03 ** (place - 2),
+                    at["ST_at_n"].to_numpy()[:, i],
+                    yerr=at["ST_conf_at_n"].to_numpy()[:, i],
+                    fmt="o-",
+                    markersize=3,
+                    linewidth=1,
+                    elinewidth=0.8,
+                    color=own[name],
+                    label=name,
+                )
+            axes.set_xscale("log", base=2)
+            axes.set_ylim(bottom=0)
+            axes.set_title(f"{output}, {moment.label}", loc="left", fontsize=8)
+            axes.legend(frameon=False, fontsize=6.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for axes in panels[-1]:
+        axes.set_xlabel("rows of the design")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("total index")
+    return figure

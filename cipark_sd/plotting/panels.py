@@ -1,0 +1,97 @@
+"""What figures with a panel for each output and moment share."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.sensitivity.factors import Array
+from cipark_sd.sensitivity.ranking import Moment
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
+#: a factor keeps its colour in all panels.
+COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
+#: Factors that have a colour of their own in a panel; the others are shown together.
+SHOWN = 6
+#: Rows of a heat map and of a tornado.
+ROWS = 14
+REST = "0.82"
+_NOTE = {"fontsize": 7, "color": "0.35"}
+
+
+def grid(rows: int, columns: int, size: tuple[float, float], **more: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
+    """A figure and its panels as an array of two dimensions."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    panels = np.atleast_2d(np.asarray(figure.subplots(rows, columns, squeeze=False, **more)))
+    for axes in panels.ravel():
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def years(axes: "Axes") -> None:
+    """Whole numbers on the axis of time, never 2012.5."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("time")
+
+
+def note(figure: "Figure", text: str) -> None:
+    """A small line under a figure."""
+    figure.supxlabel(text, **_NOTE)
+
+
+def made(found: "xr.Dataset") -> str:
+    """How a result was made, for the line under its figure."""
+    facts = found.attrs
+    return (
+        ", ".join(f"{facts[key]} {key}" for key in ("rows", "draws", "runs") if key in facts)
+        + f", seed {facts['seed']}"
+    )
+
+
+def strongest(at: "xr.Dataset", index: str, count: int) -> list[int]:
+    """Positions of the factors with the largest index of one output, strongest first.
+
+    The mean over time weighs each instant with the output's standard deviation: what moves next to nothing counts next
+    to nothing.
+    """
+    values = at[index].transpose("parameter", "time").to_numpy()
+    weights = np.sqrt(np.nan_to_num(at["variance"].to_numpy()))
+    mean = (np.clip(np.where(np.isfinite(values), values, 0.0), 0, 1) * weights).mean(axis=1)
+    return [int(i) for i in np.argsort(-mean, kind="stable")[:count]]
+
+
+def largest(values: Array, count: int) -> list[int]:
+    """Positions of the largest values, what is no number last."""
+    return [int(i) for i in np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")[:count]]
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, in the order in which they come."""
+    distinct = dict.fromkeys(names)
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(distinct)}
+
+
+def at_moment(found: "xr.Dataset", output: str, moment: Moment) -> "xr.Dataset":
+    """One output at the computed time nearest to a moment."""
+    return found.sel(output=output).sel(time=moment.time, method="nearest")
+
+
+def outputs_of(found: "xr.Dataset | xr.DataArray") -> list[str]:
+    """Labels of the outputs."""
+    return [str(name) for name in found["output"].to_numpy()]
+
+
+def names_of(found: "xr.Dataset", positions: Sequence[int]) -> list[str]:
+    """Names of factors by position."""
+    names = found["parameter"].to_numpy()
+    return [str(names[i]) for i in positions]

@@ -1,0 +1,262 @@
+"""How often claims hold and alternatives are the best over uncertain constants, and which constants decide that.
+
+All alternatives are run with the same draws, so that a difference between two of them is due to what they change.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.sensitivity.behaviour import wilson
+from cipark_sd.sensitivity.decisions import Quantity
+from cipark_sd.sensitivity.factors import Array, Factor, Factors
+from cipark_sd.sensitivity.response import Output, model_response
+from cipark_sd.sensitivity.sample import sample
+from cipark_sd.sensitivity.slices import pooled_effects, single_effects
+from cipark_sd.sensitivity.study import Study
+from cipark_sd.timegrid import time_grid
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Outcomes of two alternatives that differ by less than this share are equally good.
+_EQUAL = 1e-9
+
+#: Runs done and runs planned.
+Progress = Callable[[int, int], None]
+
+
+def claims_over_draws(
+    study: Study,
+    *,
+    n: int,
+    seed: int,
+    resamples: int = 100,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> "xr.Dataset":
+    """In which share of the draws each claim holds, and which constants move its margin.
+
+    The margin is the quantity under the alternative less ``factor`` times that under the other one, in the claim's
+    direction: above zero the claim holds.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``holds``, ``holds_low``, ``holds_high`` (95 % Wilson interval), ``margin`` (percentiles 5, 50 and 95),
+        ``n_failed`` with dim ``claim``; ``S1``, ``S1_conf`` of the margin with dims parameter, claim.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, OffGrid, Problems
+    """
+    import xarray as xr
+
+    asked = study.decisions
+    ids = [name for claim in asked.claims for name in (claim.alternative, claim.than)]
+    quantities = [claim.quantity for claim in asked.claims for _ in range(2)]
+    drawn = _drawn(study, ids, quantities, n, seed, workers, progress)
+    values = drawn["values"].to_numpy()[:, :, 0]
+    signs = np.array([1.0 if claim.more else -1.0 for claim in asked.claims])
+    factor = np.array([claim.factor for claim in asked.claims])
+    margins = signs * (values[:, 0::2] - factor * values[:, 1::2])
+    labels = [str(claim) for claim in asked.claims]
+    of_margins = _sample_of(drawn, margins, labels)
+    effects = single_effects(of_margins, seed=seed, resamples=resamples).isel(time=0, drop=True)
+    known = np.isfinite(margins)
+    counts, holding = known.sum(axis=0), (margins > 0).sum(axis=0)
+    intervals = [wilson(int(h), int(c)) if c else (np.nan, np.nan) for h, c in zip(holding, counts, strict=True)]
+    percentiles = np.full((3, len(labels)), np.nan)
+    percentiles[:, counts > 0] = np.nanpercentile(margins[:, counts > 0], (5, 50, 95), axis=0)
+    data: dict[str, Any] = {
+        "S1": (("parameter", "claim"), effects["S1"].to_numpy()),
+        "S1_conf": (("parameter", "claim"), effects["S1_conf"].to_numpy()),
+        "holds": (("claim",), np.divide(holding, counts, out=np.full(len(labels), np.nan), where=counts > 0)),
+        "holds_low": (("claim",), [low for low, _ in intervals]),
+        "holds_high": (("claim",), [high for _, high in intervals]),
+        "margin": (("percentile", "claim"), percentiles),
+        "n_failed": (("claim",), (~known).sum(axis=0)),
+    }
+    titles = {alternative.id: alternative.title for alternative in asked.alternatives}
+    coords: dict[str, Any] = {
+        "parameter": drawn["parameter"].to_numpy(),
+        "claim": labels,
+        "title": (("claim",), [titles[claim.alternative] for claim in asked.claims]),
+        "percentile": [5.0, 50.0, 95.0],
+    }
+    return xr.Dataset(data, coords=coords, attrs=_facts("claims", drawn, seed))
+
+
+def best_alternatives(
+    study: Study,
+    *,
+    n: int,
+    seed: int,
+    resamples: int = 100,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> "xr.Dataset":
+    """In which share of the draws each alternative is the best, and which constants decide that.
+
+    Alternatives that are equally good share a draw.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``best``, ``best_low``, ``best_high`` (95 % Wilson interval), ``mean``, ``regret`` (mean of what the best of
+        each draw has more) with dims choice, alternative, NaN for those not in the choice; ``S1``, ``S1_conf`` (how
+        much of which is best a constant explains alone) and ``best_at_low``, ``best_at_high`` (share in which an
+        alternative is best while the constant is in its lowest and its highest fifth) with dims parameter, choice [,
+        alternative]; ``changes`` (share of draws in which the best is another than that with the best mean),
+        ``n_failed`` (choice).
+
+    Raises
+    ------
+    InvalidValue, UnknownName, OffGrid, Problems
+    """
+    import xarray as xr
+
+    asked = study.decisions
+    ids = [name for choice in asked.choices for name in choice.alternatives]
+    quantities = [choice.quantity for choice in asked.choices for _ in choice.alternatives]
+    drawn = _drawn(study, ids, quantities, n, seed, workers, progress)
+    values, shares = drawn["values"].to_numpy()[:, :, 0], drawn["shares"].to_numpy()
+    names = list(dict.fromkeys(ids))
+    k, shape = shares.shape[1], (len(asked.choices), len(names))
+    table = {name: np.full(shape, np.nan) for name in ("best", "best_low", "best_high", "mean", "regret")}
+    ends = {name: np.full((k, *shape), np.nan) for name in ("best_at_low", "best_at_high")}
+    index, width = np.full((k, shape[0]), np.nan), np.full((k, shape[0]), np.nan)
+    changes, n_failed = np.full(shape[0], np.nan), np.zeros(shape[0], dtype=np.int64)
+    start = 0
+    for row, choice in enumerate(asked.choices):
+        own = values[:, start : (start := start + len(choice.alternatives))]
+        whole = np.isfinite(own).all(axis=1)
+        n_failed[row] = int((~whole).sum())
+        if not whole.any():
+            continue
+        places = [names.index(name) for name in choice.alternatives]
+        good = own[whole] if choice.more else -own[whole]
+        flags = _best(good)
+        intervals = np.array([wilson(float(count), len(flags)) for count in flags.sum(axis=0)])
+        table["best"][row, places] = flags.mean(axis=0)
+        table["best_low"][row, places], table["best_high"][row, places] = intervals.T
+        table["mean"][row, places] = own[whole].mean(axis=0)
+        table["regret"][row, places] = (good.max(axis=1, keepdims=True) - good).mean(axis=0)
+        changes[row] = 1 - flags[:, good.mean(axis=0).argmax()].mean()
+        index[:, row], width[:, row] = pooled_effects(flags, shares[whole], seed=seed, resamples=resamples)
+        for name, inside in (("best_at_low", shares[whole] < 0.2), ("best_at_high", shares[whole] > 0.8)):
+            ends[name][:, row, places] = (inside.T @ flags) / np.maximum(inside.sum(axis=0), 1)[:, None]
+    dims = ("choice", "alternative")
+    data: dict[str, Any] = {name: (dims, array) for name, array in table.items()}
+    data |= {name: (("parameter", *dims), array) for name, array in ends.items()}
+    data |= {"S1": (("parameter", "choice"), index), "S1_conf": (("parameter", "choice"), width)}
+    data |= {"changes": (("choice",), changes), "n_failed": (("choice",), n_failed)}
+    titles = {alternative.id: alternative.title for alternative in asked.alternatives}
+    coords: dict[str, Any] = {
+        "parameter": drawn["parameter"].to_numpy(),
+        "choice": [str(choice) for choice in asked.choices],
+        "alternative": names,
+        "title": (("alternative",), [titles[name] for name in names]),
+    }
+    return xr.Dataset(data, coords=coords, attrs=_facts("choices", drawn, seed))
+
+
+def _best(good: Array) -> Array:
+    """``(n, n_alternatives)``: 1 for the best of a run, shared among equals."""
+    top = good.max(axis=1, keepdims=True)
+    flags = good >= top - _EQUAL * np.abs(top)
+    return np.asarray(flags / flags.sum(axis=1, keepdims=True))
+
+
+def _drawn(
+    study: Study,
+    ids: Sequence[str],
+    quantities: Sequence[Quantity],
+    n: int,
+    seed: int,
+    workers: int | None,
+    progress: Progress | None,
+) -> "xr.Dataset":
+    """A sample whose outputs are the quantities under the alternatives, in pairs as they are given, at one time."""
+    worlds = {alternative.id: alternative.scenario for alternative in study.decisions.alternatives}
+    chosen = [worlds[name] for name in ids]
+    stepped, times = _on_steps(study.model, study.scenario, [quantity.time for quantity in quantities])
+    outputs: list[Output] = []
+    for world, quantity in zip(chosen, quantities, strict=True):
+        outputs.append(Output(quantity.title, quantity.variable, range=quantity.range, under=world))
+        if quantity.per:
+            outputs.append(Output(quantity.title, quantity.per, under=world))
+    response = model_response(
+        study.model,
+        _with_extra(study.factors, study.decisions.extra, chosen),
+        outputs,
+        times=sorted(set(times)),
+        scenario=stepped,
+        workers=workers,
+        drains=study.drains,
+    )
+    worlds_of_a_draw = response.n_scenarios
+    counted = None if progress is None else lambda done, of: progress(done * worlds_of_a_draw, of * worlds_of_a_draw)
+    drawn = sample(response, n=n, seed=seed, progress=counted)
+    values, columns, place = drawn["values"].to_numpy(), [], 0
+    for quantity, time in zip(quantities, times, strict=True):
+        at = int(np.flatnonzero(response.times == time)[0])
+        column = values[:, place, at]
+        place += 1
+        if quantity.per:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                column = column / values[:, place, at]
+            place += 1
+        columns.append(column)
+    runs = n * response.n_scenarios
+    return _sample_of(drawn, np.stack(columns, axis=1), [q.title for q in quantities]).assign_attrs(runs=runs, draws=n)
+
+
+def _with_extra(factors: Factors, extra: Sequence[Factor], worlds: Sequence[Scenario | None]) -> Factors:
+    """The factors and those further ones that nothing else sets; the latter depend on no other."""
+    taken = {override_key(name) for name in factors.names}
+    taken |= {override_key(name) for world in worlds if world is not None for name in world.overrides}
+    added = tuple(factor for factor in extra if override_key(factor.name) not in taken)
+    correlation = factors.correlation
+    if correlation is not None:
+        size = len(factors)
+        wider = np.eye(size + len(added))
+        wider[:size, :size] = correlation
+        correlation = wider
+    return replace(factors, blocks=(*factors.blocks, *added), correlation=correlation)
+
+
+def _on_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[Scenario, list[float]]:
+    """The scenario with every step saved, and the step nearest to each time."""
+    resolved = resolve(model, scenario)
+    step = resolved.time_step
+    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=model.name).times
+    nearest = [float(grid[np.abs(grid - time).argmin()]) for time in times]
+    return scenario | Scenario("", saveper=step), nearest
+
+
+def _sample_of(drawn: "xr.Dataset", columns: Array, labels: Sequence[str]) -> "xr.Dataset":
+    """Columns ``(n_runs, n_outputs)`` as a sample of one time, at the points of ``drawn``."""
+    import xarray as xr
+
+    data: dict[str, Any] = {"values": (("run", "output", "time"), columns[:, :, None]), "shares": drawn["shares"]}
+    coords: dict[str, Any] = {
+        "parameter": drawn["parameter"],
+        "output": list(labels),
+        "units": (("output",), [""] * len(labels)),
+        "time": [0.0],
+    }
+    return xr.Dataset(data, coords=coords, attrs=drawn.attrs)
+
+
+def _facts(what: str, drawn: "xr.Dataset", seed: int) -> dict[str, Any]:
+    return {
+        "format": f"cipark_sd {what} 1",
+        "seed": seed,
+        "draws": int(drawn.attrs["draws"]),
+        "runs": int(drawn.attrs["runs"]),
+    }

@@ -1,0 +1,182 @@
+"""Claims and choices over uncertain constants, and the estimator that reads single effects off a sample."""
+
+import numpy as np
+import pytest
+
+from calibration.decisions import decisions_of
+from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.scenarios import Scenario
+from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws
+from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity
+from cipark_sd.sensitivity.factors import Factor, Factors
+from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivity.response import Output
+from cipark_sd.sensitivity.sample import sample
+from cipark_sd.sensitivity.slices import pooled_effects, single_effects
+from cipark_sd.sensitivity.study import Study, find_study
+from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding
+
+DECAY = """
+Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |
+Gone= INTEG(Stock*Rate*Switch,0) ~ unit ~ |
+Start= 100 ~ unit ~ |
+Rate= 0.15 ~ 1/Year ~ |
+Switch= 1 ~ Dmnl ~ |
+"""
+AT_2 = Quantity("what is left", "Stock", 2.0)
+SLOW = Alternative("slow", "Slow decay", Scenario("", {"Rate": 0.1}))
+SAME = Alternative("slow too", "Slow decay again", Scenario("", {"Rate": 0.1}))
+BASE = Alternative("base", "As it was")
+
+
+def flat(name, low, high):
+    return Factor(name, lambda shares: low + shares * (high - low))
+
+
+@pytest.fixture
+def study_of(write_mdl):
+    model = read_model(write_mdl(DECAY, final=4, step=0.25))
+
+    def make(**decisions):
+        factors = Factors((flat("Start", 90, 110), flat("Rate", 0.05, 0.25)))
+        asked = Decisions((BASE, SLOW, SAME), **decisions)
+        moment = (Moment("end", 4.0),)
+        return Study("decay", model, factors, (Output("level", "Stock"),), moment, Scenario(), decisions=asked)
+
+    return make
+
+
+def ishigami(shares):
+    x = -np.pi + 2 * np.pi * shares
+    return np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+
+
+#: Of Ishigami's function: first-order indices in closed form.
+EXACT = (0.3139, 0.4424, 0.0)
+
+
+def test_single_effects_of_ishigami_are_met_within_the_stated_error(response_of):
+    found = single_effects(sample(response_of(3, ishigami), n=4096, seed=1), seed=1)
+    np.testing.assert_allclose(found["S1"][:, 0, 0], EXACT, atol=0.03)
+
+
+def test_a_factor_that_does_nothing_is_not_blamed_for_another_among_seventy(response_of):
+    """At 1024 points of Sobol's sequence some of 77 coordinates are far from independent; in a hypercube none are."""
+    drawn = sample(response_of(77, lambda x: np.exp(2 * x[:, 5])), n=1024, seed=1)
+    found = single_effects(drawn, seed=1)["S1"][:, 0, 0].to_numpy()
+    assert found[5] == pytest.approx(1.0, abs=0.01)
+    assert np.delete(found, 5).max() < 0.04
+
+
+@pytest.mark.slow
+def test_intervals_of_single_effects_cover(response_of):
+    inside = []
+    for seed in range(100):
+        found = single_effects(sample(response_of(3, ishigami), n=1024, seed=seed), seed=seed)
+        inside.append(np.abs(found["S1"][:, 0, 0] - EXACT) <= found["S1_conf"][:, 0, 0])
+    assert np.mean(inside) >= 0.90
+
+
+def test_runs_without_a_value_are_left_out_of_slices(response_of):
+    def failing(shares):
+        return np.where(shares[:, 1] > 0.9, np.nan, shares[:, 0])
+
+    found = single_effects(sample(response_of(2, failing), n=1024, seed=1), seed=1)
+    assert float(found["S1"][0, 0, 0]) == pytest.approx(1.0, abs=0.01)
+    assert int(found["n_failed"][0, 0]) == pytest.approx(102, abs=2)
+
+
+def test_an_output_that_does_not_vary_has_no_single_effects(response_of):
+    found = single_effects(sample(response_of(2, lambda x: np.full(len(x), 3.0)), n=64, seed=1), seed=1)
+    assert np.isnan(found["S1"]).all()
+
+
+def test_what_decides_alone_has_an_index_of_one():
+    shares = np.random.default_rng(1).random((1024, 2))
+    first = (shares[:, 0] > 0.5).astype(float)
+    index, _ = pooled_effects(np.stack([first, 1 - first], axis=1), shares, seed=1)
+    np.testing.assert_allclose(index, [1.0, 0.0], atol=0.03)
+
+
+def test_a_claim_holds_in_the_share_of_draws_in_which_it_does_in_closed_form(study_of):
+    """Slow decay leaves more than the drawn rate where that is over 0.1: in three quarters of its range."""
+    found = claims_over_draws(study_of(claims=(Claim("slow", AT_2, True, "base"),)), n=1024, seed=1)
+    assert float(found["holds"][0]) == pytest.approx(0.75, abs=0.001)
+    assert float(found["holds_low"][0]) < 0.75 < float(found["holds_high"][0])
+    assert [name for name, _, _ in deciding(found.isel(claim=0))] == ["Rate"]
+
+
+def test_the_margin_of_a_claim_has_its_factor_and_its_direction(study_of):
+    """Euler's method leaves Start (1 - Rate dt)^8 after two years."""
+    claim = Claim("slow", AT_2, False, "base", 0.5)
+    found = claims_over_draws(study_of(claims=(claim,)), n=1024, seed=1)
+    left = [100 * (1 - rate * 0.25) ** 8 for rate in (0.1, 0.15)]
+    assert float(found["margin"].sel(percentile=50)[0]) == pytest.approx(0.5 * left[1] - left[0], rel=0.02)
+    assert float(found["holds"][0]) == 0
+    assert "in 0% of the draws" in " ".join(claim_sentences(found))
+
+
+def test_a_share_is_one_variable_by_another(study_of):
+    """What is left over what is gone: above one for slow decay in all draws."""
+    share = Quantity("left by gone", "Stock", 2.0, per="Gone")
+    found = claims_over_draws(study_of(claims=(Claim("slow", share, True, "slow", 0.5),)), n=64, seed=1)
+    left = (1 - 0.1 * 0.25) ** 8
+    np.testing.assert_allclose(found["margin"][:, 0], 0.5 * left / (1 - left), rtol=1e-9)
+
+
+def test_equal_alternatives_share_a_draw_and_the_best_changes_with_what_decides(study_of):
+    found = best_alternatives(study_of(choices=(Choice(AT_2, True, ("base", "slow", "slow too")),)), n=1024, seed=1)
+    best = found["best"].isel(choice=0).to_series()
+    np.testing.assert_allclose(best[["base", "slow", "slow too"]], [0.25, 0.375, 0.375], atol=0.001)
+    assert float(found["changes"][0]) == pytest.approx(1 - 0.375, abs=0.001)
+    index = found["S1"].isel(choice=0).to_series()
+    assert index["Rate"] == pytest.approx(1.0, abs=0.01)
+    assert index["Start"] == pytest.approx(0.0, abs=0.03)
+    assert float(found["best_at_low"].sel(parameter="Rate", alternative="base")[0]) == pytest.approx(1.0)
+    assert "Slow decay 38%" in " ".join(choice_sentences(found))
+
+
+def test_less_is_best_where_it_is_wanted(study_of):
+    found = best_alternatives(study_of(choices=(Choice(AT_2, False, ("base", "slow")),)), n=256, seed=1)
+    assert float(found["best"].sel(alternative="base")[0]) == pytest.approx(0.75, abs=0.01)
+
+
+def test_a_constant_that_is_uncertain_for_decisions_only_is_drawn_unless_an_alternative_sets_it(study_of):
+    claims, extra = (Claim("slow", AT_2, True, "base"),), (flat("Switch", 0.5, 1),)
+    found = claims_over_draws(study_of(claims=claims, extra=extra), n=64, seed=1)
+    assert found["parameter"].to_numpy().tolist() == ["Start", "Rate", "Switch"]
+    set_by_one = (flat("Rate", 0, 1),)
+    found = claims_over_draws(study_of(claims=claims, extra=set_by_one), n=64, seed=1)
+    assert found["parameter"].to_numpy().tolist() == ["Start", "Rate"]
+
+
+def test_a_catalogue_becomes_claims_and_choices():
+    outcome = Outcome("debt", "Debt", "Stock", better="less", low=0.0)
+    policy = Policy("E1", "No switch", Scenario("", {"Switch": 0}), (Expected("debt", 2.0, "less", factor=0.5),))
+    strategies = (Policy("a", "A", Scenario("", {"Rate": 1})), Policy("b", "B"))
+    catalogue = Catalogue(
+        title="",
+        digest="",
+        outcomes=(outcome,),
+        times=(2.0,),
+        headline=("debt", 2.0),
+        policies=(Policy("base", "As it was"), policy),
+        rivals=(),
+        strategies=strategies,
+        uncertainties=(Uncertainty("w", "Whole", "Start", 1, 3, whole=True),),
+        robustness=Robustness("debt", 2.0, ("a", "b"), (), 10, 1),
+    )
+    found = decisions_of(catalogue)
+    quantity = Quantity("Debt", "Stock", 2.0, range=(0.0, np.inf))
+    assert found.claims == (Claim("E1", quantity, False, "base", 0.5),)
+    assert found.choices == (Choice(quantity, False, ("a", "b")),)
+    assert [alternative.scenario is None for alternative in found.alternatives] == [True, False, False, True]
+    np.testing.assert_array_equal(found.extra[0].quantile(np.array([0.0, 0.34, 0.99, 1.0])), [1, 2, 3, 3])
+
+
+def test_all_expectations_of_the_parks_policies_are_claims():
+    park = find_study(None)
+    named = {claim.alternative for claim in park.decisions.claims}
+    assert {f"E{number}" for number in range(1, 22)} <= named
+    assert len(park.decisions.choices) == 2
