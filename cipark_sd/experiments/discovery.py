@@ -7,8 +7,9 @@ Forecasting and Social Change 77, 34-49) describe coverage, density, quasi-p and
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,13 +125,11 @@ def _peeled(
     inputs: "pd.DataFrame", fails: Flags
 ) -> tuple[dict[str, _Limits], dict[str, float], tuple[float, float, float]] | None:
     """Limits by input, quasi-p by input, and coverage, density and mass of the box that is taken."""
-    prim_module = _prim()
     # a quiet library: it logs each step, and pandas warns of what it does inside
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("EMA").setLevel(logging.ERROR)
-        # below the threshold a future is no case of interest, so that zero would make all of them one
-        box = prim_module.Prim(inputs, fails, threshold=0.1, peel_alpha=0.05, mass_min=0.05).find_box()
+        box = _prim_box(inputs, fails, peel_alpha=0.05, mass_min=0.05)
         steps = box.peeling_trajectory
         coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -139,14 +138,29 @@ def _peeled(
         if not steps["res_dim"].iloc[taken]:
             return None
         # a side that may be there by chance is given up, the weakest first
-        while (weakest := _weakest(box.qp[taken])) is not None:
+        while (weakest := _weakest(_quasi_p(box)[taken])) is not None:
             box.drop_restriction(weakest, taken)
             taken = len(box.box_lims) - 1
         steps = box.peeling_trajectory
         coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
         limits = _restrictions(box.box_lims[taken], inputs)
-        quasi_p = {str(name): _least(values) for name, values in box.qp[taken].items()}
+        quasi_p = {str(name): _least(values) for name, values in _quasi_p(box)[taken].items()}
     return limits, quasi_p, (float(coverage[taken]), float(density[taken]), float(steps["mass"].iloc[taken]))
+
+
+def _prim_box(inputs: "pd.DataFrame", fails: Flags, *, peel_alpha: float, mass_min: float) -> Any:
+    """The library's box with all the steps that led to it, in its versions 2 and 3."""
+    prim = _prim().Prim
+    # version 2 wants to know above which density a box counts; here the choice among the steps says so
+    options = {"threshold": 0.1} if "threshold" in signature(prim).parameters else {}
+    return prim(inputs, fails, peel_alpha=peel_alpha, mass_min=mass_min, **options).find_box()
+
+
+def _quasi_p(box: Any) -> Sequence[Mapping[str, Any]]:
+    """The quasi-p values of each step by input; version 3 of the library calls them p values."""
+    # vars, since any other attribute is looked up among the inputs
+    found: Sequence[Mapping[str, Any]] = vars(box).get("p_values") or vars(box)["qp"]
+    return found
 
 
 def _restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
