@@ -8,7 +8,7 @@ Forecasting and Social Change 77, 34-49) describe coverage, density, quasi-p and
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -204,11 +204,23 @@ def _prim() -> Any:
     return prim
 
 
-def plain_words(box: Box | None, title: str, shares: Mapping[str, float]) -> list[str]:
-    """What a box says, sentence by sentence. ``shares`` are that of the futures in which the policy fails."""
+def plain_words(
+    box: Box | None, title: str, shares: Mapping[str, float], names: Mapping[str, str] | None = None
+) -> list[str]:
+    """What a box says, sentence by sentence.
+
+    Parameters
+    ----------
+    shares : mapping
+        ``failing``: the share of the futures in which the policy fails.
+    names : mapping of str to str, optional
+        What inputs are called in words.
+    """
     failing = shares["failing"]
     if box is None:
         return [f"{title} fails in {failing:.0%} of the futures; no range of the inputs sets these apart."]
+    told = dict(names or {})
+    box = replace(box, restrictions=tuple(replace(r, name=told.get(r.name, r.name)) for r in box.restrictions))
     said = [f"{title} {box}."]
     weak = [r.name for r in box.restrictions if not r.quasi_p <= LIKELY]
     if weak:

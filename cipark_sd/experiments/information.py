@@ -32,13 +32,19 @@ class Worth:
     error: float
 
 
-def perfect(utilities: Array) -> float:
+def perfect(utilities: Array, rng: np.random.Generator, *, resamples: int = 200) -> Worth:
     """The expected value of perfect information of utilities ``(n_policies, n_futures)``.
 
-    Source: Raiffa and Schlaifer (1961), Applied statistical decision theory.
+    Source: Raiffa and Schlaifer (1961), Applied statistical decision theory; the error is that of Efron's bootstrap.
     """
     utilities = _checked(utilities)
-    return float(utilities.max(axis=0).mean() - utilities.mean(axis=1).max())
+
+    def worth(own: Array) -> float:
+        return float(own.max(axis=0).mean() - own.mean(axis=1).max())
+
+    n = utilities.shape[1]
+    again = [worth(utilities[:, rng.integers(n, size=n)]) for _ in range(resamples)]
+    return Worth(worth(utilities), float(np.std(again, ddof=1)))
 
 
 def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.Generator, resamples: int = 40) -> Worth:
