@@ -55,8 +55,8 @@ def _variant(setting: Setting, found: "xr.Dataset", variant: Policy | None) -> l
     outcome, at = setting.catalogue.headline
     name = "attribution" if variant is None else f"attribution_{variant.id.replace(' ', '_')}"
     main = _main_table(setting, found, "" if variant is None else variant.title)
-    interactions = _interactions(setting, found)
-    for table in (main, interactions):
+    interactions = [_interactions(setting, found)] if len(setting.catalogue.factors) > 1 else []
+    for table in (main, *interactions):
         show(table)
         click.echo()
     units = setting.units(outcome)
@@ -64,12 +64,12 @@ def _variant(setting: Setting, found: "xr.Dataset", variant: Policy | None) -> l
     title += "" if variant is None else f", {variant.id}"
     figure = plot_shapley(found, outcome, at, title=title, caption=setting.basis)
     save_figure(figure, setting.folder / f"{name}.png")
-    return [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption), interactions]
+    return [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption), *interactions]
 
 
 def _in_words(main: Table, variant: Policy | None) -> str:
     *factors, sums, total = main.rows
-    largest, *rest = sorted(factors, key=lambda row: -abs(float(row[1].replace("-", "-", 1)) if row[1] != "-" else 0.0))
+    largest, *rest = sorted(factors, key=lambda row: -abs(float(row[1])) if row[1] != "-" else 0.0)
     said = "" if variant is None else f"{variant.title}. "
     said += f"All mechanisms together are worth {total[1]}; most of it, {largest[1]}, is due to: {largest[0]}"
     said += f", then {rest[0][0]} ({rest[0][1]}). " if rest else ". "
@@ -144,7 +144,14 @@ def _main_table(setting: Setting, found: "xr.Dataset", variant: str) -> Table:
     who = f" (rival {setting.rivals[0].id})" if len(setting.rivals) > 1 else ""
     caption = f"{title} at {at:g}: who did it{who}{', ' + variant if variant else ''}"
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
-    return Table(head, tuple(rows), caption)
+    return _without_rivals(setting, Table(head, tuple(rows), caption))
+
+
+def _without_rivals(setting: Setting, table: Table) -> Table:
+    """The table without its last column, the range over rivals, where there is one structure only."""
+    if len(setting.rivals) > 1:
+        return table
+    return Table(table.head[:-1], tuple(row[:-1] for row in table.rows), table.caption)
 
 
 def _interactions(setting: Setting, found: "xr.Dataset") -> Table:
@@ -154,4 +161,5 @@ def _interactions(setting: Setting, found: "xr.Dataset") -> Table:
     order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
     rows = [(titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())) for i in order]
     caption = "What pairs are worth together beyond one by one (the largest six)"
-    return Table(("pair", setting.rivals[0].id, "over rivals"), tuple(rows), caption)
+    worth = setting.rivals[0].id if len(setting.rivals) > 1 else "worth"
+    return _without_rivals(setting, Table(("pair", worth, "over rivals"), tuple(rows), caption))

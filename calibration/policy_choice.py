@@ -35,6 +35,11 @@ class Tried:
     values: Array
     satisfied: NDArray[np.bool_]
 
+    @property
+    def met(self) -> NDArray[np.bool_] | None:
+        """Where all demands are met; None where nothing is demanded."""
+        return self.satisfied if self.wanted.criteria else None
+
 
 def try_strategies(setting: Setting) -> Tried:
     """Run the strategies of the catalogue in its futures, all at one price where it has a lever that balances them.
@@ -121,7 +126,7 @@ def show_robustness(setting: Setting) -> list[Section]:
         show(costs)
         click.echo()
         blocks += [Paragraph(_equal(tried, setting)), costs]
-    found = measures(tried.values, tried.satisfied, tried.outcome.better)
+    found = measures(tried.values, tried.met, tried.outcome.better)
     table = _measures(setting, tried, found)
     show(table)
     meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in found]
@@ -205,10 +210,10 @@ def _stability(tried: Tried, found: dict[str, Array]) -> Table:
     better = tried.outcome.better
     rng = np.random.default_rng(tried.wanted.seed)
     groups = [tried.futures.rivals[position].id for position in tried.futures.rival]
-    by_rival = winners_by_group(tried.values, tried.satisfied, groups, better)
+    by_rival = winners_by_group(tried.values, tried.met, groups, better)
     rows = []
     for name, i in winners(found, better).items():
-        sure = stability(tried.values, tried.satisfied, name, rng, better=better, resamples=200)
+        sure = stability(tried.values, tried.met, name, rng, better=better, resamples=200)
         other = [rival for rival, own in by_rival.items() if own[name] != i]
         rows.append(
             (
@@ -216,18 +221,19 @@ def _stability(tried: Tried, found: dict[str, Array]) -> Table:
                 tried.strategies[i].title,
                 f"{sure.wins[i]:.2f}",
                 f"{sure.low[i]:.0f} to {sure.high[i]:.0f}",
-                f"{len(by_rival) - len(other)}/{len(by_rival)}",
-                ", ".join(other),
+                *([f"{len(by_rival) - len(other)}/{len(by_rival)}", ", ".join(other)] if len(by_rival) > 1 else []),
             )
         )
-    head = ("by", "the best", "in resamples", "rank, 90 %", "rivals", "another one under")
-    return Table(head, tuple(rows), "How stable that is")
+    more = ("rivals", "another one under") if len(by_rival) > 1 else ()
+    return Table(("by", "the best", "in resamples", "rank, 90 %", *more), tuple(rows), "How stable that is")
 
 
 def _failures(setting: Setting, tried: Tried, found: dict[str, Array]) -> list[Block]:
     """Where the best by its demands and the first strategy fail: print it, write it, draw it."""
     from cipark_sd.plotting.choices import plot_box
 
+    if not tried.wanted.criteria:
+        return []
     inputs, rng_seed = tried.futures.inputs, tried.wanted.seed
     titles = {one.name: one.title for one in setting.catalogue.uncertainties}
     best = winners(found, tried.outcome.better)["satisfied"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, save
-from calibration.policy_words import band, in_words, rivals_in_words, show, signed, verdict
+from calibration.policy_words import KINDS, band, in_words, rivals_in_words, show, signed, verdict
 from cipark_sd.commands.tables import number
 from cipark_sd.experiments.definition import BASE, Policy
 from cipark_sd.experiments.effects import SURE, WEIGHTED, Claim, claims, table
@@ -182,11 +182,8 @@ def _doubt(claim: Claim, setting: Setting, titles: dict[str, str]) -> str:
     said = f"{claim.policy.title} ({claim.policy.id}): {in_words(claim.expected, setting.catalogue)}. "
     if len(claim.probability) == 1:
         return said + f"True in {next(iter(claim.probability.values())):.0%} of the draws."
-    parts = []
-    if fails := claim.rivals("fails"):
-        parts.append(f"fails under {rivals_in_words(fails, titles)}")
-    if opened := claim.rivals("open"):
-        parts.append(f"open under {rivals_in_words(opened, titles)}")
+    found = {kind: claim.rivals(kind) for kind in KINDS if kind != "holds"}
+    parts = [f"{KINDS[kind]} under {rivals_in_words(rivals, titles)}" for kind, rivals in found.items() if rivals]
     where = "; ".join(parts)
     mixed = f" Probability by weight: {claim.weighted:.2f}." if np.isfinite(claim.weighted) else ""
     return f"{said}{where[:1].upper()}{where[1:]}.{mixed}"
@@ -221,6 +218,7 @@ def write_claims(setting: Setting, found: Sequence[Claim]) -> None:
             "weighted": claim.weighted,
             "holds_in": len(claim.rivals("holds")),
             "fails_in": len(claim.rivals("fails")),
+            "no_effect_in": len(claim.rivals("idle")),
         }
         | {f"P {rival}": share for rival, share in claim.probability.items()}
         for claim in found

@@ -6,9 +6,11 @@ import numpy as np
 
 from cipark_sd.commands.tables import print_table
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
-from cipark_sd.experiments.effects import Claim
+from cipark_sd.experiments.effects import Claim, Verdict
 from cipark_sd.report import Table
 
+#: What a verdict is called.
+KINDS: Mapping[Verdict, str] = {"holds": "holds", "fails": "fails", "open": "open", "idle": "no effect"}
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
@@ -50,10 +52,10 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
 
 def verdict(claim: Claim) -> str:
     """What became of an expectation, in a few words."""
-    holds, fails, opened = (claim.rivals(kind) for kind in ("holds", "fails", "open"))
+    holds, fails, opened, idle = (claim.rivals(kind) for kind in KINDS)
     n = len(claim.probability)
     if n == 1:
-        return {"holds": "holds", "fails": "fails", "open": "left open"}[claim.verdict(next(iter(claim.probability)))]
+        return KINDS[claim.verdict(next(iter(claim.probability)))]
     if len(holds) == n:
         return f"holds under all {n} rivals"
     if len(fails) == n:
@@ -61,6 +63,7 @@ def verdict(claim: Claim) -> str:
     parts = [f"holds under {len(holds)} of {n}" if holds else f"holds under none of {n}"]
     parts += [f"fails under {', '.join(fails)}"] if fails else []
     parts += [f"open under {', '.join(opened)}"] if opened else []
+    parts += [f"no effect under {', '.join(idle)}"] if idle else []
     return "; ".join(parts)
 
 

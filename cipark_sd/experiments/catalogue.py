@@ -191,7 +191,7 @@ class _Reader(ValueReader):
 
     def factor(self, section: Section) -> Factor:
         id_, title = section.text("id"), section.text("title")
-        factor = Factor(id_, title, self.settings(section, "off", id_))
+        factor = Factor(id_, title, self.settings(section, "off", id_), self.settings(section, "on", id_))
         section.done()
         return factor
 

@@ -82,11 +82,14 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A mechanism that an attribution switches; ``off`` are the settings without it."""
+    """A mechanism that an attribution switches: ``off`` are the settings without it, ``on`` those with it, the base's
+    own where there are none.
+    """
 
     id: str
     title: str
     off: Scenario
+    on: Scenario = Scenario()  # noqa: RUF009
 
 
 @dataclass(frozen=True, slots=True)
