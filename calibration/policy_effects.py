@@ -1,18 +1,19 @@
-"""What ``cipark policy`` shows of the past: effects, claims, attribution."""
+"""What ``cipark policy`` shows of the past: what each policy changes, and what became of what was expected."""
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
+from calibration.policy_page import titled
 from calibration.policy_setting import Setting, save
-from cipark_sd.commands.tables import number, print_table
-from cipark_sd.experiments.attribution import attribution, factorial
-from cipark_sd.experiments.definition import Policy
-from cipark_sd.experiments.effects import SURE, WEIGHTED, Claim, claims, summary, table
+from calibration.policy_words import KINDS, band, in_words, rivals_in_words, show, signed, verdict
+from cipark_sd.commands.tables import number
+from cipark_sd.experiments.definition import BASE, Policy
+from cipark_sd.experiments.effects import SURE, WEIGHTED, Claim, claims, table
 from cipark_sd.plotting.files import save_figure
+from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,109 +23,186 @@ if TYPE_CHECKING:
 _FAN = 4
 
 
-def show_effects(setting: Setting) -> None:
-    """Run the catalogue; tables of effects and claims, the figures, and the files."""
-    from cipark_sd.plotting.policies import plot_fans, plot_tornado
-
+def show_effects(setting: Setting) -> list[Section]:
+    """Run the catalogue; tables of effects and claims, the figures, the files, and the sections of the page."""
     catalogue = setting.catalogue
     result = setting.policies(catalogue.policies, "experiments", parts="policies.parts")
     save(setting, result, "policies.nc")
+    if len(catalogue.policies) == 1:
+        click.echo("no [[policy]] to compare with the base")
+        return []
     frame = table(result)
     frame.to_csv(setting.folder / "effects.csv", index=False)
-    outcome, at = catalogue.headline
-    asked = setting.settings.outcomes or (outcome,)
-    wanted = [o.id for o in catalogue.outcomes] if "all" in asked else list(asked)
-    for one in wanted:
-        _print_effects(setting, frame, one)
+    headline, at = catalogue.headline
+    asked = setting.settings.outcomes or (headline,)
+    printed = {one.id: effects_table(setting, frame, one.id) for one in catalogue.outcomes}
+    for one in list(printed) if "all" in asked else asked:
+        show(printed[one])
+        click.echo()
     found = claims(result, catalogue.policies)
-    _print_claims(setting, found)
     write_claims(setting, found)
-    title = catalogue.outcome_by_id[outcome].title
-    save_figure(plot_tornado(frame, outcome, at, title=title, caption=setting.basis), setting.folder / "effects.png")
+    expected = _expectations(setting, found)
+    _draw(setting, frame, headline, at)
+    changes: list[Block] = [
+        printed[headline],
+        Picture("effects.png", f"Differences to the base, {catalogue.outcome_by_id[headline].title} at {at:g}."),
+        Picture("course.png", "The policies with the largest effects over time, beside the base."),
+        *([_other_outcomes(setting, frame, at)] if len(catalogue.outcomes) > 1 else []),
+        *_alike(result),
+    ]
+    return titled("effects", expected, changes)
+
+
+def _draw(setting: Setting, frame: "pd.DataFrame", outcome: str, at: float) -> None:
+    from cipark_sd.plotting.policies import plot_fans, plot_tornado
+
+    title = setting.catalogue.outcome_by_id[outcome].title
+    units = setting.units(outcome)
+    shown = f"{title} [{units}]" if units else title
+    save_figure(plot_tornado(frame, outcome, at, title=shown, caption=setting.basis), setting.folder / "effects.png")
     largest = _largest(frame, outcome, at, setting.rivals[0].id)
-    course = _course(setting, [policy for policy in catalogue.policies if policy.id in ("base", *largest)])
+    course = _course(setting, [policy for policy in setting.catalogue.policies if policy.id in (BASE, *largest)])
     save_figure(plot_fans(course, outcome, caption=setting.basis), setting.folder / "course.png")
 
 
-def _print_effects(setting: Setting, frame: "pd.DataFrame", outcome: str) -> None:
-    """One outcome: effect and band under the first rival, the range of medians over all of them."""
+def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str) -> Table:
+    """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals."""
     times = [time for time in setting.catalogue.times if time >= setting.catalogue.headline[1]]
     first = setting.rivals[0].id
     shown = WEIGHTED if (frame["rival"] == WEIGHTED).any() else first
     of = frame[frame["outcome"] == outcome]
-    columns = ["", "policy"]
+    several = len(setting.rivals) > 1
+    head = ["", "policy"]
     for time in times:
-        columns += [f"{time:g}", "50 %", "90 %", "P>0"]
-    columns += ["MC error", "over rivals"]
+        head += [f"{time:g}", "50 %", "90 %", "P>0"]
+    head += ["MC error", *(["over rivals"] if several else [])]
     rows = []
     for policy in setting.catalogue.policies[1:]:
         own = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         for time in times:
-            one = _numbers(own[(own["time"] == time) & (own["rival"] == shown)])
+            one = numbers(own[(own["time"] == time) & (own["rival"] == shown)])
             row += [signed(one["median"]), band(one["low50"], one["high50"]), band(one["low90"], one["high90"])]
             row.append(f"{one['more']:.2f}")
-        one = _numbers(own[(own["time"] == times[0]) & (own["rival"] == shown)])
+        one = numbers(own[(own["time"] == times[0]) & (own["rival"] == shown)])
         others = own[(own["time"] == times[0]) & (own["rival"] != WEIGHTED)]["median"]
-        rows.append([*row, f"{one['mcse']:.2g}", band(float(others.min()), float(others.max()))])
+        ranges = [band(float(others.min()), float(others.max()))] if several else []
+        rows.append((*row, f"{one['mcse']:.2g}", *ranges))
     base = of[(of["rival"] == shown) & (of["policy"] == setting.catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
-    title = setting.catalogue.outcome_by_id[outcome].title
-    who = "rivals by weight" if shown == WEIGHTED else f"rival {first}"
-    heading = (
-        f"{title}: difference to base (median; mean of the base {levels}; {who}); last two columns at {times[0]:g}"
-    )
-    print_table(columns, rows, right=range(2, len(columns)), title=heading)
-    click.echo()
+    units = setting.units(outcome)
+    title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
+    who = "; rivals by weight" if shown == WEIGHTED else f"; rival {first}" if several else ""
+    last = f"; MC error{' and the range of medians over rivals' if several else ''} at {times[0]:g}"
+    caption = f"{title}: difference to the base (medians; mean of the base {levels}{who}{last})"
+    return Table(tuple(head), tuple(rows), caption)
 
 
-def _numbers(rows: "pd.DataFrame") -> dict[str, float]:
+def _other_outcomes(setting: Setting, frame: "pd.DataFrame", at: float) -> Table:
+    """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
+    shown = WEIGHTED if (frame["rival"] == WEIGHTED).any() else setting.rivals[0].id
+    of = frame[(frame["time"] == at) & (frame["rival"] == shown)]
+    rows = []
+    for policy in setting.catalogue.policies[1:]:
+        own = of[of["policy"] == policy.id]
+        cells = []
+        for outcome in setting.catalogue.outcomes:
+            one = numbers(own[own["outcome"] == outcome.id])
+            star = " *" if one["low90"] > 0 or one["high90"] < 0 else ""
+            cells.append(signed(one["median"]) + star)
+        rows.append((policy.id, policy.title, *cells))
+    titles = [
+        outcome.title + (f" [{setting.units(outcome.id)}]" if setting.units(outcome.id) else "")
+        for outcome in setting.catalogue.outcomes
+    ]
+    caption = f"All outcomes at {at:g}: median difference to the base (* the 90 % interval leaves out zero)"
+    return Table(("", "policy", *titles), tuple(rows), caption)
+
+
+def _alike(result: "xr.Dataset") -> list[Block]:
+    """Policies that no outcome tells apart in any draw."""
+    names = [str(name) for name in result["policy"].to_numpy()]
+    stacked = np.stack([result[name].transpose("policy", ...).to_numpy() for name in result.data_vars], axis=1)
+    flat = np.nan_to_num(stacked.reshape(len(names), -1))
+    groups: dict[bytes, list[str]] = {}
+    for name, row in zip(names, flat, strict=True):
+        groups.setdefault(row.tobytes(), []).append(name)
+    same = ["; ".join(" = ".join(group) for group in groups.values() if len(group) > 1)]
+    return [Paragraph(f"Policies that no outcome tells apart in any draw: {same[0]}.")] if same[0] else []
+
+
+def numbers(rows: "pd.DataFrame") -> dict[str, float]:
     """The only row of a table, its numbers by column."""
     (row,) = rows.select_dtypes("number").to_dict("records")
     return {str(name): float(value) for name, value in row.items()}
 
 
-def signed(value: float) -> str:
-    """A difference with its sign.
-
-    >>> signed(-3.14159), signed(250.4), signed(0.0)
-    ('-3.1', '+250', '0')
-    """
-    if not np.isfinite(value):
-        return "-"
-    if abs(value) >= 100:
-        return f"{value:+.0f}"
-    text = f"{value:+.1f}" if abs(value) >= 0.1 else f"{value:+.2g}"
-    return "0" if float(text) == 0 else text
-
-
-def band(low: float, high: float) -> str:
-    """An interval of differences."""
-    return f"{signed(low)} .. {signed(high)}"
-
-
-def _print_claims(setting: Setting, found: Sequence[Claim]) -> None:
-    rows = []
-    for claim in found:
-        first = next(iter(claim.probability))
-        fails, opened = claim.rivals("fails"), claim.rivals("open")
-        doubts = [f"fails in {', '.join(fails)}"] if fails else []
-        doubts += [f"open in {', '.join(opened)}"] if opened else []
-        rows.append(
-            [
+def _expectations(setting: Setting, found: Sequence[Claim]) -> list[Block]:
+    """Print what became of all expectations; the same for the page, in words first."""
+    if not found:
+        return []
+    catalogue = setting.catalogue
+    weighted = np.isfinite(found[0].weighted)
+    single = len(setting.rivals) == 1
+    verdicts = Table(
+        ("", "policy", "expected", *(["P by weight"] if weighted else []), "least P", "verdict", "source"),
+        tuple(
+            (
                 claim.policy.id,
                 claim.policy.title,
-                str(claim.expected),
-                f"{claim.probability[first]:.2f}",
+                in_words(claim.expected, catalogue),
+                *([f"{claim.weighted:.2f}"] if weighted else []),
                 f"{min(claim.probability.values()):.2f}",
-                f"{len(claim.rivals('holds'))}/{len(claim.probability)}",
-                "; ".join(doubts),
-            ]
-        )
-    columns = ["", "policy", "expected", f"P in {setting.rivals[0].id}", "least P", "holds", "where not"]
-    print_table(columns, rows, right=(3, 4, 5), title=f"What was expected (holds: probability {SURE:g} or more)")
+                verdict(claim),
+                claim.policy.source,
+            )
+            for claim in found
+        ),
+        f"What was expected (it holds where true in {SURE:.0%} of the draws, fails where in {1 - SURE:.0%} or fewer)",
+    )
+    show(Table(verdicts.head[:-1], tuple(row[:-1] for row in verdicts.rows), verdicts.caption))
     surviving = sum(claim.survives for claim in found)
-    click.echo(f"{surviving} of {len(found)} expectations hold under every one of {len(setting.rivals)} rivals.")
+    under = "" if single else f" under every one of {len(setting.rivals)} rivals"
+    summary = f"{surviving} of {len(found)} expectations hold{under}."
+    click.echo(summary)
+    titles = {rival.id: rival.title for rival in setting.rivals}
+    doubts = tuple(_doubt(claim, setting, titles) for claim in found if not claim.survives)
+    blocks: list[Block] = [
+        Paragraph(summary + (" Those that do not:" if doubts else "")),
+        *([Listing(doubts)] if doubts else []),
+    ]
+    blocks.append(verdicts)
+    if not single:
+        blocks.append(_probabilities(setting, found))
+    return blocks
+
+
+def _doubt(claim: Claim, setting: Setting, titles: dict[str, str]) -> str:
+    """One expectation that does not survive, and where not."""
+    said = f"{claim.policy.title} ({claim.policy.id}): {in_words(claim.expected, setting.catalogue)}. "
+    if len(claim.probability) == 1:
+        return said + f"True in {next(iter(claim.probability.values())):.0%} of the draws."
+    found = {kind: claim.rivals(kind) for kind in KINDS if kind != "holds"}
+    parts = [f"{KINDS[kind]} under {rivals_in_words(rivals, titles)}" for kind, rivals in found.items() if rivals]
+    where = "; ".join(parts)
+    mixed = f" Probability by weight: {claim.weighted:.2f}." if np.isfinite(claim.weighted) else ""
+    return f"{said}{where[:1].upper()}{where[1:]}.{mixed}"
+
+
+def _probabilities(setting: Setting, found: Sequence[Claim]) -> Table:
+    weighted = np.isfinite(found[0].weighted)
+    ids = [rival.id for rival in setting.rivals]
+    rows = tuple(
+        (
+            claim.policy.id,
+            in_words(claim.expected, setting.catalogue),
+            *(f"{claim.probability[one]:.2f}" for one in ids),
+            *([f"{claim.weighted:.2f}"] if weighted else []),
+        )
+        for claim in found
+    )
+    head = ("", "expected", *ids, *(["by weight"] if weighted else []))
+    return Table(head, rows, "Probability of each expectation under each rival")
 
 
 def write_claims(setting: Setting, found: Sequence[Claim]) -> None:
@@ -140,6 +218,7 @@ def write_claims(setting: Setting, found: Sequence[Claim]) -> None:
             "weighted": claim.weighted,
             "holds_in": len(claim.rivals("holds")),
             "fails_in": len(claim.rivals("fails")),
+            "no_effect_in": len(claim.rivals("idle")),
         }
         | {f"P {rival}": share for rival, share in claim.probability.items()}
         for claim in found
@@ -170,104 +249,3 @@ def _course(setting: Setting, policies: Sequence[Policy]) -> "xr.Dataset":
         scenario=setting.scenario,
         engine=setting.settings.engine,
     )
-
-
-def show_attribution(setting: Setting) -> None:
-    """The factorial, without and with each variant; Shapley values, interactions and what does not add up."""
-    from cipark_sd.plotting.policies import plot_shapley
-
-    factors = setting.catalogue.factors
-    outcome, at = setting.catalogue.headline
-    rows = []
-    for variant in (None, *setting.catalogue.variants):
-        name = "attribution" if variant is None else f"attribution {variant.id}"
-        plain = name.replace(" ", "_")
-        result = setting.policies(factorial(factors, variant), name, parts=f"{plain}.parts")
-        found = attribution(result, factors)
-        save(setting, found, f"{plain}.nc")
-        _print_attribution(setting, found, "" if variant is None else variant.title)
-        _print_interactions(setting, found)
-        rows.append(attribution_table(found).assign(variant="" if variant is None else variant.id))
-        title = setting.catalogue.outcome_by_id[outcome].title + ("" if variant is None else f", {variant.id}")
-        figure = plot_shapley(found, outcome, at, title=title, caption=setting.basis)
-        save_figure(figure, setting.folder / f"{plain}.png")
-    import pandas as pd
-
-    pd.concat(rows).to_csv(setting.folder / "attribution.csv", index=False)
-
-
-def attribution_table(found: "xr.Dataset") -> "pd.DataFrame":
-    """One row for each outcome, time, rival and factor: Shapley value with bands, leave-one-out and add-one-in."""
-    import pandas as pd
-
-    rows = []
-    outcomes = [str(name) for name in found.data_vars if found[name].dims[0] == "factor" and " " not in str(name)]
-    for outcome in outcomes:
-        for t, time in enumerate(found["time"].to_numpy()):
-            for r, rival in enumerate(found["rival"].to_numpy()):
-                for f, factor in enumerate(found["factor"].to_numpy()):
-                    at = {"time": t, "rival": r, "factor": f}
-                    shapley = summary(found[outcome].isel(at).to_numpy())
-                    out = summary(found[f"{outcome} leave one out"].isel(at).to_numpy())
-                    alone = summary(found[f"{outcome} add one in"].isel(at).to_numpy())
-                    rows.append(
-                        {
-                            "outcome": outcome,
-                            "time": float(time),
-                            "rival": str(rival),
-                            "factor": str(factor),
-                            "shapley_mean": shapley.mean,
-                            "shapley_median": shapley.median,
-                            "low50": shapley.low50,
-                            "high50": shapley.high50,
-                            "low90": shapley.low90,
-                            "high90": shapley.high90,
-                            "mcse": shapley.mcse,
-                            "leave_one_out": out.mean,
-                            "add_one_in": alone.mean,
-                        }
-                    )
-    return pd.DataFrame(rows)
-
-
-def _print_attribution(setting: Setting, found: "xr.Dataset", variant: str) -> None:
-    outcome, at = setting.catalogue.headline
-    frame = attribution_table(found[[n for n in found.data_vars if str(n).startswith(outcome)]])
-    frame = frame[frame["time"] == at]
-    first = frame[frame["rival"] == setting.rivals[0].id]
-    rows = []
-    for factor in setting.catalogue.factors:
-        one = _numbers(first[first["factor"] == factor.id])
-        over = frame[frame["factor"] == factor.id]["shapley_mean"]
-        rows.append(
-            [
-                factor.title,
-                signed(one["shapley_mean"]),
-                band(one["low50"], one["high50"]),
-                band(one["low90"], one["high90"]),
-                f"{one['mcse']:.2g}",
-                signed(one["leave_one_out"]),
-                signed(one["add_one_in"]),
-                band(float(over.min()), float(over.max())),
-            ]
-        )
-    sums = [float(first[name].sum()) for name in ("shapley_mean", "leave_one_out", "add_one_in")]
-    total = summary(found[f"{outcome} total"].sel(time=at).isel(rival=0).to_numpy())
-    rows.append(["sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""])
-    bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
-    rows.append(["all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""])
-    title = setting.catalogue.outcome_by_id[outcome].title
-    heading = f"{title} at {at:g}: who did it ({setting.rivals[0].id}){', ' + variant if variant else ''}"
-    columns = ["mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals"]
-    print_table(columns, rows, right=range(1, 8), title=heading)
-
-
-def _print_interactions(setting: Setting, found: "xr.Dataset") -> None:
-    outcome, at = setting.catalogue.headline
-    values = found[f"{outcome} interaction"].sel(time=at).mean("draw").transpose("pair", "rival").to_numpy()
-    titles = [f"{one.title} x {other.title}" for one, other in combinations(setting.catalogue.factors, 2)]
-    order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
-    rows = [[titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())] for i in order]
-    columns = ["largest interactions", setting.rivals[0].id, "over rivals"]
-    print_table(columns, rows, right=(1, 2))
-    click.echo()

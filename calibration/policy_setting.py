@@ -4,27 +4,26 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from calibration.fitting import find_study
-from calibration.problem import CalibrationProblem, read_problem
-from calibration.study_draws import draws_for, read_weights
+from calibration.policy_study import PolicyStudy, find_policy_study, read_policy_study
+from calibration.problem import CalibrationProblem
+from calibration.study_draws import draws_for, draws_in_folder, read_weights
 from cipark_sd import results
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import OnProgress, failed, run_policies
-from cipark_sd.scenarios import Scenario
+from cipark_sd.report import HTML, Section
+from cipark_sd.scenarios import Scenario, override_key, split_key
 
 if TYPE_CHECKING:
     import xarray as xr
 
-FILE = "policies.toml"
 DEFAULT_STUDY = "great_stone"
 
 
@@ -45,19 +44,34 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all parts share."""
+    """What all parts share. ``weights`` is the file that the weights of the rivals come from, if they have any."""
 
     settings: Settings
-    problem: CalibrationProblem
-    catalogue: Catalogue
+    study: PolicyStudy
     rivals: tuple[Rival, ...]
     draws: dict[str, Draws]
     folder: Path
+    weights: Path | None = None
+
+    @property
+    def problem(self) -> CalibrationProblem:
+        """The study that the parameters come from."""
+        return self.study.problem
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is tried."""
+        return self.study.catalogue
 
     @property
     def scenario(self) -> Scenario:
         """What the study holds fixed, over the whole time of the model rather than that of the data."""
         return Scenario("", {item.name: item.value for item in self.problem.fixed})
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the draws have seen no data."""
+        return {draws.origin for draws in self.draws.values()} <= {"prior", "ranges"}
 
     @property
     def basis(self) -> str:
@@ -66,12 +80,21 @@ class Setting:
         origins = [draws.origin for draws in self.draws.values()]
         if set(origins) == {"prior"}:
             return f"{n} draws from the PRIOR: nothing here has seen the data"
+        if set(origins) == {"ranges"}:
+            return f"{n} draws from declared ranges, any value as good as another: nothing here has seen data"
         borrowed = [rival for rival, draws in self.draws.items() if draws.origin == "borrowed"]
         lent = (
             f"; not fitted themselves, with the draws of {self.rivals[0].id}: {', '.join(borrowed)}" if borrowed else ""
         )
         weighted = "" if all(math.isnan(draws.weight) for draws in self.draws.values()) else ", rivals with weights"
-        return f"{n} draws from the posterior of each rival{weighted}{lent}"
+        whose = "posterior" if self.problem.folder == self.study.folder else f"posterior of {self.problem.folder.name}"
+        each = f" of each of {len(self.rivals)} rivals" if len(self.rivals) > 1 else ""
+        return f"{n} draws from the {whose}{each}{weighted}{lent}"
+
+    def units(self, outcome: str) -> str:
+        """The unit of an outcome, empty for a ratio."""
+        one = self.catalogue.outcome_by_id[outcome]
+        return "" if one.per else self.problem.model[split_key(override_key(one.variable))[0]].units
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the setting's draws and rivals, with progress; what fails is said."""
@@ -104,12 +127,24 @@ def start(settings: Settings) -> Setting:
     ------
     CiparkError
     """
-    study = find_study(settings.study or DEFAULT_STUDY, where="policy")
-    problem = read_problem(study)
-    catalogue = read_catalogue(study / FILE, problem.model)
-    known = rivals_of(problem, catalogue)
-    ids = [rival.id for rival in known]
-    outcomes = [outcome.id for outcome in catalogue.outcomes]
+    study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY))
+    rivals = _asked_for(settings, study)
+    folder = settings.output or Path("cipark-output") / f"{study.folder.resolve().name}-policy"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        expected = f"one that can be written ({fault.strerror})"
+        raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
+    draws, weights = _draws(settings, study, rivals, folder)
+    # what is set for the place holds under all rivals, and a rival may take it back
+    placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in rivals)
+    return Setting(settings, study, placed, draws, folder, weights)
+
+
+def _asked_for(settings: Settings, study: PolicyStudy) -> tuple[Rival, ...]:
+    """The rivals that the command line wants; all that it wants and is not there is told at once."""
+    ids = [rival.id for rival in study.rivals]
+    outcomes = [outcome.id for outcome in study.catalogue.outcomes]
     wrong: list[CiparkError] = [
         UnknownName(one, ids, kind="rival", where="--rivals") for one in settings.rivals if one not in ids
     ]
@@ -119,27 +154,30 @@ def start(settings: Settings) -> Setting:
         if one not in (*outcomes, "all")
     ]
     raise_all("cipark policy", wrong)
-    rivals = tuple(rival for rival in known if not settings.rivals or rival.id in settings.rivals)
-    folder = settings.output or Path("cipark-output") / f"{study.resolve().name}-policy"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        expected = f"one that can be written ({fault.strerror})"
-        raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
+    return tuple(rival for rival in study.rivals if not settings.rivals or rival.id in settings.rivals)
+
+
+def _draws(
+    settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path
+) -> tuple[dict[str, Draws], Path | None]:
+    """Draws for each rival, and the file that their weights come from."""
     sources, table = settings.sources, settings.weights
+    if not study.fitted:
+        if sources != ("prior",):
+            expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
+            raise InvalidValue("the draws", ", ".join(sources), expected, where="--draws")
+        return study.draws_from_ranges(rivals, settings.n_draws, settings.seed), None
+    files: dict[str, Path] | None = None
     if sources == ("fit",):
-        files, fitted_weights = _fitted(problem, rivals, folder, settings)
-        sources, table = tuple(f"{rival}={path}" for rival, path in files.items()), table or fitted_weights
-    weights = None if table is None else read_weights(table, known)
-    draws = draws_for(problem, rivals, sources, settings.n_draws, settings.seed, weights)
-    return Setting(settings, problem, catalogue, rivals, draws, folder)
-
-
-def rivals_of(problem: CalibrationProblem, catalogue: Catalogue) -> tuple[Rival, ...]:
-    """The rivals of the catalogue, or where it has none of its own those that the study refits."""
-    if catalogue.own_rivals or not problem.rivals:
-        return catalogue.rivals
-    return tuple(Rival(variant.name, variant.why, variant.scenario) for variant in problem.rivals)
+        files, fitted_weights = _fitted(study.problem, rivals, folder, settings)
+        table = table or fitted_weights
+    elif len(sources) == 1 and Path(sources[0]).is_dir():
+        files, found = draws_in_folder(Path(sources[0]), [rival.id for rival in rivals])
+        table = table or found
+    if files is not None:
+        sources = tuple(f"{rival}={path}" for rival, path in files.items())
+    weights = None if table is None else read_weights(table, study.rivals)
+    return draws_for(study.problem, rivals, sources, settings.n_draws, settings.seed, weights), table
 
 
 def _fitted(
@@ -164,29 +202,39 @@ def run(settings: Settings, parts: Sequence[str]) -> None:
     """The parts that are asked for, one after the other."""
     setting = start(settings)
     click.echo(f"{setting.catalogue.title}\n{setting.basis}\n")
+    if setting.catalogue.note:
+        click.echo(f"{setting.catalogue.note}\n")
+    from calibration import policy_page
+
     for part in parts:
-        match part:
-            case "effects":
-                from calibration.policy_effects import show_effects
+        # after each part, so that a call that is stopped leaves what it has found
+        policy_page.write(setting, _shown(setting, part))
+    click.echo(f"\nwritten to {setting.folder}; {setting.folder / HTML} has all of it on one page")
 
-                show_effects(setting)
-            case "attribution":
-                from calibration.policy_effects import show_attribution
 
-                show_attribution(setting)
-            case "robustness":
-                from calibration.policy_choice import show_robustness
+def _shown(setting: Setting, part: str) -> list[Section]:
+    """Run one part; its sections of the page."""
+    match part:
+        case "effects":
+            from calibration.policy_effects import show_effects
 
-                show_robustness(setting)
-            case "design":
-                from calibration.policy_choice import show_design
+            return show_effects(setting)
+        case "attribution":
+            from calibration.policy_attribution import show_attribution
 
-                show_design(setting)
-            case "information":
-                from calibration.policy_choice import show_information
+            return show_attribution(setting)
+        case "robustness":
+            from calibration.policy_choice import show_robustness
 
-                show_information(setting)
-    click.echo(f"\nwritten to {setting.folder}")
+            return show_robustness(setting)
+        case "design":
+            from calibration.policy_design import show_design
+
+            return show_design(setting)
+        case _:
+            from calibration.policy_information import show_information
+
+            return show_information(setting)
 
 
 @contextmanager

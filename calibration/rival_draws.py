@@ -13,6 +13,7 @@ from calibration.predict import EngineName, runner_factory
 from calibration.problem import CalibrationProblem
 from calibration.rivals import Comparison, compare, fit_rivals, with_variant
 from calibration.sample import EFFORT, Effort
+from calibration.study_draws import WEIGHTS
 from calibration.variants import Variant
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
@@ -21,7 +22,6 @@ from cipark_sd.results import version
 
 #: Called with the rival, the steps done and the most there can be.
 OnSteps = Callable[[str, int, int], None]
-WEIGHTS = "weights.csv"
 
 
 def fitted(

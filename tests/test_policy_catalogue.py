@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from calibration.fitting import STUDIES
-from calibration.policy_setting import rivals_of
+from calibration.policy_study import PolicyStudy
 from calibration.problem import read_problem
 from calibration.study_draws import draws_for, draws_from_file, read_weights
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
@@ -56,13 +56,14 @@ def test_every_experiment_of_the_park_fits_its_model(park):
 
 
 def test_a_catalogue_without_rivals_takes_those_that_the_study_refits(park, problem):
-    rivals = rivals_of(problem, read_catalogue(PARK / "policies.toml", park))
+    rivals = PolicyStudy(PARK, read_catalogue(PARK / "policies.toml", park), problem).rivals
     assert [rival.id for rival in rivals] == [f"M{n}" for n in range(11)]
 
 
 def test_a_catalogues_own_rivals_win(park, problem, tmp_path):
     own = GOOD + '[[rival]]\nid = "A"\ntitle = "x"\n'
-    assert [rival.id for rival in rivals_of(problem, read_catalogue(written(tmp_path, own), park))] == ["A"]
+    study = PolicyStudy(tmp_path, read_catalogue(written(tmp_path, own), park), problem)
+    assert [rival.id for rival in study.rivals] == ["A"]
 
 
 def test_every_experiment_of_the_park_has_an_expectation_and_its_section(park):
@@ -78,7 +79,7 @@ def test_the_settings_are_those_of_the_models_own_table(park, problem):
     block = readme.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
     table = tomllib.loads(block)
     catalogue = read_catalogue(PARK / "policies.toml", park)
-    for entry in (*catalogue.policies[1:], *rivals_of(problem, catalogue)):
+    for entry in (*catalogue.policies[1:], *PolicyStudy(PARK, catalogue, problem).rivals):
         told = {name.lower().replace(" ", "_"): value for name, value in table[entry.id].items()}
         assert dict(entry.scenario.overrides) == told, entry.id
 

@@ -58,14 +58,14 @@ def test_nothing_of_the_unfinished_is_left(written):
 def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from calibration import policy_setting
+    from calibration import policy_study
 
-    read = policy_setting.read_catalogue
+    read = policy_study.read_catalogue
     two = (
         Factor("framework", "Framework", Scenario("", {"SW Framework": 0})),
         Factor("cmg", "Operator", Scenario("", {"SW CMG": 0})),
     )
-    monkeypatch.setattr(policy_setting, "read_catalogue", lambda *a: replace(read(*a), factors=two))
+    monkeypatch.setattr(policy_study, "read_catalogue", lambda *a: replace(read(*a), factors=two))
     shown = run(*SMALL, "--part", "attribution", "-o", tmp_path)
     assert "all mechanisms less none" in shown.output
     assert "may come without the framework" in shown.output
@@ -76,9 +76,9 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch):
 def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from calibration import policy_setting
+    from calibration import policy_study
 
-    read = policy_setting.read_catalogue
+    read = policy_study.read_catalogue
 
     def fewer(*arguments):
         catalogue = read(*arguments)
@@ -86,7 +86,7 @@ def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch):
         uncertainties, measurements = catalogue.uncertainties[:1], catalogue.measurements[:1]
         return replace(catalogue, robustness=robust, uncertainties=uncertainties, measurements=measurements)
 
-    monkeypatch.setattr(policy_setting, "read_catalogue", fewer)
+    monkeypatch.setattr(policy_study, "read_catalogue", fewer)
     shown = run(*SMALL, "--part", "robustness", "--part", "information", "-o", tmp_path)
     assert "Where the demands are not met" in shown.output
     assert "in resamples" in shown.output

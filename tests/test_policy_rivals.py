@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.policy_setting import find_study
+from calibration.fitting import find_study
 from calibration.problem import read_problem
 from calibration.rival_draws import fitted
 from calibration.sample import Effort

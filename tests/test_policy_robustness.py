@@ -1,6 +1,8 @@
 """Robustness measures, scenario discovery, value of information."""
 
 import math
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
-from cipark_sd.experiments.discovery import discover, plain_words
+from cipark_sd.experiments.discovery import discover, plain_words, prim_box, quasi_p, restrictions
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import run_futures, sample_futures
 from cipark_sd.experiments.information import measured, partial, perfect
@@ -114,6 +116,34 @@ def test_coverage_and_density_are_those_of_the_box_that_is_told(space):
     assert box.mass == pytest.approx(inside.mean())
 
 
+def test_the_published_box_of_biofuel_costs_is_found():
+    """Bryant and Lempert (2010), data and box 21 as the documentation of the EMA workbench prints them."""
+    package = pytest.importorskip("ema_workbench")
+    data = pd.read_csv(Path(package.__file__).parent / "examples" / "data" / "bryant et al 2010 data.csv")
+    inputs, fails = data.iloc[:, 2:11], data.iloc[:, 15].to_numpy(bool)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        box = prim_box(inputs, fails, peel_alpha=0.1, mass_min=0.05)
+    step = box.peeling_trajectory.iloc[21]
+    assert (step["coverage"], step["density"], step["mass"]) == pytest.approx((0.752809, 0.770115, 0.098639), abs=5e-7)
+    limits = {name: limit[:2] for name, limit in restrictions(box.box_lims[21], inputs).items()}
+    assert limits == {
+        "Total biomass": (None, pytest.approx(755.8, abs=0.01)),
+        "Demand elasticity": (pytest.approx(-0.422, abs=1e-6), None),
+        "Biomass backstop price": (pytest.approx(150.05, abs=0.01), None),
+        "Cellulosic cost": (pytest.approx(72.65, abs=0.01), None),
+    }
+    assert min(quasi_p(box)[21]["Cellulosic cost"], key=abs) == pytest.approx(0.157413, abs=1e-6)
+
+
+def test_of_the_published_box_the_side_that_may_be_chance_is_given_up():
+    package = pytest.importorskip("ema_workbench")
+    data = pd.read_csv(Path(package.__file__).parent / "examples" / "data" / "bryant et al 2010 data.csv")
+    box = discover(data.iloc[:, 2:11], data.iloc[:, 15].to_numpy(bool), np.random.default_rng(0), resamples=4)
+    assert {r.name for r in box.restrictions} == {"Total biomass", "Demand elasticity", "Biomass backstop price"}
+    assert min(box.coverage, box.density) > 0.7
+
+
 def test_the_words_say_where_a_policy_fails(space):
     fails = (space["pool"] < 0.4).to_numpy()
     box = discover(space, fails, np.random.default_rng(0), resamples=2)
@@ -143,7 +173,7 @@ def unit_loss(sd):
 
 def test_perfect_information_has_its_closed_form():
     _, _, utilities = normal_case(200_000)
-    assert perfect(utilities) == pytest.approx(unit_loss(math.sqrt(5)), rel=0.02)
+    assert perfect(utilities, np.random.default_rng(0)).value == pytest.approx(unit_loss(math.sqrt(5)), rel=0.02)
 
 
 def test_partial_information_has_its_closed_form():
@@ -157,7 +187,7 @@ def test_partial_information_has_its_closed_form():
 def test_knowing_everything_is_worth_perfect_information():
     first, second, utilities = normal_case()
     found = partial(utilities, np.stack([first, second], axis=1), rng=np.random.default_rng(0))
-    assert found.value == pytest.approx(perfect(utilities), rel=1e-3)
+    assert found.value == pytest.approx(perfect(utilities, np.random.default_rng(0)).value, rel=1e-3)
 
 
 def test_what_has_nothing_to_do_with_the_choice_is_worth_next_to_nothing():
@@ -169,8 +199,42 @@ def test_what_has_nothing_to_do_with_the_choice_is_worth_next_to_nothing():
 def test_a_group_is_worth_what_its_members_means_tell():
     groups = np.repeat(["a", "b"], 500)
     utilities = np.stack([np.zeros(1000), np.where(groups == "a", 3.0, -3.0)])
-    found = partial(utilities, pd.DataFrame({"g": groups}), rng=np.random.default_rng(0), resamples=2)
+    found = partial(utilities, pd.DataFrame({"g": groups}), rng=np.random.default_rng(0))
     assert found.value == pytest.approx(1.5, rel=1e-6)
+
+
+def test_a_curved_utility_has_its_closed_form():
+    """E[max(0, X^2 - 1)] of a standard normal is twice its density at 1."""
+    rng = np.random.default_rng(6)
+    first, second = rng.normal(size=4000), rng.normal(size=4000)
+    utilities = np.stack([np.zeros(4000), first**2 - 1 + second])
+    found = partial(utilities, first, rng=rng)
+    exact = 2 * math.exp(-0.5) / math.sqrt(2 * math.pi)
+    assert found.value == pytest.approx(exact, abs=3 * found.error)
+    assert found.error < 0.05 * exact
+
+
+def test_the_error_of_a_worth_is_how_much_it_varies():
+    rng = np.random.default_rng(7)
+    values, errors = [], []
+    for _ in range(40):
+        first, second = rng.normal(0, 2, 400), rng.normal(0, 1, 400)
+        found = partial(np.stack([np.full(400, 0.5), first + second]), first, rng=rng)
+        values.append(found.value)
+        errors.append(found.error)
+    assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.35)
+    # E[max(0.5, X)] - 0.5 of a normal with sd 2
+    exact = 2 * math.exp(-0.03125) / math.sqrt(2 * math.pi) - 0.5 * (1 - 0.5 * (1 + math.erf(0.25 / math.sqrt(2))))
+    assert np.mean(values) == pytest.approx(exact, abs=3 * np.std(values) / math.sqrt(40))
+
+
+def test_nothing_is_worth_more_than_perfect_information_even_where_the_regression_misfits():
+    rng = np.random.default_rng(8)
+    x, y = rng.random(500), rng.random(500)
+    utilities = np.stack([np.zeros(500), np.where((x > 0.5) == (y > 0.5), 30.0, -0.1) - 5 * x, 20 * x * y**4])
+    whole = perfect(utilities, rng).value
+    for known in (x, y, np.stack([x, y], axis=1), np.stack([x * y, x + y, y], axis=1)):
+        assert 0 <= partial(utilities, known, rng=rng).value <= whole
 
 
 def test_a_noisy_measurement_has_its_closed_form():

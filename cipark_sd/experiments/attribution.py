@@ -42,12 +42,11 @@ def factorial(factors: Sequence[Factor], variant: Policy | None = None) -> tuple
         raise InvalidValue("the number of factors", k, f"1 to {MOST_FACTORS}", where="attribution")
     policies = []
     for mask in range(2**k):
-        off = variant.scenario if variant is not None else Scenario()
+        settings = variant.scenario if variant is not None else Scenario()
         for position, factor in enumerate(factors):
-            if not mask >> position & 1:
-                off = off | factor.off
+            settings = settings | (factor.on if mask >> position & 1 else factor.off)
         on = [factor.id for position, factor in enumerate(factors) if mask >> position & 1]
-        policies.append(Policy("+".join(on) or "none", ", ".join(on) or "none", off.renamed("")))
+        policies.append(Policy("+".join(on) or "none", ", ".join(on) or "none", settings.renamed("")))
     return tuple(policies)
 
 

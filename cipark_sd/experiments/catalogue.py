@@ -7,14 +7,16 @@ import hashlib
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.experiments.budget import balanced, base_cost
+from cipark_sd.experiments.catalogue_values import ValueReader
 from cipark_sd.experiments.definition import (
     BASE,
+    ONLY,
     Better,
     Catalogue,
     Criterion,
@@ -31,12 +33,15 @@ from cipark_sd.experiments.definition import (
     Uncertainty,
 )
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, Lookup, kind
-from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.scenarios import Scenario
 from cipark_sd.section import Section
 
 HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")
+#: How often rivals come in futures: each as often as the others, or by their weights.
+RIVALS = ("equal", "weighted")
+#: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
+MODEL = ("study", "file", "bundled")
 _T = TypeVar("_T", Outcome, Policy, Rival, Factor, Uncertainty, Lever, Measurement)
 
 
@@ -52,28 +57,48 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
         outside the run, keys that are not known.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the catalogue", str(path), "a file that exists", where="policy") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    text, content = _read(path)
     reader = _Reader(model)
     catalogue = reader.read(Section(content, path.name, reader.problems), hashlib.sha256(text.encode()).hexdigest())
     raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
     return catalogue
 
 
-class _Reader:
+def model_named_in(path: Path | str) -> Mapping[str, str]:
+    """What the table ``[model]`` of a catalogue says of the model: one of ``study``, ``file``, ``bundled``, or nothing.
+
+    Raises
+    ------
+    InvalidValue, Problems
+    """
+    path = Path(path)
+    problems: list[CiparkError] = []
+    section = Section(_read(path)[1].get("model", {}), "[model]", problems)
+    named = {key: section.text(key) for key in MODEL if key in section}
+    if len(named) > 1:
+        problems.append(InvalidValue("its keys", ", ".join(named), "one of " + ", ".join(MODEL), where="[model]"))
+    raise_all(str(path), problems)
+    return named
+
+
+def _read(path: Path) -> tuple[str, dict[str, object]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InvalidValue("the catalogue", str(path), "a file that exists", where="policy") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+
+
+class _Reader(ValueReader):
     """Reads one file and collects what is wrong in it."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.problems: list[CiparkError] = []
-
     def read(self, top: Section, digest: str) -> Catalogue:
-        title = top.text("title", self.model.name)
+        title, note, money = (
+            top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
+        )
+        here = self.place(Section(top.raw("model") or {}, "[model]", self.problems))
         times = self.times(top, "times")
         outcomes = self.unique([self.outcome(s) for s in self.sections(top, "outcome")], "outcome")
         rivals = self.unique([self.rival(s) for s in self.sections(top, "rival")], "rival")
@@ -84,8 +109,8 @@ class _Reader:
             outcomes=outcomes,
             times=times,
             headline=self.headline(Section(top.raw("headline") or {}, "[headline]", self.problems), outcomes, times),
-            policies=(Policy(BASE, "everything as it was"), *policies),
-            rivals=rivals or (Rival("model", "the model as it stands"),),
+            policies=(Policy(BASE, "nothing is changed"), *policies),
+            rivals=rivals or (Rival(ONLY, "the model as it stands"),),
             factors=self.unique([self.factor(s) for s in self.sections(top, "factor")], "factor"),
             variants=self.unique([self.policy(s) for s in self.sections(top, "variant")], "variant"),
             strategies=self.unique([self.policy(s) for s in self.sections(top, "strategy")], "strategy"),
@@ -97,6 +122,9 @@ class _Reader:
             else None,
             design=self.design(Section(top.raw("design"), "[design]", self.problems)) if "design" in top else None,
             own_rivals=bool(rivals),
+            note=note,
+            money=money,
+            here=here,
         )
         top.done()
         if not outcomes:
@@ -125,17 +153,24 @@ class _Reader:
         section.done()
         return Outcome(id_, title or variable, variable, per, better, low, high)
 
+    def place(self, section: Section) -> Scenario:
+        for key in MODEL:
+            section.raw(key)
+        here = self.settings(section, "set", "")
+        section.done()
+        return here
+
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
         expected = tuple(self.expected(Section(e, section.where, self.problems)) for e in section.tables("expect"))
-        source = section.text("source", "")
+        source, cost = section.text("source", ""), section.number("cost", 0.0)
         section.done()
         if id_ == BASE:
             self.problems.append(
                 InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
             )
-        return Policy(id_, title, scenario, expected, source)
+        return Policy(id_, title, scenario, expected, source, cost)
 
     def expected(self, section: Section) -> Expected:
         expected = Expected(
@@ -156,7 +191,7 @@ class _Reader:
 
     def factor(self, section: Section) -> Factor:
         id_, title = section.text("id"), section.text("title")
-        factor = Factor(id_, title, self.settings(section, "off", id_))
+        factor = Factor(id_, title, self.settings(section, "off", id_), self.settings(section, "on", id_))
         section.done()
         return factor
 
@@ -174,7 +209,7 @@ class _Reader:
         names = section.names("names")
         low, high = self.range(section)
         base = section.number("base")
-        cost, free = section.number("cost", 0.0), section.number("free", low)
+        cost, free, source = section.number("cost", 0.0), section.number("free", low), section.text("source", "")
         section.done()
         if not names:
             section.wrong("names", "a name or a list of names")
@@ -182,7 +217,7 @@ class _Reader:
             self.constant(name, section.where)
         if math.isfinite(base) and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
-        return Lever(id_, title or id_, names, low, high, base, cost, free)
+        return Lever(id_, title or id_, names, low, high, base, cost, free, source)
 
     def measurement(self, section: Section) -> Measurement:
         id_, title = section.text("id"), section.text("title")
@@ -207,6 +242,9 @@ class _Reader:
             ),
             section.whole("futures", 500, least=20),
             section.whole("seed", 1),
+            section.text("balance", ""),
+            section.number("budget") if "budget" in section else None,
+            section.choice("rivals", RIVALS, "equal") == "weighted",
         )
         section.done()
         return robustness
@@ -222,7 +260,7 @@ class _Reader:
         design = Design(
             section.text("outcome"),
             section.number("at"),
-            section.number("budget"),
+            section.number("budget") if "budget" in section else None,
             section.number("tail", 0.1),
             section.whole("draws", 64, least=8),
             section.whole("population", 40, least=8),
@@ -240,72 +278,7 @@ class _Reader:
         section.done()
         return outcome, at
 
-    # --- values -------------------------------------------------------------------------------------------------------
-
-    def settings(self, section: Section, key: str, name: str) -> Scenario:
-        content = section.raw(key)
-        if content is None:
-            return Scenario(name)
-        if not isinstance(content, dict):
-            section.wrong(key, "a table of names and values")
-            return Scenario(name)
-        try:
-            scenario = Scenario(name, content)
-            resolve(self.model, scenario)
-        except CiparkError as problem:
-            self.problems.append(_within(section.where, problem))
-            return Scenario(name)
-        if any(
-            getattr(scenario, control) is not None for control in ("initial_time", "final_time", "time_step", "saveper")
-        ):
-            section.wrong(key, "settings without the time span: runs that are compared share their times")
-        return scenario
-
-    def range(self, section: Section) -> tuple[float, float]:
-        match section.raw("range"):
-            case [int() | float() as low, int() | float() as high] if low < high:
-                return float(low), float(high)
-            case _:
-                section.wrong("range", "[low, high] with low below high")
-                return math.nan, math.nan
-
-    def times(self, section: Section, key: str) -> tuple[float, ...]:
-        value = section.raw(key)
-        if not isinstance(value, list) or not value or not all(isinstance(t, int | float) for t in value):
-            section.wrong(key, "a list of times")
-            return ()
-        times = tuple(sorted({float(t) for t in value}))
-        first, last = self.model.time.initial, self.model.time.final
-        for time in times:
-            if not first <= time <= last:
-                self.problems.append(
-                    InvalidValue(
-                        f"a time of {key}", time, f"one of the run, {first:g} to {last:g}", where=section.where
-                    )
-                )
-        return times
-
-    def output(self, name: str, where: str) -> None:
-        base, elements = split_key(override_key(name))
-        variable = self.model.by_name.get(base)
-        if variable is None:
-            self.problems.append(UnknownName(name, [v.label for v in self.model.variables], where=where))
-        elif isinstance(variable, Lookup):
-            self.problems.append(
-                InvalidValue("the variable", name, "one with a course over time, not a lookup", where=where)
-            )
-        elif elements and elements not in self.model.elements(variable):
-            dims = [self.model.dimension_by_name[dim].element_labels for dim in variable.dims]
-            shown = [f"{variable.label}[{','.join(labels)}]" for labels in product(*dims)]
-            self.problems.append(UnknownName(name, shown, kind="element", where=where))
-
-    def constant(self, name: str, where: str) -> None:
-        self.output(name, where)
-        variable = self.model.by_name.get(split_key(override_key(name))[0])
-        if variable is not None and not isinstance(variable, Constant):
-            self.problems.append(
-                InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)
-            )
+    # --- the file as a whole -----------------------------------------------------------------------------------------
 
     def unique(self, items: Sequence[_T], what: str) -> tuple[_T, ...]:
         for id_, count in Counter(item.id for item in items).items():
@@ -329,6 +302,7 @@ class _Reader:
             asked += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
             known = policies + [strategy.id for strategy in catalogue.strategies]
             self.known(robust.strategies, known, "strategy", "[robustness]")
+            self.budget(catalogue)
         if catalogue.design is not None:
             asked.append(("[design]", catalogue.design.outcome, catalogue.design.at))
             if not catalogue.levers:
@@ -342,7 +316,19 @@ class _Reader:
     def known(self, asked: Sequence[str], known: Sequence[str], what: str, where: str) -> None:
         self.problems += [UnknownName(one, known, kind=what, where=where) for one in asked if one not in known]
 
-
-def _within(where: str, problem: CiparkError) -> CiparkError:
-    """A problem with the table in which it stands."""
-    return CiparkError(f"{where}: {problem}")
+    def budget(self, catalogue: Catalogue) -> None:
+        """Whether the strategies can all be made to cost the same."""
+        robust = catalogue.robustness
+        if robust is None or not robust.balance:
+            return
+        levers = [lever.id for lever in catalogue.levers]
+        if robust.balance not in levers:
+            self.known([robust.balance], levers, "lever", "[robustness], balance")
+            return
+        known = {policy.id for policy in (*catalogue.policies, *catalogue.strategies)}
+        chosen = catalogue.chosen([one for one in robust.strategies if one in known])
+        budget = base_cost(catalogue.levers) if robust.budget is None else robust.budget
+        try:
+            balanced(chosen, catalogue.levers, robust.balance, budget)
+        except CiparkError as problem:
+            self.problems.append(problem)

@@ -9,6 +9,8 @@ from cipark_sd.scenarios import Scenario
 
 #: The policy that changes nothing.
 BASE = "base"
+#: The structure of a catalogue without rivals.
+ONLY = "model"
 Better = Literal["more", "less"]
 How = Literal["more", "less"]
 
@@ -56,13 +58,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Settings that are tried, and what is expected of them."""
+    """Settings that are tried, and what is expected of them.
+
+    ``cost`` is what they cost beside what the levers among them cost, in the unit of the budget.
+    """
 
     id: str
     title: str
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
     expected: tuple[Expected, ...] = ()
     source: str = ""
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +82,14 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A mechanism that an attribution switches; ``off`` are the settings without it."""
+    """A mechanism that an attribution switches: ``off`` are the settings without it, ``on`` those with it, the base's
+    own where there are none.
+    """
 
     id: str
     title: str
     off: Scenario
+    on: Scenario = Scenario()  # noqa: RUF009
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,8 @@ class Lever:
         Of one unit, in the unit of the budget, counted from ``free``.
     free : float
         The value that costs nothing.
+    source : str
+        Where the cost comes from.
     """
 
     id: str
@@ -117,6 +128,7 @@ class Lever:
     base: float
     cost: float = 0.0
     free: float = 0.0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +158,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold."""
+    """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold.
+
+    Parameters
+    ----------
+    balance : str
+        The lever that takes what a strategy leaves of the budget, so that all cost the same; empty for none.
+    budget : float or None
+        What each strategy costs then; None for what the levers cost at their base.
+    weighted : bool
+        Whether rivals come as often as their weights say, and not each as often as the others.
+    """
 
     outcome: str
     at: float
@@ -154,15 +176,18 @@ class Robustness:
     criteria: tuple[Criterion, ...]
     futures: int
     seed: int
+    balance: str = ""
+    budget: float | None = None
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The search for a policy: what is wanted, what may be spent, and how long is looked."""
+    """The search for a policy: what is wanted, what may be spent (None: what the base costs), how long is looked."""
 
     outcome: str
     at: float
-    budget: float
+    budget: float | None
     tail: float
     draws: int
     population: int
@@ -172,7 +197,19 @@ class Design:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A file of policy experiments, checked against a model."""
+    """A file of policy experiments, checked against a model.
+
+    Parameters
+    ----------
+    note : str
+        What a reader of the results must know first.
+    money : str
+        The unit of costs and budgets.
+    here : Scenario
+        Settings of the place, under all policies and rivals.
+    own_rivals : bool
+        Whether the file has rivals of its own.
+    """
 
     title: str
     digest: str
@@ -190,6 +227,9 @@ class Catalogue:
     robustness: Robustness | None = None
     design: Design | None = None
     own_rivals: bool = True
+    note: str = ""
+    money: str = ""
+    here: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
 
     @property
     def outcome_by_id(self) -> Mapping[str, Outcome]:

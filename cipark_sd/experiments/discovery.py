@@ -7,8 +7,9 @@ Forecasting and Social Change 77, 34-49) describe coverage, density, quasi-p and
 
 import logging
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,18 +104,18 @@ def discover(inputs: "pd.DataFrame", fails: Flags, rng: np.random.Generator, *, 
     found = _peeled(inputs, fails)
     if found is None:
         return None
-    limits, quasi_p, (coverage, density, mass) = found
+    limits, chances, (coverage, density, mass) = found
     counts = dict.fromkeys(limits, 0)
     for _ in range(resamples):
         half = rng.choice(len(fails), len(fails) // 2, replace=False)
         again = _peeled(inputs.iloc[half].reset_index(drop=True), fails[half])
         for name in counts:
             counts[name] += again is not None and name in again[0]
-    restrictions = tuple(
-        Restriction(name, *limit, quasi_p.get(name, float("nan")), counts[name] / max(resamples, 1))
+    sides = tuple(
+        Restriction(name, *limit, chances.get(name, float("nan")), counts[name] / max(resamples, 1))
         for name, limit in limits.items()
     )
-    return Box(restrictions, coverage, density, mass, float(fails.mean()))
+    return Box(sides, coverage, density, mass, float(fails.mean()))
 
 
 _Limits = tuple[float | None, float | None, tuple[str, ...]]
@@ -124,13 +125,11 @@ def _peeled(
     inputs: "pd.DataFrame", fails: Flags
 ) -> tuple[dict[str, _Limits], dict[str, float], tuple[float, float, float]] | None:
     """Limits by input, quasi-p by input, and coverage, density and mass of the box that is taken."""
-    prim_module = _prim()
     # a quiet library: it logs each step, and pandas warns of what it does inside
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("EMA").setLevel(logging.ERROR)
-        # below the threshold a future is no case of interest, so that zero would make all of them one
-        box = prim_module.Prim(inputs, fails, threshold=0.1, peel_alpha=0.05, mass_min=0.05).find_box()
+        box = prim_box(inputs, fails, peel_alpha=0.05, mass_min=0.05)
         steps = box.peeling_trajectory
         coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -139,17 +138,33 @@ def _peeled(
         if not steps["res_dim"].iloc[taken]:
             return None
         # a side that may be there by chance is given up, the weakest first
-        while (weakest := _weakest(box.qp[taken])) is not None:
+        while (weakest := _weakest(quasi_p(box)[taken])) is not None:
             box.drop_restriction(weakest, taken)
             taken = len(box.box_lims) - 1
         steps = box.peeling_trajectory
         coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
-        limits = _restrictions(box.box_lims[taken], inputs)
-        quasi_p = {str(name): _least(values) for name, values in box.qp[taken].items()}
-    return limits, quasi_p, (float(coverage[taken]), float(density[taken]), float(steps["mass"].iloc[taken]))
+        limits = restrictions(box.box_lims[taken], inputs)
+        chances = {str(name): _least(values) for name, values in quasi_p(box)[taken].items()}
+    return limits, chances, (float(coverage[taken]), float(density[taken]), float(steps["mass"].iloc[taken]))
 
 
-def _restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
+def prim_box(inputs: "pd.DataFrame", fails: Flags, *, peel_alpha: float, mass_min: float) -> Any:
+    """The library's box with all the steps that led to it, in its versions 2 and 3."""
+    prim = _prim().Prim
+    # version 2 wants to know above which density a box counts; here the choice among the steps says so
+    options = {"threshold": 0.1} if "threshold" in signature(prim).parameters else {}
+    return prim(inputs, fails, peel_alpha=peel_alpha, mass_min=mass_min, **options).find_box()
+
+
+def quasi_p(box: Any) -> Sequence[Mapping[str, Any]]:
+    """The quasi-p values of each step by input; version 3 of the library calls them p values."""
+    # vars, since any other attribute is looked up among the inputs
+    found: Sequence[Mapping[str, Any]] = vars(box).get("p_values") or vars(box)["qp"]
+    return found
+
+
+def restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
+    """The sides of a box of the library, by input: those that leave out some of the futures."""
     found: dict[str, _Limits] = {}
     for name in inputs.columns:
         column = inputs[name]
@@ -166,9 +181,9 @@ def _restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
     return found
 
 
-def _weakest(quasi_p: Mapping[str, Any]) -> str | None:
+def _weakest(chances: Mapping[str, Any]) -> str | None:
     """The input whose restriction is likeliest there by chance, if it is likelier than :data:`LIKELY`."""
-    found = {name: _least(values) for name, values in quasi_p.items()}
+    found = {name: _least(values) for name, values in chances.items()}
     doubtful = {name: value for name, value in found.items() if value > LIKELY}
     return max(doubtful, key=lambda name: doubtful[name]) if len(found) > 1 and doubtful else None
 
@@ -190,11 +205,23 @@ def _prim() -> Any:
     return prim
 
 
-def plain_words(box: Box | None, title: str, shares: Mapping[str, float]) -> list[str]:
-    """What a box says, sentence by sentence. ``shares`` are that of the futures in which the policy fails."""
+def plain_words(
+    box: Box | None, title: str, shares: Mapping[str, float], names: Mapping[str, str] | None = None
+) -> list[str]:
+    """What a box says, sentence by sentence.
+
+    Parameters
+    ----------
+    shares : mapping
+        ``failing``: the share of the futures in which the policy fails.
+    names : mapping of str to str, optional
+        What inputs are called in words.
+    """
     failing = shares["failing"]
     if box is None:
         return [f"{title} fails in {failing:.0%} of the futures; no range of the inputs sets these apart."]
+    told = dict(names or {})
+    box = replace(box, restrictions=tuple(replace(r, name=told.get(r.name, r.name)) for r in box.restrictions))
     said = [f"{title} {box}."]
     weak = [r.name for r in box.restrictions if not r.quasi_p <= LIKELY]
     if weak:

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd.errors import InvalidValue
 from cipark_sd.scenarios import override_key
 
-#: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself.
-Origin = Literal["prior", "posterior", "borrowed"]
+#: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself;
+#: ``ranges`` are those of a model without a study, between declared limits.
+Origin = Literal["prior", "ranges", "posterior", "borrowed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,9 @@ class Draws:
         return replace(self, values={name: array[chosen] for name, array in self.values.items()})
 
     def under(self, rival: str) -> "Draws":
-        """The same draws for another structure: prior draws stay what they are, those from data are borrowed."""
-        return replace(self, rival=rival, origin="prior" if self.origin == "prior" else "borrowed")
+        """The same draws for another structure: those from data are borrowed, others stay what they are."""
+        seen = self.origin in ("posterior", "borrowed")
+        return replace(self, rival=rival, origin="borrowed" if seen else self.origin)
 
     def thinned(self, n: int, rng: np.random.Generator) -> "Draws":
         """``n`` of the draws, chosen at random without repetition; all of them where there are no more."""

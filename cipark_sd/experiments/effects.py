@@ -1,7 +1,7 @@
 """What policies change: paired differences to the base, and how often what was expected of them comes true."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,7 +20,8 @@ Array = NDArray[np.float64]
 WEIGHTED = "weighted"
 #: An expectation holds where its probability is at least this, and fails where that of its opposite is.
 SURE = 0.9
-Verdict = Literal["holds", "fails", "open"]
+#: ``idle`` is where the policy does nothing under the rival: the mechanism that it works through is switched off there.
+Verdict = Literal["holds", "fails", "open", "idle"]
 
 
 def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
@@ -157,17 +158,25 @@ def _fields(found: Summary) -> dict[str, float]:
 class Claim:
     """An expectation and what became of it: the probability that it is true under each rival, by rival id.
 
-    ``weighted`` is that over the rivals by their weights, NaN without weights.
+    Parameters
+    ----------
+    weighted : float
+        The probability over the rivals by their weights, NaN without weights.
+    same : dict of str to float
+        By rival, the share of draws in which the policy leaves the outcome as it is under what it is compared with.
     """
 
     policy: Policy
     expected: Expected
     probability: dict[str, float]
     weighted: float
+    same: dict[str, float] = field(default_factory=dict)
 
     def verdict(self, rival: str) -> Verdict:
-        """Whether it holds under a rival, fails there, or the draws leave it open."""
+        """Whether it holds under a rival, fails there, has no effect there, or the draws leave it open."""
         probability = self.probability[rival]
+        if probability < SURE <= self.same.get(rival, 0.0):
+            return "idle"
         return "holds" if probability >= SURE else "fails" if probability <= 1 - SURE else "open"
 
     def rivals(self, verdict: Verdict) -> tuple[str, ...]:
@@ -191,11 +200,14 @@ def claims(result: "xr.Dataset", policies: Sequence[Policy]) -> list[Claim]:
             at = time_position(expected.at, times)
             values = result[expected.outcome].isel(time=at).transpose("policy", "rival", "draw")
             own = values.sel(policy=policy.id).to_numpy()
-            other = expected.factor * values.sel(policy=expected.than).to_numpy()
-            true = own > other if expected.how == "more" else own < other
-            true = np.where(np.isfinite(own) & np.isfinite(other), true, np.nan)
+            plain = values.sel(policy=expected.than).to_numpy()
+            other = expected.factor * plain
+            fine = np.isfinite(own) & np.isfinite(other)
+            true = np.where(fine, own > other if expected.how == "more" else own < other, np.nan)
+            same = np.where(fine, np.isclose(own, plain, rtol=1e-12, atol=0), np.nan)
             shares = np.array([_mean(row) for row in true.astype(float)])
             probability = {rival: float(share) for rival, share in zip(rivals, shares, strict=True)}
             weighted = float("nan") if weights is None else float(weights @ shares)
-            found.append(Claim(policy, expected, probability, weighted))
+            idle = {rival: _mean(row) for rival, row in zip(rivals, same, strict=True)}
+            found.append(Claim(policy, expected, probability, weighted, idle))
     return found

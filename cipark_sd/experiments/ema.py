@@ -1,5 +1,7 @@
 """Any model in the EMA workbench: its samplers, optimisers and analyses drive our compiled ensemble (extra ``ema``).
 
+Versions 2.5 and 3 of the workbench are supported; 3 needs Python 3.12.
+
 ::
 
     from ema_workbench import RealParameter, ScalarOutcome, perform_experiments
@@ -148,28 +150,34 @@ def ensemble_evaluator(models: Any) -> Any:
         def finalize(self) -> None:
             """Nothing to stop."""
 
-        def evaluate_experiments(
-            self,
-            scenarios: Any,
-            policies: Any,
-            callback: Callable[..., None],
-            combine: str = "factorial",
-            **kwargs: Any,
-        ) -> None:
-            experiments = list(experiment_generator(scenarios, self._msis, policies, combine=combine))
-            for one in self._msis:
-                own = [experiment for experiment in experiments if experiment.model_name == one.name]
-                names = [parameter.name for parameter in (*one.uncertainties, *one.levers)]
-                constants = {constant.name: constant.value for constant in one.constants}
-                values = []
-                for experiment in own:
-                    given = constants | dict(experiment.scenario) | dict(experiment.policy)
-                    values.append({name: given[name] for name in (*names, *constants)})
-                found = one.function.many(values) if values else []
-                for experiment, outcomes in zip(own, found, strict=True):
-                    callback(experiment, outcomes)
+        def evaluate_experiments(self, *arguments: Any, **options: Any) -> None:
+            """Run all experiments of a call. The workbench gives them from version 3 on, and before that what they are
+            made from: scenarios, policies and how these are combined.
+            """
+            match arguments:
+                case (experiments, callback):
+                    _run(self._msis, list(experiments), callback)
+                case (scenarios, policies, callback, *how):
+                    combine = how[0] if how else options.get("combine", "factorial")
+                    made = experiment_generator(scenarios, self._msis, policies, combine=combine)
+                    _run(self._msis, list(made), callback)
 
     return EnsembleEvaluator(models)
+
+
+def _run(models: Sequence[Any], experiments: Sequence[Any], callback: Callable[..., None]) -> None:
+    """The experiments of each model in one ensemble; the callback gets them one by one."""
+    for one in models:
+        own = [experiment for experiment in experiments if experiment.model_name == one.name]
+        names = [parameter.name for parameter in (*one.uncertainties, *one.levers)]
+        constants = {constant.name: constant.value for constant in one.constants}
+        values = []
+        for experiment in own:
+            given = constants | dict(experiment.scenario) | dict(experiment.policy)
+            values.append({name: given[name] for name in (*names, *constants)})
+        found = one.function.many(values) if values else []
+        for experiment, outcomes in zip(own, found, strict=True):
+            callback(experiment, outcomes)
 
 
 def _workbench() -> Any:

@@ -72,8 +72,6 @@ def sample_futures(
 
     ``labels`` are names of parameters as people write them, by override key.
     """
-    from scipy.stats import qmc
-
     weights = np.array([draws[rival.id].weight for rival in rivals])
     shares = weights / weights.sum() if np.isfinite(weights).all() and weights.sum() > 0 else None
     rival = rng.permutation(np.arange(n) % len(rivals)) if shares is None else rng.choice(len(rivals), n, p=shares)
@@ -86,14 +84,21 @@ def sample_futures(
         chosen = np.concatenate([rng.permutation(len(own)) for _ in range(-(-max(len(members), 1) // len(own)))])
         for name in names:
             values[name][members] = own.values[name][chosen[: len(members)]]
-    if uncertainties:
-        unit = qmc.LatinHypercube(len(uncertainties), rng=rng).random(n)
-        for column, one_of in zip(unit.T, uncertainties, strict=True):
-            values[override_key(one_of.name)] = _between(one_of, column)
+    values |= sample_ranges(uncertainties, n, rng)
     told = dict(labels or {})
     shown = [told.get(name, name) for name in names] + [one_of.name for one_of in uncertainties]
     differing = tuple(dict.fromkeys(name for name in shown if np.ptp(values[override_key(name)]) > 0))
     return Futures(tuple(rivals), rival, replace(draws[rivals[0].id], rival="futures", values=values), differing)
+
+
+def sample_ranges(uncertainties: Sequence[Uncertainty], n: int, rng: np.random.Generator) -> dict[str, Array]:
+    """Values ``(n,)`` of each uncertainty by its override key, together a Latin hypercube."""
+    from scipy.stats import qmc
+
+    if not uncertainties:
+        return {}
+    unit = qmc.LatinHypercube(len(uncertainties), rng=rng).random(n)
+    return {override_key(one.name): _between(one, column) for column, one in zip(unit.T, uncertainties, strict=True)}
 
 
 def _between(uncertainty: Uncertainty, shares: Array) -> Array:

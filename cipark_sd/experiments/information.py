@@ -4,7 +4,7 @@ All values are in the unit of the outcome that the choice is made by: by how muc
 choice rises. Nothing can be worth more than perfect information, and what cannot change the choice is worth nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,32 +20,42 @@ Array = NDArray[np.float64]
 #: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
 KNOTS = 6
 PENALTIES = tuple(10.0 ** np.arange(-4, 7))
+#: Parts of the futures: a rule for choosing is fitted to all but one of them and valued in that one.
+FOLDS = 10
 #: Summaries of a measurement that are kept: as many principal components.
 COMPONENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What a piece of information is worth, and the standard error of that over resamples of the futures."""
+    """What a piece of information is worth, and its Monte Carlo standard error."""
 
     value: float
     error: float
 
 
-def perfect(utilities: Array) -> float:
+def perfect(utilities: Array, rng: np.random.Generator, *, resamples: int = 200) -> Worth:
     """The expected value of perfect information of utilities ``(n_policies, n_futures)``.
 
-    Source: Raiffa and Schlaifer (1961), Applied statistical decision theory.
+    Source: Raiffa and Schlaifer (1961), Applied statistical decision theory; the error is that of Efron's bootstrap.
     """
     utilities = _checked(utilities)
-    return float(utilities.max(axis=0).mean() - utilities.mean(axis=1).max())
+
+    def worth(own: Array) -> float:
+        return float(own.max(axis=0).mean() - own.mean(axis=1).max())
+
+    n = utilities.shape[1]
+    again = [worth(utilities[:, rng.integers(n, size=n)]) for _ in range(resamples)]
+    return Worth(worth(utilities), float(np.std(again, ddof=1)))
 
 
-def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.Generator, resamples: int = 40) -> Worth:
+def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.Generator) -> Worth:
     """The expected value of knowing some inputs perfectly (EVPPI), or what some data tell.
 
-    The utility of each policy less that of the best is regressed on what is known; the mean over futures of the best
-    fitted utility is what a choice with that knowledge brings.
+    The utility of each policy less that of the best is regressed on what is known; a rule chooses the policy with the
+    best fitted utility, and is worth what it brings in futures that it was not fitted to (:data:`FOLDS` folds). So a
+    misfit makes a piece of knowledge worth less than it is and never more: it cannot pass :func:`perfect`, and what
+    does not help is worth nothing.
 
     Parameters
     ----------
@@ -55,18 +65,24 @@ def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.G
 
     Source
     ------
-    Strong, Oakley and Brennan (2014), Medical Decision Making 34, 311-326, with additive penalised splines for their
-    generalised additive model; the penalty by generalised cross-validation (Craven and Wahba 1979).
+    The regression: Strong, Oakley and Brennan (2014), Medical Decision Making 34, 311-326, with additive penalised
+    splines for their generalised additive model; the penalty by generalised cross-validation (Craven and Wahba 1979).
+    They take the mean of the largest fitted utility, which a misfit can raise above perfect information; the rule is
+    valued on other futures instead.
     """
     utilities = _checked(utilities)
-    design, penalty = _basis(known, utilities.shape[1])
-    found = _worth(utilities, design, penalty)
     n = utilities.shape[1]
-    again = []
-    for _ in range(resamples):
-        chosen = rng.integers(n, size=n)
-        again.append(_worth(utilities[:, chosen], design[chosen], penalty))
-    return Worth(found, float(np.std(again, ddof=1)) if resamples > 1 else float("nan"))
+    design, penalty = _basis(known, n)
+    best = int(utilities.mean(axis=1).argmax())
+    # differences to the best policy vary less than utilities, and the regression with them
+    gained = utilities - utilities[best]
+    fold = rng.permutation(np.arange(n) % FOLDS)
+    brought = np.empty(n)
+    for number in range(FOLDS):
+        own = fold == number
+        chosen = smooth(design[~own], penalty, gained[:, ~own].T, design[own]).argmax(axis=1)
+        brought[own] = gained[chosen, np.flatnonzero(own)]
+    return Worth(max(float(brought.mean()), 0.0), float(brought.std(ddof=1) / np.sqrt(n)))
 
 
 def _checked(utilities: Array) -> Array:
@@ -75,13 +91,6 @@ def _checked(utilities: Array) -> Array:
         expected = "finite numbers for each policy and future"
         raise InvalidValue("the utilities", utilities.shape, expected, where="value of information")
     return utilities
-
-
-def _worth(utilities: Array, design: Array, penalty: Array) -> float:
-    # differences to the best policy vary less than utilities, and the regression with them
-    lost = utilities - utilities[utilities.mean(axis=1).argmax()]
-    fitted = smooth(design, penalty, lost.T).T
-    return float(fitted.max(axis=0).mean() - fitted.mean(axis=1).max())
 
 
 def _basis(known: "pd.DataFrame | Array", n: int) -> tuple[Array, Array]:
@@ -131,28 +140,23 @@ def _spline(values: Array) -> tuple[Array, Array]:
     return block, second.T @ second + 1e-6 * np.eye(block.shape[1])
 
 
-def smooth(design: Array, penalty: Array, targets: Array) -> Array:
-    """Penalised least squares of ``targets : (n, m)``; each target has the penalty that cross-validation prefers."""
+def smooth(design: Array, penalty: Array, targets: Array, at: Array | None = None) -> Array:
+    """Penalised least squares of ``targets : (n, m)``, fitted at ``at : (n_at, n_columns)`` or where they are.
+
+    Each target has the penalty that cross-validation prefers.
+    """
     n = len(design)
     gram, crossed = design.T @ design, design.T @ targets
     best = np.full(targets.shape[1], np.inf)
-    fitted = np.zeros_like(targets)
+    weights = np.zeros((design.shape[1], targets.shape[1]))
     for factor in PENALTIES:
         inverse = np.linalg.pinv(gram + factor * penalty, hermitian=True)
         freedom = float(np.trace(inverse @ gram))
-        guess = design @ (inverse @ crossed)
-        score = n * ((targets - guess) ** 2).sum(axis=0) / max(n - freedom, 1.0) ** 2
+        tried = inverse @ crossed
+        score = n * ((targets - design @ tried) ** 2).sum(axis=0) / max(n - freedom, 1.0) ** 2
         better = score < best
-        best[better], fitted[:, better] = score[better], guess[:, better]
-    return fitted
-
-
-def each_input(
-    utilities: Array, inputs: "pd.DataFrame", groups: Mapping[str, Sequence[str]], rng: np.random.Generator
-) -> dict[str, Worth]:
-    """The worth of each input alone and of groups of them, by name."""
-    found = {str(name): partial(utilities, inputs[[name]], rng=rng) for name in inputs.columns}
-    return found | {name: partial(utilities, inputs[list(columns)], rng=rng) for name, columns in groups.items()}
+        best[better], weights[:, better] = score[better], tried[:, better]
+    return np.asarray((design if at is None else at) @ weights)
 
 
 def measured(

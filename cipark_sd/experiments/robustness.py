@@ -14,7 +14,7 @@ Flags = NDArray[np.bool_]
 #: The measures in the order of tables, with what they are and whether more of them is better.
 MEASURES: Mapping[str, tuple[str, bool]] = {
     "mean": ("mean outcome over futures", True),
-    "low": ("the outcome that nine futures in ten exceed", True),
+    "low": ("the outcome that nine futures in ten do better than", True),
     "worst": ("outcome in the worst future (maximin)", True),
     "mean_regret": ("mean of what another policy would have brought more", False),
     "high_regret": ("regret that nine futures in ten stay under", False),

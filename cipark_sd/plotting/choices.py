@@ -1,6 +1,7 @@
 """Choices under uncertainty: robustness measures, boxes of failure, trade-off fronts, what knowing is worth."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,20 @@ from cipark_sd.plotting.runs import PALETTE
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
+#: Measures that are shares of the futures.
+SHARES = ("satisfied", "best")
+#: Bins of an input along which the share of failures is drawn.
+BINS = 12
 #: What is worth less than this share of the largest is not drawn.
 NEXT_TO_NOTHING = 0.002
 
 
-def plot_measures(frame: "pd.DataFrame", titles: Sequence[str], better: Better, *, caption: str = "") -> "Figure":
+def plot_measures(
+    frame: "pd.DataFrame", titles: Sequence[str], better: Better, *, title: str = "", caption: str = ""
+) -> "Figure":
     """A table of measures (rows are policies) whose cells are the darker the better within their column.
 
     Parameters
@@ -42,58 +50,107 @@ def plot_measures(frame: "pd.DataFrame", titles: Sequence[str], better: Better, 
     axes.imshow(shades, cmap="Blues", vmin=-0.1, vmax=1.6, aspect="auto")
     for row, column in np.ndindex(*frame.shape):
         best = shades[row, column] == 1
-        text = f"{values[row, column]:.3g}"
+        share = str(frame.columns[column]) in SHARES
+        text = f"{values[row, column]:.0%}" if share else f"{values[row, column]:.3g}"
         axes.text(column, row, text, ha="center", va="center", fontsize=9, weight="bold" if best else "normal")
     axes.set_xticks(range(frame.shape[1]), [str(name).replace("_", "\n") for name in frame.columns], fontsize=9)
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(frame)), list(titles), fontsize=9)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.suptitle("How well each policy does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
+    what = f"{title}: h" if title else "H"
+    figure.suptitle(f"{what}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
     _caption(figure, caption)
     return figure
 
 
 def plot_box(
-    inputs: "pd.DataFrame", fails: NDArray[np.bool_], box: Box, *, title: str = "", caption: str = ""
+    inputs: "pd.DataFrame",
+    fails: NDArray[np.bool_],
+    box: Box,
+    *,
+    title: str = "",
+    caption: str = "",
+    names: Mapping[str, str] | None = None,
 ) -> "Figure":
     """Futures by the two inputs that matter most to a box, failures marked, the box drawn; the others as bars.
 
-    The two are those with the smallest quasi-p; the bars show which part of each input's range the box holds.
+    The two are those with the smallest quasi-p; the bars show which part of each input's range the box holds. A box of
+    one number shows the share of futures that fail along it instead.
+
+    Parameters
+    ----------
+    names : mapping of str to str, optional
+        What inputs are called in words.
     """
     from matplotlib.figure import Figure
 
+    told = dict(names or {})
     numeric = sorted((r for r in box.restrictions if not r.among), key=lambda r: (np.isnan(r.quasi_p), r.quasi_p))
-    two = len(numeric) >= 2
-    figure = Figure(figsize=(8.4, 4.2 if two else 1.6 + 0.6 * len(box.restrictions)), layout="constrained")
-    if two:
+    height = 4.2 if numeric else 1.8 + 0.6 * len(box.restrictions)
+    figure = Figure(figsize=(8.4, height), layout="constrained")
+    if numeric:
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        _scatter(left, inputs, fails, numeric[0], numeric[1])
+        if len(numeric) > 1:
+            _scatter(left, inputs, fails, numeric[0], numeric[1], told)
+        else:
+            _along(left, inputs, fails, numeric[0], told)
     else:
         right = figure.subplots()
     for row, one in enumerate(box.restrictions):
-        right.hlines(row, 0, 1, color="0.85", linewidth=6)
-        if one.among:
-            share = len(one.among) / inputs[one.name].nunique()
-            right.hlines(row, 0, share, color=PALETTE[1], linewidth=6)
-            right.text(0, row - 0.28, f"{one.name}: {', '.join(one.among)}", fontsize=8)
-            continue
-        low, high = float(inputs[one.name].min()), float(inputs[one.name].max())
-        ends = [((end if end is not None else other) - low) / (high - low)
-                for end, other in ((one.low, low), (one.high, high))]  # fmt: skip
-        right.hlines(row, *ends, color=PALETTE[1], linewidth=6)
-        shown = f"{one.low if one.low is not None else low:.3g} to {one.high if one.high is not None else high:.3g}"
-        right.text(0, row - 0.28, f"{one.name}: {shown}", fontsize=8)
+        _side(right, row, one, inputs, told.get(one.name, one.name))
     right.set_ylim(len(box.restrictions) - 0.4, -0.8)
     right.set_axis_off()
-    told = f"covers {box.coverage:.0%} of the failures; {box.density:.0%} of the futures in it fail"
-    right.set_title(told, fontsize=8, loc="left")
+    told_of = f"covers {box.coverage:.0%} of the failures; {box.density:.0%} of the futures in it fail"
+    right.set_title(told_of, fontsize=8, loc="left")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
     _caption(figure, caption)
     return figure
 
 
-def _scatter(axes: "Axes", inputs: "pd.DataFrame", fails: NDArray[np.bool_], x: Restriction, y: Restriction) -> None:
+def _side(axes: "Axes", row: int, one: Restriction, inputs: "pd.DataFrame", name: str) -> None:
+    """One input as a bar of its range, with the part that the box holds."""
+    axes.hlines(row, 0, 1, color="0.85", linewidth=6)
+    if one.among:
+        axes.hlines(row, 0, len(one.among) / inputs[one.name].nunique(), color=PALETTE[1], linewidth=6)
+        axes.text(0, row - 0.28, f"{name}: {', '.join(one.among)}", fontsize=8)
+        return
+    low, high = float(inputs[one.name].min()), float(inputs[one.name].max())
+    ends = [((end if end is not None else other) - low) / (high - low)
+            for end, other in ((one.low, low), (one.high, high))]  # fmt: skip
+    axes.hlines(row, ends[0], ends[1], color=PALETTE[1], linewidth=6)
+    shown = f"{one.low if one.low is not None else low:.3g} to {one.high if one.high is not None else high:.3g}"
+    axes.text(0, row - 0.28, f"{name}: {shown}", fontsize=8)
+
+
+def _along(
+    axes: "Axes", inputs: "pd.DataFrame", fails: NDArray[np.bool_], one: Restriction, names: Mapping[str, str]
+) -> None:
+    """The share of futures that fail in bins of one input, the box shaded."""
+    values = inputs[one.name].to_numpy(float)
+    edges = np.linspace(values.min(), values.max(), BINS + 1)
+    counts, _ = np.histogram(values, edges)
+    failed, _ = np.histogram(values[fails], edges)
+    share = np.divide(failed, counts, out=np.full(BINS, np.nan), where=counts > 0)
+    low = values.min() if one.low is None else one.low
+    high = values.max() if one.high is None else one.high
+    axes.axvspan(low, high, color=PALETTE[1], alpha=0.2, linewidth=0, label="the box")
+    axes.stairs(share, edges, color=PALETTE[0], linewidth=1.8, label="share of futures that fail")
+    axes.axhline(float(fails.mean()), color="0.4", linewidth=0.8, linestyle="--", label="of all futures")
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel(names.get(one.name, one.name))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+
+
+def _scatter(
+    axes: "Axes",
+    inputs: "pd.DataFrame",
+    fails: NDArray[np.bool_],
+    x: Restriction,
+    y: Restriction,
+    names: Mapping[str, str],
+) -> None:
     from matplotlib.patches import Rectangle
 
     across, up = inputs[x.name].to_numpy(float), inputs[y.name].to_numpy(float)
@@ -102,15 +159,17 @@ def _scatter(axes: "Axes", inputs: "pd.DataFrame", fails: NDArray[np.bool_], x: 
     corner = [(one.low if one.low is not None else v.min(), one.high if one.high is not None else v.max())
               for one, v in ((x, across), (y, up))]  # fmt: skip
     (x0, x1), (y0, y1) = corner
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="black", linewidth=1.5))
-    axes.set_xlabel(x.name)
-    axes.set_ylabel(y.name)
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="black", linewidth=1.5, label="the box"))
+    axes.set_xlabel(names.get(x.name, x.name))
+    axes.set_ylabel(names.get(y.name, y.name))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
 
-def plot_front(front: Front, outcome: Outcome, at: float, *, caption: str = "") -> "Figure":
-    """The front: mean against the worst futures, coloured by cost, with an arrow's tail at the fresh score.
+def plot_front(
+    front: Front, outcome: Outcome, at: float, *, units: str = "", money: str = "", caption: str = ""
+) -> "Figure":
+    """The front: mean against the worst futures, coloured by cost, beside the same settings on fresh futures.
 
     Below, each setting as a line over the levers' ranges.
     """
@@ -118,27 +177,22 @@ def plot_front(front: Front, outcome: Outcome, at: float, *, caption: str = "") 
 
     figure = Figure(figsize=(7.6, 7.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 2))
+    for new, old in zip(np.c_[front.fresh.tail, front.fresh.mean], np.c_[front.searched.tail, front.searched.mean],
+                        strict=True):  # fmt: skip
+        upper.plot(*np.c_[old, new], color="0.85", linewidth=0.7, zorder=1)
     colours = upper.scatter(front.searched.tail, front.searched.mean, c=front.searched.cost, cmap="viridis", s=28)
     upper.plot(front.fresh.tail, front.fresh.mean, "o", color="0.6", markerfacecolor="none", markersize=4,
                label="the same on fresh futures")  # fmt: skip
     upper.plot(front.base_searched.tail, front.base_searched.mean, "*", color=PALETTE[1], markersize=13,
-               label="as it was")  # fmt: skip
-    figure.colorbar(colours, ax=upper, label="cost")
-    upper.set_xlabel(f"{outcome.title} at {at:g}, mean of the worst futures")
-    upper.set_ylabel("mean of all futures")
+               label="base")  # fmt: skip
+    upper.plot(front.base_fresh.tail, front.base_fresh.mean, "*", color=PALETTE[1], markerfacecolor="none",
+               markersize=11, label="base on fresh futures")  # fmt: skip
+    figure.colorbar(colours, ax=upper, label=f"cost [{money}]" if money else "cost")
+    unit = f" [{units}]" if units else ""
+    upper.set_xlabel(f"{outcome.title} at {at:g}, mean of the worst futures{unit}")
+    upper.set_ylabel(f"mean of all futures{unit}")
     upper.legend(frameon=False, fontsize=8)
-    low = np.array([lever.low for lever in front.levers])
-    high = np.array([lever.high for lever in front.levers])
-    positions = np.arange(len(low))
-    span = float(np.ptp(front.searched.cost)) or 1.0
-    for row, spent in zip((front.settings - low) / (high - low), front.searched.cost, strict=True):
-        share = (spent - front.searched.cost.min()) / span
-        lower.plot(positions, row, color=colours.cmap(float(share)), linewidth=0.9, alpha=0.6)
-    base = (np.array([lever.base for lever in front.levers]) - low) / (high - low)
-    lower.plot(positions, base, "*", color=PALETTE[1], markersize=11)
-    names = [f"{lever.id}\n{lever.low:g} to\n{lever.high:g}".replace(" ", "\n", 1) for lever in front.levers]
-    lower.set_xticks(positions, names, fontsize=8)
-    lower.set_yticks([0, 1], ["low", "high"])
+    _levers(lower, front, colours.cmap)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.9", linewidth=0.6)
@@ -148,13 +202,29 @@ def plot_front(front: Front, outcome: Outcome, at: float, *, caption: str = "") 
     return figure
 
 
+def _levers(axes: "Axes", front: Front, colours: "Colormap") -> None:
+    """Each setting as a line over the ranges of the levers, in the colour of its cost."""
+    low = np.array([lever.low for lever in front.levers])
+    high = np.array([lever.high for lever in front.levers])
+    positions = np.arange(len(low))
+    span = float(np.ptp(front.searched.cost)) or 1.0
+    for row, spent in zip((front.settings - low) / (high - low), front.searched.cost, strict=True):
+        part = (spent - front.searched.cost.min()) / span
+        axes.plot(positions, row, color=colours(float(part)), linewidth=0.9, alpha=0.6)
+    base = (np.array([lever.base for lever in front.levers]) - low) / (high - low)
+    axes.plot(positions, base, "*", color=PALETTE[1], markersize=11)
+    names = [f"{textwrap.fill(lever.id, 11)}\n{lever.low:g} to {lever.high:g}" for lever in front.levers]
+    axes.set_xticks(positions, names, fontsize=7)
+    axes.set_yticks([0, 1], ["low", "high"])
+
+
 def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, caption: str = "") -> "Figure":
     """What each piece of knowledge is worth, with one standard error, beside knowing everything."""
     from matplotlib.figure import Figure
 
     shown = frame[frame["value"] > NEXT_TO_NOTHING * frame["value"].max()].iloc[::-1]
     left_out = len(frame) - len(shown)
-    figure = Figure(figsize=(7.6, 1.4 + 0.27 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(7.6, 1.7 + 0.27 * len(shown)), layout="constrained")
     axes = figure.subplots()
     colours = {"everything": "0.6", "input": PALETTE[0], "measurement": PALETTE[2]}
     kinds = [str(kind) for kind in shown["kind"]]
@@ -169,9 +239,10 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     axes.set_ylim(-0.7, len(shown) - 0.3)
     for kind, colour in colours.items():
         axes.barh([0], [0], color=colour, label=kind)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     figure.suptitle("What it is worth to know before choosing", fontsize=11, x=0.02, ha="left")
-    nothing = f"{left_out} inputs worth next to nothing are left out. " if left_out else ""
+    nothing = f"{left_out} worth next to nothing are left out. " if left_out else ""
+    nothing = f"Lines: one Monte Carlo standard error. {nothing}"
     _caption(figure, nothing + caption)
     return figure
 

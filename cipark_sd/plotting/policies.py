@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import BASE
+from cipark_sd.experiments.definition import BASE, ONLY
+from cipark_sd.experiments.effects import WEIGHTED
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ _BLUE, _GREY = PALETTE[0], "0.55"
 def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
     """Effects of all policies on one outcome, the largest first.
 
-    Thick and thin bars are the 50 and 90 % intervals under the first rival of the table, grey ticks the medians under
-    each of the others.
+    Thick and thin bars are the 50 and 90 % intervals over the rivals by weight where the table has them, else under the
+    first rival; grey ticks are the medians under each of the others.
 
     Parameters
     ----------
@@ -37,23 +38,29 @@ def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str =
     of = frame[(frame["outcome"] == outcome) & np.isclose(frame["time"], at)]
     if of.empty:
         raise InvalidValue("the outcome and time", (outcome, at), "one of the table", where="plot_tornado")
-    first = of["rival"].iloc[0]
+    first = WEIGHTED if (of["rival"] == WEIGHTED).any() else of["rival"].iloc[0]
     own = of[of["rival"] == first].copy()
     own["size"] = own["median"].abs()
     own = own.sort_values("size", kind="stable")
     figure, axes = _figure(7.2, 1.2 + 0.24 * len(own))
-    for row, one in enumerate(own.itertuples()):
-        others = of[(of["policy"] == one.policy) & (of["rival"] != first)]["median"]
+    ends = own[["low90", "low50", "median", "high50", "high90"]].to_numpy(float)
+    for row, (policy, (low90, low50, median, high50, high90)) in enumerate(zip(own["policy"], ends, strict=True)):
+        others = of[(of["policy"] == policy) & (of["rival"] != first)]["median"]
         axes.plot(others, np.full(len(others), row), "|", color=_GREY, markersize=7, zorder=2)
-        axes.hlines(row, one.low90, one.high90, color=_BLUE, linewidth=1, zorder=3)
-        axes.hlines(row, one.low50, one.high50, color=_BLUE, linewidth=4, zorder=3)
-        axes.plot(one.median, row, "o", color="white", markeredgecolor=_BLUE, markersize=4, zorder=4)
+        axes.hlines(row, low90, high90, color=_BLUE, linewidth=1, zorder=3)
+        axes.hlines(row, low50, high50, color=_BLUE, linewidth=4, zorder=3)
+        axes.plot(median, row, "o", color="white", markeredgecolor=_BLUE, markersize=4, zorder=4)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(own)), [f"{one.title}  {one.policy}" for one in own.itertuples()], fontsize=8)
+    axes.set_yticks(
+        range(len(own)),
+        [f"{title}  {policy}" for title, policy in zip(own["title"], own["policy"], strict=True)],
+        fontsize=8,
+    )
     axes.set_ylim(-0.7, len(own) - 0.3)
     axes.set_xlabel(f"{title or outcome} at {at:g}: difference to base")
     several = of["rival"].nunique() > 1
-    how = f"Rival {first}: median, 50 and 90 %" + ("; grey: medians under the other rivals" if several else "")
+    who = "Rivals by weight: m" if first == WEIGHTED else f"Rival {first}: m" if several else "M"
+    how = f"{who}edian, 50 and 90 %" + ("; grey: medians under each rival" if several else "")
     return _finished(figure, axes, "x", "What each policy changes", f"{how}. {caption}")
 
 
@@ -85,6 +92,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.margins(x=0.01)
+        axes.locator_params(axis="x", nbins=5, prune="upper")
         axes.set_ylim(bottom=0)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
@@ -92,8 +100,17 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     label = str(result[outcome].attrs.get("long_name", outcome))
     units = result[outcome].attrs.get("units")
     figure.supylabel(f"{label} [{units}]" if units else label, fontsize=9)
-    figure.supxlabel(f"Rival {result['rival'].to_numpy()[0]}. {caption}", fontsize=7, color="0.35", x=0.02, ha="left")
+    for axes in panels[: len(shown)][-columns:]:
+        axes.set_xlabel(str(result["time"].attrs.get("units", "time")), fontsize=9)
+    figure.suptitle("The largest effects over time", fontsize=11, x=0.02, ha="left")
+    figure.supxlabel(f"{_rival(result)}{caption}", fontsize=7, color="0.35", x=0.02, ha="left")
     return figure
+
+
+def _rival(result: "xr.Dataset") -> str:
+    """Whose draws a figure of the first rival shows; nothing to say where there is one structure only."""
+    name = str(result["rival"].to_numpy()[0])
+    return "" if name == ONLY else f"Rival {name}. "
 
 
 def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
@@ -133,7 +150,7 @@ def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "
         axes,
         "x",
         "What each mechanism did of the difference between all and none",
-        f"Rival {found['rival'].to_numpy()[0]}. {caption}",
+        f"{_rival(found)}{caption}",
     )
 
 

@@ -1,0 +1,94 @@
+"""What ``cipark policy`` shows of the worth of knowing more: everything, one input, the structure, or a measurement."""
+
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.policy_choice import Tried, caption, heading, try_strategies
+from calibration.policy_page import titled
+from calibration.policy_setting import Setting
+from calibration.policy_words import share, show
+from cipark_sd.experiments.definition import Outcome, Policy
+from cipark_sd.experiments.futures import run_futures
+from cipark_sd.experiments.information import Worth, measured, partial, perfect
+from cipark_sd.plotting.files import save_figure
+from cipark_sd.report import Paragraph, Picture, Section, Table
+from cipark_sd.scenarios import Scenario, override_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+def show_information(setting: Setting) -> list[Section]:
+    """What it is worth to know more: perfectly, one input, the structure, or a measurement."""
+    from cipark_sd.plotting.choices import plot_worth
+
+    tried = try_strategies(setting)
+    utilities = tried.values if tried.outcome.better == "more" else -tried.values
+    frame = _worths(setting, tried, utilities)
+    frame.to_csv(setting.folder / "information.csv", index=False)
+    everything = float(frame.loc[frame["kind"] == "everything", "value"].iloc[0])
+    rows = tuple(
+        (
+            str(row["what"]),
+            str(row["kind"]),
+            f"{row['value']:.3f}",
+            f"{row['error']:.3f}",
+            share(float(row["value"]), everything),
+        )
+        for row in frame.to_dict("records")
+    )
+    title = f"What knowing more is worth, in {heading(setting, tried)}"
+    table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
+    show(table)
+    chosen = tried.strategies[int(utilities.mean(axis=1).argmax())].title
+    click.echo(f"  without it one would choose: {chosen}")
+    units = setting.units(tried.outcome.id)
+    figure = plot_worth(frame, tried.outcome.title, tried.wanted.at, units, caption=caption(setting, tried))
+    save_figure(figure, setting.folder / "information.png")
+    said = (
+        f"Without knowing more one would choose '{chosen}'. To know everything would raise the expected outcome by "
+        f"{everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "
+        "twice its Monte Carlo error may be worth nothing. Measurements are taken to be Poisson counts."
+    )
+    return titled("information", [Paragraph(said), table, Picture("information.png", title)])
+
+
+def _worths(setting: Setting, tried: Tried, utilities: Array) -> "pd.DataFrame":
+    """One row for each piece of knowledge, the most worth first."""
+    import pandas as pd
+
+    rng = np.random.default_rng(tried.wanted.seed)
+    inputs = tried.futures.inputs
+    titles = {one.name: one.title for one in setting.catalogue.uncertainties} | {"rival": "which structure is true"}
+    found: list[tuple[str, str, Worth]] = [("everything", "everything", perfect(utilities, rng))]
+    found += [("input", titles.get(n, n), partial(utilities, inputs[[n]], rng=rng)) for n in inputs.columns]
+    for one in setting.catalogue.measurements:
+        found.append(("measurement", one.title, measured(utilities, _expected(setting, tried, one.id), rng)))
+    rows = [{"kind": kind, "what": what, "value": worth.value, "error": worth.error} for kind, what, worth in found]
+    return pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
+
+
+def _expected(setting: Setting, tried: Tried, id_: str) -> Array:
+    """Means of the counts that a measurement would give in each future, ``(n_futures, n_counts)``."""
+    (measurement,) = (one for one in setting.catalogue.measurements if one.id == id_)
+    model = setting.problem.model
+    outcomes = []
+    for name in measurement.variables:
+        variable = model.by_name.get(override_key(name))
+        if variable is not None and variable.dims:
+            each = [f"{variable.name}[{','.join(elements)}]" for elements in model.elements(variable)]
+            outcomes += [Outcome(one, name, one) for one in each]
+        else:
+            outcomes.append(Outcome(name, name, name))
+    policy = Policy("measured", "", measurement.scenario if measurement.scenario.overrides else Scenario())
+    found = run_futures(
+        model, (policy,), tried.futures, outcomes, measurement.times, scenario=setting.scenario,
+        engine=setting.settings.engine,
+    )[:, 0]  # fmt: skip
+    counts = np.diff(found, axis=-1) if measurement.increments else found
+    return np.asarray(counts.transpose(1, 0, 2).reshape(found.shape[1], -1))
