@@ -1,11 +1,10 @@
 """A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or days and weeks."""
 
 import datetime
-import math
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from cipark_sd.timegrid import decimal_year
+from cipark_sd.timegrid import decimal_year, number_or_date
 
 Unit = Literal["day", "week", "decimal year"]
 
@@ -28,21 +27,16 @@ class Calendar:
         ValueError
             For anything else.
         """
-        try:
-            number = float(text)
-        except ValueError:
-            date = datetime.date.fromisoformat(text.strip())
-        else:
-            if not math.isfinite(number):
-                raise ValueError(text)
-            return number
+        found = number_or_date(text)
+        if isinstance(found, float):
+            return found
         match self.unit:
             case "decimal year":
-                return decimal_year(date)
+                return decimal_year(found)
             case "day" | "week":
                 if self.origin is None:
                     raise ValueError("no origin")
-                days = (date - self.origin).days
+                days = (found - self.origin).days
                 return float(days) if self.unit == "day" else days / 7
             case _:
                 assert_never(self.unit)

@@ -17,10 +17,11 @@ from calibration.optimise import Optimum, optimise
 from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
 from calibration.predictive import predict, scores
-from calibration.problem import FILE, CalibrationProblem, Method, read_problem, until
+from calibration.problem import FILE, CalibrationProblem, read_problem, until
 from calibration.profile import Profile, profile
 from calibration.record import Fit, estimates, posterior_lines, reference_gap
 from calibration.sample import Effort
+from calibration.sections import Method
 from calibration.variants import Variant
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.scenarios import Scenario, resolve

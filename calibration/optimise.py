@@ -8,7 +8,7 @@ import numpy as np
 from calibration.objective import IMPOSSIBLE, Objective, check_least_squares, objective
 from calibration.posterior import Posterior
 from calibration.priors import Array
-from calibration.problem import Optimiser
+from calibration.sections import Optimiser
 from cipark_sd.errors import CiparkError
 
 #: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.

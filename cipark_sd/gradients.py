@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import results
 from cipark_sd.compiler.lower import Orders
+from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import choose, fixed_method
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.compiled import (
@@ -83,13 +84,8 @@ def value_and_jacobian(
     for orders, members in groups or whole:
         program = program_for(model, columns.flat, given, method=method, orders=orders)
         inputs = inputs_for(task, program, part(given, members), np.zeros(len(members), dtype=np.uint64))
-        seeds = np.zeros((len(program.params), n_lanes))
-        for place, (name, array) in enumerate(lanes.items()):
-            for flat, _, is_stock in elements_drawn(model, name, array, n_lanes):
-                slot = program.param_position.get(start_name(flat) if is_stock else flat)
-                if slot is not None:
-                    seeds[slot, place::n_parameters] = 1.0
-        inputs = replace(inputs, params=np.concatenate([inputs.params, seeds[:, members]]))
+        seeds = _directions(model, program, lanes, n_lanes)[:, members]
+        inputs = replace(inputs, params=np.concatenate([inputs.params, seeds]))
         out[:, :, members] = choose(engine).run(tangents_of(program), inputs)
     values = columns.arrays(out[: len(columns.flat), :, ::n_parameters])
     slopes = columns.arrays(out[len(columns.flat) :])
@@ -111,6 +107,19 @@ def value_and_jacobian(
             attributes,
         ),
     )
+
+
+def _directions(
+    model: Model, program: Program, lanes: Mapping[str, NDArray[np.float64]], n_lanes: int
+) -> NDArray[np.float64]:
+    """For each lane the direction of its parameter, (n_params, n_lanes)."""
+    seeds = np.zeros((len(program.params), n_lanes))
+    for place, (name, array) in enumerate(lanes.items()):
+        for flat, _, is_stock in elements_drawn(model, name, array, n_lanes):
+            slot = program.param_position.get(start_name(flat) if is_stock else flat)
+            if slot is not None:
+                seeds[slot, place :: len(lanes)] = 1.0
+    return seeds
 
 
 def _dataset(

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any, assert_never, cast, get_args
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.model.expr import Table
+from cipark_sd.model.expr import Interpolation, Table
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
 
+_INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.
 Override = float | tuple[float, ...] | Table | TimeSeries
 
@@ -48,68 +49,73 @@ def split_key(key: str) -> tuple[str, tuple[str, ...]]:
 
 def _as_override(value: object, *, name: str, where: str) -> Override:
     """``value`` in one of the forms of :data:`Override`."""
-
-    def number(item: object) -> float:
-        if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
-            raise InvalidValue(f"the value of {name!r}", item, "a finite number", where=where)
-        return float(item)
-
-    def numbers(items: object, what: str) -> tuple[float, ...]:
-        if not isinstance(items, Sequence) or isinstance(items, str):
-            raise InvalidValue(f"{what} of {name!r}", items, "a list of numbers", where=where)
-        if not items:
-            raise InvalidValue(f"{what} of {name!r}", items, "at least one number", where=where)
-        flat: list[float] = []
-        for item in items:
-            flat.extend(
-                numbers(item, what) if isinstance(item, Sequence) and not isinstance(item, str) else [number(item)]
-            )
-        return tuple(flat)
-
-    def ascending(points: tuple[float, ...], values: tuple[float, ...], what: str) -> None:
-        if len(points) != len(values) or not points:
-            raise InvalidValue(
-                f"{what} of {name!r}", f"{len(points)} and {len(values)}", "as many points as values", where=where
-            )
-        if any(right <= left for left, right in pairwise(points)):
-            raise InvalidValue(f"{what} of {name!r}", points, "ascending numbers", where=where)
-
+    given = _Given(name, where)
     match value:
         case Table() | TimeSeries():
             return value
         case Mapping():
-            known = {"x", "y"} if "x" in value else {"times", "values"}
-            extra = set(value) - known - {"interpolation"}
-            if extra or not known <= set(value):
-                raise InvalidValue(f"the value of {name!r}", dict(value), "{x, y} or {times, values}", where=where)
-            interpolation = value.get("interpolation", "interpolate")
-            if interpolation not in ("interpolate", "extrapolate", "hold_backward", "look_forward"):
-                raise InvalidValue(
-                    f"the interpolation of {name!r}",
-                    interpolation,
-                    "interpolate, extrapolate, hold_backward or look_forward",
-                    where=where,
-                )
-            if "x" in value:
-                x, y = numbers(value["x"], "x"), numbers(value["y"], "y")
-                ascending(x, y, "the points")
-                return Table(x, y, interpolation)
-            times, values = numbers(value["times"], "times"), numbers(value["values"], "values")
-            ascending(times, values, "the times")
-            return TimeSeries(times, values, interpolation)
+            return given.points(value)
         case str():
             try:
-                return number(float(value))
+                return given.number(float(value))
             except ValueError:
-                raise InvalidValue(f"the value of {name!r}", value, "a finite number", where=where) from None
+                raise given.wrong("the value", value, "a finite number") from None
         case Sequence():
-            return numbers(value, "the values")
+            return given.numbers(value, "the values")
         case _ if hasattr(value, "__float__"):
-            return number(float(value) if not isinstance(value, bool) else value)
+            return given.number(float(value) if not isinstance(value, bool) else value)
         case _:
-            raise InvalidValue(
-                f"the value of {name!r}", value, "a number, a list, a table or a time series", where=where
+            raise given.wrong("the value", value, "a number, a list, a table or a time series")
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What is given for one name, and how its mistakes are told."""
+
+    name: str
+    where: str
+
+    def wrong(self, what: str, given: object, expected: str) -> InvalidValue:
+        """The error that says so."""
+        return InvalidValue(f"{what} of {self.name!r}", given, expected, where=self.where)
+
+    def number(self, item: object) -> float:
+        """A finite number."""
+        if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
+            raise self.wrong("the value", item, "a finite number")
+        return float(item)
+
+    def numbers(self, items: object, what: str) -> tuple[float, ...]:
+        """A list of numbers, or of lists of them, as one."""
+        if not isinstance(items, Sequence) or isinstance(items, str):
+            raise self.wrong(what, items, "a list of numbers")
+        if not items:
+            raise self.wrong(what, items, "at least one number")
+        flat: list[float] = []
+        for item in items:
+            nested = isinstance(item, Sequence) and not isinstance(item, str)
+            flat.extend(self.numbers(item, what) if nested else [self.number(item)])
+        return tuple(flat)
+
+    def points(self, value: Mapping[str, object]) -> Table | TimeSeries:
+        """A table from ``{x, y}``, a series from ``{times, values}``."""
+        across, along = ("x", "y") if "x" in value else ("times", "values")
+        extra = set(value) - {across, along, "interpolation"}
+        if extra or not {across, along} <= set(value):
+            raise self.wrong("the value", dict(value), "{x, y} or {times, values}")
+        interpolation = value.get("interpolation", "interpolate")
+        if interpolation not in _INTERPOLATIONS:
+            raise self.wrong(
+                "the interpolation", interpolation, " or ".join((", ".join(_INTERPOLATIONS[:-1]), _INTERPOLATIONS[-1]))
             )
+        points, values = self.numbers(value[across], across), self.numbers(value[along], along)
+        what = "the points" if across == "x" else "the times"
+        if len(points) != len(values) or not points:
+            raise self.wrong(what, f"{len(points)} and {len(values)}", "as many points as values")
+        if any(right <= left for left, right in pairwise(points)):
+            raise self.wrong(what, points, "ascending numbers")
+        how = cast(Interpolation, interpolation)
+        return Table(points, values, how) if across == "x" else TimeSeries(points, values, how)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,26 @@ def decimal_year(date: datetime.date) -> float:
     return date.year + ((date - first).days + 1) / days
 
 
+def number_or_date(text: str) -> float | datetime.date:
+    """A finite number as it stands, or an ISO date.
+
+    >>> number_or_date("2.5"), number_or_date("2019-11-26")
+    (2.5, datetime.date(2019, 11, 26))
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return datetime.date.fromisoformat(text.strip())
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a finite number")
+    return number
+
+
 def model_time(text: str, units: str) -> float:
     """A number as it stands; an ISO date as a decimal year, where the model counts in years.
 
@@ -40,16 +60,12 @@ def model_time(text: str, units: str) -> float:
     ValueError
         For anything else.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        date = datetime.date.fromisoformat(text.strip())
-        if units.strip().lower() not in ("year", "years", "yr", "a"):
-            raise ValueError(f"a calendar date needs a model whose unit of time is the year, not {units!r}") from None
-        return decimal_year(date)
-    if not math.isfinite(number):
-        raise ValueError(f"{text!r} is not a finite number")
-    return number
+    found = number_or_date(text)
+    if isinstance(found, float):
+        return found
+    if units.strip().lower() not in ("year", "years", "yr", "a"):
+        raise ValueError(f"a calendar date needs a model whose unit of time is the year, not {units!r}")
+    return decimal_year(found)
 
 
 @dataclass(frozen=True)

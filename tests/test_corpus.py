@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup
@@ -21,13 +20,6 @@ FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and no
 FAULTS = tomllib.loads((CORPUS / "faults.toml").read_text(encoding="utf-8"))
 #: What has to agree with the expected values; add an engine here.
 ENGINES = ("numpy", "native")
-#: What these engines refuse, with the function that the message names; only PySD runs it.
-REFUSED = {
-    "allocate_available": "ALLOCATE AVAILABLE",
-    "allocate_by_priority": "ALLOCATE BY PRIORITY",
-    "invert_matrix": "INVERT MATRIX",
-}
-RUN = [feature for feature in FEATURES if feature not in REFUSED]
 #: Share of a column's scale. The order of a sum and the last bit of a library's exponential may differ: some 1e-15,
 #: over at most a hundred steps.
 ROUNDING = 1e-12
@@ -145,7 +137,7 @@ def test_pysd_still_has_the_fault(feature: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("feature", RUN)
+@pytest.mark.parametrize("feature", FEATURES)
 def test_an_engine_gives_what_is_expected(feature: str, engine: str) -> None:
     found, wanted = by_engine(feature, engine), expected(feature)
     assert differing(found, wanted) == []
@@ -153,22 +145,12 @@ def test_an_engine_gives_what_is_expected(feature: str, engine: str) -> None:
     assert found[sorted(without_equation)].isna().all(axis=None)
 
 
-@pytest.mark.parametrize("feature", RUN)
+@pytest.mark.parametrize("feature", FEATURES)
 def test_native_code_is_numpy_bit_for_bit(feature: str) -> None:
     native, numpy = by_engine(feature, "native"), by_engine(feature, "numpy")
     assert list(native.columns) == list(numpy.columns)
     np.testing.assert_array_equal(native.to_numpy(), numpy.to_numpy())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("feature", sorted(REFUSED))
-def test_what_an_engine_cannot_run_is_refused_by_name(feature: str, engine: str) -> None:
-    with pytest.raises(CiparkError) as caught:
-        by_engine(feature, engine)
-    problems = caught.value.problems if isinstance(caught.value, Problems) else (caught.value,)
-    assert {type(problem) for problem in problems} == {UnsupportedFeature}
-    assert all(REFUSED[feature] in str(problem) for problem in problems)
-
-
-def test_every_fault_and_refusal_is_of_a_feature_that_exists() -> None:
-    assert set(FAULTS) | set(REFUSED) | set(closed_forms.FORMS) <= set(FEATURES)
+def test_every_fault_and_closed_form_is_of_a_feature_that_exists() -> None:
+    assert set(FAULTS) | set(closed_forms.FORMS) <= set(FEATURES)

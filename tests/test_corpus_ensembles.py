@@ -12,13 +12,7 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario
 
 CORPUS = Path(__file__).parent / "corpus"
-#: Functions that only PySD runs (see test_corpus.py).
-REFUSED = ("allocate_available", "allocate_by_priority", "invert_matrix")
-FEATURES = sorted(
-    path.name
-    for path in CORPUS.iterdir()
-    if path.is_dir() and not path.name.startswith("_") and path.name not in REFUSED
-)
+FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and not path.name.startswith("_"))
 
 
 def model_of(feature: str) -> Model:

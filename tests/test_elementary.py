@@ -11,6 +11,7 @@ from cipark_sd.compiler.elementary import ON_ARRAYS
 from cipark_sd.compiler.primitives import MEANING, library
 from cipark_sd.ensemble import ensemble
 from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.scenarios import Scenario
 
 SPECIAL = np.array(
     [0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 2.5, -2.5, np.inf, -np.inf, np.nan, 5e-324, -5e-324]  # noqa: RUF005  (two lines of numbers)
@@ -117,3 +118,22 @@ def test_native_gives_the_same_bits(write_mdl: Callable[..., Path]) -> None:
     for name in save:
         assert np.array_equal(native[name].values, numpy[name].values, equal_nan=True), name
     assert math.isnan(float(native["power"].values[(x < 0) & (y == 2.5)][0, 0]))
+
+
+def test_kept_machine_code_is_not_used_after_a_recipe_has_changed(
+    write_mdl: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cipark_sd.compiler import elementary
+    from cipark_sd.engines import native
+
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kept"))
+    model = read_model(write_mdl("x=EXP(Time)~~|\n", final=1, step=1))
+
+    def in_a_new_process() -> float:
+        monkeypatch.setattr(native, "_LOADED", {})
+        return float(ensemble(model, [Scenario()], save=["x"]).x[0, -1])
+
+    before = in_a_new_process()
+    assert in_a_new_process() == before
+    monkeypatch.setattr(elementary, "_EXP_EVEN", tuple(2 * c for c in elementary._EXP_EVEN))
+    assert in_a_new_process() != before

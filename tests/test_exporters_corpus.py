@@ -17,10 +17,10 @@ CORPUS = HERE / "corpus"
 FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and not path.name.startswith("_"))
 
 _VECTORS = dict.fromkeys(("vector_rank", "vector_reorder", "vector_sort_order"), "VECTOR")
-_ONLY_PYSD = {
+_ARRAYS_AT_ONCE = {
     "allocate_available": "ALLOCATE AVAILABLE",
-    "allocate_by_priority": "ALLOCATE BY PRIORITY",
-    "invert_matrix": "INVERT MATRIX",
+    **dict.fromkeys(("allocate_by_priority", "allocate_by_priority_two_dimensions"), "ALLOCATE BY PRIORITY"),
+    **dict.fromkeys(("invert_matrix", "invert_matrix_pivots"), "INVERT MATRIX"),
     "vector_select": "VECTOR SELECT",
 }
 _WAYS = {
@@ -47,10 +47,10 @@ REFUSED: dict[str, dict[str, str]] = {
         "smooth_subscripted": "SAMPLE IF TRUE",
         "subscript_elements_quoted": "name of a dimension or element",
         **_VECTORS,
-        **_ONLY_PYSD,
+        **_ARRAYS_AT_ONCE,
     },
     ".mdl": {**_WAYS, "xmile_arrays": "VMAX XMILE"},
-    "flat .mdl": {**_WAYS, **_VECTORS, **_ONLY_PYSD},
+    "flat .mdl": {**_WAYS, **_VECTORS, **_ARRAYS_AT_ONCE},
 }
 
 
@@ -91,7 +91,12 @@ def test_an_exported_corpus_model_runs_as_before(feature: str, form: str, tmp_pa
     else:
         write(model, path)
     again = read_model(path)
-    if feature in _ONLY_PYSD:
+    if feature in _ARRAYS_AT_ONCE:
         assert again[model.variables[-1].name].label == model.variables[-1].label
         return
-    assert exported.differing(exported.by_numpy(again).rename(columns=names), exported.by_numpy(model)) == []
+    wanted = exported.by_numpy(model)
+    if feature == "sum_over_missing_numbers" and form != ".mdl":
+        # SUM is written out as additions, in which a missing number stays missing
+        wanted = wanted.dropna()
+    assert len(wanted) > 1
+    assert exported.differing(exported.by_numpy(again).rename(columns=names).loc[wanted.index], wanted) == []

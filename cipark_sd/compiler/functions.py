@@ -8,7 +8,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cipark_sd.compiler.allocation import available, by_priority
 from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.matrices import inverse
 from cipark_sd.compiler.normal import probability, quantile
 
 #: What Vensim takes for zero.
@@ -241,6 +243,34 @@ def _vector_select(c: Context, a: Sequence[int]) -> int:
     return g.select(some, result, missing)
 
 
+def _invert_matrix(c: Context, a: Sequence[int]) -> int:
+    """INVERT MATRIX after unrolling: row and column of the element, number of columns, then the matrix."""
+    row, column, length, *cells = a
+    place = int(c.graph.value(row) or 0) * int(c.graph.value(length) or 0) + int(c.graph.value(column) or 0)
+    return c.graph.family(("inverse", *cells), lambda: inverse(c.graph, cells))[place]
+
+
+def _allocate_by_priority(c: Context, a: Sequence[int]) -> int:
+    """ALLOCATE BY PRIORITY after unrolling: claimant, number of them, width, supply, requests and priorities."""
+    place, length, width, supply, *rest = a
+    n = int(c.graph.value(length) or 0)
+    shares = c.graph.family(("by priority", *a[1:]), lambda: by_priority(c.graph, rest[:n], rest[n:], width, supply))
+    return shares[int(c.graph.value(place) or 0)]
+
+
+def _allocate_available(c: Context, a: Sequence[int]) -> int:
+    """ALLOCATE AVAILABLE after unrolling: claimant, number of them, supply, requests, four numbers of each profile.
+
+    A profile's first number is its kind, of which 1 is the rectangle; with another the shares are NaN.
+    """
+    g, (place, length, supply, *rest) = c.graph, a
+    n = int(g.value(length) or 0)
+    kinds, priorities, widths = (rest[n + i :: 4] for i in range(3))
+
+    shares = g.family(("available", *a[1:]), lambda: available(g, rest[:n], kinds, priorities, widths, supply))
+    return shares[int(g.value(place) or 0)]
+
+
 def _time_value(c: Context, a: Sequence[int]) -> int:
     g = c.graph
     return g.add(c.time, a[1])
@@ -293,57 +323,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "random_normal": Function(5, 5, _clamped_normal),
     "vector_select": Function(5, None, _vector_select),
     "get_time_value": Function(3, 3, _time_value),
-}
-
-#: Functions that the languages have and that are not in the table above, with the way round each.
-UNSUPPORTED: Mapping[str, str] = {
-    "invert_matrix": "solve the system in equations of your own, or run it with --engine pysd",
-    "allocate_available": "run it with --engine pysd",
-    "allocate_by_priority": "run it with --engine pysd",
-    "find_market_price": "compute the price from supply and demand with a stock",
-    "random_poisson": "bring the numbers as a time series",
-    "random_beta": "bring the numbers as a time series",
-    "random_binomial": "bring the numbers as a time series",
-    "random_gamma": "bring the numbers as a time series",
-    "random_lookup": "bring the numbers as a time series",
-    "random_negative_binomial": "bring the numbers as a time series",
-    "random_pink_noise": "bring the numbers as a time series",
-    "random_triangular": "bring the numbers as a time series",
-    "random_weibull": "bring the numbers as a time series",
-    "delay_batch": "use DELAY FIXED",
-    "delay_conveyor": "use DELAY FIXED or DELAY N",
-    "delay_material": "use DELAY FIXED with the material in a stock",
-    "delay_information": "use DELAY FIXED",
-    "delayp": "write the delay as INTEG stocks",
-    "a_function_of": "give the variable an equation",
-    "get_data_at_time": "use the data variable itself",
-    "get_data_between_times": "use the data variable itself",
-    "get_data_first_time": "write the time as a constant",
-    "get_data_last_time": "write the time as a constant",
-    "get_data_max": "write the value as a constant",
-    "get_data_min": "write the value as a constant",
-    "get_data_mean": "write the value as a constant",
-    "get_data_stdv": "write the value as a constant",
-    "get_data_total_points": "write the number as a constant",
-    "lookup_area": "write the area as a table of its own",
-    "lookup_backward": "write the table with each value held to the left",
-    "lookup_extrapolate": "add a point at either end of the table",
-    "lookup_forward": "write the table with each value held to the right",
-    "lookup_invert": "write the inverse table",
-    "lookup_slope": "write the slope as a table of its own",
-    "vector_elm_map": "use a subscript mapping",
-    "vector_lookup": "use IF THEN ELSE",
-    "tabbed_array": "list the numbers with commas",
-    "shift_if_true": "use SAMPLE IF TRUE",
-    "conveyor": "use DELAY FIXED",
-    "queue_age_in_range": "model the queue with stocks",
-    "simultaneous": "put a stock, a SMOOTH or a DELAY into the loop",
-    "gammaln": "write the series out",
-    "internal_rate_of_return": "compute it from the saved result",
-    "npv": "accumulate the discounted flow in a stock",
-    "npve": "accumulate the discounted flow in a stock",
-    "previous": "use DELAY FIXED with one TIME STEP",
-    "self": "name the variable",
-    "history": "use DELAY FIXED",
-    "init_of": "use INITIAL",
+    "invert_matrix": Function(4, None, _invert_matrix),
+    "allocate_by_priority": Function(6, None, _allocate_by_priority),
+    "allocate_available": Function(8, None, _allocate_available),
 }

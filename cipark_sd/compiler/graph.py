@@ -1,5 +1,7 @@
 """Building blocks of a program: nodes that are shared, folded and classed as they are made."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from cipark_sd.compiler.primitives import MEANING, look_up
@@ -28,6 +30,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.rates: list[int] = []
         self._position: dict[object, int] = {}
+        self._families: dict[object, tuple[int, ...]] = {}
 
     def _put(self, node: Node, rate: int) -> int:
         # 0.0 and -0.0, and any NaN and itself, have to be told apart by their bits
@@ -89,6 +92,12 @@ class Graph:
                 return self.op("sqrt", base)
             case _:
                 return None
+
+    def family(self, key: object, make: Callable[[], Sequence[int]]) -> tuple[int, ...]:
+        """Nodes that are made together and asked for one by one, such as the elements of an inverse."""
+        if key not in self._families:
+            self._families[key] = tuple(make())
+        return self._families[key]
 
     def add(self, a: int, b: int) -> int:
         """``a + b``."""

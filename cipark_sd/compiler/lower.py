@@ -14,7 +14,8 @@ from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
-from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.compiler.variants import refuse_variant
+from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
@@ -53,7 +54,8 @@ def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) ->
             outputs.append((name, lowering.demanded((name, "run"))))
         except CiparkError as problem:
             problems.append(problem)
-    raise_all(model.name, problems)
+    # elements of one variable are refused for one reason
+    raise_all(model.name, list({str(problem): problem for problem in problems}.values()))
     lowering.finish()
     return lowering.program(tuple(outputs))
 
@@ -239,20 +241,9 @@ class Lowering:
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
-                if function == "vector_select" and not _selects(g.value(nodes[1]), g.value(nodes[2])):
-                    raise UnsupportedFeature(
-                        "VECTOR SELECT with an action that is not a number from 0 to 10, or an error action",
-                        variable=self._label(variable),
-                        where=self.model.name,
-                        alternative="use error action 0 and a literal action",
-                    )
-                if function == "get_time_value" and (g.value(nodes[0]), g.value(nodes[2])) != (0.0, 0.0):
-                    raise UnsupportedFeature(
-                        "GET TIME VALUE of calendar or clock",
-                        variable=self._label(variable),
-                        where=self.model.name,
-                        alternative="use Time and arithmetic",
-                    )
+                # which elements of a variable does not matter
+                label = self._label(variable).partition("[")[0]
+                refuse_variant(function, nodes, g.value, self.number, variable=label, where=self.model.name)
                 return FUNCTIONS[function].meaning(self.context(variable, start=reading == "start"), nodes)
             case Text() | Grid():
                 raise EquationError(
@@ -379,7 +370,3 @@ class Lowering:
                 )
             self.orders[key] = Order(key, label, built, wanted, time)
         return self.orders[key].built
-
-
-def _selects(action: float | None, error_action: float | None) -> bool:
-    return action in range(11) and error_action == 0

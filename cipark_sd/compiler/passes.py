@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from cipark_sd.compiler.functions import FUNCTIONS, UNSUPPORTED
+from cipark_sd.compiler.functions import FUNCTIONS
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS
-from cipark_sd.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.errors import CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import Call, Expr, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
@@ -23,11 +23,13 @@ def equations(variable: Variable) -> Iterator[Expr]:
 
 
 def check_functions(model: Model) -> None:
-    """Refuse functions that do not exist or are not supported, and wrong numbers of arguments, all at once.
+    """Refuse functions that do not exist and wrong numbers of arguments, all at once.
+
+    Functions of the languages that nothing here can run have been refused by the front end already.
 
     Raises
     ------
-    UnknownName, UnsupportedFeature, EquationError, Problems
+    UnknownName, EquationError, Problems
     """
     problems: dict[str, CiparkError] = {}
     for variable in model.variables:
@@ -49,12 +51,8 @@ def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None
     elif call.function in FUNCTIONS:
         function = FUNCTIONS[call.function]
         least, most = function.least, function.most if function.most is not None else len(call.arguments)
-    elif call.function in UNSUPPORTED:
-        return UnsupportedFeature(
-            shown, variable=variable.label, where=model.name, alternative=UNSUPPORTED[call.function]
-        )
     else:
-        known = [*FUNCTIONS, *STATEFULS, *UNSUPPORTED, *(macro.name for macro in model.macros)]
+        known = [*FUNCTIONS, *STATEFULS, *(macro.name for macro in model.macros)]
         return UnknownName(call.function, known, kind="function", where=f"{model.name}, {variable.label!r}:")
     if least <= len(call.arguments) <= most:
         return None

@@ -1,8 +1,8 @@
 """The fast engine: programs as vector code through LLVM, eight runs in a register, blocks over threads.
 
-Object code is kept on disk under the digest of program, engine, LLVM and processor, so that a second process does not
-compile again. Results do not depend on how runs are cut into blocks and threads, and equal the NumPy engine's bit for
-bit.
+Object code is kept on disk under the digest of the assembly that it was made of, of LLVM and of the processor, so that
+a second process does not compile again, and no change of the emitter or of a recipe is answered with old code.
+Results do not depend on how runs are cut into blocks and threads, and equal the NumPy engine's bit for bit.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, stage_times
 from cipark_sd.engines.native_ir import LANES
-from cipark_sd.engines.native_kernel import VERSION, kernel
+from cipark_sd.engines.native_kernel import Kernel, kernel
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Resolved
 
@@ -37,6 +37,8 @@ _SIGNATURE = ctypes.CFUNCTYPE(
     ctypes.c_int64,
     _POINTER,
 )
+#: What LLVM's passes are told beside the level of optimisation; lanes are vectors already.
+_TUNING = {"loop_vectorization": False, "slp_vectorization": False}
 _LOCK = threading.Lock()
 
 
@@ -174,7 +176,7 @@ def _machine() -> tuple[Any, str]:
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-    identity = f"{VERSION} {llvmlite.__version__} {llvm.llvm_version_info} {target.triple} {cpu} {features}"
+    identity = f"{llvmlite.__version__} {llvm.llvm_version_info} {target.triple} {cpu} {features} {_TUNING}"
     return machine, identity
 
 
@@ -182,17 +184,24 @@ def _load(program: Program) -> Loaded:
     from llvmlite import binding as llvm
 
     machine, identity = _machine()
-    digest = hashlib.sha256(f"{program.digest} {identity}".encode()).hexdigest()
-    found = kept("kernels", digest)
-    if found is not None:
-        workspace, code = int.from_bytes(found[:8], "little"), found[8:]
-    else:
-        workspace, code = _compiled(program, machine)
-        keep("kernels", digest, workspace.to_bytes(8, "little") + code)
+    made = kernel(program)
+    key = object_key(made, identity)
+    code = kept("kernels", key)
+    if code is None:
+        code = _compiled(made, machine)
+        keep("kernels", key, code)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
-    return Loaded(_SIGNATURE(owner.get_function_address("run")), workspace, owner)
+    return Loaded(_SIGNATURE(owner.get_function_address("run")), made.workspace, owner)
+
+
+def object_key(made: Kernel, identity: str) -> str:
+    """The digest of all that decides what object code comes out: the assembly itself, how it is optimised, and where.
+
+    Emitting the text costs some 2 microseconds an operation, which is what it takes never to trust a version number.
+    """
+    return hashlib.sha256(f"{identity} {made.short}\n{made.text}".encode()).hexdigest()
 
 
 def machine_for_jit() -> Any:
@@ -205,19 +214,18 @@ def machine_for_jit() -> Any:
     )
 
 
-def _compiled(program: Program, machine: Any) -> tuple[int, bytes]:
+def _compiled(made: Kernel, machine: Any) -> bytes:
     from llvmlite import binding as llvm
 
-    made = kernel(program)
     module = llvm.parse_assembly(made.text)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=2 if made.short else 1)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
+    for name, value in _TUNING.items():
+        setattr(options, name, value)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    return made.workspace, machine.emit_object(module)
+    return bytes(machine.emit_object(module))
 
 
 def run(

@@ -22,8 +22,6 @@ from cipark_sd.engines.native_ir import (
     splat,
 )
 
-#: Changes whenever the emitted code does, so that cached object code is not taken for new.
-VERSION = 6
 #: Operations in one function of a long program.
 PIECE = 400
 #: A program of at most so many operations is compiled as one function, with more optimisation.

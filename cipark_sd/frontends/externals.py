@@ -4,10 +4,10 @@ The reading is PySD's own, so that addresses, named ranges and missing values me
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup, Piece, Series, TablePiece, Variable
+
+_InFiles = Constant | Lookup | Series
 
 
 def read_externals(model: Model) -> Model:
@@ -40,39 +42,40 @@ def read_externals(model: Model) -> Model:
 
 def _read(model: Model, variable: Variable) -> Variable:
     match variable:
-        case Constant(pieces=pieces) if any(isinstance(p, ExternalPiece) for p in pieces):
-            constants: list[Piece | ExternalPiece] = []
-            for piece in pieces:
-                if isinstance(piece, ExternalPiece) and isinstance(piece.source, External):
-                    for elements, value in _values(model, variable, piece, piece.source):
-                        constants.append(Piece(Const(float(value)), elements))
-                else:
-                    constants.append(piece)
-            return replace(variable, pieces=tuple(constants))
-        case Lookup(pieces=tables) if any(isinstance(p.table, External) for p in tables):
-            read: list[TablePiece] = []
-            for table in tables:
-                if isinstance(table.table, External):
-                    for elements, points in _values(model, variable, table, table.table):
-                        read.append(TablePiece(points, elements))
-                else:
-                    read.append(table)
-            return replace(variable, pieces=tuple(read))
-        case Series(pieces=series) if any(isinstance(p.source, External) for p in series):
-            data: list[ExternalPiece] = []
-            for entry in series:
-                if isinstance(entry.source, External):
-                    for elements, points in _values(model, variable, entry, entry.source):
-                        data.append(ExternalPiece(points, elements))
-                else:
-                    data.append(entry)
-            return replace(variable, pieces=tuple(data))
+        case Constant() | Lookup() | Series() if any(_outside(piece) is not None for piece in variable.pieces):
+            pieces: list[Any] = []
+            for piece in variable.pieces:
+                source = _outside(piece)
+                pieces += [piece] if source is None else _pieces(model, variable, piece, source)
+            changed: Variable = replace(cast(Any, variable), pieces=tuple(pieces))
+            return changed
         case _:
             return variable
 
 
+def _outside(piece: Piece | TablePiece | ExternalPiece) -> External | None:
+    """Where a piece's numbers stand, if not in the model file."""
+    match piece:
+        case ExternalPiece(source=External() as source) | TablePiece(table=External() as source):
+            return source
+        case _:
+            return None
+
+
+def _pieces(model: Model, variable: _InFiles, piece: Any, source: External) -> Iterator[Any]:
+    """A piece for each element, with its number or points."""
+    for elements, value in _values(model, variable, piece, source):
+        match variable:
+            case Constant():
+                yield Piece(Const(float(value)), elements)
+            case Lookup():
+                yield TablePiece(value, elements)
+            case Series():
+                yield ExternalPiece(value, elements)
+
+
 def _values(
-    model: Model, variable: Variable, piece: ExternalPiece | TablePiece, source: External
+    model: Model, variable: _InFiles, piece: ExternalPiece | TablePiece, source: External
 ) -> list[tuple[tuple[str, ...], Any]]:
     """For each combination of elements of a piece its number, or its points as a table."""
     coords = _coordinates(model, piece.subscripts)
@@ -106,28 +109,20 @@ def _coordinates(model: Model, subscripts: tuple[str, ...]) -> Mapping[str, list
     return coords
 
 
-def _loaded(model: Model, variable: Variable, source: External, coords: Mapping[str, list[str]]) -> Any:
+def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[str, list[str]]) -> Any:
     from pysd.py_backend.external import ExtConstant, ExtData, ExtLookup
 
     assert model.origin is not None
-    root, given = model.origin.path.parent, dict(coords)
+    given = dict(coords)
+    there = (given, model.origin.path.parent, given, variable.name)
+    place = (source.file, source.tab)
+    reader: Any
     match variable:
         case Constant():
-            constant = ExtConstant(source.file, source.tab, source.cell, given, root, given, variable.name)
-            constant.initialize()
-            return constant.data
+            reader = ExtConstant(*place, source.cell, *there)
         case Lookup():
-            lookup = ExtLookup(
-                source.file, source.tab, source.row_or_col, source.cell, given, root, given, variable.name
-            )
-            lookup.initialize()
-            return lookup.data
+            reader = ExtLookup(*place, source.row_or_col, source.cell, *there)
         case Series():
-            keyword = variable.interpolation
-            data = ExtData(
-                source.file, source.tab, source.row_or_col, source.cell, keyword, given, root, given, variable.name
-            )
-            data.initialize()
-            return data.data
-        case _:
-            raise AssertionError(variable)
+            reader = ExtData(*place, source.row_or_col, source.cell, variable.interpolation, *there)
+    reader.initialize()
+    return reader.data

@@ -57,6 +57,7 @@ REFUSED: Mapping[str, str] = {
     "queue_age_oldest": "model the queue with stocks",
     "simultaneous": "put a stock, a SMOOTH or a DELAY into the loop",
     "gamma_ln": "write the series out",
+    "gammaln": "write the series out",
     "internal_rate_of_return": "compute it from the saved result",
     "npv": "accumulate the discounted flow in a stock",
     "npve": "accumulate the discounted flow in a stock",
@@ -64,6 +65,8 @@ REFUSED: Mapping[str, str] = {
     "conveyor": "use DELAY FIXED",
     "previous": "use DELAY FIXED with a delay of one time step",
     "history": "use DELAY FIXED",
+    "init_of": "use INITIAL",
+    "self": "name the variable",
     "lookupxy": "name the lookup and call it",
 }
 

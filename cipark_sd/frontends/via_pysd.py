@@ -6,49 +6,17 @@ written beside the model file.
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
-from cipark_sd.frontends.elements import section_variables
-from cipark_sd.frontends.kept import (
-    VENSIM_SUFFIXES,
-    XMILE_SUFFIXES,
-    external_contents,
-    parsed_before,
-    remember_parsed,
-)
-from cipark_sd.frontends.refused import refused_functions
+from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
+from cipark_sd.frontends.assemble import assemble
+from cipark_sd.frontends.kept import VENSIM_SUFFIXES, XMILE_SUFFIXES, parsed_before, remember_parsed
 from cipark_sd.frontends.sanitise import decoded, sanitised_text
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
-from cipark_sd.frontends.xmile_details import completed
-from cipark_sd.model.expr import (
-    Binary,
-    Const,
-    Ref,
-    references,
-)
-from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
-from cipark_sd.model.variables import (
-    Auxiliary,
-    Constant,
-    Piece,
-    Variable,
-    expressions,
-)
-from cipark_sd.naming import canonical, plain_label
-
-#: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
-_VENSIM_METHODS: Mapping[str, Method] = {
-    "0": "euler",
-    "1": "rk4_auto",
-    "2": "euler",
-    "3": "rk2_auto",
-    "4": "rk2",
-    "5": "rk4",
-}
-_XMILE_METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4"}
+from cipark_sd.frontends.vensim_details import vensim_groups, vensim_method, vensim_synonyms
+from cipark_sd.frontends.xmile_details import completed, xmile_groups, xmile_method, xmile_synonyms
+from cipark_sd.model.model import Format, Model
 
 
 def read_model(path: Path | str) -> Model:
@@ -161,16 +129,16 @@ def _read_vensim(path: Path) -> Model:
     raise_all(str(path), problems)
     main, *macros = file.get_abstract_model().sections
     drawing_parts = text.split("\\\\\\---///", 1)
-    return _build(
+    return assemble(
         path,
         "vensim",
         main,
         macros,
         raw=raw,
-        method=_vensim_method(text),
-        groups=_vensim_groups(drawing_parts[0]),
+        method=vensim_method(text),
+        groups=vensim_groups(drawing_parts[0]),
         drawing="\\\\\\---///" + drawing_parts[1] if len(drawing_parts) == 2 else "",
-        unit_synonyms=_vensim_synonyms(text),
+        unit_synonyms=vensim_synonyms(text),
     )
 
 
@@ -207,29 +175,21 @@ def _read_xmile(path: Path) -> Model:
         ) as problem:
             problems.append(EquationError(path.name, component.name, f"cannot be read: {_parse_reason(problem)}"))
     raise_all(str(path), problems)
-    specs = root.xpath("x:sim_specs", namespaces=space)[0]
-    method = _XMILE_METHODS.get(specs.get("method", "euler").lower().split(",")[0].strip())
-    if method is None:
-        raise ModelFileError(path, f"asks for the integration method {specs.get('method')!r}; known: euler, rk2, rk4")
-    groups = {
-        canonical(var.text or ""): group.get("name", "")
-        for group in root.xpath("//x:group", namespaces=space)
-        for var in group.xpath("x:var", namespaces=space)
-    }
+    groups = xmile_groups(root, space)
     views = root.xpath("//x:views", namespaces=space)
     drawing = "".join(etree.tostring(view, encoding="unicode") for view in views)
     (main,) = file.get_abstract_model().sections
-    return _build(
+    return assemble(
         path,
         "xmile",
         main,
         [],
         raw=raw,
-        method=method,
+        method=xmile_method(root, space, path),
         groups=groups,
         drawing=drawing,
         finish=lambda variables: completed(variables, root, space, path.name, groups),
-        unit_synonyms=_xmile_synonyms(root, space),
+        unit_synonyms=xmile_synonyms(root, space),
     )
 
 
@@ -247,181 +207,3 @@ def _parse_reason(problem: Exception) -> str:
     if "positional argument" in first or (isinstance(problem, parsimonious.VisitationError) and "KeyError" in first):
         return "a function of it is given the wrong number of arguments"
     return first
-
-
-def _vensim_method(text: str) -> Method:
-    setting = re.search(r"^15:([^\r\n]*)", text, flags=re.MULTILINE)
-    if setting is None:
-        return "euler"
-    fields = [field.strip() for field in setting.group(1).split(",")]
-    return _VENSIM_METHODS.get(fields[3] if len(fields) > 3 else "0", "euler")
-
-
-def _vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
-    """Units that the settings lines ``22:`` declare to be the same."""
-    lines = re.findall(r"^22:([^\r\n]*)", text, flags=re.MULTILINE)
-    groups = (tuple(name.strip() for name in line.split(",") if name.strip()) for line in lines)
-    return tuple(group for group in groups if group)
-
-
-def _xmile_synonyms(root: Any, space: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """Units of ``<model_units>``: the defining equation where there is one, the name, the aliases."""
-    groups = []
-    for unit in root.xpath("x:model_units/x:unit", namespaces=space):
-        names = [*unit.xpath("x:eqn/text()", namespaces=space), unit.get("name", "")]
-        names += unit.xpath("x:alias/text()", namespaces=space)
-        groups.append(tuple(name.strip() for name in names if name.strip()))
-    return tuple(group for group in groups if group)
-
-
-def _vensim_groups(equations: str) -> dict[str, str]:
-    """Sector by canonical variable name, from the banners between the equations of a Vensim file."""
-    groups: dict[str, str] = {}
-    current = ""
-    for entry in equations.split("|"):
-        banner = re.search(r"\*{10,}\s*\.([^\n*]+?)\s*\*{10,}", entry)
-        if banner:
-            current = plain_label(banner.group(1))
-            continue
-        head = re.split(r"~", entry, maxsplit=1)[0]
-        quoted = re.match(r'\s*("(?:\\"|[^"])*")', head)
-        name = quoted.group(1) if quoted else re.split(r"[=(\[:]", head, maxsplit=1)[0]
-        if name.strip():
-            groups.setdefault(canonical(name), current)
-    return groups
-
-
-# --- from PySD's abstract model to ours ------------------------------------------------------------------------------
-
-
-def _build(
-    path: Path,
-    source_format: Format,
-    main: Any,
-    macro_sections: Sequence[Any],
-    *,
-    raw: bytes,
-    method: Method,
-    groups: Mapping[str, str],
-    drawing: str,
-    unit_synonyms: tuple[tuple[str, ...], ...],
-    finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
-) -> Model:
-    problems: list[CiparkError] = []
-    dimensions = _dimensions(path, main, problems)
-    macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = finish(section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
-    macros = tuple(
-        Macro(
-            name=canonical(section.name),
-            parameters=tuple(canonical(parameter) for parameter in section.params),
-            results=_macro_results(section),
-            variables=section_variables(
-                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False
-            ),
-        )
-        for section in macro_sections
-    )
-    problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
-    for macro in macros:
-        problems += _unknown_references(
-            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
-        )
-    raise_all(str(path), problems)
-    by_name = {variable.name: variable for variable in variables}
-    time = TimeSpec(
-        initial=_control_value(by_name, "initial_time"),
-        final=_control_value(by_name, "final_time"),
-        step=_control_value(by_name, "time_step"),
-        saveper=_control_value(by_name, "saveper"),
-        method=method,
-        units=next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), ""),
-    )
-    return Model(
-        name=path.stem,
-        variables=variables,
-        time=time,
-        dimensions=dimensions,
-        macros=macros,
-        digest=digest_of(raw, *external_contents(path, variables)),
-        drawing=drawing,
-        unit_synonyms=unit_synonyms,
-        origin=Origin(path.resolve(), source_format),
-    )
-
-
-def _macro_results(section: Any) -> tuple[str, ...]:
-    named = canonical(section.name)
-    returns = [canonical(result) for result in section.returns]
-    return (named, *(result for result in returns if result != named))
-
-
-def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[Dimension, ...]:
-    from pysd.builders.python.subscripts import SubscriptManager
-
-    try:
-        manager = SubscriptManager(section.subscripts, path.parent)
-    except (ValueError, KeyError, OSError) as problem:
-        problems.append(ModelFileError(path, f"has a subscript range that cannot be read: {problem}"))
-        return ()
-    return tuple(
-        Dimension(
-            name=canonical(label),
-            label=plain_label(label),
-            elements=tuple(canonical(element) for element in elements),
-            element_labels=tuple(plain_label(element) for element in elements),
-            mappings=tuple(canonical(target) for target in manager.mapping.get(label, [])),
-        )
-        for label, elements in manager.subscripts.items()
-    )
-
-
-# --- checks ----------------------------------------------------------------------------------------------------------
-
-
-def _unknown_references(
-    where: str,
-    variables: Iterable[Variable],
-    dimensions: Sequence[Dimension],
-    extra: Sequence[str],
-    macros: frozenset[str],
-) -> list[CiparkError]:
-    variables = tuple(variables)
-    subscripts = {dimension.name for dimension in dimensions} | {
-        e for dimension in dimensions for e in dimension.elements
-    }
-    names = {variable.name for variable in variables} | subscripts | {"time", *extra}
-    if extra:
-        names |= {"time_step", "initial_time", "final_time", "saveper"}
-    labels = [variable.label for variable in variables]
-    subscript_labels = [label for d in dimensions for label in (d.label, *d.element_labels)]
-    problems: list[CiparkError] = []
-    for variable in variables:
-        place = f"{where}: the equation of {variable.label!r}"
-        seen: set[str] = set()
-        problems += refused_functions(where, variable.label, expressions(variable), macros)
-        for expr in expressions(variable):
-            for ref in references(expr):
-                if ref.name not in names and ref.name not in seen:
-                    seen.add(ref.name)
-                    problems.append(UnknownName(ref.name, labels, where=place))
-                for sub in ref.subscripts:
-                    if sub.removesuffix("!") not in subscripts and sub not in seen:
-                        seen.add(sub)
-                        problems.append(UnknownName(sub, subscript_labels, kind="dimension or element", where=place))
-    return problems
-
-
-def _control_value(variables: Mapping[str, Variable], name: str) -> float:
-    """The number a control variable has, followed through plain references; NaN when it is computed."""
-    for _ in range(len(variables)):
-        match variables.get(name):
-            case Constant(pieces=(Piece(Const(value)),)):
-                return value
-            case Auxiliary(pieces=(Piece(Ref(target, ())),)):
-                name = target
-            case Auxiliary(pieces=(Piece(Binary("/", Const(over), Const(under))),)) if under:
-                return over / under
-            case _:
-                return float("nan")
-    return float("nan")

@@ -1,0 +1,126 @@
+"""ALLOCATE BY PRIORITY and ALLOCATE AVAILABLE written out as single operations.
+
+Both share a supply out so that each claimant's fraction rises along a line from nothing to its whole request while a
+common level rises; they differ in where each line begins and ends. The level at which all of the supply is given lies
+between two of these corners, where everything is a line, and so is computed without iteration.
+
+Source: Vensim's reference manual, "Allocation Overview"; the rules for what is missing there are those of PySD 3.14
+(``pysd/py_backend/allocation.py``). Where PySD stops, for negative requests and supplies and widths that are not
+positive, the shares are NaN.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cipark_sd.compiler.graph import Graph
+
+#: Claimants up to which an allocation is written out: some 20 n^2 operations.
+MOST_CLAIMANTS = 24
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One claimant: what it asks for, at which levels its share begins and ends to rise, and how fast."""
+
+    request: int
+    begin: int
+    end: int
+    width: int
+
+
+def by_priority(g: Graph, requests: Sequence[int], priorities: Sequence[int], width: int, supply: int) -> list[int]:
+    """The share of each claimant.
+
+    The next claimant in the order of priorities begins when the one before it has a fraction of its request that is
+    the gap between their priorities over ``width``, or all of it. Who asks for nothing is passed over.
+    """
+    zero, one = g.const(0.0), g.const(1.0)
+    n = len(requests)
+    before = [[_comes_before(g, priorities, j, i) for j in range(n)] for i in range(n)]
+    ranks = [_total(g, [b for j, b in enumerate(row) if j != i]) for i, row in enumerate(before)]
+    level, last, some = zero, zero, zero
+    begins = [zero] * n
+    for place in range(n):
+        here = [g.op("eq", rank, g.const(float(place))) for rank in ranks]
+        request, priority = (_picked(g, here, values) for values in (requests, priorities))
+        asks = g.op("ne", request, zero)
+        gap = g.op("min", g.div(g.sub(last, priority), width), one)
+        level = g.select(g.both(asks, some), g.add(level, gap), level)
+        last = g.select(asks, priority, last)
+        some = g.either(some, asks)
+        begins = [g.select(yes, level, begin) for yes, begin in zip(here, begins, strict=True)]
+    lines = [_Line(r, b, g.add(b, one), one) for r, b in zip(requests, begins, strict=True)]
+    return _shares(g, lines, supply, [g.lt(zero, width)])
+
+
+def available(
+    g: Graph,
+    requests: Sequence[int],
+    kinds: Sequence[int],
+    priorities: Sequence[int],
+    widths: Sequence[int],
+    supply: int,
+) -> list[int]:
+    """The share of each claimant with rectangular profiles, which are of kind 1; with another, NaN.
+
+    As the price falls, here as the level ``-price`` rises, a claimant's fraction goes from nothing at half a width
+    above its priority to everything at half a width below.
+    """
+    half = g.const(0.5)
+    lines = []
+    for request, priority, width in zip(requests, priorities, widths, strict=True):
+        reach = g.mul(width, half)
+        begin, end = g.op("neg", g.add(priority, reach)), g.op("neg", g.sub(priority, reach))
+        lines.append(_Line(request, begin, end, width))
+    positive = [g.lt(g.const(0.0), width) for width in widths]
+    return _shares(g, lines, supply, [*positive, *(g.op("eq", kind, g.const(1.0)) for kind in kinds)])
+
+
+def _shares(g: Graph, lines: Sequence[_Line], supply: int, conditions: Sequence[int]) -> list[int]:
+    zero = g.const(0.0)
+    corners = [corner for line in lines for corner in (line.begin, line.end)]
+    given = [_total(g, [_share(g, line, corner) for line in lines]) for corner in corners]
+    # the last corner at which no more is given than there is, and what is given there
+    start, already = g.const(-math.inf), g.const(0.0)
+    for corner, amount in zip(corners, given, strict=True):
+        later = g.both(g.le(amount, supply), g.lt(start, corner))
+        start, already = g.select(later, corner, start), g.select(later, amount, already)
+    rising = [
+        g.select(g.both(g.le(line.begin, start), g.lt(start, line.end)), g.div(line.request, line.width), zero)
+        for line in lines
+    ]
+    level = g.add(start, g.div(g.sub(supply, already), _total(g, rising)))
+    enough = g.le(_total(g, [line.request for line in lines]), supply)
+    right = g.le(zero, supply)
+    for condition in (*conditions, *(g.le(zero, line.request) for line in lines)):
+        right = g.both(right, condition)
+    return [
+        g.select(right, g.select(enough, line.request, _share(g, line, level)), g.const(math.nan)) for line in lines
+    ]
+
+
+def _share(g: Graph, line: _Line, level: int) -> int:
+    """What a claimant has at a level."""
+    part = g.mul(line.request, g.div(g.sub(level, line.begin), line.width))
+    inside = g.select(g.le(line.end, level), line.request, part)
+    return g.select(g.le(level, line.begin), g.const(0.0), inside)
+
+
+def _comes_before(g: Graph, priorities: Sequence[int], j: int, i: int) -> int:
+    """Whether ``j`` is served before ``i``; of equals, the first in the list."""
+    return (g.le if j < i else g.lt)(priorities[i], priorities[j])
+
+
+def _picked(g: Graph, here: Sequence[int], values: Sequence[int]) -> int:
+    found = values[-1]
+    for yes, value in zip(here[:-1], values[:-1], strict=True):
+        found = g.select(yes, value, found)
+    return found
+
+
+def _total(g: Graph, terms: Sequence[int]) -> int:
+    total = g.const(0.0)
+    for term in terms:
+        total = g.add(total, term)
+    return total

@@ -1,0 +1,61 @@
+"""Functions of which only some variants can be run: which, and how the others are refused."""
+
+from collections.abc import Callable, Sequence
+
+from cipark_sd.compiler.allocation import MOST_CLAIMANTS
+from cipark_sd.compiler.matrices import MOST_ROWS
+from cipark_sd.errors import UnsupportedFeature
+
+
+def refuse_variant(
+    function: str,
+    nodes: Sequence[int],
+    value: Callable[[int], float | None],
+    at_start: Callable[[int], float],
+    *,
+    variable: str,
+    where: str,
+) -> None:
+    """Refuse a call, after unrolling, whose variant has no meaning in primitives.
+
+    Parameters
+    ----------
+    nodes : sequence of int
+        The call's arguments.
+    value, at_start : callables
+        The number that a node is, if it is one; and what a node is at the start of the model's own run.
+
+    Raises
+    ------
+    UnsupportedFeature
+    """
+    found = _refused(function, nodes, value, at_start)
+    if found is not None:
+        feature, alternative = found
+        raise UnsupportedFeature(feature, variable=variable, where=where, alternative=alternative)
+
+
+def _refused(
+    function: str, nodes: Sequence[int], value: Callable[[int], float | None], at_start: Callable[[int], float]
+) -> tuple[str, str] | None:
+    match function:
+        case "vector_select" if value(nodes[1]) not in range(11) or value(nodes[2]) != 0:
+            return (
+                "VECTOR SELECT with an action that is not a number from 0 to 10, or an error action",
+                "use error action 0 and a literal action",
+            )
+        case "get_time_value" if (value(nodes[0]), value(nodes[2])) != (0.0, 0.0):
+            return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
+        case "invert_matrix" if len(nodes) - 3 > MOST_ROWS**2:
+            return f"INVERT MATRIX of more than {MOST_ROWS} rows", "run it with --engine pysd"
+        case "allocate_by_priority" | "allocate_available" if (value(nodes[1]) or 0) > MOST_CLAIMANTS:
+            shown = function.upper().replace("_", " ")
+            return f"{shown} among more than {MOST_CLAIMANTS}", "run it with --engine pysd"
+        case "allocate_available":
+            claimants = int(value(nodes[1]) or 0)
+            if any(at_start(kind) != 1 for kind in nodes[3 + claimants :: 4]):
+                return (
+                    "ALLOCATE AVAILABLE with priority profiles that are not rectangular (ptype 1)",
+                    "use ptype 1, or run it with --engine pysd",
+                )
+    return None

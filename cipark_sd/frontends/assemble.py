@@ -1,0 +1,155 @@
+"""From PySD's abstract model to ours, with a check of every name."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cipark_sd.errors import CiparkError, ModelFileError, UnknownName, raise_all
+from cipark_sd.frontends.elements import section_variables
+from cipark_sd.frontends.kept import external_contents
+from cipark_sd.frontends.refused import refused_functions
+from cipark_sd.model.expr import Binary, Const, Ref, references
+from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
+from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
+from cipark_sd.naming import canonical, plain_label
+
+
+def assemble(
+    path: Path,
+    source_format: Format,
+    main: Any,
+    macro_sections: Sequence[Any],
+    *,
+    raw: bytes,
+    method: Method,
+    groups: Mapping[str, str],
+    drawing: str,
+    unit_synonyms: tuple[tuple[str, ...], ...],
+    finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
+) -> Model:
+    """The model of PySD's sections, checked; the rest is what PySD does not read.
+
+    ``finish`` is applied to the variables of the main section.
+
+    Raises
+    ------
+    EquationError, UnknownName, ModelFileError, UnsupportedFeature, Problems
+    """
+    problems: list[CiparkError] = []
+    dimensions = _dimensions(path, main, problems)
+    macro_names = frozenset(canonical(section.name) for section in macro_sections)
+    variables = finish(section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
+    macros = tuple(
+        Macro(
+            name=canonical(section.name),
+            parameters=tuple(canonical(parameter) for parameter in section.params),
+            results=_macro_results(section),
+            variables=section_variables(
+                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False
+            ),
+        )
+        for section in macro_sections
+    )
+    problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
+    for macro in macros:
+        problems += _unknown_references(
+            f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
+        )
+    raise_all(str(path), problems)
+    by_name = {variable.name: variable for variable in variables}
+    time = TimeSpec(
+        initial=_control_value(by_name, "initial_time"),
+        final=_control_value(by_name, "final_time"),
+        step=_control_value(by_name, "time_step"),
+        saveper=_control_value(by_name, "saveper"),
+        method=method,
+        units=next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), ""),
+    )
+    return Model(
+        name=path.stem,
+        variables=variables,
+        time=time,
+        dimensions=dimensions,
+        macros=macros,
+        digest=digest_of(raw, *external_contents(path, variables)),
+        drawing=drawing,
+        unit_synonyms=unit_synonyms,
+        origin=Origin(path.resolve(), source_format),
+    )
+
+
+def _macro_results(section: Any) -> tuple[str, ...]:
+    named = canonical(section.name)
+    returns = [canonical(result) for result in section.returns]
+    return (named, *(result for result in returns if result != named))
+
+
+def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[Dimension, ...]:
+    from pysd.builders.python.subscripts import SubscriptManager
+
+    try:
+        manager = SubscriptManager(section.subscripts, path.parent)
+    except (ValueError, KeyError, OSError) as problem:
+        problems.append(ModelFileError(path, f"has a subscript range that cannot be read: {problem}"))
+        return ()
+    return tuple(
+        Dimension(
+            name=canonical(label),
+            label=plain_label(label),
+            elements=tuple(canonical(element) for element in elements),
+            element_labels=tuple(plain_label(element) for element in elements),
+            mappings=tuple(canonical(target) for target in manager.mapping.get(label, [])),
+        )
+        for label, elements in manager.subscripts.items()
+    )
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _unknown_references(
+    where: str,
+    variables: Iterable[Variable],
+    dimensions: Sequence[Dimension],
+    extra: Sequence[str],
+    macros: frozenset[str],
+) -> list[CiparkError]:
+    variables = tuple(variables)
+    subscripts = {dimension.name for dimension in dimensions} | {
+        e for dimension in dimensions for e in dimension.elements
+    }
+    names = {variable.name for variable in variables} | subscripts | {"time", *extra}
+    if extra:
+        names |= {"time_step", "initial_time", "final_time", "saveper"}
+    labels = [variable.label for variable in variables]
+    subscript_labels = [label for d in dimensions for label in (d.label, *d.element_labels)]
+    problems: list[CiparkError] = []
+    for variable in variables:
+        place = f"{where}: the equation of {variable.label!r}"
+        seen: set[str] = set()
+        problems += refused_functions(where, variable.label, expressions(variable), macros)
+        for expr in expressions(variable):
+            for ref in references(expr):
+                if ref.name not in names and ref.name not in seen:
+                    seen.add(ref.name)
+                    problems.append(UnknownName(ref.name, labels, where=place))
+                for sub in ref.subscripts:
+                    if sub.removesuffix("!") not in subscripts and sub not in seen:
+                        seen.add(sub)
+                        problems.append(UnknownName(sub, subscript_labels, kind="dimension or element", where=place))
+    return problems
+
+
+def _control_value(variables: Mapping[str, Variable], name: str) -> float:
+    """The number a control variable has, followed through plain references; NaN when it is computed."""
+    for _ in range(len(variables)):
+        match variables.get(name):
+            case Constant(pieces=(Piece(Const(value)),)):
+                return value
+            case Auxiliary(pieces=(Piece(Ref(target, ())),)):
+                name = target
+            case Auxiliary(pieces=(Piece(Binary("/", Const(over), Const(under))),)) if under:
+                return over / under
+            case _:
+                return float("nan")
+    return float("nan")

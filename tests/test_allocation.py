@@ -1,0 +1,111 @@
+"""INVERT MATRIX and the allocations on random numbers, against NumPy's and PySD's own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_priority_1d
+
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.scenarios import Scenario
+
+Write = Callable[..., Path]
+N = 200
+BY_PRIORITY = """
+Claim: a,b,c,d,e,f ~~|
+request[Claim] = 1 ~~|
+priority[Claim] = 1 ~~|
+width = 1 ~~|
+supply = 1 ~~|
+given[Claim] = ALLOCATE BY PRIORITY(request[Claim], priority[Claim], 6, width, supply) ~~|
+"""
+AVAILABLE = """
+Claim: a,b,c,d,e,f ~~|
+kind: ptype, ppriority, pwidth, pextra ~~|
+request[Claim] = 1 ~~|
+profile[Claim, kind] = 1 ~~|
+supply = 1 ~~|
+given[Claim] = ALLOCATE AVAILABLE(request[Claim], profile[Claim, ptype], supply) ~~|
+"""
+
+
+@pytest.fixture(autouse=True)
+def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
+
+
+def claims() -> dict[str, np.ndarray]:
+    """Requests and priorities, among them zeros, ties and gaps of exactly the width; supplies up to too much."""
+    rng = np.random.default_rng(5)
+    request = rng.choice([0.0, 1.0, 2.5], (N, 6)) + rng.choice([0.0, 1.0], (N, 1)) * rng.uniform(0, 2, (N, 6))
+    priority = np.where(rng.random((N, 1)) < 0.5, rng.integers(1, 5, (N, 6)), rng.uniform(0, 5, (N, 6)))
+    supply = request.sum(1) * rng.uniform(0, 1.1, N)
+    return {"request": request, "priority": priority, "width": rng.choice([0.5, 1.0, 2.0, 7.3], N), "supply": supply}
+
+
+def test_allocation_by_priority_is_that_of_pysd(write_mdl: Write) -> None:
+    drawn = claims()
+    given = ensemble(read_model(write_mdl(BY_PRIORITY)), drawn, save=["given"]).given.values[:, 0]
+    for i in range(N):
+        wanted = _allocate_by_priority_1d(*(drawn[name][i] for name in ("request", "priority", "width", "supply")))
+        np.testing.assert_allclose(given[i], wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_all_of_the_supply_is_allocated_and_nobody_gets_more_than_asked_for(write_mdl: Write) -> None:
+    drawn = claims()
+    given = ensemble(read_model(write_mdl(BY_PRIORITY)), drawn, save=["given"]).given.values[:, 0]
+    wanted = np.minimum(drawn["supply"], drawn["request"].sum(1))
+    np.testing.assert_allclose(given.sum(1), wanted, rtol=1e-12, atol=1e-12)
+    assert (given >= 0).all()
+    assert (given <= drawn["request"] * (1 + 1e-12)).all()
+
+
+def test_allocation_of_what_is_available_is_that_of_pysd_to_the_accuracy_of_its_search(write_mdl: Write) -> None:
+    drawn = claims()
+    rng = np.random.default_rng(6)
+    drawn["request"] += 0.1  # PySD's search needs somebody to ask
+    profile = np.ones((N, 6, 4))
+    profile[:, :, 1], profile[:, :, 2] = drawn.pop("priority"), rng.uniform(0.5, 3, (N, 6))
+    del drawn["width"]
+    model = read_model(write_mdl(AVAILABLE))
+    given = ensemble(model, drawn | {"profile": profile.reshape(N, -1)}, save=["given"]).given.values[:, 0]
+    for i in range(N):
+        wanted = _allocate_available_1d(drawn["request"][i], profile[i], drawn["supply"][i])
+        np.testing.assert_allclose(given[i], wanted, atol=1e-6)
+
+
+def test_an_allocation_that_pysd_refuses_is_not_a_number(write_mdl: Write) -> None:
+    model = read_model(write_mdl(BY_PRIORITY))
+    draws = {"supply": np.array([-1.0, 1, 1, 1]), "width": np.array([1.0, 0, 1, 1])}
+    requests = np.ones((4, 6))
+    requests[2, 3] = -1
+    given = ensemble(model, draws | {"request": requests}, save=["given"]).given.values[:, 0]
+    assert np.isnan(given[:3]).all()
+    assert np.isfinite(given[3]).all()
+
+
+def test_profiles_that_are_not_rectangles_are_refused_with_the_way_round(write_mdl: Write) -> None:
+    model = read_model(write_mdl(AVAILABLE.replace("profile[Claim, kind] = 1", "profile[Claim, kind] = 3")))
+    with pytest.raises(UnsupportedFeature, match=r"ALLOCATE AVAILABLE.*not rectangular.*--engine pysd"):
+        ensemble(model, [Scenario()], save=["given"])
+
+
+def test_large_matrices_are_refused_with_the_way_round(write_mdl: Write) -> None:
+    text = "R: (r1-r17) ~~|\nC: (c1-c17) ~~|\nm[R,C] = 1 ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 17) ~~|\n"
+    with pytest.raises(UnsupportedFeature, match=r"'inverse' uses INVERT MATRIX of more than 16 rows.*--engine pysd"):
+        ensemble(read_model(write_mdl(text)), [Scenario()], save=["inverse"])
+
+
+def test_inverses_are_those_of_numpy_and_singular_matrices_have_none(write_mdl: Write) -> None:
+    text = "R: (r1-r6) ~~|\nC: (c1-c6) ~~|\nm[R,C] = 1 ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 6) ~~|\n"
+    rng = np.random.default_rng(7)
+    matrices = rng.normal(size=(50, 6, 6)) * (rng.random((50, 6, 6)) < 0.7)
+    matrices[np.abs(np.linalg.det(matrices)) < 0.1] = np.eye(6)[::-1]
+    matrices[0] = 1.0
+    model = read_model(write_mdl(text))
+    inverse = ensemble(model, {"m": matrices.reshape(50, 36)}, save=["inverse"]).inverse.values[:, 0]
+    assert not np.isfinite(inverse[0]).all()
+    np.testing.assert_allclose(inverse[1:], np.linalg.inv(matrices[1:]), rtol=1e-9, atol=1e-11)
