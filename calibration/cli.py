@@ -96,27 +96,33 @@ def calibrate(
     )
     fit = fitting.fit(settings)
     fitting.show(fit)
-    _write(fit, folder)
+    written = _write(fit, folder)
     sound = not fit.optimum.interrupted
+    answers = None
     if fit.draws is not None:
         from calibration import inquiry_record, inquiry_steps
 
         answers = inquiry_steps.inquiry(settings, fit)
         inquiry_steps.show_inquiry(answers)
-        written = inquiry_record.write(fit, fit.draws, answers, folder)
-        click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
+        written += inquiry_record.write(fit, fit.draws, answers, folder)
         sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound
+    from calibration.report import report
+    from calibration.theory import checks_at_estimate
+    from cipark_sd.report import HTML, write_page
+
+    written += write_page(report(fit, answers, checks_at_estimate(fit), written), folder)
+    click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
+    click.echo(f"read {folder / HTML}")
     return 0 if sound else 1
 
 
-def _write(fit: "Fit", folder: Path) -> None:
+def _write(fit: "Fit", folder: Path) -> list[Path]:
     from calibration import record
     from cipark_sd.errors import InvalidValue
 
     try:
-        written = record.write(fit, folder)
+        return record.write(fit, folder)
     except OSError as problem:
         raise InvalidValue(
             "the output folder", str(folder), f"one that can be written ({problem})", where="-o"
         ) from None
-    click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))

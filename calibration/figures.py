@@ -1,44 +1,46 @@
-"""Figures of a calibration; Matplotlib is imported when the first is drawn and its global state stays untouched."""
+"""Figures of an optimum: the model beside the data, where searches ended, profiles."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.drawing import (
+    DATA,
+    GREY,
+    MODEL,
+    OTHER,
+    cells,
+    panels,
+    plain_log,
+    styled,
+    whole_counts,
+    whole_years,
+    wrapped,
+)
 from calibration.fitted import FittedRow
-from calibration.optimise import Optimum
-from calibration.parameters import ParameterSpace
-from calibration.predictive import Predicted
+from calibration.optimise import ARRIVED, Optimum
 from calibration.priors import Array
 from calibration.profile import THRESHOLD, Profile
+from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MODEL, DATA, CHECK = "#1b6ca8", "#222222", "#b5651d"
 #: A residual beyond this many standard deviations is labelled with its date.
 NOTABLE = 3.0
+#: How a use of a row is drawn: face, edge, label.
+USES = {
+    "fit": (DATA, DATA, "fitted"),
+    "holdout": ("white", DATA, "held out"),
+    "check": ("white", OTHER, "compared only"),
+}
+_MARKS = "osD^vPX"
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> "tuple[Figure, list[Axes]]":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(axes.ravel())
-
-
-def save(figure: "Figure", path: Path) -> None:
-    """Write a figure; the ending of the name says in which format."""
-    figure.savefig(path, dpi=150)
-
-
+@styled
 def fit_figure(
-    title: str,
     times: Array,
     courses: Mapping[str, Array],
     levels: Mapping[str, Sequence[FittedRow]],
@@ -60,124 +62,115 @@ def fit_figure(
     axis_labels : by name of the observation
         Variable and units.
     """
-    n = max(1, len(courses))
-    figure, axes = _figure(n + 1, 1, (9, 3 * n + 3))
+    figure, axes = panels(len(courses) + 1, 1, 1.9)
     for axis, (name, course) in zip(axes, courses.items(), strict=False):
-        axis.plot(times, course, color=MODEL, label="model")
-        for use, face, label in (
-            ("fit", DATA, "data"),
-            ("holdout", "white", "held out"),
-            ("check", "white", "check only"),
-        ):
-            seen = [row for row in levels.get(name, ()) if row.use == use]
-            if not seen:
-                continue
-            x = [row.end for row in seen]
-            middle = np.array([(row.lower + row.upper) / 2 for row in seen])
-            reach = [middle - [row.lower for row in seen], np.array([row.upper for row in seen]) - middle]
-            edge = CHECK if use == "check" else DATA
-            axis.errorbar(x, middle, yerr=reach, fmt="o", ms=5, mfc=face, mec=edge, ecolor=edge, ls="", label=label)
-        axis.set_title(name, loc="left", fontsize=10)
-        axis.set_ylabel(axis_labels[name])
+        axis.plot(times, course, color=MODEL, label="model at the optimum")
+        n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
+        axis.set_title(f"{name} (n = {n})")
+        axis.set_ylabel(wrapped(axis_labels[name], 26))
         axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
-        axis.legend(frameon=False, fontsize=8, loc="upper left")
-    _residuals(axes[-1] if courses else axes[0], [row for row in rows if row.use == "fit"])
+        whole_counts(axis)
+        axis.legend(loc="upper left")
+    _residuals(axes[-1], [row for row in rows if row.use == "fit" and np.isfinite(row.residual)])
     for axis in axes:
-        axis.set_xlim(times[0], times[-1])
+        # a point at the very end is not to be cut in half
+        axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
+        whole_years(axis)
     axes[-1].set_xlabel(time_label)
-    figure.suptitle(title, fontsize=11)
+    figure.align_ylabels(axes)
     return figure
+
+
+def draw_levels(axis: "Axes", seen: Sequence[tuple[float, float, float, str]]) -> int:
+    """Dated numbers ``(time, lower, upper, use)`` as points with their interval; how many there are.
+
+    A number known from below only has an arrow upwards in place of an interval.
+    """
+    for use, (face, edge, label) in USES.items():
+        own = np.array([(t, low, high) for t, low, high, used in seen if used == use]).reshape(-1, 3)
+        if not len(own):
+            continue
+        open_end = ~np.isfinite(own[:, 2])
+        upper = np.where(open_end, own[:, 1], own[:, 2])
+        middle = (own[:, 1] + upper) / 2
+        axis.vlines(own[:, 0], own[:, 1], upper, color=edge, lw=1, zorder=3)
+        style = {"ls": "", "ms": 4, "mfc": face, "mec": edge, "mew": 0.9, "zorder": 4}
+        axis.plot(own[~open_end, 0], middle[~open_end], "o", label=label, clip_on=False, **style)  # type: ignore[arg-type]
+        if open_end.any():
+            axis.plot(own[open_end, 0], middle[open_end], "^", label=f"{label}, at least", **style)  # type: ignore[arg-type]
+    return len(seen)
 
 
 def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
-    axis.axhline(0, color="grey", lw=0.8)
-    for sd in (-2, 2):
-        axis.axhline(sd, color="grey", lw=0.6, ls=":")
-    names = list(dict.fromkeys(row.observation for row in rows))
-    for index, name in enumerate(names):
+    axis.axhline(0, color=GREY, lw=0.8)
+    axis.axhspan(-2, 2, color="0.94", lw=0, zorder=0)
+    for index, name in enumerate(dict.fromkeys(row.observation for row in rows)):
         own = [row for row in rows if row.observation == name]
         axis.plot(
-            [row.end for row in own], [row.residual for row in own], "o", ms=4, color=f"C{index % 10}", label=name
+            [row.end for row in own],
+            [row.residual for row in own],
+            _MARKS[index % len(_MARKS)],
+            ms=3.5,
+            color=PALETTE[index % len(PALETTE)],
+            label=name,
         )
     for row in rows:
         if abs(row.residual) > NOTABLE:
-            axis.annotate(
-                row.label,
-                (row.end, row.residual),
-                fontsize=7,
-                ha="right",
-                va="center",
-                xytext=(-6, 0),
-                textcoords="offset points",
-            )
+            axis.annotate(row.label, (row.end, row.residual), fontsize=7, ha="right", va="center",
+                          xytext=(-6, 0), textcoords="offset points")  # fmt: skip
     # one batch must not press all other residuals onto the axis
-    axis.set_yscale("symlog", linthresh=4)
-    axis.set_ylabel("residual [sd]")
-    axis.set_title(
-        "residuals, in standard deviations of the noise (linear to 4, then logarithmic)", loc="left", fontsize=10
-    )
-    axis.legend(frameon=False, fontsize=7, loc="lower left", ncols=2)
+    far = max((abs(row.residual) for row in rows), default=1.0)
+    if far > 6:
+        axis.set_yscale("symlog", linthresh=4)
+        ticks = [t for t in (-100, -30, -10, -4, -2, 0, 2, 4, 10, 30, 100) if abs(t) <= 1.2 * far]
+        low = min(row.residual for row in rows)
+        axis.set_yticks([t for t in ticks if t >= min(1.2 * low, -2)], minor=False)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+        scale = "; beyond 4 the axis is logarithmic"
+    else:
+        scale = ""
+    axis.set_ylabel("residual [sd of the noise]")
+    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: within 2 sd{scale})")
+    axis.legend(loc="center left", ncols=1)
 
 
+@styled
 def waterfall_figure(optimum: Optimum) -> "Figure":
-    """How far below the best each search ended, best first."""
-    figure, axes = _figure(1, 1, (6, 4))
-    gaps = optimum.waterfall
-    axes[0].plot(np.arange(1, len(gaps) + 1), gaps, "o-", color=MODEL, ms=4)
-    axes[0].set_yscale("symlog", linthresh=1e-2)
-    axes[0].set_ylim(bottom=-1e-3)
-    axes[0].set_xlabel("search, best first")
-    axes[0].set_ylabel("log density below the best")
-    axes[0].set_title(f"{optimum.n_arrived} of {len(gaps)} searches arrived", loc="left", fontsize=10)
+    """How far below the best each search ended, best first; what is closer than a thousandth counts as the best."""
+    figure, axes = panels(1, 1, 2.4)
+    axis, gaps, floor = axes[0], optimum.waterfall, 1e-3
+    axis.axhline(ARRIVED, color=GREY, lw=0.8, ls="--")
+    axis.plot(np.arange(1, len(gaps) + 1), np.maximum(gaps, floor), "o-", color=MODEL, ms=4, lw=0.8)
+    axis.set_ylim(floor / 1.6, max(1.0, float(np.nanmax(gaps))) * 2)
+    plain_log(axis, "y")
+    ticks = [floor, *(10.0**decade for decade in range(-2, 9) if decade < 1 or gaps.max() > 10**decade / 2)]
+    axis.set_yticks(ticks, [f"≤ {floor:g}", *(f"{tick:g}" for tick in ticks[1:])])
+    whole_years(axis)
+    axis.set_xlabel("search, best first")
+    axis.set_ylabel("log density below the best")
+    axis.set_title(f"{optimum.n_arrived} of {len(gaps)} searches ended within {ARRIVED:g} of the best (dashed)")
     return figure
 
 
+@styled
 def profiles_figure(optimum: Optimum, profiles: Sequence[Profile]) -> "Figure":
     """The rise of each profile with the threshold of the 95 % interval, and the prior beside it."""
-    from matplotlib.ticker import NullFormatter
-
-    columns = min(3, len(profiles))
-    figure, axes = _figure(-(-len(profiles) // columns), columns, (4 * columns, 2.8 * -(-len(profiles) // columns)))
-    for axis, result in zip(axes, profiles, strict=False):
-        parameter = optimum.goal.density.space.parameters[optimum.goal.density.space.names.index(result.name)]
-        axis.plot(result.values, result.rise, ".-", color=MODEL)
-        axis.axhline(THRESHOLD, color="grey", lw=0.8, ls="--")
-        axis.axvspan(*parameter.interval(), color=CHECK, alpha=0.12, lw=0)
-        axis.axvline(optimum.theta[optimum.goal.density.space.names.index(result.name)], color=DATA, lw=0.8)
+    columns = min(4, len(profiles))
+    rows = -(-len(profiles) // columns)
+    figure, axes = panels(rows, columns, 1.65, share_y=True)
+    space = optimum.goal.density.space
+    for axis, result in zip(cells(axes, len(profiles)), profiles, strict=True):
+        place = space.names.index(result.name)
+        parameter = space.parameters[place]
+        axis.axvspan(*parameter.interval(), color=OTHER, alpha=0.12, lw=0)
+        axis.axhline(THRESHOLD, color=GREY, lw=0.8, ls="--")
+        axis.axvline(optimum.theta[place], color=DATA, lw=0.8)
+        axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
         axis.set_ylim(0, 2 * THRESHOLD)
         if parameter.scale == "log":
-            axis.set_xscale("log")
-            axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_title(f"{result.name}\n{result.verdict}", loc="left", fontsize=8)
-    for axis in axes[len(profiles) :]:
-        axis.set_axis_off()
-    figure.suptitle("profile likelihoods; dashed: 95 %; shaded: 95 % of the prior; line: estimate", fontsize=9)
-    return figure
-
-
-def posterior_figure(space: ParameterSpace, draws: Array, predicted: Sequence[Predicted]) -> "Figure":
-    """Each parameter's draws against its prior, and the ranks of the fitted numbers among their replicates."""
-    columns = 4
-    n = len(space) + 1
-    figure, axes = _figure(-(-n // columns), columns, (3.2 * columns, 2.3 * -(-n // columns)))
-    for axis, parameter, column in zip(axes, space, draws.T, strict=False):
-        on_log = parameter.scale == "log"
-        low, high = parameter.interval(0.998)
-        edges = np.geomspace(low, high, 41) if on_log else np.linspace(low, high, 41)
-        expected = np.diff(parameter.distribution.probability(edges))
-        counts, _ = np.histogram(column, edges)
-        axis.stairs(counts / len(column), edges, color=MODEL, fill=True, alpha=0.6)
-        axis.stairs(expected, edges, color=CHECK)
-        if on_log:
-            axis.set_xscale("log")
-        axis.set_yticks([])
-        axis.set_title(parameter.name, loc="left", fontsize=8)
-    pits = [row.pit for row in predicted if row.use == "fit" and row.pit is not None]
-    last = axes[n - 1]
-    last.hist(pits, bins=np.linspace(0, 1, 11).tolist(), color=MODEL, alpha=0.6)
-    last.axhline(len(pits) / 10, color="grey", lw=0.8)
-    last.set_title(f"PIT of {len(pits)} fitted numbers", loc="left", fontsize=8)
-    for axis in axes[n:]:
-        axis.set_axis_off()
-    figure.suptitle("posterior (filled) and prior (line)", fontsize=9)
+            plain_log(axis)
+        axis.set_title(f"{wrapped(result.name, 24)}\n{result.verdict}", fontsize=7)
+    for axis in axes[::columns]:
+        axis.set_ylabel("fall of the log density")
     return figure

@@ -1,21 +1,22 @@
-"""Tables, figures and the page of an inquiry."""
+"""Tables and figures of an inquiry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration import figures, figures_posterior
+import numpy as np
+
+from calibration import figures_inquiry, figures_posterior
+from calibration.answers import main_effects
 from calibration.contraction import Contraction
+from calibration.drawing import time_label, write_figure
 from calibration.draws import PosteriorDraws
 from calibration.forecast import table as forecast_table
 from calibration.inquiry import Inquiry
-from calibration.record import Fit, write_table
-from calibration.report import report
+from calibration.record import Fit, levels_of, write_table
 from calibration.scores import LEVELS, Score
 from calibration.self_test import MASSES, SelfTest
-from cipark_sd.files import whole
-from cipark_sd.report import write_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,33 +40,37 @@ def write(fit: Fit, drawn: PosteriorDraws, found: Inquiry, folder: Path) -> list
     if found.tested is not None:
         tables["self_test.csv"] = _tested(found.tested)
     written = [write_table(folder / name, rows) for name, rows in tables.items() if rows]
-    drawings = _figures(fit, drawn, found)
-    for name, figure in drawings.items():
-        with whole(folder / f"{name}.png") as partial:
-            figures.save(figure, partial)
-        written.append(folder / f"{name}.png")
-    earlier = ("fit", "waterfall", *(["profiles"] if fit.profiles else []), "posterior")
-    pictures = {name: folder / f"{name}.png" for name in (*earlier, *drawings)}
-    written += write_page(report(fit, drawn, found, pictures), folder)
+    for name, figure in (*_of_draws(fit, drawn, found), *_of_inquiry(fit, found)):
+        written += write_figure(figure, folder, name)
     return written
 
 
-def _figures(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> "dict[str, Figure]":
+def _of_draws(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> "Iterator[tuple[str, Figure]]":
     narrowed: list[Contraction] = sorted(found.contractions, key=lambda line: -line.contraction)
     names = [line.name for line in narrowed[:MOST]]
     pits = [row.pit for row in fit.predicted if row.use == "fit" and row.pit is not None]
-    result = {
-        "bands": figures_posterior.bands_figure(drawn, found.replicates),
-        "pairs": figures_posterior.pairs_figure(drawn, names),
-        "mixing": figures_posterior.mixing_figure(drawn, names),
-    }
+    yield "bands", figures_posterior.bands_figure(drawn, found.replicates)
+    yield "posterior", figures_posterior.posterior_figure(fit.problem.space, drawn.flat)
+    yield "pairs", figures_posterior.pairs_figure(drawn, names)
+    yield "mixing", figures_posterior.mixing_figure(drawn, names)
     if pits:
-        result["pit"] = figures_posterior.pit_figure(pits)
+        yield "pit", figures_posterior.pit_figure(pits)
+
+
+def _of_inquiry(fit: Fit, found: Inquiry) -> "Iterator[tuple[str, Figure]]":
+    problem = fit.problem
     if found.rolling is not None and found.rolling.scores:
-        result["holdout"] = figures_posterior.holdout_figure(found.rolling)
+        yield "holdout", figures_inquiry.holdout_figure(found.rolling, problem.calendar)
     if found.comparison:
-        result["rivals"] = figures_posterior.rivals_figure(found.comparison)
-    return result
+        yield "rivals", figures_inquiry.rivals_figure(found.comparison)
+    if found.effects:
+        order = [line.name for line in found.comparison]
+        yield "effects", figures_inquiry.effects_figure(main_effects(found.effects), order)
+    if found.forecasts:
+        label = time_label(problem.calendar, problem.model.time.units)
+        yield "forecast", figures_inquiry.forecast_figure(found.forecasts, levels_of(fit), time_label=label)
+    if found.tested is not None:
+        yield "self_test", figures_inquiry.self_test_figure(found.tested, np.random.default_rng(fit.seed))
 
 
 def _flat(one: Score) -> dict[str, object]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration import figures
 from calibration.diagnostics import Identifiability
+from calibration.drawing import time_label, write_figure
 from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
 from calibration.observations import Count, Observation, Quantity
@@ -103,16 +104,15 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     ]
     times, courses, levels = course(fit)
     drawn = {
-        "fit.png": figures.fit_figure(
-            fit.problem.title,
+        "fit": figures.fit_figure(
             times,
             courses,
             levels,
             fit.rows,
             axis_labels={o.name: _axis_label(fit, o.terms[0].quantities[0]) for o in _drawn(fit)},
-            time_label=f"Time [{fit.problem.model.time.units}]",
+            time_label=time_label(fit.problem.calendar, fit.problem.model.time.units),
         ),
-        "waterfall.png": figures.waterfall_figure(fit.optimum),
+        "waterfall": figures.waterfall_figure(fit.optimum),
     }
     if fit.profiles:
         points = [
@@ -121,16 +121,13 @@ def write(fit: Fit, folder: Path) -> list[Path]:
             for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
         ]
         written.append(write_table(folder / "profiles.csv", points))
-        drawn["profiles.png"] = figures.profiles_figure(fit.optimum, fit.profiles)
+        drawn["profiles"] = figures.profiles_figure(fit.optimum, fit.profiles)
     if fit.draws is not None:
         written.append(write_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
         written.append(write_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
         written.append(_draws(fit, fit.draws, folder / "draws.nc"))
-        drawn["posterior.png"] = figures.posterior_figure(fit.problem.space, fit.draws.flat, fit.predicted)
     for name, figure in drawn.items():
-        with whole(folder / name) as partial:
-            figures.save(figure, partial)
-        written.append(folder / name)
+        written += write_figure(figure, folder, name)
     return written
 
 
@@ -227,8 +224,12 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
     model_only = np.array([parameter.target == "model" for parameter in problem.space])
     values = read(runner(fit.optimum.theta[None, model_only]))[0].reshape(len(shown), -1)
     courses = {o.name: row for (o, _), row in zip(shown, values, strict=True)}
-    levels = {o.name: _levels([row for row in fit.rows if row.observation == o.name], o.kind) for o, _ in shown}
-    return grid.times, courses, levels
+    return grid.times, courses, levels_of(fit)
+
+
+def levels_of(fit: Fit) -> dict[str, list[FittedRow]]:
+    """The dated numbers of each observation that has one variable, as levels."""
+    return {o.name: _levels([row for row in fit.rows if row.observation == o.name], o.kind) for o in _drawn(fit)}
 
 
 def _drawn(fit: Fit) -> list[Observation]:
