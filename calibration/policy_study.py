@@ -8,7 +8,8 @@ import numpy as np
 from calibration.fitting import STUDIES, find_study
 from calibration.parameters import ParameterSpace
 from calibration.problem import FILE as STUDY_FILE
-from calibration.problem import CalibrationProblem, Method, read_problem
+from calibration.problem import CalibrationProblem, read_problem
+from calibration.sections import Method
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Rival
