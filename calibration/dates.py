@@ -1,6 +1,7 @@
 """A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or days and weeks."""
 
 import datetime
+import math
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
