@@ -92,7 +92,7 @@ def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most ``most`` round numbers from ``low`` to ``high``, two of them where there are any.
 
     >>> log_ticks(0.03, 2.0)
-    [0.05, 0.1, 0.2, 0.5, 1.0]
+    [0.03, 0.1, 0.3, 1.0]
     >>> log_ticks(0.01, 5000)
     [0.01, 1.0, 100.0]
     """
