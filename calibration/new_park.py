@@ -148,8 +148,8 @@ cipark policy {draft.name}
 ## Is it the same family?
 
 The family-member test asks whether the same structure does what the other case did with that case's settings, before
-any parameter is fitted to it (Forrester and Senge 1980, TIMS Studies in the Management Sciences 14). Fit `{source.name}`
-first, then run your policies with its posterior:
+any parameter is fitted to it (Forrester and Senge 1980, TIMS Studies in the Management Sciences 14). Fit
+`{source.name}` first, then run your policies with its posterior:
 
 ```bash
 cipark policy {source.name} --draws fit -o first
