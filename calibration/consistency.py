@@ -26,7 +26,7 @@ def name_problems(
     for observation in observations:
         where = f"observation {observation.name!r}"
         outputs = {name for quantity in quantities_of([observation]) for name, _ in quantity.parts}
-        problems += [p for name in sorted(outputs - seen) if (p := _output_problem(model, name, where)) is not None]
+        problems += [p for name in sorted(outputs - seen) if (p := output_problem(model, name, where)) is not None]
         seen |= outputs
         for name in dict.fromkeys(name for term in observation.terms for name in term.noise.names):
             if name not in noise:
@@ -114,7 +114,8 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
     )
 
 
-def _output_problem(model: Model, name: str, where: str) -> CiparkError | None:
+def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
+    """What keeps a name from being read as an observed quantity, None when nothing does."""
     fault = _element_problem(model, name, where)
     if fault is None and isinstance(model[split_key(output_key(name))[0]], Lookup):
         return InvalidValue("the variable", name, "one with a course over time, not a lookup", where=where)

@@ -1,20 +1,25 @@
-"""A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or days and weeks."""
+"""A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or units from an origin."""
 
+import calendar
 import datetime
 import math
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Literal, assert_never, get_args
 
 from cipark_sd.timegrid import decimal_year, number_or_date
 
-Unit = Literal["day", "week", "decimal year"]
+Unit = Literal["day", "week", "month", "quarter", "year", "decimal year"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+#: Model time between a date and what its label says, up to which the label is the date.
+_NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """How a study's dates become model time.
 
-    ``decimal year`` needs no origin; ``day`` and ``week`` count from the origin, which is time 0.
+    ``decimal year`` needs no origin; the other units count from the origin, which is time 0. A month is a month of the
+    calendar, whatever its length, and a day within it a share of it.
     """
 
     unit: Unit = "decimal year"
@@ -29,16 +34,34 @@ class Calendar:
             For anything else.
         """
         found = number_or_date(text)
-        if isinstance(found, float):
-            return found
+        return found if isinstance(found, float) else self.time_of(found)
+
+    def time_of(self, date: datetime.date) -> float:
+        """Model time of a date.
+
+        >>> Calendar("month", datetime.date(2020, 1, 31)).time_of(datetime.date(2020, 3, 31))
+        2.0
+
+        Raises
+        ------
+        ValueError
+            For a calendar that lacks its origin.
+        """
+        if self.unit == "decimal year":
+            return decimal_year(date)
+        if self.origin is None:
+            raise ValueError("no origin")
         match self.unit:
-            case "decimal year":
-                return decimal_year(found)
-            case "day" | "week":
-                if self.origin is None:
-                    raise ValueError("no origin")
-                days = (found - self.origin).days
-                return float(days) if self.unit == "day" else days / 7
+            case "day":
+                return float((date - self.origin).days)
+            case "week":
+                return (date - self.origin).days / 7
+            case "month":
+                return _months(date) - _months(self.origin)
+            case "quarter":
+                return (_months(date) - _months(self.origin)) / 3
+            case "year":
+                return decimal_year(date) - decimal_year(self.origin)
             case _:
                 assert_never(self.unit)
 
@@ -48,24 +71,57 @@ class Calendar:
         >>> Calendar().label(2018.0), Calendar().label(2019.9014), Calendar().label(12.5)
         ('2017-12-31', '2019-11-25', '12.5')
         """
-        date: datetime.date | None = None
-        match self.unit:
-            case "decimal year":
-                # a model that counts years from some start of its own has no dates
-                if 1500 < time < 2500:
-                    first = datetime.date(math.ceil(time) - 1, 1, 1)
-                    days = decimal_days(first.year)
-                    date = first + datetime.timedelta(days=round((time - first.year) * days) - 1)
-            case "day" | "week":
-                if self.origin is not None:
-                    date = self.origin + datetime.timedelta(days=round(time if self.unit == "day" else 7 * time))
-            case _:
-                assert_never(self.unit)
-        if date is None or abs(self.model_time(date.isoformat()) - time) > 0.01:
+        date = self._date(time)
+        if date is None or abs(self.time_of(date) - time) > _NEAR:
             return f"{time:g}"
         return date.isoformat()
+
+    def _date(self, time: float) -> datetime.date | None:
+        origin = self.origin
+        try:
+            match self.unit:
+                case "decimal year":
+                    # a model that counts years from some start of its own has no dates
+                    return _end_of(time) if 1500 < time < 2500 else None
+                case _ if origin is None:
+                    return None
+                case "day":
+                    return origin + datetime.timedelta(days=round(time))
+                case "week":
+                    return origin + datetime.timedelta(days=round(7 * time))
+                case "month":
+                    return _after_months(_months(origin) + time)
+                case "quarter":
+                    return _after_months(_months(origin) + 3 * time)
+                case "year":
+                    return _end_of(decimal_year(origin) + time)
+                case _:
+                    assert_never(self.unit)
+        except (ValueError, OverflowError):
+            # beyond the years that dates have
+            return None
 
 
 def decimal_days(year: int) -> int:
     """Days of a year."""
     return (datetime.date(year + 1, 1, 1) - datetime.date(year, 1, 1)).days
+
+
+def _end_of(time: float) -> datetime.date:
+    """The date whose end a decimal year is."""
+    first = datetime.date(math.ceil(time) - 1, 1, 1)
+    return first + datetime.timedelta(days=round((time - first.year) * decimal_days(first.year)) - 1)
+
+
+def _months(date: datetime.date) -> float:
+    """The end of a date in months since the start of the calendar: the last day of a month is a whole number."""
+    days = calendar.monthrange(date.year, date.month)[1]
+    return 12 * (date.year - 1) + date.month - 1 + date.day / days
+
+
+def _after_months(months: float) -> datetime.date:
+    """The date whose end that is; undoes :func:`_months`."""
+    whole = math.ceil(months - 1e-9) - 1
+    year, month = 1 + whole // 12, 1 + whole % 12
+    days = calendar.monthrange(year, month)[1]
+    return datetime.date(year, month, min(max(round((months - whole) * days), 1), days))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from calibration.dates import Calendar, Unit
+from calibration.dates import UNITS, Calendar
 from calibration.parameters import AIMS, Parameter, Target
 from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
 from cipark_sd.errors import CiparkError, InvalidValue
@@ -55,8 +55,7 @@ def model_section(section: Section, folder: Path) -> tuple[Model, Scenario]:
 
 
 def calendar_section(section: Section) -> Calendar:
-    units: tuple[Unit, ...] = ("decimal year", "day", "week")
-    unit = section.choice("unit", units, "decimal year")
+    unit = section.choice("unit", UNITS, "decimal year")
     origin = section.raw("origin")
     section.done()
     if isinstance(origin, str):
@@ -66,7 +65,7 @@ def calendar_section(section: Section) -> Calendar:
             section.wrong("origin", "a date such as 2020-03-01")
             origin = datetime.date(2000, 1, 1)
     if (unit == "decimal year") != (origin is None) or not isinstance(origin, datetime.date | None):
-        section.wrong("origin", "a date for the unit day or week, and nothing for decimal year")
+        section.wrong("origin", "a date for the units day, week, month, quarter and year, and nothing for decimal year")
         return Calendar()
     return Calendar(unit, origin)
 

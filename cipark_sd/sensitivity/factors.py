@@ -191,7 +191,7 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
     found: list[Factor] = []
     left_out: dict[str, str] = {}
     for constant in model.constants:
-        values = _numbers(model, constant)
+        values = constant_values(model, constant)
         for label, value in values.items():
             if constant.name in unwanted or override_key(label) in unwanted:
                 left_out[label] = "as asked"
@@ -219,7 +219,7 @@ def _uniform(low: float, high: float) -> Callable[[Array], Array]:
     return lambda shares: low + shares * (high - low)
 
 
-def _numbers(model: Model, constant: Constant) -> dict[str, float]:
+def constant_values(model: Model, constant: Constant) -> dict[str, float]:
     """Values by name, ``Name[element]`` for the elements; empty where they are not in the model file."""
     values: dict[str, float] = {}
     elements = model.elements(constant)

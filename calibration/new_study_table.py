@@ -1,0 +1,182 @@
+"""A table as people have it: any delimiter, decimal comma or point, thousands marks, gaps, a byte-order mark."""
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cipark_sd.errors import InvalidValue
+
+#: What people write where there is no number.
+MISSING = frozenset(
+    {"", "na", "n/a", "n.a.", "nan", "null", "none", "-", "–", "—", ".", "..", "...", "?", "#n/a", "missing"}
+)
+_MARKS = re.compile(r"[\s\u00a0\u202f'’$€£¥%]")
+_COMMA_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as texts.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    header : tuple of str
+    rows : tuple of tuple of str
+        As wide as the header.
+    lines : tuple of int
+        Where each row stands in the file.
+    delimiter : str
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    delimiter: str
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """The texts of a column."""
+        place = self.header.index(name)
+        return tuple(row[place] for row in self.rows)
+
+
+def decoded(raw: bytes) -> str:
+    """A file's text: what its byte-order mark says, UTF-8, or else Windows-1252, as spreadsheets write it."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
+
+
+def read_sheet(path: Path) -> Sheet:
+    """The table in a file.
+
+    Raises
+    ------
+    InvalidValue
+        When it cannot be read, has no rows, or two columns of one name.
+    """
+    where = path.name
+    try:
+        text = decoded(path.read_bytes())
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise InvalidValue(
+            "the data", str(path), f"a CSV file that can be read ({reason})", where="new-study"
+        ) from None
+    if "\x00" in text or text.startswith("PK\x03\x04"):
+        raise InvalidValue("its content", "not text", "a CSV file; save a spreadsheet as CSV first", where=where)
+    delimiter = _delimiter(text)
+    reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+    records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
+    records = [(n, cells) for n, cells in records if any(cells) and not cells[0].startswith("#")]
+    # lines above the header, such as a title, are narrower than the table
+    width = Counter(len(cells) for _, cells in records).most_common(1)[0][0] if records else 0
+    first = next((i for i, (_, cells) in enumerate(records) if len(cells) >= width and all(cells[:1])), 0)
+    if not records or len(records) - first < 2:
+        raise InvalidValue("its content", f"{len(records)} lines", "a line of column names and rows below", where=where)
+    header = [name or f"column {i}" for i, name in enumerate(records[first][1], start=1)]
+    if all(_is_number(cell) for cell in records[first][1] if cell):
+        expected = "column names, such as time,cases"
+        raise InvalidValue("the first line", delimiter.join(records[first][1]), expected, where=where)
+    for name in header:
+        if header.count(name) > 1:
+            raise InvalidValue("its columns", f"{name} twice", "each name once", where=where)
+    rows = [(n, [*cells, *[""] * (len(header) - len(cells))][: len(header)]) for n, cells in records[first + 1 :]]
+    return Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), tuple(n for n, _ in rows), delimiter)
+
+
+def _delimiter(text: str) -> str:
+    """The mark that cuts most lines into the same number of cells, two or more."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:200]
+    best = (0.0, ",")
+    for mark in (",", ";", "\t", "|"):
+        widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=mark) if cells)
+        if not widths:
+            continue
+        width, often = max(widths.items(), key=lambda item: (item[0] > 1, item[1]))
+        # a decimal comma cuts all lines too, but not the header: the mark that cuts the header wins
+        header = len(next(csv.reader(lines[:1], delimiter=mark), []))
+        score = often / len(lines) + (width == header) if width > 1 else 0.0
+        best = max(best, (score, mark), key=lambda item: item[0])
+    return best[1]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that there is no number."""
+    return text.strip().casefold() in MISSING
+
+
+def number_reader(texts: Sequence[str], delimiter: str) -> Callable[[str], float]:
+    """How the numbers of a column are written: a function that reads one of them, NaN for what is none.
+
+    ``1.234,5`` and ``1,234.5`` are told apart by the column as a whole. A mark before three digits is that of thousands
+    where no number of a thousand or more lacks it and smaller ones do; with a semicolon between cells, a comma is else
+    decimal.
+    """
+    cells = [_MARKS.sub("", text) for text in texts if not is_missing(text)]
+    comma = _comma_is_decimal(cells, delimiter)
+    thousands = "." if comma else ","
+    grouped = _POINT_GROUPS if comma else _COMMA_GROUPS
+    # with a decimal comma, '1.234' may still be a plain decimal of a file that mixes both
+    groups = not comma or any("," in cell for cell in cells) or _all_grouped(cells, _POINT_GROUPS, ".")
+
+    def number(text: str) -> float:
+        cell = _MARKS.sub("", text)
+        if is_missing(text):
+            return math.nan
+        if groups and grouped.fullmatch(cell):
+            cell = cell.replace(thousands, "")
+        if comma:
+            cell = cell.replace(",", ".")
+        try:
+            value = float(cell)
+        except ValueError:
+            return math.nan
+        return value if math.isfinite(value) else math.nan
+
+    return number
+
+
+def _comma_is_decimal(cells: Sequence[str], delimiter: str) -> bool:
+    """Whether the column writes 1,5 for one and a half."""
+    with_comma = [cell for cell in cells if "," in cell]
+    if not with_comma:
+        return delimiter == ";" and _all_grouped(cells, _POINT_GROUPS, ".")
+    if any(re.search(r",\d{3}.*\.", cell) for cell in with_comma):
+        return False
+    if any(cell.count(",") > 1 for cell in with_comma):
+        return False
+    if any(re.search(r"\.\d{3}.*,", cell) or not _COMMA_GROUPS.fullmatch(cell) for cell in with_comma):
+        return True
+    return delimiter == ";" and not _all_grouped(cells, _COMMA_GROUPS, ",")
+
+
+def _all_grouped(cells: Sequence[str], groups: re.Pattern[str], mark: str) -> bool:
+    """Whether all numbers from a thousand on have the mark before three digits, and there are smaller ones without."""
+    marked = [cell for cell in cells if mark in cell]
+    plain = [cell for cell in cells if mark not in cell and cell.lstrip("+-").isdigit()]
+    return (
+        bool(marked)
+        and all(groups.fullmatch(cell) for cell in marked)
+        and bool(plain)
+        and all(len(cell.lstrip("+-")) <= 3 for cell in plain)
+        and len(marked) + len(plain) == len(cells)
+    )
