@@ -16,6 +16,7 @@ import numpy as np
 from calibration.observations import Observation
 from calibration.posterior import Posterior
 from calibration.priors import Array
+from calibration.problem import CalibrationProblem
 from calibration.replicate import Number, numbers, replicate
 from calibration.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.unconstrained import Unconstrained
@@ -153,9 +154,13 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
 
 def study_digest(density: Posterior) -> str:
     """A fingerprint of what the posterior depends on: model, scenario, observations and priors."""
+    return problem_digest(density.problem)
+
+
+def problem_digest(problem: CalibrationProblem) -> str:
+    """The fingerprint of :func:`study_digest`, for which no model needs to be compiled."""
     import hashlib
 
-    problem = density.problem
     parts = (problem.model.digest, problem.scenario.to_json(), repr(problem.observations), repr(problem.space))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

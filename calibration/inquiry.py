@@ -14,6 +14,7 @@ from calibration.forecast import ForecastRow, forecast
 from calibration.holdout import DensityOf, RollingOrigin, rolling_origin
 from calibration.priors import Array
 from calibration.replicate import replicate
+from calibration.rival_draws import RIVALS, keep_rivals
 from calibration.rivals import Comparison, RivalFits, compare, fit_rivals
 from calibration.sample import Effort
 from calibration.self_test import SelfTest, StepShift, integration_error, self_test
@@ -68,7 +69,8 @@ def inquire(
 ) -> Inquiry:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
 
-    When the user stops, what is done is kept and later stages are left out.
+    When the user stops, what is done is kept and later stages are left out. ``folder`` takes the chains of the rivals
+    while they are sampled, and the draws and weights of all of them for policy experiments.
     """
     problem = drawn.density.problem
 
@@ -102,6 +104,8 @@ def inquire(
         interrupted = True
     fits = rivals.fits
     comparison = compare(fits) if fits else []
+    if fits and folder is not None and not rivals.interrupted:
+        keep_rivals(fits, rivals.refuted, comparison, folder / RIVALS)
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []

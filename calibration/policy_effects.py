@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from calibration.drawing import write_figure
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, save
-from calibration.policy_words import KINDS, band, in_words, rivals_in_words, show, signed, verdict
+from calibration.policy_words import KINDS, as_expected, band, in_words, rivals_in_words, show, signed, verdict
 from cipark_sd.commands.tables import number
 from cipark_sd.experiments.definition import BASE, Policy
 from cipark_sd.experiments.effects import SURE, WEIGHTED, Claim, claims, table
-from cipark_sd.plotting.files import save_figure
 from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ def show_effects(setting: Setting) -> list[Section]:
     frame = table(result)
     frame.to_csv(setting.folder / "effects.csv", index=False)
     headline, at = catalogue.headline
-    asked = setting.settings.outcomes or (headline,)
-    printed = {one.id: effects_table(setting, frame, one.id) for one in catalogue.outcomes}
+    full = tuple(dict.fromkeys((headline, *catalogue.beside)))
+    asked = setting.settings.outcomes or full
+    found = claims(result, catalogue.policies)
+    printed = {one.id: effects_table(setting, frame, one.id, found) for one in catalogue.outcomes}
     for one in list(printed) if "all" in asked else asked:
         show(printed[one])
         click.echo()
-    found = claims(result, catalogue.policies)
     write_claims(setting, found)
     expected = _expectations(setting, found)
     _draw(setting, frame, headline, at)
@@ -49,6 +50,7 @@ def show_effects(setting: Setting) -> list[Section]:
         Picture("course.png", "The policies with the largest effects over time, beside the base."),
         *([_other_outcomes(setting, frame, at)] if len(catalogue.outcomes) > 1 else []),
         *_alike(result),
+        *(printed[one] for one in full[1:]),
     ]
     return titled("effects", expected, changes)
 
@@ -59,14 +61,16 @@ def _draw(setting: Setting, frame: "pd.DataFrame", outcome: str, at: float) -> N
     title = setting.catalogue.outcome_by_id[outcome].title
     units = setting.units(outcome)
     shown = f"{title} [{units}]" if units else title
-    save_figure(plot_tornado(frame, outcome, at, title=shown, caption=setting.basis), setting.folder / "effects.png")
+    write_figure(plot_tornado(frame, outcome, at, title=shown, caption=setting.basis), setting.folder, "effects")
     largest = _largest(frame, outcome, at, setting.rivals[0].id)
     course = _course(setting, [policy for policy in setting.catalogue.policies if policy.id in (BASE, *largest)])
-    save_figure(plot_fans(course, outcome, caption=setting.basis), setting.folder / "course.png")
+    write_figure(plot_fans(course, outcome, caption=setting.basis), setting.folder, "course")
 
 
-def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str) -> Table:
-    """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals."""
+def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str, found: Sequence[Claim]) -> Table:
+    """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
+    whether what was expected of it came true.
+    """
     times = [time for time in setting.catalogue.times if time >= setting.catalogue.headline[1]]
     first = setting.rivals[0].id
     shown = WEIGHTED if (frame["rival"] == WEIGHTED).any() else first
@@ -75,7 +79,8 @@ def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str) -> Tabl
     head = ["", "policy"]
     for time in times:
         head += [f"{time:g}", "50 %", "90 %", "P>0"]
-    head += ["MC error", *(["over rivals"] if several else [])]
+    own_claims = [claim for claim in found if claim.expected.outcome == outcome]
+    head += ["MC error", *(["over rivals"] if several else []), *(["expected"] if own_claims else [])]
     rows = []
     for policy in setting.catalogue.policies[1:]:
         own = of[of["policy"] == policy.id]
@@ -87,7 +92,8 @@ def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str) -> Tabl
         one = numbers(own[(own["time"] == times[0]) & (own["rival"] == shown)])
         others = own[(own["time"] == times[0]) & (own["rival"] != WEIGHTED)]["median"]
         ranges = [band(float(others.min()), float(others.max()))] if several else []
-        rows.append((*row, f"{one['mcse']:.2g}", *ranges))
+        hoped = "; ".join(as_expected(claim) for claim in own_claims if claim.policy.id == policy.id)
+        rows.append((*row, f"{one['mcse']:.2g}", *ranges, *([hoped] if own_claims else [])))
     base = of[(of["rival"] == shown) & (of["policy"] == setting.catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
     units = setting.units(outcome)

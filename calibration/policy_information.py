@@ -6,14 +6,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.drawing import write_figure
 from calibration.policy_choice import Tried, caption, heading, try_strategies
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting
 from calibration.policy_words import share, show
+from cipark_sd.commands.tables import number
 from cipark_sd.experiments.definition import Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.experiments.information import Worth, measured, partial, perfect
-from cipark_sd.plotting.files import save_figure
 from cipark_sd.report import Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import Scenario, override_key
 
@@ -36,8 +37,8 @@ def show_information(setting: Setting) -> list[Section]:
         (
             str(row["what"]),
             str(row["kind"]),
-            f"{row['value']:.3f}",
-            f"{row['error']:.3f}",
+            number(float(row["value"])),
+            f"{row['error']:.2g}",
             share(float(row["value"]), everything),
         )
         for row in frame.to_dict("records")
@@ -49,7 +50,7 @@ def show_information(setting: Setting) -> list[Section]:
     click.echo(f"  without it one would choose: {chosen}")
     units = setting.units(tried.outcome.id)
     figure = plot_worth(frame, tried.outcome.title, tried.wanted.at, units, caption=caption(setting, tried))
-    save_figure(figure, setting.folder / "information.png")
+    write_figure(figure, setting.folder, "information")
     said = (
         f"Without knowing more one would choose '{chosen}'. To know everything would raise the expected outcome by "
         f"{everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "

@@ -79,7 +79,7 @@ def _kept(setting: Setting, identity: str) -> tuple[Section, ...]:
 
 
 def _rest(setting: Setting) -> list[Block]:
-    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=setting.unseen)]
+    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=setting.unseen), *map(Paragraph, setting.notes)]
     if setting.catalogue.note:
         said.append(Paragraph(setting.catalogue.note))
     said.append(

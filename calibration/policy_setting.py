@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from calibration.policy_draws import Found, find_draws
 from calibration.policy_study import PolicyStudy, find_policy_study, read_policy_study
 from calibration.problem import CalibrationProblem
-from calibration.study_draws import draws_for, draws_in_folder, read_weights
 from cipark_sd import results
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
@@ -23,6 +23,8 @@ from cipark_sd.scenarios import Scenario, override_key, split_key
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from calibration.predict import EngineName
 
 DEFAULT_STUDY = "great_stone"
 
@@ -44,7 +46,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all parts share. ``weights`` is the file that the weights of the rivals come from, if they have any."""
+    """What all parts share.
+
+    ``weights`` is the file that the weights of the rivals come from, if they have any; ``notes`` say where the draws
+    come from and what a reader must know of them.
+    """
 
     settings: Settings
     study: PolicyStudy
@@ -52,6 +58,7 @@ class Setting:
     draws: dict[str, Draws]
     folder: Path
     weights: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def problem(self) -> CalibrationProblem:
@@ -135,10 +142,29 @@ def start(settings: Settings) -> Setting:
     except OSError as fault:
         expected = f"one that can be written ({fault.strerror})"
         raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
-    draws, weights = _draws(settings, study, rivals, folder)
+    found = _draws(settings, study, rivals, folder)
     # what is set for the place holds under all rivals, and a rival may take it back
-    placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in rivals)
-    return Setting(settings, study, placed, draws, folder, weights)
+    placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in found.rivals)
+    return Setting(settings, study, placed, found.draws, folder, found.weights, found.notes)
+
+
+def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path) -> Found:
+    """The draws, fitted first where that is asked for, with progress."""
+    if settings.sources != ("fit",) or not study.fitted:
+        return find_draws(study, rivals, settings.sources, settings.n_draws, settings.seed, folder, settings.weights)
+    from calibration.rival_draws import fitted
+
+    kept = folder / "posterior"
+    ids = [rival.id for rival in rivals]
+    with progress("posteriors of the rivals") as tick:
+
+        def told(name: str, done: int, most: int) -> None:
+            if tick is not None:
+                tick(ids.index(name) * most + done, len(ids) * most)
+
+        engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
+        fitted(study.problem, rivals, kept, settings.seed, engine=engine, on_steps=told)
+    return find_draws(study, rivals, (str(kept),), settings.n_draws, settings.seed, folder, settings.weights)
 
 
 def _asked_for(settings: Settings, study: PolicyStudy) -> tuple[Rival, ...]:
@@ -157,51 +183,13 @@ def _asked_for(settings: Settings, study: PolicyStudy) -> tuple[Rival, ...]:
     return tuple(rival for rival in study.rivals if not settings.rivals or rival.id in settings.rivals)
 
 
-def _draws(
-    settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path
-) -> tuple[dict[str, Draws], Path | None]:
-    """Draws for each rival, and the file that their weights come from."""
-    sources, table = settings.sources, settings.weights
-    if not study.fitted:
-        if sources != ("prior",):
-            expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
-            raise InvalidValue("the draws", ", ".join(sources), expected, where="--draws")
-        return study.draws_from_ranges(rivals, settings.n_draws, settings.seed), None
-    files: dict[str, Path] | None = None
-    if sources == ("fit",):
-        files, fitted_weights = _fitted(study.problem, rivals, folder, settings)
-        table = table or fitted_weights
-    elif len(sources) == 1 and Path(sources[0]).is_dir():
-        files, found = draws_in_folder(Path(sources[0]), [rival.id for rival in rivals])
-        table = table or found
-    if files is not None:
-        sources = tuple(f"{rival}={path}" for rival, path in files.items())
-    weights = None if table is None else read_weights(table, study.rivals)
-    return draws_for(study.problem, rivals, sources, settings.n_draws, settings.seed, weights), table
-
-
-def _fitted(
-    problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path, settings: Settings
-) -> tuple[dict[str, Path], Path]:
-    """The posterior of every rival, with progress."""
-    from calibration.predict import EngineName
-    from calibration.rival_draws import fitted
-
-    engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
-    ids = [rival.id for rival in rivals]
-    with progress("posteriors of the rivals") as tick:
-
-        def told(name: str, done: int, most: int) -> None:
-            if tick is not None:
-                tick(ids.index(name) * most + done, len(ids) * most)
-
-        return fitted(problem, rivals, folder / "posterior", settings.seed, engine=engine, on_steps=told)
-
-
 def run(settings: Settings, parts: Sequence[str]) -> None:
     """The parts that are asked for, one after the other."""
     setting = start(settings)
-    click.echo(f"{setting.catalogue.title}\n{setting.basis}\n")
+    click.echo(f"{setting.catalogue.title}\n{setting.basis}")
+    for note in setting.notes:
+        click.echo(note)
+    click.echo()
     if setting.catalogue.note:
         click.echo(f"{setting.catalogue.note}\n")
     from calibration import policy_page

@@ -38,6 +38,21 @@ def share(value: float, whole: float) -> str:
     return f"{value / whole:.0%}" if whole > 0 else "-"
 
 
+def as_expected(claim: Claim) -> str:
+    """An expectation in one or two words, and in how many rivals it holds."""
+    expected, n = claim.expected, len(claim.probability)
+    than = "" if expected.than == BASE else f" than {expected.than}"
+    times = "" if expected.factor == 1 else f" than {_times(expected.factor)}{'it' if expected.than == BASE else ''}"
+    holds = len(claim.rivals("holds"))
+    came = f"{holds} of {n}" if n > 1 else KINDS[claim.verdict(next(iter(claim.probability)))]
+    return f"{expected.how}{times or than}: {came}"
+
+
+def _times(factor: float) -> str:
+    named = [word for known, word in _FRACTIONS.items() if np.isclose(factor, known)]
+    return "" if factor == 1 else f"{named[0]} " if named else f"{factor:g} times "
+
+
 def in_words(expected: Expected, catalogue: Catalogue) -> str:
     """An expectation as a phrase: what is more or less than what.
 
@@ -45,9 +60,7 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     """
     title = catalogue.outcome_by_id[expected.outcome].title
     than = "the base" if expected.than == BASE else expected.than
-    named = [word for factor, word in _FRACTIONS.items() if np.isclose(expected.factor, factor)]
-    times = "" if expected.factor == 1 else f"{named[0]} " if named else f"{expected.factor:g} times "
-    return f"{title} at {expected.at:g} {expected.how} than {times}{than}"
+    return f"{title} at {expected.at:g} {expected.how} than {_times(expected.factor)}{than}"
 
 
 def verdict(claim: Claim) -> str:

@@ -1,7 +1,7 @@
 """Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +11,18 @@ from calibration.draws import PosteriorDraws, study_digest
 from calibration.posterior import posterior
 from calibration.predict import EngineName, runner_factory
 from calibration.problem import CalibrationProblem
-from calibration.rivals import Comparison, compare, fit_rivals, with_variant
+from calibration.rivals import Comparison, RivalFit, compare, fit_rivals, with_variant
 from calibration.sample import EFFORT, Effort
-from calibration.study_draws import WEIGHTS
 from calibration.variants import Variant
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import whole
 from cipark_sd.results import version
 
+#: The table of weights beside draws of several rivals.
+WEIGHTS = "weights.csv"
+#: Where ``cipark calibrate --rivals`` leaves both, within its output folder.
+RIVALS = "rivals"
 #: Called with the rival, the steps done and the most there can be.
 OnSteps = Callable[[str, int, int], None]
 
@@ -33,21 +36,15 @@ def fitted(
     engine: EngineName = "native",
     effort: Effort = EFFORT,
     on_steps: OnSteps | None = None,
-) -> tuple[dict[str, Path], Path]:
-    """Draws of each rival as files, and their stacking weights as a table; what is there already is not done again.
-
-    Returns
-    -------
-    files : dict of str to Path
-        By rival, each NetCDF with a group ``posterior``.
-    weights : Path
-        CSV with ``rival, weight`` and what the comparison knows beside them. Terms whose leave-one-out density
-        importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
+) -> None:
+    """Fit each rival and keep draws and weights in ``folder``; what is there already is not done again.
 
     Raises
     ------
     CiparkError
-        When a rival cannot have brought forth the data, or the user stops before all are done.
+        When the data are impossible under every rival.
+    KeyboardInterrupt
+        When the user stops before all are done; the chains that are done stay in the folder.
     """
     variants = tuple(Variant(rival.id, rival.title, rival.scenario) for rival in rivals)
     problem = replace(problem, rivals=variants)
@@ -57,10 +54,11 @@ def fitted(
         v.name: f"{study_digest(posterior(with_variant(problem, v), make))} {seed} {version()} {effort}"
         for v in variants
     }
-    files = {variant.name: folder / f"draws-{variant.name}.nc" for variant in variants}
-    weights = folder / WEIGHTS
-    if weights.is_file() and all(_key(path) == keys[name] for name, path in files.items()) and _lists(weights, rivals):
-        return files, weights
+    listed = listed_in(folder)
+    if set(listed) == set(keys) and all(
+        gone or _key(draws_file(folder, name)) == keys[name] for name, gone in listed.items()
+    ):
+        return
 
     def told(name: str, done: int, most: int, _: object) -> None:
         if on_steps is not None:
@@ -76,21 +74,54 @@ def fitted(
         on_block=told,
     )
     if found.interrupted:
-        # the chains that are done stay in the folder
         raise KeyboardInterrupt
-    if found.refuted:
+    if not found.fits:
         names = ", ".join(variant.name for variant in found.refuted)
-        raise CiparkError(
-            f"the data are impossible under {names}, whatever the parameters, so there are no draws of it; take it out "
-            "of the rivals of the catalogue"
-        )
-    for fit in found.fits:
-        _write(fit.drawn, files[fit.variant.name], keys[fit.variant.name])
-    _write_weights(compare(found.fits), weights)
+        raise CiparkError(f"the data are impossible under {names}, whatever the parameters: there is nothing to draw")
+    keep_rivals(found.fits, found.refuted, compare(found.fits), folder, keys)
     # what chains are for, going on after a stop, is over, and they are ten times as large as the draws
     for chains in folder.glob("chains-*.npz"):
         chains.unlink()
-    return files, weights
+
+
+def keep_rivals(
+    fits: Sequence[RivalFit],
+    refuted: Sequence[Variant],
+    lines: Sequence[Comparison],
+    folder: Path,
+    keys: Mapping[str, str] | None = None,
+) -> None:
+    """Write the draws of each rival as NetCDF with a group ``posterior``, and a table of their weights.
+
+    The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
+    whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
+    ``refuted`` is 1 for structures that cannot have brought forth the data; they have no draws.
+
+    Parameters
+    ----------
+    keys : mapping of str to str, optional
+        By rival, what the draws depend on beside their study.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).unlink(missing_ok=True)
+    for fit in fits:
+        name = fit.variant.name
+        _write(fit.drawn, draws_file(folder, name), (keys or {}).get(name, ""))
+    _write_weights(lines, refuted, folder / WEIGHTS)
+
+
+def draws_file(folder: Path, rival: str) -> Path:
+    """Where the draws of a rival are kept."""
+    return folder / f"draws-{rival}.nc"
+
+
+def listed_in(folder: Path) -> dict[str, bool]:
+    """The rivals in a folder of draws, and whether the data have refuted each; none where there is no table."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["rival"]: row.get("refuted") == "1" for row in csv.DictReader(file)}
 
 
 def _key(path: Path) -> str | None:
@@ -102,30 +133,30 @@ def _key(path: Path) -> str | None:
         return str(tree.attrs.get("key"))
 
 
-def _lists(weights: Path, rivals: Sequence[Rival]) -> bool:
-    """Whether a table of weights is that of these rivals."""
-    with weights.open(encoding="utf-8", newline="") as file:
-        return {row["rival"] for row in csv.DictReader(file)} == {rival.id for rival in rivals}
-
-
 def _write(drawn: PosteriorDraws, path: Path, key: str) -> None:
     import xarray as xr
 
     names = list(drawn.density.space.names)
     group = xr.Dataset({"theta": (("chain", "draw", "parameter"), drawn.theta)}, coords={"parameter": names})
     tree = xr.DataTree.from_dict({"/posterior": group})
-    tree.attrs = {"key": key, "converged": int(drawn.chains.converged), "cipark_sd_version": version()}
+    tree.attrs = {
+        "key": key,
+        "study_digest": study_digest(drawn.density),
+        "converged": int(drawn.chains.converged),
+        "cipark_sd_version": version(),
+    }
     with whole(path) as partial:
         tree.to_netcdf(partial, engine="h5netcdf")
 
 
-def _write_weights(lines: Sequence[Comparison], path: Path) -> None:
+def _write_weights(lines: Sequence[Comparison], refuted: Sequence[Variant], path: Path) -> None:
+    head = ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged", "refuted")
     with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged")
-        )
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
         for line in lines:
             numbers = (line.stacking, line.elpd, line.elpd_behind, line.behind_error)
-            rest = (line.n_unreliable, f"{line.probability:.6g}", int(line.converged))
+            rest = (line.n_unreliable, f"{line.probability:.6g}", int(line.converged), 0)
             writer.writerow((line.name, *(f"{n:.6g}" for n in numbers), *rest))
+        for variant in refuted:
+            writer.writerow((variant.name, 0, *[""] * 6, 1))

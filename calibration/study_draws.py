@@ -15,9 +15,6 @@ from cipark_sd.scenarios import override_key
 if TYPE_CHECKING:
     import xarray as xr
 
-#: The table of weights beside draws of several rivals.
-WEIGHTS = "weights.csv"
-
 
 def draws_from_prior(problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str) -> Draws:
     """``n`` draws of the model's parameters from their priors."""
@@ -82,25 +79,6 @@ def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
             labels = ",".join(map(str, key if isinstance(key, tuple) else (key,)))
             flat[override_key(f"{name}[{labels}]")] = stacked.to_numpy()[..., position].reshape(-1)
     return flat
-
-
-def draws_in_folder(folder: Path, rivals: Sequence[str]) -> tuple[dict[str, Path], Path | None]:
-    """The files that ``--draws fit`` has left in a folder: draws of each rival, and the weights if they are there.
-
-    Raises
-    ------
-    Problems
-        For each rival without a file.
-    """
-    files = {rival: folder / f"draws-{rival}.nc" for rival in rivals}
-    missing: list[CiparkError] = [
-        InvalidValue("the draws", str(path), f"a file that exists, for rival {rival!r}", where="--draws")
-        for rival, path in files.items()
-        if not path.is_file()
-    ]
-    raise_all(str(folder), missing)
-    weights = folder / WEIGHTS
-    return files, weights if weights.is_file() else None
 
 
 def draws_for(

@@ -9,7 +9,7 @@ from cipark_sd.cli import cli
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.scenarios import Scenario
 
-SMALL = ["policy", "--n", "6", "--rivals", "M0,M1"]
+SMALL = ["policy", "--n", "6", "--rivals", "M0,M1", "--draws", "prior"]
 
 
 def run(*arguments):

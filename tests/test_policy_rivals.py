@@ -5,7 +5,7 @@ import pytest
 
 from calibration.fitting import find_study
 from calibration.problem import read_problem
-from calibration.rival_draws import fitted
+from calibration.rival_draws import WEIGHTS, draws_file, fitted
 from calibration.sample import Effort
 from calibration.study_draws import draws_for, read_weights
 from cipark_sd.experiments.definition import Rival
@@ -23,7 +23,9 @@ def problem():
 
 @pytest.mark.slow
 def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path):
-    files, weights = fitted(problem, RIVALS, tmp_path, 1, effort=BRIEF)
+    fitted(problem, RIVALS, tmp_path, 1, effort=BRIEF)
+    files = {rival.id: draws_file(tmp_path, rival.id) for rival in RIVALS}
+    weights = tmp_path / WEIGHTS
     found = draws_for(problem, RIVALS, [f"{r}={p}" for r, p in files.items()], 20, 1, read_weights(weights, RIVALS))
     assert {draws.origin for draws in found.values()} == {"posterior"}
     assert sum(draws.weight for draws in found.values()) == pytest.approx(1, abs=1e-5)

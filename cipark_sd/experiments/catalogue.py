@@ -100,6 +100,7 @@ class _Reader(ValueReader):
         )
         here = self.place(Section(top.raw("model") or {}, "[model]", self.problems))
         times = self.times(top, "times")
+        first = Section(top.raw("headline") or {}, "[headline]", self.problems)
         outcomes = self.unique([self.outcome(s) for s in self.sections(top, "outcome")], "outcome")
         rivals = self.unique([self.rival(s) for s in self.sections(top, "rival")], "rival")
         policies = self.unique([self.policy(s) for s in self.sections(top, "policy")], "policy")
@@ -108,7 +109,8 @@ class _Reader(ValueReader):
             digest=digest,
             outcomes=outcomes,
             times=times,
-            headline=self.headline(Section(top.raw("headline") or {}, "[headline]", self.problems), outcomes, times),
+            headline=self.headline(first, outcomes, times),
+            beside=first.names("also") if "also" in first else (),
             policies=(Policy(BASE, "nothing is changed"), *policies),
             rivals=rivals or (Rival(ONLY, "the model as it stands"),),
             factors=self.unique([self.factor(s) for s in self.sections(top, "factor")], "factor"),
@@ -126,6 +128,7 @@ class _Reader(ValueReader):
             money=money,
             here=here,
         )
+        first.done()
         top.done()
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
@@ -274,9 +277,7 @@ class _Reader(ValueReader):
 
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
-        at = section.number("at", times[-1] if times else math.nan)
-        section.done()
-        return outcome, at
+        return outcome, section.number("at", times[-1] if times else math.nan)
 
     # --- the file as a whole -----------------------------------------------------------------------------------------
 
@@ -293,6 +294,7 @@ class _Reader(ValueReader):
         outcomes = [outcome.id for outcome in catalogue.outcomes]
         policies = [policy.id for policy in catalogue.policies]
         asked: list[tuple[str, str, float]] = [("[headline]", *catalogue.headline)]
+        self.known(catalogue.beside, outcomes, "outcome", "[headline], also")
         for policy in catalogue.policies:
             asked += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
             self.known([e.than for e in policy.expected], policies, "policy", f"policy {policy.id!r}")

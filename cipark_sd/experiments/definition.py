@@ -205,6 +205,8 @@ class Catalogue:
         What a reader of the results must know first.
     money : str
         The unit of costs and budgets.
+    beside : tuple of str
+        Outcomes that are shown in full after the headline's.
     here : Scenario
         Settings of the place, under all policies and rivals.
     own_rivals : bool
@@ -229,6 +231,7 @@ class Catalogue:
     own_rivals: bool = True
     note: str = ""
     money: str = ""
+    beside: tuple[str, ...] = ()
     here: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
 
     @property

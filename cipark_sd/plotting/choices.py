@@ -11,6 +11,7 @@ from cipark_sd.experiments.definition import Better, Outcome
 from cipark_sd.experiments.design import Front
 from cipark_sd.experiments.discovery import Box, Restriction
 from cipark_sd.experiments.robustness import goodness
+from cipark_sd.plotting.panels import caption as put_caption
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def plot_measures(
     for row, column in np.ndindex(*frame.shape):
         best = shades[row, column] == 1
         share = str(frame.columns[column]) in SHARES
-        text = f"{values[row, column]:.0%}" if share else f"{values[row, column]:.3g}"
+        text = f"{values[row, column]:.0%}" if share else _number(float(values[row, column]))
         axes.text(column, row, text, ha="center", va="center", fontsize=9, weight="bold" if best else "normal")
     axes.set_xticks(range(frame.shape[1]), [str(name).replace("_", "\n") for name in frame.columns], fontsize=9)
     axes.xaxis.tick_top()
@@ -60,8 +61,13 @@ def plot_measures(
     axes.spines[:].set_visible(False)
     what = f"{title}: h" if title else "H"
     figure.suptitle(f"{what}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
-    _caption(figure, caption)
+    put_caption(figure, caption)
     return figure
+
+
+def _number(value: float) -> str:
+    """Three digits, or all of a large number with commas."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def plot_box(
@@ -86,25 +92,57 @@ def plot_box(
     from matplotlib.figure import Figure
 
     told = dict(names or {})
+    if all(one.among for one in box.restrictions):
+        return _plot_groups(inputs, fails, box, title, caption, told)
     numeric = sorted((r for r in box.restrictions if not r.among), key=lambda r: (np.isnan(r.quasi_p), r.quasi_p))
-    height = 4.2 if numeric else 1.8 + 0.6 * len(box.restrictions)
-    figure = Figure(figsize=(8.4, height), layout="constrained")
-    if numeric:
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        if len(numeric) > 1:
-            _scatter(left, inputs, fails, numeric[0], numeric[1], told)
-        else:
-            _along(left, inputs, fails, numeric[0], told)
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    if len(numeric) > 1:
+        _scatter(left, inputs, fails, numeric[0], numeric[1], told)
     else:
-        right = figure.subplots()
+        _along(left, inputs, fails, numeric[0], told)
     for row, one in enumerate(box.restrictions):
         _side(right, row, one, inputs, told.get(one.name, one.name))
     right.set_ylim(len(box.restrictions) - 0.4, -0.8)
     right.set_axis_off()
-    told_of = f"covers {box.coverage:.0%} of the failures; {box.density:.0%} of the futures in it fail"
-    right.set_title(told_of, fontsize=8, loc="left")
+    right.set_title(_told_of(box), fontsize=8, loc="left")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
-    _caption(figure, caption)
+    put_caption(figure, caption)
+    return figure
+
+
+def _told_of(box: Box) -> str:
+    return f"covers {box.coverage:.0%} of the failures; {box.density:.0%} of the futures in it fail"
+
+
+def _plot_groups(
+    inputs: "pd.DataFrame", fails: NDArray[np.bool_], box: Box, title: str, caption: str, names: Mapping[str, str]
+) -> "Figure":
+    """A box of categories alone: the share of futures that fail in each group, those in the box in colour."""
+    from matplotlib.figure import Figure
+
+    counts = [inputs[one.name].nunique() for one in box.restrictions]
+    figure = Figure(figsize=(7.2, 1.5 + sum(0.6 + 0.24 * count for count in counts)), layout="constrained")
+    panels = figure.subplots(len(counts), 1, height_ratios=counts, squeeze=False).ravel()
+    for axes, one in zip(panels, box.restrictions, strict=True):
+        column = inputs[one.name].to_numpy()
+        groups = list(dict.fromkeys(column))
+        share = [float(fails[column == group].mean()) for group in groups]
+        order = np.argsort(share, kind="stable")
+        colours = [PALETTE[1] if groups[i] in one.among else "0.75" for i in order]
+        axes.barh(range(len(order)), [share[i] for i in order], color=colours, height=0.7)
+        axes.set_yticks(range(len(order)), [str(groups[i]) for i in order], fontsize=8)
+        axes.axvline(float(fails.mean()), color="0.4", linewidth=0.8, linestyle="--", label="of all futures")
+        axes.barh([0], [0], color=PALETTE[1], label="in the box")
+        axes.barh([0], [0], color="0.75", label="outside it")
+        axes.set_ylabel(names.get(one.name, one.name), fontsize=9)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+    panels[0].set_title(_told_of(box), fontsize=8, loc="left")
+    panels[-1].set_xlabel("share of futures that fail")
+    figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
+    put_caption(figure, caption)
     return figure
 
 
@@ -198,7 +236,7 @@ def plot_front(
         axes.grid(color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
     figure.suptitle("Policies of which none is better in all goals", fontsize=11, x=0.02, ha="left")
-    _caption(figure, caption)
+    put_caption(figure, caption)
     return figure
 
 
@@ -243,9 +281,5 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     figure.suptitle("What it is worth to know before choosing", fontsize=11, x=0.02, ha="left")
     nothing = f"{left_out} worth next to nothing are left out. " if left_out else ""
     nothing = f"Lines: one Monte Carlo standard error. {nothing}"
-    _caption(figure, nothing + caption)
+    put_caption(figure, nothing + caption)
     return figure
-
-
-def _caption(figure: "Figure", caption: str) -> None:
-    figure.supxlabel(caption, fontsize=7, color="0.35", x=0.02, ha="left")

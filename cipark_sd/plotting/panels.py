@@ -1,5 +1,6 @@
 """What figures with a panel for each output and moment share."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,13 @@ def years(axes: "Axes") -> None:
 def note(figure: "Figure", text: str) -> None:
     """A small line under a figure."""
     figure.supxlabel(text, **_NOTE)
+
+
+def caption(figure: "Figure", text: str) -> None:
+    """What a figure rests on, under it, in as many lines as its width needs."""
+    # letters of 7 points are about 1/18 inch wide
+    lines = textwrap.fill(text, int(18 * figure.get_figwidth()))
+    figure.supxlabel(lines, fontsize=7, color="0.35", x=0.02, ha="left")
 
 
 def made(found: "xr.Dataset") -> str:

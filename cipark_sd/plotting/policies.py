@@ -8,6 +8,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
+from cipark_sd.plotting.panels import caption as put_caption
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     for axes in panels[: len(shown)][-columns:]:
         axes.set_xlabel(str(result["time"].attrs.get("units", "time")), fontsize=9)
     figure.suptitle("The largest effects over time", fontsize=11, x=0.02, ha="left")
-    figure.supxlabel(f"{_rival(result)}{caption}", fontsize=7, color="0.35", x=0.02, ha="left")
+    put_caption(figure, f"{_rival(result)}{caption}")
     return figure
 
 
@@ -144,7 +145,7 @@ def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "
     low, high = axes.get_xlim()
     axes.set_xlim(low - 0.03 * (high - low), high)
     axes.set_xlabel(f"{title or outcome} at {at:g}")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="best")
     return _finished(
         figure,
         axes,
@@ -166,7 +167,7 @@ def _finished(figure: "Figure", axes: "Axes", grid: str, title: str, caption: st
     axes.grid(axis="x" if grid == "x" else "y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-    figure.supxlabel(caption, fontsize=7, color="0.35", x=0.02, ha="left")
+    put_caption(figure, caption)
     return figure
 
 

@@ -1,0 +1,126 @@
+"""Where the draws of ``cipark policy`` come from, and that it says so."""
+
+import csv
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from calibration.draws import problem_digest
+from calibration.fitting import find_study
+from calibration.policy_draws import find_draws
+from calibration.policy_study import read_policy_study
+from calibration.rival_draws import RIVALS, WEIGHTS, draws_file
+from calibration.rivals import with_variant
+from calibration.variants import Variant
+from cipark_sd.errors import InvalidValue
+
+
+@pytest.fixture(scope="module")
+def park():
+    return read_policy_study(find_study("great_stone"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale=(), rough=()):
+    """What ``cipark calibrate --rivals`` leaves, with random numbers for draws."""
+    place = folder / RIVALS
+    place.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    rivals = {rival.id: rival for rival in park.rivals}
+    names = park.problem.space.names
+    for name in ids:
+        if name in refuted:
+            continue
+        theta = park.problem.space.from_unit(rng.random((8, len(names)))).reshape(2, 4, -1)
+        tree = xr.DataTree.from_dict(
+            {"/posterior": xr.Dataset({"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(names)})}
+        )
+        own = with_variant(park.problem, Variant(name, "", rivals[name].scenario))
+        tree.attrs = {
+            "study_digest": "another" if name in stale else problem_digest(own),
+            "converged": name not in rough,
+        }
+        tree.attrs["converged"] = int(tree.attrs["converged"])
+        tree.to_netcdf(draws_file(place, name), engine="h5netcdf")
+    with (place / WEIGHTS).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("rival", "weight", "refuted"))
+        writer.writerows((name, 0 if name in refuted else 0.5, int(name in refuted)) for name in ids)
+    return folder
+
+
+def found(park, folder, ids=("M0", "M1", "M2"), sources=()):
+    rivals = tuple(rival for rival in park.rivals if rival.id in ids)
+    return find_draws(park, rivals, sources, 5, 1, folder)
+
+
+def test_without_a_fit_the_priors_are_taken_and_it_says_how_to_get_one(park, here):
+    got = found(park, here / "out")
+    assert {draws.origin for draws in got.draws.values()} == {"prior"}
+    assert "'cipark calibrate --all' makes one" in " ".join(got.notes)
+
+
+def test_what_a_calibration_has_left_is_taken_up_and_named(park, here):
+    left_by_calibrate(park, here / "cipark-output" / "great_stone")
+    got = found(park, here / "out")
+    assert {draws.origin for draws in got.draws.values()} == {"posterior"}
+    assert got.notes == ("Draws: cipark-output/great_stone/rivals.",)
+    assert got.draws["M1"].weight == 0.5
+    assert not np.array_equal(got.draws["M0"].values["pool_scale"], got.draws["M1"].values["pool_scale"])
+
+
+def test_the_output_folder_of_a_calibration_can_be_named(park, here):
+    folder = left_by_calibrate(park, here / "elsewhere")
+    assert found(park, here / "out", sources=(str(folder),)).notes == (f"Draws: {folder / RIVALS}.",)
+
+
+def test_the_posterior_of_one_structure_is_lent_to_the_others(park, here):
+    place = here / "cipark-output" / "great_stone"
+    left_by_calibrate(park, here / "x", ids=("M0",))
+    place.mkdir(parents=True)
+    draws_file(here / "x" / RIVALS, "M0").rename(place / "draws.nc")
+    got = found(park, here / "out")
+    assert [got.draws[name].origin for name in ("M0", "M1", "M2")] == ["posterior", "borrowed", "borrowed"]
+
+
+def test_a_fit_of_other_data_is_not_taken_up_and_it_says_so(park, here):
+    left_by_calibrate(park, here / "cipark-output" / "great_stone", stale=("M1",))
+    got = found(park, here / "out")
+    assert {draws.origin for draws in got.draws.values()} == {"prior"}
+    assert "is not taken: it is a fit of other data" in got.notes[0]
+
+
+def test_a_fit_of_other_data_that_is_named_is_taken_with_a_warning(park, here):
+    folder = left_by_calibrate(park, here / "elsewhere", stale=("M1",), rough=("M2",))
+    said = " ".join(found(park, here / "out", sources=(str(folder),)).notes)
+    assert (
+        "Fitted to other data, priors or settings, or to another version of the model, than this study has now: M1"
+        in said
+    )
+    assert "Not converged, so that their bands are rough: M2" in said
+
+
+def test_a_refuted_rival_is_left_out_and_named(park, here):
+    left_by_calibrate(park, here / "cipark-output" / "great_stone", refuted=("M2",))
+    got = found(park, here / "out")
+    assert [rival.id for rival in got.rivals] == ["M0", "M1"]
+    assert set(got.draws) == {"M0", "M1"}
+    assert "impossible under it whatever the parameters: M2" in " ".join(got.notes)
+
+
+def test_the_word_prior_is_no_folder(park, here):
+    (here / "prior").mkdir()
+    got = found(park, here / "out", sources=("prior",))
+    assert {draws.origin for draws in got.draws.values()} == {"prior"}
+
+
+def test_a_folder_without_draws_is_an_error(park, here):
+    (here / "empty").mkdir()
+    with pytest.raises(InvalidValue, match=r"a folder with draws-M0\.nc or draws\.nc"):
+        found(park, here / "out", sources=("empty",))
