@@ -13,7 +13,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import whole
 from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivity.factors import Array
-from cipark_sd.sensitivity.response import Response
+from cipark_sd.sensitivity.response import Response, coordinates
 from cipark_sd.sensitivity.sums import SobolSums
 
 if TYPE_CHECKING:
@@ -284,11 +284,7 @@ def _dataset(response: Response, sums: SobolSums, course: _Course, seed: int) ->
             for place in (at, at[::-1]):
                 data["S2"][1][place] = over(second[p, 0])
                 data["S2_conf"][1][place] = over(widths[p])
-    coords: dict[str, Any] = {
-        "parameter": list(response.names),
-        "output": (("output",), list(outputs)),
-        "units": (("output",), list(response.units)),
-        "time": (("time",), times),
+    coords = coordinates(response) | {
         "n": (("n",), course.n, {"long_name": "rows of the design"}),
     }
     attributes = {
