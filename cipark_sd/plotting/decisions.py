@@ -34,8 +34,8 @@ def claims_map(found: "xr.Dataset") -> "Figure":
     figure.colorbar(mesh, ax=axes, shrink=0.6, label="share of the variance of the margin")
     note(
         figure,
-        "Beside each claim the share of the draws in which it holds; columns are the constants with the largest "
-        f"indices. {made(found)}",
+        "Claims compare alternatives by their short names; beside each the share of the draws in which it holds. "
+        f"Columns are the constants with the largest indices. {made(found)}",
     )
     return figure
 
@@ -71,7 +71,7 @@ def choice_bars(found: "xr.Dataset") -> "Figure":
         axes.set_yticks(range(len(shown)), [str(found["parameter"].to_numpy()[i]) for i in shown], fontsize=TINY)
         axes.set_xlim(left=0)
         titled(axes, "What decides which is best", columns=2)
-        axes.set_xlabel("share of the changes that it explains alone", fontsize=SMALL)
+        axes.set_xlabel("share of all changes of the best\nthat it explains alone", fontsize=SMALL)
         for own in panels[row]:
             own.invert_yaxis()
     note(

@@ -122,8 +122,8 @@ def tornado_bars(found: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
             axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
             axes.set_yticks(range(rows), names_of(found, shown), fontsize=TINY)
             axes.invert_yaxis()
-            titled(axes, with_unit(f"{output}, {moment.label}", at["units"].item()), columns=len(moments))
-    panels[0, 0].legend(loc="lower right")
+            titled(axes, with_unit(f"{output}, {moment.label}", at["units"].item()), columns=len(moments) + 1)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     note(figure, "One constant at a time, all others at their medians: what constants do together is not in it.")
     return figure
 
@@ -193,7 +193,7 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
                 columns[j][few],
                 columns[i][few],
                 c=values[few],
-                s=3,
+                s=2,
                 cmap="cividis",
                 vmin=low,
                 vmax=high,
