@@ -46,6 +46,7 @@ class FunctionResponse:
     times: np.ndarray
     outputs: tuple[str, ...] = ("y",)
     units: tuple[str, ...] = ("",)
+    time_units: str = ""
     signature: str = "function"
 
     @property

@@ -7,7 +7,7 @@ import xarray as xr
 from click.testing import CliRunner
 
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity_files import figures
+from cipark_sd.commands.sensitivity_figures import drawings
 from cipark_sd.commands.sensitivity_found import Found
 from cipark_sd.errors import CiparkError
 from cipark_sd.report import Picture, Table, read_page
@@ -141,7 +141,7 @@ def test_a_study_keeps_its_priors(run):
 
 
 def test_there_is_no_figure_of_what_was_not_computed():
-    assert list(figures(Found(find_study(None)))) == []
+    assert list(drawings(Found(find_study(None)))) == []
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):

@@ -13,6 +13,7 @@ import numpy as np
 from cipark_sd.commands.sensitivity_files import write
 from cipark_sd.commands.sensitivity_found import Found
 from cipark_sd.commands.sensitivity_target import asked_study, with_draws
+from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivity.designs import check_power_of_two
 from cipark_sd.sensitivity.response import ModelResponse, model_response
@@ -98,7 +99,7 @@ def answer(request: Request) -> None:
         kept = " The Sobol design so far is kept: the same command with --resume goes on." if _kept(folder) else ""
         click.echo(f"\nStopped.{kept}", err=True)
         raise SystemExit(1) from None
-    written = write(found, folder, request.seed)
+    written = write(found, folder, request.seed, request.workers or processors())
     for line in found.sentences():
         click.echo(f"\n{line}")
     click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))

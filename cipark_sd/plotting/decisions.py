@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.panels import grid, largest, made, note
+from cipark_sd.plotting.panels import SMALL, TINY, grid, largest, made, note, styled, titled
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
@@ -15,35 +15,37 @@ if TYPE_CHECKING:
 _COLUMNS, _ROWS = 14, 8
 
 
+@styled
 def claims_map(found: "xr.Dataset") -> "Figure":
     """Which constants move the margin of which claim: first-order indices, and how often the claim holds."""
     claims = [str(claim) for claim in found["claim"].to_numpy()]
     index = found["S1"].transpose("claim", "parameter").to_numpy()
     shown = largest(np.nan_to_num(index).max(axis=0), min(_COLUMNS, index.shape[1]))
-    figure, panels = grid(1, 1, (12.0, 2.4 + 0.21 * len(claims)))
+    figure, panels = grid(1, 1, 1.9 + 0.135 * len(claims))
     axes = panels[0, 0]
     values = np.ma.masked_invalid(np.clip(index[:, shown], 0, 1))
     mesh = axes.imshow(values, aspect="auto", cmap="cividis", vmin=0, vmax=max(0.1, float(np.nanmax(values))))
     names = [str(found["parameter"].to_numpy()[i]) for i in shown]
-    axes.set_xticks(range(len(shown)), names, fontsize=7.5, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(shown)), names, fontsize=TINY, rotation=40, ha="right", rotation_mode="anchor")
     holds = found["holds"].to_numpy()
-    axes.set_yticks(range(len(claims)), [f"{c}  {h:.0%}" for c, h in zip(claims, holds, strict=True)], fontsize=7.5)
+    axes.set_yticks(range(len(claims)), [f"{c}  {h:.0%}" for c, h in zip(claims, holds, strict=True)], fontsize=TINY)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.colorbar(mesh, ax=axes, shrink=0.6, label="share of the variance of the margin")
     note(
         figure,
-        "Beside each claim the share of the draws in which it holds; columns are the constants with the largest "
-        f"indices. {made(found)}",
+        "Claims compare alternatives by their short names; beside each the share of the draws in which it holds. "
+        f"Columns are the constants with the largest indices. {made(found)}",
     )
     return figure
 
 
+@styled
 def choice_bars(found: "xr.Dataset") -> "Figure":
     """For each choice, how often each alternative is the best, and which constants decide that."""
     choices = [str(choice) for choice in found["choice"].to_numpy()]
     most = max(int(np.isfinite(found["best"].sel(choice=c).to_numpy()).sum()) for c in choices)
-    figure, panels = grid(len(choices), 2, (11.5, (1.0 + 0.26 * max(most, _ROWS)) * len(choices) + 0.4))
+    figure, panels = grid(len(choices), 2, (0.7 + 0.17 * max(most, _ROWS)) * len(choices) + 0.3)
     for row, choice in enumerate(choices):
         at = found.sel(choice=choice)
         best, low, high = (at[name].to_numpy() for name in ("best", "best_low", "best_high"))
@@ -52,9 +54,9 @@ def choice_bars(found: "xr.Dataset") -> "Figure":
         axes = panels[row, 0]
         axes.barh(range(len(order)), best[order], xerr=reach, color=PALETTE[0], height=0.7, error_kw={"linewidth": 0.8})
         titles = [str(found["title"].to_numpy()[i]) for i in order]
-        axes.set_yticks(range(len(order)), titles, fontsize=7.5)
-        axes.set_title(choice, loc="left", fontsize=9)
-        axes.set_xlabel("share of the draws in which it is best", fontsize=8)
+        axes.set_yticks(range(len(order)), titles, fontsize=TINY)
+        titled(axes, f"{choice[:1].upper()}{choice[1:]}", columns=2)
+        axes.set_xlabel("share of the draws in which it is best", fontsize=SMALL)
         index, width = at["S1"].to_numpy(), at["S1_conf"].to_numpy()
         shown = largest(index, min(_ROWS, len(index)))
         axes = panels[row, 1]
@@ -66,10 +68,10 @@ def choice_bars(found: "xr.Dataset") -> "Figure":
             height=0.7,
             error_kw={"linewidth": 0.8},
         )
-        axes.set_yticks(range(len(shown)), [str(found["parameter"].to_numpy()[i]) for i in shown], fontsize=7.5)
+        axes.set_yticks(range(len(shown)), [str(found["parameter"].to_numpy()[i]) for i in shown], fontsize=TINY)
         axes.set_xlim(left=0)
-        axes.set_title("what decides which is best", loc="left", fontsize=9)
-        axes.set_xlabel("explained alone, share of all variation of which is best", fontsize=8)
+        titled(axes, "What decides which is best", columns=2)
+        axes.set_xlabel("share of all changes of the best\nthat it explains alone", fontsize=SMALL)
         for own in panels[row]:
             own.invert_yaxis()
     note(

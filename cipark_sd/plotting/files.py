@@ -10,6 +10,8 @@ from cipark_sd.results import check_writable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Formats of a figure of a report: one for pages and slides, one without pixels for print.
+FOR_PRINT = (".png", ".pdf")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -46,3 +48,21 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
         raise InvalidValue(
             "the figure file", str(path), f"writable ({problem.strerror})", where="save_figure"
         ) from None
+
+
+def save_for_print(figure: "Figure", folder: Path, name: str) -> list[Path]:
+    """Write a figure in each of the formats of :data:`FOR_PRINT`; the first is the one that a page shows.
+
+    Its parts are laid out once, since that takes as long as drawing them.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    figure.draw_without_rendering()
+    # matplotlib's "none" stands for an engine that does nothing, for which it draws everything once more
+    figure.set_layout_engine(None)
+    paths = [folder / f"{name}{ending}" for ending in FOR_PRINT]
+    for path in paths:
+        save_figure(figure, path)
+    return paths

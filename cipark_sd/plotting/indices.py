@@ -9,6 +9,7 @@ from cipark_sd.plotting.panels import (
     REST,
     ROWS,
     SHOWN,
+    TINY,
     at_moment,
     colours,
     grid,
@@ -18,6 +19,8 @@ from cipark_sd.plotting.panels import (
     note,
     outputs_of,
     strongest,
+    styled,
+    titled,
     years,
 )
 from cipark_sd.sensitivity.ranking import Moment
@@ -28,15 +31,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@styled
 def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
     """For each output: first-order indices as areas, what is left to interactions, and total indices with bands.
 
     The striped edge of an area is its index's 95 % interval, drawn around the upper end.
     """
     figure, panels = _over_time(indices, ("S1", "ST"), moments)
-    panels[0, 0].set_title(f"{outputs_of(indices)[0]}: first-order indices, stacked", loc="left", fontsize=10)
-    panels[0, 1].set_title("total indices, 95 % intervals", loc="left", fontsize=10)
-    panels[0, 0].set_ylabel("share of variance")
+    titled(panels[0, 0], f"{outputs_of(indices)[0]}: first-order indices, stacked", columns=2)
+    titled(panels[0, 1], "total indices, 95 % intervals", columns=2)
     note(
         figure,
         "Left: striped edges are 95 % intervals; grey: all other constants; white: interactions and error. "
@@ -45,12 +48,12 @@ def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> 
     return figure
 
 
+@styled
 def shapley_over_time(found: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
     """For each output: Shapley effects as areas, and the strongest with their bands."""
     figure, panels = _over_time(found, ("Sh", "Sh"), moments)
-    panels[0, 0].set_title(f"{outputs_of(found)[0]}: Shapley effects, stacked", loc="left", fontsize=10)
-    panels[0, 1].set_title("Shapley effects, 95 % intervals", loc="left", fontsize=10)
-    panels[0, 0].set_ylabel("share of variance")
+    titled(panels[0, 0], f"{outputs_of(found)[0]}: Shapley effects, stacked", columns=2)
+    titled(panels[0, 1], "Shapley effects, 95 % intervals", columns=2)
     note(figure, f"Grey: all other constants. Dotted: the moments of the tables. {made(found)}")
     return figure
 
@@ -60,17 +63,19 @@ def _over_time(
 ) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
     """A row for each output: an index stacked, and one as lines with bands."""
     outputs = outputs_of(found)
-    figure, panels = grid(len(outputs), 2, (11.5, 0.6 + 3.1 * len(outputs)), sharex=True, sharey="row")
+    figure, panels = grid(len(outputs), 2, 0.5 + 2.1 * len(outputs), sharex=True, sharey="row")
     shown = {output: strongest(found.sel(output=output), pair[1], SHOWN) for output in outputs}
     own = colours(name for output in outputs for name in names_of(found, shown[output]))
     for row, output in enumerate(outputs):
         at = found.sel(output=output)
         _areas(panels[row, 0], at, pair[0], shown[output], own)
         _bands(panels[row, 1], at, pair[1], shown[output], own)
-        panels[row, 0].set_title(output, loc="left", fontsize=10)
+        titled(panels[row, 0], output, columns=2)
         names = names_of(found, shown[output])
         handles = panels[row, 1].get_lines()[: len(names)]
-        panels[row, 1].legend(handles, names, frameon=False, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        panels[row, 1].legend(
+            handles, names, fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5)
+        )
         for axes in panels[row]:
             for moment in moments:
                 axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
@@ -78,7 +83,7 @@ def _over_time(
             axes.margins(x=0)
         panels[row, 0].set_ylabel("share of variance")
     for axes in panels[-1]:
-        years(axes)
+        years(axes, found)
     return figure, panels
 
 
@@ -117,13 +122,14 @@ def _bands(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], own
         axes.fill_between(times, np.maximum(total - width, 0), total + width, color=own[name], alpha=0.2, linewidth=0)
 
 
+@styled
 def heat_map(indices: "xr.Dataset", index: str = "ST", *, long_name: str = "total index") -> "Figure":
     """An index of the strongest factors of each output over time; grey where there is none."""
     import matplotlib as mpl
 
     outputs, times = outputs_of(indices), indices["time"].to_numpy()
     rows = min(ROWS, indices.sizes["parameter"])
-    figure, panels = grid(len(outputs), 1, (8.5, 0.9 + (0.55 + 0.22 * rows) * len(outputs)), sharex=True)
+    figure, panels = grid(len(outputs), 1, 0.7 + (0.4 + 0.15 * rows) * len(outputs), sharex=True)
     ramp = mpl.colormaps["cividis"].with_extremes(bad=REST)
     half = np.diff(times, prepend=2 * times[0] - times[1] if len(times) > 1 else times[0] - 1) / 2
     edges = np.append(times - half, times[-1] + half[-1])
@@ -135,19 +141,20 @@ def heat_map(indices: "xr.Dataset", index: str = "ST", *, long_name: str = "tota
         # up to what is there: on a scale to one most of a map would be dark
         top = min(1.0, max(0.1, float(np.ma.filled(values, 0.0).max())))
         mesh = axes.pcolormesh(edges, np.arange(rows + 1), values, cmap=ramp, vmin=0, vmax=top, rasterized=True)
-        axes.set_yticks(np.arange(rows) + 0.5, names_of(indices, shown), fontsize=7.5)
+        axes.set_yticks(np.arange(rows) + 0.5, names_of(indices, shown), fontsize=TINY)
         axes.invert_yaxis()
-        axes.set_title(f"{output}: {long_name}", loc="left", fontsize=10)
-        figure.colorbar(mesh, ax=axes, shrink=0.9)
-    years(panels[-1, 0])
+        axes.set_title(output, loc="left")
+        figure.colorbar(mesh, ax=axes, shrink=0.9, label=long_name)
+    years(panels[-1, 0], indices)
     note(figure, f"Grey: no index, since the output does not vary yet. {made(indices)}")
     return figure
 
 
+@styled
 def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Total indices of the five strongest factors against the rows of the design, for each output and moment."""
     outputs = outputs_of(indices)
-    figure, panels = grid(len(outputs), len(moments), (6 * len(moments), 0.5 + 2.5 * len(outputs)), sharex=True)
+    figure, panels = grid(len(outputs), len(moments), 0.5 + 1.7 * len(outputs), sharex=True)
     n = indices["n"].to_numpy()
     for row, output in enumerate(outputs):
         for column, moment in enumerate(moments):
@@ -169,8 +176,13 @@ def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
                 )
             axes.set_xscale("log", base=2)
             axes.set_ylim(bottom=0)
-            axes.set_title(f"{output}, {moment.label}", loc="left", fontsize=8)
-            axes.legend(frameon=False, fontsize=6.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            titled(axes, f"{output}, {moment.label}", columns=len(moments))
+            axes.legend(fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    note(
+        figure,
+        "The five strongest constants; bars are 95 % intervals. With more rows of the same design the indices should "
+        f"stay in the intervals, and the intervals halve with four times the rows. {made(indices)}",
+    )
     for axes in panels[-1]:
         axes.set_xlabel("rows of the design")
     for axes in panels[:, 0]:

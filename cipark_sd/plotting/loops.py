@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.panels import COLOURS
+from cipark_sd.plotting.panels import COLOURS, SMALL, TINY, WIDTH, note, styled, titled, with_unit
 from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SHOWN = 6
 
 
+@styled
 def plot_loops(found: "xr.Dataset") -> "Figure":
     """The strongest loops in run 0, reinforcing above and balancing below zero, and each with its band over draws."""
     from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ def plot_loops(found: "xr.Dataset") -> "Figure":
     names = [str(name) for name in found["loop"].to_numpy()]
     strongest = [int(i) for i in np.argsort(-(up + down)[0].mean(axis=1), kind="stable")[:_SHOWN]]
     draws = len(up) - 1
-    figure = Figure(figsize=(11.0, 8.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 6.2), layout="constrained")
     parts = np.asarray(figure.subfigures(2, 1, height_ratios=(1.0, 1.15)))
     areas, bottom = parts[0].subplots(), parts[1]
     _areas(areas, times, up[0], down[0], strongest, names)
@@ -39,25 +40,22 @@ def plot_loops(found: "xr.Dataset") -> "Figure":
             axes.fill_between(times, low, high, color=colour, alpha=0.25, linewidth=0)
             axes.plot(times, middle, color=colour, linewidth=1.2)
         axes.plot(times, total[0], color="0.25" if draws > 1 else colour, linewidth=0.8)
-        axes.set_title(names[i], loc="left", fontsize=8.5)
+        titled(axes, names[i], columns=3)
     for axes in panels[len(strongest) :]:
         axes.set_axis_off()
     for axes in (areas, *panels):
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=SMALL)
         axes.margins(x=0)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     panels[0].set_ylim(0, 1)
-    bottom.supylabel("share of scores", fontsize=9)
+    bottom.supylabel("share of scores", fontsize=SMALL)
+    bottom.supxlabel(with_unit("time", found["time"].attrs.get("units", "")).lower(), fontsize=SMALL)
     over = (
         f"below: thin line the file's own constants, band and line 80 % and median of {draws} draws; "
         if draws > 1
         else ""
     )
-    figure.supxlabel(
-        f"Loops That Matter scores, {over}what is missing from one stands in loops too small to list",
-        fontsize=7,
-        color="0.35",
-    )
+    note(figure, f"Loops That Matter scores, {over}what is missing from one stands in loops too small to list")
     return figure
 
 
@@ -73,4 +71,4 @@ def _areas(axes: "Axes", times: Array, up: Array, down: Array, strongest: Sequen
     axes.fill_between(times, -below, -below - down[rest].sum(axis=0), color="0.85", linewidth=0)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel("share of scores\nbalancing | reinforcing")
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,8 +1,9 @@
 """What figures with a panel for each output and moment share."""
 
+import functools
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
@@ -15,6 +16,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+P = ParamSpec("P")
+
+#: Inches across two columns of a journal's page.
+WIDTH = 7.2
+#: Letters in points, for print at that width.
+SMALL, TINY = 7, 6.5
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+}
 #: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
 #: a factor keeps its colour in all panels.
 COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
@@ -23,31 +44,58 @@ SHOWN = 6
 #: Rows of a heat map and of a tornado.
 ROWS = 14
 REST = "0.82"
-_NOTE = {"fontsize": 7, "color": "0.35"}
+_NOTE: Any = {"fontsize": TINY, "color": "0.35"}
+#: Characters of the line under a figure, and of a title above one of so many columns.
+_NOTE_LINE, _TITLE_LINE = 128, {1: 90, 2: 38}
 
 
-def grid(rows: int, columns: int, size: tuple[float, float], **more: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
-    """A figure and its panels as an array of two dimensions."""
+def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
+    """A function that draws a figure, with letters and lines for a printed page."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> "Figure":
+        import matplotlib as mpl
+
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def grid(rows: int, columns: int, height: float, **more: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
+    """A figure as wide as a page, ``height`` inches high, and its panels as an array of two dimensions."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     panels = np.atleast_2d(np.asarray(figure.subplots(rows, columns, squeeze=False, **more)))
     for axes in panels.ravel():
-        axes.spines[["top", "right"]].set_visible(False)
+        # ticks that are made when the figure is drawn do not know the style any more
+        axes.tick_params(labelsize=SMALL)
     return figure, panels
 
 
-def years(axes: "Axes") -> None:
-    """Whole numbers on the axis of time, never 2012.5."""
+def titled(axes: "Axes", text: str, *, columns: int = 1) -> None:
+    """A title in as many lines as a panel among so many columns needs."""
+    axes.set_title(textwrap.fill(text, _TITLE_LINE.get(columns, 28)), loc="left")
+
+
+def with_unit(text: str, unit: object) -> str:
+    """``text [unit]``, without brackets where there is no unit."""
+    known = str(unit).strip()
+    return f"{text} [{known}]" if known and known.lower() != "dmnl" else text
+
+
+def years(axes: "Axes", found: "xr.Dataset | xr.DataArray") -> None:
+    """Whole numbers on the axis of time, never 2012.5, and its unit."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("time")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(with_unit("time", found["time"].attrs.get("units", "")).lower())
 
 
 def note(figure: "Figure", text: str) -> None:
-    """A small line under a figure."""
-    figure.supxlabel(text, **_NOTE)
+    """A small line under a figure, or as many as it takes."""
+    figure.supxlabel(textwrap.fill(text, _NOTE_LINE), **_NOTE)
 
 
 def caption(figure: "Figure", text: str) -> None:

@@ -1,11 +1,27 @@
 """Figures of a sensitivity analysis besides indices: Morris plane, tornado, fan, scatter matrix, Shapley effects."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cipark_sd.plotting.panels import ROWS, at_moment, grid, largest, made, names_of, note, outputs_of, years
+from cipark_sd.plotting.panels import (
+    ROWS,
+    SMALL,
+    TINY,
+    at_moment,
+    grid,
+    largest,
+    made,
+    names_of,
+    note,
+    outputs_of,
+    styled,
+    titled,
+    with_unit,
+    years,
+)
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.ranking import Moment
@@ -16,18 +32,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@styled
 def morris_planes(effects: "xr.Dataset", moments: Sequence[Moment], *, labelled: int = 6) -> "Figure":
     """Mean absolute effect against spread of the effects for each output and moment; the strongest have their names.
 
     Filled points and open ones are the two counts of levels of the grid.
     """
     outputs = outputs_of(effects)
-    figure, panels = grid(len(outputs), len(moments), (6 * len(moments), 0.5 + 3.9 * len(outputs)))
+    figure, panels = grid(len(outputs), len(moments), 0.5 + 2.6 * len(outputs))
     for row, output in enumerate(outputs):
         for column, moment in enumerate(moments):
             _morris_plane(panels[row, column], at_moment(effects, output, moment), labelled)
-            panels[row, column].set_title(f"{output}, {moment.label}", loc="left", fontsize=9)
-    panels[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
+            titled(panels[row, column], f"{output}, {moment.label}", columns=len(moments))
+    panels[0, 0].legend(loc="lower right")
     note(
         figure,
         "Effects of moving a constant by half of its distribution, per whole of it; bars: 95 % intervals. Above the "
@@ -45,7 +62,7 @@ def _morris_plane(axes: "Axes", at: "xr.Dataset", labelled: int) -> None:
             one["sigma"].to_numpy(),
             xerr=one["mu_star_conf"].to_numpy(),
             fmt="o" if number == 0 else "s",
-            markersize=4,
+            markersize=3,
             markerfacecolor=colour if number == 0 else "none",
             color=colour,
             elinewidth=0.5,
@@ -55,13 +72,13 @@ def _morris_plane(axes: "Axes", at: "xr.Dataset", labelled: int) -> None:
     first = at.isel(levels=0)
     names = [str(name) for name in at["parameter"].to_numpy()]
     reach, height = axes.get_xlim()[1], float(np.nan_to_num(at["sigma"].to_numpy()).max())
-    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.08 * height)
+    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.085 * height)
     axes.plot([0, reach], [0, reach], color="0.7", linewidth=0.7, linestyle="--", zorder=0)
     axes.set_xlim(0, reach * 1.2)
     axes.set_ylim(0, 1.25 * height if height > 0 else 1)
-    units = str(at["units"].item())
-    axes.set_xlabel(f"mean absolute effect [{units}]", fontsize=8)
-    axes.set_ylabel(f"standard deviation of the effects [{units}]", fontsize=8)
+    units = at["units"].item()
+    axes.set_xlabel(with_unit("mean absolute effect", units))
+    axes.set_ylabel(with_unit("standard deviation of the effects", units))
 
 
 def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, step: float) -> None:
@@ -69,45 +86,53 @@ def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, s
     level = -np.inf
     shown = [i for i in largest(x, count) if np.isfinite(x[i]) and np.isfinite(y[i])]
     for i in sorted(shown, key=lambda i: float(y[i])):
-        level = max(level + step, float(y[i]) + 0.3 * step)
+        level, reach = max(level + step, float(y[i]) + 0.3 * step), float(np.nanmax(x))
+        right = x[i] > 0.6 * reach  # a name on the right must not leave the panel
         axes.annotate(
             names[i],
             (x[i], y[i]),
-            xytext=(float(x[i]) + 0.03 * float(np.nanmax(x)), level),
-            fontsize=7,
+            xytext=(float(x[i]) + (0.15 if right else 0.03) * reach, level),
+            fontsize=TINY,
+            ha="right" if right else "left",
             va="bottom",
             bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.5"},
         )
 
 
+@styled
 def tornado_bars(found: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
     from cipark_sd.sensitivity.local import swing
 
     outputs, rows = outputs_of(found), min(ROWS, found.sizes["parameter"])
-    figure, panels = grid(len(outputs), len(moments), (6 * len(moments), 0.9 + (0.5 + 0.24 * rows) * len(outputs)))
+    figure, panels = grid(len(outputs), len(moments), 0.6 + (0.5 + 0.15 * rows) * len(outputs))
     for row, output in enumerate(outputs):
         for column, moment in enumerate(moments):
             axes, at = panels[row, column], at_moment(found, output, moment)
             low, high, middle = at["low"].to_numpy(), at["high"].to_numpy(), float(at["middle"])
             shown = largest(swing(at), rows)
-            for values, colour, end in ((low, PALETTE[0], "low"), (high, PALETTE[1], "high")):
+            for values, other, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
                 label = f"at its {found.attrs[end]:.0%} quantile"
-                axes.barh(range(rows), values[shown] - middle, left=middle, color=colour, height=0.7, label=label)
-            axes.axvline(middle, color="0.2", linewidth=0.8)
-            axes.set_yticks(range(rows), names_of(found, shown), fontsize=7.5)
+                reach, height = values[shown] - middle, 0.7
+                bars = axes.barh(range(rows), reach, left=middle, color=colour, height=height, label=label)
+                # of two ends on the same side the nearer one lies in front
+                for bar, here, there in zip(bars, np.abs(reach), np.abs(other[shown] - middle), strict=True):
+                    bar.set_zorder(3 if here < there else 2)
+            axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
+            axes.set_yticks(range(rows), names_of(found, shown), fontsize=TINY)
             axes.invert_yaxis()
-            axes.set_title(f"{output}, {moment.label} [{at['units'].item()}]", loc="left", fontsize=9)
-    panels[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
+            titled(axes, with_unit(f"{output}, {moment.label}", at["units"].item()), columns=len(moments) + 1)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     note(figure, "One constant at a time, all others at their medians: what constants do together is not in it.")
     return figure
 
 
+@styled
 def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = ()) -> "Figure":
     """Median and bands of 50, 75, 90 and 95 % of the runs, for each output."""
     outputs = outputs_of(fans)
-    figure, panels = grid(len(outputs), 1, (7.5, 0.5 + 2.7 * len(outputs)), sharex=True)
+    figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)
     times = fans["time"].to_numpy()
     levels = sorted(float(p) for p in fans["percentile"].to_numpy())
     for axes, output in zip(panels[:, 0], outputs, strict=True):
@@ -118,8 +143,7 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = ()) -> "Figure":
                 times,
                 at.sel(percentile=low),
                 at.sel(percentile=high),
-                color=PALETTE[0],
-                alpha=0.16 + 0.06 * number,
+                color=_tint(0.2 + 0.6 * number / max(1, len(pairs) - 1)),
                 linewidth=0,
                 label=f"{high - low:g} %",
             )
@@ -127,14 +151,23 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = ()) -> "Figure":
             axes.plot(times, at.sel(percentile=50.0), color="black", linewidth=1.4, label="median")
         for moment in moments:
             axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
-        axes.set_ylabel(f"[{at['units'].item()}]")
-        axes.set_title(output, loc="left", fontsize=10)
+        axes.set_title(with_unit(output, at["units"].item()))
         axes.margins(x=0)
-    panels[0, 0].legend(frameon=False, fontsize=8, loc="upper left")
-    years(panels[-1, 0])
+    panels[0, 0].legend(loc="upper left")
+    years(panels[-1, 0], fans)
+    if moments:
+        note(figure, "Bands: central shares of the runs. Dotted: " + ", ".join(moment.label for moment in moments))
     return figure
 
 
+def _tint(depth: float) -> tuple[float, ...]:
+    """The first colour, mixed with white; opaque, so that the legend shows what the panel does."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(1 - depth * (1 - part) for part in to_rgb(PALETTE[0]))
+
+
+@styled
 def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, moment: Moment) -> "Figure":
     """The output against each factor (top row) and pairs of factors coloured by the output below."""
     at = drawn.sel(output=output).sel(time=moment.time, method="nearest")
@@ -144,13 +177,13 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
     finite = np.isfinite(values)
     few = np.flatnonzero(finite)[:1000]
     n = len(names)
-    figure, panels = grid(n, n, (2.3 * n, 2.1 * n), sharex="col")
+    figure, panels = grid(n, n, 0.5 + 1.6 * n, sharex="col")
     low, high = np.percentile(values[finite], [2, 98]) if finite.any() else (0.0, 1.0)
     points: Any = None
     for j in range(n):
         panels[0, j].plot(columns[j][few], values[few], ".", markersize=2, color=PALETTE[0], alpha=0.5, rasterized=True)
         panels[0, j].plot(*_running_mean(columns[j][finite], values[finite]), color="black", linewidth=1.3)
-        panels[0, j].set_title(names[j], fontsize=8)
+        panels[0, j].set_title(names[j], fontsize=SMALL)
         for i in range(1, n):
             axes = panels[i, j]
             if j >= i:
@@ -160,24 +193,28 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
                 columns[j][few],
                 columns[i][few],
                 c=values[few],
-                s=3,
+                s=2,
                 cmap="cividis",
                 vmin=low,
                 vmax=high,
                 rasterized=True,
             )
             if j == 0:
-                axes.set_ylabel(names[i], fontsize=8)
+                axes.set_ylabel(names[i], fontsize=SMALL)
     for axes in panels.ravel():
-        axes.tick_params(labelsize=7, labelbottom=True)
+        axes.tick_params(labelsize=TINY, labelbottom=True)
         axes.locator_params(axis="x", nbins=4)
-    panels[0, 0].set_ylabel(f"[{at['units'].item()}]", fontsize=8)
+    panels[0, 0].set_ylabel(with_unit(textwrap.fill(output, 24), at["units"].item()), fontsize=SMALL)
     if points is not None:
         # below the last constant nothing is drawn
         bar = panels[1, -1].inset_axes([0.3, 0.0, 0.1, 1.0])
-        figure.colorbar(points, cax=bar, label=f"[{at['units'].item()}]")
-    figure.suptitle(
-        f"{output}, {moment.label}; top row: against each constant, black: mean in twenty slices", fontsize=10
+        figure.colorbar(points, cax=bar).set_label(at["units"].item(), fontsize=SMALL)
+        bar.tick_params(labelsize=TINY)
+    figure.suptitle(f"{output}, {moment.label}", fontsize=8)
+    note(
+        figure,
+        "Top row: the output against each constant, black: mean in twenty slices. Below: pairs of constants, coloured "
+        "by the output.",
     )
     return figure
 
@@ -188,10 +225,11 @@ def _running_mean(x: Array, y: Array, slices: int = 20) -> tuple[Array, Array]:
     return np.array([x[p].mean() for p in parts]), np.array([y[p].mean() for p in parts])
 
 
+@styled
 def shapley_bars(found: "xr.Dataset", moments: Sequence[Moment], *, count: int = 10) -> "Figure":
     """Shapley effects with their intervals, for each output and moment."""
     outputs = outputs_of(found)
-    figure, panels = grid(len(outputs), len(moments), (5 * len(moments), 0.5 + 2.9 * len(outputs)))
+    figure, panels = grid(len(outputs), len(moments), 0.5 + 1.9 * len(outputs))
     for row, output in enumerate(outputs):
         for column, moment in enumerate(moments):
             axes, at = panels[row, column], at_moment(found, output, moment)
@@ -205,9 +243,9 @@ def shapley_bars(found: "xr.Dataset", moments: Sequence[Moment], *, count: int =
                 height=0.7,
                 error_kw={"linewidth": 0.8},
             )
-            axes.set_yticks(np.arange(len(shown)), names_of(found, shown), fontsize=7.5)
+            axes.set_yticks(np.arange(len(shown)), names_of(found, shown), fontsize=TINY)
             axes.invert_yaxis()
-            axes.set_title(f"{output}, {moment.label}", loc="left", fontsize=8)
+            titled(axes, f"{output}, {moment.label}", columns=len(moments))
     for axes in panels[-1]:
         axes.set_xlabel("share of variance")
     note(figure, f"Shapley effects with 95 % intervals; all constants together make one. {made(found)}")

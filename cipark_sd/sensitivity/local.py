@@ -7,7 +7,7 @@ import numpy as np
 
 from cipark_sd.sensitivity.designs import blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivity.factors import Array
-from cipark_sd.sensitivity.response import Response
+from cipark_sd.sensitivity.response import Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,7 +86,7 @@ def dgsm(
         "variance": (("output", "time"), variance[0].reshape(cube)),
         "n_failed": (("output", "time"), failed.reshape(cube).astype(np.int64)),
     }
-    return xr.Dataset(data, coords=_coords(response), attrs={"format": "cipark_sd dgsm 1", "seed": seed, "rows": n})
+    return xr.Dataset(data, coords=coordinates(response), attrs={"format": "cipark_sd dgsm 1", "seed": seed, "rows": n})
 
 
 def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr.Dataset":
@@ -95,7 +95,7 @@ def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr
     Returns
     -------
     xarray.Dataset
-        ``low`` and ``high`` with dims parameter, output, time; ``middle`` (output, time).
+        ``low`` and ``high`` with dims parameter, output, time; ``middle``, ``n_failed`` (output, time).
     """
     import xarray as xr
 
@@ -109,18 +109,10 @@ def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr
         "middle": (("output", "time"), values[0]),
         "low": (dims, values[1 : k + 1]),
         "high": (dims, values[k + 1 :]),
+        "n_failed": (("output", "time"), (~np.isfinite(values)).sum(axis=0)),
     }
     attributes = {"format": "cipark_sd tornado 1", "low": low, "high": high}
-    return xr.Dataset(data, coords=_coords(response), attrs=attributes)
-
-
-def _coords(response: Response) -> dict[str, Any]:
-    return {
-        "parameter": list(response.names),
-        "output": list(response.outputs),
-        "units": (("output",), list(response.units)),
-        "time": response.times,
-    }
+    return xr.Dataset(data, coords=coordinates(response), attrs=attributes)
 
 
 def swing(found: "xr.Dataset") -> Array:

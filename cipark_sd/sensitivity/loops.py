@@ -142,7 +142,10 @@ def loop_dominance(
         "complete": (("run",), [int(run.complete) for run in runs]),
         "members": (("loop",), [labels.count(order[place]) for place in present]),
     }
-    coords: dict[str, Any] = {"loop": [order[place] for place in present], "time": times}
+    coords: dict[str, Any] = {
+        "loop": [order[place] for place in present],
+        "time": (("time",), times, {"units": model.time.units}),
+    }
     attributes = {"format": "cipark_sd loops 1", "model": model.name, "model_digest": model.digest}
     return xr.Dataset(data, coords=coords, attrs=attributes)
 

@@ -8,7 +8,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivity.designs import morris_points
 from cipark_sd.sensitivity.factors import Array
-from cipark_sd.sensitivity.response import Response
+from cipark_sd.sensitivity.response import Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,13 +73,7 @@ def morris(
     data: dict[str, Any] = {name: (dims, np.array(arrays)) for name, arrays in parts.items()}
     data["n_failed"] = (dims, np.array(parts["n_failed"]).astype(np.int64))
     data["rank_agreement"] = (("output", "time"), rank_agreement(np.array(parts["mu_star"])))
-    coords: dict[str, Any] = {
-        "levels": list(levels),
-        "parameter": list(response.names),
-        "output": list(response.outputs),
-        "units": (("output",), list(response.units)),
-        "time": response.times,
-    }
+    coords = {"levels": list(levels)} | coordinates(response)
     attributes = {"format": "cipark_sd morris 1", "seed": seed, "trajectories": trajectories, "runs": planned}
     return xr.Dataset(data, coords=coords, attrs=attributes)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,10 @@ class Response(Protocol):
         """``(n_times,)``."""
 
     @property
+    def time_units(self) -> str:
+        """Of the times."""
+
+    @property
     def signature(self) -> str:
         """What decides the values; equal signatures may share runs."""
 
@@ -127,6 +131,11 @@ class ModelResponse:
     def units(self) -> tuple[str, ...]:
         """Of the outputs."""
         return tuple(self.model[split_key(override_key(output.variable))[0]].units for output in self.asked)
+
+    @property
+    def time_units(self) -> str:
+        """Of the times."""
+        return self.model.time.units
 
     @cached_property
     def signature(self) -> str:
@@ -231,6 +240,16 @@ class ModelResponse:
             np.abs(there, out=there)
             wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
         return found, wrong
+
+
+def coordinates(response: Response) -> dict[str, Any]:
+    """Of a Dataset over factors, outputs and times, with the units of the outputs and of time."""
+    return {
+        "parameter": list(response.names),
+        "output": list(response.outputs),
+        "units": (("output",), list(response.units)),
+        "time": (("time",), response.times, {"units": response.time_units}),
+    }
 
 
 def _outside(asked: Sequence[Output], courses: dict[str, Array]) -> NDArray[np.bool_]:

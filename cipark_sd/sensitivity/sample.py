@@ -7,7 +7,7 @@ import numpy as np
 
 from cipark_sd.sensitivity.designs import check_power_of_two
 from cipark_sd.sensitivity.factors import Array
-from cipark_sd.sensitivity.response import ModelResponse, Response
+from cipark_sd.sensitivity.response import ModelResponse, Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,13 +60,9 @@ def sample(
     }
     if isinstance(response, ModelResponse):
         data["constants"] = (("run", "parameter"), response.factors.values(scores))
-    coords: dict[str, Any] = {
-        "parameter": list(response.names),
-        "output": list(response.outputs),
-        "units": (("output",), list(response.units)),
-        "time": response.times,
-    }
-    return xr.Dataset(data, coords=coords, attrs={"format": "cipark_sd sample 1", "seed": seed, "runs": n})
+    return xr.Dataset(
+        data, coords=coordinates(response), attrs={"format": "cipark_sd sample 1", "seed": seed, "runs": n}
+    )
 
 
 def fan(drawn: "xr.Dataset", percentiles: Sequence[float] = PERCENTILES) -> "xr.DataArray":

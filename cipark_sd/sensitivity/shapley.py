@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivity.designs import blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivity.factors import Array
-from cipark_sd.sensitivity.response import Response
+from cipark_sd.sensitivity.response import Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,13 +103,9 @@ def shapley(
         "variance": (("output", "time"), variance[0].reshape(cube)),
         "n_failed": (("output", "time"), failed.reshape(cube).astype(np.int64)),
     }
-    coords: dict[str, Any] = {
-        "parameter": list(response.names),
-        "output": list(response.outputs),
-        "units": (("output",), list(response.units)),
-        "time": response.times,
-    }
-    return xr.Dataset(data, coords=coords, attrs={"format": "cipark_sd shapley 1", "seed": seed, "rows": n})
+    return xr.Dataset(
+        data, coords=coordinates(response), attrs={"format": "cipark_sd shapley 1", "seed": seed, "rows": n}
+    )
 
 
 def _correlation(response: Response, given: Array | None, k: int) -> Array:

@@ -3,6 +3,7 @@
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import whole
 from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivity.factors import Array
-from cipark_sd.sensitivity.response import Response
+from cipark_sd.sensitivity.response import Response, coordinates
 from cipark_sd.sensitivity.sums import SobolSums
 
 if TYPE_CHECKING:
@@ -173,12 +174,9 @@ def _extend(
     saved = time.monotonic()
     waiting: list[tuple[int, Array]] = []
 
-    def flush() -> None:
-        stacked = np.concatenate([_crossed(response, shares, sums.pairs) for _, shares in waiting])
-        rows = np.concatenate([np.tile(np.arange(f, f + len(s)), each) for f, s in waiting]).astype(np.uint64)
-        values = response(stacked, rows).reshape(len(stacked), -1)
+    def add(pieces: list[tuple[int, Array]], values: Array) -> None:
         start = 0
-        for first, shares in waiting:
+        for first, shares in pieces:
             size = len(shares)
             own = values[start : start + each * size].reshape(each, size, -1)
             start += each * size
@@ -186,23 +184,48 @@ def _extend(
             sums.add(own[0], own[1], own[2 : k + 2], own[k + 2 :], weights)
             if sums.rows >= 64 and not sums.rows & (sums.rows - 1) and sums.rows not in course.n:
                 course.note(sums)
-        waiting.clear()
-        if progress is not None:
-            progress(sums.rows * each * worlds, n * each * worlds)
 
-    for piece in blocks(2 * k, sums.rows, n, seed, points):
-        waiting.append(piece)
-        if len(waiting) == at_a_time:
-            flush()
-            if store is not None and time.monotonic() - saved > SAVE_EVERY:
+    planned, adding = blocks(2 * k, sums.rows, n, seed, points), None
+    # sums of one call's runs are formed, in order, while those of the next are computed
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            for piece in planned:
+                waiting.append(piece)
+                last = piece[0] + len(piece[1])
+                if len(waiting) < at_a_time and last < n:
+                    continue
+                values = _runs(response, waiting, sums.pairs)
+                if adding is not None:
+                    adding.result()
+                if store is not None and time.monotonic() - saved > SAVE_EVERY:
+                    _save(*store, sums, course)
+                    saved = time.monotonic()
+                adding, waiting = beside.submit(add, waiting, values), []
+                if progress is not None:
+                    progress(last * each * worlds, n * each * worlds)
+            if adding is not None:
+                adding.result()
+        except KeyboardInterrupt:
+            if adding is not None:
+                adding.result()
+            if store is not None and sums.rows:
                 _save(*store, sums, course)
-                saved = time.monotonic()
-    if waiting:
-        flush()
+            raise
     if sums.rows not in course.n:
         course.note(sums)
     if store is not None:
         _save(*store, sums, course)
+
+
+def _runs(response: Response, pieces: Sequence[tuple[int, Array]], pairs: Sequence[int]) -> Array:
+    """Outputs of all runs of some blocks of rows, ``(n_runs, C)``, one block after another."""
+    scores = [_crossed(response, shares, pairs) for _, shares in pieces]
+    rows = [
+        np.tile(np.arange(first, first + len(shares)), len(own) // len(shares))
+        for (first, shares), own in zip(pieces, scores, strict=True)
+    ]
+    stacked = np.concatenate(scores)
+    return response(stacked, np.concatenate(rows).astype(np.uint64)).reshape(len(stacked), -1)
 
 
 def _crossed(response: Response, shares: Array, pairs: Sequence[int]) -> Array:
@@ -284,11 +307,7 @@ def _dataset(response: Response, sums: SobolSums, course: _Course, seed: int) ->
             for place in (at, at[::-1]):
                 data["S2"][1][place] = over(second[p, 0])
                 data["S2_conf"][1][place] = over(widths[p])
-    coords: dict[str, Any] = {
-        "parameter": list(response.names),
-        "output": (("output",), list(outputs)),
-        "units": (("output",), list(response.units)),
-        "time": (("time",), times),
+    coords = coordinates(response) | {
         "n": (("n",), course.n, {"long_name": "rows of the design"}),
     }
     attributes = {
