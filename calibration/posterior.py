@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calibration.memory import Known, Series, score, series_of
 from calibration.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.parameters import ParameterSpace
-from calibration.predict import Runner, RunnerFactory
+from calibration.predict import EngineName, Runner, RunnerFactory, runner_factory
 from calibration.problem import CalibrationProblem
 from calibration.reading import Reader, reader
 from calibration.term_density import exact_count, expected_numbers, term_log_density
@@ -177,6 +177,17 @@ def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterio
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
     read = reader(quantities, grid, left_rule=problem.model.time.method == "euler")
     return Posterior(problem, read, runner_of(problem, read.outputs, read.times))
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """Makes the density of a problem on an engine, in whatever process it is called."""
+
+    engine: EngineName
+
+    def __call__(self, problem: CalibrationProblem) -> Posterior:
+        """The density of ``problem``."""
+        return posterior(problem, runner_factory(self.engine))
 
 
 def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:
