@@ -47,6 +47,16 @@ class Convergence:
         return self.r_hat < R_HAT and min(self.ess_bulk, self.ess_tail) > ESS
 
 
+def as_numbers(found: Sequence[Convergence]) -> Array:
+    """``(n, 4)``: R-hat, ESS of bulk and tails, MCSE."""
+    return np.array([(one.r_hat, one.ess_bulk, one.ess_tail, one.mcse_mean) for one in found])
+
+
+def from_numbers(names: Sequence[str], found: NDArray[np.generic]) -> tuple[Convergence, ...]:
+    """Undoes :func:`as_numbers`."""
+    return tuple(Convergence(name, *row) for name, row in zip(names, found.tolist(), strict=True))
+
+
 def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:
     """Mixing of each quantity of ``chains : (n_ensembles, n_steps, n_walkers, k)``, at least four steps."""
     return tuple(_one(name, chains[..., i]) for i, name in enumerate(names))

@@ -11,8 +11,9 @@ import numpy as np
 
 from calibration.convergence import Convergence, poorest
 from calibration.diagnostics import identifiability, unseen
-from calibration.draws import PER_CHAIN, PosteriorDraws, chains_file, draw
+from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw
 from calibration.fitted import FittedRow, fitted
+from calibration.kept import KEPT
 from calibration.optimise import Optimum, optimise
 from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
@@ -54,6 +55,7 @@ class Settings:
     rivals: bool = False
     scenarios: tuple[str, ...] = ()
     self_tests: int = 0
+    workers: int | None = None
     output: Path | None = None
 
 
@@ -131,10 +133,7 @@ def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> 
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
-    folder = settings.output
-    saved = None if folder is None else folder / chains_file(density, rng, effort)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    saved = chains_path(None if settings.output is None else settings.output / KEPT, density, rng, effort)
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
 
 

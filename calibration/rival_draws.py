@@ -1,19 +1,22 @@
 """Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
 
 import csv
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from calibration.draws import PosteriorDraws, study_digest
-from calibration.posterior import posterior
-from calibration.predict import EngineName, runner_factory
+from calibration.draws import problem_digest
+from calibration.kept import KEPT, Kept
+from calibration.posterior import On
+from calibration.predict import EngineName
 from calibration.problem import CalibrationProblem
 from calibration.rivals import Comparison, RivalFit, compare, fit_rivals, with_variant
 from calibration.sample import EFFORT, Effort
 from calibration.variants import Variant
+from calibration.workers import Progress, Workers
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import whole
@@ -23,7 +26,7 @@ from cipark_sd.results import version
 WEIGHTS = "weights.csv"
 #: Where ``cipark calibrate --rivals`` leaves both, within its output folder.
 RIVALS = "rivals"
-#: Called with the rival, the steps done and the most there can be.
+#: Called with the rival, how much of it is done and how much there is.
 OnSteps = Callable[[str, int, int], None]
 
 
@@ -49,42 +52,43 @@ def fitted(
     variants = tuple(Variant(rival.id, rival.title, rival.scenario) for rival in rivals)
     problem = replace(problem, rivals=variants)
     folder.mkdir(parents=True, exist_ok=True)
-    make = runner_factory(engine)
-    keys = {
-        v.name: f"{study_digest(posterior(with_variant(problem, v), make))} {seed} {version()} {effort}"
-        for v in variants
-    }
+    keys = {v.name: f"{problem_digest(with_variant(problem, v))} {seed} {version()} {effort}" for v in variants}
     listed = listed_in(folder)
     if set(listed) == set(keys) and all(
         gone or _key(draws_file(folder, name)) == keys[name] for name, gone in listed.items()
     ):
         return
 
-    def told(name: str, done: int, most: int, _: object) -> None:
-        if on_steps is not None:
-            on_steps(name, done, most)
+    def told(_: str, now: Progress) -> None:
+        if on_steps is not None and now.running:
+            name = now.running[0]
+            before = [variant.name for variant in variants].index(name)
+            on_steps(name, round(100 * (now.done - before)), 100)
 
+    kept = folder / KEPT
     found = fit_rivals(
         problem,
-        lambda one: posterior(one, make),
+        On(engine),
         np.random.default_rng(seed),
         effort=effort,
         refit=None,
-        folder=folder,
-        on_block=told,
+        folder=kept,
+        workers=Workers(0, Kept(kept)),
+        on_stage=told,
     )
     if found.interrupted:
+        # what is done stays in the folder
         raise KeyboardInterrupt
     if not found.fits:
         names = ", ".join(variant.name for variant in found.refuted)
         raise CiparkError(f"the data are impossible under {names}, whatever the parameters: there is nothing to draw")
-    keep_rivals(found.fits, found.refuted, compare(found.fits), folder, keys)
-    # what chains are for, going on after a stop, is over, and they are ten times as large as the draws
-    for chains in folder.glob("chains-*.npz"):
-        chains.unlink()
+    keep_rivals(problem, found.fits, found.refuted, compare(found.fits), folder, keys)
+    # what it is for, going on after a stop, is over, and chains are ten times as large as the draws
+    shutil.rmtree(kept)
 
 
 def keep_rivals(
+    problem: CalibrationProblem,
     fits: Sequence[RivalFit],
     refuted: Sequence[Variant],
     lines: Sequence[Comparison],
@@ -106,7 +110,8 @@ def keep_rivals(
     (folder / WEIGHTS).unlink(missing_ok=True)
     for fit in fits:
         name = fit.variant.name
-        _write(fit.drawn, draws_file(folder, name), (keys or {}).get(name, ""))
+        digest = problem_digest(with_variant(problem, fit.variant))
+        _write(fit, draws_file(folder, name), (keys or {}).get(name, ""), digest)
     _write_weights(lines, refuted, folder / WEIGHTS)
 
 
@@ -133,16 +138,16 @@ def _key(path: Path) -> str | None:
         return str(tree.attrs.get("key"))
 
 
-def _write(drawn: PosteriorDraws, path: Path, key: str) -> None:
+def _write(fit: RivalFit, path: Path, key: str, digest: str) -> None:
     import xarray as xr
 
-    names = list(drawn.density.space.names)
-    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), drawn.theta)}, coords={"parameter": names})
+    names = list(fit.names)
+    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords={"parameter": names})
     tree = xr.DataTree.from_dict({"/posterior": group})
     tree.attrs = {
         "key": key,
-        "study_digest": study_digest(drawn.density),
-        "converged": int(drawn.chains.converged),
+        "study_digest": digest,
+        "converged": int(fit.converged),
         "cipark_sd_version": version(),
     }
     with whole(path) as partial:
