@@ -12,7 +12,7 @@ from calibration import new_study_text as text
 from calibration.dates import Unit
 from calibration.new_study_axis import Axis, Clock, clock, read_axis
 from calibration.new_study_match import Match, flows, matches, observable
-from calibration.new_study_parameters import Candidate, candidates, growing, roles, view
+from calibration.new_study_parameters import Candidate, View, candidates, growing, roles, view
 from calibration.new_study_series import Series, plain, reading, series, shape
 from calibration.new_study_table import Sheet, is_missing, number_reader, read_sheet
 from calibration.new_study_time import DateOrder
@@ -55,8 +55,8 @@ class NewStudy:
     series: tuple[Series, ...]
     candidates: tuple[Candidate, ...]
     ignored: tuple[str, ...]
-    possible: bool
-    with_policies: bool
+    numeric: tuple[str, ...]
+    possible: bool = False
 
 
 def new_study(asked: Asked) -> NewStudy:
@@ -73,27 +73,33 @@ def new_study(asked: Asked) -> NewStudy:
     axis = read_axis(sheet, asked.time, asked.dates)
     columns, other = _numeric(sheet, axis)
     found = _matched(model, sheet, columns, asked.values or {})
-    kept, timing = _series(model, sheet, axis, found, asked.unit)
-    ignored = tuple(name for name in (*columns, *other) if name not in [match.column for match in found])
+    unused = [name for name in (*columns, *other) if name not in [match.column for match in found]]
+    numeric = tuple(name for name in unused if name in columns)
     options = candidates(model, [match.variable.name for match in found])
     parent = asked.folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
         draft = Path(temporary) / asked.folder.resolve().name
-        study = NewStudy(asked.folder, axis, timing, kept, tuple(options), ignored, False, False)
-        _write(draft, asked, model, study)
-        density = posterior(read_problem(draft), runner_factory("native"))
-        seen = view(density, np.random.default_rng(_SEED))
+        kept, timing = _series(model, sheet, axis, found, asked.unit, later=False)
+        study = NewStudy(asked.folder, axis, timing, kept, tuple(options), tuple(unused), numeric)
+        seen = _seen(draft, asked, model, study)
+        if not seen.possible:
+            # a stock may start at nothing: the first number then belongs to the next instant
+            kept, timing = _series(model, sheet, axis, found, asked.unit, later=True)
+            moved = replace(study, series=kept, clock=timing)
+            later = _seen(draft, asked, model, moved)
+            seen, study = (later, moved) if later.possible else (seen, study)
         study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
-        end = max(row.time for one in kept for row in one.rows)
-        catalogue = text.policies(draft.name, model, kept, study.candidates, end)
-        study = replace(study, with_policies=catalogue is not None)
         _write(draft, asked, model, study)
-        if catalogue is not None:
-            (draft / "policies.toml").write_text(catalogue, encoding="utf-8")
         read_problem(draft)
         move_into(draft, asked.folder)
     return study
+
+
+def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
+    """What the data of a draft see of the parameters."""
+    _write(draft, asked, model, study)
+    return view(posterior(read_problem(draft), runner_factory("native")), np.random.default_rng(_SEED))
 
 
 def check_free(folder: Path, *, force: bool) -> None:
@@ -169,13 +175,13 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], given: Mapping[
 
 
 def _series(
-    model: Model, sheet: Sheet, axis: Axis, found: Sequence[Match], unit: Unit | None
+    model: Model, sheet: Sheet, axis: Axis, found: Sequence[Match], unit: Unit | None, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
     readings = [reading(sheet, axis, match) for match in found]
     moving = flows(model)
     rising = _growing(model, [match.variable.name for match in found])
     shapes = [shape(data, moving, rising) for data in readings]
-    timing = clock(model, axis, unit, windows="flow" in shapes)
+    timing = clock(model, axis, unit, windows=later or "flow" in shapes)
     pairs = zip(readings, shapes, strict=True)
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
 
@@ -190,7 +196,7 @@ def _growing(model: Model, names: Sequence[str]) -> frozenset[str]:
 
 
 def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
-    """All files of a study but its policies."""
+    """All files of a study."""
     original = draft / "data" / "original"
     original.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(asked.data, original / asked.data.name)
@@ -209,6 +215,10 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
         title, asked.model.name, _span(model, study.series), study.clock, parts, study.candidates, noises, study.ignored
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
+    end = max(row.time for one in study.series for row in one.rows)
+    catalogue = text.policies(title, model, study.series, study.candidates, end)
+    if catalogue is not None:
+        (draft / "policies.toml").write_text(catalogue, encoding="utf-8")
     (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
 
 

@@ -37,6 +37,7 @@ def words(name: str) -> tuple[str, ...]:
     ('new', 'case')
     """
     bare = re.sub(r"\(.*?\)|\[[^\]]*/[^\]]*\]", " ", name)
+    bare = re.sub(r"\b(per|by|a) (day|week|month|quarter|year)\b", " ", bare, flags=re.IGNORECASE)
     bare = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare)
     parts = [part for part in re.split(r"[\W_]+", bare.casefold()) if part]
     kept = [part for part in parts if part not in _EMPTY_WORDS] or parts
@@ -87,10 +88,14 @@ def element_labels(model: Model, variable: Variable) -> tuple[str, ...]:
 
 
 def flows(model: Model) -> frozenset[str]:
-    """Canonical names of what stands in the net flow of a stock."""
-    return frozenset(ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.flow)) & {
-        variable.name for variable in model.auxiliaries
-    }
+    """Canonical names of flows: what stands in a stock's net flow, or has the units of a stock per unit of time."""
+    moving = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.flow)}
+    per_time = {f"{stock.units}/{model.time.units}".replace(" ", "") for stock in model.stocks if stock.units}
+    return frozenset(
+        variable.name
+        for variable in model.auxiliaries
+        if variable.name in moving or (model.time.units and variable.units.replace(" ", "") in per_time)
+    )
 
 
 def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> list[Match]:

@@ -17,6 +17,8 @@ from cipark_sd.model.variables import Stock
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
+#: Variance over mean below which whole numbers are no counts.
+TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
 _SPAN = 3.0
 Shape = Literal["level", "flow", "increments"]
@@ -108,9 +110,18 @@ def shape(data: Reading, moving: frozenset[str], growing: frozenset[str]) -> Sha
 def family(data: Reading, kind: Shape) -> Family:
     """Counts are over-dispersed (NB1), measurements that span a range are lognormal, others normal."""
     seen = data.seen
-    if data.counted and (kind != "level" or seen.max() <= MOST_COUNTED):
+    if data.counted and (kind != "level" or (seen.max() <= MOST_COUNTED and not _too_smooth(seen))):
         return "nb1"
     return "lognormal" if seen.min() > 0 and seen.max() > _SPAN * seen.min() else "normal"
+
+
+def _too_smooth(seen: Array) -> bool:
+    """Whether whole numbers lie closer to a curve than independent counts can: rounded measurements, such as a staff.
+
+    The second difference of independent noise has six times its variance.
+    """
+    bends = np.diff(seen, 2)
+    return bool(len(bends) >= 4 and np.mean(bends**2) / 6 < TOO_SMOOTH * np.mean(seen))
 
 
 def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float) -> Series:

@@ -3,15 +3,21 @@
 Each ensemble starts from its own draws of the prior, which lie wider than the posterior, and has its own stream of
 random numbers. After each block of steps the first half of what there is counts as warm-up and the rest is judged;
 sampling ends when every parameter has converged or when the budget of steps is used up, which is said and not hidden.
+
+A walker can stay behind in a mode of no weight from which differences of the others do not lead away, and would be
+counted as if its mode had one. Such walkers are set back to others of their ensemble at steps known beforehand, and
+chains that are kept from such a start have not converged (Hou et al. 2012, ApJ 745, 198, prune them likewise).
+
 The budget counts steps and not seconds, so that the same seed gives the same draws on any machine.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.convergence import Convergence, convergence, poorest
 from calibration.ensemble_moves import Target, step
@@ -26,6 +32,10 @@ from cipark_sd.files import whole
 OnBlock = Callable[[int, int, Convergence | None], None]
 #: Growth of the chains between two judgements, which cost more than a block of a small model.
 PATIENCE = 1.25
+#: Steps after which stranded walkers are set back; each time chains that are kept from there on are clean of them.
+RESCUES = frozenset(200 * 2**i for i in range(1, 12))
+#: Steps over which a walker is looked at, and the probability of a normal posterior so far down that it counts as lost.
+LOOK, LOST = 100, 1e-6
 
 
 class NowherePossible(CiparkError):
@@ -107,9 +117,35 @@ class Chains:
         return self.position[:, self.n_steps // 2 :]
 
     @property
+    def n_stranded(self) -> int:
+        """Walkers that what is kept begins with far below all others."""
+        return int(_lost_when_kept(self.log_density, self.position.shape[-1]).sum())
+
+    @property
     def converged(self) -> bool:
-        """Whether every parameter mixes well enough."""
-        return all(one.reached for one in self.found)
+        """Whether every parameter mixes well enough and no walker is lost."""
+        return all(one.reached for one in self.found) and not self.n_stranded
+
+
+def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
+    """Which walkers ``(n_ensembles, n_walkers)`` begin ``(n_ensembles, n_steps, n_walkers)`` far below their ensemble.
+
+    For a normal posterior of ``k`` dimensions twice the fall from the top is chi-square.
+    """
+    from scipy.stats import chi2
+
+    best = log_density[:, :LOOK].max(axis=1)
+    level = np.median(log_density, axis=(1, 2)) - chi2.isf(LOST, k) / 2
+    return np.asarray(best < level[:, None])
+
+
+def _lost_when_kept(log_density: Array, k: int) -> NDArray[np.bool_]:
+    """Which walkers are stranded where the second half of their steps begins.
+
+    Walkers are set back between whole looks, so the look that holds the beginning lies on one side of that.
+    """
+    beginning = log_density.shape[1] // 2 // LOOK * LOOK
+    return stranded(log_density[:, beginning:], k)
 
 
 def log_target(density: Posterior) -> Target:
@@ -214,11 +250,14 @@ def run(
             finished = done >= effort.most_steps
             if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
                 found, judged = convergence(names, values(state.kept)), done
-                finished |= all(one.reached for one in found)
+                lost = _lost_when_kept(state.log_density, start.shape[-1])
+                finished |= all(one.reached for one in found) and not lost.any()
             if on_block is not None:
                 on_block(done, effort.most_steps, poorest(found) if found else None)
             if finished:
                 break
+            if done in RESCUES:
+                state = state.rescued(streams)
             state = state.block(target, streams, min(effort.block, effort.most_steps - done))
             if saved is not None:
                 state.save(saved, streams)
@@ -260,6 +299,16 @@ class _State:
     @property
     def kept(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
+
+    def rescued(self, streams: list[np.random.Generator]) -> "_State":
+        """The walkers that were lost over the last steps set back to others of their ensemble."""
+        position, log_density = (array.copy() for array in self.last)
+        lost = stranded(self.log_density[:, -LOOK:], position.shape[-1])
+        for e, stream in enumerate(streams):
+            if lost[e].any():
+                chosen = stream.choice(np.flatnonzero(~lost[e]), size=int(lost[e].sum()))
+                position[e, lost[e]], log_density[e, lost[e]] = position[e, chosen], log_density[e, chosen]
+        return replace(self, last=(position, log_density))
 
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
         before = [stream.bit_generator.state for stream in streams]

@@ -9,7 +9,17 @@ from typing import Literal
 
 from calibration.dates import UNITS, Calendar
 from calibration.parameters import AIMS, Parameter, Target
-from calibration.priors import FAMILIES, Prior, Scale, Uniform, distribution, natural_scale, prior_fault
+from calibration.priors import (
+    FAMILIES,
+    Beta,
+    LogitNormal,
+    Prior,
+    Scale,
+    Uniform,
+    distribution,
+    natural_scale,
+    prior_fault,
+)
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.library import bundled
@@ -95,7 +105,11 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
             distribution(prior, lower, upper)
         except ValueError as fault:
             section.wrong("prior", str(fault))
-        if (scale == "log" and lower < 0 and isinstance(prior, Uniform)) or (scale == "logit" and lower < 0):
+        # these have their own ends between which they are searched; of the others the bounds must be those of the scale
+        own = isinstance(prior, LogitNormal | Beta)
+        if (scale == "log" and lower < 0 and isinstance(prior, Uniform)) or (
+            scale == "logit" and lower < 0 and not own
+        ):
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     problems += found
     return None if found or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why)

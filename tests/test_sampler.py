@@ -107,6 +107,33 @@ def test_ensembles_in_different_modes_are_reported_as_not_converged():
     assert poorest(found.found).r_hat > 1.5
 
 
+def test_walkers_in_a_mode_of_no_weight_are_not_counted():
+    """A hollow 60 log units down, too narrow for jumps from elsewhere to hit: its weight is below 1e-26."""
+    k = 4
+
+    def two_modes(x):
+        return np.logaddexp(-0.5 * (x**2).sum(axis=1), -60 - 0.5 * (((x - 40) / 0.5) ** 2).sum(axis=1))
+
+    streams = np.random.default_rng(6).spawn(4)
+    start = np.stack([stream.normal(0, 1, (24, k)) for stream in streams])
+    start[:, :2] += 40
+    found = run(two_modes, start, streams, tuple("abcd"), same, Effort(walkers=24, most_steps=3000))
+    assert found.converged
+    assert abs(found.kept).max() < 10
+    assert found.kept.mean() == pytest.approx(0, abs=0.1)
+
+
+def test_chains_that_begin_with_a_lost_walker_have_not_converged():
+    logs = np.full((2, 400, 24), -1.0)
+    logs[1, 200:, 3] = -80
+    steady = convergence(("x",), np.random.default_rng(1).normal(size=(2, 200, 24, 1)))
+    position = np.zeros((2, 400, 24, 1))
+    assert Chains(position, logs[:1], np.ones(1), steady).converged
+    lost = Chains(position, logs, np.ones(2), steady)
+    assert not lost.converged
+    assert lost.n_stranded == 1
+
+
 def test_a_quantity_that_never_moves_has_not_converged():
     found = convergence(["stuck"], np.ones((4, 100, 8, 1)))
     assert not found[0].reached
