@@ -51,7 +51,7 @@ def policy(
     """
     from calibration import policy_setting as setting
 
-    asked = PARTS if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
+    asked = None if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
     settings = setting.Settings(
         study=study,
         sources=sources,

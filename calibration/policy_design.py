@@ -7,12 +7,12 @@ from calibration.drawing import write_figure
 from calibration.policy_choice import sample
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, progress
-from calibration.policy_words import show, signed
+from calibration.policy_words import show
 from cipark_sd.commands.tables import number
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
-from cipark_sd.experiments.definition import Design
+from cipark_sd.experiments.definition import Better, Design
 from cipark_sd.report import Paragraph, Picture, Section, Table
 
 
@@ -34,7 +34,7 @@ def show_design(setting: Setting) -> list[Section]:
     _write(setting, front)
     table = _picks(setting, wanted, budget, front)
     show(table)
-    said = _in_words(wanted, front)
+    said = _in_words(wanted, front, setting.catalogue.outcome_by_id[wanted.outcome].better)
     for line in said:
         click.echo(f"  {line}")
     outcome = setting.catalogue.outcome_by_id[wanted.outcome]
@@ -114,10 +114,12 @@ def _picks(setting: Setting, wanted: Design, budget: float, front: search.Front)
     return Table(("setting", *levers, *goals), tuple(rows), caption)
 
 
-def _in_words(wanted: Design, front: search.Front) -> list[str]:
+def _in_words(wanted: Design, front: search.Front, better: Better) -> list[str]:
+    seen, fresh = front.gain(better)
     said = [
         f"tail: mean of the worst {wanted.tail:.0%} of the futures; regret: its 90 % quantile",
-        f"the gain of the best mean over the base shrinks by {signed(front.optimism)} on fresh futures",
+        f"the setting of the best mean is {number(seen)} better than the base in the search, {number(fresh)} better on "
+        "fresh futures: only the second number is a promise",
     ]
     half = [name for name, count in front.at_ends().items() if count > len(front.settings) / 2]
     titles = {lever.id: lever.title for lever in front.levers}

@@ -146,8 +146,11 @@ def _others(study: PolicyStudy, rivals: Sequence[Rival], kept: _Kept) -> list[st
     found = []
     for name, path in kept.files.items():
         rival = by_id[name]
-        wanted = problem_digest(with_variant(study.problem, Variant(rival.id, rival.title, rival.scenario)))
-        if _attributes(path).get("study_digest", wanted) != wanted:
+        wanted = [problem_digest(with_variant(study.problem, Variant(rival.id, rival.title, rival.scenario)))]
+        if not rival.scenario.overrides:
+            # the study as it stands, which a calibration fits before its rivals
+            wanted.append(problem_digest(study.problem))
+        if _attributes(path).get("study_digest", wanted[0]) not in wanted:
             found.append(name)
     return found
 

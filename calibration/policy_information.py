@@ -12,13 +12,15 @@ from calibration.policy_page import titled
 from calibration.policy_setting import Setting
 from calibration.policy_words import share, show
 from cipark_sd.commands.tables import number
-from cipark_sd.experiments.definition import Outcome, Policy
+from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.experiments.information import Worth, measured, partial, perfect
 from cipark_sd.report import Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import Scenario, override_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 Array = NDArray[np.float64]
@@ -54,7 +56,8 @@ def show_information(setting: Setting) -> list[Section]:
     said = (
         f"Without knowing more one would choose '{chosen}'. To know everything would raise the expected outcome by "
         f"{everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "
-        "twice its Monte Carlo error may be worth nothing. Measurements are taken to be Poisson counts."
+        "twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they have no error of "
+        "their own."
     )
     return titled("information", [Paragraph(said), table, Picture("information.png", title)])
 
@@ -69,14 +72,22 @@ def _worths(setting: Setting, tried: Tried, utilities: Array) -> "pd.DataFrame":
     found: list[tuple[str, str, Worth]] = [("everything", "everything", perfect(utilities, rng))]
     found += [("input", titles.get(n, n), partial(utilities, inputs[[n]], rng=rng)) for n in inputs.columns]
     for one in setting.catalogue.measurements:
-        found.append(("measurement", one.title, measured(utilities, _expected(setting, tried, one.id), rng)))
+        worth = measured(utilities, _expected(setting, tried, one), rng, noise=_noise(one))
+        found.append(("measurement", one.title, worth))
     rows = [{"kind": kind, "what": what, "value": worth.value, "error": worth.error} for kind, what, worth in found]
     return pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
 
 
-def _expected(setting: Setting, tried: Tried, id_: str) -> Array:
-    """Means of the counts that a measurement would give in each future, ``(n_futures, n_counts)``."""
-    (measurement,) = (one for one in setting.catalogue.measurements if one.id == id_)
+def _noise(measurement: Measurement) -> "Callable[[Array, np.random.Generator], Array] | None":
+    """From what would be measured without error to data; None for Poisson counts."""
+    error = measurement.error
+    if error is None:
+        return None
+    return lambda means, rng: means * (1 + error * rng.standard_normal(means.shape))
+
+
+def _expected(setting: Setting, tried: Tried, measurement: Measurement) -> Array:
+    """What a measurement without error would give in each future, ``(n_futures, n_numbers)``."""
     model = setting.problem.model
     outcomes = []
     for name in measurement.variables:

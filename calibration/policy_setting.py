@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from calibration.policy_cli import PARTS
 from calibration.policy_draws import Found, find_draws
-from calibration.policy_study import PolicyStudy, find_policy_study, read_policy_study
+from calibration.policy_study import FILE, PolicyStudy, find_policy_study, read_policy_study
 from calibration.problem import CalibrationProblem
 from cipark_sd import results
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -183,9 +184,36 @@ def _asked_for(settings: Settings, study: PolicyStudy) -> tuple[Rival, ...]:
     return tuple(rival for rival in study.rivals if not settings.rivals or rival.id in settings.rivals)
 
 
-def run(settings: Settings, parts: Sequence[str]) -> None:
-    """The parts that are asked for, one after the other."""
+def lacking(catalogue: Catalogue) -> dict[str, tuple[str, str]]:
+    """The parts that a catalogue has no tables for: the table that is missing, and what it holds."""
+    tables = {
+        "effects": (len(catalogue.policies) > 1, "[[policy]]", "at least one"),
+        "attribution": (bool(catalogue.factors), "[[factor]]", "at least one mechanism to switch"),
+        "robustness": (catalogue.robustness is not None, "[robustness]", "a table with outcome, at and strategies"),
+        "design": (catalogue.design is not None, "[design]", "a table with outcome and at"),
+        "information": (catalogue.robustness is not None, "[robustness]", "a table with outcome, at and strategies"),
+    }
+    return {part: (table, expected) for part, (there, table, expected) in tables.items() if not there}
+
+
+def run(settings: Settings, parts: Sequence[str] | None) -> None:
+    """The parts that are asked for, one after the other; None for all that the catalogue has tables for.
+
+    Raises
+    ------
+    Problems
+        For each part that is asked for and has no table, before anything is run.
+    """
     setting = start(settings)
+    without = lacking(setting.catalogue)
+    raise_all(
+        str(setting.study.folder / FILE),
+        [
+            InvalidValue(without[part][0], None, without[part][1], where=f"--part {part}")
+            for part in parts or ()
+            if part in without
+        ],
+    )
     click.echo(f"{setting.catalogue.title}\n{setting.basis}")
     for note in setting.notes:
         click.echo(note)
@@ -194,7 +222,9 @@ def run(settings: Settings, parts: Sequence[str]) -> None:
         click.echo(f"{setting.catalogue.note}\n")
     from calibration import policy_page
 
-    for part in parts:
+    if parts is None and without:
+        click.echo("left out, since the catalogue has no table for it: " + ", ".join(without) + "\n")
+    for part in [part for part in PARTS if part not in without] if parts is None else parts:
         # after each part, so that a call that is stopped leaves what it has found
         policy_page.write(setting, _shown(setting, part))
     click.echo(f"\nwritten to {setting.folder}; {setting.folder / HTML} has all of it on one page")

@@ -14,7 +14,7 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.simulate import simulate
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-SCRIPTS = ("one_run", "ensemble", "against_simlin", "start", "memory", "gradient", "agreement", "sensitivity")
+SCRIPTS = ("one_run", "ensemble", "against_simlin", "start", "memory", "gradient", "agreement", "sensitivity", "policy")
 
 
 @pytest.mark.slow

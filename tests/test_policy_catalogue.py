@@ -136,6 +136,44 @@ def test_each_mistake_has_its_message(park, tmp_path, more, message):
     assert message in str(caught.value)
 
 
+LEVER = '[[lever]]\nid = "{}"\nnames = {}\nrange = [0, 1]\nbase = 0\n'
+FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (LEVER.format("a", '"Fund Size"') + LEVER.format("b", '"fund size"'), "lever 'a' and lever 'b'"),
+        (LEVER.format("a", '"Approach Hazard[SOE]"') + LEVER.format("b", '"Approach Hazard"'), "lever 'a' and lever"),
+        (
+            LEVER.format("a", '"Fund Size"') + '[[uncertainty]]\nid = "u"\nname = "Fund Size"\nrange = [0, 1]\n',
+            "a number is chosen, or it is unknown",
+        ),
+        (FACTOR.format("a", '"SW CMG" = 0') + FACTOR.format("b", '"SW CMG" = 0'), "factor 'a' and factor 'b'"),
+        ('[[factor]]\nid = "a"\ntitle = "x"\n', "settings that differ from 'on'"),
+        (LEVER.format("a", '"Fund Size"') + "cost = -1\n", "0 or more"),
+        (
+            '[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CMG" = 0 }\n'
+            'expect = [{ outcome = "residents", at = 2030, is = "less", than = "E9" }]\n',
+            "expected another policy",
+        ),
+        ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'much'"),
+        ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'sw_cng'"),
+        ('[robustness]\noutcome = "residents"\nat = 2030\nstrategies = []\n', "a name or a list of names"),
+        ('[headline]\noutcome = "residents"\nat = 2030\nalso = ["profit"]\n', "has no outcome 'profit'"),
+    ],
+)
+def test_each_contradiction_is_told(park, tmp_path, more, message):
+    with pytest.raises(CiparkError) as caught:
+        read_catalogue(written(tmp_path, GOOD + more), park)
+    assert message in str(caught.value)
+
+
+def test_levers_of_two_elements_are_no_contradiction(park, tmp_path):
+    two = LEVER.format("a", '"Approach Hazard[SOE]"') + LEVER.format("b", '"Approach Hazard[JOINT]"')
+    assert len(read_catalogue(written(tmp_path, GOOD + two), park).levers) == 2
+
+
 def test_a_catalogue_that_is_not_there_is_a_clear_error(park, tmp_path):
     with pytest.raises(InvalidValue, match="a file that exists"):
         read_catalogue(tmp_path / "policies.toml", park)

@@ -1,6 +1,8 @@
 """The search for a policy, and models in the EMA workbench."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +172,14 @@ def test_the_workbenchs_samplers_drive_the_ensemble(in_the_workbench):
 def test_a_parameter_that_the_model_does_not_have_is_told_at_once(park, workbench):
     with pytest.raises(UnknownName, match="did you mean"):
         ema_model("park", park, {"y": ("Total Operating", 2030)}, levers=[workbench.RealParameter("Pool Scael", 0, 1)])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_example_of_the_documents_runs(workbench, monkeypatch):
+    root = Path(__file__).parent.parent
+    (code,) = re.findall(r"```python\n(.*?)```", (root / "docs" / "policy.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(root)
+    found = {}
+    exec(compile(code, "docs/policy.md", "exec"), found)  # noqa: S102  (our own document)
+    assert len(found["experiments"]) == 8000
+    assert found["outcomes"]["residents"].shape == (8000, 161)

@@ -84,7 +84,9 @@ def test_the_posterior_of_one_structure_is_lent_to_the_others(park, here):
     place = here / "cipark-output" / "great_stone"
     left_by_calibrate(park, here / "x", ids=("M0",))
     place.mkdir(parents=True)
-    draws_file(here / "x" / RIVALS, "M0").rename(place / "draws.nc")
+    with xr.open_datatree(draws_file(here / "x" / RIVALS, "M0"), engine="h5netcdf") as tree:
+        tree.attrs["study_digest"] = problem_digest(park.problem)
+        tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
     got = found(park, here / "out")
     assert [got.draws[name].origin for name in ("M0", "M1", "M2")] == ["posterior", "borrowed", "borrowed"]
 

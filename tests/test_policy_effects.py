@@ -65,6 +65,21 @@ def test_a_draw_is_the_same_whatever_runs_with_it(park, result):
     assert np.array_equal(alone["residents"].to_numpy().ravel(), together.to_numpy())
 
 
+def test_no_bit_depends_on_workers_or_chunks(park, monkeypatch):
+    from cipark_sd import ensemble as ensembles
+
+    many = Draws("M0", {"Pool Scale": np.linspace(0.4, 0.9, 70)}, "prior")
+
+    def run():
+        return run_policies(park, POLICIES, RIVALS[:1], {"M0": many}, [RESIDENTS, SOE], TIMES)
+
+    monkeypatch.setattr(ensembles, "processors", lambda: 1)
+    alone = run()
+    monkeypatch.setattr(ensembles, "processors", lambda: 3)
+    monkeypatch.setattr(ensembles, "chunk_size", lambda n, workers: 16)
+    assert run().identical(alone)
+
+
 def test_a_policy_wins_over_the_rival_and_over_the_draw(park):
     policy = Policy("p", "", Scenario("", {"Pool Scale": 2, "Founding Capability": 0.15}))
     found = run_policies(park, (policy,), RIVALS[1:], BY_RIVAL, [RESIDENTS], TIMES)

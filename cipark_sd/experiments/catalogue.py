@@ -14,6 +14,7 @@ from typing import TypeVar
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.budget import balanced, base_cost
 from cipark_sd.experiments.catalogue_values import ValueReader
+from cipark_sd.experiments.contradictions import contradictions
 from cipark_sd.experiments.definition import (
     BASE,
     ONLY,
@@ -133,6 +134,7 @@ class _Reader(ValueReader):
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
         self.references(catalogue)
+        self.problems += contradictions(catalogue)
         return catalogue
 
     # --- tables -------------------------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ class _Reader(ValueReader):
             section.wrong("names", "a name or a list of names")
         for name in names:
             self.constant(name, section.where)
-        if math.isfinite(base) and not low <= base <= high:
+        if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
         return Lever(id_, title or id_, names, low, high, base, cost, free, source)
 
@@ -231,15 +233,18 @@ class _Reader(ValueReader):
             self.output(name, section.where)
         times = self.times(section, "times")
         increments = section.raw("increments") is True
+        error = section.number("error") if "error" in section else None
         scenario = self.settings(section, "set", id_)
         section.done()
-        return Measurement(id_, title, variables, times, increments, scenario)
+        if error is not None and not error >= 0:
+            section.wrong("error", "0 or more: the standard deviation as a share of the value")
+        return Measurement(id_, title, variables, times, increments, scenario, error)
 
     def robustness(self, section: Section) -> Robustness:
         robustness = Robustness(
             section.text("outcome"),
             section.number("at"),
-            section.names("strategies"),
+            self.some_names(section, "strategies"),
             tuple(
                 self.criterion(Section(e, "[robustness] criterion", self.problems)) for e in section.tables("criteria")
             ),
@@ -251,6 +256,12 @@ class _Reader(ValueReader):
         )
         section.done()
         return robustness
+
+    def some_names(self, section: Section, key: str) -> tuple[str, ...]:
+        names = section.names(key)
+        if not names:
+            section.wrong(key, "a name or a list of names")
+        return names
 
     def criterion(self, section: Section) -> Criterion:
         criterion = Criterion(

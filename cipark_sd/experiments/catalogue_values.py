@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.model import Model
@@ -24,16 +25,24 @@ class ValueReader:
         if not isinstance(content, dict):
             section.wrong(key, "a table of names and values")
             return Scenario(name)
+        known = len(self.problems)
+        for one, value in content.items():
+            # one by one, so that each wrong name and value is told
+            self.resolved(section, name, {one: value})
+        scenario = self.resolved(section, name, content) if len(self.problems) == known else Scenario(name)
+        if any(
+            getattr(scenario, control) is not None for control in ("initial_time", "final_time", "time_step", "saveper")
+        ):
+            section.wrong(key, "settings without the time span: runs that are compared share their times")
+        return scenario
+
+    def resolved(self, section: Section, name: str, content: dict[str, Any]) -> Scenario:
         try:
             scenario = Scenario(name, content)
             resolve(self.model, scenario)
         except CiparkError as problem:
             self.problems.append(_within(section.where, problem))
             return Scenario(name)
-        if any(
-            getattr(scenario, control) is not None for control in ("initial_time", "final_time", "time_step", "saveper")
-        ):
-            section.wrong(key, "settings without the time span: runs that are compared share their times")
         return scenario
 
     def range(self, section: Section) -> tuple[float, float]:

@@ -146,7 +146,15 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Something that could be measured: counts ``variables`` at ``times``, in the model under ``scenario``."""
+    """Something that could be measured: ``variables`` at ``times``, in the model under ``scenario``.
+
+    Parameters
+    ----------
+    increments : bool
+        Whether what is measured are the increases between times.
+    error : float or None
+        The standard deviation of a normal error as a share of the value; None for Poisson counts.
+    """
 
     id: str
     title: str
@@ -154,6 +162,7 @@ class Measurement:
     times: tuple[float, ...]
     increments: bool
     scenario: Scenario = Scenario()  # noqa: RUF009
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 The front is found by NSGA-III (Deb and Jain 2014, IEEE Trans. Evol. Comput. 18, 577-601) of pymoo (extra ``design``).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,13 +63,12 @@ class Front:
     base_searched: Scores
     base_fresh: Scores
 
-    @property
-    def optimism(self) -> float:
-        """By how much the mean of the best setting's gain over the base shrinks on fresh futures."""
-        best = int(np.argmax(np.abs(self.searched.mean - self.base_searched.mean[0])))
-        seen = self.searched.mean[best] - self.base_searched.mean[0]
-        new = self.fresh.mean[best] - self.base_fresh.mean[0]
-        return float(seen - new)
+    def gain(self, better: Better) -> tuple[float, float]:
+        """By how much the setting of the best mean is above the base's mean: in the search, and on fresh futures."""
+        sign = 1 if better == "more" else -1
+        best = int(np.argmax(sign * self.searched.mean))
+        seen = sign * (self.searched.mean[best] - self.base_searched.mean[0])
+        return float(seen), float(sign * (self.fresh.mean[best] - self.base_fresh.mean[0]))
 
     def at_ends(self) -> dict[str, int]:
         """By lever id: in how many settings of the front it stands at an end of its range."""
@@ -170,7 +170,7 @@ def search(
     InvalidValue
         When no setting can be paid.
     """
-    nsga3, minimise, problem_class, directions = _pymoo()
+    nsga3, minimise, problem_class, directions = _pymoo(population)
     levers = evaluator.levers
     low, high = bounds(levers)
     base = np.array([[lever.base for lever in levers]])
@@ -229,7 +229,7 @@ def _affordable(levers: Sequence[Lever], budget: float, rng: np.random.Generator
     return np.asarray(np.where(dear, free + factor * (settings - free), settings))
 
 
-def _pymoo() -> tuple[Any, Any, Any, Any]:
+def _pymoo(population: int) -> tuple[Any, Any, Any, Any]:
     try:
         from pymoo.algorithms.moo.nsga3 import NSGA3
         from pymoo.core.problem import Problem
@@ -237,5 +237,6 @@ def _pymoo() -> tuple[Any, Any, Any, Any]:
         from pymoo.util.ref_dirs import get_reference_directions
     except ImportError:
         raise MissingPackage("pymoo", "design", "the search for a policy") from None
-    # 4 partitions of 4 goals are 35 directions
-    return NSGA3, minimize, Problem, get_reference_directions("das-dennis", len(GOALS), n_partitions=4)
+    # 4 partitions of 4 goals are 35 directions; more of them than settings would starve the search
+    most = max(p for p in range(1, 5) if math.comb(p + len(GOALS) - 1, len(GOALS) - 1) <= population)
+    return NSGA3, minimize, Problem, get_reference_directions("das-dennis", len(GOALS), n_partitions=most)

@@ -55,10 +55,14 @@ class Restriction:
         if self.among:
             return f"{self.name} is {' or '.join(self.among)}"
         if self.low is None:
-            return f"{self.name} is under {self.high:.3g}"
+            return f"{self.name} is under {_short(self.high)}"
         if self.high is None:
-            return f"{self.name} is over {self.low:.3g}"
-        return f"{self.name} is between {self.low:.3g} and {self.high:.3g}"
+            return f"{self.name} is over {_short(self.low)}"
+        return f"{self.name} is between {_short(self.low)} and {_short(self.high)}"
+
+
+def _short(value: float | None) -> str:
+    return "open" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)

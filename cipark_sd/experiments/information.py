@@ -178,9 +178,8 @@ def measured(
     Strong, Oakley, Brennan and Breeze (2015), Medical Decision Making 35, 570-583: simulated data as what is known,
     here as principal components of the square roots of the counts, whose noise is alike at all levels.
     """
-    means = np.maximum(np.asarray(expected, dtype=float), 0.0)
-    data = rng.poisson(means).astype(float) if noise is None else noise(means, rng)
-    roots = np.sqrt(np.maximum(data, 0.0)) if noise is None else data
+    means = np.asarray(expected, dtype=float)
+    roots = np.sqrt(rng.poisson(np.maximum(means, 0.0))) if noise is None else noise(means, rng)
     centred = roots - roots.mean(axis=0)
     spread = centred.std(axis=0)
     kept = spread > 0
