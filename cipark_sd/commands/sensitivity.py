@@ -55,6 +55,7 @@ def command(**options: Any) -> None:
       cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other
       cipark sensitivity --loops 20                          which feedback loops lead, and when
     """
-    from cipark_sd.commands.sensitivity_run import Request, answer
+    from cipark_sd.commands.sensitivity_request import Request
+    from cipark_sd.commands.sensitivity_run import answer
 
     answer(Request(**options))
