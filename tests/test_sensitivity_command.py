@@ -240,7 +240,7 @@ def test_posterior_draws_of_a_study_are_mentioned_where_calibrate_leaves_them(ru
     found = find_study(str(study))
     assert found.drawn is not None
     assert found.drawn.name == "draws.nc"
-    monkeypatch.setattr("cipark_sd.commands.sensitivity_run._DEFAULT_METHODS", ("tornado",))
+    monkeypatch.setattr("cipark_sd.commands.sensitivity_request._DEFAULT_METHODS", ("tornado",))
     result, _ = run(target=str(study))
     assert f"--draws {found.drawn}" in result.output
 

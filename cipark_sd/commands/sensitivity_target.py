@@ -177,10 +177,11 @@ def with_draws(study: Study, path: Path) -> Study:
 
 
 def _columns(path: Path) -> dict[str, Array]:
-    """Draws by name."""
+    """Draws by name, of a file or of the folder of a fit."""
     import pandas as pd
     import xarray as xr
 
+    path = path / "draws.nc" if path.is_dir() else path
     try:
         if path.suffix.lower() == ".nc":
             with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:

@@ -169,9 +169,12 @@ class ModelResponse:
         for halvings in range(1, HALVINGS + 1):
             if not len(left):
                 break
-            result[left], wrong[left] = self._outputs(values[left], rows[left], halvings)
+            # what was right keeps its step: another output that fails must not move it
+            before = wrong[left]
+            again, after = self._outputs(values[left], rows[left], halvings)
+            result[left] = np.where(before[:, :, None], again, result[left])
+            wrong[left] = before & after
             left = left[wrong[left].any(axis=1)]
-        # another output of the same run may be as good as any
         result[wrong] = np.nan
         return result
 
