@@ -240,7 +240,7 @@ def test_posterior_draws_of_a_study_are_mentioned_where_calibrate_leaves_them(ru
     found = find_study(str(study))
     assert found.drawn is not None
     assert found.drawn.name == "draws.nc"
-    monkeypatch.setattr("cipark_sd.commands.sensitivity_run._DEFAULT_METHODS", ("tornado",))
+    monkeypatch.setattr("cipark_sd.commands.sensitivity_request._DEFAULT_METHODS", ("tornado",))
     result, _ = run(target=str(study))
     assert f"--draws {found.drawn}" in result.output
 
@@ -263,7 +263,8 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
-    from cipark_sd.commands.sensitivity_target import asked_study, with_draws
+    from cipark_sd.commands.sensitivity_request import Request
+    from cipark_sd.commands.sensitivity_target import asked_study
 
     path = write_mdl("""
         Side: left, right ~ ~ |
@@ -280,8 +281,7 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
         coords={"Side": ["left", "right"]},
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
-    bare = asked_study(str(path), outputs=(), effect=None, share=None, leave_out=(), moments=())
-    study = with_draws(bare, tmp_path / "draws.nc")
+    study = asked_study(Request(str(path), draws=tmp_path / "draws.nc"))
     assert study.factors.names == ("Size[left]", "Size[right]")
     assert dict(study.scenario.overrides) == {"pace": 4.0}
 
@@ -301,7 +301,7 @@ def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
 
     monkeypatch.setattr(module.SobolSums, "add", stopped)
     result, folder = run("-n", "1024", "--method", "sobol")
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert "--resume" in result.output
     monkeypatch.setattr(module.SobolSums, "add", add)
     resumed, _ = run("-n", "1024", "--method", "sobol", "--resume")

@@ -150,6 +150,24 @@ def test_a_stopped_design_is_resumed_and_repeats_no_run(response_of, tmp_path, m
     assert resumed.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
 
 
+def test_a_design_that_is_stopped_keeps_all_runs_that_were_computed(response_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("cipark_sd.sensitivity.sobol.RUNS_AT_A_TIME", 5 * 128)
+    calls = []
+
+    def stopped(shares):
+        calls.append(len(shares))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return ishigami(shares)
+
+    with pytest.raises(KeyboardInterrupt):
+        sobol(response_of(3, stopped), n=1024, seed=1, store=tmp_path / "design.npz")
+    with np.load(tmp_path / "design.npz") as kept:
+        assert int(kept["rows"]) == 2 * 128
+    resumed = sobol(response_of(3, ishigami), n=1024, seed=1, store=tmp_path / "design.npz")
+    assert resumed.equals(sobol(response_of(3, ishigami), n=1024, seed=1))
+
+
 def test_a_stored_design_of_another_seed_is_refused(response_of, tmp_path):
     sobol(response_of(3, ishigami), n=64, seed=1, store=tmp_path / "design.npz")
     with pytest.raises(InvalidValue, match="another design"):

@@ -20,7 +20,7 @@ METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions
 @click.option("--most-rows", type=int, default=1 << 16, show_default=True, help="Where --until stops.")
 @click.option("--pairs", multiple=True, metavar="NAME", help="Second order among these constants (two at least).")
 @click.option("--at", "moments", multiple=True, type=float, metavar="TIME", help="Rank at this time.")
-@click.option("--draws", type=click.Path(path_type=Path), help="Posterior draws (.csv, .nc): joint inputs.")
+@click.option("--draws", type=click.Path(path_type=Path), help="Posterior draws: a fit's folder, .nc or .csv.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Of the bootstrap.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
@@ -55,6 +55,7 @@ def command(**options: Any) -> None:
       cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other
       cipark sensitivity --loops 20                          which feedback loops lead, and when
     """
-    from cipark_sd.commands.sensitivity_run import Request, answer
+    from cipark_sd.commands.sensitivity_request import Request
+    from cipark_sd.commands.sensitivity_run import answer
 
     answer(Request(**options))

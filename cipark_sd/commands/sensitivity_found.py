@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cipark_sd.sensitivity.behaviour import mode_shares
 from cipark_sd.sensitivity.loops import takeovers
 from cipark_sd.sensitivity.ranking import Moment, sentences, shapley_sentences
@@ -59,7 +61,7 @@ class Found:
         if self.claims is not None:
             said += claim_sentences(self.claims)
         if self.loops is not None:
-            spans = [f"{name} from {start:.1f} to {end:.1f}" for start, end, name in takeovers(self.loops)]
+            spans = [f"{name} from {start:.6g} to {end:.6g}" for start, end, name in takeovers(self.loops)]
             said.append(f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}.")
         failed = {name: int(found["n_failed"].max()) for name, found in self.datasets().items() if "n_failed" in found}
         if any(failed.values()):
@@ -83,7 +85,9 @@ def _agreement_sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> It
     levels = " and ".join(map(str, effects["levels"].to_numpy().tolist()))
     for output in map(str, effects["output"].to_numpy()):
         at = effects["rank_agreement"].sel(output=output)
-        lowest = min(float(at.sel(time=moment.time, method="nearest")) for moment in moments)
+        lowest = float(np.min([at.sel(time=moment.time, method="nearest") for moment in moments]))
+        if lowest != lowest:  # of an output that does not vary there is nothing to rank
+            continue
         yield f"{output}: rankings by Morris with {levels} levels agree to {lowest:.2f} (rank correlation)."
 
 

@@ -9,7 +9,7 @@ from cipark_sd.commands.sensitivity_found import Found, until_sentences
 from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.sensitivity.behaviour import FEWEST, mode_shares
 from cipark_sd.sensitivity.loops import leads
-from cipark_sd.sensitivity.ranking import Moment, gaps, kept_at_half, leaders, negligible, ranked
+from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Moment, gaps, kept_at_half, leaders, negligible, ranked
 from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, plain
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from cipark_sd.sensitivity.factors import Factors
 
-#: Under this a constant does not matter for an output.
-_NEGLIGIBLE = 0.01
 #: Points of the cube from which quantiles of the constants are read.
 _POINTS = 2001
 
@@ -75,6 +73,7 @@ def _sobol_blocks(found: Found, indices: "xr.Dataset") -> Iterator[Block]:
                 reason = indices["reason"].sel(output=output).sel(time=moment.time, method="nearest").item()
                 yield Paragraph(f"{output}, {moment.label}: no ranking, since {reason}.", warning=True)
                 continue
+            rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
             at = indices.sel(output=output).sel(time=moment.time, method="nearest")
             caption = (
                 f"{output}, {moment.label}: mean {float(at['mean']):.3g}, standard deviation "
@@ -90,7 +89,7 @@ def _sobol_blocks(found: Found, indices: "xr.Dataset") -> Iterator[Block]:
                         _interval(row.total, row.low, row.high),
                         f"{row.first:.2f}",
                         f"{row.leading:.0%} of resamples",
-                        f"{row.peak_time:.1f} ({row.peak:.2f})",
+                        f"{row.peak_time:.6g} ({row.peak:.2f})",
                     )
                     for row in rows
                 ),
@@ -135,7 +134,7 @@ def _shapley_blocks(found: Found, effects: "xr.Dataset", pictures: Sequence[str]
                 peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
                 interval = _interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
                 name = str(at["parameter"].to_numpy()[i])
-                rows.append((str(place), name, interval, f"{times[peak]:.1f} ({course[i, peak]:.2f})"))
+                rows.append((str(place), name, interval, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
             deviation = float(np.sqrt(at["variance"]))
             caption = f"{output}, {moment.label}: standard deviation {deviation:.3g} {at['units'].item()}"
             yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)
@@ -287,13 +286,13 @@ def _sureness(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
             "convergence",
             "Total indices with fewer rows of the same design: they should stay in the intervals.",
         )
-        small = negligible(found.sobol, found.moments, under=_NEGLIGIBLE)
+        small = negligible(found.sobol, found.moments)
         total = found.sobol.sizes["parameter"]
         if small:
             blocks.append(
                 Paragraph(
                     f"{len(small)} of {total} constants are negligible: at all the moments and for all outputs above "
-                    f"their total index with its interval is under {_NEGLIGIBLE:g}, so for these questions they may be "
+                    f"their total index with its interval is under {NEGLIGIBLE:g}, so for these questions they may be "
                     f"fixed: {', '.join(small)}."
                 )
             )
@@ -339,7 +338,7 @@ def _loops(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
         row = [lead.name, spans or "never", f"{lead.largest:.0%} in {lead.at:g}" if lead.largest >= 0.005 else "none"]
         if draws:
             low, middle, high = lead.begins
-            row += [f"{lead.share:.0%}", f"{middle:.1f} ({low:.1f} to {high:.1f})" if lead.share > 0 else ""]
+            row += [f"{lead.share:.0%}", f"{middle:.5g} ({low:.5g} to {high:.5g})" if lead.share > 0 else ""]
         rows.append(tuple(row))
     head = ("loop", "leads", "largest share")
     head_draws = ("leads in draws", "longest lead begins (80 % of these draws)")

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ import numpy as np
 
 from cipark_sd.commands.sensitivity_files import write
 from cipark_sd.commands.sensitivity_found import Found
-from cipark_sd.commands.sensitivity_target import asked_study, with_draws
+from cipark_sd.commands.sensitivity_request import Request, asked_methods, paired
+from cipark_sd.commands.sensitivity_target import asked_study
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
-from cipark_sd.sensitivity.designs import check_power_of_two
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.study import Study
 
@@ -25,37 +24,10 @@ if TYPE_CHECKING:
 #: Runs done and runs planned.
 Step = Callable[[int, int], None]
 
-#: Those that need constants which do not depend on each other are left out with joint draws.
-_DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
-_JOINT_METHODS = ("sample", "shapley", "decisions")
 #: Trajectories of the screening for each count of levels.
 _TRAJECTORIES = 40
 #: Draws for claims and choices, and at least for a sample.
 _DRAWS = 1024
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for."""
-
-    target: str | None
-    outputs: tuple[str, ...]
-    effect: str | None
-    share: float | None
-    leave_out: tuple[str, ...]
-    methods: tuple[str, ...]
-    rows: int
-    until: float | None
-    most_rows: int
-    pairs: tuple[str, ...]
-    moments: tuple[float, ...]
-    draws: Path | None
-    seed: int
-    resamples: int
-    workers: int | None
-    loop_draws: int | None
-    resume: bool
-    folder: Path | None
 
 
 def answer(request: Request) -> None:
@@ -65,29 +37,15 @@ def answer(request: Request) -> None:
     ------
     InvalidValue, UnknownName, Problems
     """
-    check_power_of_two(request.rows, where="--rows")
-    if len(request.pairs) == 1:
-        raise InvalidValue("--pairs", request.pairs[0], "two constants at least", where="sensitivity")
-    study = asked_study(
-        request.target,
-        outputs=request.outputs,
-        effect=request.effect,
-        share=request.share,
-        leave_out=request.leave_out,
-        moments=request.moments,
-    )
-    methods = _methods(request, study)
-    if request.draws is not None:
-        study = with_draws(study, request.draws)
-    elif study.drawn is not None and not request.methods:
+    study = asked_study(request)
+    methods = asked_methods(request, study)
+    if study.drawn is not None and request.draws is None and not request.methods:
         click.echo(f"note: there are posterior draws of this study; they are used with --draws {study.drawn}", err=True)
     folder = request.folder or Path("cipark-output") / f"{study.name}-sensitivity"
     _make(folder)
     response = _response(study, request.workers)
-    click.echo(
-        f"{study.title}: {len(response.names)} uncertain constants, {len(response.outputs)} outputs, "
-        f"{len(response.times)} times"
-    )
+    sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
+    click.echo(f"{study.title}: " + ", ".join(f"{len(n)} {what}{'s' * (len(n) != 1)}" for what, n in sizes.items()))
     found = Found(study, None if request.draws is None else request.draws.name)
     try:
         with _progress() as step:
@@ -95,33 +53,14 @@ def answer(request: Request) -> None:
                 _compute(method, request, response, folder, found, step(method))
             if request.loop_draws is not None:
                 found.loops = _loops(study, request.loop_draws, request.seed, step("loops"))
+        written = write(found, folder, request.seed, request.workers or processors())
     except KeyboardInterrupt:
         kept = " The Sobol design so far is kept: the same command with --resume goes on." if _kept(folder) else ""
         click.echo(f"\nStopped.{kept}", err=True)
-        raise SystemExit(1) from None
-    written = write(found, folder, request.seed, request.workers or processors())
+        raise SystemExit(130) from None
     for line in found.sentences():
         click.echo(f"\n{line}")
     click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
-
-
-def _methods(request: Request, study: Study) -> tuple[str, ...]:
-    """In the order in which they are computed."""
-    asked = request.methods
-    if request.draws is not None:
-        wrong = [method for method in asked if method not in _JOINT_METHODS]
-        if wrong:
-            expected = f"{' or '.join(_JOINT_METHODS)}: the others need constants that do not depend on each other"
-            raise InvalidValue("--method", wrong[0], expected, where="sensitivity with --draws")
-    some = bool(study.decisions.claims or study.decisions.choices)
-    if "decisions" in asked and not some:
-        expected = "a study with a policies.toml, whose claims and strategies they are"
-        raise InvalidValue("--method", "decisions", expected, where="sensitivity")
-    if asked:
-        return tuple(dict.fromkeys(asked))
-    default = _DEFAULT_METHODS if request.draws is None else ("sample", "shapley")
-    # other outputs than the study's are asked about for their own sake
-    return (*default, "decisions") if some and not request.outputs else default
 
 
 def _compute(method: str, request: Request, response: ModelResponse, folder: Path, found: Found, step: Step) -> None:
@@ -165,7 +104,7 @@ def _sobol(request: Request, response: ModelResponse, folder: Path, study: Study
         n=request.rows,
         seed=request.seed,
         resamples=request.resamples,
-        second_order=request.pairs,
+        second_order=paired(request, study),
         until=request.until,
         until_times=_nearest(response, study) if request.until else None,
         most=request.most_rows,

@@ -1,23 +1,28 @@
 """What ``cipark sensitivity`` is asked about: a study or a bare model, and what options change of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import numpy as np
 
-from cipark_sd.errors import InvalidValue
+from cipark_sd.commands.sensitivity_request import Request, contradictions, contradictions_with_study
+from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
+from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import Scenario, override_key, parse_assignments, split_key
-from cipark_sd.sensitivity.factors import Array, Factors, around, from_draws
+from cipark_sd.scenarios import Scenario, override_key, parse_assignments, resolve, split_key
+from cipark_sd.sensitivity.factors import Array, Factors, around, element_label, from_draws
 from cipark_sd.sensitivity.ranking import Moment
-from cipark_sd.sensitivity.response import Output
+from cipark_sd.sensitivity.response import Output, output_problem
 from cipark_sd.sensitivity.study import Study, find_study
 
 if TYPE_CHECKING:
     import xarray as xr
+
+T = TypeVar("T")
 
 #: Share of a bare model's constants by which they vary when nothing is said.
 _RANGE = 0.2
@@ -27,61 +32,77 @@ _SINGULAR = 1e-8
 _STOCKS = 3
 
 
-def asked_study(
-    target: str | None,
-    *,
-    outputs: Sequence[str],
-    effect: str | None,
-    share: float | None,
-    leave_out: Sequence[str],
-    moments: Sequence[float],
-) -> Study:
-    """What the user named, with what the options change.
+def asked_study(request: Request) -> Study:
+    """What the user named, with what the options change; all that is wrong is told at once.
 
     Raises
     ------
     InvalidValue, UnknownName, Problems
     """
+    problems = list(contradictions(request))
+    study = _collected(problems, partial(_named, request, problems))
+    if study is not None:
+        model = study.model
+        problems += contradictions_with_study(request, study)
+        each = {output.variable: output for output in study.outputs}.values()
+        problems += [p for output in each if (p := output_problem(model, output)) is not None]
+        worlds = {w.to_json(): study.scenario | w for o in study.outputs for w in o.worlds if w is not None}
+        for world in worlds.values():
+            _collected(problems, partial(resolve, model, world))
+    raise_all("sensitivity", problems)
+    assert study is not None  # else there is a problem
+    return study if request.draws is None else with_draws(study, request.draws)
+
+
+def _collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None:
+    """What is computed, or None with the problems that it raised among the others."""
+    try:
+        return compute()
+    except Problems as several:
+        problems += several.problems
+    except CiparkError as problem:
+        problems.append(problem)
+    return None
+
+
+def _named(request: Request, problems: list[CiparkError]) -> Study:
+    """The study or the model, with the outputs and moments of the options."""
+    target, outputs = request.target, request.outputs
     if target is not None and Path(target).is_file():
-        study = _bare(Path(target), outputs, _RANGE if share is None else share, leave_out)
+        study = _bare(Path(target), request, problems)
     else:
         study = find_study(target)
-        for option, given in (("--range", share is not None), ("--leave-out", bool(leave_out))):
+        for option, given in (("--range", request.share is not None), ("--leave-out", bool(request.leave_out))):
             if given:
-                raise InvalidValue(
-                    option, "given with a study", "a model file: a study has priors", where="sensitivity"
-                )
+                expected = "a model file: a study has priors"
+                problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
     if outputs:
         study = replace(study, outputs=tuple(Output(name, name) for name in outputs))
-    if effect is not None:
-        world = parse_assignments([effect], where="--effect")
-        added = [Output(f"{o.label}, effect against {effect}", o.variable, world, o.range) for o in study.outputs]
+    if request.effect is not None:
+        world = parse_assignments([request.effect], where="--effect")
+        label = f"effect against {request.effect}"
+        added = [Output(f"{o.label}, {label}", o.variable, world, o.range) for o in study.outputs]
         study = replace(study, outputs=(*study.outputs, *added))
-    if moments:
-        study = replace(study, moments=tuple(Moment(f"{time:g}", time) for time in moments))
-    for moment in study.moments:
-        first, last = study.model.time.initial, study.model.time.final
-        if not first <= moment.time <= last:
-            raise InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
+    if request.moments:
+        study = replace(study, moments=tuple(Moment(f"{time:g}", time) for time in request.moments))
     return study
 
 
-def _bare(path: Path, outputs: Sequence[str], share: float, leave_out: Sequence[str]) -> Study:
+def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
     from cipark_sd.frontends.via_pysd import read_model
 
     model = read_model(path)
-    found = around(model, share, without=leave_out)
+    problems += _unknown(model, request.leave_out)
+    found = around(model, _RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         click.echo(f"note: held{why}: {', '.join(names)}", err=True)
-    asked = tuple(outputs) or tuple(stock.label for stock in model.stocks if not stock.dims)[:_STOCKS]
+    asked = tuple(request.outputs) or _stocks(model)
     if not asked:
-        raise InvalidValue(
-            "the outputs", "none", "--output NAME: the model has no stock without subscripts", where=model.name
-        )
+        raise InvalidValue("the outputs", "none", "--output NAME: the model has no stock", where=model.name)
     return Study(
         title=model.name,
         model=model,
@@ -91,6 +112,32 @@ def _bare(path: Path, outputs: Sequence[str], share: float, leave_out: Sequence[
         scenario=Scenario(),
         name=path.stem,
     )
+
+
+def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
+    """Constants to be left out that are none."""
+    constants = [constant.label for constant in model.constants]
+    for name in names:
+        base, elements = split_key(override_key(name))
+        variable = model.by_name.get(base)
+        if not isinstance(variable, Constant):
+            yield UnknownName(name, constants, kind="constant", where="--leave-out")
+        elif elements and elements not in model.elements(variable):
+            known = [",".join(element) for element in model.elements(variable)]
+            yield UnknownName(name, known, kind="element", where=f"--leave-out: {variable.label}")
+
+
+def _stocks(model: Model) -> tuple[str, ...]:
+    """The first stocks, each element of one with subscripts on its own."""
+    names: list[str] = []
+    for stock in model.stocks:
+        names += [element_label(model, stock, element) for element in model.elements(stock)]
+    left = len(names) - _STOCKS
+    if left > 0:
+        click.echo(
+            f"note: of {len(names)} stocks the first {_STOCKS} are explained; --output NAME asks for others", err=True
+        )
+    return tuple(names[:_STOCKS])
 
 
 def with_draws(study: Study, path: Path) -> Study:
@@ -130,10 +177,11 @@ def with_draws(study: Study, path: Path) -> Study:
 
 
 def _columns(path: Path) -> dict[str, Array]:
-    """Draws by name."""
+    """Draws by name, of a file or of the folder of a fit."""
     import pandas as pd
     import xarray as xr
 
+    path = path / "draws.nc" if path.is_dir() else path
     try:
         if path.suffix.lower() == ".nc":
             with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:

@@ -122,14 +122,17 @@ def _moments(effects: Array, seed: int, resamples: int) -> dict[str, Array]:
 def rank_agreement(importance: Array) -> Array:
     """The lowest Spearman correlation between the first and each other ranking; ``(n, k, …)`` to ``(…)``.
 
-    NaN where there is one ranking only, or nothing to rank.
+    A factor without a value in one of them is in none. NaN where there is one ranking only, or nothing to rank.
     """
     from scipy.stats import rankdata
 
-    ranks = rankdata(importance, axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norms = np.sqrt((ranks**2).sum(axis=1))
     if len(importance) < 2:
         return np.full(importance.shape[2:], np.nan)
+    known = np.isfinite(importance).all(axis=0)
+    ranks = rankdata(np.where(known, importance, np.nan), axis=1, nan_policy="omit")
+    ranks = np.where(
+        known, ranks - np.where(known, ranks, 0.0).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=0), 1), 0.0
+    )
+    norms = np.sqrt((ranks**2).sum(axis=1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(((ranks[:1] * ranks[1:]).sum(axis=1) / (norms[:1] * norms[1:])).min(axis=0))

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: Under this a constant does not matter for an output.
+NEGLIGIBLE = 0.01
 #: The time at which an index is largest is sought where its interval is narrower than this to either side.
 WIDEST = 0.25
 
@@ -93,17 +95,20 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
                 reason = str(indices["reason"].sel(output=output).sel(time=moment.time, method="nearest").item())
                 said.append(f"{output}, {moment.label}: no ranking, since {reason}.")
                 continue
+            # one at least, since otherwise nothing is said
+            rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
             parts = [
-                f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}; most in {row.peak_time:.1f} with "
+                f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}; most in {row.peak_time:.6g} with "
                 f"{row.peak:.2f})"
                 for row in rows
             ]
             sure = sum(row.leading >= 0.95 for row in rows)
+            stable = f"{sure} of these {len(rows)} are among the first five in at least 95 % of the resamples; "
             at = indices.sel(output=output).sel(time=moment.time, method="nearest")
             alone = float(at["S1"].sum())
             said.append(
-                f"{output}, {moment.label}: {'; '.join(parts)}. {sure} of these {len(rows)} are among the first "
-                f"five in at least 95 % of the resamples; single effects make up {alone:.0%} of the variance."
+                f"{output}, {moment.label}: {'; '.join(parts)}. {stable if len(at['ST']) > 5 else ''}"
+                f"single effects make up {alone:.0%} of the variance."
             )
     return said
 
@@ -183,7 +188,7 @@ def kept_at_half(indices: "xr.Dataset", output: str, moment: Moment, *, count: i
     return len(before & now), count
 
 
-def negligible(indices: "xr.Dataset", moments: Sequence[Moment], *, under: float = 0.01) -> list[str]:
+def negligible(indices: "xr.Dataset", moments: Sequence[Moment], *, under: float = NEGLIGIBLE) -> list[str]:
     """Factors whose total index is under a bound for every output and moment, the upper end of its interval included.
 
     An output without an index at a moment says nothing.

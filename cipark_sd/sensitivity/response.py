@@ -14,7 +14,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
-from cipark_sd.sensitivity.factors import Array, Factors
+from cipark_sd.sensitivity.factors import Array, Factors, element_label
 
 Rows = NDArray[np.uint64]
 #: How often the step of a run that leaves its range is halved.
@@ -165,18 +165,21 @@ class ModelResponse:
         """``scores : (n, k)`` to ``(n, n_outputs, n_times)``."""
         values = self.factors.values(scores)
         result, wrong = self._outputs(values, rows, 0)
-        left = np.flatnonzero(wrong)
+        left = np.flatnonzero(wrong.any(axis=1))
         for halvings in range(1, HALVINGS + 1):
             if not len(left):
                 break
-            result[left], wrong = self._outputs(values[left], rows[left], halvings)
-            left = left[wrong]
-        result[left] = np.nan
-        result[~np.isfinite(result)] = np.nan
+            # what was right keeps its step: another output that fails must not move it
+            before = wrong[left]
+            again, after = self._outputs(values[left], rows[left], halvings)
+            result[left] = np.where(before[:, :, None], again, result[left])
+            wrong[left] = before & after
+            left = left[wrong[left].any(axis=1)]
+        result[wrong] = np.nan
         return result
 
     def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
-        """Outputs with the step halved so often, and for which runs it is too long in some world.
+        """Outputs with the step halved so often, and which of them it is too long for in some world ``(n, n_outputs)``.
 
         All worlds of a draw have the same step, so that its error is in no difference between them.
         """
@@ -190,12 +193,17 @@ class ModelResponse:
             ],
             axis=1,
         )
-        return result, np.asarray(np.any([wrong for _, wrong in worlds.values()], axis=0))
+        drained = np.any([drained for _, drained in worlds.values()], axis=0)
+        wrong = [
+            drained | _outside(output, {key: worlds[key][0] for key in map(_key, output.worlds)})
+            for output in self.asked
+        ]
+        return result, np.stack(wrong, axis=1)
 
     def _run(
         self, key: str, draws: dict[str, Array], rows: Rows, halvings: int
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
-        """Courses by variable ``(n, n_times)`` in one world, and for which runs the step is too long ``(n,)``."""
+        """Courses by variable ``(n, n_times)`` in one world, and which runs drain more than there is ``(n,)``."""
         world, scenario = self._worlds[key], self.scenario
         asked = [output for output in self.asked if key in map(_key, output.worlds)]
         if world is not None:
@@ -211,7 +219,7 @@ class ModelResponse:
     def _courses(
         self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
-        """Courses by variable ``(n, n_times)``, and for which runs the step is too long ``(n,)``."""
+        """Courses by variable ``(n, n_times)``, and which runs drain more than there is ``(n,)``."""
         keys = {output.variable: split_key(override_key(output.variable)) for output in asked}
         result = ensemble(
             self.model,
@@ -232,7 +240,7 @@ class ModelResponse:
                 for dim, element in zip(dims, elements, strict=True)
             )
             found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
-        wrong = _outside(asked, found)
+        wrong = np.zeros(len(rows), dtype=bool)
         for flow, stock in self.drains:
             # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
             taken, there = result[canonical(flow)].to_numpy() * step, result[canonical(stock)].to_numpy()
@@ -252,13 +260,12 @@ def coordinates(response: Response) -> dict[str, Any]:
     }
 
 
-def _outside(asked: Sequence[Output], courses: dict[str, Array]) -> NDArray[np.bool_]:
-    """``(n,)``: whether a run leaves the range of one of its variables."""
-    outside = [
-        ~((courses[output.variable] >= output.range[0]) & (courses[output.variable] <= output.range[1])).all(axis=1)
-        for output in asked
-    ]
-    return np.asarray(np.any(outside, axis=0))
+def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.bool_]:
+    """``(n,)``: whether an output's variable leaves its range, or has no finite value, in one of its worlds."""
+    low, high = output.range
+    courses = [world[output.variable] for world in worlds.values()]
+    inside = [((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1) for course in courses]
+    return np.asarray(~np.all(inside, axis=0))
 
 
 def _place(shape: tuple[int, ...], index: tuple[int, ...]) -> int:
@@ -299,7 +306,7 @@ def model_response(
         for name in drain
         if name not in model
     ]
-    problems += [p for output in outputs if (p := _output_problem(model, output)) is not None]
+    problems += [p for output in outputs if (p := output_problem(model, output)) is not None]
     if not outputs:
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
@@ -315,7 +322,8 @@ def model_response(
     return response
 
 
-def _output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
+def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
+    """What is wrong with an output's variable, if anything."""
     base, elements = split_key(override_key(output.variable))
     variable = model.by_name.get(base)
     if variable is None:
@@ -323,6 +331,7 @@ def _output_problem(model: Model, output: Output) -> InvalidValue | UnknownName 
     if isinstance(variable, Lookup):
         return InvalidValue("an output", output.variable, "a variable with a course over time", where=model.name)
     if elements not in model.elements(variable):
-        expected = f"one element of it, over {', '.join(variable.dims)}" if variable.dims else "no element"
+        known = [element_label(model, variable, element) for element in model.elements(variable)]
+        expected = f"one element of it, such as {known[0]}" if variable.dims else "no element"
         return InvalidValue("an output", output.variable, expected, where=model.name)
     return None

@@ -1,0 +1,100 @@
+"""What the command line of ``cipark sensitivity`` asks for, and what of it contradicts itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.scenarios import override_key
+from cipark_sd.sensitivity.designs import check_power_of_two
+from cipark_sd.sensitivity.study import Study
+
+#: Those that need constants which do not depend on each other are left out with joint draws.
+_DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
+_JOINT_METHODS = ("sample", "shapley", "decisions")
+_WHERE = "sensitivity"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    target: str | None = None
+    outputs: tuple[str, ...] = ()
+    effect: str | None = None
+    share: float | None = None
+    leave_out: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    rows: int = 1024
+    until: float | None = None
+    most_rows: int = 1 << 16
+    pairs: tuple[str, ...] = ()
+    moments: tuple[float, ...] = ()
+    draws: Path | None = None
+    seed: int = 1
+    resamples: int = 100
+    workers: int | None = None
+    loop_draws: int | None = None
+    resume: bool = False
+    folder: Path | None = None
+
+    @property
+    def wants_sobol(self) -> bool:
+        """Whether indices are computed, to which some options belong."""
+        return "sobol" in self.methods if self.methods else self.draws is None
+
+
+def contradictions(request: Request) -> Iterator[CiparkError]:
+    """Options that cannot be meant together, or not at all."""
+    try:
+        check_power_of_two(request.rows, where="--rows")
+    except CiparkError as problem:
+        yield problem
+    if len(request.pairs) == 1:
+        yield InvalidValue("--pairs", request.pairs[0], "two constants at least", where=_WHERE)
+    if request.until is not None and request.most_rows < request.rows:
+        yield InvalidValue(
+            "--most-rows", request.most_rows, f"as many as --rows, {request.rows}, or more", where=_WHERE
+        )
+    wrong = [method for method in request.methods if method not in _JOINT_METHODS]
+    if request.draws is not None and wrong:
+        expected = f"{' or '.join(_JOINT_METHODS)}: the others need constants that do not depend on each other"
+        yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
+    elif not request.wants_sobol:
+        given = {"--until": request.until is not None, "--pairs": bool(request.pairs), "--resume": request.resume}
+        for option in (name for name, some in given.items() if some):
+            yield InvalidValue(option, "given without Sobol indices", "--method sobol beside it", where=_WHERE)
+
+
+def contradictions_with_study(request: Request, study: Study) -> Iterator[CiparkError]:
+    """Options that do not go with what is asked about."""
+    if "decisions" in request.methods and not _decides(study):
+        expected = "a study with a policies.toml, whose claims and strategies they are"
+        yield InvalidValue("--method", "decisions", expected, where=_WHERE)
+    known = {override_key(name) for name in study.factors.names}
+    for name in request.pairs:
+        if override_key(name) not in known:
+            yield UnknownName(name, study.factors.names, kind="uncertain constant", where="--pairs")
+    first, last = study.model.time.initial, study.model.time.final
+    for moment in study.moments:
+        if not first <= moment.time <= last:
+            yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
+
+
+def asked_methods(request: Request, study: Study) -> tuple[str, ...]:
+    """In the order in which they are computed."""
+    if request.methods:
+        return tuple(dict.fromkeys(request.methods))
+    default = _DEFAULT_METHODS if request.draws is None else ("sample", "shapley")
+    # other outputs than the study's are asked about for their own sake
+    return (*default, "decisions") if _decides(study) and not request.outputs else default
+
+
+def paired(request: Request, study: Study) -> tuple[str, ...]:
+    """The constants of ``--pairs`` as the study spells them."""
+    spelt = {override_key(name): name for name in study.factors.names}
+    return tuple(spelt[override_key(name)] for name in request.pairs)
+
+
+def _decides(study: Study) -> bool:
+    return bool(study.decisions.claims or study.decisions.choices)

@@ -1,0 +1,154 @@
+"""What a stranger asks of ``cipark sensitivity``: names, options, models with holes; and what is drawn beside."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+
+from cipark_sd.cli import cli
+from cipark_sd.commands.sensitivity_figures import Drawing, drawn
+from cipark_sd.commands.sensitivity_request import Request
+from cipark_sd.commands.sensitivity_target import asked_study
+from cipark_sd.errors import InvalidValue, Problems, UnknownName
+from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
+from cipark_sd.sensitivity.factors import Factor, Factors
+from cipark_sd.sensitivity.local import tornado
+from cipark_sd.sensitivity.morris import rank_agreement
+from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivity.response import Output, model_response
+from cipark_sd.sensitivity.sample import fan, sample
+
+STRANGE = """
+Region: North, South ~ ~ |
+Birth Rate[Region]= 0.04, 0.02 ~ 1/Year ~ |
+Migration= -3 ~ person/Year ~ |
+Offset= 0 ~ person ~ |
+Room= 1000 ~ person ~ |
+Threshold= 1.1 ~ Dmnl ~ |
+People[Region]= INTEG(Birth Rate[Region]*People[Region]*(1-People[Region]/Room)+Migration, 100) ~ person ~ |
+Total= SUM(People[Region!])+Offset ~ person ~ |
+Still= 7+0*Room ~ Dmnl ~ |
+Doubtful= SQRT(Threshold-1.05)*Total ~ person ~ |
+"""
+
+
+@pytest.fixture
+def strange(write_mdl):
+    return write_mdl(STRANGE, final=20, step=0.25, saveper=1)
+
+
+def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path):
+    asked = ["--output", "Total", "--output", "Still", "--output", "Doubtful", "-n", "16", "--method", "sobol"]
+    called = ["sensitivity", str(strange), *asked, "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, called)
+    assert result.exit_code == 0, result.output
+    assert "held, since it is zero: Offset" in result.output
+    assert "Still, at the end: no ranking, since the variance is negligible" in result.output
+    with xr.open_dataset(tmp_path / "out" / "sobol.nc", engine="h5netcdf") as found:
+        assert set(found["parameter"].to_numpy()) >= {"Birth Rate[North]", "Birth Rate[South]", "Migration"}
+        failed = found["n_failed"].isel(time=-1)
+        assert int(failed.sel(output="Total")) == 0
+        assert 0 < int(failed.sel(output="Doubtful")) < found.attrs["runs"]
+        assert float(found["ST"].sel(output="Total", parameter="Threshold").max()) == 0.0
+        assert found["time"].attrs["units"] == "Year"
+
+
+def test_all_mistakes_of_a_call_are_told_at_once(strange):
+    with pytest.raises(Problems) as caught:
+        asked_study(
+            Request(
+                str(strange),
+                outputs=("Totall", "People[East]"),
+                effect="Migratoin=0",
+                leave_out=("Rom", "Birth Rate[East]"),
+                moments=(99.0,),
+                rows=100,
+                methods=("tornado",),
+                until=0.05,
+            )
+        )
+    told = str(caught.value)
+    for message in (
+        "a power of two such as 64 or 128",
+        "--until is 'given without Sobol indices'",
+        "did you mean 'Total'",
+        "such as People[North]",
+        "did you mean 'migration'",
+        "did you mean 'Room'",
+        "Birth Rate has no element",
+        "one of the run, 0 to 20",
+    ):
+        assert message in told
+    assert len(caught.value.problems) == 8
+
+
+def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
+    result = CliRunner().invoke(cli, ["sensitivity", str(strange), "--leave-out", "Rom"])
+    assert isinstance(result.exception, UnknownName) or result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"until": 0.1, "rows": 64, "most_rows": 32}, "as many as --rows, 64"),
+        ({"methods": ("sample",), "resume": True}, "--resume is 'given without Sobol indices'"),
+        ({"methods": ("sample",), "pairs": ("Room", "Migration")}, "--pairs is 'given without Sobol indices'"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(strange, options, message):
+    with pytest.raises(InvalidValue, match=message):
+        asked_study(Request(str(strange), **options))
+
+
+def test_without_an_output_the_elements_of_the_first_stocks_are_explained(strange):
+    study = asked_study(Request(str(strange)))
+    assert [output.variable for output in study.outputs] == ["People[North]", "People[South]"]
+
+
+def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
+    rng = np.random.default_rng(1)
+    posterior = xr.Dataset({name: (("chain", "draw"), rng.random((2, 50))) for name in ("Room", "Threshold")})
+    xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    study = asked_study(Request(str(strange), draws=tmp_path))
+    assert study.factors.names[:2] == ("Room", "Threshold")
+
+
+def test_an_output_that_fails_takes_no_other_with_it(strange):
+    from cipark_sd.frontends.via_pysd import read_model
+
+    factors = Factors((Factor("Threshold", lambda shares: 1.0 + 0.1 * shares),))
+    asked = [Output("total", "Total"), Output("doubtful", "Doubtful")]
+    response = model_response(read_model(strange), factors, asked, times=[0.0, 20.0])
+    values = response(response.scores(np.array([[0.2], [0.8]])), np.arange(2, dtype=np.uint64))
+    assert np.isfinite(values[:, 0]).all()
+    assert np.isnan(values[0, 1]).all()
+    assert np.isfinite(values[1, 1]).all()
+
+
+def test_rankings_agree_over_the_factors_that_have_a_value_in_each():
+    importance = np.array([[3.0, 2.0, 1.0, np.nan], [30.0, 20.0, 10.0, 99.0]])[:, :, None]
+    assert rank_agreement(importance) == pytest.approx(1.0)
+    importance[1, :3, 0] = (10.0, 20.0, 30.0)
+    assert rank_agreement(importance) == pytest.approx(-1.0)
+    assert np.isnan(rank_agreement(np.full((2, 3, 1), np.nan))).all()
+
+
+def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
+    from cipark_sd.frontends.via_pysd import read_model
+
+    factors = Factors((Factor("Room", lambda shares: 900 + 200 * shares),))
+    response = model_response(read_model(strange), factors, [Output("total", "Total")])
+    moments = (Moment("at the end", 20.0),)
+    asked = [
+        Drawing("fan", fan_chart, (fan(sample(response, n=32, seed=1)), moments)),
+        Drawing("tornado", tornado_bars, (tornado(response), moments)),
+    ]
+    monkeypatch.setattr("cipark_sd.commands.sensitivity_figures._MANY", 2)
+    files = {}
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        with drawn(asked, folder, workers) as wait:
+            files[workers] = [(path.name, path.read_bytes()) for path in wait()]
+    assert [name for name, _ in files[1]] == ["fan.png", "fan.pdf", "tornado.png", "tornado.pdf"]
+    assert files[1] == files[2]
