@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.convergence import Convergence, convergence, poorest
+from calibration.convergence import ESS, R_HAT, Convergence, convergence, poorest
 from calibration.ensemble_moves import Target, step
 from calibration.parameters import ParameterSpace
 from calibration.posterior import Posterior
@@ -63,6 +63,8 @@ class Effort:
         Budget, warm-up included.
     least_steps : int
         Before which nothing is judged.
+    r_hat, ess : float
+        What every parameter has to reach for the sampler to end before the budget is used up.
     """
 
     ensembles: int = 4
@@ -70,6 +72,8 @@ class Effort:
     block: int = 100
     most_steps: int = 6000
     least_steps: int = 400
+    r_hat: float = R_HAT
+    ess: float = ESS
 
     def n_walkers(self, k: int) -> int:
         """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
@@ -251,7 +255,7 @@ def run(
             if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
                 found, judged = convergence(names, values(state.kept)), done
                 lost = _lost_when_kept(state.log_density, start.shape[-1])
-                finished |= all(one.reached for one in found) and not lost.any()
+                finished |= all(one.reaches(effort.r_hat, effort.ess) for one in found) and not lost.any()
             if on_block is not None:
                 on_block(done, effort.most_steps, poorest(found) if found else None)
             if finished:

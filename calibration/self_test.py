@@ -29,8 +29,8 @@ from cipark_sd.scenarios import Scenario, resolve
 
 #: Draws against which a rank is taken.
 RANKED = 99
-#: Enough for ranks; convergence to the last digit is not needed two hundred times.
-EFFORT = Effort(ensembles=2, block=200, most_steps=1000, least_steps=400)
+#: Enough for ranks: as many effective draws as a rank is taken among. More digits are not needed two hundred times.
+EFFORT = Effort(ensembles=2, most_steps=2000, least_steps=400, r_hat=1.05, ess=RANKED)
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
 
@@ -109,7 +109,7 @@ class DataSetTask:
         return {
             "rank": rank,
             "inside": within,
-            "converged": np.array(drawn.chains.converged),
+            "converged": np.array(all(one.reaches(self.effort.r_hat, self.effort.ess) for one in drawn.chains.found)),
             "impossible": np.array(tried),
         }
 
