@@ -159,7 +159,9 @@ def self_test_figure(tested: SelfTest, rng: np.random.Generator) -> "Figure":
     n = len(tested.ranks)
     low, high = rank_band(n, rng)
     level = grid = (np.arange(RANKED) + 1) / (RANKED + 1)
-    figure, axes = panels(-(-len(tested.names) // columns), columns, 1.25, share_y=True)
+    n_rows = -(-len(tested.names) // columns)
+    # a single row is high enough for the label beside it
+    figure, axes = panels(n_rows, columns, max(1.25, 1.8 / n_rows), share_y=True)
     for axis, name, ranks in zip(cells(axes, len(tested.names)), tested.names, tested.ranks.T, strict=True):
         axis.fill_between(grid, low - level, high - level, color="0.88", lw=0)
         axis.step(grid, ecdf(ranks) - level, color=MODEL, where="post", lw=1)

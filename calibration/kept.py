@@ -50,7 +50,7 @@ class Kept:
         """
         path = self._path(name)
         try:
-            with np.load(path) as content:
+            with path.open("rb") as file, np.load(file) as content:
                 return dict(content.items())
         except FileNotFoundError:
             return None

@@ -1,24 +1,25 @@
 """Draws from the posterior by several independent ensembles, as long as they need.
 
-Each ensemble starts from its own draws of the prior, which lie wider than the posterior, and has its own stream of
-random numbers. After each block of steps the first half of what there is counts as warm-up and the rest is judged;
-sampling ends when every parameter has converged or when the budget of steps is used up, which is said and not hidden.
+Each ensemble starts from its own draws of the prior, annealed to the posterior, and has its own stream of random
+numbers. After each block of steps the first half of what there is counts as warm-up and the rest is judged; sampling
+ends when every parameter has converged or when the budget of steps is used up, which is said and not hidden.
 
-A walker can stay behind in a mode of no weight from which differences of the others do not lead away, and would be
-counted as if its mode had one. Such walkers are set back to others of their ensemble at steps known beforehand, and
-chains that are kept from such a start have not converged (Hou et al. 2012, ApJ 745, 198, prune them likewise).
+A walker that stays behind in a mode of no weight would be counted as if its mode had one; chains that hold such a
+walker have not converged (Hou et al. 2012, ApJ 745, 198, section 3.4, tell them likewise by how far they lie below).
 
 The budget counts steps and not seconds, so that the same seed gives the same draws on any machine.
 """
 
 import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.annealing import annealed
 from calibration.convergence import ESS, R_HAT, Convergence, convergence, poorest
 from calibration.ensemble_moves import Target, step
 from calibration.parameters import ParameterSpace
@@ -32,10 +33,12 @@ from cipark_sd.files import whole
 OnBlock = Callable[[int, int, Convergence | None], None]
 #: Growth of the chains between two judgements, which cost more than a block of a small model.
 PATIENCE = 1.25
-#: Steps after which stranded walkers are set back; each time chains that are kept from there on are clean of them.
-RESCUES = frozenset(200 * 2**i for i in range(1, 12))
+#: Seconds between two times that chains in progress are written: they are large, and each time the whole of them is.
+SAVING = 5.0
 #: Steps over which a walker is looked at, and the probability of a normal posterior so far down that it counts as lost.
 LOOK, LOST = 100, 1e-6
+#: Draws of the prior that are annealed for one ensemble: the least, and for each walker.
+POPULATION = (200, 4)
 
 
 class NowherePossible(CiparkError):
@@ -123,7 +126,8 @@ class Chains:
     @property
     def n_stranded(self) -> int:
         """Walkers that what is kept begins with far below all others."""
-        return int(_lost_when_kept(self.log_density, self.position.shape[-1]).sum())
+        kept = self.log_density[:, self.n_steps // 2 :]
+        return int(stranded(kept, self.position.shape[-1]).sum())
 
     @property
     def converged(self) -> bool:
@@ -143,29 +147,29 @@ def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
     return np.asarray(best < level[:, None])
 
 
-def _lost_when_kept(log_density: Array, k: int) -> NDArray[np.bool_]:
-    """Which walkers are stranded where the second half of their steps begins.
-
-    Walkers are set back between whole looks, so the look that holds the beginning lies on one side of that.
-    """
-    beginning = log_density.shape[1] // 2 // LOOK * LOOK
-    return stranded(log_density[:, beginning:], k)
-
-
 def log_target(density: Posterior) -> Target:
     """The posterior in free coordinates."""
-    coordinates = Unconstrained(density.space)
+    prior, likelihood = _prior(density), _likelihood(density)
 
     def target(free: Array) -> Array:
-        theta = coordinates.theta(free)
-        logs = density.space.log_prior(theta) + coordinates.log_jacobian(free)
+        logs = prior(free)
         possible = np.isfinite(logs)
         total = np.full(len(free), -np.inf)
         if possible.any():
-            total[possible] = logs[possible] + density.log_likelihood(theta[possible])
+            total[possible] = logs[possible] + likelihood(free[possible])
         return total
 
     return target
+
+
+def _prior(density: Posterior) -> Target:
+    coordinates = Unconstrained(density.space)
+    return lambda free: density.space.log_prior(coordinates.theta(free)) + coordinates.log_jacobian(free)
+
+
+def _likelihood(density: Posterior) -> Target:
+    coordinates = Unconstrained(density.space)
+    return lambda free: density.log_likelihood(coordinates.theta(free))
 
 
 def sample(
@@ -186,7 +190,8 @@ def sample(
     coordinates, target = Unconstrained(density.space), log_target(density)
     streams = rng.spawn(effort.ensembles)
     walkers = effort.n_walkers(len(density.space))
-    start = np.stack([_start(density, target, walkers, stream) for stream in streams])
+    goes_on = saved is not None and saved.exists()
+    start = None if goes_on else np.stack([_start(density, target, walkers, stream) for stream in streams])
     return run(target, start, streams, density.space.names, coordinates.theta, effort, saved=saved, on_block=on_block)
 
 
@@ -196,7 +201,15 @@ def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Arra
 
 
 def _start(density: Posterior, target: Target, n: int, rng: np.random.Generator) -> Array:
-    """``(n, k)`` possible draws from the prior, in free coordinates."""
+    """``(n, k)`` draws from the prior, annealed to the posterior, in free coordinates."""
+    least, each = POPULATION
+    drawn = _possible(density, target, max(least, each * n), rng)
+    ends = annealed(_prior(density), _likelihood(density), drawn, rng)
+    return ends[rng.permutation(len(ends))[:n]]
+
+
+def _possible(density: Posterior, target: Target, n: int, rng: np.random.Generator) -> Array:
+    """``(n, k)`` draws from the prior with which the data are possible, in free coordinates."""
     kept: list[Array] = []
     tried = 0
     for _ in range(20):
@@ -215,7 +228,7 @@ def _start(density: Posterior, target: Target, n: int, rng: np.random.Generator)
 
 def run(
     target: Target,
-    start: Array,
+    start: Array | None,
     streams: list[np.random.Generator],
     names: tuple[str, ...],
     values: Callable[[Array], Array],
@@ -229,7 +242,8 @@ def run(
     Parameters
     ----------
     target : log density of points ``(n, k)``
-    start : (n_ensembles, n_walkers, k)
+    start : (n_ensembles, n_walkers, k), optional
+        Without it ``saved`` exists.
     streams : one generator an ensemble
     names, values :
         Of what is judged: a function of points ``(…, k)``.
@@ -244,49 +258,66 @@ def run(
     Chains
         What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
     """
-    state = _State.load(saved, streams) if saved is not None and saved.exists() else _State.begin(target, start)
+    state = _begun(target, start, streams, saved)
     found: tuple[Convergence, ...] = ()
     judged = 0
     interrupted = False
+    n_saved, last = state.n_steps, time.monotonic()
     try:
         while True:
             done = state.n_steps
             finished = done >= effort.most_steps
             if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
                 found, judged = convergence(names, values(state.kept)), done
-                lost = _lost_when_kept(state.log_density, start.shape[-1])
-                finished |= all(one.reaches(effort.r_hat, effort.ess) for one in found) and not lost.any()
+                half = state.log_density[:, done // 2 :]
+                mixed = all(one.reaches(effort.r_hat, effort.ess) for one in found)
+                finished |= mixed and not stranded(half, state.position.shape[-1]).any()
             if on_block is not None:
                 on_block(done, effort.most_steps, poorest(found) if found else None)
             if finished:
                 break
-            if done in RESCUES:
-                state = state.rescued(streams)
             state = state.block(target, streams, min(effort.block, effort.most_steps - done))
-            if saved is not None:
-                state.save(saved, streams)
+            if saved is not None and time.monotonic() - last > SAVING:
+                state.save(saved)
+                n_saved, last = state.n_steps, time.monotonic()
     except KeyboardInterrupt:
         if state.n_steps < 4:
             raise
         interrupted = True
+    finally:
+        # also when a worker is told to leave
+        if saved is not None and state.n_steps > n_saved:
+            state.save(saved)
     if judged != state.n_steps:
         found = convergence(names, values(state.kept))
     return Chains(state.position, state.log_density, state.accepted / state.n_steps, found, interrupted)
 
 
+def _begun(target: Target, start: Array | None, streams: list[np.random.Generator], saved: Path | None) -> "_State":
+    if saved is not None and saved.exists():
+        return _State.load(saved, streams)
+    if start is None:
+        raise ValueError("chains need a start or a file to go on from")
+    return _State.begin(target, start, streams)
+
+
 @dataclass(frozen=True, eq=False)
 class _State:
-    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``."""
+    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``.
+
+    ``streams`` are the states of the random streams at the end of the last block, whatever they have given since.
+    """
 
     last: tuple[Array, Array]
     positions: tuple[Array, ...]
     logs: tuple[Array, ...]
     accepted: Array
+    streams: str
 
     @staticmethod
-    def begin(target: Target, start: Array) -> "_State":
+    def begin(target: Target, start: Array, streams: list[np.random.Generator]) -> "_State":
         log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
-        return _State((start, log_density), (), (), np.zeros(len(start)))
+        return _State((start, log_density), (), (), np.zeros(len(start)), _states(streams))
 
     @property
     def n_steps(self) -> int:
@@ -304,43 +335,26 @@ class _State:
     def kept(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
 
-    def rescued(self, streams: list[np.random.Generator]) -> "_State":
-        """The walkers that were lost over the last steps set back to others of their ensemble."""
-        position, log_density = (array.copy() for array in self.last)
-        lost = stranded(self.log_density[:, -LOOK:], position.shape[-1])
-        for e, stream in enumerate(streams):
-            if lost[e].any():
-                chosen = stream.choice(np.flatnonzero(~lost[e]), size=int(lost[e].sum()))
-                position[e, lost[e]], log_density[e, lost[e]] = position[e, chosen], log_density[e, chosen]
-        return replace(self, last=(position, log_density))
-
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
-        before = [stream.bit_generator.state for stream in streams]
-        try:
-            position, log_density = self.last
-            positions, logs = [], []
-            accepted = self.accepted.copy()
-            for _ in range(n):
-                position, log_density, takes = step(target, position, log_density, streams)
-                positions.append(position)
-                logs.append(log_density)
-                accepted += takes.mean(axis=1)
-        except KeyboardInterrupt:
-            # the streams go back to where the last whole block ended
-            for stream, state in zip(streams, before, strict=True):
-                stream.bit_generator.state = state
-            raise
+        position, log_density = self.last
+        positions, logs = [], []
+        accepted = self.accepted.copy()
+        for _ in range(n):
+            position, log_density, takes = step(target, position, log_density, streams)
+            positions.append(position)
+            logs.append(log_density)
+            accepted += takes.mean(axis=1)
         return _State(
             (position, log_density),
             (*self.positions, np.stack(positions, axis=1)),
             (*self.logs, np.stack(logs, axis=1)),
             accepted,
+            _states(streams),
         )
 
-    def save(self, path: Path, streams: list[np.random.Generator]) -> None:
-        states = json.dumps([stream.bit_generator.state for stream in streams])
+    def save(self, path: Path) -> None:
         with whole(path) as partial, partial.open("wb") as file:
-            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=states)
+            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=self.streams)
 
     @staticmethod
     def load(path: Path, streams: list[np.random.Generator]) -> "_State":
@@ -349,4 +363,8 @@ class _State:
             states = json.loads(str(content["streams"]))
         for stream, state in zip(streams, states, strict=True):
             stream.bit_generator.state = state
-        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted)
+        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted, _states(streams))
+
+
+def _states(streams: list[np.random.Generator]) -> str:
+    return json.dumps([stream.bit_generator.state for stream in streams])

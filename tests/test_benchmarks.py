@@ -14,7 +14,18 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.simulate import simulate
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-SCRIPTS = ("one_run", "ensemble", "against_simlin", "start", "memory", "gradient", "agreement", "sensitivity", "policy")
+SCRIPTS = (
+    "one_run",
+    "ensemble",
+    "against_simlin",
+    "start",
+    "memory",
+    "gradient",
+    "agreement",
+    "sensitivity",
+    "self_test",
+    "policy",
+)
 
 
 @pytest.mark.slow
@@ -24,6 +35,7 @@ def test_benchmark_script_runs_in_its_quick_mode(script: str, tmp_path: Path) ->
         pytest.fail("the benchmark against C needs g++")
     made = subprocess.run(
         [sys.executable, str(BENCHMARKS / f"{script}.py"), "--quick"],
+        cwd=tmp_path,
         env={**os.environ, "CIPARK_CACHE": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -107,3 +107,46 @@ def test_replaced_data_are_in_the_likelihood(density):
     drawn = np.arange(8.0)
     new = replaced(density, drawn, np.random.default_rng(1))
     assert [number.lower for number in numbers(new.problem.observations)] == drawn.tolist()
+
+
+def coarse(density, term, value, rng):
+    observation = replace(density.problem.observations[0], terms=(term,))
+    one = replace(density, problem=replace(density.problem, observations=(observation,)))
+    return replaced(one, np.array([value]), rng).problem.terms[0]
+
+
+def test_an_interval_around_a_random_count_is_as_frequent_as_its_likelihood_says(density):
+    term = Count("c", QUANTITY, 4.0, 6.0, Noise("poisson"))
+    rng = np.random.default_rng(5)
+    mean, n = np.array([[3.0]]), 20_000
+    drawn = replicate_term(term, np.repeat(mean, n, axis=0), np.zeros(n), rng)[:, 0]
+    ends = [(one.lower, one.upper) for one in (coarse(density, term, value, rng) for value in drawn)]
+    assert {upper - lower for lower, upper in ends} == {2.0}
+    for lower in (-1.0, 0.0, 2.0, 5.0):
+        own = replace(term, lower=lower, upper=lower + 2)
+        # each of three places of the interval around the count is as likely
+        mass = np.exp(term_log_density(own, mean, np.zeros(1))[0]) / 3
+        assert np.mean([end[0] == lower for end in ends]) == pytest.approx(mass, abs=0.01)
+
+
+def test_an_interval_around_a_random_measurement_is_as_frequent_as_its_likelihood_says(density):
+    term = Count("c", QUANTITY, 0.0, 3.0, Noise("normal", 1.0))
+    rng = np.random.default_rng(6)
+    ends = np.array([coarse(density, term, value, rng).lower for value in rng.normal(2.0, 1.0, 20_000)])
+    for low in (-1.5, 0.0, 1.0):
+        own = [replace(term, lower=end, upper=end + 3) for end in np.linspace(low, low + 0.5, 51)]
+        density_of_end = [np.exp(term_log_density(one, np.array([[2.0]]), np.ones(1))[0]) / 3 for one in own]
+        share = np.mean((ends >= low) & (ends < low + 0.5))
+        assert share == pytest.approx(0.5 * np.mean(density_of_end), abs=0.01)
+
+
+def test_an_open_end_stays_where_it_was_told_and_other_numbers_are_exact(density):
+    term = Share("s", (QUANTITY, QUANTITY), 8.0, 27.0, 27.0, Noise("binomial"))
+    rng = np.random.default_rng(7)
+    assert coarse(density, term, 8.0, rng) == coarse(density, term, 20.0, rng) == term
+    below = coarse(density, term, 7.0, rng)
+    assert (below.lower, below.upper) == (7.0, 7.0)
+    # so the outcomes that can be told have probability 1 together
+    values = np.array([[1.0, 4.0]])
+    told = [term, *(replace(term, lower=float(n), upper=float(n)) for n in range(8))]
+    assert sum(np.exp(term_log_density(one, values, np.zeros(1))[0]) for one in told) == pytest.approx(1, abs=1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
+from calibration.annealing import annealed
 from calibration.convergence import convergence, effective, poorest
 from calibration.ensemble_moves import step
 from calibration.parameters import Parameter, ParameterSpace
@@ -107,20 +108,51 @@ def test_ensembles_in_different_modes_are_reported_as_not_converged():
     assert poorest(found.found).r_hat > 1.5
 
 
-def test_walkers_in_a_mode_of_no_weight_are_not_counted():
-    """A hollow 60 log units down, too narrow for jumps from elsewhere to hit: its weight is below 1e-26."""
-    k = 4
+def wide(x):
+    return -0.5 * (x**2).sum(axis=1) / 100
+
+
+def start_from(likelihood, seed, n=1000, k=3):
+    """Draws of the prior :func:`wide`, annealed."""
+    rng = np.random.default_rng(seed)
+    return annealed(wide, likelihood, rng.normal(0, 10, (n, k)), rng)
+
+
+def test_modes_keep_the_share_that_belongs_to_them():
+    """One four times as probable as the other, whose peak is the higher of the two: its volume is 1/8."""
 
     def two_modes(x):
-        return np.logaddexp(-0.5 * (x**2).sum(axis=1), -60 - 0.5 * (((x - 40) / 0.5) ** 2).sum(axis=1))
+        broad = np.log(0.8) - 0.5 * (((x - 8) / 2) ** 2).sum(axis=1)
+        narrow = np.log(0.2 * 8) - 0.5 * ((x + 8) ** 2).sum(axis=1)
+        return np.logaddexp(broad, narrow)
 
-    streams = np.random.default_rng(6).spawn(4)
-    start = np.stack([stream.normal(0, 1, (24, k)) for stream in streams])
-    start[:, :2] += 40
-    found = run(two_modes, start, streams, tuple("abcd"), same, Effort(walkers=24, most_steps=3000))
-    assert found.converged
-    assert abs(found.kept).max() < 10
-    assert found.kept.mean() == pytest.approx(0, abs=0.1)
+    shares = [(start_from(two_modes, seed)[:, 0] > 0).mean() for seed in range(10)]
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.04)
+
+
+def test_no_walker_starts_in_a_mode_of_no_weight():
+    def with_a_hollow(x):
+        return np.logaddexp(-0.5 * ((x - 8) ** 2).sum(axis=1), -20 - 0.5 * ((x + 8) ** 2).sum(axis=1))
+
+    assert (start_from(with_a_hollow, 3)[:, 0] > 0).all()
+
+
+def test_annealed_draws_of_a_normal_posterior_have_its_moments():
+    precision = np.array([[9.0, 4.0, 0.0], [4.0, 4.0, 1.0], [0.0, 1.0, 1.0]])
+    centre = np.array([1.0, -2.0, 5.0])
+
+    def likelihood(x):
+        return -0.5 * np.einsum("ni,ij,nj->n", x - centre, precision, x - centre)
+
+    found = start_from(likelihood, 4, n=4000)
+    cov = np.linalg.inv(precision + np.eye(3) / 100)
+    assert found.mean(axis=0) == pytest.approx(cov @ precision @ centre, abs=0.1)
+    assert np.cov(found.T) == pytest.approx(cov, rel=0.15, abs=0.05)
+
+
+def test_an_impossible_half_of_the_prior_does_not_stop_the_annealing():
+    found = start_from(lambda x: np.where(x[:, 0] > 0, -0.5 * ((x - 8) ** 2).sum(axis=1), -np.inf), 5)
+    assert found.mean(axis=0) == pytest.approx([8 / 1.01] * 3, abs=0.2)
 
 
 def test_chains_that_begin_with_a_lost_walker_have_not_converged():
