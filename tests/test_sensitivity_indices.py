@@ -304,6 +304,23 @@ def test_morris_moments_equal_salibs_on_the_same_trajectories(response_of):
         np.testing.assert_allclose(found[name][0, :, 0, 0], np.asarray(theirs[name]) * (2 / 3) / 0.5, atol=1e-12)
 
 
+def test_morris_intervals_cover(response_of):
+    """The mean absolute effect of a product of two factors, taken from a screening of many trajectories."""
+
+    def product(shares):
+        return (shares[:, 0] - 0.5) * (shares[:, 1] + 0.3)
+
+    response = response_of(2, product)
+    truth = morris(response, trajectories=20000, seed=999, levels=(4,))["mu_star"].to_numpy()
+    inside = []
+    for seed in range(100):
+        found = morris(response, trajectories=64, seed=seed, levels=(4,))
+        inside.append(np.abs(found["mu_star"].to_numpy() - truth) <= found["mu_star_conf"].to_numpy())
+    rates = np.array(inside).mean(axis=0)
+    assert (rates >= 0.88).all()
+    assert (rates <= 0.99).all()
+
+
 def test_a_morris_step_moves_one_factor_by_half_the_cube():
     for trajectory in range(20):
         points, order, moves = morris_points(5, 4, trajectory, seed=1)
