@@ -283,6 +283,19 @@ def test_shapley_intervals_cover(response_of):
     assert np.mean(inside) >= 0.92
 
 
+def test_shapley_intervals_are_nominal_where_the_balance_of_the_points_is_no_help(response_of):
+    """Waves that are far shorter than the distance of the points: the two shares are those of the variances, 4 to 1."""
+
+    def rough(shares):
+        return np.sin(2e3 * shares[:, 0]) + 0.5 * np.sin(3e3 * shares[:, 1] + 1)
+
+    inside = []
+    for seed in range(100):
+        found = shapley(response_of(2, rough), n=256, seed=seed)
+        inside.append(np.abs(found["Sh"].to_numpy()[:, 0, 0] - [0.8, 0.2]) <= found["Sh_conf"].to_numpy()[:, 0, 0])
+    assert 0.88 <= np.mean(inside) <= 0.99
+
+
 def test_morris_finds_the_slopes_of_a_linear_function_and_no_spread(response_of):
     slopes = np.array([3.0, -2.0, 0.0])
     found = morris(response_of(3, lambda x: x @ slopes), trajectories=10, seed=1)
