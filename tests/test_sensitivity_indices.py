@@ -389,6 +389,16 @@ def test_pawn_equals_salibs_slices_and_a_dummy_bounds_what_is_nothing(response_o
     assert found["median"][3].item() <= found["dummy"].item() < found["median"][0].item()
 
 
+def test_pawn_of_an_output_of_two_values_is_the_difference_of_their_shares(response_of):
+    drawn = sample(response_of(2, lambda shares: (shares[:, 0] > 0.5).astype(float)), n=1024, seed=1)
+    found = pawn(drawn, seed=1)
+    assert found["median"][0, 0, 0] == pytest.approx(0.5, abs=0.01)
+    high, second = drawn["values"].to_numpy()[:, 0, 0], drawn["shares"].to_numpy()[:, 1]
+    slices = (np.argsort(np.argsort(second)) / 1024 * 10).astype(int)
+    distances = [abs(high[slices == part].mean() - high.mean()) for part in range(10)]
+    assert found["median"][1, 0, 0] == pytest.approx(np.median(distances))
+
+
 def test_a_fan_has_the_percentiles_of_its_distribution(response_of):
     drawn = sample(response_of(1, lambda x: 100 * x[:, 0]), n=4096, seed=1)
     np.testing.assert_allclose(fan(drawn, (5.0, 50.0, 95.0))[:, 0, 0], [5, 50, 95], atol=0.1)
