@@ -85,6 +85,32 @@ def test_a_dataset_has_the_dims_that_are_documented(run):
         assert found["reason"].sel(time=0.0).item() == ""
 
 
+def test_one_dataset_has_the_indices_of_all_methods(run):
+    asked = ("morris", "sobol", "dgsm", "shapley", "tornado")
+    _, folder = run(
+        "-n", "64", *(word for method in asked for word in ("--method", method)), "--pairs", "room", "--pairs", "Rate"
+    )
+    with (
+        xr.open_dataset(folder / "all_indices.nc", engine="h5netcdf") as found,
+        xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as sobol,
+        xr.open_dataset(folder / "morris.nc", engine="h5netcdf") as morris,
+    ):
+        assert found["ST"].equals(sobol["ST"])
+        assert found["mu_star"].dims == found["Sh"].dims == found["bound"].dims == ("parameter", "output", "time")
+        assert found["mu_star"].equals(morris["mu_star"].isel(levels=0, drop=True))
+        assert found["S2"].dims == ("parameter", "parameter_2", "output", "time")
+        pair = found["S2"].sel(parameter="Rate", parameter_2="Room")
+        np.testing.assert_array_equal(pair, sobol["S2"].sel(pair="Rate", parameter_2="Room"))
+        assert {"n_failed_sobol", "variance", "S1_conf"} <= set(found)
+    blocks = [block for section in read_page(folder).sections for block in section.blocks]
+    tables = [block for block in blocks if isinstance(block, Table)]
+    assert any(table.head[-1] == "share of the variance" for table in tables)
+    ranked = next(table for table in tables if "output with it low, high" in table.head)
+    start = next(row for row in ranked.rows if row[1] == "Room")
+    low, high = map(float, start[3].split(", "))
+    assert low < high  # a larger room holds more
+
+
 def test_an_effect_is_added_to_each_output(run):
     result, folder = run("-n", "64", "--method", "sobol", "--effect", "Switch=0", "--leave-out", "Switch")
     assert result.exit_code == 0, result.output

@@ -283,6 +283,19 @@ def test_shapley_intervals_cover(response_of):
     assert np.mean(inside) >= 0.92
 
 
+def test_shapley_intervals_are_nominal_where_the_balance_of_the_points_is_no_help(response_of):
+    """Waves that are far shorter than the distance of the points: the two shares are those of the variances, 4 to 1."""
+
+    def rough(shares):
+        return np.sin(2e3 * shares[:, 0]) + 0.5 * np.sin(3e3 * shares[:, 1] + 1)
+
+    inside = []
+    for seed in range(100):
+        found = shapley(response_of(2, rough), n=256, seed=seed)
+        inside.append(np.abs(found["Sh"].to_numpy()[:, 0, 0] - [0.8, 0.2]) <= found["Sh_conf"].to_numpy()[:, 0, 0])
+    assert 0.88 <= np.mean(inside) <= 0.99
+
+
 def test_morris_finds_the_slopes_of_a_linear_function_and_no_spread(response_of):
     slopes = np.array([3.0, -2.0, 0.0])
     found = morris(response_of(3, lambda x: x @ slopes), trajectories=10, seed=1)
@@ -304,6 +317,23 @@ def test_morris_moments_equal_salibs_on_the_same_trajectories(response_of):
         np.testing.assert_allclose(found[name][0, :, 0, 0], np.asarray(theirs[name]) * (2 / 3) / 0.5, atol=1e-12)
 
 
+def test_morris_intervals_cover(response_of):
+    """The mean absolute effect of a product of two factors, taken from a screening of many trajectories."""
+
+    def product(shares):
+        return (shares[:, 0] - 0.5) * (shares[:, 1] + 0.3)
+
+    response = response_of(2, product)
+    truth = morris(response, trajectories=20000, seed=999, levels=(4,))["mu_star"].to_numpy()
+    inside = []
+    for seed in range(100):
+        found = morris(response, trajectories=64, seed=seed, levels=(4,))
+        inside.append(np.abs(found["mu_star"].to_numpy() - truth) <= found["mu_star_conf"].to_numpy())
+    rates = np.array(inside).mean(axis=0)
+    assert (rates >= 0.88).all()
+    assert (rates <= 0.99).all()
+
+
 def test_a_morris_step_moves_one_factor_by_half_the_cube():
     for trajectory in range(20):
         points, order, moves = morris_points(5, 4, trajectory, seed=1)
@@ -319,6 +349,24 @@ def test_dgsm_bounds_the_total_index_and_is_exact_for_a_linear_function(response
     assert (found["bound"][:, 0, 0] >= total - CLOSE).all()
     linear = dgsm(response_of(2, lambda x: 3 * x[:, 0] - x[:, 1]), n=256, seed=1)
     np.testing.assert_allclose(linear["nu"][:, 0, 0], [9, 1], rtol=1e-6)
+
+
+def test_the_bound_of_a_linear_function_is_that_of_its_closed_form(response_of):
+    beta = np.array([1.0, 2.0, 3.0])
+    found = dgsm(response_of(3, lambda shares: shares @ beta), n=1024, seed=1)["bound"].to_numpy()[:, 0, 0]
+    np.testing.assert_allclose(found, 12 * beta**2 / (np.pi**2 * (beta**2).sum()), rtol=0.01)
+
+
+def test_intervals_of_the_bound_cover_with_sobols_points_at_least(response_of):
+    """The bound of Ishigami's x1 and x3, from many points; the bootstrap knows nothing of the points' balance."""
+    response = response_of(3, ishigami)
+    truth = dgsm(response, n=1 << 16, seed=999, resamples=2)["bound"].to_numpy()
+    results = [dgsm(response, n=256, seed=seed) for seed in range(60)]
+    inside = np.array([np.abs(r["bound"].to_numpy() - truth) <= r["bound_conf"].to_numpy() for r in results])
+    widths = np.mean([r["bound_conf"].to_numpy() for r in results], axis=0)
+    spread = np.std([r["bound"].to_numpy() for r in results], axis=0)
+    assert (inside.mean(axis=0) >= 0.93).all()
+    assert (widths < 8 * spread).all()
 
 
 def test_a_tornado_moves_one_factor_and_knows_its_middle(response_of):
@@ -339,6 +387,16 @@ def test_pawn_equals_salibs_slices_and_a_dummy_bounds_what_is_nothing(response_o
     np.testing.assert_allclose(found["median"][:, 0, 0], theirs["median"], atol=1 / 256)
     np.testing.assert_allclose(found["maximum"][:, 0, 0], theirs["maximum"], atol=1 / 256)
     assert found["median"][3].item() <= found["dummy"].item() < found["median"][0].item()
+
+
+def test_pawn_of_an_output_of_two_values_is_the_difference_of_their_shares(response_of):
+    drawn = sample(response_of(2, lambda shares: (shares[:, 0] > 0.5).astype(float)), n=1024, seed=1)
+    found = pawn(drawn, seed=1)
+    assert found["median"][0, 0, 0] == pytest.approx(0.5, abs=0.01)
+    high, second = drawn["values"].to_numpy()[:, 0, 0], drawn["shares"].to_numpy()[:, 1]
+    slices = (np.argsort(np.argsort(second)) / 1024 * 10).astype(int)
+    distances = [abs(high[slices == part].mean() - high.mean()) for part in range(10)]
+    assert found["median"][1, 0, 0] == pytest.approx(np.median(distances))
 
 
 def test_a_fan_has_the_percentiles_of_its_distribution(response_of):

@@ -187,6 +187,19 @@ def test_each_mode_of_behaviour_is_told_by_its_textbook_course(mode):
     assert MODES[modes(COURSES[mode][None])[0]] == mode
 
 
+def test_a_decline_of_a_tenth_after_the_peak_is_one():
+    course = np.concatenate([np.linspace(0, 1, 50), np.linspace(1, 0.9, 20)])
+    assert MODES[modes(course[None])[0]] == "overshoot and decline"
+
+
+def test_the_peak_of_a_course_that_still_rises_is_not_known_yet(response_of):
+    times = tuple(np.linspace(0, 10, 21))
+    rising = response_of(1, lambda shares: (1 + shares) * np.array(times), times)
+    found = measures(sample(rising, n=16, seed=1))["values"]
+    assert np.isnan(found.sel(output="y: time of the peak")).all()
+    assert np.isfinite(found.sel(output="y: peak")).all()
+
+
 def test_small_wobbles_do_not_make_an_oscillation():
     wobbly = 2 * TIME + 0.3 * np.sin(20 * TIME)
     assert MODES[modes(wobbly[None])[0]] == "steady growth"

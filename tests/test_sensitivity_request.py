@@ -1,6 +1,7 @@
 """What a stranger asks of ``cipark sensitivity``: names, options, models with holes; and what is drawn beside."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from cipark_sd.commands.sensitivity_request import Request
 from cipark_sd.commands.sensitivity_target import asked_study
 from cipark_sd.errors import InvalidValue, Problems, UnknownName
 from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
+from cipark_sd.report import Picture, read_page
 from cipark_sd.sensitivity.factors import Factor, Factors
 from cipark_sd.sensitivity.local import tornado
 from cipark_sd.sensitivity.morris import rank_agreement
@@ -29,6 +31,47 @@ People[Region]= INTEG(Birth Rate[Region]*People[Region]*(1-People[Region]/Room)+
 Total= SUM(People[Region!])+Offset ~ person ~ |
 Still= 7+0*Room ~ Dmnl ~ |
 Doubtful= SQRT(Threshold-1.05)*Total ~ person ~ |
+"""
+
+PROBLEM = """
+title = "growth"
+[model]
+file = "grow.mdl"
+[[observation]]
+name = "seen"
+table = "seen.csv"
+kind = "level"
+variable = "Stock"
+time = "time"
+value = "stock"
+family = "normal"
+sd = 1
+[[parameter]]
+name = "Rate"
+bounds = [0.01, 1]
+prior = { family = "lognormal", median = 0.1, sigma = 0.2 }
+"""
+WRONG = """
+[[moment]]
+label = "some day"
+[[output]]
+variable = "Stock"
+without = 3
+range = [2, 1]
+[[factor]]
+name = "Stock"
+bounds = [1, 2]
+mode = 3
+why = "judgement"
+[[factor]]
+name = "Rate"
+bounds = [2, 1]
+why = "judgement"
+[[shares]]
+parts = ["a", "b"]
+means = [0.5]
+concentration = -1
+why = "judgement"
 """
 
 
@@ -152,3 +195,50 @@ def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
             files[workers] = [(path.name, path.read_bytes()) for path in wait()]
     assert [name for name, _ in files[1]] == ["fan.png", "fan.pdf", "tornado.png", "tornado.pdf"]
     assert files[1] == files[2]
+
+
+def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path):
+    path = write_mdl("People= INTEG(Rate*People*(1-People/Room),1) ~ ~ |\nRate= 1 ~ ~ |\nRoom= 100 ~ ~ |", final=10)
+    asked = ["sensitivity", str(path), "--method", "tornado", "--loops", "2", "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, asked)
+    assert result.exit_code == 0, result.output
+    assert "Feedback loops with the largest share of all scores" in result.output
+    page = read_page(tmp_path / "out")
+    (section,) = (section for section in page.sections if section.title.startswith("Which feedback loops"))
+    assert any(isinstance(block, Picture) and block.file == "loops.png" for block in section.blocks)
+    leading = pd.read_csv(tmp_path / "out" / "loop_leads.csv")
+    assert set(leading["share_of_draws"]) <= {0.0, 0.5, 1.0}
+    over_time = pd.read_csv(tmp_path / "out" / "loops.csv")
+    assert over_time.groupby("run")["time"].nunique().nunique() == 1
+    assert over_time["run"].nunique() == 3
+
+
+def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
+    from cipark_sd.commands import sensitivity_run
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with sensitivity_run._progress() as step:
+        advance = step("sobol")
+        advance(5, 10)
+    assert "sobol, runs" in capsys.readouterr().err
+
+
+def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
+    from calibration.sensitivity import read_study
+
+    (tmp_path / "grow.mdl").write_bytes(write_mdl("Stock= INTEG(Rate*Stock,1) ~ ~ |\nRate= 0.1 ~ ~ |").read_bytes())
+    (tmp_path / "seen.csv").write_text("time,stock\n1,1\n2,2\n", encoding="utf-8")
+    (tmp_path / "problem.toml").write_text(PROBLEM, encoding="utf-8")
+    (tmp_path / "sensitivity.toml").write_text(WRONG, encoding="utf-8")
+    with pytest.raises(Problems) as caught:
+        read_study(tmp_path)
+    told = str(caught.value)
+    for message in (
+        "[low, high] with low below high",
+        "a number from 1 to 2",
+        "as many positive numbers as parts",
+        "a positive number",
+        "a table such as",
+        "moment: time is None",
+    ):
+        assert message in told

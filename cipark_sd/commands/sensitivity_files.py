@@ -14,7 +14,9 @@ def write(found: Found, folder: Path, seed: int, workers: int = 1) -> list[Path]
     """Write everything into a folder that exists; each file appears whole or not at all."""
     written: list[Path] = []
     with drawn(list(drawings(found)), folder, workers) as figures:
-        for name, dataset in found.datasets().items():
+        together = found.together()
+        datasets = found.datasets() | ({} if together is None else {"all_indices": together})
+        for name, dataset in datasets.items():
             written.append(folder / f"{name}.nc")
             with whole(written[-1]) as partial:
                 dataset.to_netcdf(partial, engine="h5netcdf")

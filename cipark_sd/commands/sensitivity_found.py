@@ -15,6 +15,13 @@ from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences
 if TYPE_CHECKING:
     import xarray as xr
 
+#: What of each method stands in the one Dataset of all.
+_TOGETHER = {
+    "sobol": ("S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"),
+    "morris": ("mu", "mu_star", "mu_star_conf", "sigma", "n_failed"),
+    "dgsm": ("nu", "bound", "bound_conf", "n_failed"),
+    "shapley": ("Sh", "Sh_conf", "n_failed"),
+}
 #: Results in the order in which they are written.
 DATASETS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "claims", "choices", "loops")
 
@@ -43,6 +50,24 @@ class Found:
     def datasets(self) -> "dict[str, xr.Dataset]":
         """All that there are, by name."""
         return {name: found for name in DATASETS if (found := getattr(self, name)) is not None}
+
+    def together(self) -> "xr.Dataset | None":
+        """Indices of all methods in one Dataset with dims parameter, (parameter_2,) output, time; None without any.
+
+        Of Morris' screening those of the first count of levels; each method has its own ``n_failed``.
+        """
+        import xarray as xr
+
+        parts: list[xr.Dataset] = []
+        for name, variables in _TOGETHER.items():
+            dataset: xr.Dataset | None = getattr(self, name)
+            if dataset is not None:
+                one = dataset[list(variables)].rename(n_failed=f"n_failed_{name}")
+                parts.append(one.isel(levels=0, drop=True) if "levels" in one.dims else one)
+        if self.sobol is not None and "S2" in self.sobol:
+            second = self.sobol[["S2", "S2_conf"]].rename(pair="parameter")
+            parts.append(second.reindex(parameter=self.sobol["parameter"]))
+        return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
 
     def sentences(self) -> list[str]:
         """What people read."""

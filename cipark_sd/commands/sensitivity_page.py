@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.commands.sensitivity_found import Found, until_sentences
+from cipark_sd.commands.sensitivity_ranking import interval, pairs, ranking
 from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.sensitivity.behaviour import FEWEST, mode_shares
 from cipark_sd.sensitivity.loops import leads
@@ -80,21 +81,8 @@ def _sobol_blocks(found: Found, indices: "xr.Dataset") -> Iterator[Block]:
                 f"{float(np.sqrt(at['variance'])):.3g} {at['units'].item()}; single effects make up "
                 f"{float(at['S1'].sum()):.0%} of the variance"
             )
-            yield Table(
-                ("", "constant", "total index", "first index", "in the first five", "matters most in"),
-                tuple(
-                    (
-                        str(row.place),
-                        row.name,
-                        _interval(row.total, row.low, row.high),
-                        f"{row.first:.2f}",
-                        f"{row.leading:.0%} of resamples",
-                        f"{row.peak_time:.6g} ({row.peak:.2f})",
-                    )
-                    for row in rows
-                ),
-                caption,
-            )
+            yield ranking(rows, found.tornado, caption)
+    yield from pairs(indices, found.moments)
 
 
 def _course_blocks(indices: "xr.Dataset", pictures: Sequence[str]) -> Iterator[Block]:
@@ -132,9 +120,9 @@ def _shapley_blocks(found: Found, effects: "xr.Dataset", pictures: Sequence[str]
             rows = []
             for place, i in enumerate(np.argsort(-share, kind="stable")[:5], start=1):
                 peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
-                interval = _interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
+                told = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
                 name = str(at["parameter"].to_numpy()[i])
-                rows.append((str(place), name, interval, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
+                rows.append((str(place), name, told, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
             deviation = float(np.sqrt(at["variance"]))
             caption = f"{output}, {moment.label}: standard deviation {deviation:.3g} {at['units'].item()}"
             yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)
@@ -386,12 +374,6 @@ def _methods(found: Found) -> Section:
         "loops": "Loops That Matter: Schoenberg et al. 2020, by pysimlin.",
     }
     return Section("How it was computed", (Listing(tuple(told[name] for name in found.datasets() if name in told)),))
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    """Two digits of what is small."""
-    digits = 2 if value >= 0.1 else 3
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _picture(pictures: Sequence[str], name: str, caption: str) -> list[Block]:

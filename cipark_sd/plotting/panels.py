@@ -46,7 +46,7 @@ ROWS = 14
 REST = "0.82"
 _NOTE: Any = {"fontsize": TINY, "color": "0.35"}
 #: Characters of the line under a figure, and of a title above one of so many columns.
-_NOTE_LINE, _TITLE_LINE = 128, {1: 90, 2: 38}
+_NOTE_LINE, _TITLE_LINE = 128, {1: 90, 2: 38, 3: 32}
 
 
 def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":

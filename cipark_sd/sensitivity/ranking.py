@@ -108,7 +108,7 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
             alone = float(at["S1"].sum())
             said.append(
                 f"{output}, {moment.label}: {'; '.join(parts)}. {stable if len(at['ST']) > 5 else ''}"
-                f"single effects make up {alone:.0%} of the variance."
+                f"{'single' if len(at['ST']) > 5 else 'Single'} effects make up {alone:.0%} of the variance."
             )
     return said
 
