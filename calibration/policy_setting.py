@@ -91,13 +91,12 @@ class Setting:
         if set(origins) == {"ranges"}:
             return f"{n} draws from declared ranges, any value as good as another: nothing here has seen data"
         borrowed = [rival for rival, draws in self.draws.items() if draws.origin == "borrowed"]
-        lent = (
-            f"; not fitted themselves, with the draws of {self.rivals[0].id}: {', '.join(borrowed)}" if borrowed else ""
-        )
+        own = [rival for rival in self.draws if rival not in borrowed]
+        lent = f"; not fitted, so with the draws of {own[0]}: {', '.join(borrowed)}" if borrowed else ""
         weighted = "" if all(math.isnan(draws.weight) for draws in self.draws.values()) else ", rivals with weights"
         whose = "posterior" if self.problem.folder == self.study.folder else f"posterior of {self.problem.folder.name}"
-        each = f" of each of {len(self.rivals)} rivals" if len(self.rivals) > 1 else ""
-        return f"{n} draws from the {whose}{each}{weighted}{lent}"
+        several = f" of each of {len(own)} rivals" if not borrowed else f" under {', '.join(own)}"
+        return f"{n} draws from the {whose}{several if len(self.rivals) > 1 else ''}{weighted}{lent}"
 
     def units(self, outcome: str) -> str:
         """The unit of an outcome, empty for a ratio."""
