@@ -93,10 +93,20 @@ class Setting:
         borrowed = [rival for rival, draws in self.draws.items() if draws.origin == "borrowed"]
         own = [rival for rival in self.draws if rival not in borrowed]
         lent = f"; not fitted, so with the draws of {own[0]}: {', '.join(borrowed)}" if borrowed else ""
-        weighted = "" if all(math.isnan(draws.weight) for draws in self.draws.values()) else ", rivals with weights"
+        weighted = f", by weight {self.weighed}" if self.weighed else ""
         whose = "posterior" if self.problem.folder == self.study.folder else f"posterior of {self.problem.folder.name}"
         several = f" of each of {len(own)} rivals" if not borrowed else f" under {', '.join(own)}"
         return f"{n} draws from the {whose}{several if len(self.rivals) > 1 else ''}{weighted}{lent}"
+
+    @property
+    def weighed(self) -> str:
+        """Which rivals a mixture by weight consists of; empty without weights."""
+        weights = {rival: draws.weight for rival, draws in self.draws.items()}
+        whole = sum(weights.values())
+        if not math.isfinite(whole) or whole <= 0:
+            return ""
+        most = sorted(((weight / whole, rival) for rival, weight in weights.items()), reverse=True)
+        return ", ".join(f"{rival} {share:.2f}" for share, rival in most if share >= 0.005)
 
     def units(self, outcome: str) -> str:
         """The unit of an outcome, empty for a ratio."""
