@@ -241,7 +241,7 @@ def _failures(setting: Setting, tried: Tried, found: dict[str, Array]) -> list[B
     if not tried.wanted.criteria:
         return []
     inputs, rng_seed = tried.futures.inputs, tried.wanted.seed
-    titles = {one.name: one.title for one in setting.catalogue.uncertainties}
+    titles = setting.input_titles()
     best = winners(found, tried.outcome.better)["satisfied"]
     lines: list[str] = []
     pictures: list[Picture] = []

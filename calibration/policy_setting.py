@@ -113,6 +113,15 @@ class Setting:
         one = self.catalogue.outcome_by_id[outcome]
         return "" if one.per else self.problem.model[split_key(override_key(one.variable))[0]].units
 
+    def input_titles(self) -> dict[str, str]:
+        """Uncertain inputs in words, with their units, by the name of their constant."""
+        titles = {}
+        for one in self.catalogue.uncertainties:
+            units = self.problem.model[split_key(override_key(one.name))[0]].units
+            plain = units.lower() in ("", "1", "dmnl", "dimensionless") or "[" in one.title
+            titles[one.name] = one.title if plain else f"{one.title} [{units}]"
+        return titles
+
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the setting's draws and rivals, with progress; what fails is said."""
         with progress(what) as tick:
