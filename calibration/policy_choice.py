@@ -16,7 +16,7 @@ from cipark_sd.experiments.budget import balanced, base_cost, lever_cost, lever_
 from cipark_sd.experiments.definition import Outcome, Policy, Robustness
 from cipark_sd.experiments.discovery import Box, discover, plain_words
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
-from cipark_sd.experiments.robustness import MEASURES, measures, stability, winners, winners_by_group
+from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
 from cipark_sd.experiments.run import time_position
 from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import override_key
@@ -145,6 +145,8 @@ def _equal(tried: Tried, setting: Setting) -> str:
     unit = setting.catalogue.money
     all_costs = [policy_cost(one, setting.catalogue.levers) for one in tried.strategies]
     if np.ptp(all_costs) < 1e-6 * max(map(abs, all_costs)):
+        if not tried.wanted.balance:
+            return f"All strategies cost the same, {all_costs[0]:.0f} {unit}."
         return (
             f"All strategies cost the same, {all_costs[0]:.0f} {unit}: what one saves goes into the lever "
             f"'{tried.wanted.balance}', so that none is better by its money alone."
@@ -181,7 +183,7 @@ def _measures(setting: Setting, tried: Tried, found: dict[str, Array]) -> Table:
     rows = tuple(
         (
             policy.title,
-            *(f"{number(float(column[i]))}{' *' if best[name] == i else '  '}" for name, column in found.items()),
+            *(f"{_cell(name, column[i])}{' *' if best[name] == i else '  '}" for name, column in found.items()),
         )
         for i, policy in enumerate(tried.strategies)
     )
@@ -192,6 +194,10 @@ def _measures(setting: Setting, tried: Tried, found: dict[str, Array]) -> Table:
     write_figure(figure, setting.folder, "robustness")
     head = ("strategy", *(name.replace("_", " ") for name in found))
     return Table(head, rows, f"{title} over {tried.values.shape[1]} futures (* the best by that measure)")
+
+
+def _cell(name: str, value: float) -> str:
+    return f"{value:.0%}" if name in SHARES else number(float(value))
 
 
 def _winner(tried: Tried, found: dict[str, Array]) -> str:
@@ -235,7 +241,7 @@ def _failures(setting: Setting, tried: Tried, found: dict[str, Array]) -> list[B
     if not tried.wanted.criteria:
         return []
     inputs, rng_seed = tried.futures.inputs, tried.wanted.seed
-    titles = {one.name: one.title for one in setting.catalogue.uncertainties}
+    titles = setting.input_titles()
     best = winners(found, tried.outcome.better)["satisfied"]
     lines: list[str] = []
     pictures: list[Picture] = []

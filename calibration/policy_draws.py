@@ -98,7 +98,8 @@ def find_draws(
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
     if kept is not None:
-        notes.insert(0, f"Draws: {kept.place}.")
+        alone = len(kept.files) + len(kept.refuted) < len(rivals)
+        notes.insert(0, f"Draws: {kept.place}{'; cipark calibrate --all fits the other rivals too' if alone else ''}.")
         notes += _doubts(study, rivals, kept)
     given = None if table is None else read_weights(table, study.rivals)
     return Found(able, draws_for(study.problem, able, asked, n, seed, given), table, tuple(notes))

@@ -98,7 +98,7 @@ def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str, found: 
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
     units = setting.units(outcome)
     title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
-    who = "; rivals by weight" if shown == WEIGHTED else f"; rival {first}" if several else ""
+    who = f"; rivals by weight ({setting.weighed})" if shown == WEIGHTED else f"; rival {first}" if several else ""
     last = f"; MC error{' and the range of medians over rivals' if several else ''} at {times[0]:g}"
     caption = f"{title}: difference to the base (medians; mean of the base {levels}{who}{last})"
     return Table(tuple(head), tuple(rows), caption)

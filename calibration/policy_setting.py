@@ -91,18 +91,36 @@ class Setting:
         if set(origins) == {"ranges"}:
             return f"{n} draws from declared ranges, any value as good as another: nothing here has seen data"
         borrowed = [rival for rival, draws in self.draws.items() if draws.origin == "borrowed"]
-        lent = (
-            f"; not fitted themselves, with the draws of {self.rivals[0].id}: {', '.join(borrowed)}" if borrowed else ""
-        )
-        weighted = "" if all(math.isnan(draws.weight) for draws in self.draws.values()) else ", rivals with weights"
+        own = [rival for rival in self.draws if rival not in borrowed]
+        lent = f"; not fitted, so with the draws of {own[0]}: {', '.join(borrowed)}" if borrowed else ""
+        weighted = f", by weight {self.weighed}" if self.weighed else ""
         whose = "posterior" if self.problem.folder == self.study.folder else f"posterior of {self.problem.folder.name}"
-        each = f" of each of {len(self.rivals)} rivals" if len(self.rivals) > 1 else ""
-        return f"{n} draws from the {whose}{each}{weighted}{lent}"
+        several = f" of each of {len(own)} rivals" if not borrowed else f" under {', '.join(own)}"
+        return f"{n} draws from the {whose}{several if len(self.rivals) > 1 else ''}{weighted}{lent}"
+
+    @property
+    def weighed(self) -> str:
+        """Which rivals a mixture by weight consists of; empty without weights."""
+        weights = {rival: draws.weight for rival, draws in self.draws.items()}
+        whole = sum(weights.values())
+        if not math.isfinite(whole) or whole <= 0:
+            return ""
+        most = sorted(((weight / whole, rival) for rival, weight in weights.items()), reverse=True)
+        return ", ".join(f"{rival} {share:.2f}" for share, rival in most if share >= 0.005)
 
     def units(self, outcome: str) -> str:
         """The unit of an outcome, empty for a ratio."""
         one = self.catalogue.outcome_by_id[outcome]
         return "" if one.per else self.problem.model[split_key(override_key(one.variable))[0]].units
+
+    def input_titles(self) -> dict[str, str]:
+        """Uncertain inputs in words, with their units, by the name of their constant."""
+        titles = {}
+        for one in self.catalogue.uncertainties:
+            units = self.problem.model[split_key(override_key(one.name))[0]].units
+            plain = units.lower() in ("", "1", "dmnl", "dimensionless") or "[" in one.title
+            titles[one.name] = one.title if plain else f"{one.title} [{units}]"
+        return titles
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the setting's draws and rivals, with progress; what fails is said."""

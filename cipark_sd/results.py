@@ -164,6 +164,8 @@ def load(path: Path | str) -> xr.Dataset:
         raise InvalidValue("the file", str(problem), "NetCDF", where=str(path)) from None
     if result.attrs.get("format") != FORMAT:
         raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
+    # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here
+    result = result.drop_encoding()
     return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cipark_sd import results
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Rival
@@ -129,6 +130,24 @@ def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path):
     assert ticks[0] > 3 * 6
     xr.testing.assert_identical(again, result)
     assert not (tmp_path / "parts").exists()
+
+
+def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
+    rivals = (Rival("M0", ""), Rival("M10", "able founder", Scenario("", {"Founding Capability": 1})))
+    draws = {"M0": DRAWS, "M10": DRAWS.under("M10")}
+
+    def stop(done, total):
+        if done > 3 * 6:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, parts=tmp_path / "parts", progress=stop)
+    again = run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, parts=tmp_path / "parts")
+    results.save(again, tmp_path / "again.nc")
+    results.save(run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES), tmp_path / "whole.nc")
+    assert results.load(tmp_path / "again.nc")["rival"].to_numpy().tolist() == ["M0", "M10"]
+    xr.testing.assert_identical(results.load(tmp_path / "again.nc"), results.load(tmp_path / "whole.nc"))
+    assert (tmp_path / "again.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
 
 
 def test_parts_of_another_call_are_not_taken(park, tmp_path):

@@ -39,7 +39,7 @@ def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
 
 
 def test_words_say_where_a_strategy_fails(everything):
-    assert "'nothing is changed' fails where Catchability is over 0.00" in everything[1].output
+    assert "'nothing is changed' fails where Catchability [1/(boat*Year)] is over 0.00" in everything[1].output
 
 
 def test_what_is_promised_is_the_gain_on_fresh_futures(everything):

@@ -22,6 +22,8 @@ MEASURES: Mapping[str, tuple[str, bool]] = {
     "satisfied": ("share of futures in which all demands are met", True),
     "best": ("share of futures in which it is the best", True),
 }
+#: Measures that are shares of the futures.
+SHARES = ("satisfied", "best")
 
 
 def regret(values: Array, better: Better = "more") -> Array:

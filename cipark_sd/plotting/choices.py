@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cipark_sd.experiments.definition import Better, Outcome
 from cipark_sd.experiments.design import Front
 from cipark_sd.experiments.discovery import Box, Restriction
-from cipark_sd.experiments.robustness import goodness
+from cipark_sd.experiments.robustness import SHARES, goodness
 from cipark_sd.plotting.panels import caption as put_caption
 from cipark_sd.plotting.runs import PALETTE
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-#: Measures that are shares of the futures.
-SHARES = ("satisfied", "best")
 #: Bins of an input along which the share of failures is drawn.
 BINS = 12
 #: What is worth less than this share of the largest is not drawn.
@@ -98,7 +96,7 @@ def plot_box(
     figure = Figure(figsize=(8.4, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     if len(numeric) > 1:
-        _scatter(left, inputs, fails, numeric[0], numeric[1], told)
+        _scatter(left, inputs, fails, box, (numeric[0], numeric[1]), told)
     else:
         _along(left, inputs, fails, numeric[0], told)
     for row, one in enumerate(box.restrictions):
@@ -112,7 +110,7 @@ def plot_box(
 
 
 def _told_of(box: Box) -> str:
-    return f"covers {box.coverage:.0%} of the failures; {box.density:.0%} of the futures in it fail"
+    return f"covers {box.coverage:.0%} of the failures;\n{box.density:.0%} of the futures in it fail"
 
 
 def _plot_groups(
@@ -139,7 +137,7 @@ def _plot_groups(
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False, fontsize=8, loc="lower right")
-    panels[0].set_title(_told_of(box), fontsize=8, loc="left")
+    panels[0].set_title(_told_of(box).replace("\n", " "), fontsize=8, loc="left")
     panels[-1].set_xlabel("share of futures that fail")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
     put_caption(figure, caption)
@@ -157,7 +155,7 @@ def _side(axes: "Axes", row: int, one: Restriction, inputs: "pd.DataFrame", name
     ends = [((end if end is not None else other) - low) / (high - low)
             for end, other in ((one.low, low), (one.high, high))]  # fmt: skip
     axes.hlines(row, ends[0], ends[1], color=PALETTE[1], linewidth=6)
-    shown = f"{one.low if one.low is not None else low:.3g} to {one.high if one.high is not None else high:.3g}"
+    shown = f"{_number(low if one.low is None else one.low)} to {_number(high if one.high is None else one.high)}"
     axes.text(0, row - 0.28, f"{name}: {shown}", fontsize=8)
 
 
@@ -185,15 +183,25 @@ def _scatter(
     axes: "Axes",
     inputs: "pd.DataFrame",
     fails: NDArray[np.bool_],
-    x: Restriction,
-    y: Restriction,
+    box: Box,
+    shown: tuple[Restriction, Restriction],
     names: Mapping[str, str],
 ) -> None:
+    """Futures by two inputs; those that the box leaves out by its other sides are faint."""
     from matplotlib.patches import Rectangle
 
+    x, y = shown
     across, up = inputs[x.name].to_numpy(float), inputs[y.name].to_numpy(float)
-    axes.plot(across[~fails], up[~fails], "o", color=PALETTE[0], markersize=3, alpha=0.5, label="meets the demands")
-    axes.plot(across[fails], up[fails], "x", color=PALETTE[1], markersize=4, alpha=0.8, label="fails")
+    others = [one for one in box.restrictions if one not in shown]
+    inside = np.all([_within(inputs, one) for one in others], axis=0) if others else np.ones(len(fails), dtype=bool)
+    for mask, faint, told in ((inside, 1.0, True), (~inside, 0.2, False)):
+        fine, bad = mask & ~fails, mask & fails
+        axes.plot(across[fine], up[fine], "o", color=PALETTE[0], markersize=3, alpha=0.5 * faint,
+                  label="meets the demands" if told else None)  # fmt: skip
+        axes.plot(across[bad], up[bad], "x", color=PALETTE[1], markersize=4, alpha=0.8 * faint,
+                  label="fails" if told else None)  # fmt: skip
+    if others:
+        axes.plot([], [], "o", color=PALETTE[0], markersize=3, alpha=0.1, label="outside by another side")
     corner = [(one.low if one.low is not None else v.min(), one.high if one.high is not None else v.max())
               for one, v in ((x, across), (y, up))]  # fmt: skip
     (x0, x1), (y0, y1) = corner
@@ -201,7 +209,16 @@ def _scatter(
     axes.set_xlabel(names.get(x.name, x.name))
     axes.set_ylabel(names.get(y.name, y.name))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _within(inputs: "pd.DataFrame", one: Restriction) -> NDArray[np.bool_]:
+    """The futures that one side of a box lets in."""
+    if one.among:
+        return inputs[one.name].isin(one.among).to_numpy()
+    values = inputs[one.name].to_numpy(float)
+    low = -np.inf if one.low is None else one.low
+    return (values >= low) & (values <= (np.inf if one.high is None else one.high))
 
 
 def plot_front(
