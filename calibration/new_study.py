@@ -216,9 +216,13 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
     end = max(row.time for one in study.series for row in one.rows)
-    catalogue = text.policies(title, model, study.series, study.candidates, end)
-    if catalogue is not None:
-        (draft / "policies.toml").write_text(catalogue, encoding="utf-8")
+    more = {
+        "policies.toml": text.policies(title, study.series, study.candidates, end),
+        "sensitivity.toml": text.sensitivity(study.series, end),
+    }
+    for name, content in more.items():
+        if content is not None:
+            (draft / name).write_text(content, encoding="utf-8")
     (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
 
 

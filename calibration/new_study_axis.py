@@ -96,7 +96,7 @@ def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis
     orders = (order,) if order else date_orders(given)
     if len(orders) > 1:
         expected = f"--dates dmy or --dates mdy: {given[0]!r} may be either"
-        raise InvalidValue("the order of day and month", f"in {column!r}", expected, where=sheet.name)
+        raise InvalidValue("the order of day and month", "open", expected, where=f"{sheet.name}, {column}")
     if orders and (order or not _are_numbers(given, sheet)):
         return _dated(sheet, column, rows, given, orders[0])
     read = number_reader(given, sheet.delimiter)

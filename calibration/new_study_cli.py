@@ -67,7 +67,7 @@ def new_study(
         return
     if model is None or data is None:
         expected = "MODEL and DATA, such as cipark new-study sir.mdl cases.csv; or --from STUDY"
-        raise InvalidValue("MODEL and DATA", "only one file" if model else "nothing", expected, where="new-study")
+        raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
     if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
         raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
     folder = output or Path(slug(data.stem))

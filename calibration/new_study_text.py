@@ -225,7 +225,34 @@ noise. List here what else was decided: rows left out, units converted, dates as
 """
 
 
-def policies(title: str, model: Model, series: Sequence[Series], found: Sequence[Candidate], end: float) -> str | None:
+def reach(series: Series) -> str:
+    """What an output can be at all, as TOML; a run outside it has left the stable range of its time step."""
+    most = float(np.max(np.abs(series.values))) or 1.0
+    low = 0.0 if series.values.min() >= 0 else -1000 * most
+    return f"[{number(low)}, {number(float(f'{1000 * most:.2g}'))}]"
+
+
+_REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
+
+
+def sensitivity(series: Sequence[Series], end: float) -> str | None:
+    """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
+    single = [one for one in series if len(one.match.names) == 1]
+    if not single:
+        return None
+    lines = [
+        "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
+        "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
+        _REACH,
+        f'[[moment]]\nlabel = "at the last row"\ntime = {number(end)}',
+    ]
+    for one in single:
+        label, variable = toml(one.match.names[0]), toml(one.match.names[0])
+        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(one)}")
+    return "\n".join(lines) + "\n"
+
+
+def policies(title: str, series: Sequence[Series], found: Sequence[Candidate], end: float) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
     single = [one for one in series if len(one.match.names) == 1]
     levers = [one for one in found if one.role == "CAL" and not one.starts][:2]
@@ -233,6 +260,7 @@ def policies(title: str, model: Model, series: Sequence[Series], found: Sequence
         return None
     lines = [
         "# An example to be replaced: what would a fifth less of a fitted constant have done? cipark policy runs it.",
+        _REACH,
         f"title = {toml(title)}",
         f"times = [{number(end)}]",
         "\n[headline]",
@@ -245,6 +273,7 @@ def policies(title: str, model: Model, series: Sequence[Series], found: Sequence
             f"id = {toml(slug(one.match.column))}",
             f"title = {toml(one.match.variable.label)}",
             f"variable = {toml(one.match.names[0])}",
+            f"range = {reach(one)}",
         ]
     for i, lever in enumerate(levers, start=1):
         lines += [
