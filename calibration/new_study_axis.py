@@ -21,7 +21,9 @@ _UNIT_WORDS: dict[str, Unit] = {
     **dict.fromkeys(("quarter", "qtr", "q"), "quarter"),
     **dict.fromkeys(("year", "yr", "a", "y"), "year"),
 }
-_TIME_WORDS = frozenset({*_UNIT_WORDS, "time", "date", "period", "t", "when", "timestamp", "datetime"})
+_TIME_WORDS = frozenset(
+    {*(word for word in _UNIT_WORDS if len(word) > 1), "time", "date", "period", "t", "when", "timestamp", "datetime"}
+)
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 

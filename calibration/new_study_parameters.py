@@ -169,8 +169,10 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
         columns.append(scaled[1:])
     k = len(places)
     rows = np.stack(columns, axis=1)
+    with np.errstate(invalid="ignore"):
+        slopes = (rows[:k] - rows[k:]) / widths[:, None]
     # where one side has no value there is nothing to be told of the direction
-    slopes = np.nan_to_num((rows[:k] - rows[k:]) / widths[:, None], nan=0.0, posinf=0.0, neginf=0.0)
+    slopes = np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
     names = tuple(space.names[i] for i in places)
     return View(names, slopes.T, bool(np.isfinite(logs).any()))
 
