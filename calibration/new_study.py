@@ -1,5 +1,6 @@
 """A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from calibration.new_study_axis import Axis, Clock, clock, read_axis
 from calibration.new_study_match import Match, flows, matches, observable
 from calibration.new_study_parameters import Candidate, View, candidates, growing, roles, view
 from calibration.new_study_series import Series, plain, reading, series, shape
-from calibration.new_study_table import Sheet, is_missing, number_reader, read_sheet
+from calibration.new_study_table import Sheet, decoded, is_missing, number_reader, read_sheet
 from calibration.new_study_time import DateOrder
 from calibration.posterior import posterior
 from calibration.predict import runner_factory
@@ -204,6 +205,9 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
     for path in (asked.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
             shutil.copyfile(path, draft / path.name)
+    for name in files_read(asked.model):
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(asked.model.parent / name, draft / name)
     parts = []
     for one in study.series:
         relative = f"data/{text.slug(one.match.column)}.csv"
@@ -224,6 +228,15 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
         if content is not None:
             (draft / name).write_text(content, encoding="utf-8")
     (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
+
+
+def files_read(model: Path) -> tuple[str, ...]:
+    """Files beside or below a Vensim model that its GET functions name; those elsewhere stay where they are."""
+    if model.suffix.casefold() != ".mdl":
+        return ()
+    named = re.findall(r"GET\s+[A-Z0-9]+\s+[A-Z]+\s*\(\s*'([^']+)'", decoded(model.read_bytes()), flags=re.IGNORECASE)
+    near = [name for name in dict.fromkeys(named) if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return tuple(name for name in near if (model.parent / name).is_file())
 
 
 def _span(model: Model, found: Sequence[Series]) -> list[str]:

@@ -114,7 +114,7 @@ def noise(series: Series) -> str:
     elif series.family == "normal":
         sd = float(np.std(series.values))
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
-    low, high = number(float(f"{median / 1000:.3g}")), number(float(f"{median * 1000:.3g}"))
+    low, high = number(float(f"{median / 100:.3g}")), number(float(f"{median * 100:.3g}"))
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
         f'prior = {{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}\n'
@@ -187,7 +187,7 @@ def problem(
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(one) for one in fixed))
-    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 4\nseed = 1')
+    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 8\nseed = 1')
     return "\n".join(lines) + "\n"
 
 

@@ -198,6 +198,19 @@ def test_a_count_that_only_grows_is_fitted_by_increments(sir: Path) -> None:
     assert [term.lower for term in written(made).terms] == [5, 12]  # type: ignore[union-attr]
 
 
+def test_whole_numbers_in_a_unit_of_measure_are_no_counts(write_mdl: Write) -> None:
+    model = write_mdl("BOD = INTEG(k * (limit - BOD), 0)~~|k = 1~~|limit = 100~~|")
+    made = ask(model, "x,BOD (mg/l)\n1,109\n2,149\n3,149\n5,191\n7,213\n10,224\n")
+    assert (made.series[0].kind, made.series[0].family) == ("level", "normal")
+
+
+def test_data_files_of_the_model_come_along(write_mdl: Write) -> None:
+    model = write_mdl("X = INTEG(i*g, 5)~~|i := GET DIRECT DATA('drive.csv', ',', 'A', 'B2')~~|g = 1~~|")
+    (model.parent / "drive.csv").write_text("t,v\n0,1\n10,2\n")
+    made = ask(model, "t,X\n1,6.5\n2,7.5\n3,8.5\n")
+    assert (made.folder / "drive.csv").is_file()
+
+
 def test_times_outside_the_run_are_moved_to_its_start(sir: Path) -> None:
     made = ask(sir, "year,infected\n1999,3\n2000,8\n2001,20\n")
     assert [row.time for row in made.series[0].rows] == [0, 1, 2]
