@@ -21,7 +21,7 @@ from cipark_sd.sensitivity.factors import constant_values
 SIGMA = 1.0
 #: Amounts, such as a population or the start of a stock, are better known than rates.
 AMOUNT_SIGMA = 0.5
-#: Factor between the value and the bounds of the search: three prior standard deviations, beyond which searches get lost.
+#: Factor between value and bounds: three prior standard deviations, beyond which searches get lost.
 REACH = 20.0
 #: No more parameters are fitted than one for so many observed numbers.
 NUMBERS_EACH = 3
