@@ -211,6 +211,15 @@ def test_data_files_of_the_model_come_along(write_mdl: Write) -> None:
     assert (made.folder / "drive.csv").is_file()
 
 
+def test_months_of_a_model_without_years_count_from_the_start_of_the_data(write_mdl: Write) -> None:
+    model = write_mdl("Level = INTEG(a - Level / b, 5) ~thing~|a = 1 ~thing/Month~|b = 9 ~Month~|", final=24)
+    model.write_text(model.read_text().replace("~ Year ~", "~ Month ~"))
+    made = ask(model, "Month;Level\n2020-01;5,5\n2020-02;6,1\n2020-04;6,9\n")
+    problem = written(made)
+    assert [term.quantities[0].end for term in problem.terms] == [0, 1, 3]
+    assert problem.calendar.label(2.0) == "2020-03-31"
+
+
 def test_times_outside_the_run_are_moved_to_its_start(sir: Path) -> None:
     made = ask(sir, "year,infected\n1999,3\n2000,8\n2001,20\n")
     assert [row.time for row in made.series[0].rows] == [0, 1, 2]
