@@ -22,7 +22,9 @@ from calibration.predict import runner_factory
 from calibration.problem import FILE, read_problem
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
 from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Stock
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate
 
@@ -73,7 +75,7 @@ def new_study(asked: Asked) -> NewStudy:
     sheet = _chosen(read_sheet(asked.data), asked.where or {})
     axis = read_axis(sheet, asked.time, asked.dates)
     columns, other = _numeric(sheet, axis)
-    found = _matched(model, sheet, columns, asked.values or {})
+    found = once(_matched(model, sheet, columns, asked.values or {}), asked.values or {})
     unused = [name for name in (*columns, *other) if name not in [match.column for match in found]]
     numeric = tuple(name for name in unused if name in columns)
     options = candidates(model, [match.variable.name for match in found])
@@ -101,6 +103,22 @@ def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
     _write(draft, asked, model, study)
     return view(posterior(read_problem(draft), runner_factory("native")), np.random.default_rng(_SEED))
+
+
+def once(found: Sequence[Match], given: Mapping[str, str]) -> list[Match]:
+    """The matches without stocks whose own flow is observed too: both would count the same events twice.
+
+    What the user named stays, whatever it is.
+    """
+    observed = {match.variable.name for match in found}
+
+    def repeated(match: Match) -> bool:
+        if not isinstance(match.variable, Stock) or match.column in given:
+            return False
+        net = [piece.flow for piece in match.variable.pieces]
+        return all(isinstance(flow, Ref) and flow.name in observed for flow in net)
+
+    return [match for match in found if not repeated(match)]
 
 
 def check_free(folder: Path, *, force: bool) -> None:

@@ -117,7 +117,11 @@ def _told(made: "NewStudy") -> list[str]:
         if one.dropped:
             lines.append(f"          {len(one.dropped)} rows before the run's initial time are left out")
     if made.ignored:
-        hint = f'; no variable of a like name: --value "{made.numeric[0]}=VARIABLE" takes it in' if made.numeric else ""
+        hint = (
+            f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
+            if made.numeric
+            else ""
+        )
         lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
     for role, label in (("CAL", "fitted"), ("PRI", "prior"), ("fixed", "held")):
         names = [one.name for one in made.candidates if one.role == role]

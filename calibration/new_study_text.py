@@ -179,7 +179,8 @@ def problem(
         lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
     lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
     if ignored:
-        lines.append(f"# Columns of the data that no variable was found for: {', '.join(ignored)}.\n")
+        lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
+        lines.append(f"# {', '.join(ignored)}.\n")
     free = [one for one in found if one.role != "fixed"]
     fixed = [one for one in found if one.role == "fixed"]
     order = {"CAL": 0, "PRI": 1}

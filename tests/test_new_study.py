@@ -220,6 +220,15 @@ def test_months_of_a_model_without_years_count_from_the_start_of_the_data(write_
     assert problem.calendar.label(2.0) == "2020-03-31"
 
 
+def test_a_flow_and_the_stock_that_it_alone_fills_are_not_both_fitted(sir: Path) -> None:
+    table = "day,new infections,total cases\n1,3,3\n2,8,11\n3,20,31\n"
+    made = ask(sir, table)
+    assert [one.match.column for one in made.series] == ["new infections"]
+    assert made.ignored == ("total cases",)
+    made = ask(sir, table, values={"total cases": "Total Cases"}, force=True)
+    assert len(made.series) == 2
+
+
 def test_times_outside_the_run_are_moved_to_its_start(sir: Path) -> None:
     made = ask(sir, "year,infected\n1999,3\n2000,8\n2001,20\n")
     assert [row.time for row in made.series[0].rows] == [0, 1, 2]
