@@ -1,5 +1,6 @@
 """A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,16 @@ from calibration.new_study_axis import Axis, Clock, clock, read_axis
 from calibration.new_study_match import Match, flows, matches, observable
 from calibration.new_study_parameters import Candidate, View, candidates, growing, roles, view
 from calibration.new_study_series import Series, plain, reading, series, shape
-from calibration.new_study_table import Sheet, is_missing, number_reader, read_sheet
+from calibration.new_study_table import Sheet, decoded, is_missing, number_reader, read_sheet
 from calibration.new_study_time import DateOrder
 from calibration.posterior import posterior
 from calibration.predict import runner_factory
 from calibration.problem import FILE, read_problem
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
 from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Stock
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate
 
@@ -72,7 +75,7 @@ def new_study(asked: Asked) -> NewStudy:
     sheet = _chosen(read_sheet(asked.data), asked.where or {})
     axis = read_axis(sheet, asked.time, asked.dates)
     columns, other = _numeric(sheet, axis)
-    found = _matched(model, sheet, columns, asked.values or {})
+    found = once(_matched(model, sheet, columns, asked.values or {}), asked.values or {})
     unused = [name for name in (*columns, *other) if name not in [match.column for match in found]]
     numeric = tuple(name for name in unused if name in columns)
     options = candidates(model, [match.variable.name for match in found])
@@ -100,6 +103,22 @@ def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
     _write(draft, asked, model, study)
     return view(posterior(read_problem(draft), runner_factory("native")), np.random.default_rng(_SEED))
+
+
+def once(found: Sequence[Match], given: Mapping[str, str]) -> list[Match]:
+    """The matches without stocks whose own flow is observed too: both would count the same events twice.
+
+    What the user named stays, whatever it is.
+    """
+    observed = {match.variable.name for match in found}
+
+    def repeated(match: Match) -> bool:
+        if not isinstance(match.variable, Stock) or match.column in given:
+            return False
+        net = [piece.flow for piece in match.variable.pieces]
+        return all(isinstance(flow, Ref) and flow.name in observed for flow in net)
+
+    return [match for match in found if not repeated(match)]
 
 
 def check_free(folder: Path, *, force: bool) -> None:
@@ -204,6 +223,9 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
     for path in (asked.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
             shutil.copyfile(path, draft / path.name)
+    for name in files_read(asked.model):
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(asked.model.parent / name, draft / name)
     parts = []
     for one in study.series:
         relative = f"data/{text.slug(one.match.column)}.csv"
@@ -216,10 +238,23 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
     end = max(row.time for one in study.series for row in one.rows)
-    catalogue = text.policies(title, model, study.series, study.candidates, end)
-    if catalogue is not None:
-        (draft / "policies.toml").write_text(catalogue, encoding="utf-8")
+    more = {
+        "policies.toml": text.policies(title, study.series, study.candidates, end),
+        "sensitivity.toml": text.sensitivity(study.series, end),
+    }
+    for name, content in more.items():
+        if content is not None:
+            (draft / name).write_text(content, encoding="utf-8")
     (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
+
+
+def files_read(model: Path) -> tuple[str, ...]:
+    """Files beside or below a Vensim model that its GET functions name; those elsewhere stay where they are."""
+    if model.suffix.casefold() != ".mdl":
+        return ()
+    named = re.findall(r"GET\s+[A-Z0-9]+\s+[A-Z]+\s*\(\s*'([^']+)'", decoded(model.read_bytes()), flags=re.IGNORECASE)
+    near = [name for name in dict.fromkeys(named) if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return tuple(name for name in near if (model.parent / name).is_file())
 
 
 def _span(model: Model, found: Sequence[Series]) -> list[str]:

@@ -21,7 +21,9 @@ _UNIT_WORDS: dict[str, Unit] = {
     **dict.fromkeys(("quarter", "qtr", "q"), "quarter"),
     **dict.fromkeys(("year", "yr", "a", "y"), "year"),
 }
-_TIME_WORDS = frozenset({*_UNIT_WORDS, "time", "date", "period", "t", "when", "timestamp", "datetime"})
+_TIME_WORDS = frozenset(
+    {*(word for word in _UNIT_WORDS if len(word) > 1), "time", "date", "period", "t", "when", "timestamp", "datetime"}
+)
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -96,7 +98,7 @@ def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis
     orders = (order,) if order else date_orders(given)
     if len(orders) > 1:
         expected = f"--dates dmy or --dates mdy: {given[0]!r} may be either"
-        raise InvalidValue("the order of day and month", f"in {column!r}", expected, where=sheet.name)
+        raise InvalidValue("the order of day and month", "open", expected, where=f"{sheet.name}, {column}")
     if orders and (order or not _are_numbers(given, sheet)):
         return _dated(sheet, column, rows, given, orders[0])
     read = number_reader(given, sheet.delimiter)

@@ -67,7 +67,7 @@ def new_study(
         return
     if model is None or data is None:
         expected = "MODEL and DATA, such as cipark new-study sir.mdl cases.csv; or --from STUDY"
-        raise InvalidValue("MODEL and DATA", "only one file" if model else "nothing", expected, where="new-study")
+        raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
     if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
         raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
     folder = output or Path(slug(data.stem))
@@ -117,7 +117,11 @@ def _told(made: "NewStudy") -> list[str]:
         if one.dropped:
             lines.append(f"          {len(one.dropped)} rows before the run's initial time are left out")
     if made.ignored:
-        hint = f'; no variable of a like name: --value "{made.numeric[0]}=VARIABLE" takes it in' if made.numeric else ""
+        hint = (
+            f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
+            if made.numeric
+            else ""
+        )
         lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
     for role, label in (("CAL", "fitted"), ("PRI", "prior"), ("fixed", "held")):
         names = [one.name for one in made.candidates if one.role == role]

@@ -107,8 +107,11 @@ def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> l
         For a given variable that the model does not have, and for a column that means two variables equally well.
     """
     found = [_given(model, column, name) for column, name in given.items()]
-    raise_all("new-study", list(_doubtful(model, [c for c in columns if c not in given], {m.names for m in found})))
-    taken = {match.names for match in found}
+    raise_all(
+        "new-study", list(_doubtful(model, [c for c in columns if c not in given], {n for m in found for n in m.names}))
+    )
+    # a sum and a part of it would count the same twice
+    taken = {name for match in found for name in match.names}
     pairs = sorted(
         (
             (score, column, place)
@@ -121,9 +124,9 @@ def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> l
     options = observable(model)
     for _, column, place in pairs:
         variable, names, _ = options[place]
-        if names not in taken and column not in {match.column for match in found}:
+        if not taken & set(names) and column not in {match.column for match in found}:
             found.append(Match(column, variable, names))
-            taken.add(names)
+            taken |= set(names)
     order = {column: i for i, column in enumerate(columns)}
     return sorted(found, key=lambda match: order[match.column])
 
@@ -133,6 +136,9 @@ def _ranked(model: Model, column: str) -> list[tuple[float, int]]:
     moving = flows(model)
     scores = []
     for place, (variable, names, label) in enumerate(observable(model)):
+        if label != variable.label and set(words(column)) <= set(words(variable.label)):
+            # the variable's own name says nothing of one element
+            continue
         score = likeness(column, label)
         if score >= ALIKE:
             plain = not isinstance(variable, Stock) and variable.name not in moving
@@ -140,10 +146,10 @@ def _ranked(model: Model, column: str) -> list[tuple[float, int]]:
     return sorted(scores, key=lambda item: -item[0])
 
 
-def _doubtful(model: Model, columns: Sequence[str], taken: set[tuple[str, ...]]) -> Iterator[InvalidValue]:
+def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator[InvalidValue]:
     options = observable(model)
     for column in columns:
-        ranked = [(score, place) for score, place in _ranked(model, column) if options[place][1] not in taken]
+        ranked = [(score, place) for score, place in _ranked(model, column) if not taken & set(options[place][1])]
         best = [options[place] for score, place in ranked if ranked[0][0] - score < _TIE]
         if len(best) > 1:
             names = [label for _, _, label in best]

@@ -21,11 +21,13 @@ from cipark_sd.sensitivity.factors import constant_values
 SIGMA = 1.0
 #: Amounts, such as a population or the start of a stock, are better known than rates.
 AMOUNT_SIGMA = 0.5
-#: Factor between the value and the bounds of the search.
-REACH = 100.0
+#: Factor between value and bounds: three prior standard deviations, beyond which searches get lost.
+REACH = 20.0
 #: No more parameters are fitted than one for so many observed numbers.
 NUMBERS_EACH = 3
 MOST_FITTED = 8
+#: Share of its own effect that a parameter keeps beside others, under which it is an alias of them.
+ALIAS = 0.02
 #: Draws among which the point is looked for at which the data's view of the parameters is taken.
 LOOKS = 256
 _SHARES = frozenset({"fraction", "share", "probability", "proportion"})
@@ -45,12 +47,16 @@ class Candidate:
     role: Role
     starts: bool = False
     amount: bool = False
+    least: float = 0.0
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Of the search, for a prior on the logarithm; its own support is enough for a normal or a share."""
+        """Of the search, for a prior on the logarithm; its own support is enough for a normal or a share.
+
+        A delay stays above ``least``, two of the run's time steps: Euler's method swings below that.
+        """
         if isinstance(self.prior, LogNormal):
-            return self.value / REACH, self.value * REACH
+            return max(self.value / REACH, min(self.least, self.value / 2)), self.value * REACH
         return None
 
 
@@ -83,7 +89,9 @@ def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
             if amount and isinstance(prior, LogNormal):
                 prior = LogNormal(value, AMOUNT_SIGMA)
             role: Role = "fixed" if prior is None else "CAL"
-            found.append(Candidate(name, value, constant.units, prior, why, role, amount=amount))
+            delay = bool(constant.units) and constant.units == model.time.units
+            least = 2 * model.time.step if delay and np.isfinite(model.time.step) else 0.0
+            found.append(Candidate(name, value, constant.units, prior, why, role, amount=amount, least=least))
     for stock in model.stocks:
         literal = [piece.initial for piece in stock.pieces]
         labels = element_labels(model, stock)
@@ -161,8 +169,10 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
         columns.append(scaled[1:])
     k = len(places)
     rows = np.stack(columns, axis=1)
+    with np.errstate(invalid="ignore"):
+        slopes = (rows[:k] - rows[k:]) / widths[:, None]
     # where one side has no value there is nothing to be told of the direction
-    slopes = np.nan_to_num((rows[:k] - rows[k:]) / widths[:, None], nan=0.0, posinf=0.0, neginf=0.0)
+    slopes = np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
     names = tuple(space.names[i] for i in places)
     return View(names, slopes.T, bool(np.isfinite(logs).any()))
 
@@ -211,6 +221,14 @@ def informed(seen: View, later: frozenset[str]) -> tuple[str, ...]:
     return tuple(seen.names[i] for i in chosen)
 
 
+def alias(seen: View, name: str, chosen: Sequence[str]) -> bool:
+    """Whether the data see a parameter only together with the chosen ones: what they do makes up for all it does."""
+    column = seen.sensitivities[:, seen.names.index(name)]
+    others = seen.sensitivities[:, [seen.names.index(one) for one in chosen]]
+    weights = np.linalg.lstsq(others, column, rcond=None)[0]
+    return bool(np.linalg.norm(column - others @ weights) < ALIAS * np.linalg.norm(column))
+
+
 def roles(found: Sequence[Candidate], seen: View) -> list[Candidate]:
     """The candidates, fitted where the data inform them; a start of a stock that they do not is held."""
     chosen = informed(seen, frozenset(one.name for one in found if one.amount))
@@ -221,6 +239,11 @@ def roles(found: Sequence[Candidate], seen: View) -> list[Candidate]:
             result.append(one)
         elif strength.get(one.name, 0.0) == 0.0:
             result.append(replace(one, role="fixed", why="does not move the observed numbers"))
+        elif alias(seen, one.name, chosen):
+            together = ", ".join(chosen[:3])
+            result.append(
+                replace(one, role="fixed", why=f"the data see it only together with what is fitted: {together}")
+            )
         elif one.starts:
             result.append(replace(one, role="fixed", why="start of a stock; give it a prior if you doubt it"))
         else:

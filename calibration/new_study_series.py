@@ -1,6 +1,7 @@
 """What a column of data is: a level at a date, what happened in a window, or a count that only grows."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,11 @@ from cipark_sd.model.variables import Stock
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
+#: Units of what is measured and not counted, however whole its numbers are.
+MEASURES = frozenset({"mg", "g", "gram", "grams", "kg", "t", "ton", "tons", "tonne", "tonnes", "mol", "l", "ml"})
+MEASURES |= {"litre", "liter", "m2", "m3", "mm", "cm", "m", "km", "ha", "%", "percent", "degc", "kelvin", "pa"}
+MEASURES |= {"kwh", "mwh", "mw", "gw", "kw", "joule", "usd", "eur", "gbp", "cny", "dollar", "dollars", "$", "€", "£"}
+MEASURES |= {"thousand", "thousands", "million", "millions", "billion", "billions"}
 #: Variance over mean below which whole numbers are no counts.
 TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
@@ -38,8 +44,11 @@ class Reading:
 
     @property
     def counted(self) -> bool:
-        """Whether all are whole numbers, none below 0."""
-        return bool(np.all(self.seen >= 0) and np.all(self.seen == np.round(self.seen)))
+        """Whether all are whole numbers, none below 0, and nothing says that they were measured in some unit."""
+        whole = bool(np.all(self.seen >= 0) and np.all(self.seen == np.round(self.seen)))
+        bracketed = " ".join(re.findall(r"[(\[]([^)\]]*)[)\]]", self.match.column))
+        units = re.split(r"[\s/*^_.\d()]+", f"{bracketed} {self.match.variable.units}".casefold())
+        return whole and not MEASURES & set(units)
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,10 @@ def read_sheet(path: Path) -> Sheet:
     reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
     records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
     records = [(n, cells) for n, cells in records if any(cells) and not cells[0].startswith("#")]
-    # lines above the header, such as a title, are narrower than the table
+    # lines above the header, such as a title, fill fewer cells than the table has
     width = Counter(len(cells) for _, cells in records).most_common(1)[0][0] if records else 0
-    first = next((i for i, (_, cells) in enumerate(records) if len(cells) >= width and all(cells[:1])), 0)
+    full = (i for i, (_, cells) in enumerate(records) if sum(map(bool, cells)) >= width - 1 and any(cells[1:]))
+    first = next(full, 0)
     if not records or len(records) - first < 2:
         raise InvalidValue("its content", f"{len(records)} lines", "a line of column names and rows below", where=where)
     header = [name or f"column {i}" for i, name in enumerate(records[first][1], start=1)]

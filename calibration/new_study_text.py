@@ -114,7 +114,7 @@ def noise(series: Series) -> str:
     elif series.family == "normal":
         sd = float(np.std(series.values))
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
-    low, high = number(float(f"{median / 1000:.3g}")), number(float(f"{median * 1000:.3g}"))
+    low, high = number(float(f"{median / 100:.3g}")), number(float(f"{median * 100:.3g}"))
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
         f'prior = {{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}\n'
@@ -179,7 +179,8 @@ def problem(
         lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
     lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
     if ignored:
-        lines.append(f"# Columns of the data that no variable was found for: {', '.join(ignored)}.\n")
+        lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
+        lines.append(f"# {', '.join(ignored)}.\n")
     free = [one for one in found if one.role != "fixed"]
     fixed = [one for one in found if one.role == "fixed"]
     order = {"CAL": 0, "PRI": 1}
@@ -187,7 +188,7 @@ def problem(
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(one) for one in fixed))
-    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 4\nseed = 1')
+    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 8\nseed = 1')
     return "\n".join(lines) + "\n"
 
 
@@ -225,7 +226,34 @@ noise. List here what else was decided: rows left out, units converted, dates as
 """
 
 
-def policies(title: str, model: Model, series: Sequence[Series], found: Sequence[Candidate], end: float) -> str | None:
+def reach(series: Series) -> str:
+    """What an output can be at all, as TOML; a run outside it has left the stable range of its time step."""
+    most = float(np.max(np.abs(series.values))) or 1.0
+    low = 0.0 if series.values.min() >= 0 else -1000 * most
+    return f"[{number(low)}, {number(float(f'{1000 * most:.2g}'))}]"
+
+
+_REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
+
+
+def sensitivity(series: Sequence[Series], end: float) -> str | None:
+    """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
+    single = [one for one in series if len(one.match.names) == 1]
+    if not single:
+        return None
+    lines = [
+        "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
+        "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
+        _REACH,
+        f'[[moment]]\nlabel = "at the last row"\ntime = {number(end)}',
+    ]
+    for one in single:
+        label, variable = toml(one.match.names[0]), toml(one.match.names[0])
+        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(one)}")
+    return "\n".join(lines) + "\n"
+
+
+def policies(title: str, series: Sequence[Series], found: Sequence[Candidate], end: float) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
     single = [one for one in series if len(one.match.names) == 1]
     levers = [one for one in found if one.role == "CAL" and not one.starts][:2]
@@ -233,6 +261,7 @@ def policies(title: str, model: Model, series: Sequence[Series], found: Sequence
         return None
     lines = [
         "# An example to be replaced: what would a fifth less of a fitted constant have done? cipark policy runs it.",
+        _REACH,
         f"title = {toml(title)}",
         f"times = [{number(end)}]",
         "\n[headline]",
@@ -245,6 +274,7 @@ def policies(title: str, model: Model, series: Sequence[Series], found: Sequence
             f"id = {toml(slug(one.match.column))}",
             f"title = {toml(one.match.variable.label)}",
             f"variable = {toml(one.match.names[0])}",
+            f"range = {reach(one)}",
         ]
     for i, lever in enumerate(levers, start=1):
         lines += [

@@ -56,9 +56,11 @@ def read_rows(section: Section, path: Path, columns: Columns, calendar: Calendar
         section.wrong("where", "a table of column = value")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(line for line in file if not line.startswith("#"))
-            records = list(reader)
-            header = list(reader.fieldnames or ())
+            kept = [(n, line) for n, line in enumerate(file, start=1) if not line.startswith("#")]
+        reader = csv.DictReader(line for _, line in kept)
+        # a row is told by the line of the file on which it ends, whatever comments stand above it
+        records = [(kept[reader.line_num - 1][0], record) for record in reader]
+        header = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         section.problems.append(
             InvalidValue("table", str(path.name), f"a readable CSV file ({problem})", where=section.where)
@@ -72,7 +74,7 @@ def read_rows(section: Section, path: Path, columns: Columns, calendar: Calendar
     if missing:
         return []
     rows = []
-    for line, record in enumerate(records, start=2):
+    for line, record in records:
         if all(record[str(column)] == str(value) for column, value in chosen.items()):
             row = _row(section, record, columns, calendar, every, f"{section.where}, {path.name} row {line}", line)
             if row is not None:

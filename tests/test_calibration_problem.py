@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.dates import Calendar
+from calibration.dates import UNITS, Calendar, Unit
 from calibration.fitting import STUDIES
 from calibration.observations import Count, Quantity
 from calibration.optimise import optimise
@@ -73,6 +73,18 @@ def test_the_last_day_of_a_year_closes_it_in_leap_years_too() -> None:
 @given(st.dates(datetime.date(1900, 1, 1), datetime.date(2100, 1, 1)))
 def test_a_later_date_is_a_later_time(date: datetime.date) -> None:
     assert decimal_year(date + datetime.timedelta(days=1)) > decimal_year(date)
+
+
+@given(st.dates(datetime.date(1900, 1, 1), datetime.date(2100, 1, 1)), st.sampled_from(UNITS))
+def test_a_date_s_time_is_labelled_as_the_date(date: datetime.date, unit: Unit) -> None:
+    calendar = Calendar(unit, None if unit == "decimal year" else datetime.date(1999, 12, 31))
+    assert calendar.label(calendar.time_of(date)) == date.isoformat()
+
+
+def test_a_month_is_one_whatever_its_length() -> None:
+    calendar = Calendar("month", datetime.date(2020, 1, 31))
+    assert [calendar.model_time(text) for text in ("2020-02-29", "2020-03-31", "2021-01-31")] == [1, 2, 12]
+    assert Calendar("quarter", datetime.date(2019, 12, 31)).model_time("2020-06-30") == 2
 
 
 def test_days_and_weeks_count_from_the_origin() -> None:
@@ -242,3 +254,18 @@ def test_the_park_study_reads_and_uses_each_firm_once() -> None:
     assert len(problem.space.subset("CAL")) == 11
     checks = [t.label for t in problem.terms if t.use == "check"]
     assert "residents 2015-04-30" in checks
+
+
+def test_a_row_is_told_by_its_line_below_comments_too(make: Make) -> None:
+    with pytest.raises(CiparkError, match=r"members.csv row 4: value is 'x'"):
+        make(table="# a note\ntime,value\n0,0\n2,x\n5,37\n9,45\n")
+
+
+def test_a_share_s_prior_needs_no_bounds(make: Make) -> None:
+    problem = make(
+        parameter=PARAMETER.replace("bounds = [0.01, 2.0]", "").replace(
+            '{ family = "lognormal", median = 0.3, sigma = 1.0 }',
+            '{ family = "logit-normal", median = 0.3, sigma = 1.0 }',
+        )
+    )
+    assert problem.space.parameters[0].median == pytest.approx(0.3)

@@ -1,9 +1,13 @@
 """What the documents say runs: code blocks of the README and the two commands that CI reads from it."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from cipark_sd.cli import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,6 +25,17 @@ def test_the_readme_s_python_runs(
 @pytest.mark.parametrize("marker", ["main job", "tests"])
 def test_the_readme_has_both_commands_where_ci_looks_for_them(marker: str) -> None:
     assert re.search(rf"<!-- {marker} -->\n```bash\n[^\n]+\n```", README)
+
+
+def test_the_walk_through_of_a_new_study_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, text in re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", page, flags=re.DOTALL):
+        Path(name).write_text(text, encoding="utf-8")
+    shown = re.findall(r"<!-- run -->\n```\n\$ cipark ([^\n]*)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 2
+    for command, output in shown:
+        assert CliRunner().invoke(cli, shlex.split(command)).output == output
 
 
 PAGES = sorted(page.relative_to(ROOT).as_posix() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
