@@ -69,13 +69,16 @@ class Posterior:
         """
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         values = self.quantities(theta)
-        logs = np.empty((len(theta), len(self.problem.terms)))
+        terms = self.problem.terms
+        chosen = [i for i, term in enumerate(terms) if term.use == "fit" or not fitted_only]
+        logs = np.zeros((len(theta), len(terms)))
         for members, slots in self._groups:
-            term = self.problem.terms[members[0]]
-            logs[:, members] = self._group_log_density(term, values[:, slots], theta, members)
+            # what is only looked at may cost more than all that is fitted
+            if not set(members).isdisjoint(chosen):
+                logs[:, members] = self._group_log_density(terms[members[0]], values[:, slots], theta, members)
         for series in self.series:
-            logs[:, series.members] += self._memory_gain(series, values, theta, known)
-        chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit"] if fitted_only else slice(None)
+            if not set(series.members.tolist()).isdisjoint(chosen):
+                logs[:, series.members] += self._memory_gain(series, values, theta, known)
         return logs[:, chosen]
 
     @cached_property
