@@ -74,8 +74,8 @@ def profile(optimum: Optimum, name: str, *, on_step: Callable[[float], None] | N
     rise = values - least
     theta = alone.theta(places[:, None])[:, position]
     where = int(rise.argmin())
-    lower = _crossing(places[: where + 1][::-1], rise[: where + 1][::-1])
-    upper = _crossing(places[where:], rise[where:])
+    lower = crossing(places[: where + 1][::-1], rise[: where + 1][::-1])
+    upper = crossing(places[where:], rise[where:])
 
     def value(place: float | None) -> float | None:
         return None if place is None else float(alone.theta(np.array([[place]]))[0, position])
@@ -132,7 +132,7 @@ def _walk(
         place, current, others = following, value, found
 
 
-def _crossing(places: Array, rise: Array) -> float | None:
+def crossing(places: Array, rise: Array) -> float | None:
     """Where the rise, read outwards from its least value, first passes the threshold; None where it never does."""
     over = np.flatnonzero(rise > THRESHOLD)
     if not len(over):
