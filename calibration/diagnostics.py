@@ -157,3 +157,32 @@ def unseen(result: Identifiability, *, share: float = 0.1) -> tuple[str, ...]:
     """Parameters whose importance is below ``share`` of the largest."""
     largest = result.importance.max()
     return tuple(n for n, value in zip(result.names, result.importance, strict=True) if value < share * largest)
+
+
+def identifiability_tables(found: Identifiability) -> dict[str, list[dict[str, object]]]:
+    """The diagnostics as tables by file name.
+
+    ``sensitivity.csv`` has a line a parameter, ``fisher_information.csv`` the matrix, ``singular_values.csv`` a line a
+    direction with its part of each parameter, ``collinearity.csv`` a line a pair; all in prior standard deviations.
+    """
+    blind = unseen(found)
+    _, singular, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+    tables: dict[str, list[dict[str, object]]] = {
+        "sensitivity.csv": [
+            {"parameter": name, "importance": float(value), "hardly_seen": name in blind}
+            for name, value in zip(found.names, found.importance, strict=True)
+        ],
+        "fisher_information.csv": [
+            {"parameter": name, **dict(zip(found.names, row.tolist(), strict=True))}
+            for name, row in zip(found.names, found.information, strict=True)
+        ],
+        "singular_values.csv": [
+            {"rank": rank, "singular_value": float(value), **dict(zip(found.names, direction.tolist(), strict=True))}
+            for rank, (value, direction) in enumerate(zip(singular, directions, strict=True), start=1)
+        ],
+        "collinearity.csv": [
+            {"first": one, "second": other, "collinearity": value if np.isfinite(value) else None}
+            for one, other, value in found.pairs
+        ],
+    }
+    return {name: rows for name, rows in tables.items() if rows}

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,11 +12,14 @@ import numpy as np
 
 from calibration.convergence import Convergence, poorest
 from calibration.diagnostics import identifiability, unseen
-from calibration.draws import PER_CHAIN, PosteriorDraws, chains_file, draw
+from calibration.draws import PER_CHAIN, PosteriorDraws, chains_file, draw, study_digest
 from calibration.fitted import FittedRow, fitted
-from calibration.optimise import Optimum, optimise
+from calibration.kept import Kept, code, digest_of
+from calibration.optimise import Optimum, maximise, optimise
 from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
+from calibration.prediction_profile import PredictionProfile, all_free, prediction_profile, prediction_words
+from calibration.predictions import Prediction, Reported, reported
 from calibration.predictive import predict, scores
 from calibration.problem import FILE, CalibrationProblem, read_problem, until
 from calibration.profile import Profile, profile
@@ -24,12 +28,17 @@ from calibration.sample import Effort
 from calibration.sections import Method
 from calibration.variants import Variant
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario, resolve
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+#: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
+JOINT_STARTS = 10
+#: Draws of the priors that show what a prediction would be without data.
+PRIOR_DRAWS = 2000
 STUDIES = Path(__file__).parent / "studies"
 
 
@@ -84,6 +93,8 @@ def fit(settings: Settings) -> Fit:
     engine = cast(EngineName, settings.engine)
     density = posterior(problem, runner_factory(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
+    kept = _kept(density, settings, n)
+    found_before = kept.count()
     bar = progress_bars()
     with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
         task = bar.add_task("searches", total=n) if bar is not None else None
@@ -98,9 +109,15 @@ def fit(settings: Settings) -> Fit:
             rng=np.random.default_rng(method.seed),
             estimate=method.estimate,
             optimiser=method.optimiser,
+            kept=kept,
             on_progress=searched,
         )
-        profiles, optimum = _profiles(optimum, bar) if settings.profiles and not optimum.interrupted else ([], optimum)
+        profiles: list[Profile] = []
+        predictions: list[PredictionProfile] = []
+        if settings.profiles and not optimum.interrupted:
+            profiles, optimum = _profiles(optimum, kept, bar)
+        if settings.profiles and not optimum.interrupted:
+            predictions, optimum = _predictions(optimum, engine, kept, bar)
         draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
     predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1])) if draws is not None else []
     return Fit(
@@ -117,7 +134,19 @@ def fit(settings: Settings) -> Fit:
         _step_shift(problem, optimum, engine),
         draws,
         predicted,
+        predictions,
+        found_before,
     )
+
+
+def _kept(density: Posterior, settings: Settings, starts: int) -> Kept:
+    """Where searches and profiles are kept, under a digest of all that they depend on."""
+    import scipy
+
+    method = density.problem.method
+    how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
+    versions = (version(), code(), np.__version__, scipy.__version__)
+    return Kept(settings.output, digest_of(study_digest(density), how, versions))
 
 
 def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:
@@ -168,19 +197,61 @@ def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProble
     return seen
 
 
-def _profiles(optimum: Optimum, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
+def _profiles(optimum: Optimum, kept: Kept, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     names = optimum.goal.space.names
     task = bar.add_task("profiles", total=len(names)) if bar is not None else None
     done: list[Profile] = []
     try:
         for name in names:
-            done.append(profile(optimum, name))
+            done.append(kept.recall(Profile, f"profile {name}", partial(profile, optimum, name)))
             if bar is not None and task is not None:
-                bar.update(task, advance=1, description=f"profiles, {name}")
+                bar.update(task, advance=1, description=f"profiles, {plain(name)}")
     except KeyboardInterrupt:
         return done, replace(optimum, interrupted=True)
     return done, optimum
+
+
+def _predictions(
+    optimum: Optimum, engine: EngineName, kept: Kept, bar: "Progress | None"
+) -> tuple[list[PredictionProfile], Optimum]:
+    """Profiles of all reported predictions; when the user stops, those that are done."""
+    problem = optimum.goal.density.problem
+    done: list[PredictionProfile] = []
+    if not problem.predictions:
+        return done, optimum
+    goal = all_free(replace(optimum.goal, base=optimum.theta))
+    task = bar.add_task("predictions", total=len(problem.predictions)) if bar is not None else None
+    try:
+        best = optimum.theta
+        if len(goal.free) > len(optimum.goal.free):
+            joint = Kept(kept.folder, digest_of(kept.digest, "joint"))
+            rng = np.random.default_rng([problem.method.seed, 5])
+            best = maximise(goal, starts=JOINT_STARTS, rng=rng, kept=joint).theta
+        for prediction in problem.predictions:
+
+            def make(prediction: Prediction = prediction) -> PredictionProfile:
+                value = reported(problem, prediction, runner_factory(engine))
+                found = prediction_profile(goal, optimum.theta, prediction.name, value, best=best)
+                return _beside_prior(found, value, problem)
+
+            done.append(kept.recall(PredictionProfile, f"prediction {prediction!r}", make))
+            if bar is not None and task is not None:
+                bar.update(task, advance=1, description=f"predictions, {plain(prediction.name)}")
+    except KeyboardInterrupt:
+        return done, replace(optimum, interrupted=True)
+    return done, optimum
+
+
+def _beside_prior(found: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
+    """The profile with the central 95 % that the priors alone give the prediction."""
+    rng = np.random.default_rng([problem.method.seed, 6])
+    values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
+    usable = values[np.isfinite(values)]
+    if not len(usable):
+        return found
+    low, high = np.quantile(usable, [0.025, 0.975])
+    return replace(found, prior_low=float(low), prior_high=float(high))
 
 
 def _step_shift(problem: CalibrationProblem, optimum: Optimum, engine: EngineName) -> float:
@@ -226,6 +297,8 @@ def show(fit: Fit) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(fit.problem.title, style="bold")
     _show_estimates(console, fit)
+    if fit.predictions:
+        _show_predictions(console, fit.predictions)
     _show_rows(console, fit.rows)
     if fit.draws is not None:
         _show_posterior(console, fit, fit.draws)
@@ -250,6 +323,21 @@ def _show_estimates(console: "Console", fit: Fit) -> None:
             _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else "",
             line.verdict,
         )
+    console.print(table)
+
+
+def _show_predictions(console: "Console", found: Sequence[PredictionProfile]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("prediction", no_wrap=True)
+    for header in ("at the estimate", "95 % profile", "95 % of priors alone"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in found:
+        prior = f"{one.prior_low:.3g} to {one.prior_high:.3g}"
+        table.add_row(plain(one.name), f"{one.estimate:.4g}", _interval(one.lower, one.upper), prior, one.verdict)
+    console.print()
     console.print(table)
 
 
@@ -324,7 +412,9 @@ def sentences(fit: Fit) -> Sequence[str]:
         "within 0.1 of the best log density."
     ]
     if optimum.interrupted:
-        said.append("Stopped before all was done: this is the best so far.")
+        said.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
+    if fit.found_before:
+        said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
     if optimum.at_bound:
@@ -336,6 +426,7 @@ def sentences(fit: Fit) -> Sequence[str]:
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
+    said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]
     blind = unseen(found)
     if blind:
         said.append("Hardly seen by the data at the optimum: " + ", ".join(map(plain, blind)) + ".")

@@ -1,20 +1,27 @@
 """Finished parts of a long piece of work, kept as files: a second start reads them instead of computing them again.
 
-A part is a few arrays under a name, in ``<folder>/kept/<name>-<digest>.npz``. The digest is of everything that the
+A part is a few arrays under a name, in ``<folder>/kept/<digest>/<name>.npz``. The digest is of everything that the
 numbers depend on (:func:`digest_of`), so that a part is found again only where it would come out the same; change the
-study, the seed or the version and it is another file.
+study, the seed or the version and it is another file. What is not wanted any more may be deleted.
 """
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.files import whole
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound=DataclassInstance)
 
 #: The folder in a run's output where parts are kept.
 KEPT = "kept"
@@ -27,6 +34,19 @@ def digest_of(*parts: object) -> str:
     True
     """
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def code() -> str:
+    """A fingerprint of the program itself: another version of it may compute other numbers."""
+    import calibration
+    import cipark_sd
+
+    found = hashlib.sha256()
+    for package in (calibration, cipark_sd):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +65,12 @@ class Kept:
     digest: str
 
     def path(self, name: str) -> Path | None:
-        """Where a part is kept. What a file name cannot hold does not matter: the whole name is in the digest."""
+        """Where a part is kept; a name that a file cannot have is told apart by its own digest."""
         if self.folder is None:
             return None
-        plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)
-        return self.folder / KEPT / f"{plain[:60]}-{digest_of(self.digest, name)}.npz"
+        plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_ ") else "_" for c in name)[:60]
+        own = plain if plain == name else f"{plain}-{digest_of(name)}"
+        return self.folder / KEPT / self.digest / f"{own}.npz"
 
     def load(self, name: str) -> dict[str, NDArray[np.generic]] | None:
         """The arrays of a part, None where it is not kept or its file cannot be read."""
@@ -82,3 +103,30 @@ class Kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as partial:
             np.savez(partial, **plain)  # type: ignore[arg-type]
+
+    def recall(self, kind: "type[Record]", name: str, make: "Callable[[], Record]") -> "Record":
+        """The part that is kept as ``name``, or the one that ``make`` computes, which is kept then.
+
+        ``kind`` is a dataclass whose fields are numbers, texts, arrays and None.
+        """
+        stored = self.load(name)
+        if stored is not None and set(stored) == {field.name for field in fields(kind)}:
+            return kind(**{key: _value(array) for key, array in stored.items()})
+        made = make()
+        content = {field.name: getattr(made, field.name) for field in fields(kind)}
+        self.save(name, {key: _NOTHING if value is None else value for key, value in content.items()})
+        return made
+
+    def count(self) -> int:
+        """How many parts are kept."""
+        return 0 if self.folder is None else len(list((self.folder / KEPT / self.digest).glob("*.npz")))
+
+
+#: None as an array.
+_NOTHING = np.zeros(0, dtype=bool)
+
+
+def _value(array: NDArray[np.generic]) -> object:
+    if array.ndim == 0:
+        return array.item()
+    return None if array.shape == (0,) and array.dtype == bool else array

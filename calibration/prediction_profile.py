@@ -22,7 +22,7 @@ follows from the profile of a measurement of g, with sigma the noise of that mea
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ import numpy as np
 from calibration.objective import IMPOSSIBLE, Objective, slopes
 from calibration.optimise import local_search
 from calibration.priors import Array
+from calibration.problem import CalibrationProblem
 from calibration.profile import AIM, MOST_STEPS, THRESHOLD, crossing
 
 #: First step, as the move of g when every parameter moves by this share of its range, and the largest and smallest.
@@ -48,7 +49,7 @@ class PredictionProfile:
     ``values`` ascend; ``rise`` is how far the best log density at each value lies below that of the best value,
     ``best``. ``estimate`` is the value at the optimum, where some parameters may have been held. ``lower`` and
     ``upper`` are None where the side is open; the ends of ``values`` are then as far as the model was brought.
-    ``prior`` is the central 95 % of the prediction under the priors alone.
+    ``prior_low`` and ``prior_high`` hold the central 95 % of the prediction under the priors alone.
     """
 
     name: str
@@ -58,7 +59,8 @@ class PredictionProfile:
     best: float
     lower: float | None
     upper: float | None
-    prior: tuple[float, float] = (math.nan, math.nan)
+    prior_low: float = math.nan
+    prior_high: float = math.nan
 
     @property
     def verdict(self) -> str:
@@ -179,9 +181,10 @@ def _solve(goal: Objective, predicts: Predicts, start: Array, aimed: float, sigm
 
     def penalised(box: Array) -> tuple[float, Array]:
         cost, value, cost_slopes, value_slopes = _both(goal, predicts, box)
-        if cost >= IMPOSSIBLE or not math.isfinite(value):
-            return IMPOSSIBLE, cost_slopes
         gap = (value - aimed) / sigma
+        # a model may explode after the data that it fits
+        if cost >= IMPOSSIBLE or not abs(gap) < math.sqrt(IMPOSSIBLE):
+            return IMPOSSIBLE, cost_slopes
         return cost + gap**2 / 2, cost_slopes + gap / sigma * value_slopes
 
     result = optimize.minimize(
@@ -205,3 +208,28 @@ def _both(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float
     with np.errstate(invalid="ignore"):
         value_slopes = slopes(values, widths, usable)
     return float(costs[0]), float(values[0]), slopes(costs, widths, usable), value_slopes
+
+
+def prediction_words(found: Sequence[PredictionProfile], problem: CalibrationProblem) -> list[str]:
+    """What prediction profiles say in words: which prior counts, and how far open sides were followed."""
+    if not found:
+        return []
+    said = []
+    opened = [one for one in found if one.lower is None or one.upper is None]
+    for one in opened:
+        if len(one.values) == 1:
+            said.append(f"No estimated parameter changes {one.name}.")
+            continue
+        sides = [("below", one.lower, one.values[0]), ("above", one.upper, one.values[-1])]
+        ends = " and ".join(f"{side} (followed to {end:.4g})" for side, bound, end in sides if bound is None)
+        said.append(f"Not bounded at 95 %: {one.name}, {ends}.")
+    held = [parameter.name for parameter in problem.space if parameter.use == "PRI"]
+    if problem.method.estimate == "map":
+        words = "Profiles of predictions count the priors of all parameters, so that what the data do not see is "
+        words += "bounded by its prior"
+    else:
+        words = "Profiles of predictions count no prior, only bounds, so that a prediction that rests on what the data "
+        words += "do not see is open"
+    if held:
+        words += f"; the {len(held)} that the estimate holds at their prior medians move as well"
+    return [*said, words + "."]

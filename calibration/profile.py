@@ -1,8 +1,9 @@
 """Profile likelihoods: how well the data can be fitted when one parameter is held at each of many values.
 
 A profile uses the likelihood and the priors of the *other* parameters, never the parameter's own prior, which would
-close a side that the data leave open. Where the profile has not risen by the threshold when the bound is reached, the
-side is reported as open, and no number is given for it.
+close a side that the data leave open. Parameters that the optimum holds (use ``PRI``) stay where they are. Where the
+profile has not risen by the threshold when the bound is reached, the side is reported as open, and no number is given
+for it.
 
 Source: Raue et al. 2009, Bioinformatics 25(15), 1923-1929; steps chosen by the rise of the profile as there.
 """
