@@ -159,6 +159,32 @@ def unseen(result: Identifiability, *, share: float = 0.1) -> tuple[str, ...]:
     return tuple(n for n, value in zip(result.names, result.importance, strict=True) if value < share * largest)
 
 
+def identifiability_words(found: Identifiability) -> list[str]:
+    """What the Fisher information says, in words: directions, what goes together, and what the data cannot see."""
+    names, singular = found.names, found.singular_values
+    if not names:
+        return []
+    said = [
+        f"Fisher information: the data inform {found.n_informed} of {len(names)} directions of the fitted model "
+        f"parameters by more than their priors (singular values {singular[0]:.2g} to {singular[-1]:.2g}, in standard "
+        "deviations of the noise per standard deviation of the priors; above 1 the data say more)."
+    ]
+    if len(names) > 1:
+        _, _, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+        parts = sorted(zip(np.abs(directions[-1]), names, strict=True), reverse=True)
+        main = [name for part, name in parts if part >= 0.3]
+        said.append("The direction that they see least moves mostly " + ", ".join(main) + ".")
+        together = f"Collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)"
+        if found.pairs:
+            first, second, index = found.pairs[0]
+            together += f"; of two, at most {index:.1f} ({first} and {second})"
+        said.append(together + ".")
+    blind = unseen(found)
+    if blind:
+        said.append("Hardly seen by the data at the optimum: " + ", ".join(blind) + ".")
+    return said
+
+
 def identifiability_tables(found: Identifiability) -> dict[str, list[dict[str, object]]]:
     """The diagnostics as tables by file name.
 

@@ -155,13 +155,13 @@ def waterfall_figure(optimum: Optimum) -> "Figure":
 
 
 @styled
-def profiles_figure(optimum: Optimum, profiles: Sequence[Profile]) -> "Figure":
+def profiles_figure(optimum: Optimum, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
     """The rise of each profile with the threshold of the 95 % interval, and the prior beside it."""
     columns = min(4, len(profiles))
     rows = -(-len(profiles) // columns)
     figure, axes = panels(rows, columns, 1.65, share_y=True)
     space = optimum.goal.density.space
-    for axis, result in zip(cells(axes, len(profiles)), profiles, strict=True):
+    for axis, result, unit in zip(cells(axes, len(profiles)), profiles, units, strict=True):
         place = space.names.index(result.name)
         parameter = space.parameters[place]
         axis.axvspan(*parameter.interval(), color=OTHER, alpha=0.12, lw=0)
@@ -171,7 +171,8 @@ def profiles_figure(optimum: Optimum, profiles: Sequence[Profile]) -> "Figure":
         axis.set_ylim(0, 2 * THRESHOLD)
         if parameter.scale == "log":
             plain_log(axis)
-        axis.set_title(f"{wrapped(result.name, 24)}\n{result.verdict}", fontsize=7)
+        axis.set_title(f"{wrapped(result.name, 24)}\n{_interval(result)}", fontsize=7)
+        axis.set_xlabel(f"[{unit}]" if unit else "[-]", fontsize=7)
     for axis in axes[::columns]:
         axis.set_ylabel("fall of the log density")
     return figure
@@ -192,9 +193,12 @@ def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_label
         # priors may reach much further than the profile; the profile is what is to be seen
         width = max(float(np.ptp(result.values)), 1e-6 * abs(result.estimate), 1e-12)
         axis.set_xlim(result.values[0] - 0.15 * width, result.values[-1] + 0.15 * width)
-        interval = " to ".join("open" if end is None else f"{end:.3g}" for end in (result.lower, result.upper))
-        axis.set_title(f"{wrapped(result.name, 30)}\n95 %: {interval}", fontsize=7)
+        axis.set_title(f"{wrapped(result.name, 30)}\n{_interval(result)}", fontsize=7)
         axis.set_xlabel(wrapped(label, 34))
     for axis in axes[::columns]:
         axis.set_ylabel("fall of the log density")
     return figure
+
+
+def _interval(result: Profile | PredictionProfile) -> str:
+    return "95 %: " + " to ".join("open" if end is None else f"{end:.3g}" for end in (result.lower, result.upper))

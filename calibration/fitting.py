@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from calibration.convergence import Convergence, poorest
-from calibration.diagnostics import identifiability, unseen
+from calibration.diagnostics import identifiability, identifiability_words
 from calibration.draws import PER_CHAIN, PosteriorDraws, chains_file, draw, study_digest
 from calibration.fitted import FittedRow, fitted
 from calibration.kept import Kept, code, digest_of
@@ -419,17 +419,11 @@ def sentences(fit: Fit) -> Sequence[str]:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
     if optimum.at_bound:
         said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
-    said.append(
-        f"The data inform {found.n_informed} of {len(found.names)} directions of the fitted model parameters by more "
-        f"than their priors; collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)."
-    )
+    said += [plain(sentence) for sentence in identifiability_words(found)]
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
     said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]
-    blind = unseen(found)
-    if blind:
-        said.append("Hardly seen by the data at the optimum: " + ", ".join(map(plain, blind)) + ".")
     far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
     if far:
         said.append("More than three standard deviations off: " + ", ".join(map(plain, far)) + ".")
@@ -443,5 +437,6 @@ def sentences(fit: Fit) -> Sequence[str]:
     if np.isfinite(fit.step_shift):
         said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
     if fit.reference_gap is not None:
-        said.append(f"Run again in PySD on the original file: largest relative difference {fit.reference_gap:.1e}.")
+        gap = "none, to the last bit" if fit.reference_gap == 0 else f"{fit.reference_gap:.1e}"
+        said.append(f"Run again in PySD on the original file: largest relative difference {gap}.")
     return said

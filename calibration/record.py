@@ -25,7 +25,7 @@ from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
 from cipark_sd.files import whole, write_text
 from cipark_sd.results import version
-from cipark_sd.scenarios import resolve, split_key
+from cipark_sd.scenarios import override_key, resolve, split_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,9 @@ def write(fit: Fit, folder: Path) -> list[Path]:
             for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
         ]
         written.append(write_table(folder / "profiles.csv", points))
-        drawn["profiles"] = figures.profiles_figure(fit.optimum, fit.profiles)
+        drawn["profiles"] = figures.profiles_figure(
+            fit.optimum, fit.profiles, [_parameter_units(fit, result.name) for result in fit.profiles]
+        )
     if fit.predictions:
         written.append(write_table(folder / "predictions.csv", prediction_lines(fit.predictions)))
         points = [
@@ -135,7 +137,11 @@ def write(fit: Fit, folder: Path) -> list[Path]:
         ]
         written.append(write_table(folder / "prediction_profiles.csv", points))
         drawn["prediction_profiles"] = figures.prediction_profiles_figure(
-            fit.predictions, [_axis(fit, prediction.parts) for prediction in fit.problem.predictions]
+            fit.predictions,
+            [
+                ("change of " if prediction.against is not None else "") + _axis(fit, prediction.parts)
+                for prediction in fit.problem.predictions
+            ],
         )
     for name, table in identifiability_tables(fit.identifiability).items():
         written.append(write_table(folder / name, table))
@@ -287,6 +293,13 @@ def _axis(fit: Fit, parts: Sequence[tuple[str, float]]) -> str:
     variables = [fit.problem.model[split_key(name)[0]] for name, _ in parts]
     names = " + ".join(dict.fromkeys(variable.label for variable in variables))
     return f"{names} [{variables[0].units}]" if variables[0].units else names
+
+
+def _parameter_units(fit: Fit, name: str) -> str:
+    """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
+    variable = fit.problem.model.by_name.get(split_key(override_key(name))[0])
+    units = "" if variable is None else variable.units
+    return "" if units.lower() in ("", "1", "dmnl", "dimensionless") else units
 
 
 def _levels(rows: Sequence[FittedRow], kind: str) -> list[FittedRow]:
