@@ -189,7 +189,9 @@ def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
 
 def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts: int) -> int:
     """Stop a run when so many parts are kept; its exit code."""
-    code = "from cipark_sd.cli import main; main()"
+    # whoever starts the tests in the background has Ctrl-C ignored in all that they start
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from cipark_sd.cli import main; main()"
     child = subprocess.Popen([sys.executable, "-c", code, "calibrate", *arguments], cwd=folder, **QUIET)
     while len(list((folder / "cut").glob("kept/*/*.npz"))) < parts:
         assert child.poll() is None, "it ended before it could be stopped"
