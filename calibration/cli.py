@@ -29,6 +29,9 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--rivals", is_flag=True, help="Fit the study's rival structures and compare them.")
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Forecast under it; default all.")
 @click.option("--self-test", "self_tests", type=click.IntRange(min=0), default=0, help="Synthetic data sets to fit.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
+)
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
 @click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
@@ -49,6 +52,7 @@ def calibrate(
     rivals: bool,
     scenarios: tuple[str, ...],
     self_tests: int,
+    workers: int | None,
     everything: bool,
     fast: bool,
     engine: str,
@@ -92,6 +96,7 @@ def calibrate(
         rivals=rivals or everything,
         scenarios=scenarios,
         self_tests=self_tests,
+        workers=workers,
         output=folder,
     )
     fit = fitting.fit(settings)

@@ -44,7 +44,21 @@ class Convergence:
     @property
     def reached(self) -> bool:
         """Whether it mixes well enough for its numbers to be believed."""
-        return self.r_hat < R_HAT and min(self.ess_bulk, self.ess_tail) > ESS
+        return self.reaches(R_HAT, ESS)
+
+    def reaches(self, r_hat: float, ess: float) -> bool:
+        """Whether R-hat is below one bound and the effective sizes of bulk and tails are above the other."""
+        return self.r_hat < r_hat and min(self.ess_bulk, self.ess_tail) > ess
+
+
+def as_numbers(found: Sequence[Convergence]) -> Array:
+    """``(n, 4)``: R-hat, ESS of bulk and tails, MCSE."""
+    return np.array([(one.r_hat, one.ess_bulk, one.ess_tail, one.mcse_mean) for one in found])
+
+
+def from_numbers(names: Sequence[str], found: NDArray[np.generic]) -> tuple[Convergence, ...]:
+    """Undoes :func:`as_numbers`."""
+    return tuple(Convergence(name, *row) for name, row in zip(names, found.tolist(), strict=True))
 
 
 def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:

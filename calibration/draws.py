@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.kept import key, stream
 from calibration.observations import Observation
 from calibration.posterior import Posterior
 from calibration.priors import Array
+from calibration.problem import CalibrationProblem
 from calibration.replicate import Number, numbers, replicate
 from calibration.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.unconstrained import Unconstrained
@@ -56,6 +58,22 @@ def draw(
     """Sample the posterior and keep evenly spaced draws; arguments as of :func:`calibration.sample.sample`."""
     chains = sample(density, rng, effort=effort, saved=saved, on_block=on_block)
     return kept(density, chains, per_chain)
+
+
+def draw_whole(
+    density: Posterior, rng: np.random.Generator, effort: Effort, saved: Path | None, on_block: OnBlock | None = None
+) -> PosteriorDraws:
+    """As :func:`draw`, to the end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops before; the chains so far are saved.
+    """
+    drawn = draw(density, rng, effort=effort, saved=saved, on_block=on_block)
+    if drawn.chains.interrupted:
+        raise KeyboardInterrupt
+    return drawn
 
 
 def kept(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
@@ -153,19 +171,28 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
 
 def study_digest(density: Posterior) -> str:
     """A fingerprint of what the posterior depends on: model, scenario, observations and priors."""
+    return problem_digest(density.problem)
+
+
+def problem_digest(problem: CalibrationProblem) -> str:
+    """As :func:`study_digest`, of a problem whose density is not made yet."""
     import hashlib
 
-    problem = density.problem
     parts = (problem.model.digest, problem.scenario.to_json(), repr(problem.observations), repr(problem.space))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def chains_file(density: Posterior, rng: np.random.Generator, effort: Effort) -> str:
-    """A file name for chains that depends on all that they depend on: change anything and it is another file."""
-    import hashlib
+def chains_path(folder: Path | None, density: Posterior, rng: np.random.Generator, effort: Effort) -> Path | None:
+    """A file for chains, named after all that they depend on; the folder is made. None without a folder.
 
-    parts = (study_digest(density), version(), repr(rng.bit_generator.state), repr(effort.ensembles), str(effort.block))
-    return f"chains-{hashlib.sha256(repr((parts, effort.walkers)).encode()).hexdigest()[:16]}.npz"
+    The budget of steps is not part of the name: with a larger one the chains go on.
+    """
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = density.runner.engine
+    name = key(study_digest(density), engine, stream(rng), effort.ensembles, effort.block, effort.walkers)
+    return folder / f"chains-{name}.npz"
 
 
 def _file_name(name: str) -> str:

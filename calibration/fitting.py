@@ -12,10 +12,11 @@ import numpy as np
 
 from calibration.convergence import Convergence, poorest
 from calibration.diagnostics import identifiability, identifiability_words
-from calibration.draws import PER_CHAIN, PosteriorDraws, chains_file, draw, study_digest
+from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
 from calibration.fitted import FittedRow, fitted
-from calibration.kept import Kept, code, digest_of
+from calibration.kept import KEPT, key
 from calibration.optimise import Optimum, maximise, optimise
+from calibration.parts import Parts, code
 from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
 from calibration.prediction_profile import PredictionProfile, all_free, prediction_profile, prediction_words
@@ -28,7 +29,6 @@ from calibration.sample import Effort
 from calibration.sections import Method
 from calibration.variants import Variant
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario, resolve
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Settings:
     rivals: bool = False
     scenarios: tuple[str, ...] = ()
     self_tests: int = 0
+    workers: int | None = None
     output: Path | None = None
 
 
@@ -93,8 +94,8 @@ def fit(settings: Settings) -> Fit:
     engine = cast(EngineName, settings.engine)
     density = posterior(problem, runner_factory(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
-    kept = _kept(density, settings, n)
-    found_before = kept.count()
+    parts = _parts(density, settings, n)
+    found_before = parts.count()
     bar = progress_bars()
     with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
         task = bar.add_task("searches", total=n) if bar is not None else None
@@ -109,15 +110,15 @@ def fit(settings: Settings) -> Fit:
             rng=np.random.default_rng(method.seed),
             estimate=method.estimate,
             optimiser=method.optimiser,
-            kept=kept,
+            parts=parts,
             on_progress=searched,
         )
         profiles: list[Profile] = []
         predictions: list[PredictionProfile] = []
         if settings.profiles and not optimum.interrupted:
-            profiles, optimum = _profiles(optimum, kept, bar)
+            profiles, optimum = _profiles(optimum, parts, bar)
         if settings.profiles and not optimum.interrupted:
-            predictions, optimum = _predictions(optimum, engine, kept, bar)
+            predictions, optimum = _predictions(optimum, engine, parts, bar)
         draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
     predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1])) if draws is not None else []
     return Fit(
@@ -139,14 +140,14 @@ def fit(settings: Settings) -> Fit:
     )
 
 
-def _kept(density: Posterior, settings: Settings, starts: int) -> Kept:
+def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
     import scipy
 
     method = density.problem.method
     how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
-    versions = (version(), code(), np.__version__, scipy.__version__)
-    return Kept(settings.output, digest_of(study_digest(density), how, versions))
+    versions = (code(), np.__version__, scipy.__version__)
+    return Parts(settings.output, key(study_digest(density), how, versions))
 
 
 def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:
@@ -160,10 +161,7 @@ def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> 
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
-    folder = settings.output
-    saved = None if folder is None else folder / chains_file(density, rng, effort)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    saved = chains_path(None if settings.output is None else settings.output / KEPT, density, rng, effort)
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
 
 
@@ -197,14 +195,14 @@ def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProble
     return seen
 
 
-def _profiles(optimum: Optimum, kept: Kept, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
+def _profiles(optimum: Optimum, parts: Parts, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     names = optimum.goal.space.names
     task = bar.add_task("profiles", total=len(names)) if bar is not None else None
     done: list[Profile] = []
     try:
         for name in names:
-            done.append(kept.recall(Profile, f"profile {name}", partial(profile, optimum, name)))
+            done.append(parts.recall(Profile, f"profile {name}", partial(profile, optimum, name)))
             if bar is not None and task is not None:
                 bar.update(task, advance=1, description=f"profiles, {plain(name)}")
     except KeyboardInterrupt:
@@ -213,7 +211,7 @@ def _profiles(optimum: Optimum, kept: Kept, bar: "Progress | None") -> tuple[lis
 
 
 def _predictions(
-    optimum: Optimum, engine: EngineName, kept: Kept, bar: "Progress | None"
+    optimum: Optimum, engine: EngineName, parts: Parts, bar: "Progress | None"
 ) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
@@ -225,9 +223,8 @@ def _predictions(
     try:
         best = optimum.theta
         if len(goal.free) > len(optimum.goal.free):
-            joint = Kept(kept.folder, digest_of(kept.digest, "joint"))
             rng = np.random.default_rng([problem.method.seed, 5])
-            best = maximise(goal, starts=JOINT_STARTS, rng=rng, kept=joint).theta
+            best = maximise(goal, starts=JOINT_STARTS, rng=rng, parts=parts.within("joint")).theta
         for prediction in problem.predictions:
 
             def make(prediction: Prediction = prediction) -> PredictionProfile:
@@ -235,7 +232,7 @@ def _predictions(
                 found = prediction_profile(goal, optimum.theta, prediction.name, value, best=best)
                 return _beside_prior(found, value, problem)
 
-            done.append(kept.recall(PredictionProfile, f"prediction {prediction!r}", make))
+            done.append(parts.recall(PredictionProfile, f"prediction {prediction!r}", make))
             if bar is not None and task is not None:
                 bar.update(task, advance=1, description=f"predictions, {plain(prediction.name)}")
     except KeyboardInterrupt:

@@ -8,19 +8,22 @@ its structure and its dated events were written after the data that are held out
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from calibration import baselines
-from calibration.convergence import Convergence
-from calibration.draws import draw
+from calibration.draws import PER_CHAIN, chains_path, draw_whole, problem_digest
+from calibration.kept import Answer, key, stream
 from calibration.observations import Count, Observation
 from calibration.posterior import Posterior
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem, until
 from calibration.replicate import Number, numbers, replicate
 from calibration.sample import EFFORT, Effort
-from calibration.scores import Score, Summary, score, summaries
+from calibration.scores import Score, Summary, columns, from_columns, score, summaries
+from calibration.workers import OnProgress, Tell, Workers
 
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
@@ -47,34 +50,78 @@ class RollingOrigin:
         return summaries(self.comparable)
 
 
+@dataclass(frozen=True, eq=False)
+class OriginTask:
+    """Fit what was known at one origin and score what came later, with the baselines beside it."""
+
+    problem: CalibrationProblem
+    origin: float
+    density_of: DensityOf
+    rng: np.random.Generator
+    effort: Effort
+    folder: Path | None
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{self.origin:g}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN)
+        return key("origin", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """Columns of the scores, and whether the posterior has converged."""
+        chains, noise, others = self.rng.spawn(3)
+        density = self.density_of(self.problem)
+        saved = chains_path(self.folder, density, chains, self.effort)
+        drawn = draw_whole(density, chains, self.effort, saved, lambda done, most, _: tell(done, most))
+        scores = model_scores(density, drawn.flat, self.origin, noise)
+        for observation in self.problem.observations:
+            scores += baseline_scores(observation, self.origin, others)
+        if saved is not None and drawn.chains.converged:
+            # chains are for going on after a stop or with more steps
+            saved.unlink(missing_ok=True)
+        return columns(scores) | {"converged": np.array(drawn.chains.converged)}
+
+
 def rolling_origin(
     problem: CalibrationProblem,
     density_of: DensityOf,
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    on_block: Callable[[float, int, int, Convergence | None], None] | None = None,
+    folder: Path | None = None,
+    workers: Workers | None = None,
+    on_progress: OnProgress | None = None,
 ) -> RollingOrigin:
-    """Score the model and the baselines at every origin of the study that leaves something to fit."""
-    scores: list[Score] = []
-    failed: list[float] = []
-    for origin, stream in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True):
-        seen = until(problem, origin)
-        if not seen.fitted_terms:
-            continue
-        chains, noise, others = stream.spawn(3)
+    """Score the model and the baselines at every origin of the study that leaves something to fit.
 
-        def told(done: int, most: int, worst: Convergence | None, origin: float = origin) -> None:
-            if on_block is not None:
-                on_block(origin, done, most, worst)
+    Parameters
+    ----------
+    folder : Path, optional
+        Keeps chains in progress.
+    workers : Workers, optional
+        Without them all is done in this process.
 
-        drawn = draw(density_of(seen), chains, effort=effort, on_block=told)
-        if not drawn.chains.converged:
-            failed.append(origin)
-        scores += model_scores(drawn.density, drawn.flat, origin, noise)
-        for observation in seen.observations:
-            scores += baseline_scores(observation, origin, others)
-    return RollingOrigin(tuple(scores), tuple(failed))
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops; origins that are done stay where the workers keep answers.
+    """
+    tasks = [
+        OriginTask(until(problem, origin), origin, density_of, own, effort, folder)
+        for origin, own in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
+        if until(problem, origin).fitted_terms
+    ]
+    done = (Workers() if workers is None else workers).run(tasks, on_progress)
+    if done.interrupted:
+        raise KeyboardInterrupt
+    answers = [(task.origin, answer) for task, answer in zip(tasks, done.answers, strict=True) if answer is not None]
+    scores = tuple(one for _, answer in answers for one in from_columns(answer))
+    return RollingOrigin(scores, tuple(origin for origin, answer in answers if not answer["converged"]))
 
 
 def model_scores(

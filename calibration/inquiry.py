@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from calibration.attribution import Effect, effects
 from calibration.contraction import Contraction, contractions
-from calibration.convergence import Convergence
 from calibration.draws import PosteriorDraws
 from calibration.forecast import ForecastRow, forecast
 from calibration.holdout import DensityOf, RollingOrigin, rolling_origin
@@ -18,9 +18,10 @@ from calibration.rivals import Comparison, RivalFits, compare, fit_rivals
 from calibration.sample import Effort
 from calibration.self_test import SelfTest, StepShift, integration_error, self_test
 from calibration.variants import Variant
+from calibration.workers import Progress, Workers
 
-#: Called with the stage, the part of it, what is done, the budget, and what mixes worst.
-OnStage = Callable[[str, str, int, int, Convergence | None], None]
+#: Called with the name of a stage and how far it is.
+OnStage = Callable[[str, Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +65,18 @@ def inquire(
     *,
     effort: Effort,
     folder: Path | None = None,
+    workers: Workers | None = None,
     on_stage: OnStage | None = None,
 ) -> Inquiry:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
 
-    When the user stops, what is done is kept and later stages are left out.
+    When the user stops, later stages are left out; ``folder`` keeps chains in progress and the workers what is done, so
+    that a second start goes on from there.
     """
     problem = drawn.density.problem
 
     def stream(stage: int) -> np.random.Generator:
         return np.random.default_rng([seed, 100 + stage])
-
-    def told(stage: str) -> Callable[[object, int, int, Convergence | None], None]:
-        def tell(part: object, done: int, most: int, worst: Convergence | None) -> None:
-            if on_stage is not None:
-                on_stage(stage, str(part), done, most, worst)
-
-        return tell
 
     replicates = replicate(drawn.density, drawn.flat, stream(0))
     forecasts = forecast(problem, density_of, drawn.flat, stream(1), scenarios=ask.scenarios)
@@ -89,15 +85,30 @@ def inquire(
     rivals = RivalFits((), (), False)
     try:
         if ask.holdout and problem.holdout:
-            rolling = rolling_origin(problem, density_of, stream(2), effort=effort, on_block=told("hold-out"))
+            rolling = rolling_origin(
+                problem,
+                density_of,
+                stream(2),
+                effort=effort,
+                folder=folder,
+                workers=workers,
+                on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
+            )
         if ask.rivals and problem.rivals:
-            rivals = fit_rivals(problem, density_of, stream(3), effort=effort, folder=folder, on_block=told("rivals"))
+            rivals = fit_rivals(
+                problem, density_of, stream(3), effort=effort, folder=folder, workers=workers, on_stage=on_stage
+            )
             interrupted = rivals.interrupted
         if ask.self_tests and not interrupted:
-            tell = told("self-test")
             tested = self_test(
-                drawn.density, ask.self_tests, stream(4), on_done=lambda done, n: tell("data sets", done, n, None)
+                problem,
+                density_of,
+                ask.self_tests,
+                stream(4),
+                workers=workers,
+                on_progress=None if on_stage is None else partial(on_stage, "self-test"),
             )
+            interrupted = tested.interrupted
     except KeyboardInterrupt:
         interrupted = True
     fits = rivals.fits

@@ -5,14 +5,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, cast
 
 from calibration.contraction import unseen_sentence
-from calibration.convergence import Convergence
 from calibration.fitting import Settings, chosen_scenarios, plain, progress_bars
 from calibration.holdout import verdict
 from calibration.inquiry import Ask, Inquiry, inquire
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
+from calibration.kept import KEPT, Kept
+from calibration.posterior import On
 from calibration.record import Fit
 from calibration.sample import Effort
+from calibration.workers import Progress, Workers
+from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -34,26 +35,32 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
     ask = Ask(settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests)
+    folder = None if settings.output is None else settings.output / KEPT
+    n = processors() if settings.workers is None else settings.workers
     bar = progress_bars()
-    with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
+    with (
+        bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()),
+        Workers(n, None if folder is None else Kept(folder)) as workers,
+    ):
         tasks: dict[str, TaskID] = {}
 
-        def told(stage: str, part: str, done: int, most: int, worst: Convergence | None) -> None:
+        def told(stage: str, now: Progress) -> None:
             if bar is None:
                 return
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage)
-            state = f", {plain(str(worst))}" if worst is not None else ""
-            bar.update(tasks[stage], completed=done, total=most, description=f"{stage} {part}{state}")
+            running = f": {plain(', '.join(now.running))}" if now.running else ""
+            bar.update(tasks[stage], completed=now.done, total=now.total, description=f"{stage}{running}")
 
         return inquire(
             drawn,
             fit.optimum.theta,
-            lambda one: posterior(one, runner_factory(fit.engine)),
+            On(fit.engine),
             fit.seed,
             ask,
             effort=effort,
-            folder=settings.output,
+            folder=folder,
+            workers=workers,
             on_stage=told,
         )
 

@@ -1,132 +1,69 @@
-"""Finished parts of a long piece of work, kept as files: a second start reads them instead of computing them again.
+"""What is done stays done: answers of finished tasks and chains in progress, in a folder beside the results.
 
-A part is a few arrays under a name, in ``<folder>/kept/<digest>/<name>.npz``. The digest is of everything that the
-numbers depend on (:func:`digest_of`), so that a part is found again only where it would come out the same; change the
-study, the seed or the version and it is another file. What is not wanted any more may be deleted.
+A file is named after a digest of all that its content depends on: model, study, data, seed, effort and version. What
+changes makes another name, so nothing old is taken for something new, and a second start finds what the first one has
+finished. To start afresh, remove the folder.
 """
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.errors import InvalidValue
 from cipark_sd.files import whole
+from cipark_sd.results import version
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    Record = TypeVar("Record", bound=DataclassInstance)
-
-#: The folder in a run's output where parts are kept.
+#: The folder's name within the folder of results.
 KEPT = "kept"
+#: What a task found: arrays by name, which pass to another process and into a file without loss.
+Answer = Mapping[str, NDArray[np.generic]]
 
 
-def digest_of(*parts: object) -> str:
-    """A fingerprint of texts and numbers, 16 hexadecimal digits.
-
-    >>> digest_of("model", 1) == digest_of("model", 1) != digest_of("model", 2)
-    True
-    """
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+def key(*parts: object) -> str:
+    """A digest of the parts' representations and of the version of this package."""
+    return hashlib.sha256(repr((version(), *parts)).encode()).hexdigest()[:24]
 
 
-@cache
-def code() -> str:
-    """A fingerprint of the program itself: another version of it may compute other numbers."""
-    import calibration
-    import cipark_sd
-
-    found = hashlib.sha256()
-    for package in (calibration, cipark_sd):
-        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
-            found.update(path.read_bytes())
-    return found.hexdigest()
+def stream(rng: np.random.Generator) -> str:
+    """What the numbers of a generator and of those that it spawns depend on."""
+    return f"{rng.bit_generator.state} {rng.bit_generator.seed_seq}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
-    """Parts of one piece of work.
+    """Answers as files in ``folder``, which is made with the first of them."""
 
-    Parameters
-    ----------
-    folder : path or None
-        Of the output; with None nothing is kept and nothing is found.
-    digest : str
-        Of what the parts depend on beside their name.
-    """
+    folder: Path
 
-    folder: Path | None
-    digest: str
-
-    def path(self, name: str) -> Path | None:
-        """Where a part is kept; a name that a file cannot have is told apart by its own digest."""
-        if self.folder is None:
-            return None
-        plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_ ") else "_" for c in name)[:60]
-        own = plain if plain == name else f"{plain}-{digest_of(name)}"
-        return self.folder / KEPT / self.digest / f"{own}.npz"
-
-    def load(self, name: str) -> dict[str, NDArray[np.generic]] | None:
-        """The arrays of a part, None where it is not kept or its file cannot be read."""
-        path = self.path(name)
-        if path is None or not path.is_file():
-            return None
-        try:
-            # opened here: NumPy leaves a file open that it cannot read
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                return {key: stored[key] for key in stored.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-            # a damaged file costs the time to compute its part again, nothing else
-            return None
-
-    def save(self, name: str, arrays: Mapping[str, object]) -> None:
-        """Keep a part, whole or not at all: numbers, texts and arrays of them.
+    def answer(self, name: str) -> Answer | None:
+        """The answer of that key, None where there is none.
 
         Raises
         ------
-        TypeError
-            For anything else, which only a pickle could hold.
+        InvalidValue
+            For a file that cannot be read.
         """
-        plain = {key: np.asarray(value) for key, value in arrays.items()}
-        objects = [key for key, value in plain.items() if value.dtype.hasobject]
-        if objects:
-            raise TypeError(f"{name}: {', '.join(objects)} cannot be kept; numbers and texts can")
-        path = self.path(name)
-        if path is None:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as partial:
-            np.savez(partial, **plain)  # type: ignore[arg-type]
+        path = self._path(name)
+        try:
+            with path.open("rb") as file, np.load(file) as content:
+                return dict(content.items())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+            expected = f"a whole file ({problem}); remove it, and what it holds is computed again"
+            raise InvalidValue("what was kept", str(path), expected, where="calibrate") from None
 
-    def recall(self, kind: "type[Record]", name: str, make: "Callable[[], Record]") -> "Record":
-        """The part that is kept as ``name``, or the one that ``make`` computes, which is kept then.
+    def keep(self, name: str, answer: Answer) -> None:
+        """Write an answer, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with whole(self._path(name)) as partial, partial.open("wb") as file:
+            # the names of an answer are its own: none is an argument of savez
+            np.savez(file, **answer)  # type: ignore[arg-type]
 
-        ``kind`` is a dataclass whose fields are numbers, texts, arrays and None.
-        """
-        stored = self.load(name)
-        if stored is not None and set(stored) == {field.name for field in fields(kind)}:
-            return kind(**{key: _value(array) for key, array in stored.items()})
-        made = make()
-        content = {field.name: getattr(made, field.name) for field in fields(kind)}
-        self.save(name, {key: _NOTHING if value is None else value for key, value in content.items()})
-        return made
-
-    def count(self) -> int:
-        """How many parts are kept."""
-        return 0 if self.folder is None else len(list((self.folder / KEPT / self.digest).glob("*.npz")))
-
-
-#: None as an array.
-_NOTHING = np.zeros(0, dtype=bool)
-
-
-def _value(array: NDArray[np.generic]) -> object:
-    if array.ndim == 0:
-        return array.item()
-    return None if array.shape == (0,) and array.dtype == bool else array
+    def _path(self, name: str) -> Path:
+        return self.folder / f"answer-{name}.npz"

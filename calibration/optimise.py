@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.kept import Kept
 from calibration.objective import IMPOSSIBLE, Objective, check_least_squares, objective
+from calibration.parts import Parts
 from calibration.posterior import Posterior
 from calibration.priors import Array
 from calibration.sections import Optimiser
@@ -16,6 +16,8 @@ from cipark_sd.errors import CiparkError
 START_TAIL = 0.02
 #: A search counts as arrived when its log density is within this of the best one.
 ARRIVED = 0.1
+#: Searches are not kept.
+NOT_KEPT = Parts(None)
 
 Progress = Callable[[int, int, float], None]
 
@@ -85,14 +87,14 @@ def optimise(
     rng: np.random.Generator,
     estimate: str = "map",
     optimiser: Optimiser = "l-bfgs-b",
-    kept: Kept | None = None,
+    parts: Parts = NOT_KEPT,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
 
     The first start is the prior medians, the others a Latin hypercube in the unit cube of the priors. The searches
-    depend on ``rng`` only. The density of a prior is taken on the parameter's scale. Searches that are done are
-    ``kept``, whose digest is to tell apart all that they depend on, ``rng`` and ``starts`` included.
+    depend on ``rng`` only. The density of a prior is taken on the parameter's scale. Searches that are done are kept in
+    ``parts``, whose digest is to tell apart all that they depend on, ``rng`` and ``starts`` included.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def optimise(
         starts=starts,
         rng=rng,
         optimiser=optimiser,
-        kept=kept,
+        parts=parts,
         on_progress=on_progress,
     )
 
@@ -119,11 +121,10 @@ def maximise(
     starts: int,
     rng: np.random.Generator,
     optimiser: Optimiser = "l-bfgs-b",
-    kept: Kept | None = None,
+    parts: Parts = NOT_KEPT,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of any objective; arguments and errors as of :func:`optimise`."""
-    kept = Kept(None, "") if kept is None else kept
     if optimiser == "least-squares":
         check_least_squares(goal)
     points = _starts(goal, starts, rng)
@@ -136,7 +137,7 @@ def maximise(
             first = number == 1 and optimiser == "differential-evolution"
             return local_search(goal, _global_search(goal, rng) if first else point, optimiser)
 
-        return kept.recall(Search, f"search {number}", make)
+        return parts.recall(Search, f"search {number}", make)
 
     try:
         for done, point in enumerate(points):

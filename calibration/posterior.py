@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calibration.memory import Known, Series, score, series_of
 from calibration.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.parameters import ParameterSpace
-from calibration.predict import Runner, RunnerFactory
+from calibration.predict import EngineName, Runner, RunnerFactory, runner_factory
 from calibration.problem import CalibrationProblem
 from calibration.reading import Reader, reader
 from calibration.term_density import exact_count, expected_numbers, term_log_density
@@ -69,15 +69,15 @@ class Posterior:
         """
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         values = self.quantities(theta)
-        terms = self.problem.terms
-        chosen = [i for i, term in enumerate(terms) if term.use == "fit" or not fitted_only]
-        logs = np.zeros((len(theta), len(terms)))
+        chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit" or not fitted_only]
+        logs = np.zeros((len(theta), len(self.problem.terms)))
         for members, slots in self._groups:
-            # what is only looked at may cost more than all that is fitted
-            if not set(members).isdisjoint(chosen):
-                logs[:, members] = self._group_log_density(terms[members[0]], values[:, slots], theta, members)
+            term = self.problem.terms[members[0]]
+            # a density that is only looked at may cost more than all that are fitted
+            if term.use == "fit" or not fitted_only:
+                logs[:, members] = self._group_log_density(term, values[:, slots], theta, members)
         for series in self.series:
-            if not set(series.members.tolist()).isdisjoint(chosen):
+            if not set(chosen).isdisjoint(series.members):
                 logs[:, series.members] += self._memory_gain(series, values, theta, known)
         return logs[:, chosen]
 
@@ -113,14 +113,14 @@ class Posterior:
     def _groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
         """Terms that are computed together, and where their quantities stand ``(n_terms, n_quantities of each)``.
 
-        Exact counts under the same noise differ in numbers only; every other term stands alone.
+        Exact counts under the same noise and with the same use differ in numbers only; every other term stands alone.
         """
         groups: dict[object, list[int]] = {}
         for i, term in enumerate(self.problem.terms):
             together = isinstance(term, Count) and term.lower == term.upper
             key: object = i
             if isinstance(term, Count) and together:
-                key = (term.noise, term.gains is None, term.denominator is None)
+                key = (term.noise, term.gains is None, term.denominator is None, term.use == "fit")
             groups.setdefault(key, []).append(i)
         return tuple(
             (members, np.array([np.arange(self._slots[i].start, self._slots[i].stop) for i in members]))
@@ -177,6 +177,17 @@ def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterio
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
     read = reader(quantities, grid, left_rule=problem.model.time.method == "euler")
     return Posterior(problem, read, runner_of(problem, read.outputs, read.times))
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """Makes the density of a problem on an engine, in whatever process it is called."""
+
+    engine: EngineName
+
+    def __call__(self, problem: CalibrationProblem) -> Posterior:
+        """The density of ``problem``."""
+        return posterior(problem, runner_factory(self.engine))
 
 
 def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:

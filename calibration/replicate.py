@@ -10,7 +10,7 @@ from typing import assert_never
 import numpy as np
 
 from calibration.memory import measurement
-from calibration.observations import Breakdown, Count, Noise, Observation, Share, Term
+from calibration.observations import COUNTS, Breakdown, Count, Noise, Observation, Share, Term
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
 from calibration.term_density import expected_numbers
@@ -177,11 +177,12 @@ def _breakdown(term: Breakdown, values: Array, spread: Array, rng: np.random.Gen
     return np.where(possible[:, None], rng.multinomial(total, usable), np.nan)
 
 
-def replaced(density: Posterior, drawn: Array) -> Posterior:
-    """The density with fitted observations set to ``drawn : (n_numbers,)``; intervals keep their width.
+def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Posterior:
+    """The density with fitted observations set to ``drawn : (n_numbers,)``, as coarsely known as the real ones.
 
-    What was known as an interval is so again: around the drawn number as the original lay around its middle, and "at
-    least" stays open above the drawn number.
+    An interval keeps its width and lies around the drawn number by chance, each place as likely as another: the
+    probability of an interval is then its likelihood up to a factor. One that is open on a side keeps its end: a drawn
+    number beyond the end is known as that only, another one exactly.
     """
     terms: list[Term] = []
     position = 0
@@ -193,19 +194,26 @@ def replaced(density: Posterior, drawn: Array) -> Posterior:
                 terms.append(replace(term, counts=own) if term.use == "fit" else term)
                 position += size
             case Count() | Share():
-                if term.use == "fit":
-                    terms.append(_moved(term, float(drawn[position])))
-                else:
-                    terms.append(term)
+                terms.append(_coarse(term, float(drawn[position]), rng) if term.use == "fit" else term)
                 position += 1
             case _:
                 assert_never(term)
     return with_terms(density, terms)
 
 
-def _moved(term: Count | Share, value: float) -> Count | Share:
+def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Count | Share:
+    width = term.upper - term.lower
+    if width == 0:
+        return replace(term, lower=value, upper=value)
     ceiling = term.total if isinstance(term, Share) else np.inf
-    if term.upper >= ceiling and term.lower < term.upper:
-        return replace(term, lower=value, upper=term.upper)
-    below = (term.upper - term.lower) // 2
-    return replace(term, lower=value - below, upper=min(value - below + term.upper - term.lower, ceiling))
+    if np.isinf(width) or term.upper >= ceiling:
+        # a known end is part of how the number was told, not of the number
+        return term if term.lower <= value <= term.upper else replace(term, lower=value, upper=value)
+    if isinstance(term, Share) or term.noise.family in COUNTS:
+        low = value - float(rng.integers(int(width) + 1))
+    else:
+        low = value - width * rng.random()
+    if isinstance(term, Count) and term.noise.family == "lognormal":
+        # nothing lies below zero
+        return replace(term, lower=max(low, 0.0), upper=low + width)
+    return replace(term, lower=low, upper=low + width)

@@ -1,26 +1,29 @@
 """Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
 
 import csv
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from calibration.draws import PosteriorDraws, study_digest
-from calibration.posterior import posterior
+from calibration.draws import study_digest
+from calibration.kept import KEPT, Kept
+from calibration.posterior import On, posterior
 from calibration.predict import EngineName, runner_factory
 from calibration.problem import CalibrationProblem
-from calibration.rivals import Comparison, compare, fit_rivals, with_variant
+from calibration.rivals import Comparison, RivalFit, compare, fit_rivals, with_variant
 from calibration.sample import EFFORT, Effort
 from calibration.study_draws import WEIGHTS
 from calibration.variants import Variant
+from calibration.workers import Progress, Workers
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import whole
 from cipark_sd.results import version
 
-#: Called with the rival, the steps done and the most there can be.
+#: Called with the rival, how much of it is done and how much there is.
 OnSteps = Callable[[str, int, int], None]
 
 
@@ -62,21 +65,25 @@ def fitted(
     if weights.is_file() and all(_key(path) == keys[name] for name, path in files.items()) and _lists(weights, rivals):
         return files, weights
 
-    def told(name: str, done: int, most: int, _: object) -> None:
-        if on_steps is not None:
-            on_steps(name, done, most)
+    def told(_: str, now: Progress) -> None:
+        if on_steps is not None and now.running:
+            name = now.running[0]
+            before = [variant.name for variant in variants].index(name)
+            on_steps(name, round(100 * (now.done - before)), 100)
 
+    kept = folder / KEPT
     found = fit_rivals(
         problem,
-        lambda one: posterior(one, make),
+        On(engine),
         np.random.default_rng(seed),
         effort=effort,
         refit=None,
-        folder=folder,
-        on_block=told,
+        folder=kept,
+        workers=Workers(0, Kept(kept)),
+        on_stage=told,
     )
     if found.interrupted:
-        # the chains that are done stay in the folder
+        # what is done stays in the folder
         raise KeyboardInterrupt
     if found.refuted:
         names = ", ".join(variant.name for variant in found.refuted)
@@ -85,11 +92,10 @@ def fitted(
             "of the rivals of the catalogue"
         )
     for fit in found.fits:
-        _write(fit.drawn, files[fit.variant.name], keys[fit.variant.name])
+        _write(fit, files[fit.variant.name], keys[fit.variant.name])
     _write_weights(compare(found.fits), weights)
-    # what chains are for, going on after a stop, is over, and they are ten times as large as the draws
-    for chains in folder.glob("chains-*.npz"):
-        chains.unlink()
+    # what it is for, going on after a stop, is over
+    shutil.rmtree(kept)
     return files, weights
 
 
@@ -108,13 +114,13 @@ def _lists(weights: Path, rivals: Sequence[Rival]) -> bool:
         return {row["rival"] for row in csv.DictReader(file)} == {rival.id for rival in rivals}
 
 
-def _write(drawn: PosteriorDraws, path: Path, key: str) -> None:
+def _write(fit: RivalFit, path: Path, key: str) -> None:
     import xarray as xr
 
-    names = list(drawn.density.space.names)
-    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), drawn.theta)}, coords={"parameter": names})
+    names = list(fit.names)
+    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords={"parameter": names})
     tree = xr.DataTree.from_dict({"/posterior": group})
-    tree.attrs = {"key": key, "converged": int(drawn.chains.converged), "cipark_sd_version": version()}
+    tree.attrs = {"key": key, "converged": int(fit.converged), "cipark_sd_version": version()}
     with whole(path) as partial:
         tree.to_netcdf(partial, engine="h5netcdf")
 

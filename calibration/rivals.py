@@ -14,20 +14,23 @@ Gronau et al. 2017, Journal of Mathematical Psychology 81, 80-97 (bridge samplin
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.convergence import Convergence
-from calibration.draws import PosteriorDraws, chains_file, draw
+from calibration.convergence import Convergence, as_numbers, from_numbers
+from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
+from calibration.kept import Answer, key, stream
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem
-from calibration.sample import EFFORT, SHORT, Effort, NowherePossible, log_target
+from calibration.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock, log_target
 from calibration.scores import log_mean_exp
 from calibration.unconstrained import Unconstrained
 from calibration.variants import Variant
+from calibration.workers import Progress, Tell, Workers
 
 #: Pareto k above which a leave-one-out density is not to be trusted.
 RELIABLE = 0.7
@@ -41,6 +44,10 @@ class RivalFit:
 
     Parameters
     ----------
+    theta : (n_chains, n_draws, k)
+    found : tuple of Convergence
+    best_log_likelihood : float
+        Among the draws.
     elpd : (n_terms,)
         Log predictive density of each fitted term, that term left out.
     pareto_k : (n_terms,)
@@ -50,11 +57,24 @@ class RivalFit:
     """
 
     variant: Variant
-    drawn: PosteriorDraws
+    names: tuple[str, ...]
+    theta: Array
+    found: tuple[Convergence, ...]
+    best_log_likelihood: float
     elpd: Array
     pareto_k: Array
     log_evidence: float
     evidence_error: float
+
+    @property
+    def flat(self) -> Array:
+        """``(n_chains * n_draws, k)``."""
+        return self.theta.reshape(-1, self.theta.shape[-1])
+
+    @property
+    def converged(self) -> bool:
+        """Whether every parameter mixes well enough."""
+        return all(one.reached for one in self.found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +113,82 @@ def with_variant(problem: CalibrationProblem, variant: Variant) -> CalibrationPr
     return replace(problem, scenario=problem.scenario | variant.scenario)
 
 
+@dataclass(frozen=True, eq=False)
+class RivalTask:
+    """Sample one structure's posterior, leave each term out by importance sampling, and bridge to its evidence."""
+
+    problem: CalibrationProblem
+    name: str
+    density_of: DensityOf
+    chains: np.random.Generator
+    bridge: np.random.Generator
+    effort: Effort
+    folder: Path | None
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return self.name
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        parts = (stream(self.chains), stream(self.bridge), self.effort, PER_CHAIN)
+        return key("rival", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """Arrays of :class:`RivalFit`; ``refuted`` alone where the data are impossible."""
+        density = self.density_of(self.problem)
+        saved = chains_path(self.folder, density, self.chains, self.effort)
+        try:
+            drawn = draw_whole(density, self.chains, self.effort, saved, lambda done, most, _: tell(done, most))
+        except NowherePossible:
+            return {"refuted": np.array(True)}
+        elpd, pareto_k = leave_one_out(drawn)
+        evidence = log_evidence(drawn, self.bridge)
+        likelihood = density.log_likelihood(drawn.flat)
+        if saved is not None and drawn.chains.converged:
+            # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
+            saved.unlink(missing_ok=True)
+        return {
+            "theta": drawn.theta,
+            "found": as_numbers(drawn.chains.found),
+            "best": likelihood.max(),
+            "elpd": elpd,
+            "pareto_k": pareto_k,
+            "evidence": np.array(evidence),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOutTask:
+    """Sample a posterior that has not seen the fitted term at ``position``."""
+
+    problem: CalibrationProblem
+    name: str
+    density_of: DensityOf
+    position: int
+    rng: np.random.Generator
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{self.name} without {self.problem.fitted_terms[self.position].label}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        parts = (self.position, stream(self.rng), self.effort)
+        return key("left out", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """The log density ``elpd`` of the term."""
+        density = self.density_of(self.problem)
+        found = left_out(density, self.position, self.rng, self.effort, lambda done, most, _: tell(done, most))
+        return {"elpd": np.array(found)}
+
+
 def fit_rivals(
     problem: CalibrationProblem,
     density_of: DensityOf,
@@ -101,50 +197,62 @@ def fit_rivals(
     effort: Effort = EFFORT,
     refit: Effort | None = SHORT,
     folder: Path | None = None,
-    on_block: Callable[[str, int, int, Convergence | None], None] | None = None,
+    workers: Workers | None = None,
+    on_stage: Callable[[str, Progress], None] | None = None,
 ) -> RivalFits:
-    """Refit every rival of the study, in order; a rival's draws do not depend on the others.
+    """Refit every rival of the study; a rival's draws do not depend on the others.
 
-    ``folder`` keeps the chains, so that a second start goes on where the first was stopped. When the user stops, the
-    rivals that are done are returned.
+    Parameters
+    ----------
+    refit : Effort, optional
+        For the terms of high Pareto k, each of which gets a posterior without it.
+    folder : Path, optional
+        Keeps chains in progress, so that a second start goes on where the first was stopped.
+    workers : Workers, optional
+        Without them all is done in this process. They keep finished answers if they were given a place.
+    on_stage : function, optional
+        Called with the name of the stage and how far it is.
+
+    Returns
+    -------
+    RivalFits
+        When the user stops, the rivals that are done.
     """
-    fits: list[RivalFit] = []
-    refuted: list[Variant] = []
-    interrupted = False
-    for variant, stream in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
-        density = density_of(with_variant(problem, variant))
+    workers = Workers() if workers is None else workers
+    tasks, streams = [], []
+    for variant, own in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
+        chains, bridge = own.spawn(2)
+        tasks.append(
+            RivalTask(with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, folder)
+        )
+        streams.append(bridge)
+    done = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
+    pairs = list(zip(problem.rivals, done.answers, strict=True))
+    fits = {variant.name: _fit(variant, problem, answer) for variant, answer in pairs if answer and "theta" in answer}
+    refuted = tuple(variant for variant, answer in pairs if answer and "theta" not in answer)
+    interrupted = done.interrupted
+    if refit is not None and not interrupted:
+        again = [
+            LeftOutTask(task.problem, task.name, density_of, int(i), bridge.spawn(1)[0], refit)
+            for task, bridge in zip(tasks, streams, strict=True)
+            if task.name in fits
+            for i in np.flatnonzero(fits[task.name].pareto_k > RELIABLE)
+        ]
+        if again:
+            left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
+            interrupted = left.interrupted
+            for one, answer in zip(again, left.answers, strict=True):
+                if answer is not None:
+                    fits[one.name].elpd[one.position] = float(answer["elpd"])
+    return RivalFits(tuple(fits.values()), refuted, interrupted)
 
-        def told(done: int, most: int, worst: Convergence | None, name: str = variant.name) -> None:
-            if on_block is not None:
-                on_block(name, done, most, worst)
 
-        chains, bridge = stream.spawn(2)
-        saved = None if folder is None else folder / chains_file(density, chains, effort)
-        try:
-            drawn = draw(density, chains, effort=effort, saved=saved, on_block=told)
-        except KeyboardInterrupt:
-            interrupted = True
-            break
-        except NowherePossible:
-            refuted.append(variant)
-            continue
-        fits.append(assess(variant, drawn, bridge, refit=None if drawn.chains.interrupted else refit))
-        if drawn.chains.interrupted:
-            interrupted = True
-            break
-    return RivalFits(tuple(fits), tuple(refuted), interrupted)
-
-
-def assess(
-    variant: Variant, drawn: PosteriorDraws, rng: np.random.Generator, *, refit: Effort | None = SHORT
-) -> RivalFit:
-    """Leave-one-out densities and evidence of one posterior; ``refit`` is the effort for terms of high Pareto k."""
-    elpd, pareto_k = leave_one_out(drawn)
-    if refit is not None:
-        for i in np.flatnonzero(pareto_k > RELIABLE):
-            elpd[i] = left_out(drawn.density, int(i), rng.spawn(1)[0], refit)
-    evidence, error = log_evidence(drawn, rng)
-    return RivalFit(variant, drawn, elpd, pareto_k, evidence, error)
+def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> RivalFit:
+    names = problem.space.names
+    evidence, error = (float(number) for number in answer["evidence"])
+    theta, elpd, pareto_k = (np.array(answer[name], dtype=float) for name in ("theta", "elpd", "pareto_k"))
+    found = from_numbers(names, answer["found"])
+    return RivalFit(variant, names, theta, found, float(answer["best"]), elpd, pareto_k, evidence, error)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
@@ -157,12 +265,14 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
     return np.array([float(elpd) for elpd, _, _ in found]), np.array([float(k) for _, k, _ in found])
 
 
-def left_out(density: Posterior, position: int, rng: np.random.Generator, effort: Effort) -> float:
+def left_out(
+    density: Posterior, position: int, rng: np.random.Generator, effort: Effort, on_block: OnBlock | None = None
+) -> float:
     """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it."""
     fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
     chosen = fitted[position]
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
-    drawn = draw(with_terms(density, terms), rng, effort=effort)
+    drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
     return log_mean_exp(density.pointwise(drawn.flat, known="others")[:, position])
 
 
@@ -232,13 +342,12 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
     lines = []
     for i, fit in enumerate(fits):
         behind = elpd[best] - elpd[i]
-        likelihood = fit.drawn.density.log_likelihood(fit.drawn.flat)
         lines.append(
             Comparison(
                 fit.variant.name,
                 fit.variant.why,
-                fit.drawn.chains.converged,
-                float(likelihood.max()),
+                fit.converged,
+                fit.best_log_likelihood,
                 float(elpd[i].sum()),
                 float(behind.sum()),
                 float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
@@ -266,6 +375,6 @@ def mixture(
     mixed = []
     for fit, count in zip(fits, counts, strict=True):
         if count:
-            rows = rng.choice(len(fit.drawn.flat), size=int(count), replace=bool(count > len(fit.drawn.flat)))
-            mixed.append((fit.variant, fit.drawn.flat[rows]))
+            rows = rng.choice(len(fit.flat), size=int(count), replace=bool(count > len(fit.flat)))
+            mixed.append((fit.variant, fit.flat[rows]))
     return mixed

@@ -7,13 +7,14 @@ The budget counts steps and not seconds, so that the same seed gives the same dr
 """
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from calibration.convergence import Convergence, convergence, poorest
+from calibration.convergence import ESS, R_HAT, Convergence, convergence, poorest
 from calibration.ensemble_moves import Target, step
 from calibration.parameters import ParameterSpace
 from calibration.posterior import Posterior
@@ -26,6 +27,8 @@ from cipark_sd.files import whole
 OnBlock = Callable[[int, int, Convergence | None], None]
 #: Growth of the chains between two judgements, which cost more than a block of a small model.
 PATIENCE = 1.25
+#: Seconds between two times that chains in progress are written: they are large, and each time the whole of them is.
+SAVING = 5.0
 
 
 class NowherePossible(CiparkError):
@@ -53,6 +56,8 @@ class Effort:
         Budget, warm-up included.
     least_steps : int
         Before which nothing is judged.
+    r_hat, ess : float
+        What every parameter has to reach for the sampler to end before the budget is used up.
     """
 
     ensembles: int = 4
@@ -60,6 +65,8 @@ class Effort:
     block: int = 100
     most_steps: int = 6000
     least_steps: int = 400
+    r_hat: float = R_HAT
+    ess: float = ESS
 
     def n_walkers(self, k: int) -> int:
         """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
@@ -204,28 +211,36 @@ def run(
     Chains
         What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
     """
-    state = _State.load(saved, streams) if saved is not None and saved.exists() else _State.begin(target, start)
+    state = (
+        _State.load(saved, streams) if saved is not None and saved.exists() else _State.begin(target, start, streams)
+    )
     found: tuple[Convergence, ...] = ()
     judged = 0
     interrupted = False
+    n_saved, last = state.n_steps, time.monotonic()
     try:
         while True:
             done = state.n_steps
             finished = done >= effort.most_steps
             if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
                 found, judged = convergence(names, values(state.kept)), done
-                finished |= all(one.reached for one in found)
+                finished |= all(one.reaches(effort.r_hat, effort.ess) for one in found)
             if on_block is not None:
                 on_block(done, effort.most_steps, poorest(found) if found else None)
             if finished:
                 break
             state = state.block(target, streams, min(effort.block, effort.most_steps - done))
-            if saved is not None:
-                state.save(saved, streams)
+            if saved is not None and time.monotonic() - last > SAVING:
+                state.save(saved)
+                n_saved, last = state.n_steps, time.monotonic()
     except KeyboardInterrupt:
         if state.n_steps < 4:
             raise
         interrupted = True
+    finally:
+        # also when a worker is told to leave
+        if saved is not None and state.n_steps > n_saved:
+            state.save(saved)
     if judged != state.n_steps:
         found = convergence(names, values(state.kept))
     return Chains(state.position, state.log_density, state.accepted / state.n_steps, found, interrupted)
@@ -233,17 +248,21 @@ def run(
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``."""
+    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``.
+
+    ``streams`` are the states of the random streams at the end of the last block, whatever they have given since.
+    """
 
     last: tuple[Array, Array]
     positions: tuple[Array, ...]
     logs: tuple[Array, ...]
     accepted: Array
+    streams: str
 
     @staticmethod
-    def begin(target: Target, start: Array) -> "_State":
+    def begin(target: Target, start: Array, streams: list[np.random.Generator]) -> "_State":
         log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
-        return _State((start, log_density), (), (), np.zeros(len(start)))
+        return _State((start, log_density), (), (), np.zeros(len(start)), _states(streams))
 
     @property
     def n_steps(self) -> int:
@@ -262,32 +281,25 @@ class _State:
         return self.position[:, self.n_steps // 2 :]
 
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
-        before = [stream.bit_generator.state for stream in streams]
-        try:
-            position, log_density = self.last
-            positions, logs = [], []
-            accepted = self.accepted.copy()
-            for _ in range(n):
-                position, log_density, takes = step(target, position, log_density, streams)
-                positions.append(position)
-                logs.append(log_density)
-                accepted += takes.mean(axis=1)
-        except KeyboardInterrupt:
-            # the streams go back to where the last whole block ended
-            for stream, state in zip(streams, before, strict=True):
-                stream.bit_generator.state = state
-            raise
+        position, log_density = self.last
+        positions, logs = [], []
+        accepted = self.accepted.copy()
+        for _ in range(n):
+            position, log_density, takes = step(target, position, log_density, streams)
+            positions.append(position)
+            logs.append(log_density)
+            accepted += takes.mean(axis=1)
         return _State(
             (position, log_density),
             (*self.positions, np.stack(positions, axis=1)),
             (*self.logs, np.stack(logs, axis=1)),
             accepted,
+            _states(streams),
         )
 
-    def save(self, path: Path, streams: list[np.random.Generator]) -> None:
-        states = json.dumps([stream.bit_generator.state for stream in streams])
+    def save(self, path: Path) -> None:
         with whole(path) as partial, partial.open("wb") as file:
-            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=states)
+            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=self.streams)
 
     @staticmethod
     def load(path: Path, streams: list[np.random.Generator]) -> "_State":
@@ -296,4 +308,8 @@ class _State:
             states = json.loads(str(content["streams"]))
         for stream, state in zip(streams, states, strict=True):
             stream.bit_generator.state = state
-        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted)
+        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted, _states(streams))
+
+
+def _states(streams: list[np.random.Generator]) -> str:
+    return json.dumps([stream.bit_generator.state for stream in streams])

@@ -5,10 +5,11 @@ Jordan, Krüger and Lerch 2019, Journal of Statistical Software 90(12) (CRPS of 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.priors import Array
 from calibration.replicate import Number
@@ -38,6 +39,18 @@ class Score:
     pit: float
     inside_50: bool
     inside_90: bool
+
+
+def columns(scores: Sequence[Score]) -> dict[str, NDArray[np.generic]]:
+    """An array for each field, a score a row."""
+    return {field.name: np.array([getattr(one, field.name) for one in scores]) for field in fields(Score)}
+
+
+def from_columns(found: Mapping[str, NDArray[np.generic]]) -> list[Score]:
+    """Undoes :func:`columns`; other columns are left alone."""
+    own = {field.name: found[field.name].tolist() for field in fields(Score)}
+    own["quantiles"] = [tuple(row) for row in own["quantiles"]]
+    return [Score(*row) for row in zip(*own.values(), strict=True)]
 
 
 def score(

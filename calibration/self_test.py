@@ -8,27 +8,29 @@ Source: Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788; S
 Statistics and Computing 32, 32, section 2.2 (bands, by simulation).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.draws import PosteriorDraws, draw
+from calibration.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.holdout import DensityOf
+from calibration.kept import Answer, key, stream
 from calibration.objective import objective
 from calibration.optimise import local_search
 from calibration.posterior import Posterior
 from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
-from calibration.replicate import replaced, replicate
+from calibration.replicate import numbers, replaced, replicate
 from calibration.sample import Effort, prior_draws
+from calibration.workers import OnProgress, Tell, Workers
 from cipark_sd.scenarios import Scenario, resolve
 
 #: Draws against which a rank is taken.
 RANKED = 99
-#: Enough for ranks; convergence to the last digit is not needed two hundred times.
-EFFORT = Effort(ensembles=2, block=200, most_steps=1000, least_steps=400)
+#: Enough for ranks: as many effective draws as a rank is taken among. More digits are not needed two hundred times.
+EFFORT = Effort(ensembles=2, most_steps=2000, least_steps=400, r_hat=1.05, ess=RANKED)
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
 
@@ -48,6 +50,8 @@ class SelfTest:
         Fits that used up their effort.
     n_impossible : int
         Draws from the prior with which the model failed, so that there were no data.
+    interrupted : bool
+        Whether the user stopped before all were done.
     """
 
     names: tuple[str, ...]
@@ -55,6 +59,7 @@ class SelfTest:
     inside: NDArray[np.bool_]
     n_not_converged: int
     n_impossible: int
+    interrupted: bool = False
 
     @property
     def coverage(self) -> Array:
@@ -75,43 +80,92 @@ class SelfTest:
         return tuple(name for name, is_out in zip(self.names, out, strict=True) if is_out)
 
 
+@dataclass(frozen=True, eq=False)
+class DataSetTask:
+    """Make one synthetic data set and fit it."""
+
+    problem: CalibrationProblem
+    number: int
+    density_of: DensityOf
+    rng: np.random.Generator
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"data set {self.number}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on; real data count only as the pattern that synthetic ones take."""
+        parts = (stream(self.rng), self.effort, PER_CHAIN, RANKED, MASSES)
+        return key("data set", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """Arrays of :class:`SelfTest` for this one."""
+        truth, synthetic, tried = _synthetic(self.density_of(self.problem), self.rng)
+        drawn = draw_whole(synthetic, self.rng, self.effort, None, lambda done, most, _: tell(done, most))
+        rank, within = _placed(drawn, truth)
+        return {
+            "rank": rank,
+            "inside": within,
+            "converged": np.array(all(one.reaches(self.effort.r_hat, self.effort.ess) for one in drawn.chains.found)),
+            "impossible": np.array(tried),
+        }
+
+
 def self_test(
-    density: Posterior,
+    problem: CalibrationProblem,
+    density_of: DensityOf,
     n: int,
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    on_done: Callable[[int, int], None] | None = None,
+    workers: Workers | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SelfTest:
-    """Fit ``n`` synthetic data sets; when the user stops, those that are done are returned."""
-    ranks: list[Array] = []
-    inside: list[NDArray[np.bool_]] = []
-    failed = impossible = 0
-    try:
-        for done, stream in enumerate(rng.spawn(n)):
-            truth, synthetic, tried = _synthetic(density, stream)
-            impossible += tried
-            drawn = draw(synthetic, stream, effort=effort)
-            failed += not drawn.chains.converged
-            rank, within = _placed(drawn, truth)
-            ranks.append(rank)
-            inside.append(within)
-            if on_done is not None:
-                on_done(done + 1, n)
-    except KeyboardInterrupt:
-        if not ranks:
-            raise
-    return SelfTest(density.space.names, np.array(ranks, dtype=np.intp), np.array(inside), failed, impossible)
+    """Fit ``n`` synthetic data sets; the first of them are the same whatever ``n`` is.
+
+    Parameters
+    ----------
+    workers : Workers, optional
+        Without them all is done in this process.
+
+    Returns
+    -------
+    SelfTest
+        When the user stops, of those that are done.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops before one is done.
+    """
+    tasks = [DataSetTask(problem, i + 1, density_of, own, effort) for i, own in enumerate(rng.spawn(n))]
+    done = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in done.answers if answer is not None]
+    if not answers:
+        raise KeyboardInterrupt
+    return SelfTest(
+        problem.space.names,
+        np.array([answer["rank"] for answer in answers], dtype=np.intp),
+        np.array([answer["inside"] for answer in answers], dtype=bool),
+        sum(not answer["converged"] for answer in answers),
+        sum(int(answer["impossible"]) for answer in answers),
+        done.interrupted,
+    )
 
 
 def _synthetic(density: Posterior, rng: np.random.Generator) -> tuple[Array, Posterior, int]:
     """Parameters, a density of data made with them, and how many draws gave no data."""
+    fitted = np.array([number.use == "fit" for number in numbers(density.problem.observations)])
     tried = 0
     while True:
         theta = prior_draws(density.space, 1, rng)
         data = replicate(density, theta, rng)[0]
-        if np.isfinite(data).all():
-            return theta[0], replaced(density, data), tried
+        # what is only looked at is no part of the fit, so it refuses no parameters either
+        if np.isfinite(data[fitted]).all():
+            return theta[0], replaced(density, data, rng), tried
         tried += 1
 
 

@@ -27,6 +27,14 @@ class CiparkError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # an error goes to another process as what it says, not by the facts that its class was called with
+        return _again, (type(self), self.message), self.__dict__
+
+
+def _again(kind: type[CiparkError], message: str) -> CiparkError:
+    return kind.__new__(kind, message)
+
 
 class Problems(CiparkError):
     """Several problems of one file or call, reported together.

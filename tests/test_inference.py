@@ -286,6 +286,6 @@ def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
 
 @pytest.mark.slow
 def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
-    found = self_test(density_of(study), 200, np.random.default_rng(19))
+    found = self_test(study, density_of, 200, np.random.default_rng(19))
     assert 0.92 <= found.pooled[2] <= 0.98
     assert found.outside(np.random.default_rng(1)) == ()

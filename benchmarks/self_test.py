@@ -1,0 +1,103 @@
+"""Simulation-based calibration of the park study and of two small ones: ranks and coverage over synthetic data sets.
+
+Parameters are drawn from the prior, data from the model with them, and the sampler fits these data. A second start with
+the same folder goes on where the first was stopped.
+"""
+
+import csv
+import resource
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from cases import HERE
+from measure import show, show_machine
+
+from calibration.drawing import write_figure
+from calibration.figures_inquiry import self_test_figure
+from calibration.fitting import STUDIES, progress_bars
+from calibration.kept import KEPT, Kept
+from calibration.posterior import On
+from calibration.problem import read_problem
+from calibration.self_test import MASSES, SelfTest, self_test
+from calibration.workers import Progress, Workers
+from cipark_sd.ensemble import processors
+
+FOLDERS = {"park": STUDIES / "great_stone", "leaving": HERE / "studies/leaving", "spread": HERE / "studies/spread"}
+#: What the coverage of 95 % intervals has to lie between.
+GOAL = (0.92, 0.98)
+
+
+def write(tested: SelfTest, name: str, folder: Path) -> None:
+    """The coverage of each parameter as CSV, and the courses of ranks as a figure."""
+    outside = tested.outside(np.random.default_rng(1))
+    with (folder / f"self_test_{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("parameter", "data_sets", *(f"coverage_{mass:g}" for mass in MASSES), "ranks_in_band"))
+        for parameter, row in zip(tested.names, tested.coverage.tolist(), strict=True):
+            inside = int(parameter not in outside)
+            writer.writerow((parameter, len(tested.ranks), *(f"{share:.4f}" for share in row), inside))
+    write_figure(self_test_figure(tested, np.random.default_rng(1)), folder, f"self_test_{name}")
+
+
+def processor_seconds() -> float:
+    """Of this process and of the workers that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[str, ...]:
+    """Run one study; a row of the table."""
+    bar = progress_bars()
+    task = bar.add_task(name, total=n) if bar is not None else None
+
+    def told(now: Progress) -> None:
+        if bar is not None and task is not None:
+            bar.update(task, completed=now.done)
+
+    start, before = time.perf_counter(), processor_seconds()
+    if bar is not None:
+        bar.start()
+    try:
+        with Workers(n_workers, Kept(folder / KEPT)) as workers:
+            found = self_test(
+                read_problem(FOLDERS[name]),
+                On("native"),
+                n,
+                np.random.default_rng(seed),
+                workers=workers,
+                on_progress=told,
+            )
+    finally:
+        if bar is not None:
+            bar.stop()
+    write(found, name, folder)
+    outside = ", ".join(found.outside(np.random.default_rng(1))) or "none"
+    shares = (f"{share:.3f}" for share in found.pooled.tolist())
+    counted = (len(found.ranks), len(found.names), found.n_not_converged, found.n_impossible)
+    taken = (f"{time.perf_counter() - start:.0f} s", f"{processor_seconds() - before:.0f} s")
+    if found.interrupted:
+        click.echo(f"{name}: stopped after {len(found.ranks)} of {n} data sets")
+    return (name, *map(str, counted), *shares, outside, *taken)
+
+
+@click.command(help=__doc__)
+@click.option("--study", "names", multiple=True, type=click.Choice(list(FOLDERS)), help="Default all.")
+@click.option("--data-sets", default=200, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=processors(), show_default=True)
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("self-test-output"))
+@click.option("--quick", is_flag=True, help="Three data sets of a small study.")
+def main(names: tuple[str, ...], data_sets: int, seed: int, workers: int, output: Path, quick: bool) -> None:
+    if quick:
+        names, data_sets = ("leaving",), 3
+    output.mkdir(parents=True, exist_ok=True)
+    headers = ("study", "data sets", "parameters", "not converged", "no data", *(f"in {mass:.0%}" for mass in MASSES))
+    rows = [tested(name, data_sets, seed, workers, output) for name in names or FOLDERS]
+    show("Synthetic data sets fitted", (*headers, "ranks leave the band", "time", "processor"), rows)
+    click.echo(f"goal: {GOAL[0]:.0%} to {GOAL[1]:.0%} in the 95 % intervals, no rank that leaves its band")
+    show_machine()
+
+
+if __name__ == "__main__":
+    main()
