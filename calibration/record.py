@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration import figures
 from calibration.diagnostics import Identifiability, identifiability_tables
-from calibration.drawing import time_label, write_figure
+from calibration.drawing import quantity_label, time_label, write_figure
 from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
 from calibration.observations import Count, Observation, Quantity
@@ -19,6 +19,7 @@ from calibration.optimise import Optimum
 from calibration.posterior import posterior
 from calibration.predict import EngineName, runner_factory
 from calibration.prediction_profile import PredictionProfile
+from calibration.predictions import Prediction
 from calibration.predictive import Predicted
 from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
@@ -113,38 +114,22 @@ def write(fit: Fit, folder: Path) -> list[Path]:
             courses,
             levels,
             fit.rows,
-            axis_labels={o.name: _axis(fit, o.terms[0].quantities[0].parts) for o in _drawn(fit)},
+            axis_labels={o.name: _observed_label(fit, o) for o in _drawn(fit)},
             time_label=time_label(fit.problem.calendar, fit.problem.model.time.units),
         ),
         "waterfall": figures.waterfall_figure(fit.optimum),
     }
+    tables = identifiability_tables(fit.identifiability)
     if fit.profiles:
-        points = [
-            {"parameter": result.name, "value": value, "rise": rise}
-            for result in fit.profiles
-            for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
-        ]
-        written.append(write_table(folder / "profiles.csv", points))
-        drawn["profiles"] = figures.profiles_figure(
-            fit.optimum, fit.profiles, [_parameter_units(fit, result.name) for result in fit.profiles]
-        )
+        tables["profiles.csv"] = _points("parameter", fit.profiles)
+        units = [_parameter_units(fit, result.name) for result in fit.profiles]
+        drawn["profiles"] = figures.profiles_figure(fit.optimum, fit.profiles, units)
     if fit.predictions:
-        written.append(write_table(folder / "predictions.csv", prediction_lines(fit.predictions)))
-        points = [
-            {"prediction": one.name, "value": value, "rise": rise}
-            for one in fit.predictions
-            for value, rise in zip(one.values.tolist(), one.rise.tolist(), strict=True)
-        ]
-        written.append(write_table(folder / "prediction_profiles.csv", points))
-        drawn["prediction_profiles"] = figures.prediction_profiles_figure(
-            fit.predictions,
-            [
-                ("change of " if prediction.against is not None else "") + _axis(fit, prediction.parts)
-                for prediction in fit.problem.predictions
-            ],
-        )
-    for name, table in identifiability_tables(fit.identifiability).items():
-        written.append(write_table(folder / name, table))
+        tables["predictions.csv"] = prediction_lines(fit.predictions)
+        tables["prediction_profiles.csv"] = _points("prediction", fit.predictions)
+        labels = [prediction_label(fit.problem, prediction) for prediction in fit.problem.predictions]
+        drawn["prediction_profiles"] = figures.prediction_profiles_figure(fit.predictions, labels)
+    written += [write_table(folder / name, rows) for name, rows in tables.items()]
     if fit.draws is not None:
         written.append(write_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
         written.append(write_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
@@ -152,6 +137,20 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     for name, figure in drawn.items():
         written += write_figure(figure, folder, name)
     return written
+
+
+def _points(what: str, found: Sequence[Profile | PredictionProfile]) -> list[dict[str, object]]:
+    return [
+        {what: one.name, "value": value, "rise": rise}
+        for one in found
+        for value, rise in zip(one.values.tolist(), one.rise.tolist(), strict=True)
+    ]
+
+
+def prediction_label(problem: CalibrationProblem, prediction: Prediction) -> str:
+    """What a prediction is a number of."""
+    label = quantity_label(problem.model, prediction.parts)
+    return label if prediction.against is None else f"change of {label}"
 
 
 def prediction_lines(found: Sequence[PredictionProfile]) -> list[dict[str, object]]:
@@ -288,11 +287,8 @@ def _drawn(fit: Fit) -> list[Observation]:
     return [o for o in fit.problem.observations if o.terms and isinstance(o.terms[0], Count)]
 
 
-def _axis(fit: Fit, parts: Sequence[tuple[str, float]]) -> str:
-    """What is counted, in the modeller's names, with its units."""
-    variables = [fit.problem.model[split_key(name)[0]] for name, _ in parts]
-    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
-    return f"{names} [{variables[0].units}]" if variables[0].units else names
+def _observed_label(fit: Fit, observation: Observation) -> str:
+    return quantity_label(fit.problem.model, observation.terms[0].quantities[0].parts)
 
 
 def _parameter_units(fit: Fit, name: str) -> str:

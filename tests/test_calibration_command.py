@@ -204,10 +204,10 @@ def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts
 def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     """Stopped among the searches by Ctrl-C, and among the profiles without warning."""
     (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
-    arguments = (".", "--fast", "--starts", "12", "-o")
-    assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 3) == 1
+    arguments = (".", "--fast", "--starts", "6", "-o")
+    assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 2) == 1
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
-    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 13) == -signal.SIGKILL
+    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 7) == -signal.SIGKILL
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob("kept/*/*.npz")}
     again = cipark(*arguments, "cut", cwd=sir)
     assert again.returncode == 0, again.stderr
