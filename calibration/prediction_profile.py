@@ -232,4 +232,6 @@ def prediction_words(found: Sequence[PredictionProfile], problem: CalibrationPro
         words += "do not see is open"
     if held:
         words += f"; the {len(held)} that the estimate holds at their prior medians move as well"
-    return [*said, words + "."]
+    said.append(words + ".")
+    rivals = f"; its {len(problem.rivals)} rivals may say otherwise (--rivals)" if problem.rivals else ""
+    return [*said, f"These intervals hold no doubt about the structure of the model{rivals}."]
