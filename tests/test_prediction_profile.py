@@ -67,7 +67,7 @@ variable = "z"
 at = 10
 [[prediction]]
 name = "effect"
-variable = ["z", "-y"]
+variable = "z"
 at = 10
 against = { on = 0 }
 """
@@ -127,7 +127,7 @@ def test_an_unseen_parameter_is_bounded_by_its_prior(tmp_path: Path) -> None:
 def test_by_likelihood_alone_an_unseen_parameter_leaves_both_sides_open(tmp_path: Path) -> None:
     found = profiled(line(tmp_path), "ml", "effect")
     assert (found.lower, found.upper, found.verdict) == (None, None, "open on both sides")
-    # z - y at 10 is 10 c with c within its bounds, and 0 without it
+    # z at 10 with and without c differ by 10 c, c within its bounds
     assert [found.values[0], found.values[-1]] == pytest.approx([-30, 30], rel=1e-3)
     assert found.rise.max() < 1e-3
 
