@@ -74,7 +74,7 @@ def calibrate(
       cipark calibrate --scenario late_shock      a forecast under a scenario of the study
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
-    from calibration import fitting
+    from calibration import fitting, fitting_words
 
     found = fitting.find_study(study or DEFAULT_STUDY)
     folder = output or Path("cipark-output") / found.name
@@ -100,7 +100,7 @@ def calibrate(
         output=folder,
     )
     fit = fitting.fit(settings)
-    fitting.show(fit)
+    fitting_words.show(fit)
     written = _write(fit, folder)
     sound = not fit.optimum.interrupted
     answers = None

@@ -8,7 +8,9 @@ import numpy as np
 from calibration.coding import Coding
 from calibration.observations import Breakdown, Observation, quantities_of
 from calibration.parameters import Parameter
+from calibration.predictions import Prediction
 from calibration.sections import Fixed
+from calibration.variants import setting_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
@@ -132,6 +134,25 @@ def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
             return None
         case _:
             return InvalidValue("name", name, f"a constant or a stock, not the {kind(variable)} it is", where=where)
+
+
+def prediction_problems(
+    model: Model, span: Scenario, predictions: Sequence[Prediction], parameters: Sequence[Parameter]
+) -> list[CiparkError]:
+    """Predictions of what the model does not have, before it starts, or with constants that cannot be set."""
+    problems: list[CiparkError] = []
+    initial = model.time.initial if span.initial_time is None else span.initial_time
+    names = [parameter.name for parameter in parameters]
+    for prediction in predictions:
+        where = f"prediction {prediction.name!r}"
+        outputs = dict.fromkeys(name for name, _ in prediction.parts)
+        problems += [p for name in outputs if (p := _output_problem(model, name, where)) is not None]
+        if prediction.time < initial:
+            problems.append(InvalidValue("at", prediction.time, f"a time from {initial:g} on", where=where))
+        for key, scenario in (("set", prediction.scenario), ("against", prediction.against)):
+            if scenario is not None:
+                problems += setting_problems(model, span, scenario, names, where, key)
+    return problems
 
 
 def time_problems(

@@ -157,3 +157,58 @@ def unseen(result: Identifiability, *, share: float = 0.1) -> tuple[str, ...]:
     """Parameters whose importance is below ``share`` of the largest."""
     largest = result.importance.max()
     return tuple(n for n, value in zip(result.names, result.importance, strict=True) if value < share * largest)
+
+
+def identifiability_words(found: Identifiability) -> list[str]:
+    """What the Fisher information says, in words: directions, what goes together, and what the data cannot see."""
+    names, singular = found.names, found.singular_values
+    if not names:
+        return []
+    said = [
+        f"Fisher information: the data inform {found.n_informed} of {len(names)} directions of the fitted model "
+        f"parameters by more than their priors (singular values {singular[0]:.2g} to {singular[-1]:.2g}, in standard "
+        "deviations of the noise per standard deviation of the priors; above 1 the data say more)."
+    ]
+    if len(names) > 1:
+        _, _, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+        parts = sorted(zip(np.abs(directions[-1]), names, strict=True), reverse=True)
+        main = [name for part, name in parts if part >= 0.3]
+        said.append("The direction that they see least moves mostly " + ", ".join(main) + ".")
+        together = f"Collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)"
+        if found.pairs:
+            first, second, index = found.pairs[0]
+            together += f"; of two, at most {index:.1f} ({first} and {second})"
+        said.append(together + ".")
+    blind = unseen(found)
+    if blind:
+        said.append("Hardly seen by the data at the optimum: " + ", ".join(blind) + ".")
+    return said
+
+
+def identifiability_tables(found: Identifiability) -> dict[str, list[dict[str, object]]]:
+    """The diagnostics as tables by file name.
+
+    ``sensitivity.csv`` has a line a parameter, ``fisher_information.csv`` the matrix, ``singular_values.csv`` a line a
+    direction with its part of each parameter, ``collinearity.csv`` a line a pair; all in prior standard deviations.
+    """
+    blind = unseen(found)
+    _, singular, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+    tables: dict[str, list[dict[str, object]]] = {
+        "sensitivity.csv": [
+            {"parameter": name, "importance": float(value), "hardly_seen": name in blind}
+            for name, value in zip(found.names, found.importance, strict=True)
+        ],
+        "fisher_information.csv": [
+            {"parameter": name, **dict(zip(found.names, row.tolist(), strict=True))}
+            for name, row in zip(found.names, found.information, strict=True)
+        ],
+        "singular_values.csv": [
+            {"rank": rank, "singular_value": float(value), **dict(zip(found.names, direction.tolist(), strict=True))}
+            for rank, (value, direction) in enumerate(zip(singular, directions, strict=True), start=1)
+        ],
+        "collinearity.csv": [
+            {"first": one, "second": other, "collinearity": value if np.isfinite(value) else None}
+            for one, other, value in found.pairs
+        ],
+    }
+    return {name: rows for name, rows in tables.items() if rows}

@@ -5,7 +5,7 @@ Matplotlib is imported when the first figure is drawn, and its global settings s
 
 import functools
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from calibration.dates import Calendar
 from calibration.priors import Array
+from cipark_sd.model.model import Model
 from cipark_sd.plotting.files import save_figure
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.scenarios import split_key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,14 +78,14 @@ def write_figure(figure: "Figure", folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def plain_log(axis: "Axes", which: str = "x") -> None:
+def plain_log(axis: "Axes", which: str = "x", *, most: int = 5) -> None:
     """A logarithmic axis with numbers as people write them: 0.1, 0.2, 0.5, and fewer of them over more decades."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     (axis.set_xscale if which == "x" else axis.set_yscale)("log")
     low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
     line = axis.xaxis if which == "x" else axis.yaxis
-    line.set_major_locator(FixedLocator(log_ticks(low, high)))
+    line.set_major_locator(FixedLocator(log_ticks(low, high, most)))
     line.set_minor_locator(NullLocator())
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -139,6 +141,13 @@ def as_percent() -> "Formatter":
 def wrapped(text: str, width: int) -> str:
     """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge."""
     return "\n".join(textwrap.wrap(text.replace("[", " ["), width)).replace(" [", "[")
+
+
+def quantity_label(model: Model, parts: Sequence[tuple[str, float]]) -> str:
+    """What is counted, in the modeller's names, with its units."""
+    variables = [model[split_key(name)[0]] for name, _ in parts]
+    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
+    return f"{names} [{variables[0].units}]" if variables[0].units else names
 
 
 def time_label(calendar: Calendar, units: str) -> str:

@@ -55,7 +55,8 @@ def holdout_figure(found: RollingOrigin, calendar: Calendar) -> "Figure":
         axis.set_ylabel(wrapped(f"{common} since the date before".strip(), 26))
         whole_counts(axis)
         axis.set_ylim(bottom=0)
-    axes[0].legend(ncols=4, loc="upper right")
+    # intervals fill the panels: within one of them the legend would lie on data
+    figure.legend(*axes[0].get_legend_handles_labels(), ncols=4, loc="outside upper right")
     axes[-1].set_xlabel("up to")
     return figure
 

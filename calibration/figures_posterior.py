@@ -12,6 +12,7 @@ from calibration.drawing import (
     cells,
     panels,
     plain_log,
+    quantity_label,
     styled,
     time_label,
     whole_counts,
@@ -62,7 +63,10 @@ def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
         uses = [every[i].use for i in chosen]
         n = draw_levels(axis, [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)])
         axis.set_title(f"{observation.name} (n = {n})")
-        axis.set_ylabel({"increments": "added up", "level": "level", "flow": "over each window"}[observation.kind])
+        what = wrapped(quantity_label(problem.model, observation.terms[0].quantities[0].parts), 30)
+        axis.set_ylabel(
+            what + {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
+        )
         axis.set_ylim(bottom=min(0.0, float(np.nanmin(q))))
         whole_years(axis)
         whole_counts(axis)
@@ -83,14 +87,15 @@ def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
         edges = np.geomspace(low, high, 36) if on_log else np.linspace(low, high, 36)
         expected = np.diff(parameter.distribution.probability(edges))
         counts, _ = np.histogram(column, edges)
-        axis.stairs(counts / len(column), edges, color=MODEL, fill=True, alpha=0.5)
-        axis.stairs(expected, edges, color=OTHER, lw=1)
+        axis.stairs(counts / len(column), edges, color=MODEL, fill=True, alpha=0.5, label="posterior")
+        axis.stairs(expected, edges, color=OTHER, lw=1, label="prior")
         axis.set_xlim(low, high)
         if on_log:
-            plain_log(axis)
+            plain_log(axis, most=4)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         axis.set_title(wrapped(parameter.name, 20), fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=2)
     return figure
 
 
@@ -171,9 +176,9 @@ def mixing_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
             axis.tick_params(labelsize=6)
             if row < len(chosen) - 1:
                 axis.set_xticklabels([])
-    axes[0].set_title("mean of each ensemble, free scale (dashed: warm-up ends)")
-    axes[1].set_title("density of the ranks of each ensemble's draws")
-    axes[-2].set_xlabel("step")
+    axes[0].set_title("means of the ensembles on the free scale")
+    axes[1].set_title("ranks of each ensemble's draws, as a density")
+    axes[-2].set_xlabel("step (dashed: end of the warm-up)")
     axes[-1].set_xlabel("rank among all draws, as share")
     figure.align_ylabels(axes[::2])
     return figure

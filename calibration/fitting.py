@@ -1,7 +1,6 @@
-"""One call of ``cipark calibrate``: the steps in order, with progress, and what a person reads at the end."""
+"""One call of ``cipark calibrate``: the steps in order, with progress."""
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,18 +8,22 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from calibration.convergence import Convergence, poorest
-from calibration.diagnostics import identifiability, unseen
-from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw
+from calibration import profiling
+from calibration.console import plain, progress_bars
+from calibration.convergence import Convergence
+from calibration.diagnostics import identifiability
+from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
 from calibration.fitted import FittedRow, fitted
-from calibration.kept import KEPT
+from calibration.kept import KEPT, key
 from calibration.optimise import Optimum, optimise
+from calibration.parts import Parts, code
 from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
-from calibration.predictive import predict, scores
+from calibration.prediction_profile import PredictionProfile
+from calibration.predictive import predict
 from calibration.problem import FILE, CalibrationProblem, read_problem, until
-from calibration.profile import Profile, profile
-from calibration.record import Fit, estimates, posterior_lines, reference_gap
+from calibration.profile import Profile
+from calibration.record import Fit, reference_gap
 from calibration.sample import Effort
 from calibration.sections import Method
 from calibration.variants import Variant
@@ -28,7 +31,6 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.scenarios import Scenario, resolve
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
 
 STUDIES = Path(__file__).parent / "studies"
@@ -86,6 +88,8 @@ def fit(settings: Settings) -> Fit:
     engine = cast(EngineName, settings.engine)
     density = posterior(problem, runner_factory(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
+    parts = _parts(density, settings, n)
+    found_before = parts.count()
     bar = progress_bars()
     with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
         task = bar.add_task("searches", total=n) if bar is not None else None
@@ -100,9 +104,15 @@ def fit(settings: Settings) -> Fit:
             rng=np.random.default_rng(method.seed),
             estimate=method.estimate,
             optimiser=method.optimiser,
+            parts=parts,
             on_progress=searched,
         )
-        profiles, optimum = _profiles(optimum, bar) if settings.profiles and not optimum.interrupted else ([], optimum)
+        profiles: list[Profile] = []
+        predictions: list[PredictionProfile] = []
+        if settings.profiles and not optimum.interrupted:
+            profiles, optimum = profiling.profiles(optimum, parts, bar)
+        if settings.profiles and not optimum.interrupted:
+            predictions, optimum = profiling.predictions(optimum, engine, parts, bar)
         draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
     predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1])) if draws is not None else []
     return Fit(
@@ -119,7 +129,19 @@ def fit(settings: Settings) -> Fit:
         _step_shift(problem, optimum, engine),
         draws,
         predicted,
+        predictions,
+        found_before,
     )
+
+
+def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
+    """Where searches and profiles are kept, under a digest of all that they depend on."""
+    import scipy
+
+    method = density.problem.method
+    how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
+    versions = (code(), np.__version__, scipy.__version__)
+    return Parts(settings.output, key(study_digest(density), how, versions))
 
 
 def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:
@@ -167,21 +189,6 @@ def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProble
     return seen
 
 
-def _profiles(optimum: Optimum, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
-    """Profiles of all fitted parameters; when the user stops, those that are done."""
-    names = optimum.goal.space.names
-    task = bar.add_task("profiles", total=len(names)) if bar is not None else None
-    done: list[Profile] = []
-    try:
-        for name in names:
-            done.append(profile(optimum, name))
-            if bar is not None and task is not None:
-                bar.update(task, advance=1, description=f"profiles, {name}")
-    except KeyboardInterrupt:
-        return done, replace(optimum, interrupted=True)
-    return done, optimum
-
-
 def _step_shift(problem: CalibrationProblem, optimum: Optimum, engine: EngineName) -> float:
     """Largest move of an expected number in standard deviations of its noise when the step is halved."""
     if engine == "pysd":
@@ -202,154 +209,3 @@ def _sd(row: FittedRow) -> float:
     """The noise's standard deviation, from the row's residual; a row that is met exactly says nothing."""
     nearest = min(max(row.expected, row.lower), row.upper)
     return abs((nearest - row.expected) / row.residual) if row.residual else 0.0
-
-
-# --- what a person reads ----------------------------------------------------------------------------------------------
-
-
-def progress_bars() -> "Progress | None":
-    """Bars where someone watches, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        return None
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def show(fit: Fit) -> None:
-    """The tables and sentences of a fit."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    console.print(fit.problem.title, style="bold")
-    _show_estimates(console, fit)
-    _show_rows(console, fit.rows)
-    if fit.draws is not None:
-        _show_posterior(console, fit, fit.draws)
-    for sentence in sentences(fit):
-        console.print(sentence)
-
-
-def _show_estimates(console: "Console", fit: Fit) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("parameter", no_wrap=True)
-    for header in ("estimate", "prior median", "95 % of prior", "95 % profile"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("")
-    for line in estimates(fit):
-        table.add_row(
-            plain(line.name),
-            f"{line.estimate:.4g}",
-            f"{line.prior_median:.4g}",
-            f"{line.prior_low:.3g} to {line.prior_high:.3g}",
-            _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else "",
-            line.verdict,
-        )
-    console.print(table)
-
-
-def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("observed", no_wrap=True)
-    for header in ("data", "model", "90 % of noise", "residual"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("use")
-    for row in rows:
-        seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
-        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
-        table.add_row(plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
-    console.print()
-    console.print(table)
-    console.print()
-
-
-def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("posterior", no_wrap=True)
-    for header in ("median", "95 %", "contraction", "R-hat", "ESS bulk", "ESS tail"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for line in posterior_lines(fit, draws):
-        table.add_row(
-            plain(str(line["name"])),
-            f"{line['median']:.4g}",
-            f"{line['low_95']:.3g} to {line['high_95']:.3g}",
-            f"{line['contraction']:.2f}",
-            f"{line['rhat']:.3f}",
-            f"{line['ess_bulk']:.0f}",
-            f"{line['ess_tail']:.0f}",
-        )
-    console.print(table)
-    table = Table(box=None, pad_edge=False)
-    for header in ("predicted", "numbers", "log score", "mean CRPS", "within 50 %", "within 90 %"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for score in scores(fit.optimum.goal.density, list(fit.predicted)):
-        table.add_row(
-            score.use,
-            str(score.n),
-            f"{score.log_score:.2f}",
-            f"{score.crps:.2f}",
-            f"{score.within_50:.0%}",
-            f"{score.within_90:.0%}",
-        )
-    console.print()
-    console.print(table)
-    console.print()
-
-
-def plain(text: str) -> str:
-    """Text in which square brackets stay what they are."""
-    return text.replace("[", r"\[")
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    left = "open" if low is None or np.isinf(low) else f"{low:.3g}"
-    right = "open" if high is None or np.isinf(high) else f"{high:.3g}"
-    return f"{left} to {right}"
-
-
-def sentences(fit: Fit) -> Sequence[str]:
-    """What the numbers say, in words."""
-    optimum, found = fit.optimum, fit.identifiability
-    said = [
-        f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
-        "within 0.1 of the best log density."
-    ]
-    if optimum.interrupted:
-        said.append("Stopped before all was done: this is the best so far.")
-    if len(optimum.searches) > 1 and optimum.n_arrived == 1:
-        said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
-    if optimum.at_bound:
-        said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
-    said.append(
-        f"The data inform {found.n_informed} of {len(found.names)} directions of the fitted model parameters by more "
-        f"than their priors; collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)."
-    )
-    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
-    if opened:
-        said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
-    blind = unseen(found)
-    if blind:
-        said.append("Hardly seen by the data at the optimum: " + ", ".join(map(plain, blind)) + ".")
-    far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
-    if far:
-        said.append("More than three standard deviations off: " + ", ".join(map(plain, far)) + ".")
-    if fit.draws is not None:
-        state = (
-            "has converged"
-            if fit.draws.chains.converged
-            else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
-        )
-        said.append(f"The posterior {state}: {plain(str(poorest(fit.draws.chains.found)))}.")
-    if np.isfinite(fit.step_shift):
-        said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
-    if fit.reference_gap is not None:
-        said.append(f"Run again in PySD on the original file: largest relative difference {fit.reference_gap:.1e}.")
-    return said

@@ -4,8 +4,9 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, cast
 
+from calibration.console import plain, progress_bars
 from calibration.contraction import unseen_sentence
-from calibration.fitting import Settings, chosen_scenarios, plain, progress_bars
+from calibration.fitting import Settings, chosen_scenarios
 from calibration.holdout import verdict
 from calibration.inquiry import Ask, Inquiry, inquire
 from calibration.kept import KEPT, Kept

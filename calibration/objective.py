@@ -68,20 +68,11 @@ class Objective:
 
     def with_gradient(self, point: Array) -> tuple[float, Array]:
         """Value and gradient ``(n_free,)`` at one point ``(n_free,)``."""
-        points, widths = self._around(point)
+        points, widths = self.around(point)
         values = self(points)
-        n = len(point)
-        centre, ahead, behind = values[0], values[1 : n + 1], values[n + 1 :]
-        # where one side is impossible the other one alone gives the slope
-        ahead_width, behind_width = widths[:n], widths[n:]
-        usable_ahead, usable_behind = ahead < IMPOSSIBLE, behind < IMPOSSIBLE
-        up = np.where(usable_ahead, ahead - centre, 0.0)
-        down = np.where(usable_behind, centre - behind, 0.0)
-        width = np.where(usable_ahead, ahead_width, 0.0) + np.where(usable_behind, behind_width, 0.0)
-        gradient = np.where(width > 0, (up + down) / np.where(width > 0, width, 1.0), 0.0)
-        return float(centre), gradient
+        return float(values[0]), slopes(values, widths, values < IMPOSSIBLE)
 
-    def _around(self, point: Array) -> tuple[Array, Array]:
+    def around(self, point: Array) -> tuple[Array, Array]:
         """The point, its neighbours ahead and behind in each direction, and how far those are."""
         n = len(point)
         ahead, behind = np.minimum(point + STEP, 1.0), np.maximum(point - STEP, 0.0)
@@ -114,10 +105,24 @@ class Objective:
 
     def jacobian(self, point: Array) -> Array:
         """Derivatives ``(n_residuals, n_free)`` of the residuals at one point."""
-        points, widths = self._around(point)
+        points, widths = self.around(point)
         values = self.residuals(points)
         n = len(point)
         return np.asarray((values[1 : n + 1] - values[n + 1 :]).T / (widths[:n] + widths[n:]))
+
+
+def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
+    """Derivatives ``(n,)`` from values at a point, ahead and behind ``(2 n + 1,)`` and how far those are ``(2 n,)``.
+
+    Where one side is not usable the other one alone gives the slope.
+    """
+    n = len(widths) // 2
+    centre, ahead, behind = values[0], values[1 : n + 1], values[n + 1 :]
+    usable_ahead, usable_behind = usable[1 : n + 1], usable[n + 1 :]
+    up = np.where(usable_ahead, ahead - centre, 0.0)
+    down = np.where(usable_behind, centre - behind, 0.0)
+    width = np.where(usable_ahead, widths[:n], 0.0) + np.where(usable_behind, widths[n:], 0.0)
+    return np.where(width > 0, (up + down) / np.where(width > 0, width, 1.0), 0.0)
 
 
 def objective(density: Posterior, *, estimate: str, base: Array | None = None) -> Objective:

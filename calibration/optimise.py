@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.objective import IMPOSSIBLE, Objective, check_least_squares, objective
+from calibration.parts import Parts
 from calibration.posterior import Posterior
 from calibration.priors import Array
 from calibration.sections import Optimiser
@@ -15,6 +16,8 @@ from cipark_sd.errors import CiparkError
 START_TAIL = 0.02
 #: A search counts as arrived when its log density is within this of the best one.
 ARRIVED = 0.1
+#: Searches are not kept.
+NOT_KEPT = Parts(None)
 
 Progress = Callable[[int, int, float], None]
 
@@ -84,12 +87,14 @@ def optimise(
     rng: np.random.Generator,
     estimate: str = "map",
     optimiser: Optimiser = "l-bfgs-b",
+    parts: Parts = NOT_KEPT,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
 
     The first start is the prior medians, the others a Latin hypercube in the unit cube of the priors. The searches
-    depend on ``rng`` only. The density of a prior is taken on the parameter's scale.
+    depend on ``rng`` only. The density of a prior is taken on the parameter's scale. Searches that are done are kept in
+    ``parts``, whose digest is to tell apart all that they depend on, ``rng`` and ``starts`` included.
 
     Raises
     ------
@@ -100,17 +105,43 @@ def optimise(
     KeyboardInterrupt
         When the user stops before the first search is done; later, what is done is returned.
     """
-    goal = objective(density, estimate=estimate)
+    return maximise(
+        objective(density, estimate=estimate),
+        starts=starts,
+        rng=rng,
+        optimiser=optimiser,
+        parts=parts,
+        on_progress=on_progress,
+    )
+
+
+def maximise(
+    goal: Objective,
+    *,
+    starts: int,
+    rng: np.random.Generator,
+    optimiser: Optimiser = "l-bfgs-b",
+    parts: Parts = NOT_KEPT,
+    on_progress: Progress | None = None,
+) -> Optimum:
+    """The maximum of any objective; arguments and errors as of :func:`optimise`."""
     if optimiser == "least-squares":
         check_least_squares(goal)
     points = _starts(goal, starts, rng)
     searches: list[Search] = []
     interrupted = False
+
+    def search(number: int, point: Array) -> Search:
+        def make() -> Search:
+            # the global search is part of what is kept of the first one
+            first = number == 1 and optimiser == "differential-evolution"
+            return local_search(goal, _global_search(goal, rng) if first else point, optimiser)
+
+        return parts.recall(Search, f"search {number}", make)
+
     try:
-        if optimiser == "differential-evolution":
-            points[0] = _global_search(goal, rng)
         for done, point in enumerate(points):
-            searches.append(local_search(goal, point, optimiser))
+            searches.append(search(done + 1, point))
             if on_progress is not None:
                 on_progress(done + 1, len(points), max(search.log_density for search in searches))
     except KeyboardInterrupt:
@@ -119,7 +150,7 @@ def optimise(
         interrupted = True
     searches.sort(key=lambda search: -search.log_density)
     best = searches[0]
-    likelihood = float(density.log_likelihood(best.theta[None, :])[0])
+    likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal)
 
 

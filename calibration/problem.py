@@ -11,10 +11,17 @@ from functools import cached_property
 from pathlib import Path
 
 from calibration.coding import read_codings
-from calibration.consistency import coding_parameters, coding_problems, name_problems, time_problems
+from calibration.consistency import (
+    coding_parameters,
+    coding_problems,
+    name_problems,
+    prediction_problems,
+    time_problems,
+)
 from calibration.dates import Calendar
 from calibration.observations import Observation, Term, counted_twice
 from calibration.parameters import ParameterSpace
+from calibration.predictions import Prediction, read_predictions
 from calibration.questions import Questions, read_questions
 from calibration.sections import (
     Fixed,
@@ -60,6 +67,8 @@ class CalibrationProblem:
         What the report answers, in the study's own words.
     calendar : Calendar
         How dates become model time.
+    predictions : tuple of Prediction
+        Numbers of the model that the study reports.
     """
 
     title: str
@@ -76,6 +85,7 @@ class CalibrationProblem:
     scenarios: tuple[Variant, ...] = ()
     experiments: tuple[Variant, ...] = ()
     questions: Questions = field(default_factory=Questions)
+    predictions: tuple[Prediction, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -148,6 +158,7 @@ def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> Calibra
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
+    predictions = read_predictions(top.tables("prediction"), calendar, problems)
     questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.done()
     problems += name_problems(model, observations, parameters, fixed)
@@ -164,12 +175,13 @@ def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> Calibra
         except CiparkError as problem:
             problems.append(problem)
     problems += variant_problems(model, span, (*rivals, *scenarios, *experiments), [p.name for p in parameters])
+    problems += prediction_problems(model, span, predictions, parameters)
     problems += time_problems(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)
     space = ParameterSpace(parameters)
     own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*own, rivals, scenarios, experiments, questions)
+    return CalibrationProblem(*own, rivals, scenarios, experiments, questions, predictions)
 
 
 def _name(table: object) -> object:

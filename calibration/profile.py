@@ -1,8 +1,9 @@
 """Profile likelihoods: how well the data can be fitted when one parameter is held at each of many values.
 
 A profile uses the likelihood and the priors of the *other* parameters, never the parameter's own prior, which would
-close a side that the data leave open. Where the profile has not risen by the threshold when the bound is reached, the
-side is reported as open, and no number is given for it.
+close a side that the data leave open. Parameters that the optimum holds (use ``PRI``) stay where they are. Where the
+profile has not risen by the threshold when the bound is reached, the side is reported as open, and no number is given
+for it.
 
 Source: Raue et al. 2009, Bioinformatics 25(15), 1923-1929; steps chosen by the rise of the profile as there.
 """
@@ -74,8 +75,8 @@ def profile(optimum: Optimum, name: str, *, on_step: Callable[[float], None] | N
     rise = values - least
     theta = alone.theta(places[:, None])[:, position]
     where = int(rise.argmin())
-    lower = _crossing(places[: where + 1][::-1], rise[: where + 1][::-1])
-    upper = _crossing(places[where:], rise[where:])
+    lower = crossing(places[: where + 1][::-1], rise[: where + 1][::-1])
+    upper = crossing(places[where:], rise[where:])
 
     def value(place: float | None) -> float | None:
         return None if place is None else float(alone.theta(np.array([[place]]))[0, position])
@@ -132,7 +133,7 @@ def _walk(
         place, current, others = following, value, found
 
 
-def _crossing(places: Array, rise: Array) -> float | None:
+def crossing(places: Array, rise: Array) -> float | None:
     """Where the rise, read outwards from its least value, first passes the threshold; None where it never does."""
     over = np.flatnonzero(rise > THRESHOLD)
     if not len(over):

@@ -10,21 +10,23 @@ from pathlib import Path
 import numpy as np
 
 from calibration import figures
-from calibration.diagnostics import Identifiability
-from calibration.drawing import time_label, write_figure
+from calibration.diagnostics import Identifiability, identifiability_tables
+from calibration.drawing import quantity_label, time_label, write_figure
 from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
 from calibration.observations import Count, Observation, Quantity
 from calibration.optimise import Optimum
 from calibration.posterior import posterior
 from calibration.predict import EngineName, runner_factory
+from calibration.prediction_profile import PredictionProfile
+from calibration.predictions import Prediction
 from calibration.predictive import Predicted
 from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
 from cipark_sd.files import whole, write_text
 from cipark_sd.results import version
-from cipark_sd.scenarios import resolve, split_key
+from cipark_sd.scenarios import override_key, resolve, split_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Fit:
 
     ``reference_gap`` is the largest difference between the engine's outputs at the estimate and PySD's on the original
     file, relative to the scale of each quantity; None where it was not computed. ``step_shift`` is how far each
-    expected observation moves, in standard deviations of its noise, when the time step is halved.
+    expected observation moves, in standard deviations of its noise, when the time step is halved. ``found_before``
+    counts the searches and profiles of an earlier start that were taken over.
     """
 
     problem: CalibrationProblem
@@ -47,6 +50,8 @@ class Fit:
     step_shift: float
     draws: PosteriorDraws | None = None
     predicted: Sequence[Predicted] = ()
+    predictions: Sequence[PredictionProfile] = ()
+    found_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +114,22 @@ def write(fit: Fit, folder: Path) -> list[Path]:
             courses,
             levels,
             fit.rows,
-            axis_labels={o.name: _axis_label(fit, o.terms[0].quantities[0]) for o in _drawn(fit)},
+            axis_labels={o.name: _observed_label(fit, o) for o in _drawn(fit)},
             time_label=time_label(fit.problem.calendar, fit.problem.model.time.units),
         ),
         "waterfall": figures.waterfall_figure(fit.optimum),
     }
+    tables = identifiability_tables(fit.identifiability)
     if fit.profiles:
-        points = [
-            {"parameter": result.name, "value": value, "rise": rise}
-            for result in fit.profiles
-            for value, rise in zip(result.values.tolist(), result.rise.tolist(), strict=True)
-        ]
-        written.append(write_table(folder / "profiles.csv", points))
-        drawn["profiles"] = figures.profiles_figure(fit.optimum, fit.profiles)
+        tables["profiles.csv"] = _points("parameter", fit.profiles)
+        units = [_parameter_units(fit, result.name) for result in fit.profiles]
+        drawn["profiles"] = figures.profiles_figure(fit.optimum, fit.profiles, units)
+    if fit.predictions:
+        tables["predictions.csv"] = prediction_lines(fit.predictions)
+        tables["prediction_profiles.csv"] = _points("prediction", fit.predictions)
+        labels = [prediction_label(fit.problem, prediction) for prediction in fit.problem.predictions]
+        drawn["prediction_profiles"] = figures.prediction_profiles_figure(fit.predictions, labels)
+    written += [write_table(folder / name, rows) for name, rows in tables.items()]
     if fit.draws is not None:
         written.append(write_table(folder / "posterior.csv", posterior_lines(fit, fit.draws)))
         written.append(write_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
@@ -129,6 +137,39 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     for name, figure in drawn.items():
         written += write_figure(figure, folder, name)
     return written
+
+
+def _points(what: str, found: Sequence[Profile | PredictionProfile]) -> list[dict[str, object]]:
+    return [
+        {what: one.name, "value": value, "rise": rise}
+        for one in found
+        for value, rise in zip(one.values.tolist(), one.rise.tolist(), strict=True)
+    ]
+
+
+def prediction_label(problem: CalibrationProblem, prediction: Prediction) -> str:
+    """What a prediction is a number of."""
+    label = quantity_label(problem.model, prediction.parts)
+    return label if prediction.against is None else f"change of {label}"
+
+
+def prediction_lines(found: Sequence[PredictionProfile]) -> list[dict[str, object]]:
+    """A line a prediction: what it is at the estimate, and how far it may lie from it."""
+    return [
+        {
+            "name": one.name,
+            "estimate": one.estimate,
+            "best": one.best,
+            "profile_low": one.lower,
+            "profile_high": one.upper,
+            "followed_to_low": float(one.values[0]),
+            "followed_to_high": float(one.values[-1]),
+            "prior_low": _finite(one.prior_low),
+            "prior_high": _finite(one.prior_high),
+            "verdict": one.verdict,
+        }
+        for one in found
+    ]
 
 
 def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
@@ -198,6 +239,15 @@ def record(fit: Fit) -> dict[str, object]:
             result.name: {"lower": result.lower, "upper": result.upper, "verdict": result.verdict}
             for result in fit.profiles
         },
+        "predictions": {
+            one.name: {
+                "estimate": _finite(one.estimate),
+                "lower": one.lower,
+                "upper": one.upper,
+                "verdict": one.verdict,
+            }
+            for one in fit.predictions
+        },
         "converged": None if fit.draws is None else fit.draws.chains.converged,
         "largest_relative_difference_from_pysd": None if fit.reference_gap is None else _finite(fit.reference_gap),
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
@@ -237,11 +287,15 @@ def _drawn(fit: Fit) -> list[Observation]:
     return [o for o in fit.problem.observations if o.terms and isinstance(o.terms[0], Count)]
 
 
-def _axis_label(fit: Fit, quantity: Quantity) -> str:
-    """What is counted, in the modeller's names, with its units."""
-    variables = [fit.problem.model[split_key(name)[0]] for name, _ in quantity.parts]
-    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
-    return f"{names} [{variables[0].units}]" if variables[0].units else names
+def _observed_label(fit: Fit, observation: Observation) -> str:
+    return quantity_label(fit.problem.model, observation.terms[0].quantities[0].parts)
+
+
+def _parameter_units(fit: Fit, name: str) -> str:
+    """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
+    variable = fit.problem.model.by_name.get(split_key(override_key(name))[0])
+    units = "" if variable is None else variable.units
+    return "" if units.lower() in ("", "1", "dmnl", "dimensionless") else units
 
 
 def _levels(rows: Sequence[FittedRow], kind: str) -> list[FittedRow]:

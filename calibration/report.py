@@ -8,8 +8,10 @@ import numpy as np
 from calibration import answers
 from calibration.checklist import checklist
 from calibration.convergence import poorest
+from calibration.diagnostics import identifiability_words
 from calibration.draws import PosteriorDraws
 from calibration.inquiry import Inquiry
+from calibration.prediction_profile import prediction_words
 from calibration.record import Fit, estimates
 from calibration.report_tables import (
     compared,
@@ -19,6 +21,7 @@ from calibration.report_tables import (
     forecast_table,
     observed_table,
     parameter_table,
+    prediction_table,
     score_table,
 )
 from calibration.self_test import MASSES
@@ -44,6 +47,7 @@ def report(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome], written: 
         Section("What is known, assumed and unknown", _honest(fit, found, checks)),
         Section("The data and the model", _data(fit, pictures)),
         Section("The optimum", _optimum(fit, pictures)),
+        Section("Reported predictions", _predictions(fit, pictures)),
         *_posterior(fit, found, pictures),
         *_holdout(fit, found, pictures),
         *_rivals(found, pictures),
@@ -128,18 +132,38 @@ def _optimum(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
     optimum = fit.optimum
     said = (
         f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches ended "
-        f"within 0.1 of the best. Collinearity of all fitted parameters together: "
-        f"{fit.identifiability.collinearity:.1f} (above 10 to 15 they cannot be told apart)."
+        f"within 0.1 of the best."
     )
     return (
         Paragraph(said),
         parameter_table(fit, estimates(fit)),
+        *map(Paragraph, identifiability_words(fit.identifiability)),
         *_picture(pictures, "waterfall", "What each local search reached; a flat left end is reassuring."),
         *_picture(
             pictures,
             "profiles",
             "Profile likelihoods: how much worse the best fit is with one parameter held. Dashed: the 95 % interval "
             "ends where the curve crosses; without a crossing it is open. Shaded: 95 % of the prior. Line: estimate.",
+        ),
+    )
+
+
+def _predictions(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
+    if not fit.predictions:
+        return ()
+    return (
+        Paragraph(
+            "How far each reported number may lie from that of the estimate before the fit gets worse than 95 % "
+            "allows (profile likelihood). It is the model's own number; the noise of a count comes on top."
+        ),
+        prediction_table(fit.predictions),
+        *map(Paragraph, prediction_words(fit.predictions, fit.problem)),
+        *_picture(
+            pictures,
+            "prediction_profiles",
+            "Profiles of the predictions: how much worse the best fit is when the model has to say each number. "
+            "Dashed: the 95 % interval ends where the curve crosses; without a crossing it is open. Shaded: 95 % of "
+            "what the priors alone say. Line: at the estimate.",
         ),
     )
 

@@ -11,6 +11,7 @@ from calibration.draws import PosteriorDraws
 from calibration.forecast import ForecastRow
 from calibration.holdout import RollingOrigin
 from calibration.observations import Observation
+from calibration.prediction_profile import PredictionProfile
 from calibration.record import Estimate, Fit
 from calibration.rivals import Comparison
 from calibration.scores import summaries
@@ -53,6 +54,17 @@ def fitted_table(fit: Fit) -> Table:
         rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
     head = ("number", "seen", "model", "90 % of noise", "residual [sd]", "use")
     return Table(head, tuple(rows), "Seen against expected at the optimum, whose parameters are held in the band.")
+
+
+def prediction_table(found: Sequence[PredictionProfile]) -> Table:
+    """Reported predictions with their profiles, beside what the priors alone say."""
+    rows = [
+        (one.name, f"{one.estimate:.4g}", _interval(one.lower, one.upper),
+         f"{one.prior_low:.3g} to {one.prior_high:.3g}", one.verdict)
+        for one in found
+    ]  # fmt: skip
+    head = ("prediction", "at the estimate", "95 % profile", "95 % of priors alone", "")
+    return Table(head, tuple(rows), "Numbers of the model that the study reports.")
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -47,8 +47,8 @@ class Method:
 
     estimate: Literal["map", "ml"] = "map"
     optimiser: Optimiser = "l-bfgs-b"
-    starts: int = 20
-    fast_starts: int = 4
+    starts: int = 100
+    fast_starts: int = 20
     seed: int = 1
 
 

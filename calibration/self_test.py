@@ -29,8 +29,8 @@ from cipark_sd.scenarios import Scenario, resolve
 
 #: Draws against which a rank is taken.
 RANKED = 99
-#: Enough for ranks: twice as many effective draws as a rank is taken among, since an interval from a hundred is a little
-#: too narrow. More digits are not needed two hundred times.
+#: Enough for ranks: twice as many effective draws as a rank is taken among, since intervals from a hundred are too
+#: narrow by a little. More digits are not needed two hundred times.
 EFFORT = Effort(ensembles=2, most_steps=4000, least_steps=400, r_hat=1.05, ess=2 * RANKED)
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)

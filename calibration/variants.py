@@ -44,18 +44,24 @@ def _variant(content: object, kind: str, problems: list[CiparkError]) -> Variant
     section = Section(content, f"{kind} {name!r}", problems)
     section.text("name")
     why = section.text("why", "")
-    raw = section.raw("set")
+    values = constants_set(section, "set")
     section.done()
+    return Variant(name, why, Scenario(name, values))
+
+
+def constants_set(section: Section, key: str) -> dict[str, float]:
+    """The table of constants and their values under ``key``; problems go to the section's list."""
+    raw = section.raw(key)
     values: dict[str, float] = {}
     if not isinstance(raw, Mapping):
-        section.wrong("set", "a table of constants and their values, {} for the model as it is")
-        raw = {}
-    for key, value in raw.items():
+        section.wrong(key, "a table of constants and their values, {} for the model as it is")
+        return values
+    for name, value in raw.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            values[str(key)] = float(value)
+            values[str(name)] = float(value)
         else:
-            problems.append(InvalidValue(str(key), value, "a finite number", where=section.where))
-    return Variant(name, why, Scenario(name, values))
+            section.problems.append(InvalidValue(str(name), value, "a finite number", where=section.where))
+    return values
 
 
 def variant_problems(
@@ -63,14 +69,22 @@ def variant_problems(
 ) -> list[CiparkError]:
     """Variants that set what the model does not have or what is estimated."""
     problems: list[CiparkError] = []
-    estimated = {override_key(name): name for name in parameters}
     for variant in variants:
-        for key in variant.scenario.overrides:
-            if override_key(key) in estimated:
-                expected = "a constant that is not estimated, else the parameter would have no effect"
-                problems.append(InvalidValue("set", key, expected, where=f"variant {variant.name!r}"))
-        try:
-            resolve(model, scenario | variant.scenario)
-        except CiparkError as problem:
-            problems.append(problem)
+        problems += setting_problems(model, scenario, variant.scenario, parameters, f"variant {variant.name!r}", "set")
+    return problems
+
+
+def setting_problems(
+    model: Model, scenario: Scenario, own: Scenario, parameters: Sequence[str], where: str, key: str
+) -> list[CiparkError]:
+    """What is wrong with constants set under ``key``."""
+    estimated = {override_key(name) for name in parameters}
+    expected = "a constant that is not estimated, else the parameter would have no effect"
+    problems: list[CiparkError] = [
+        InvalidValue(key, name, expected, where=where) for name in own.overrides if override_key(name) in estimated
+    ]
+    try:
+        resolve(model, scenario | own)
+    except CiparkError as problem:
+        problems.append(problem)
     return problems

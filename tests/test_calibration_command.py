@@ -2,14 +2,17 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 Write = Callable[..., Path]
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 SIR = """
 contacts=2~1/Week~|
 recovery=0.8~1/Week~|
@@ -83,11 +86,12 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     assert float(lines["recovery"]["estimate"]) == pytest.approx(0.8, rel=0.02)
     record = json.loads((sir / "out" / "fit.json").read_text())
     assert record["largest_relative_difference_from_pysd"] < 1e-9
-    tables = {"summary.csv", "fitted.csv", "waterfall.csv", "profiles.csv", "fit.json"}
-    figures = {f"{name}.{ending}" for name in ("fit", "waterfall", "profiles") for ending in ("png", "pdf")}
-    page = {"report.json", "report.html"}
-    written = {path.name for path in (sir / "out").iterdir() if path.is_file()}
-    assert written == tables | figures | page
+    tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",
+              "collinearity")  # fmt: skip
+    figures = ("fit", "waterfall", "profiles")
+    names = {f"{name}.csv" for name in tables} | {f"{name}.{kind}" for name in figures for kind in ("png", "pdf")}
+    names |= {"fit.json", "report.html", "report.json", "kept"}
+    assert {path.name for path in (sir / "out").iterdir()} == names
 
 
 def test_two_calls_with_one_seed_write_the_same_numbers(sir: Path) -> None:
@@ -153,3 +157,62 @@ def test_draws_open_as_a_tree_with_their_groups(sir: Path) -> None:
     assert set(tree.children) >= {"posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data"}
     assert all(variable.dims == ("chain", "draw") for variable in tree["posterior"].data_vars.values())
     assert tree["log_likelihood/cases"].sizes["cases_term"] == len(CASES)
+
+
+PREDICTED = """
+[[prediction]]
+name = "infected at the end"
+variable = ["N", "-S"]
+at = 12
+[[prediction]]
+name = "worth of meeting less"
+variable = "S"
+at = 10
+against = { N = 2000 }
+"""
+NUMBERS = ("summary.csv", "waterfall.csv", "profiles.csv", "predictions.csv", "prediction_profiles.csv", "fit.json")
+
+
+def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
+    (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
+    done = cipark(".", "--fast", "--starts", "3", "-o", "out", cwd=sir)
+    assert done.returncode == 0, done.stderr
+    assert "infected at the end" in done.stdout
+    assert "count the priors of all parameters" in done.stdout
+    with (sir / "out" / "predictions.csv").open() as file:
+        lines = {line["name"]: line for line in csv.DictReader(file)}
+    ends = lines["infected at the end"]
+    assert float(ends["profile_low"]) < float(ends["estimate"]) < float(ends["profile_high"])
+    assert (sir / "out" / "prediction_profiles.png").stat().st_size > 0
+    assert "Reported predictions" in (sir / "out" / "report.html").read_text()
+
+
+def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts: int) -> int:
+    """Stop a run when so many parts are kept; its exit code."""
+    # whoever starts the tests in the background has Ctrl-C ignored in all that they start
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from cipark_sd.cli import main; main()"
+    child = subprocess.Popen([sys.executable, "-c", code, "calibrate", *arguments], cwd=folder, **QUIET)
+    while len(list((folder / "cut").glob("kept/*/*.npz"))) < parts:
+        assert child.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.005)
+    child.send_signal(how)
+    return child.wait()
+
+
+@pytest.mark.slow
+def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
+    """Stopped among the searches by Ctrl-C, and among the profiles without warning."""
+    (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
+    arguments = (".", "--fast", "--starts", "6", "-o")
+    assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 2) == 1
+    assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
+    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 7) == -signal.SIGKILL
+    found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob("kept/*/*.npz")}
+    again = cipark(*arguments, "cut", cwd=sir)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(found)} finished searches and profiles of an earlier start were taken over" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in found} == found
+    assert cipark(*arguments, "whole", cwd=sir).returncode == 0
+    for name in NUMBERS:
+        assert (sir / "cut" / name).read_bytes() == (sir / "whole" / name).read_bytes()
