@@ -146,7 +146,7 @@ def prediction_problems(
     for prediction in predictions:
         where = f"prediction {prediction.name!r}"
         outputs = dict.fromkeys(name for name, _ in prediction.parts)
-        problems += [p for name in outputs if (p := _output_problem(model, name, where)) is not None]
+        problems += [p for name in outputs if (p := output_problem(model, name, where)) is not None]
         if prediction.time < initial:
             problems.append(InvalidValue("at", prediction.time, f"a time from {initial:g} on", where=where))
         for key, scenario in (("set", prediction.scenario), ("against", prediction.against)):
