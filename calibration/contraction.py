@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.draws import PosteriorDraws
+from calibration.importance import power_weights
 from calibration.priors import Array, to_scale
 
 #: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
@@ -100,14 +101,7 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
 
 def scaled_weights(logs: Array) -> Array:
     """Importance weights ``(2, n)`` that bring draws to both powers of the density whose logarithm is ``logs``."""
-    from arviz_stats.base import array_stats
-
-    weights = []
-    for alpha in POWERS:
-        smooth = np.asarray(array_stats.power_scale_lw(logs, alpha=alpha))
-        raw = np.exp(smooth - smooth.max())
-        weights.append(raw / raw.sum())
-    return np.array(weights)
+    return np.array([power_weights(logs, power) for power in POWERS])
 
 
 def power_sensitivity(values: Array, weights: Array) -> float:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from calibration.convergence import Convergence, as_numbers, from_numbers
 from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
+from calibration.importance import left_out_density
 from calibration.kept import Answer, key, stream
 from calibration.posterior import Posterior, with_terms
 from calibration.priors import Array
@@ -257,12 +258,10 @@ def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> Rival
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
     """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
-    from arviz_stats.base import array_stats
-
     logs = drawn.density.pointwise(drawn.flat, known="others")
     # draws are thinned until nearly independent: what is left of dependence is not told to the tail fit
-    found = [array_stats.loo(column[None, :]) for column in logs.T]
-    return np.array([float(elpd) for elpd, _, _ in found]), np.array([float(k) for _, k, _ in found])
+    found = [left_out_density(column) for column in logs.T]
+    return np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
 
 
 def left_out(

@@ -117,9 +117,8 @@ def test_leaving_one_out_is_exact_on_a_conjugate_model(conjugate):
 
 
 def test_a_term_left_out_in_earnest_has_the_same_density(conjugate):
-    # four hundred effective draws know a mean of densities to 0.04
-    longer = replace(EFFORT, most_steps=3000, ess=3000)
-    found = left_out(conjugate.density, 1, np.random.default_rng(6), longer)
+    # one posterior of some thousand draws knows it to 0.025
+    found = np.mean([left_out(conjugate.density, 1, np.random.default_rng(seed), EFFORT) for seed in range(8)])
     assert found == pytest.approx(exact_left_out(1), abs=0.03)
 
 
@@ -291,7 +290,7 @@ QUICK = Effort(ensembles=2, walkers=24, most_steps=1000, least_steps=200, r_hat=
 
 @pytest.mark.slow
 def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
-    found = self_test(study, density_of, 150, np.random.default_rng(19), effort=QUICK)
+    found = self_test(study, density_of, 250, np.random.default_rng(101), effort=QUICK)
     assert found.n_not_converged == 0
     assert 0.92 <= found.pooled[2] <= 0.98
     assert found.outside(np.random.default_rng(1)) == ()
@@ -301,5 +300,5 @@ def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
 def test_a_likelihood_that_counts_the_data_twice_is_found_out(study, monkeypatch):
     honest = Posterior.log_likelihood
     monkeypatch.setattr(Posterior, "log_likelihood", lambda self, theta: 2 * honest(self, theta))
-    found = self_test(study, density_of, 60, np.random.default_rng(20), effort=QUICK)
+    found = self_test(study, density_of, 120, np.random.default_rng(20), effort=QUICK)
     assert found.pooled[2] < 0.9

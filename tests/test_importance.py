@@ -1,0 +1,33 @@
+"""Importance sampling where log densities are flat, and where they are not."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from calibration.importance import left_out_density, power_weights
+
+
+def test_a_flat_density_weighs_all_draws_the_same():
+    assert power_weights(np.full(400, -3.0), 0.8) == pytest.approx(np.full(400, 1 / 400))
+
+
+def test_a_number_that_no_parameter_moves_is_predicted_as_well_without_it():
+    assert left_out_density(np.full(400, -3.0)) == (-3.0, 0.0)
+
+
+def test_equal_values_in_a_tail_leave_the_weights_as_they_are():
+    logs = np.where(np.arange(1000) < 900, -5.0, -1.0)
+    density, pareto_k = left_out_density(logs)
+    # the harmonic mean of the likelihoods
+    assert density == pytest.approx(-np.log(0.9 * np.exp(5) + 0.1 * np.exp(1)))
+    assert pareto_k == np.inf
+    weights = power_weights(logs, 1.25)
+    assert weights[-1] / weights[0] == pytest.approx(np.exp(0.25 * 4))
+
+
+def test_power_weights_give_the_moments_of_the_power():
+    """A normal density to the power of 0.8 is normal with a variance of 1 / 0.8."""
+    draws = np.random.default_rng(1).normal(size=20_000)
+    weights = power_weights(stats.norm.logpdf(draws), 0.8)
+    assert weights.sum() == pytest.approx(1)
+    assert weights @ draws**2 == pytest.approx(1.25, abs=0.05)
