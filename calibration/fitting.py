@@ -16,7 +16,7 @@ from calibration.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, stud
 from calibration.fitted import FittedRow, fitted
 from calibration.kept import KEPT, key
 from calibration.optimise import Optimum, optimise
-from calibration.parts import Parts, code
+from calibration.parts import Parts
 from calibration.posterior import Posterior, posterior
 from calibration.predict import EngineName, runner_factory
 from calibration.prediction_profile import PredictionProfile
@@ -140,7 +140,7 @@ def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
 
     method = density.problem.method
     how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
-    versions = (code(), np.__version__, scipy.__version__)
+    versions = (np.__version__, scipy.__version__)
     return Parts(settings.output, key(study_digest(density), how, versions))
 
 

@@ -1,6 +1,6 @@
 """What is done stays done: answers of finished tasks and chains in progress, in a folder beside the results.
 
-A file is named after a digest of all that its content depends on: model, study, data, seed, effort and version. What
+A file is named after a digest of all that its content depends on: model, study, data, seed, effort and program. What
 changes makes another name, so nothing old is taken for something new, and a second start finds what the first one has
 finished. To start afresh, remove the folder.
 """
@@ -9,6 +9,7 @@ import hashlib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,22 @@ KEPT = "kept"
 Answer = Mapping[str, NDArray[np.generic]]
 
 
+@cache
+def code() -> str:
+    """A fingerprint of the program itself: another state of it may compute other numbers."""
+    import calibration
+    import cipark_sd
+
+    found = hashlib.sha256()
+    for package in (calibration, cipark_sd):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 def key(*parts: object) -> str:
-    """A digest of the parts' representations and of the version of this package."""
-    return hashlib.sha256(repr((version(), *parts)).encode()).hexdigest()[:24]
+    """A digest of the parts' representations and of the program."""
+    return hashlib.sha256(repr((version(), code(), *parts)).encode()).hexdigest()[:24]
 
 
 def stream(rng: np.random.Generator) -> str:

@@ -4,10 +4,8 @@ They stand in a folder of their own within :data:`calibration.kept.KEPT`, named 
 on. A record is a dataclass of numbers, texts, arrays and None, and comes back bit for bit.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,19 +21,6 @@ if TYPE_CHECKING:
 
 #: None as an array.
 _NOTHING = np.zeros(0, dtype=bool)
-
-
-@cache
-def code() -> str:
-    """A fingerprint of the program itself: another state of it may compute other numbers."""
-    import calibration
-    import cipark_sd
-
-    found = hashlib.sha256()
-    for package in (calibration, cipark_sd):
-        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
-            found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

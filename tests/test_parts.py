@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.parts import Parts, code
+from calibration.kept import code
+from calibration.parts import Parts
 from cipark_sd.errors import InvalidValue
 
 
