@@ -12,6 +12,7 @@ from calibration.contraction import Contraction, contractions
 from calibration.draws import PosteriorDraws
 from calibration.forecast import ForecastRow, forecast
 from calibration.holdout import DensityOf, RollingOrigin, rolling_origin
+from calibration.kept import KEPT
 from calibration.priors import Array
 from calibration.replicate import replicate
 from calibration.rival_draws import RIVALS, keep_rivals
@@ -71,10 +72,12 @@ def inquire(
 ) -> Inquiry:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
 
-    When the user stops, later stages are left out; ``folder`` keeps chains in progress and the workers what is done, so
-    that a second start goes on from there. It also takes the draws and weights of all rivals for policy experiments.
+    When the user stops, later stages are left out; chains in progress and what the workers have done are kept in a
+    folder within ``folder``, so that a second start goes on from there. ``folder`` also takes the draws and weights of
+    all rivals, for policy experiments.
     """
     problem = drawn.density.problem
+    chains = None if folder is None else folder / KEPT
 
     def stream(stage: int) -> np.random.Generator:
         return np.random.default_rng([seed, 100 + stage])
@@ -91,13 +94,13 @@ def inquire(
                 density_of,
                 stream(2),
                 effort=effort,
-                folder=folder,
+                folder=chains,
                 workers=workers,
                 on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
             )
         if ask.rivals and problem.rivals:
             rivals = fit_rivals(
-                problem, density_of, stream(3), effort=effort, folder=folder, workers=workers, on_stage=on_stage
+                problem, density_of, stream(3), effort=effort, folder=chains, workers=workers, on_stage=on_stage
             )
             interrupted = rivals.interrupted
         if ask.self_tests and not interrupted:

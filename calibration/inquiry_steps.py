@@ -36,12 +36,12 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
     ask = Ask(settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests)
-    folder = None if settings.output is None else settings.output / KEPT
+    kept = None if settings.output is None else Kept(settings.output / KEPT)
     n = processors() if settings.workers is None else settings.workers
     bar = progress_bars()
     with (
         bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()),
-        Workers(n, None if folder is None else Kept(folder)) as workers,
+        Workers(n, kept) as workers,
     ):
         tasks: dict[str, TaskID] = {}
 
@@ -60,7 +60,7 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
             fit.seed,
             ask,
             effort=effort,
-            folder=folder,
+            folder=settings.output,
             workers=workers,
             on_stage=told,
         )
