@@ -1,20 +1,15 @@
-"""What the figures of a calibration have in common: size and letters of a printed column, colours, axes.
+"""What the figures of a calibration have in common: panels, colours, axes."""
 
-Matplotlib is imported when the first figure is drawn, and its global settings stay untouched.
-"""
-
-import functools
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calibration.dates import Calendar
 from calibration.priors import Array
 from cipark_sd.model.model import Model
-from cipark_sd.plotting.files import save_figure
+from cipark_sd.plotting.paper import WIDTH
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.scenarios import split_key
 
@@ -23,40 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.ticker import Formatter
 
-P = ParamSpec("P")
-
 MODEL, OTHER, DATA, GREY = PALETTE[0], PALETTE[1], "#000000", "0.5"
-#: Inches across two columns of a journal's page.
-WIDTH = 7.2
-#: Formats of every figure: one for pages and slides, one without pixels for print.
-ENDINGS = (".png", ".pdf")
-_LETTERS: Any = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.linewidth": 1.2,
-}
-
-
-def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
-    """A function that draws a figure, with letters and lines for a printed page."""
-
-    @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> "Figure":
-        import matplotlib as mpl
-
-        with mpl.rc_context(_LETTERS):
-            return draw(*args, **kwargs)
-
-    return drawn
 
 
 def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> "tuple[Figure, list[Axes]]":
@@ -68,14 +30,6 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
     return figure, list(axes.ravel())
-
-
-def write_figure(figure: "Figure", folder: Path, name: str) -> list[Path]:
-    """Write a figure in each of :data:`ENDINGS`; the first is the one that a page shows."""
-    paths = [folder / f"{name}{ending}" for ending in ENDINGS]
-    for path in paths:
-        save_figure(figure, path)
-    return paths
 
 
 def plain_log(axis: "Axes", which: str = "x", *, most: int = 5) -> None:

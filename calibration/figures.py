@@ -5,24 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.drawing import (
-    DATA,
-    GREY,
-    MODEL,
-    OTHER,
-    cells,
-    panels,
-    plain_log,
-    styled,
-    whole_counts,
-    whole_years,
-    wrapped,
-)
+from calibration.drawing import DATA, GREY, MODEL, OTHER, cells, panels, plain_log, whole_counts, whole_years, wrapped
 from calibration.fitted import FittedRow
 from calibration.optimise import ARRIVED, Optimum
 from calibration.prediction_profile import PredictionProfile
 from calibration.priors import Array
 from calibration.profile import THRESHOLD, Profile
+from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import numpy as np
 
 from calibration.attribution import Effect
 from calibration.dates import Calendar
-from calibration.drawing import DATA, GREY, MODEL, OTHER, cells, panels, styled, whole_counts, whole_years, wrapped
+from calibration.drawing import DATA, GREY, MODEL, OTHER, cells, panels, whole_counts, whole_years, wrapped
 from calibration.figures import draw_levels
 from calibration.fitted import FittedRow
 from calibration.forecast import ForecastRow
@@ -15,6 +15,7 @@ from calibration.holdout import RollingOrigin
 from calibration.rivals import Comparison
 from calibration.scores import Score
 from calibration.self_test import RANKED, SelfTest, ecdf, rank_band
+from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from calibration.drawing import (
     panels,
     plain_log,
     quantity_label,
-    styled,
     time_label,
     whole_counts,
     whole_years,
@@ -24,6 +23,7 @@ from calibration.figures import draw_levels
 from calibration.parameters import ParameterSpace
 from calibration.priors import Array
 from calibration.replicate import numbers
+from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:

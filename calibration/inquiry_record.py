@@ -10,13 +10,14 @@ import numpy as np
 from calibration import figures_inquiry, figures_posterior
 from calibration.answers import main_effects
 from calibration.contraction import Contraction
-from calibration.drawing import time_label, write_figure
+from calibration.drawing import time_label
 from calibration.draws import PosteriorDraws
 from calibration.forecast import table as forecast_table
 from calibration.inquiry import Inquiry
 from calibration.record import Fit, levels_of, write_table
 from calibration.scores import LEVELS, Score
 from calibration.self_test import MASSES, SelfTest
+from cipark_sd.plotting.files import save_for_print
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def write(fit: Fit, drawn: PosteriorDraws, found: Inquiry, folder: Path) -> list
         tables["self_test.csv"] = _tested(found.tested)
     written = [write_table(folder / name, rows) for name, rows in tables.items() if rows]
     for name, figure in (*_of_draws(fit, drawn, found), *_of_inquiry(fit, found)):
-        written += write_figure(figure, folder, name)
+        written += save_for_print(figure, folder, name)
     return written
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.drawing import write_figure
 from calibration.policy_effects import numbers
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, save
@@ -15,6 +14,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Policy
 from cipark_sd.experiments.effects import summary
+from cipark_sd.plotting.files import save_for_print
 from cipark_sd.report import Block, Paragraph, Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _variant(setting: Setting, found: "xr.Dataset", variant: Policy | None) -> l
     title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
     title += "" if variant is None else f", {variant.id}"
     figure = plot_shapley(found, outcome, at, title=title, caption=setting.basis)
-    write_figure(figure, setting.folder, name)
+    save_for_print(figure, setting.folder, name)
     return [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption), *interactions]
 
 

@@ -6,7 +6,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.drawing import write_figure
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, progress
 from calibration.policy_words import show
@@ -18,6 +17,7 @@ from cipark_sd.experiments.discovery import Box, discover, plain_words
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
 from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
 from cipark_sd.experiments.run import time_position
+from cipark_sd.plotting.files import save_for_print
 from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import override_key
 
@@ -191,7 +191,7 @@ def _measures(setting: Setting, tried: Tried, found: dict[str, Array]) -> Table:
     figure = plot_measures(
         frame, [s.title for s in tried.strategies], better, title=title, caption=caption(setting, tried)
     )
-    write_figure(figure, setting.folder, "robustness")
+    save_for_print(figure, setting.folder, "robustness")
     head = ("strategy", *(name.replace("_", " ") for name in found))
     return Table(head, rows, f"{title} over {tried.values.shape[1]} futures (* the best by that measure)")
 
@@ -254,7 +254,7 @@ def _failures(setting: Setting, tried: Tried, found: dict[str, Array]) -> list[B
         _write_box(setting, name, box)
         if box is not None:
             figure = plot_box(inputs, fails, box, title=one.title, caption=caption(setting, tried), names=titles)
-            write_figure(figure, setting.folder, name)
+            save_for_print(figure, setting.folder, name)
             pictures.append(Picture(f"{name}.png", f"Futures in which '{one.title}' does not meet the demands."))
     click.echo("\nWhere the demands are not met")
     for line in lines:

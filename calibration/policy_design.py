@@ -3,7 +3,6 @@
 import click
 import numpy as np
 
-from calibration.drawing import write_figure
 from calibration.policy_choice import sample
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, progress
@@ -13,6 +12,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Better, Design
+from cipark_sd.plotting.files import save_for_print
 from cipark_sd.report import Paragraph, Picture, Section, Table
 
 
@@ -42,7 +42,7 @@ def show_design(setting: Setting) -> list[Section]:
     rests = f"{wanted.draws} futures in the search, {4 * wanted.draws} fresh ones; {setting.basis}"
     money = setting.catalogue.money
     figure = plot_front(front, outcome, wanted.at, units=units, money=money, caption=rests)
-    write_figure(figure, setting.folder, "design")
+    save_for_print(figure, setting.folder, "design")
     shown = Picture("design.png", "Settings on the front: how they do, and where each lever stands in its range.")
     return titled("design", [*map(Paragraph, said), table, shown])
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.drawing import write_figure
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting, save
 from calibration.policy_words import KINDS, as_expected, band, in_words, rivals_in_words, show, signed, verdict
 from cipark_sd.commands.tables import number
 from cipark_sd.experiments.definition import BASE, Policy
 from cipark_sd.experiments.effects import SURE, WEIGHTED, Claim, claims, table
+from cipark_sd.plotting.files import save_for_print
 from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def _draw(setting: Setting, frame: "pd.DataFrame", outcome: str, at: float) -> N
     title = setting.catalogue.outcome_by_id[outcome].title
     units = setting.units(outcome)
     shown = f"{title} [{units}]" if units else title
-    write_figure(plot_tornado(frame, outcome, at, title=shown, caption=setting.basis), setting.folder, "effects")
+    save_for_print(plot_tornado(frame, outcome, at, title=shown, caption=setting.basis), setting.folder, "effects")
     largest = _largest(frame, outcome, at, setting.rivals[0].id)
     course = _course(setting, [policy for policy in setting.catalogue.policies if policy.id in (BASE, *largest)])
-    write_figure(plot_fans(course, outcome, caption=setting.basis), setting.folder, "course")
+    save_for_print(plot_fans(course, outcome, caption=setting.basis), setting.folder, "course")
 
 
 def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str, found: Sequence[Claim]) -> Table:

@@ -6,7 +6,6 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.drawing import write_figure
 from calibration.policy_choice import Tried, caption, heading, try_strategies
 from calibration.policy_page import titled
 from calibration.policy_setting import Setting
@@ -15,6 +14,7 @@ from cipark_sd.commands.tables import number
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.experiments.information import Worth, measured, partial, perfect
+from cipark_sd.plotting.files import save_for_print
 from cipark_sd.report import Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import Scenario, override_key
 
@@ -52,7 +52,7 @@ def show_information(setting: Setting) -> list[Section]:
     click.echo(f"  without it one would choose: {chosen}")
     units = setting.units(tried.outcome.id)
     figure = plot_worth(frame, tried.outcome.title, tried.wanted.at, units, caption=caption(setting, tried))
-    write_figure(figure, setting.folder, "information")
+    save_for_print(figure, setting.folder, "information")
     said = (
         f"Without knowing more one would choose '{chosen}'. To know everything would raise the expected outcome by "
         f"{everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "

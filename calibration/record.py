@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration import figures
 from calibration.diagnostics import Identifiability, identifiability_tables
-from calibration.drawing import quantity_label, time_label, write_figure
+from calibration.drawing import quantity_label, time_label
 from calibration.draws import PosteriorDraws, tree, write_draws
 from calibration.fitted import FittedRow
 from calibration.observations import Count, Observation, Quantity
@@ -25,6 +25,7 @@ from calibration.priors import Array, to_scale
 from calibration.problem import CalibrationProblem
 from calibration.profile import Profile
 from cipark_sd.files import whole, write_text
+from cipark_sd.plotting.files import save_for_print
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
 
@@ -135,7 +136,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
         written.append(write_table(folder / "predictive.csv", [asdict(row) for row in fit.predicted]))
         written.append(_draws(fit, fit.draws, folder / "draws.nc"))
     for name, figure in drawn.items():
-        written += write_figure(figure, folder, name)
+        written += save_for_print(figure, folder, name)
     return written
 
 

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
 from calibration.cli import calibrate
+from calibration.rival_draws import RIVALS, draws_file, listed_in
 
 MORE = """
 [[rival]]
@@ -64,6 +65,11 @@ def test_weights_of_rivals_add_up(folder):
     lines = rows(folder / "rivals.csv")
     assert sum(float(line["stacking"]) for line in lines) == pytest.approx(1)
     assert sum(float(line["probability"]) for line in lines) == pytest.approx(1)
+
+
+def test_the_draws_of_the_rivals_stand_where_policy_experiments_look(folder):
+    assert listed_in(folder / RIVALS) == {"base": False, "slow": False}
+    assert all(draws_file(folder / RIVALS, name).is_file() for name in ("base", "slow"))
 
 
 def test_forecasts_are_quantiles_at_dates_by_scenario(folder):

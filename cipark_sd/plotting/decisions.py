@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.panels import SMALL, TINY, grid, largest, made, note, styled, titled
+from cipark_sd.plotting.panels import grid, largest, made, note, titled
+from cipark_sd.plotting.paper import SMALL, TINY, styled
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:

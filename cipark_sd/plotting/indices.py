@@ -9,7 +9,6 @@ from cipark_sd.plotting.panels import (
     REST,
     ROWS,
     SHOWN,
-    TINY,
     at_moment,
     colours,
     grid,
@@ -19,10 +18,10 @@ from cipark_sd.plotting.panels import (
     note,
     outputs_of,
     strongest,
-    styled,
     titled,
     years,
 )
+from cipark_sd.plotting.paper import TINY, styled
 from cipark_sd.sensitivity.ranking import Moment
 
 if TYPE_CHECKING:

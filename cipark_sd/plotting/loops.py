@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.panels import COLOURS, SMALL, TINY, WIDTH, note, styled, titled, with_unit
+from cipark_sd.plotting.panels import COLOURS, note, titled, with_unit
+from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
 from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """What figures with a panel for each output and moment share."""
 
-import functools
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.plotting.paper import SMALL, TINY, WIDTH
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.ranking import Moment
@@ -16,26 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-P = ParamSpec("P")
-
-#: Inches across two columns of a journal's page.
-WIDTH = 7.2
-#: Letters in points, for print at that width.
-SMALL, TINY = 7, 6.5
-_STYLE: Any = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-}
 #: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
 #: a factor keeps its colour in all panels.
 COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
@@ -47,19 +27,6 @@ REST = "0.82"
 _NOTE: Any = {"fontsize": TINY, "color": "0.35"}
 #: Characters of the line under a figure, and of a title above one of so many columns.
 _NOTE_LINE, _TITLE_LINE = 128, {1: 90, 2: 38, 3: 32}
-
-
-def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
-    """A function that draws a figure, with letters and lines for a printed page."""
-
-    @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> "Figure":
-        import matplotlib as mpl
-
-        with mpl.rc_context(_STYLE):
-            return draw(*args, **kwargs)
-
-    return drawn
 
 
 def grid(rows: int, columns: int, height: float, **more: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":

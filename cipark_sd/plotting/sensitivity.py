@@ -8,8 +8,6 @@ import numpy as np
 
 from cipark_sd.plotting.panels import (
     ROWS,
-    SMALL,
-    TINY,
     at_moment,
     grid,
     largest,
@@ -17,11 +15,11 @@ from cipark_sd.plotting.panels import (
     names_of,
     note,
     outputs_of,
-    styled,
     titled,
     with_unit,
     years,
 )
+from cipark_sd.plotting.paper import SMALL, TINY, styled
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.ranking import Moment
