@@ -32,11 +32,16 @@ table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; font-variant
 .wide { overflow-x: auto; }
 caption { caption-side: top; text-align: left; padding-bottom: .3rem; color: #444; }
 td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee; vertical-align: top; }
-td.text, th.text { text-align: left; }
+td { white-space: nowrap; }
+td.text, th.text { text-align: left; white-space: normal; }
+td.text { min-width: 7rem; }
 figure { margin: 1.2rem 0; } figcaption { font-size: 14px; color: #444; } img { max-width: 100%; }
 .identity { color: #555; font-size: 14px; }
 .warning { background: #fde8d7; padding: .6rem 1rem; border-left: 4px solid #b5651d; }
-@media print { nav { display: none; } figure, tr { break-inside: avoid; } }
+@media print {
+  nav { display: none; } figure, tr { break-inside: avoid; }
+  table { font-size: 9px; } td, th { padding: .1rem .3rem; } td.text { min-width: 0; } .wide { overflow: visible; }
+}
 """
 
 
