@@ -29,7 +29,8 @@ def left_out_density(logs: Array) -> tuple[float, float]:
     found = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :]), dtype=float))
     if found is None:
         return float(np.log(len(logs)) - np.logaddexp.reduce(-logs)), float("inf")
-    return float(found[0]), float(found[2])
+    elpd, pareto_k, _ = found
+    return float(elpd), float(pareto_k)
 
 
 def power_weights(logs: Array, power: float) -> Array:

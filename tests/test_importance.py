@@ -1,10 +1,13 @@
 """Importance sampling where log densities are flat, and where they are not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from calibration.importance import left_out_density, power_weights
+from calibration.rivals import unclear_terms
 
 
 def test_a_flat_density_weighs_all_draws_the_same():
@@ -23,6 +26,22 @@ def test_equal_values_in_a_tail_leave_the_weights_as_they_are():
     assert pareto_k == np.inf
     weights = power_weights(logs, 1.25)
     assert weights[-1] / weights[0] == pytest.approx(np.exp(0.25 * 4))
+
+
+def test_the_density_of_a_tail_that_can_be_fitted_is_that_of_the_term_left_out():
+    """A normal mean with a flat prior, known from nine data: the tenth, left out, is normal about their mean."""
+    rng = np.random.default_rng(2)
+    data = rng.normal(size=10)
+    draws = rng.normal(data.mean(), np.sqrt(1 / 10), 40_000)
+    exact = stats.norm(data[:9].mean(), np.sqrt(1 + 1 / 9)).logpdf(data[9])
+    density, pareto_k = left_out_density(stats.norm(draws, 1).logpdf(data[9]))
+    assert density == pytest.approx(exact, abs=0.01)
+    assert -0.5 < pareto_k < 0.5
+
+
+def test_a_term_that_is_unclear_under_one_rival_is_left_out_in_earnest_under_all():
+    one, other = (SimpleNamespace(pareto_k=np.array(k)) for k in ([0.2, 0.9, 0.1], [0.69, 0.3, np.inf]))
+    assert unclear_terms([one, other]) == [1, 2]
 
 
 def test_power_weights_give_the_moments_of_the_power():
