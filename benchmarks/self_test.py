@@ -14,7 +14,6 @@ import numpy as np
 from cases import HERE
 from measure import show, show_machine
 
-from calibration.drawing import write_figure
 from calibration.figures_inquiry import self_test_figure
 from calibration.fitting import STUDIES, progress_bars
 from calibration.kept import KEPT, Kept
@@ -23,6 +22,7 @@ from calibration.problem import read_problem
 from calibration.self_test import MASSES, SelfTest, self_test
 from calibration.workers import Progress, Workers
 from cipark_sd.ensemble import processors
+from cipark_sd.plotting.files import save_for_print
 
 FOLDERS = {"park": STUDIES / "great_stone", "leaving": HERE / "studies/leaving", "spread": HERE / "studies/spread"}
 #: What the coverage of 95 % intervals has to lie between.
@@ -38,7 +38,7 @@ def write(tested: SelfTest, name: str, folder: Path) -> None:
         for parameter, row in zip(tested.names, tested.coverage.tolist(), strict=True):
             inside = int(parameter not in outside)
             writer.writerow((parameter, len(tested.ranks), *(f"{share:.4f}" for share in row), inside))
-    write_figure(self_test_figure(tested, np.random.default_rng(1)), folder, f"self_test_{name}")
+    save_for_print(self_test_figure(tested, np.random.default_rng(1)), folder, f"self_test_{name}")
 
 
 def processor_seconds() -> float:
