@@ -122,7 +122,8 @@ def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
         scale = ""
     axis.set_ylabel("residual [sd of the noise]")
     axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: within 2 sd{scale})")
-    axis.legend(loc="center left", ncols=1)
+    # below the panel: a residual may lie anywhere in it
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
 
 
 @styled

@@ -203,6 +203,13 @@ def test_an_output_without_variance_has_no_index_but_a_reason(response_of):
     assert np.isfinite(found["S1"][:, 0, 1]).all()
 
 
+def test_a_variance_beyond_the_largest_number_has_no_index_but_a_reason(response_of):
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = sobol(response_of(2, lambda x: 10.0 ** (400 * x[:, 0] - 100)), n=64, seed=1)
+    assert np.isnan(found["ST"]).all()
+    assert "beyond the largest number" in found["reason"].item()
+
+
 def test_rounding_on_a_large_value_is_no_variance(response_of):
     response = response_of(2, lambda x: 1e6 + 1e-9 * np.sin(1e6 * x[:, 0]))
     assert sobol(response, n=64, seed=1)["reason"].item() == "the variance is negligible"

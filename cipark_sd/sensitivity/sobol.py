@@ -334,6 +334,7 @@ def _leading(total: Array) -> Array:
 
 def _reasons(sums: SobolSums) -> Any:
     reasons = np.full(sums.size, "", dtype=object)
+    reasons[~np.isfinite(sums.variance[0])] = "the variance is beyond the largest number: some runs explode"
     reasons[sums.negligible] = "the variance is negligible"
     reasons[sums.base[0, 0] == 0] = "no run has a finite value"
     return reasons.astype(str)

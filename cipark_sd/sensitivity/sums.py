@@ -87,13 +87,18 @@ class SobolSums:
         ba : (n_pairs_factors, n, C)
             The second with one column of the first, for the factors in ``pairs``.
         weights : (R + 1, n)
+
+        A square beyond the largest number makes the variance infinite, which whoever asks for an index is told.
         """
-        with np.errstate(invalid="ignore"):
-            if self.rows == 0:
-                finite = np.isfinite(a)
-                self.centre = np.where(finite, a, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
-            self.spread = np.fmax(self.spread, np.fmax(np.fmax.reduce(np.abs(a)), np.fmax.reduce(np.abs(b))))
-            a, b, ab, ba = (x - self.centre for x in (a, b, ab, ba))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._add(a, b, ab, ba, weights)
+
+    def _add(self, a: Array, b: Array, ab: Array, ba: Array, weights: Array) -> None:
+        if self.rows == 0:
+            finite = np.isfinite(a)
+            self.centre = np.where(finite, a, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+        self.spread = np.fmax(self.spread, np.fmax(np.fmax.reduce(np.abs(a)), np.fmax.reduce(np.abs(b))))
+        a, b, ab, ba = (x - self.centre for x in (a, b, ab, ba))
         lost = [(~np.isfinite(x)).sum(axis=tuple(range(x.ndim - 1))) for x in (a, b, ab, ba)]
         self.failed += np.sum(lost, axis=0)
         for sample in (a, b):
@@ -137,19 +142,20 @@ class SobolSums:
     @property
     def negligible(self) -> Array:
         """Where the variance is rounding, ``(C,)``: a standard deviation under 1e-9 of the largest value."""
-        return np.asarray(self.variance[0] <= (1e-9 * self.spread) ** 2)
+        with np.errstate(over="ignore"):
+            return np.asarray(self.variance[0] <= (1e-9 * self.spread) ** 2)
 
     @property
     def variance(self) -> Array:
         """``(R + 1, C)``, of the two base samples together."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             mean = self.base[1] / self.base[0]
             return np.asarray(np.maximum(self.base[2] / self.base[0] - mean**2, 0.0))
 
     @property
     def mean(self) -> Array:
         """``(C,)``."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return np.asarray(self.centre + self.base[1, 0] / self.base[0, 0])
 
     def indices(self) -> tuple[Array, Array, Array]:
@@ -158,7 +164,7 @@ class SobolSums:
         Source: Saltelli et al. 2010, Computer Physics Communications 181, table 2, rows (b) and (f), the second with
         the outputs relative to their mean; Saltelli 2002 for the second order.
         """
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             # a resample may miss the few rows that vary; it has no index then
             variance = np.where(np.logical_or(self.negligible, self.variance <= 0), np.nan, self.variance)
             mean = self.base[1] / self.base[0]
