@@ -21,8 +21,8 @@ from calibration.priors import Array
 REMAINS = 0.5
 #: Moves of everyone at each weight.
 MOVES = 6
-#: The smallest rise, so that a likelihood that is not finite anywhere useful cannot hold the walk up for ever.
-LEAST_RISE = 1e-6
+#: The smallest rise, so that the search for it ends.
+LEAST_RISE = 1e-14
 
 
 def annealed(prior: Target, likelihood: Target, start: Array, rng: np.random.Generator) -> Array:

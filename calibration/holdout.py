@@ -16,7 +16,7 @@ import numpy as np
 from calibration import baselines
 from calibration.draws import PER_CHAIN, chains_path, draw_whole, problem_digest
 from calibration.kept import Answer, key, stream
-from calibration.observations import Count, Observation
+from calibration.observations import COUNTS, Count, Observation
 from calibration.posterior import Posterior
 from calibration.priors import Array
 from calibration.problem import CalibrationProblem, until
@@ -135,10 +135,11 @@ def model_scores(
     The log score of a breakdown is that of the whole and stands with its first category.
     """
     drawn = replicate(density, theta, rng)
-    logs = density.pointwise(theta, fitted_only=False)
+    logs = density.pointwise(theta, fitted_only=False, weighted=False)
     found = []
     for i, number in enumerate(numbers(density.problem.observations)):
-        if number.use == "holdout":
+        # a row that the study holds out anyway may lie before the origin, and is no forecast then
+        if number.use == "holdout" and number.time > origin:
             own = logs[:, number.term] if number.slot == 0 else np.zeros(1)
             found.append(score("model", origin, number, drawn[:, i], own, rng))
     return found
@@ -146,10 +147,13 @@ def model_scores(
 
 def baseline_scores(observation: Observation, origin: float, rng: np.random.Generator) -> list[Score]:
     """Scores of the baselines for an observation of counts over windows, none for another kind."""
-    seen, later = _windows(observation, "fit"), _windows(observation, "holdout")
+    seen, later = _windows(observation, "fit", -np.inf), _windows(observation, "holdout", origin)
     if observation.kind not in ("increments", "flow") or len(seen[0]) < 2 or not later[0]:
         return []
-    if any(number.lower != number.upper for number in (*seen[0], *later[0])):
+    if any(number.lower != number.upper or number.lower < 0 for number in (*seen[0], *later[0])):
+        return []
+    # a probability of counts cannot be set against a density of measurements
+    if any(isinstance(term, Count) and term.noise.family not in COUNTS for term in observation.terms):
         return []
     found = []
     for baseline in baselines.baselines(seen[1]):
@@ -161,9 +165,9 @@ def baseline_scores(observation: Observation, origin: float, rng: np.random.Gene
     return found
 
 
-def _windows(observation: Observation, use: str) -> tuple[Sequence[Number], baselines.Windows]:
-    chosen = [term for term in observation.terms if term.use == use and isinstance(term, Count)]
-    own = [number for number in numbers([observation]) if number.use == use]
+def _windows(observation: Observation, use: str, after: float) -> tuple[Sequence[Number], baselines.Windows]:
+    chosen = [t for t in observation.terms if t.use == use and isinstance(t, Count) and t.quantity.end > after]
+    own = [number for number in numbers([observation]) if number.use == use and number.time > after]
     columns = np.array([(t.quantity.start, t.quantity.end, t.lower) for t in chosen], dtype=float).reshape(-1, 3)
     return own, baselines.Windows(columns[:, 0], columns[:, 1], columns[:, 2])
 

@@ -139,8 +139,10 @@ def dirichlet_multinomial(counts: Array, expected: Array, concentration: Array) 
     return _or_never((expected >= 0).all(axis=-1) & (expected.sum(axis=-1) > 0), logs)
 
 
-def count_interval(log_mass: LogMass, lower: float, upper: float, mean: Array, sd: Array) -> Array:
-    """Log probability that a count lies between ``lower`` and ``upper``, both included; ``upper`` may be infinite.
+def count_interval(
+    log_mass: LogMass, lower: float, upper: float, mean: Array, sd: Array, *, least: float = 0.0
+) -> Array:
+    """Log probability that a count lies between ``lower`` and ``upper``, both included; either may be infinite.
 
     Sums the probabilities themselves in log space, so that nothing cancels far in a tail. An open upper end is the
     complement where that is safe and else a sum up to far beyond mean and lower end.
@@ -150,6 +152,8 @@ def count_interval(log_mass: LogMass, lower: float, upper: float, mean: Array, s
     log_mass : function of ``(n_values, 1…)`` counts, giving ``(n_values, …)``
     mean, sd : (…)
         Of the count; they say how far an open sum has to go.
+    least : float
+        The smallest count there can be: 0, or minus infinity for what is gained less what is lost.
     """
     from scipy.special import logsumexp
 
@@ -158,15 +162,25 @@ def count_interval(log_mass: LogMass, lower: float, upper: float, mean: Array, s
         with np.errstate(divide="ignore"):
             return np.asarray(logsumexp(log_mass(values), axis=0))
 
+    usable = np.isfinite(mean) & np.isfinite(sd)
+    lower = max(lower, least)
+    if upper < lower:
+        return np.full(np.shape(mean), -np.inf)
+
+    def start(last: float) -> float:
+        """Where a sum that ends at ``last`` begins when it has no lower end."""
+        low = math.floor(float(np.min(np.where(usable, mean - 40 * sd, 0.0), initial=0.0)))
+        return max(min(low, last), last - 20000.0) - 100
+
     if math.isfinite(upper):
-        return summed(lower, upper)
-    if lower <= 0:
-        return np.where(np.asarray(mean) >= 0, 0.0, -np.inf)
+        return summed(lower if math.isfinite(lower) else start(upper), upper)
+    if lower == least:
+        return np.where(usable & (np.asarray(mean) >= least), 0.0, -np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
-        below = summed(0, lower - 1)
+        below = summed(least if math.isfinite(least) else start(lower - 1), lower - 1)
         complement = np.log1p(-np.exp(np.minimum(below, 0.0)))
-    finite = np.where(np.isfinite(sd) & np.isfinite(mean), mean + 40 * sd, 0.0)
-    beyond = summed(lower, lower + min(20000.0, 100 + math.ceil(float(np.max(finite, initial=0.0)))))
+        finite = np.where(usable, mean + 40 * sd, 0.0)
+    beyond = summed(lower, lower + min(20000.0, 100 + math.ceil(float(np.max(finite - lower, initial=0.0)))))
     # log(1 - p) loses digits as p nears 1
     return np.where(below > math.log(0.9), beyond, complement)
 

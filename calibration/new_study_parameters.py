@@ -13,6 +13,7 @@ from calibration.posterior import Posterior
 from calibration.priors import Array, LogitNormal, LogNormal, Normal, Prior, from_scale, to_scale
 from calibration.term_density import count_sd
 from cipark_sd.checks.structure import equations
+from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const, references
 from cipark_sd.model.model import Model
 from cipark_sd.sensitivity.factors import constant_values
@@ -154,6 +155,9 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
     logs = density.log_likelihood(theta)
     centre = theta[int(np.argmax(np.where(np.isfinite(logs), logs, -np.inf)))]
     places = [i for i, parameter in enumerate(space) if parameter.target == "model"]
+    if not places:
+        wanted = "one with a constant, other than zero, on which the data depend; give the numbers in equations names"
+        raise InvalidValue("the model", density.problem.model.name, wanted, where="new-study")
     ahead, behind, widths = _around(density, centre, places)
     expected = density.by_term(np.vstack([centre[None, :], ahead, behind]))
     columns = []

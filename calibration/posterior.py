@@ -60,8 +60,12 @@ class Posterior:
             for term, slot in zip(self.problem.terms, self._slots, strict=True)
         ]
 
-    def pointwise(self, theta: Array, *, fitted_only: bool = True, known: Known = "earlier") -> Array:
-        """Log likelihood of each term ``(n, n_terms)``, weighted; minus infinity where the model fails.
+    def pointwise(
+        self, theta: Array, *, fitted_only: bool = True, known: Known = "earlier", weighted: bool = True
+    ) -> Array:
+        """Log likelihood of each term ``(n, n_terms)``; minus infinity where the model fails.
+
+        Weights count in a fit; a prediction is scored without them, ``weighted = False``.
 
         A term of an autocorrelated series is judged given the fitted ones before it, so that the sum is the log of the
         joint density, or with ``known = "others"`` given all other fitted ones; a term that is not in the fit always
@@ -79,6 +83,8 @@ class Posterior:
         for series in self.series:
             if not set(chosen).isdisjoint(series.members):
                 logs[:, series.members] += self._memory_gain(series, values, theta, known)
+        if weighted:
+            logs *= [term.weight for term in self.problem.terms]
         return logs[:, chosen]
 
     @cached_property
@@ -91,9 +97,8 @@ class Posterior:
         return tuple(series_of(terms, memory) for memory, terms in found.items())
 
     def _memory_gain(self, series: Series, values: Array, theta: Array, known: Known) -> Array:
-        weights = np.array([self.problem.terms[i].weight for i in series.members])
         gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
-        return np.asarray(weights * np.where(np.isnan(gain), -np.inf, gain))
+        return np.where(np.isnan(gain), -np.inf, gain)
 
     def scores(self, series: Series, values: Array, theta: Array) -> Array:
         """Standard normal scores ``(n, m)`` of a series, ``values`` as of :meth:`quantities`."""
@@ -137,8 +142,7 @@ class Posterior:
                 logs = exact_count(term, seen, expected_numbers(term, values), spread)
             else:
                 logs = term_log_density(term, values[:, 0], spread[:, 0], self.matrix(term, theta))[:, None]
-        logs = np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
-        return np.asarray(np.array([one.weight for one in terms]) * logs)
+        return np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""

@@ -35,6 +35,8 @@ from calibration.profile import AIM, MOST_STEPS, THRESHOLD, crossing
 
 #: First step, as the move of g when every parameter moves by this share of its range, and the largest and smallest.
 FIRST, LARGEST, SMALLEST = 0.02, 0.1, 1e-5
+#: Steps on one side after which the largest step doubles each time.
+PATIENT = 20
 #: A step that moves g by less than this share of what was asked is stuck; so many of them in a row are the end.
 STUCK, MOST_STUCK = 0.02, 5
 
@@ -137,7 +139,9 @@ def _walk(
     """Add places on one side until the profile has risen well over the threshold or g moves no more."""
     step, stuck = FIRST * reach, 0
     before, here = start, start
-    for _ in range(MOST_STEPS):
+    for done in range(MOST_STEPS):
+        # where the scale of g changes along the way, steps that were right at its start would never end
+        largest = LARGEST * reach * 2.0 ** max(0, done - PATIENT)
         sigma = step / 2
         # to stay where it is g takes the pull that it has; the step comes on top
         aimed = here.value + direction * step + sigma**2 * here.pull
@@ -162,7 +166,7 @@ def _walk(
         if found.cost - min(place.cost for place in walked) > 1.3 * THRESHOLD:
             return
         growth = 2.0 if rise <= 0 else math.sqrt(AIM * THRESHOLD / rise)
-        step = float(np.clip(step * np.clip(growth, 0.5, 2.0), SMALLEST * reach, LARGEST * reach))
+        step = float(np.clip(step * np.clip(growth, 0.5, 2.0), SMALLEST * reach, largest))
         before, here = here, found
 
 

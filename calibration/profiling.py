@@ -53,7 +53,11 @@ def predictions(
         best = optimum.theta
         if len(goal.free) > len(optimum.goal.free):
             rng = np.random.default_rng([problem.method.seed, 5])
-            best = maximise(goal, starts=JOINT_STARTS, rng=rng, parts=parts.within("joint")).theta
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, parts=parts.within("joint"))
+            if joint.interrupted:
+                # a profile from half a search would be kept as if it were whole
+                raise KeyboardInterrupt
+            best = joint.theta
         for prediction in problem.predictions:
 
             def make(prediction: Prediction = prediction) -> PredictionProfile:

@@ -35,6 +35,8 @@ from calibration.workers import Progress, Tell, Workers
 
 #: Pareto k above which a leave-one-out density is not to be trusted.
 RELIABLE = 0.7
+#: R-hat and effective draws that a posterior without a term needs for one density.
+MIXED = (1.05, 100)
 #: Makes the density of a problem.
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
@@ -67,6 +69,7 @@ class RivalFit:
     pareto_k: Array
     log_evidence: float
     evidence_error: float
+    left_out_mixed: bool = True
 
     @property
     def flat(self) -> Array:
@@ -75,8 +78,8 @@ class RivalFit:
 
     @property
     def converged(self) -> bool:
-        """Whether every parameter mixes well enough."""
-        return all(one.reached for one in self.found)
+        """Whether every parameter mixes well enough, in the posteriors without a term too."""
+        return all(one.reached for one in self.found) and self.left_out_mixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +190,8 @@ class LeftOutTask:
     def __call__(self, tell: Tell) -> Answer:
         """The log density ``elpd`` of the term."""
         density = self.density_of(self.problem)
-        found = left_out(density, self.position, self.rng, self.effort, lambda done, most, _: tell(done, most))
-        return {"elpd": np.array(found)}
+        elpd, mixed = left_out(density, self.position, self.rng, self.effort, lambda done, most, _: tell(done, most))
+        return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
 
 
 def fit_rivals(
@@ -246,6 +249,8 @@ def fit_rivals(
             for one, answer in zip(again, left.answers, strict=True):
                 if answer is not None:
                     fits[one.name].elpd[one.position] = float(answer["elpd"])
+                    if not answer["mixed"]:
+                        fits[one.name] = replace(fits[one.name], left_out_mixed=False)
     return RivalFits(tuple(fits.values()), refuted, interrupted)
 
 
@@ -268,21 +273,27 @@ def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> Rival
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
     """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
-    logs = drawn.density.pointwise(drawn.flat, known="others")
-    # draws are thinned until nearly independent: what is left of dependence is not told to the tail fit
-    found = [left_out_density(column) for column in logs.T]
+    logs = drawn.density.pointwise(drawn.flat, known="others", weighted=False)
+    weights = [term.weight for term in drawn.density.problem.fitted_terms]
+    # draws are thinned: what is left of their dependence is not told to the tail fit
+    found = [left_out_density(column, weight) for column, weight in zip(logs.T, weights, strict=True)]
     return np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
 
 
 def left_out(
     density: Posterior, position: int, rng: np.random.Generator, effort: Effort, on_block: OnBlock | None = None
-) -> float:
-    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it."""
+) -> tuple[float, bool]:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
+
+    And whether that posterior mixed well enough for it, by :data:`MIXED`.
+    """
     fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
     chosen = fitted[position]
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
-    return log_mean_exp(density.pointwise(drawn.flat, known="others")[:, position])
+    logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
+    mixed = all(one.reaches(*MIXED) for one in drawn.chains.found) and not drawn.chains.n_stranded
+    return log_mean_exp(logs), mixed
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

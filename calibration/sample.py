@@ -11,9 +11,10 @@ The budget counts steps and not seconds, so that the same seed gives the same dr
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,9 @@ def _start(density: Posterior, target: Target, n: int, rng: np.random.Generator)
     least, each = POPULATION
     drawn = _possible(density, target, max(least, each * n), rng)
     ends = annealed(_prior(density), _likelihood(density), drawn, rng)
+    if len(np.unique(ends, axis=0)) < len(ends) // 10:
+        # data too precise for so few points: copies of one have no differences to move along, draws of the prior have
+        ends = drawn
     return ends[rng.permutation(len(ends))[:n]]
 
 
@@ -258,7 +262,7 @@ def run(
     Chains
         What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
     """
-    state = _begun(target, start, streams, saved)
+    state = _begun(target, start, streams, saved, effort.most_steps)
     found: tuple[Convergence, ...] = ()
     judged = 0
     interrupted = False
@@ -267,7 +271,7 @@ def run(
         while True:
             done = state.n_steps
             finished = done >= effort.most_steps
-            if done >= effort.least_steps and (done >= PATIENCE * judged or finished):
+            if finished or _is_judged(done, effort):
                 found, judged = convergence(names, values(state.kept)), done
                 half = state.log_density[:, done // 2 :]
                 mixed = all(one.reaches(effort.r_hat, effort.ess) for one in found)
@@ -293,9 +297,23 @@ def run(
     return Chains(state.position, state.log_density, state.accepted / state.n_steps, found, interrupted)
 
 
-def _begun(target: Target, start: Array | None, streams: list[np.random.Generator], saved: Path | None) -> "_State":
+def _is_judged(done: int, effort: Effort) -> bool:
+    """Whether chains are judged after so many steps; no matter when they were started, so that a stop changes nothing.
+
+    The first time after the least number of steps, then whenever they have grown by :data:`PATIENCE`, in whole blocks.
+    """
+    look = effort.block * math.ceil(effort.least_steps / effort.block)
+    while look <= done - effort.block:
+        look = effort.block * math.ceil(PATIENCE * look / effort.block)
+    # at or just after: a budget that is no whole number of blocks shifts those that follow when it is raised
+    return look <= done
+
+
+def _begun(
+    target: Target, start: Array | None, streams: list[np.random.Generator], saved: Path | None, most_steps: int
+) -> "_State":
     if saved is not None and saved.exists():
-        return _State.load(saved, streams)
+        return _State.load(saved, streams).first(most_steps)
     if start is None:
         raise ValueError("chains need a start or a file to go on from")
     return _State.begin(target, start, streams)
@@ -334,6 +352,13 @@ class _State:
     @property
     def kept(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
+
+    def first(self, n: int) -> "_State":
+        """The first ``n`` steps, for a budget smaller than that of the chains that were kept; they do not go on."""
+        if self.n_steps <= n:
+            return self
+        share = self.accepted * n / self.n_steps
+        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],), accepted=share)
 
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
         position, log_density = self.last

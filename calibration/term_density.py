@@ -119,7 +119,8 @@ def _interval_count(term: Count, values: Array, spread: Array) -> Array:
         case "student-t":
             return likelihoods.student_t_interval(lower, upper, values[:, 0], spread, term.noise.dof)
     mass, mean, sd = net_count(term, values, spread)
-    return likelihoods.count_interval(mass, term.lower, term.upper, mean, sd)
+    least = 0.0 if term.gains is None else -np.inf
+    return likelihoods.count_interval(mass, term.lower, term.upper, mean, sd, least=least)
 
 
 def net_count(term: Count, values: Array, spread: Array) -> tuple[likelihoods.LogMass, Array, Array]:

@@ -123,3 +123,27 @@ def test_without_losses_a_difference_is_the_gains() -> None:
     mean, alpha = np.array([2.5, 6.0]), np.array(3.0)
     got = likelihoods.difference_of_counts(np.array(4.0), lambda k: likelihoods.nb1(k, mean, alpha), np.zeros(2))
     np.testing.assert_allclose(got, likelihoods.nb1(np.array(4.0), mean, alpha), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(1, np.inf), (3, np.inf), (-2, np.inf), (-np.inf, 0), (-3, 2), (-np.inf, np.inf)]
+)
+@pytest.mark.parametrize("net", [0.0, -1.0, 4.0])
+def test_an_interval_of_gains_less_losses_counts_negative_numbers(lower: float, upper: float, net: float) -> None:
+    gained, lost = np.array([5.0 + max(net, 0)]), np.array([5.0 + max(-net, 0)])
+    exact = stats.skellam(gained, lost)
+    found = likelihoods.count_interval(
+        lambda k: likelihoods.difference_of_counts(k, lambda n: likelihoods.poisson(n, gained), lost),
+        lower,
+        upper,
+        gained - lost,
+        np.sqrt(gained + lost),
+        least=-np.inf,
+    )
+    below = exact.cdf(lower - 1) if np.isfinite(lower) else 0.0
+    assert np.exp(found) == pytest.approx(exact.cdf(upper) - below, abs=1e-9)
+
+
+def test_no_count_lies_below_nothing() -> None:
+    assert _interval(-np.inf, 7, 4.2) == pytest.approx(stats.poisson.logcdf(7, 4.2), rel=1e-12)
+    assert _interval(-5, -1, 4.2) == -np.inf

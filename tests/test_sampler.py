@@ -96,6 +96,32 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
     assert np.array_equal(resumed.position, whole.position)
 
 
+@pytest.mark.parametrize("stop", [150, 420, 610])
+def test_a_stop_does_not_move_the_steps_at_which_chains_are_judged(stop, tmp_path):
+    effort = Effort(ensembles=2, walkers=12, block=20, most_steps=2000, least_steps=40)
+    whole = chains(gaussian, 3, 1, effort)
+    calls = 0
+
+    def stopping(x):
+        nonlocal calls
+        calls += 1
+        if calls == stop:
+            raise KeyboardInterrupt
+        return gaussian(x)
+
+    chains(stopping, 3, 1, effort, saved=tmp_path / "chains.npz")
+    resumed = chains(gaussian, 3, 1, effort, saved=tmp_path / "chains.npz")
+    assert np.array_equal(resumed.position, whole.position)
+
+
+def test_a_smaller_budget_takes_no_more_steps_than_it_asks_for(tmp_path):
+    large, small = (Effort(walkers=24, most_steps=n, least_steps=200, ess=1e9) for n in (600, 400))
+    chains(gaussian, 3, 1, large, saved=tmp_path / "chains.npz")
+    assert np.array_equal(
+        chains(gaussian, 3, 1, small, saved=tmp_path / "chains.npz").position, chains(gaussian, 3, 1, small).position
+    )
+
+
 def test_ensembles_in_different_modes_are_reported_as_not_converged():
     def two_modes(x):
         return np.logaddexp(-0.5 * ((x - 30) ** 2).sum(axis=1), -0.5 * ((x + 30) ** 2).sum(axis=1))
@@ -135,6 +161,13 @@ def test_no_walker_starts_in_a_mode_of_no_weight():
         return np.logaddexp(-0.5 * ((x - 8) ** 2).sum(axis=1), -20 - 0.5 * ((x + 8) ** 2).sum(axis=1))
 
     assert (start_from(with_a_hollow, 3)[:, 0] > 0).all()
+
+
+def test_data_that_are_far_more_precise_than_the_prior_are_reached():
+    centre = np.array([1.0, -2.0, 5.0])
+    found = start_from(lambda x: -0.5 * (((x - centre) / 1e-4) ** 2).sum(axis=1), 6)
+    assert len(np.unique(found, axis=0)) > 100
+    assert found.mean(axis=0) == pytest.approx(centre, abs=1e-3)
 
 
 def test_annealed_draws_of_a_normal_posterior_have_its_moments():
