@@ -15,10 +15,10 @@ from calibration import baselines
 from calibration.contraction import contractions, unseen_sentence
 from calibration.draws import PosteriorDraws, draw
 from calibration.forecast import forecast
-from calibration.holdout import rolling_origin, verdict
-from calibration.posterior import Posterior, posterior
+from calibration.holdout import baseline_scores, rolling_origin, verdict
+from calibration.posterior import Posterior, posterior, with_terms
 from calibration.predict import runner_factory
-from calibration.problem import read_problem
+from calibration.problem import read_problem, until
 from calibration.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
 from calibration.sample import Effort
 from calibration.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
@@ -302,3 +302,38 @@ def test_a_likelihood_that_counts_the_data_twice_is_found_out(study, monkeypatch
     monkeypatch.setattr(Posterior, "log_likelihood", lambda self, theta: 2 * honest(self, theta))
     found = self_test(study, density_of, 120, np.random.default_rng(20), effort=QUICK)
     assert found.pooled[2] < 0.9
+
+
+# --- scores of what was predicted -------------------------------------------------------------------------------------
+
+
+def test_weights_count_in_the_fit_and_not_in_scores(study):
+    density = density_of(study)
+    half = with_terms(density, [replace(term, weight=0.5) for term in density.problem.terms])
+    theta = np.array([[100.0, 0.2], [80.0, 0.3]])
+    assert half.log_likelihood(theta) == pytest.approx(density.log_likelihood(theta) / 2)
+    assert half.pointwise(theta, weighted=False) == pytest.approx(density.pointwise(theta))
+
+
+def _until_the_third_year(study, **changes):
+    """The study as of year 3; ``changes`` of all its terms."""
+    seen = until(study, 3.0)
+    (observation,) = seen.observations
+    return replace(observation, terms=tuple(replace(term, **changes) for term in observation.terms))
+
+
+def test_baselines_are_for_counts_that_do_not_fall(study):
+    rng = np.random.default_rng(1)
+    counts = _until_the_third_year(study)
+    assert {score.forecaster for score in baseline_scores(counts, 3.0, rng)} >= {"constant rate", "logistic"}
+    measured = _until_the_third_year(study, noise=replace(counts.terms[0].noise, family="normal", spread=1.0))
+    assert baseline_scores(measured, 3.0, rng) == []
+    fallen = replace(counts, terms=(replace(counts.terms[0], lower=-2.0, upper=-2.0), *counts.terms[1:]))
+    assert baseline_scores(fallen, 3.0, rng) == []
+
+
+def test_what_lies_before_the_origin_is_no_forecast(study):
+    counts = _until_the_third_year(study)
+    before = replace(counts, terms=(replace(counts.terms[0], use="holdout"), *counts.terms[1:]))
+    scores = baseline_scores(before, 3.0, np.random.default_rng(1))
+    assert {score.label for score in scores} == {term.label for term in counts.terms if term.use == "holdout"}
