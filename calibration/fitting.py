@@ -136,12 +136,9 @@ def fit(settings: Settings) -> Fit:
 
 def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
-    import scipy
-
     method = density.problem.method
     how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
-    versions = (np.__version__, scipy.__version__)
-    return Parts(settings.output, key(study_digest(density), how, versions))
+    return Parts(settings.output, key(study_digest(density), how))
 
 
 def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:

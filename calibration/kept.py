@@ -39,8 +39,11 @@ def code() -> str:
 
 
 def key(*parts: object) -> str:
-    """A digest of the parts' representations and of the program."""
-    return hashlib.sha256(repr((version(), code(), *parts)).encode()).hexdigest()[:24]
+    """A digest of the parts' representations and of the program with the libraries that it computes with."""
+    import scipy
+
+    program = (version(), code(), np.__version__, scipy.__version__)
+    return hashlib.sha256(repr((*program, *parts)).encode()).hexdigest()[:24]
 
 
 def stream(rng: np.random.Generator) -> str:

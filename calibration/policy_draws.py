@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from calibration.draws import problem_digest
@@ -47,6 +48,11 @@ class _Kept:
     files: Mapping[str, Path]
     weights: Path | None = None
     refuted: tuple[str, ...] = ()
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Mapping[str, object]]:
+        """What each file says of its draws, by rival; each is opened once."""
+        return {rival: _attributes(path) for rival, path in self.files.items()}
 
 
 def find_draws(
@@ -145,13 +151,13 @@ def _others(study: PolicyStudy, rivals: Sequence[Rival], kept: _Kept) -> list[st
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
     found = []
-    for name, path in kept.files.items():
+    for name, said in kept.attributes.items():
         rival = by_id[name]
         wanted = [problem_digest(with_variant(study.problem, Variant(rival.id, rival.title, rival.scenario)))]
         if not rival.scenario.overrides:
             # the study as it stands, which a calibration fits before its rivals
             wanted.append(problem_digest(study.problem))
-        if _attributes(path).get("study_digest", wanted[0]) not in wanted:
+        if said.get("study_digest", wanted[0]) not in wanted:
             found.append(name)
     return found
 
@@ -163,7 +169,7 @@ def _doubts(study: PolicyStudy, rivals: Sequence[Rival], kept: _Kept) -> list[st
         said.append(
             f"Left out, since the data are impossible under it whatever the parameters: {', '.join(kept.refuted)}."
         )
-    rough = [name for name, path in kept.files.items() if _attributes(path).get("converged", 1) != 1]
+    rough = [name for name, attributes in kept.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:
         said.append(f"Not converged, so that their bands are rough: {', '.join(rough)}.")
     others = _others(study, rivals, kept)

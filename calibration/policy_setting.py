@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from calibration.policy_cli import PARTS
-from calibration.policy_draws import Found, find_draws
+from calibration.policy_draws import OUTPUT, Found, find_draws
 from calibration.policy_study import FILE, PolicyStudy, find_policy_study, read_policy_study
 from calibration.problem import CalibrationProblem
 from cipark_sd import results
@@ -155,7 +155,7 @@ def start(settings: Settings) -> Setting:
     """
     study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY))
     rivals = _asked_for(settings, study)
-    folder = settings.output or Path("cipark-output") / f"{study.folder.resolve().name}-policy"
+    folder = settings.output or OUTPUT / f"{study.folder.resolve().name}-policy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

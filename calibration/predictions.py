@@ -28,8 +28,8 @@ from calibration.dates import Calendar
 from calibration.observations import Quantity
 from calibration.priors import Array
 from calibration.reading import Reader, reader
-from calibration.variants import constants_set
-from cipark_sd.errors import CiparkError, InvalidValue
+from calibration.variants import constants_set, repeated
+from cipark_sd.errors import CiparkError
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
 from cipark_sd.timegrid import time_grid
@@ -68,12 +68,7 @@ def read_predictions(
 ) -> tuple[Prediction, ...]:
     """The ``[[prediction]]`` tables of a study; problems are added to the list."""
     found = tuple(_prediction(table, calendar, problems) for table in tables)
-    names = [prediction.name for prediction in found]
-    problems += [
-        InvalidValue("name", name, "each once", where="[[prediction]]")
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
+    problems += repeated([prediction.name for prediction in found], "[[prediction]]")
     return found
 
 

@@ -58,6 +58,8 @@ class RivalFit:
         was asked.
     log_evidence : float
         And its standard error.
+    converged : bool
+        The chains, and those of the posteriors without a term.
     """
 
     variant: Variant
@@ -69,17 +71,12 @@ class RivalFit:
     pareto_k: Array
     log_evidence: float
     evidence_error: float
-    left_out_mixed: bool = True
+    converged: bool
 
     @property
     def flat(self) -> Array:
         """``(n_chains * n_draws, k)``."""
         return self.theta.reshape(-1, self.theta.shape[-1])
-
-    @property
-    def converged(self) -> bool:
-        """Whether every parameter mixes well enough, in the posteriors without a term too."""
-        return all(one.reached for one in self.found) and self.left_out_mixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +155,7 @@ class RivalTask:
         return {
             "theta": drawn.theta,
             "found": as_numbers(drawn.chains.found),
+            "converged": np.array(drawn.chains.converged),
             "best": likelihood.max(),
             "elpd": elpd,
             "pareto_k": pareto_k,
@@ -237,11 +235,12 @@ def fit_rivals(
     refuted = tuple(variant for variant, answer in pairs if answer and "theta" not in answer)
     interrupted = done.interrupted
     if refit is not None and not interrupted:
+        unclear = unclear_terms(list(fits.values()))
         again = [
             LeftOutTask(task.problem, task.name, density_of, i, bridge.spawn(1)[0], refit)
             for task, bridge in zip(tasks, streams, strict=True)
             if task.name in fits
-            for i in unclear_terms(list(fits.values()))
+            for i in unclear
         ]
         if again:
             left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
@@ -250,7 +249,7 @@ def fit_rivals(
                 if answer is not None:
                     fits[one.name].elpd[one.position] = float(answer["elpd"])
                     if not answer["mixed"]:
-                        fits[one.name] = replace(fits[one.name], left_out_mixed=False)
+                        fits[one.name] = replace(fits[one.name], converged=False)
     return RivalFits(tuple(fits.values()), refuted, interrupted)
 
 
@@ -267,8 +266,8 @@ def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> Rival
     names = problem.space.names
     evidence, error = (float(number) for number in answer["evidence"])
     theta, elpd, pareto_k = (np.array(answer[name], dtype=float) for name in ("theta", "elpd", "pareto_k"))
-    found = from_numbers(names, answer["found"])
-    return RivalFit(variant, names, theta, found, float(answer["best"]), elpd, pareto_k, evidence, error)
+    found, best, converged = from_numbers(names, answer["found"]), float(answer["best"]), bool(answer["converged"])
+    return RivalFit(variant, names, theta, found, best, elpd, pareto_k, evidence, error, converged)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
@@ -292,8 +291,7 @@ def left_out(
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
     logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
-    mixed = all(one.reaches(*MIXED) for one in drawn.chains.found) and not drawn.chains.n_stranded
-    return log_mean_exp(logs), mixed
+    return log_mean_exp(logs), drawn.chains.reaches(*MIXED)
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

@@ -133,7 +133,11 @@ class Chains:
     @property
     def converged(self) -> bool:
         """Whether every parameter mixes well enough and no walker is lost."""
-        return all(one.reached for one in self.found) and not self.n_stranded
+        return self.reaches(R_HAT, ESS)
+
+    def reaches(self, r_hat: float, ess: float) -> bool:
+        """As :attr:`converged`, by other bounds."""
+        return all(one.reaches(r_hat, ess) for one in self.found) and not self.n_stranded
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:

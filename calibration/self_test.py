@@ -110,7 +110,7 @@ class DataSetTask:
         return {
             "rank": rank,
             "inside": within,
-            "converged": np.array(all(one.reaches(self.effort.r_hat, self.effort.ess) for one in drawn.chains.found)),
+            "converged": np.array(drawn.chains.reaches(self.effort.r_hat, self.effort.ess)),
             "impossible": np.array(tried),
         }
 

@@ -9,6 +9,7 @@ Both are constants set by name::
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,13 +31,14 @@ class Variant:
 def read_variants(tables: Sequence[object], kind: str, problems: list[CiparkError]) -> tuple[Variant, ...]:
     """The variants in ``[[kind]]`` tables, their names unlike each other."""
     found = tuple(_variant(table, kind, problems) for table in tables)
-    names = [variant.name for variant in found]
-    problems += [
-        InvalidValue("name", name, "each once", where=f"[[{kind}]]")
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
+    problems += repeated([variant.name for variant in found], f"[[{kind}]]")
     return found
+
+
+def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
+    """A problem for each name that stands there more than once."""
+    counted = Counter(names)
+    return [InvalidValue("name", name, "each once", where=where) for name, times in counted.items() if times > 1]
 
 
 def _variant(content: object, kind: str, problems: list[CiparkError]) -> Variant:

@@ -20,7 +20,7 @@ from calibration.posterior import Posterior, posterior, with_terms
 from calibration.predict import runner_factory
 from calibration.problem import read_problem, until
 from calibration.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
-from calibration.sample import Effort
+from calibration.sample import Chains, Effort
 from calibration.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
 from calibration.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.variants import Variant
@@ -183,6 +183,14 @@ def test_a_structure_under_which_the_data_cannot_be_is_refuted_and_the_others_go
     found = fit_rivals(rivals, density_of, np.random.default_rng(12), effort=EFFORT, refit=None)
     assert [variant.name for variant in found.refuted] == ["nothing leaves"]
     assert [fit.variant.name for fit in found.fits] == ["base"]
+
+
+def test_a_rival_whose_chains_hold_a_lost_walker_has_not_converged(study, monkeypatch):
+    whole = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
+    assert all(fit.converged for fit in whole)
+    monkeypatch.setattr(Chains, "n_stranded", 1)
+    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
+    assert not any(fit.converged for fit in fits)
 
 
 def test_a_mixture_has_its_shares_of_draws(study):

@@ -196,6 +196,7 @@ def test_chains_that_begin_with_a_lost_walker_have_not_converged():
     assert Chains(position, logs[:1], np.ones(1), steady).converged
     lost = Chains(position, logs, np.ones(2), steady)
     assert not lost.converged
+    assert not lost.reaches(r_hat=2.0, ess=0.0)
     assert lost.n_stranded == 1
 
 

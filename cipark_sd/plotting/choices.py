@@ -11,7 +11,7 @@ from cipark_sd.experiments.definition import Better, Outcome
 from cipark_sd.experiments.design import Front
 from cipark_sd.experiments.discovery import Box, Restriction
 from cipark_sd.experiments.robustness import SHARES, goodness
-from cipark_sd.plotting.panels import caption as put_caption
+from cipark_sd.plotting.panels import note
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def plot_measures(
     axes.spines[:].set_visible(False)
     what = f"{title}: h" if title else "H"
     figure.suptitle(f"{what}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
-    put_caption(figure, caption)
+    note(figure, caption)
     return figure
 
 
@@ -105,7 +105,7 @@ def plot_box(
     right.set_axis_off()
     right.set_title(_told_of(box), fontsize=8, loc="left")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
-    put_caption(figure, caption)
+    note(figure, caption)
     return figure
 
 
@@ -140,7 +140,7 @@ def _plot_groups(
     panels[0].set_title(_told_of(box).replace("\n", " "), fontsize=8, loc="left")
     panels[-1].set_xlabel("share of futures that fail")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
-    put_caption(figure, caption)
+    note(figure, caption)
     return figure
 
 
@@ -253,7 +253,7 @@ def plot_front(
         axes.grid(color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
     figure.suptitle("Policies of which none is better in all goals", fontsize=11, x=0.02, ha="left")
-    put_caption(figure, caption)
+    note(figure, caption)
     return figure
 
 
@@ -298,5 +298,5 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     figure.suptitle("What it is worth to know before choosing", fontsize=11, x=0.02, ha="left")
     nothing = f"{left_out} worth next to nothing are left out. " if left_out else ""
     nothing = f"Lines: one Monte Carlo standard error. {nothing}"
-    put_caption(figure, nothing + caption)
+    note(figure, nothing + caption)
     return figure

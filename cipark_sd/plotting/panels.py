@@ -25,8 +25,8 @@ SHOWN = 6
 ROWS = 14
 REST = "0.82"
 _NOTE: Any = {"fontsize": TINY, "color": "0.35"}
-#: Characters of the line under a figure, and of a title above one of so many columns.
-_NOTE_LINE, _TITLE_LINE = 128, {1: 90, 2: 38, 3: 32}
+#: Characters of the line under a figure, by its width, and of a title above one of so many columns.
+_LETTERS_AN_INCH, _TITLE_LINE = 17.8, {1: 90, 2: 38, 3: 32}
 
 
 def grid(rows: int, columns: int, height: float, **more: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
@@ -61,15 +61,8 @@ def years(axes: "Axes", found: "xr.Dataset | xr.DataArray") -> None:
 
 
 def note(figure: "Figure", text: str) -> None:
-    """A small line under a figure, or as many as it takes."""
-    figure.supxlabel(textwrap.fill(text, _NOTE_LINE), **_NOTE)
-
-
-def caption(figure: "Figure", text: str) -> None:
-    """What a figure rests on, under it, in as many lines as its width needs."""
-    # letters of 7 points are about 1/18 inch wide
-    lines = textwrap.fill(text, int(18 * figure.get_figwidth()))
-    figure.supxlabel(lines, fontsize=7, color="0.35", x=0.02, ha="left")
+    """A small line under a figure, or as many as its width needs."""
+    figure.supxlabel(textwrap.fill(text, int(_LETTERS_AN_INCH * figure.get_figwidth())), **_NOTE)
 
 
 def made(found: "xr.Dataset") -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
-from cipark_sd.plotting.panels import caption as put_caption
+from cipark_sd.plotting.panels import note
 from cipark_sd.plotting.runs import PALETTE
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     for axes in panels[: len(shown)][-columns:]:
         axes.set_xlabel(str(result["time"].attrs.get("units", "time")), fontsize=9)
     figure.suptitle("The largest effects over time", fontsize=11, x=0.02, ha="left")
-    put_caption(figure, f"{_rival(result)}{caption}")
+    note(figure, f"{_rival(result)}{caption}")
     return figure
 
 
@@ -167,7 +167,7 @@ def _finished(figure: "Figure", axes: "Axes", grid: str, title: str, caption: st
     axes.grid(axis="x" if grid == "x" else "y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-    put_caption(figure, caption)
+    note(figure, caption)
     return figure
 
 
