@@ -75,9 +75,10 @@ def calibrate(
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration import fitting, fitting_words
+    from cipark_sd.files import OUTPUT_FOLDER
 
     found = fitting.find_study(study or DEFAULT_STUDY)
-    folder = output or Path("cipark-output") / found.name
+    folder = output or OUTPUT_FOLDER / found.name
     settings = fitting.Settings(
         study=found,
         starts=starts,

@@ -1,10 +1,18 @@
-"""What every command of the calibration shows in the same way: bars, and text with square brackets."""
+"""What the calibration shows in the same way everywhere: tables, bars, and text with square brackets."""
 
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
+
+
+def printer() -> "Console":
+    """Where tables and sentences go: as wide as the terminal, or 140 characters in a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
 
 def progress_bars() -> "Progress | None":

@@ -1,12 +1,11 @@
 """What a person reads of a fit on the console: tables, and sentences that say what the numbers mean."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.console import plain
+from calibration.console import plain, printer
 from calibration.convergence import poorest
 from calibration.diagnostics import identifiability_words
 from calibration.draws import PosteriorDraws
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
 
 def show(fit: Fit) -> None:
     """The tables and sentences of a fit."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = printer()
     console.print(fit.problem.title, style="bold")
     _show_estimates(console, fit)
     if fit.predictions:

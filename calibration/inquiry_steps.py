@@ -1,10 +1,9 @@
 """The part of ``cipark calibrate`` that follows the posterior: what is asked, with progress, and what is said of it."""
 
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, cast
 
-from calibration.console import plain, progress_bars
+from calibration.console import plain, printer, progress_bars
 from calibration.contraction import unseen_sentence
 from calibration.fitting import Settings, chosen_scenarios
 from calibration.holdout import verdict
@@ -68,9 +67,7 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
 
 def show_inquiry(found: Inquiry) -> None:
     """The sentences of an inquiry; its tables are files."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = printer()
     console.print(plain(unseen_sentence(found.contractions)))
     if found.rolling is not None:
         console.print(plain(verdict(found.rolling)))

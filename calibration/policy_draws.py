@@ -14,9 +14,7 @@ from calibration.variants import Variant
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.experiments.draws import Draws
-
-#: Where commands write when they are told no other place.
-OUTPUT = Path("cipark-output")
+from cipark_sd.files import OUTPUT_FOLDER
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def find_draws(
 def _at_hand(study: PolicyStudy, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Kept | None:
     """The first place with draws of this very study; what is found and not taken is noted."""
     name = study.problem.folder.resolve().name
-    places = (folder / "posterior", OUTPUT / f"{name}-policy" / "posterior", OUTPUT / name)
+    places = (folder / "posterior", OUTPUT_FOLDER / f"{name}-policy" / "posterior", OUTPUT_FOLDER / name)
     for place in dict.fromkeys(places):
         kept = _in_folder(place, rivals)
         if rivals[0].id not in kept.files:
@@ -127,7 +125,7 @@ def _at_hand(study: PolicyStudy, rivals: Sequence[Rival], folder: Path, notes: l
             continue
         return kept
     notes.append(
-        f"No fit of this study is at hand in {OUTPUT / name}: 'cipark calibrate "
+        f"No fit of this study is at hand in {OUTPUT_FOLDER / name}: 'cipark calibrate "
         f"{'' if name == 'great_stone' else f'{study.problem.folder} '}--all' makes one with all rivals, and is then "
         "taken up from there."
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from calibration.policy_cli import PARTS
-from calibration.policy_draws import OUTPUT, Found, find_draws
+from calibration.policy_draws import Found, find_draws
 from calibration.policy_study import FILE, PolicyStudy, find_policy_study, read_policy_study
 from calibration.problem import CalibrationProblem
 from cipark_sd import results
@@ -19,6 +19,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import OnProgress, failed, run_policies
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.report import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
@@ -155,7 +156,7 @@ def start(settings: Settings) -> Setting:
     """
     study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY))
     rivals = _asked_for(settings, study)
-    folder = settings.output or OUTPUT / f"{study.folder.resolve().name}-policy"
+    folder = settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

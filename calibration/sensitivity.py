@@ -15,6 +15,7 @@ from calibration.priors import FAMILIES, Prior, Triangular, Uniform, distributio
 from calibration.problem import FILE as PROBLEM
 from calibration.problem import read_problem
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
@@ -104,7 +105,7 @@ def read_study(folder: Path) -> Study:
 
 def _drawn(folder: Path) -> Path | None:
     """Where ``cipark calibrate --posterior`` leaves the draws of a study when it is told no other place."""
-    path = Path("cipark-output") / folder.resolve().name / "draws.nc"
+    path = OUTPUT_FOLDER / folder.resolve().name / "draws.nc"
     return path if path.is_file() else None
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: Where commands write when they are told no other place.
+OUTPUT_FOLDER = Path("cipark-output")
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:

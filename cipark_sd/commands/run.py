@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from cipark_sd.errors import InvalidValue
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from cipark_sd.commands.display import Display
     from cipark_sd.plotting.observed import Observed
 
-#: Where ``cipark run`` alone puts its figure.
-OUTPUT_FOLDER = Path("cipark-output")
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
 

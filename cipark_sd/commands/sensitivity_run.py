@@ -15,6 +15,7 @@ from cipark_sd.commands.sensitivity_request import Request, asked_methods, paire
 from cipark_sd.commands.sensitivity_target import asked_study
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.study import Study
 
@@ -41,7 +42,7 @@ def answer(request: Request) -> None:
     methods = asked_methods(request, study)
     if study.drawn is not None and request.draws is None and not request.methods:
         click.echo(f"note: there are posterior draws of this study; they are used with --draws {study.drawn}", err=True)
-    folder = request.folder or Path("cipark-output") / f"{study.name}-sensitivity"
+    folder = request.folder or OUTPUT_FOLDER / f"{study.name}-sensitivity"
     _make(folder)
     response = _response(study, request.workers)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
