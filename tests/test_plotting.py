@@ -13,6 +13,7 @@ from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.plotting.files import save_figure
 from cipark_sd.plotting.observed import Observed, ObservedFile, read_observed
+from cipark_sd.plotting.policies import plot_fans
 from cipark_sd.plotting.runs import plot_run
 from cipark_sd.simulate import simulate
 
@@ -115,3 +116,22 @@ def test_dates_numbers_and_gaps_are_read_and_sorted(model: Model, tmp_path: Path
 def test_a_data_file_with_a_mistake_names_it(model: Model, tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CiparkError, match=message):
         read_observed(model, write_csv(tmp_path, text))
+
+
+@pytest.mark.parametrize(("heights", "low", "high"), [((1.0, 1.0, 9.0), 0.0, 9.0), ((1.0, -4.0, 2.0), -4.0, 2.0)])
+def test_fans_show_all_of_every_policy(heights: tuple[float, ...], low: float, high: float) -> None:
+    """The second policy is taller than the first, or falls below nothing."""
+    times = np.linspace(0.0, 1.0, 5)
+    values = np.array(heights)[:, None, None, None] * np.sin(np.pi * times) * np.ones((3, 1, 20, 5))
+    result = xr.Dataset(
+        {"cash": (("policy", "rival", "draw", "time"), values)},
+        coords={
+            "policy": ["base", "P1", "P2"],
+            "rival": ["M0"],
+            "time": ("time", times, {"units": "Year"}),
+            "policy_title": ("policy", ["base", "one", "two"]),
+        },
+    )
+    bottom, top = plot_fans(result, "cash").axes[0].get_ylim()
+    assert bottom == 0 if low == 0 else bottom < low
+    assert top > high

@@ -77,6 +77,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
 
     figure = Figure(figsize=(7.2, 0.9 + 2.5 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    lowest: list[float] = []
     for axes, name, colour in zip(panels, shown, _colours(len(shown)), strict=False):
         low90, low50, middle, high50, high90 = np.nanquantile(
             array.sel(policy=name).to_numpy(), [0.05, 0.25, 0.5, 0.75, 0.95], axis=0
@@ -87,6 +88,8 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
         if BASE in policies and name != BASE:
             base = np.nanquantile(array.sel(policy=BASE).to_numpy(), 0.5, axis=0)
             axes.plot(times, base, color="black", linewidth=1, linestyle="--", label="base, median")
+            lowest.append(float(np.nanmin(base)))
+        lowest.append(float(np.nanmin(low90)))
         title = str(result["policy_title"].sel(policy=name).item())
         axes.set_title(f"{name}  {title}", fontsize=9, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
@@ -94,7 +97,9 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
         axes.set_axisbelow(True)
         axes.margins(x=0.01)
         axes.locator_params(axis="x", nbins=5, prune="upper")
-        axes.set_ylim(bottom=0)
+    # when all is drawn: a limit that is set stops the shared axis from growing
+    if min(lowest) >= 0:
+        panels[0].set_ylim(bottom=0)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
     panels[0].legend(frameon=False, fontsize=8)
