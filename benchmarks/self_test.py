@@ -14,13 +14,13 @@ import numpy as np
 from cases import HERE
 from measure import show, show_machine
 
-from calibration.figures_inquiry import self_test_figure
-from calibration.fitting import STUDIES, progress_bars
-from calibration.kept import KEPT, Kept
-from calibration.posterior import On
-from calibration.problem import read_problem
-from calibration.self_test import MASSES, SelfTest, self_test
-from calibration.workers import Progress, Workers
+from calibration.assess.self_test import MASSES, SelfTest, self_test
+from calibration.commands.pipeline import STUDIES, progress_bars
+from calibration.likelihood.posterior import On
+from calibration.report.figures_assessment import self_test_figure
+from calibration.study.problem import read_problem
+from calibration.tasks.kept import KEPT, Kept
+from calibration.tasks.workers import Progress, Workers
 from cipark_sd.ensemble import processors
 from cipark_sd.plotting.files import save_for_print
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from calibration.problem import CalibrationProblem, read_problem
+from calibration.study.problem import CalibrationProblem, read_problem
 
 MODEL = """{UTF-8}
 left = INTEG(leaving, 0) ~ firm ~ |

@@ -132,7 +132,7 @@ def test_rows_after_the_date_are_held_out(sir: Path) -> None:
 
 def test_the_command_imports_nothing_heavy() -> None:
     heavy = {"numpy", "scipy", "rich", "pysd", "matplotlib"}
-    code = f"import sys, calibration.cli; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, calibration.commands.calibrate; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

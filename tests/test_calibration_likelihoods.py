@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration import likelihoods
+from calibration.likelihood import densities as likelihoods
 
 MEANS = np.array([0.05, 0.7, 3.0, 12.5, 80.0])
 COUNTS = np.array([0.0, 1.0, 2.0, 11.0, 60.0])[:, None]

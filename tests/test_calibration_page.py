@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from calibration import coding, problem, questions, sections, tables, terms, variants
-from calibration import predictions as predictions_
-from calibration.observations import FAMILIES_OF, SPREAD_OF
-from calibration.priors import FAMILIES
-from calibration.problem import read_problem
-from calibration.sections import OPTIMISERS, Method
-from calibration.tables import DERIVED, USES
+from calibration.study import classification as coding
+from calibration.study import predictions as predictions_
+from calibration.study import problem, questions, sections, terms, variants
+from calibration.study import rows as tables
+from calibration.study.observations import FAMILIES_OF, SPREAD_OF
+from calibration.study.priors import FAMILIES
+from calibration.study.problem import read_problem
+from calibration.study.rows import DERIVED, USES
+from calibration.study.sections import OPTIMISERS, Method
 
 PAGE = (Path(__file__).parent.parent / "docs" / "calibration.md").read_text(encoding="utf-8")
 READERS = (coding, predictions_, problem, questions, sections, tables, terms, variants)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from calibration import priors
-from calibration.parameters import Parameter, ParameterSpace
+from calibration.study import priors
+from calibration.study.parameters import Parameter, ParameterSpace
 
 FAMILIES = [
     (priors.Normal(1.0, 2.0), stats.norm(1, 2)),

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.convergence import convergence
-from calibration.draws import draw
-from calibration.observations import Count, Noise, Quantity
-from calibration.posterior import Posterior, posterior
-from calibration.predict import runner_factory
-from calibration.predictive import predict, scores
-from calibration.problem import read_problem
-from calibration.replicate import replicate_term
-from calibration.sample import Effort
-from calibration.scores import crps_sample
+from calibration.assess.posterior_predictive import predict, scores
+from calibration.assess.scores import crps_sample
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import Posterior, posterior
+from calibration.likelihood.replicate import replicate_term
+from calibration.sampling.convergence import convergence
+from calibration.sampling.draws import draw
+from calibration.sampling.sample import Effort
+from calibration.study.observations import Count, Noise, Quantity
+from calibration.study.problem import read_problem
 
 Write = Callable[..., Path]
 #: A gamma prior and Poisson counts are conjugate: the posterior is gamma.

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.dates import UNITS, Calendar, Unit
-from calibration.fitting import STUDIES
-from calibration.observations import Count, Quantity
-from calibration.optimise import optimise
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
-from calibration.problem import CalibrationProblem, read_problem, until
-from calibration.reading import reader
+from calibration.commands.pipeline import STUDIES
+from calibration.fit.optimise import optimise
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.observation_operator import reader
+from calibration.likelihood.posterior import posterior
+from calibration.study.calendar import UNITS, Calendar, Unit
+from calibration.study.observations import Count, Quantity
+from calibration.study.problem import CalibrationProblem, read_problem, until
 from cipark_sd.errors import CiparkError, Problems
 from cipark_sd.timegrid import decimal_year, time_grid
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.objective import objective
-from calibration.optimise import Optimum, optimise
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
-from calibration.problem import read_problem
-from calibration.profile import profile
+from calibration.fit.objective import objective
+from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.profile import profile
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import posterior
+from calibration.study.problem import read_problem
 
 Write = Callable[..., Path]
 

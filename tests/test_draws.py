@@ -11,13 +11,13 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import COUNTS, small_study
 
-from calibration.draws import read_draws, run_posterior, write_draws
-from calibration.observations import Breakdown, Count, Noise, Quantity, Share
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
-from calibration.replicate import numbers, replaced, replicate, replicate_term
-from calibration.sample import Effort
-from calibration.term_density import term_log_density
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import posterior
+from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
+from calibration.likelihood.term_density import term_log_density
+from calibration.sampling.draws import read_draws, run_posterior, write_draws
+from calibration.sampling.sample import Effort
+from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
 
 EFFORT = Effort(walkers=24, most_steps=1200, least_steps=400)
 

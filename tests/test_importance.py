@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.importance import left_out_density, power_weights
-from calibration.rivals import unclear_terms
+from calibration.assess.rivals import unclear_terms
+from calibration.sampling.importance import left_out_density, power_weights
 
 
 def test_a_flat_density_weighs_all_draws_the_same():

@@ -11,19 +11,19 @@ from scipy import integrate, stats
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
-from calibration import baselines
-from calibration.contraction import contractions, unseen_sentence
-from calibration.draws import PosteriorDraws, draw
-from calibration.forecast import forecast
-from calibration.holdout import baseline_scores, rolling_origin, verdict
-from calibration.posterior import Posterior, posterior, with_terms
-from calibration.predict import runner_factory
-from calibration.problem import read_problem, until
-from calibration.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
-from calibration.sample import Chains, Effort
-from calibration.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
-from calibration.self_test import RANKED, ecdf, integration_error, rank_band, self_test
-from calibration.variants import Variant
+from calibration.assess import baselines
+from calibration.assess.contraction import contractions, unseen_sentence
+from calibration.assess.forecast import forecast
+from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
+from calibration.assess.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
+from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.sampling.draws import PosteriorDraws, draw
+from calibration.sampling.sample import Chains, Effort
+from calibration.study.problem import read_problem, until
+from calibration.study.variants import Variant
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
-from calibration.cli import calibrate
-from calibration.rival_draws import RIVALS, draws_file, listed_in
+from calibration.assess.rival_draws import RIVALS, draws_file, listed_in
+from calibration.commands.calibrate import calibrate
 
 MORE = """
 [[rival]]

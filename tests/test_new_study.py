@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from calibration import new_study as making
-from calibration.new_study_axis import months_earlier, read_axis
-from calibration.new_study_match import likeness, words
-from calibration.new_study_parameters import View, alias, informed
-from calibration.new_study_table import number_reader, read_sheet
-from calibration.new_study_time import date_of, date_orders
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
-from calibration.problem import CalibrationProblem, read_problem
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import posterior
+from calibration.new_study import study as making
+from calibration.new_study.columns import months_earlier, read_axis
+from calibration.new_study.dates import date_of, date_orders
+from calibration.new_study.matching import likeness, words
+from calibration.new_study.parameters import View, alias, informed
+from calibration.new_study.table import number_reader, read_sheet
+from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.cli import cli
 from cipark_sd.errors import CiparkError
 
@@ -366,8 +366,8 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     assert rows.startswith("# EXAMPLE ROWS of great_stone")
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert "`CMG Entry Date` | 2015.33" in page
-    from calibration.policy_study import read_policy_study
-    from calibration.sensitivity import read_study
+    from calibration.for_analyses.parameters import read_study
+    from calibration.policy.study import read_policy_study
 
     assert read_study(tmp_path / "my_park").outputs
     assert len(read_policy_study(tmp_path / "my_park").catalogue.policies) > 5

@@ -9,12 +9,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
-from calibration.optimise import Optimum, optimise
-from calibration.parts import Parts
-from calibration.posterior import Posterior, posterior
-from calibration.predict import runner_factory
-from calibration.problem import read_problem
-from calibration.sections import Method, Optimiser
+from calibration.fit.optimise import Optimum, optimise
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import Posterior, posterior
+from calibration.study.problem import read_problem
+from calibration.study.sections import Method, Optimiser
+from calibration.tasks.parts import Parts
 
 PARK = Path(__file__).parent.parent / "calibration" / "studies" / "great_stone"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.kept import code
-from calibration.parts import Parts
+from calibration.tasks.kept import code
+from calibration.tasks.parts import Parts
 from cipark_sd.errors import InvalidValue
 
 

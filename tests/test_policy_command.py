@@ -58,7 +58,7 @@ def test_nothing_of_the_unfinished_is_left(written):
 def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from calibration import policy_study
+    from calibration.policy import study as policy_study
 
     read = policy_study.read_catalogue
     two = (
@@ -76,7 +76,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch):
 def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from calibration import policy_study
+    from calibration.policy import study as policy_study
 
     read = policy_study.read_catalogue
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from calibration.draws import problem_digest
-from calibration.fitting import find_study
-from calibration.policy_draws import find_draws
-from calibration.policy_study import read_policy_study
-from calibration.rival_draws import RIVALS, WEIGHTS, draws_file
-from calibration.rivals import with_variant
-from calibration.variants import Variant
+from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
+from calibration.assess.rivals import with_variant
+from calibration.commands.pipeline import find_study
+from calibration.policy.draws import find_draws
+from calibration.policy.study import read_policy_study
+from calibration.sampling.draws import problem_digest
+from calibration.study.variants import Variant
 from cipark_sd.errors import InvalidValue
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.optimise import Optimum, optimise
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
-from calibration.prediction_profile import PredictionProfile, Predicts, all_free, prediction_profile
-from calibration.predictions import reported
-from calibration.problem import CalibrationProblem, read_problem
-from calibration.profile import THRESHOLD, profile
+from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.prediction_profile import PredictionProfile, Predicts, all_free, prediction_profile
+from calibration.fit.profile import THRESHOLD, profile
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import posterior
+from calibration.study.predictions import reported
+from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 

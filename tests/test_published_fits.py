@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, optimize
 
-from calibration.draws import draw
-from calibration.fitting import STUDIES
-from calibration.optimise import Optimum, optimise
-from calibration.posterior import posterior
-from calibration.predict import runner_factory
-from calibration.problem import CalibrationProblem, read_problem
-from calibration.sample import Effort
+from calibration.commands.pipeline import STUDIES
+from calibration.fit.optimise import Optimum, optimise
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import posterior
+from calibration.sampling.draws import draw
+from calibration.sampling.sample import Effort
+from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.scenarios import Scenario
 
 Array = NDArray[np.float64]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from calibration.annealing import annealed
-from calibration.convergence import convergence, effective, poorest
-from calibration.ensemble_moves import step
-from calibration.parameters import Parameter, ParameterSpace
-from calibration.priors import Beta, Exponential, LogNormal, Normal, Uniform
-from calibration.sample import Chains, Effort, prior_draws, run
-from calibration.unconstrained import Unconstrained
+from calibration.sampling.annealing import annealed
+from calibration.sampling.convergence import convergence, effective, poorest
+from calibration.sampling.moves import step
+from calibration.sampling.sample import Chains, Effort, prior_draws, run
+from calibration.sampling.unconstrained import Unconstrained
+from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import Beta, Exponential, LogNormal, Normal, Uniform
 
 EFFORT = Effort(ensembles=4, walkers=24, block=100, most_steps=2000, least_steps=400)
 
@@ -53,7 +53,7 @@ def test_moments_of_a_banana_are_found():
 
 
 def test_the_snooker_alone_keeps_a_gaussian(monkeypatch):
-    monkeypatch.setattr("calibration.ensemble_moves.SNOOKER", 1.0)
+    monkeypatch.setattr("calibration.sampling.moves.SNOOKER", 1.0)
     rngs = np.random.default_rng(3).spawn(1)
     target = lambda x: -0.5 * (x**2).sum(axis=1)  # noqa: E731
     position = rngs[0].normal(size=(1, 200, 5))

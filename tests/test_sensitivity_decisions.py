@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.decisions import decisions_of
+from calibration.for_analyses.decisions import decisions_of
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.scenarios import Scenario

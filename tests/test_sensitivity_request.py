@@ -224,7 +224,7 @@ def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
 
 
 def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
-    from calibration.sensitivity import read_study
+    from calibration.for_analyses.parameters import read_study
 
     (tmp_path / "grow.mdl").write_bytes(write_mdl("Stock= INTEG(Rate*Stock,1) ~ ~ |\nRate= 0.1 ~ ~ |").read_bytes())
     (tmp_path / "seen.csv").write_text("time,stock\n1,1\n2,2\n", encoding="utf-8")

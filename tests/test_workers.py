@@ -14,13 +14,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import worker_tasks
 from small_study import small_study
 
-from calibration.holdout import rolling_origin
-from calibration.kept import KEPT, Kept, key, stream
-from calibration.posterior import On
-from calibration.rivals import fit_rivals
-from calibration.sample import Effort
-from calibration.self_test import self_test
-from calibration.workers import WorkerDied, Workers
+from calibration.assess.holdout import rolling_origin
+from calibration.assess.rivals import fit_rivals
+from calibration.assess.self_test import self_test
+from calibration.likelihood.posterior import On
+from calibration.sampling.sample import Effort
+from calibration.tasks.kept import KEPT, Kept, key, stream
+from calibration.tasks.workers import WorkerDied, Workers
 from cipark_sd.errors import InvalidValue, UnknownName
 
 EFFORT = Effort(walkers=24, most_steps=400, least_steps=400)
@@ -183,7 +183,7 @@ def test_another_table_or_model_takes_nothing_old(tmp_path, table, old, new):
     n = len(list(folder.iterdir()))
     path = tmp_path / table
     path.write_text(path.read_text().replace(old, new))
-    from calibration.problem import read_problem
+    from calibration.study.problem import read_problem
 
     rivals(read_problem(tmp_path), Workers(0, Kept(folder)), refit=None)
     assert len(list(folder.iterdir())) == 2 * n

@@ -1,0 +1,1 @@
+"""What follows a posterior: predictive checks, hold-out, rival structures, counterfactuals, forecasts, self-tests."""

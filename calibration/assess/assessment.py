@@ -1,0 +1,136 @@
+"""Everything that follows a posterior: what was learnt, how it predicts, rivals, forecasts, self-tests."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from calibration.assess.contraction import Contraction, contractions
+from calibration.assess.counterfactuals import Effect, effects
+from calibration.assess.forecast import ForecastRow, forecast
+from calibration.assess.holdout import DensityOf, RollingOrigin, rolling_origin
+from calibration.assess.rival_draws import RIVALS, keep_rivals
+from calibration.assess.rivals import Comparison, RivalFits, compare, fit_rivals
+from calibration.assess.self_test import SelfTest, StepShift, integration_error, self_test
+from calibration.likelihood.replicate import replicate
+from calibration.sampling.draws import PosteriorDraws
+from calibration.sampling.sample import Effort
+from calibration.study.priors import Array
+from calibration.study.variants import Variant
+from calibration.tasks.kept import KEPT
+from calibration.tasks.workers import Progress, Workers
+
+#: Called with the name of a stage and how far it is.
+OnStage = Callable[[str, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to inquire; ``self_tests`` is the number of synthetic data sets."""
+
+    holdout: bool = False
+    rivals: bool = False
+    scenarios: tuple[Variant, ...] = ()
+    self_tests: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Inquiry:
+    """The answers; what was not asked is None or empty."""
+
+    replicates: Array
+    contractions: Sequence[Contraction]
+    forecasts: Sequence[ForecastRow]
+    step_shift: StepShift
+    rolling: RollingOrigin | None
+    refuted: Sequence[Variant]
+    comparison: Sequence[Comparison]
+    effects: Sequence[Effect]
+    tested: SelfTest | None
+    interrupted: bool
+
+    @property
+    def sound(self) -> bool:
+        """Whether every posterior in it has converged and nothing was cut short."""
+        origins = self.rolling is None or not self.rolling.not_converged
+        return origins and all(line.converged for line in self.comparison) and not self.interrupted
+
+
+def inquire(
+    drawn: PosteriorDraws,
+    estimate: Array,
+    density_of: DensityOf,
+    seed: int,
+    ask: Ask,
+    *,
+    effort: Effort,
+    folder: Path | None = None,
+    workers: Workers | None = None,
+    on_stage: OnStage | None = None,
+) -> Inquiry:
+    """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
+
+    When the user stops, later stages are left out; chains in progress and what the workers have done are kept in a
+    folder within ``folder``, so that a second start goes on from there. ``folder`` also takes the draws and weights of
+    all rivals, for policy experiments.
+    """
+    problem = drawn.density.problem
+    chains = None if folder is None else folder / KEPT
+
+    def stream(stage: int) -> np.random.Generator:
+        return np.random.default_rng([seed, 100 + stage])
+
+    replicates = replicate(drawn.density, drawn.flat, stream(0))
+    forecasts = forecast(problem, density_of, drawn.flat, stream(1), scenarios=ask.scenarios)
+    shift = integration_error(problem, density_of, estimate)
+    rolling, tested, interrupted = None, None, False
+    rivals = RivalFits((), (), False)
+    try:
+        if ask.holdout and problem.holdout:
+            rolling = rolling_origin(
+                problem,
+                density_of,
+                stream(2),
+                effort=effort,
+                folder=chains,
+                workers=workers,
+                on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
+            )
+        if ask.rivals and problem.rivals:
+            rivals = fit_rivals(
+                problem, density_of, stream(3), effort=effort, folder=chains, workers=workers, on_stage=on_stage
+            )
+            interrupted = rivals.interrupted
+        if ask.self_tests and not interrupted:
+            tested = self_test(
+                problem,
+                density_of,
+                ask.self_tests,
+                stream(4),
+                workers=workers,
+                on_progress=None if on_stage is None else partial(on_stage, "self-test"),
+            )
+            interrupted = tested.interrupted
+    except KeyboardInterrupt:
+        interrupted = True
+    fits = rivals.fits
+    comparison = compare(fits) if fits else []
+    if fits and folder is not None and not rivals.interrupted:
+        keep_rivals(problem, fits, rivals.refuted, comparison, folder / RIVALS)
+    stacked = {line.name: line.stacking for line in comparison}
+    weights = [stacked[fit.variant.name] for fit in fits]
+    worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []
+    return Inquiry(
+        replicates,
+        contractions(drawn),
+        forecasts,
+        shift,
+        rolling,
+        rivals.refuted,
+        comparison,
+        worth,
+        tested,
+        interrupted,
+    )

@@ -1,0 +1,129 @@
+"""Forecasts that know nothing of the system: what a model of it has to beat.
+
+Each is a curve of cumulative entries with few parameters and the noise of a negative binomial of the first kind (its
+limit is Poisson), fitted to the same windows by the same sampler, so that a comparison is one of forecasts with their
+uncertainty and not of a distribution with a point.
+
+Priors are weak and on logarithms: rates around the mean rate of the windows and ceilings around three times the
+count so far, both with a factor of about ``exp(1.5)``; the dispersion has median 1.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.likelihood.densities import nb1
+from calibration.sampling.sample import Effort, run
+from calibration.study.priors import Array
+
+#: A baseline's chains: cheap, since a curve costs nothing.
+EFFORT = Effort(ensembles=4, walkers=24, block=200, most_steps=1200, least_steps=600)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Counts over windows: ``start``, ``end`` and ``count``, each ``(n,)``."""
+
+    start: Array
+    end: Array
+    count: Array
+
+    @property
+    def rate(self) -> float:
+        """Mean number per unit of time, half an event added so that it is never 0."""
+        return float((self.count.sum() + 0.5) / (self.end - self.start).sum())
+
+
+#: Cumulative entries at times ``(m,)`` for parameters ``(n, k)``: ``(n, m)``.
+Curve = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """A curve with normal priors ``mean`` and ``sd`` on its parameters, the last of which is the log dispersion."""
+
+    name: str
+    curve: Curve
+    mean: Array
+    sd: Array
+
+
+def baselines(seen: Windows) -> tuple[Baseline, ...]:
+    """The baselines for windows that a forecaster has seen; times are counted from their first start."""
+    first, span = float(seen.start.min()), float(seen.end.max() - seen.start.min())
+    log_rate, log_level = math.log(seen.rate), math.log(3 * (float(seen.count.sum()) + 1))
+
+    def constant(p: Array, t: Array) -> Array:
+        return np.asarray(np.exp(p[:, :1]) * (t - first))
+
+    def log_linear(p: Array, t: Array) -> Array:
+        rate, slope = np.exp(p[:, :1]), p[:, 1:2] / span
+        near = np.abs(slope) < 1e-8
+        safe = np.where(near, 1.0, slope)
+        # the rate holds at the end of what was seen
+        x = t - first - span
+        return np.asarray(rate * np.where(near, x, np.expm1(np.clip(safe * x, -700, 700)) / safe))
+
+    def logistic(p: Array, t: Array) -> Array:
+        ceiling, speed, middle = np.exp(p[:, :1]), np.exp(p[:, 1:2]) / span, p[:, 2:3] * span
+        return np.asarray(ceiling / (1 + np.exp(np.clip(-speed * (t - first - middle), -700, 700))))
+
+    def bass(p: Array, t: Array) -> Array:
+        """Bass 1969, Management Science 15(5), 215-227: adopters with innovation p and imitation q."""
+        ceiling, innovation, imitation = np.exp(p[:, :1]), np.exp(p[:, 1:2]) / span, np.exp(p[:, 2:3]) / span
+        decay = np.exp(np.clip(-(innovation + imitation) * (t - first), -700, 0))
+        return np.asarray(ceiling * (1 - decay) / (1 + imitation / innovation * decay))
+
+    recent = _recent(seen)
+    wide = 1.5
+    return (
+        Baseline("constant rate", constant, np.array([log_rate, 0.0]), np.array([wide, 1.0])),
+        Baseline("last value", constant, np.array([math.log(recent.rate), 0.0]), np.array([wide, 1.0])),
+        Baseline("log-linear", log_linear, np.array([log_rate, 0.0, 0.0]), np.array([wide, 3.0, 1.0])),
+        Baseline("logistic", logistic, np.array([log_level, 1.5, 1.0, 0.0]), np.array([1.0, 1.0, 0.7, 1.0])),
+        Baseline("Bass", bass, np.array([log_level, -3.0, 1.0, 0.0]), np.array([1.0, 1.5, 1.0, 1.0])),
+    )
+
+
+def _recent(seen: Windows) -> Windows:
+    """The last windows that together are as long as a typical one: a window of a day is no last value."""
+    typical = float((seen.end - seen.start).mean())
+    order = np.argsort(seen.end)[::-1]
+    lengths = np.cumsum((seen.end - seen.start)[order])
+    chosen = order[: int(np.searchsorted(lengths, typical - 1e-9)) + 1]
+    return Windows(seen.start[chosen], seen.end[chosen], seen.count[chosen])
+
+
+def forecast(
+    baseline: Baseline, seen: Windows, start: Array, end: Array, count: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Random counts over later windows and the log mass of what came, each ``(n_draws, n_windows)``."""
+    fitted = _recent(seen) if baseline.name == "last value" else seen
+    k = len(baseline.mean)
+
+    def increments(p: Array, begin: Array, finish: Array) -> Array:
+        return np.maximum(baseline.curve(p, finish) - baseline.curve(p, begin), 1e-12)
+
+    def target(p: Array) -> Array:
+        prior = -0.5 * (((p - baseline.mean) / baseline.sd) ** 2).sum(axis=1)
+        mean = increments(p, fitted.start, fitted.end)
+        return np.asarray(prior + nb1(fitted.count, mean, np.exp(p[:, -1:])).sum(axis=1))
+
+    sampling, predicting = rng.spawn(2)
+    streams = sampling.spawn(EFFORT.ensembles)
+    spread = [stream.standard_normal((EFFORT.walkers, k)) for stream in streams]
+    begin = baseline.mean + baseline.sd * np.stack(spread)
+    chains = run(target, begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, EFFORT)
+    p = chains.kept.reshape(-1, k)
+    p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
+    mean, alpha = increments(p, start, end), np.exp(p[:, -1:])
+    drawn = predicting.poisson(np.minimum(predicting.gamma(mean / alpha, alpha), 1e15)).astype(float)
+    return drawn, nb1(count, mean, alpha)
+
+
+def names() -> Sequence[str]:
+    """In order."""
+    some = Windows(np.zeros(1), np.ones(1), np.ones(1))
+    return [baseline.name for baseline in baselines(some)]

@@ -1,0 +1,123 @@
+"""What the data added to the priors: contraction, overlap, and what the posterior does when prior or data weigh more.
+
+All is computed on each parameter's own scale, so that it depends on no choice of units, and the power of a prior is
+that of its density there.
+
+Source: Schad, Betancourt and Vasishth 2021, Psychological Methods 26(1), 103-126 (contraction); Kallioinen, Paananen,
+Bürkner and Vehtari 2024, Statistics and Computing 34, 57 (power-scaling: cumulative Jensen-Shannon distance per
+doubling of the weight, and the threshold of 0.05).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.sampling.draws import PosteriorDraws
+from calibration.sampling.importance import power_weights
+from calibration.study.priors import Array, to_scale
+
+#: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
+SENSITIVE = 0.05
+#: Contraction and overlap that separate a prior that the data leave alone.
+UNTOUCHED = (0.1, 0.85)
+#: Exponents around 1 between which the sensitivity is taken, as in the paper's own software.
+POWERS = (1 / 1.01, 1.01)
+#: Bins of the overlap, equal under the prior.
+BINS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """One parameter before and after the data.
+
+    Parameters
+    ----------
+    contraction : float
+        One less the ratio of posterior to prior variance; 0 where nothing was learnt, negative where the data widen.
+    overlap : float
+        Shared area of prior and posterior density.
+    place : float
+        Prior probability below the posterior median: 0.5 where the centre stayed.
+    to_prior, to_data : float
+        Power-scaling sensitivity to all priors together and to the likelihood.
+    """
+
+    name: str
+    contraction: float
+    overlap: float
+    place: float
+    to_prior: float
+    to_data: float
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the posterior is the prior again."""
+        return self.contraction < UNTOUCHED[0] and self.overlap > UNTOUCHED[1]
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.untouched:
+            return "the data cannot see it: its posterior is its prior"
+        match self.to_prior > SENSITIVE, self.to_data > SENSITIVE:
+            case True, True:
+                return "prior and data both pull: the number is a compromise"
+            case True, False:
+                return "the prior decides more than the data"
+            case False, True:
+                return "the data decide"
+            case _:
+                return "informed, and steady under both"
+
+
+def contractions(drawn: PosteriorDraws) -> list[Contraction]:
+    """A line for each parameter, in order."""
+    density = drawn.density
+    theta = drawn.flat
+    prior = density.space.log_prior_scaled(theta)
+    likelihood = density.log_likelihood(theta)
+    weights = [scaled_weights(logs) for logs in (prior, likelihood)]
+    shares = density.space.to_unit(theta)
+    grid = (np.arange(2000) + 0.5) / 2000
+    lines = []
+    for i, parameter in enumerate(density.space):
+        values = to_scale(theta[:, i], parameter.scale)
+        before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
+        found, _ = np.histogram(shares[:, i], BINS, (0, 1))
+        to_prior, to_data = (power_sensitivity(values, own) for own in weights)
+        lines.append(
+            Contraction(
+                parameter.name,
+                float(1 - values.var() / before.var()),
+                float(np.minimum(found / len(shares), 1 / BINS).sum()),
+                float(np.median(shares[:, i])),
+                to_prior,
+                to_data,
+            )
+        )
+    return lines
+
+
+def scaled_weights(logs: Array) -> Array:
+    """Importance weights ``(2, n)`` that bring draws to both powers of the density whose logarithm is ``logs``."""
+    return np.array([power_weights(logs, power) for power in POWERS])
+
+
+def power_sensitivity(values: Array, weights: Array) -> float:
+    """Cumulative Jensen-Shannon distance that the distribution of ``values : (n,)`` moves per doubling of the power."""
+    from arviz_stats.base import array_stats
+
+    return float(array_stats.power_scale_sense(values[None], weights[0][None], weights[1][None], *POWERS))
+
+
+def unseen_sentence(lines: Sequence[Contraction]) -> str:
+    """The parameters that the data cannot see, as a sentence."""
+    blind = [line.name for line in lines if line.untouched]
+    if not blind:
+        return "Every parameter moved away from its prior."
+    return (
+        f"The data cannot see {len(blind)} of {len(lines)} parameters; what is said of them is the prior: "
+        + ", ".join(blind)
+        + "."
+    )

@@ -1,0 +1,194 @@
+"""Rolling origin: at each date the model is fitted to what was known then, and what came later scores it.
+
+Every origin gets a posterior of its own from the sampler, not a normal around an optimum: with few counts the posterior
+is skewed, and a forecast's width is what is tested. Baselines see the same windows. The number of scored points is part
+of every summary: a difference over a dozen points is a hint, no proof. Nor is a model blind to what its author knew:
+its structure and its dated events were written after the data that are held out here, those of a baseline were not.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from calibration.assess import baselines
+from calibration.assess.scores import Score, Summary, columns, from_columns, score, summaries
+from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.sampling.draws import PER_CHAIN, chains_path, draw_whole, problem_digest
+from calibration.sampling.sample import EFFORT, Effort
+from calibration.study.observations import COUNTS, Count, Observation
+from calibration.study.priors import Array
+from calibration.study.problem import CalibrationProblem, until
+from calibration.tasks.kept import Answer, key, stream
+from calibration.tasks.workers import OnProgress, Tell, Workers
+
+DensityOf = Callable[[CalibrationProblem], Posterior]
+
+
+@dataclass(frozen=True)
+class RollingOrigin:
+    """Scores of the model and the baselines; ``not_converged`` holds the origins whose posterior is not to be used."""
+
+    scores: tuple[Score, ...]
+    not_converged: tuple[float, ...]
+
+    @property
+    def comparable(self) -> tuple[Score, ...]:
+        """Scores of the numbers that every forecaster predicted."""
+        forecasters = {one.forecaster for one in self.scores}
+        by_number: dict[tuple[float, str], set[str]] = {}
+        for one in self.scores:
+            by_number.setdefault((one.origin, one.label), set()).add(one.forecaster)
+        return tuple(one for one in self.scores if by_number[one.origin, one.label] == forecasters)
+
+    @property
+    def summary(self) -> list[Summary]:
+        """Over the comparable numbers, best log score first."""
+        return summaries(self.comparable)
+
+
+@dataclass(frozen=True, eq=False)
+class OriginTask:
+    """Fit what was known at one origin and score what came later, with the baselines beside it."""
+
+    problem: CalibrationProblem
+    origin: float
+    density_of: DensityOf
+    rng: np.random.Generator
+    effort: Effort
+    folder: Path | None
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{self.origin:g}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN)
+        return key("origin", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """Columns of the scores, and whether the posterior has converged."""
+        chains, noise, others = self.rng.spawn(3)
+        density = self.density_of(self.problem)
+        saved = chains_path(self.folder, density, chains, self.effort)
+        drawn = draw_whole(density, chains, self.effort, saved, lambda done, most, _: tell(done, most))
+        scores = model_scores(density, drawn.flat, self.origin, noise)
+        for observation in self.problem.observations:
+            scores += baseline_scores(observation, self.origin, others)
+        if saved is not None and drawn.chains.converged:
+            # chains are for going on after a stop or with more steps
+            saved.unlink(missing_ok=True)
+        return columns(scores) | {"converged": np.array(drawn.chains.converged)}
+
+
+def rolling_origin(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = EFFORT,
+    folder: Path | None = None,
+    workers: Workers | None = None,
+    on_progress: OnProgress | None = None,
+) -> RollingOrigin:
+    """Score the model and the baselines at every origin of the study that leaves something to fit.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Keeps chains in progress.
+    workers : Workers, optional
+        Without them all is done in this process.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops; origins that are done stay where the workers keep answers.
+    """
+    tasks = [
+        OriginTask(until(problem, origin), origin, density_of, own, effort, folder)
+        for origin, own in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
+        if until(problem, origin).fitted_terms
+    ]
+    done = (Workers() if workers is None else workers).run(tasks, on_progress)
+    if done.interrupted:
+        raise KeyboardInterrupt
+    answers = [(task.origin, answer) for task, answer in zip(tasks, done.answers, strict=True) if answer is not None]
+    scores = tuple(one for _, answer in answers for one in from_columns(answer))
+    return RollingOrigin(scores, tuple(origin for origin, answer in answers if not answer["converged"]))
+
+
+def model_scores(
+    density: Posterior,
+    theta: Array,
+    origin: float,
+    rng: np.random.Generator,
+) -> list[Score]:
+    """Scores of the numbers held out.
+
+    The log score of a breakdown is that of the whole and stands with its first category.
+    """
+    drawn = replicate(density, theta, rng)
+    logs = density.pointwise(theta, fitted_only=False, weighted=False)
+    found = []
+    for i, number in enumerate(numbers(density.problem.observations)):
+        # a row that the study holds out anyway may lie before the origin, and is no forecast then
+        if number.use == "holdout" and number.time > origin:
+            own = logs[:, number.term] if number.slot == 0 else np.zeros(1)
+            found.append(score("model", origin, number, drawn[:, i], own, rng))
+    return found
+
+
+def baseline_scores(observation: Observation, origin: float, rng: np.random.Generator) -> list[Score]:
+    """Scores of the baselines for an observation of counts over windows, none for another kind."""
+    seen, later = _windows(observation, "fit", -np.inf), _windows(observation, "holdout", origin)
+    if observation.kind not in ("increments", "flow") or len(seen[0]) < 2 or not later[0]:
+        return []
+    if any(number.lower != number.upper or number.lower < 0 for number in (*seen[0], *later[0])):
+        return []
+    # a probability of counts cannot be set against a density of measurements
+    if any(isinstance(term, Count) and term.noise.family not in COUNTS for term in observation.terms):
+        return []
+    found = []
+    for baseline in baselines.baselines(seen[1]):
+        drawn, logs = baselines.forecast(
+            baseline, seen[1], later[1].start, later[1].end, later[1].count, rng.spawn(1)[0]
+        )
+        for i, number in enumerate(later[0]):
+            found.append(score(baseline.name, origin, number, drawn[:, i], logs[:, i], rng))
+    return found
+
+
+def _windows(observation: Observation, use: str, after: float) -> tuple[Sequence[Number], baselines.Windows]:
+    chosen = [t for t in observation.terms if t.use == use and isinstance(t, Count) and t.quantity.end > after]
+    own = [number for number in numbers([observation]) if number.use == use and number.time > after]
+    columns = np.array([(t.quantity.start, t.quantity.end, t.lower) for t in chosen], dtype=float).reshape(-1, 3)
+    return own, baselines.Windows(columns[:, 0], columns[:, 1], columns[:, 2])
+
+
+def verdict(found: RollingOrigin) -> str:
+    """In words: whether the model beat the baselines, over how many points."""
+    lines = found.summary
+    model = next((line for line in lines if line.forecaster == "model"), None)
+    if model is None or len(lines) < 2:
+        return "Nothing was held out that a baseline could predict as well."
+    worse = [line.forecaster for line in lines if line.mean_log_score < model.mean_log_score]
+    sharper = [line.forecaster for line in lines if line.mean_crps < model.mean_crps]
+    points = f"{model.n} counts held out"
+    said = (
+        f"By log score the model predicts worse than {_listed(worse)}"
+        if worse
+        else "By log score the model predicts better than every baseline"
+    )
+    said += f"; by CRPS worse than {_listed(sharper)}" if sharper else "; by CRPS better than every baseline"
+    return f"{said} ({points}; 90 % intervals held {model.coverage_90:.0%} of them)."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,167 @@
+"""Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
+
+import csv
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, with_variant
+from calibration.likelihood.forward import EngineName
+from calibration.likelihood.posterior import On
+from calibration.sampling.draws import problem_digest
+from calibration.sampling.sample import EFFORT, Effort
+from calibration.study.problem import CalibrationProblem
+from calibration.study.variants import Variant
+from calibration.tasks.kept import KEPT, Kept
+from calibration.tasks.workers import Progress, Workers
+from cipark_sd.errors import CiparkError
+from cipark_sd.experiments.definition import Rival
+from cipark_sd.files import whole
+from cipark_sd.results import version
+
+#: The table of weights beside draws of several rivals.
+WEIGHTS = "weights.csv"
+#: Where ``cipark calibrate --rivals`` leaves both, within its output folder.
+RIVALS = "rivals"
+#: Called with the rival, how much of it is done and how much there is.
+OnSteps = Callable[[str, int, int], None]
+
+
+def fitted(
+    problem: CalibrationProblem,
+    rivals: Sequence[Rival],
+    folder: Path,
+    seed: int,
+    *,
+    engine: EngineName = "native",
+    effort: Effort = EFFORT,
+    on_steps: OnSteps | None = None,
+) -> None:
+    """Fit each rival and keep draws and weights in ``folder``; what is there already is not done again.
+
+    Raises
+    ------
+    CiparkError
+        When the data are impossible under every rival.
+    KeyboardInterrupt
+        When the user stops before all are done; the chains that are done stay in the folder.
+    """
+    variants = tuple(Variant(rival.id, rival.title, rival.scenario) for rival in rivals)
+    problem = replace(problem, rivals=variants)
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = {v.name: f"{problem_digest(with_variant(problem, v))} {seed} {version()} {effort}" for v in variants}
+    listed = listed_in(folder)
+    if set(listed) == set(keys) and all(
+        gone or _key(draws_file(folder, name)) == keys[name] for name, gone in listed.items()
+    ):
+        return
+
+    def told(_: str, now: Progress) -> None:
+        if on_steps is not None and now.running:
+            name = now.running[0]
+            before = [variant.name for variant in variants].index(name)
+            on_steps(name, round(100 * (now.done - before)), 100)
+
+    kept = folder / KEPT
+    found = fit_rivals(
+        problem,
+        On(engine),
+        np.random.default_rng(seed),
+        effort=effort,
+        refit=None,
+        folder=kept,
+        workers=Workers(0, Kept(kept)),
+        on_stage=told,
+    )
+    if found.interrupted:
+        # what is done stays in the folder
+        raise KeyboardInterrupt
+    if not found.fits:
+        names = ", ".join(variant.name for variant in found.refuted)
+        raise CiparkError(f"the data are impossible under {names}, whatever the parameters: there is nothing to draw")
+    keep_rivals(problem, found.fits, found.refuted, compare(found.fits), folder, keys)
+    # what it is for, going on after a stop, is over, and chains are ten times as large as the draws
+    shutil.rmtree(kept)
+
+
+def keep_rivals(
+    problem: CalibrationProblem,
+    fits: Sequence[RivalFit],
+    refuted: Sequence[Variant],
+    lines: Sequence[Comparison],
+    folder: Path,
+    keys: Mapping[str, str] | None = None,
+) -> None:
+    """Write the draws of each rival as NetCDF with a group ``posterior``, and a table of their weights.
+
+    The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
+    whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
+    ``refuted`` is 1 for structures that cannot have brought forth the data; they have no draws.
+
+    Parameters
+    ----------
+    keys : mapping of str to str, optional
+        By rival, what the draws depend on beside their study.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).unlink(missing_ok=True)
+    for fit in fits:
+        name = fit.variant.name
+        digest = problem_digest(with_variant(problem, fit.variant))
+        _write(fit, draws_file(folder, name), (keys or {}).get(name, ""), digest)
+    _write_weights(lines, refuted, folder / WEIGHTS)
+
+
+def draws_file(folder: Path, rival: str) -> Path:
+    """Where the draws of a rival are kept."""
+    return folder / f"draws-{rival}.nc"
+
+
+def listed_in(folder: Path) -> dict[str, bool]:
+    """The rivals in a folder of draws, and whether the data have refuted each; none where there is no table."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["rival"]: row.get("refuted") == "1" for row in csv.DictReader(file)}
+
+
+def _key(path: Path) -> str | None:
+    import xarray as xr
+
+    if not path.is_file():
+        return None
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        return str(tree.attrs.get("key"))
+
+
+def _write(fit: RivalFit, path: Path, key: str, digest: str) -> None:
+    import xarray as xr
+
+    names = list(fit.names)
+    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords={"parameter": names})
+    tree = xr.DataTree.from_dict({"/posterior": group})
+    tree.attrs = {
+        "key": key,
+        "study_digest": digest,
+        "converged": int(fit.converged),
+        "cipark_sd_version": version(),
+    }
+    with whole(path) as partial:
+        tree.to_netcdf(partial, engine="h5netcdf")
+
+
+def _write_weights(lines: Sequence[Comparison], refuted: Sequence[Variant], path: Path) -> None:
+    head = ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged", "refuted")
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        for line in lines:
+            numbers = (line.stacking, line.elpd, line.elpd_behind, line.behind_error)
+            rest = (line.n_unreliable, f"{line.probability:.6g}", int(line.converged), 0)
+            writer.writerow((line.name, *(f"{n:.6g}" for n in numbers), *rest))
+        for variant in refuted:
+            writer.writerow((variant.name, 0, *[""] * 6, 1))

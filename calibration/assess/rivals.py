@@ -1,0 +1,398 @@
+"""Rival structures: each refitted to the same data, compared by what they predict, and mixed.
+
+Two comparisons stand side by side since they ask different things. **Stacking** of leave-one-out predictions asks which
+mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
+nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
+priors*. A term whose Pareto k exceeds 0.7 has a leave-one-out density that importance sampling cannot know: it is left
+out in earnest, by a posterior without it, and under all structures, so that like is compared with like.
+
+Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
+Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking); Meng and Wong 1996, Statistica Sinica 6, 831-860, as in
+Gronau et al. 2017, Journal of Mathematical Psychology 81, 80-97 (bridge sampling).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.assess.scores import log_mean_exp
+from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.sampling.convergence import Convergence, as_numbers, from_numbers
+from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
+from calibration.sampling.importance import left_out_density
+from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock, log_target
+from calibration.sampling.unconstrained import Unconstrained
+from calibration.study.priors import Array
+from calibration.study.problem import CalibrationProblem
+from calibration.study.variants import Variant
+from calibration.tasks.kept import Answer, key, stream
+from calibration.tasks.workers import Progress, Tell, Workers
+
+#: Pareto k above which a leave-one-out density is not to be trusted.
+RELIABLE = 0.7
+#: R-hat and effective draws that a posterior without a term needs for one density.
+MIXED = (1.05, 100)
+#: Makes the density of a problem.
+DensityOf = Callable[[CalibrationProblem], Posterior]
+
+
+@dataclass(frozen=True, eq=False)
+class RivalFit:
+    """One structure's posterior and how well it predicts.
+
+    Parameters
+    ----------
+    theta : (n_chains, n_draws, k)
+    found : tuple of Convergence
+    best_log_likelihood : float
+        Among the draws.
+    elpd : (n_terms,)
+        Log predictive density of each fitted term, that term left out.
+    pareto_k : (n_terms,)
+        Where it exceeds :data:`RELIABLE` under any rival the density comes from a posterior without the term, if that
+        was asked.
+    log_evidence : float
+        And its standard error.
+    converged : bool
+        The chains, and those of the posteriors without a term.
+    """
+
+    variant: Variant
+    names: tuple[str, ...]
+    theta: Array
+    found: tuple[Convergence, ...]
+    best_log_likelihood: float
+    elpd: Array
+    pareto_k: Array
+    log_evidence: float
+    evidence_error: float
+    converged: bool
+
+    @property
+    def flat(self) -> Array:
+        """``(n_chains * n_draws, k)``."""
+        return self.theta.reshape(-1, self.theta.shape[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class RivalFits:
+    """All structures that could be fitted.
+
+    ``refuted`` are those under which the data are impossible whatever the parameters; ``interrupted`` when the user
+    stopped before all were done.
+    """
+
+    fits: tuple[RivalFit, ...]
+    refuted: tuple[Variant, ...]
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One line of the comparison; ``elpd_behind`` and its standard error are against the best."""
+
+    name: str
+    why: str
+    converged: bool
+    best_log_likelihood: float
+    elpd: float
+    elpd_behind: float
+    behind_error: float
+    n_unreliable: int
+    stacking: float
+    log_evidence: float
+    evidence_error: float
+    probability: float
+
+
+def with_variant(problem: CalibrationProblem, variant: Variant) -> CalibrationProblem:
+    """The problem with a variant's constants set."""
+    return replace(problem, scenario=problem.scenario | variant.scenario)
+
+
+@dataclass(frozen=True, eq=False)
+class RivalTask:
+    """Sample one structure's posterior, leave each term out by importance sampling, and bridge to its evidence."""
+
+    problem: CalibrationProblem
+    name: str
+    density_of: DensityOf
+    chains: np.random.Generator
+    bridge: np.random.Generator
+    effort: Effort
+    folder: Path | None
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return self.name
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        parts = (stream(self.chains), stream(self.bridge), self.effort, PER_CHAIN)
+        return key("rival", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """Arrays of :class:`RivalFit`; ``refuted`` alone where the data are impossible."""
+        density = self.density_of(self.problem)
+        saved = chains_path(self.folder, density, self.chains, self.effort)
+        try:
+            drawn = draw_whole(density, self.chains, self.effort, saved, lambda done, most, _: tell(done, most))
+        except NowherePossible:
+            return {"refuted": np.array(True)}
+        elpd, pareto_k = leave_one_out(drawn)
+        evidence = log_evidence(drawn, self.bridge)
+        likelihood = density.log_likelihood(drawn.flat)
+        if saved is not None and drawn.chains.converged:
+            # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
+            saved.unlink(missing_ok=True)
+        return {
+            "theta": drawn.theta,
+            "found": as_numbers(drawn.chains.found),
+            "converged": np.array(drawn.chains.converged),
+            "best": likelihood.max(),
+            "elpd": elpd,
+            "pareto_k": pareto_k,
+            "evidence": np.array(evidence),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOutTask:
+    """Sample a posterior that has not seen the fitted term at ``position``."""
+
+    problem: CalibrationProblem
+    name: str
+    density_of: DensityOf
+    position: int
+    rng: np.random.Generator
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{self.name} without {self.problem.fitted_terms[self.position].label}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        parts = (self.position, stream(self.rng), self.effort)
+        return key("left out", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """The log density ``elpd`` of the term."""
+        density = self.density_of(self.problem)
+        elpd, mixed = left_out(density, self.position, self.rng, self.effort, lambda done, most, _: tell(done, most))
+        return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
+
+
+def fit_rivals(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = EFFORT,
+    refit: Effort | None = SHORT,
+    folder: Path | None = None,
+    workers: Workers | None = None,
+    on_stage: Callable[[str, Progress], None] | None = None,
+) -> RivalFits:
+    """Refit every rival of the study; a rival's draws do not depend on the others.
+
+    Parameters
+    ----------
+    refit : Effort, optional
+        For the terms of high Pareto k, each of which gets a posterior without it under every rival.
+    folder : Path, optional
+        Keeps chains in progress, so that a second start goes on where the first was stopped.
+    workers : Workers, optional
+        Without them all is done in this process. They keep finished answers if they were given a place.
+    on_stage : function, optional
+        Called with the name of the stage and how far it is.
+
+    Returns
+    -------
+    RivalFits
+        When the user stops, the rivals that are done.
+    """
+    workers = Workers() if workers is None else workers
+    tasks, streams = [], []
+    for variant, own in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
+        chains, bridge = own.spawn(2)
+        tasks.append(
+            RivalTask(with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, folder)
+        )
+        streams.append(bridge)
+    done = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
+    pairs = list(zip(problem.rivals, done.answers, strict=True))
+    fits = {variant.name: _fit(variant, problem, answer) for variant, answer in pairs if answer and "theta" in answer}
+    refuted = tuple(variant for variant, answer in pairs if answer and "theta" not in answer)
+    interrupted = done.interrupted
+    if refit is not None and not interrupted:
+        unclear = unclear_terms(list(fits.values()))
+        again = [
+            LeftOutTask(task.problem, task.name, density_of, i, bridge.spawn(1)[0], refit)
+            for task, bridge in zip(tasks, streams, strict=True)
+            if task.name in fits
+            for i in unclear
+        ]
+        if again:
+            left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
+            interrupted = left.interrupted
+            for one, answer in zip(again, left.answers, strict=True):
+                if answer is not None:
+                    fits[one.name].elpd[one.position] = float(answer["elpd"])
+                    if not answer["mixed"]:
+                        fits[one.name] = replace(fits[one.name], converged=False)
+    return RivalFits(tuple(fits.values()), refuted, interrupted)
+
+
+def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
+    """Positions of the terms whose Pareto k exceeds :data:`RELIABLE` under any of the rivals.
+
+    A density just below the limit is still too high, as a rule: were it set against one that was left out in earnest,
+    the rival with the lower k would gain by it.
+    """
+    return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
+
+
+def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> RivalFit:
+    names = problem.space.names
+    evidence, error = (float(number) for number in answer["evidence"])
+    theta, elpd, pareto_k = (np.array(answer[name], dtype=float) for name in ("theta", "elpd", "pareto_k"))
+    found, best, converged = from_numbers(names, answer["found"]), float(answer["best"]), bool(answer["converged"])
+    return RivalFit(variant, names, theta, found, best, elpd, pareto_k, evidence, error, converged)
+
+
+def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
+    """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
+    logs = drawn.density.pointwise(drawn.flat, known="others", weighted=False)
+    weights = [term.weight for term in drawn.density.problem.fitted_terms]
+    # draws are thinned: what is left of their dependence is not told to the tail fit
+    found = [left_out_density(column, weight) for column, weight in zip(logs.T, weights, strict=True)]
+    return np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
+
+
+def left_out(
+    density: Posterior, position: int, rng: np.random.Generator, effort: Effort, on_block: OnBlock | None = None
+) -> tuple[float, bool]:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
+
+    And whether that posterior mixed well enough for it, by :data:`MIXED`.
+    """
+    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
+    chosen = fitted[position]
+    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
+    drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
+    logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
+    return log_mean_exp(logs), drawn.chains.reaches(*MIXED)
+
+
+def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:
+    """Weights ``(n_models,)`` that maximise the summed log of the mixed densities; ``elpd : (n_models, n_terms)``.
+
+    The objective is concave and this is its EM iteration, which never leaves the simplex.
+    """
+    density = np.exp(elpd - elpd.max(axis=0))
+    weights = np.full(len(elpd), 1 / len(elpd))
+    for _ in range(steps):
+        new = weights * (density / (weights @ density)).mean(axis=1)
+        if np.abs(new - weights).max() < tolerance:
+            return np.asarray(new / new.sum())
+        weights = new
+    return np.asarray(weights / weights.sum())
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error by bridge sampling.
+
+    The bridge goes to a normal fitted to one half of the draws; the other half and as many normal draws cross it. The
+    likelihood counts all its constants, and weights other than 1 leave no evidence to speak of.
+    """
+    from scipy import stats
+    from scipy.special import logsumexp
+
+    density = drawn.density
+    free = Unconstrained(density.space).free(drawn.theta)
+    fitted, crossing = np.array_split(free, 2, axis=1)
+    k = free.shape[-1]
+    fitted, crossing = fitted.reshape(-1, k), crossing.reshape(-1, k)
+    covariance = np.atleast_2d(np.cov(fitted.T))
+    proposal = stats.multivariate_normal(fitted.mean(axis=0), covariance)
+    other = np.asarray(proposal.rvs(len(crossing), random_state=rng)).reshape(-1, k)
+    target = log_target(density)
+    # log ratios of target to proposal, at draws of either
+    here = target(crossing) - np.atleast_1d(proposal.logpdf(crossing))
+    there = target(other) - np.atleast_1d(proposal.logpdf(other))
+    n_here, n_there = len(here), len(there)
+    share = n_here / (n_here + n_there)
+    guess = float(np.median(here))
+    for _ in range(1000):
+        with np.errstate(over="ignore"):
+            up = there - np.logaddexp(math.log(share) + there, math.log(1 - share) + guess)
+            down = -np.logaddexp(math.log(share) + here, math.log(1 - share) + guess)
+        new = float(logsumexp(up) - math.log(n_there) - logsumexp(down) + math.log(n_here))
+        settled = abs(new - guess) < 1e-10
+        guess = new
+        if settled:
+            break
+    with np.errstate(over="ignore"):
+        f_up = np.exp(there - np.logaddexp(math.log(share) + there, math.log(1 - share) + guess))
+        f_down = np.exp(-np.logaddexp(math.log(share) + here - guess, math.log(1 - share)))
+    error = f_up.var() / f_up.mean() ** 2 / n_there + f_down.var() / f_down.mean() ** 2 / n_here
+    return guess, float(np.sqrt(error))
+
+
+def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
+    """A line for each rival, best predictor first."""
+    elpd = np.array([fit.elpd for fit in fits])
+    weights = stacking(elpd)
+    evidence = np.array([fit.log_evidence for fit in fits])
+    probability = np.exp(evidence - np.logaddexp.reduce(evidence))
+    best = int(elpd.sum(axis=1).argmax())
+    n = elpd.shape[1]
+    lines = []
+    for i, fit in enumerate(fits):
+        behind = elpd[best] - elpd[i]
+        lines.append(
+            Comparison(
+                fit.variant.name,
+                fit.variant.why,
+                fit.converged,
+                fit.best_log_likelihood,
+                float(elpd[i].sum()),
+                float(behind.sum()),
+                float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
+                int((fit.pareto_k > RELIABLE).sum()),
+                float(weights[i]),
+                fit.log_evidence,
+                fit.evidence_error,
+                float(probability[i]),
+            )
+        )
+    return sorted(lines, key=lambda line: -line.elpd)
+
+
+def mixture(
+    fits: Sequence[RivalFit], weights: Sequence[float], n: int, rng: np.random.Generator
+) -> list[tuple[Variant, Array]]:
+    """Joint draws of the mixture: for each rival its share of ``n`` draws ``(n_own, k)``, rivals without any left out.
+
+    Counts are apportioned by largest remainder, so that no chance is added to the weights.
+    """
+    exact = np.asarray(weights, dtype=float) / np.sum(weights) * n
+    counts: NDArray[np.intp] = np.floor(exact).astype(np.intp)
+    for i in np.argsort(counts - exact, kind="stable")[: n - int(counts.sum())]:
+        counts[i] += 1
+    mixed = []
+    for fit, count in zip(fits, counts, strict=True):
+        if count:
+            rows = rng.choice(len(fit.flat), size=int(count), replace=bool(count > len(fit.flat)))
+            mixed.append((fit.variant, fit.flat[rows]))
+    return mixed

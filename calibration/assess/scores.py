@@ -1,0 +1,163 @@
+"""Scores of probabilistic forecasts: log score, CRPS, randomised PIT, intervals. Lower is better for both scores.
+
+Source: Gneiting and Raftery 2007, JASA 102, 359-378; Czado, Gneiting and Held 2009, Biometrics 65, 1254-1261 (counts);
+Jordan, Krüger and Lerch 2019, Journal of Statistical Software 90(12) (CRPS of a sample).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.likelihood.replicate import Number
+from calibration.study.priors import Array
+
+#: Ends of the central 90 % and 50 %, and the median.
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One observed number against its forecast.
+
+    ``log_score`` is minus the log probability of what was seen; ``crps`` is in the unit of the number and NaN where the
+    number is known as an interval only. ``inside_50`` and ``inside_90`` say whether the central interval and the
+    observed interval meet.
+    """
+
+    forecaster: str
+    origin: float
+    label: str
+    time: float
+    lower: float
+    upper: float
+    quantiles: tuple[float, ...]
+    log_score: float
+    crps: float
+    pit: float
+    inside_50: bool
+    inside_90: bool
+
+
+def columns(scores: Sequence[Score]) -> dict[str, NDArray[np.generic]]:
+    """An array for each field, a score a row."""
+    return {field.name: np.array([getattr(one, field.name) for one in scores]) for field in fields(Score)}
+
+
+def from_columns(found: Mapping[str, NDArray[np.generic]]) -> list[Score]:
+    """Undoes :func:`columns`; other columns are left alone."""
+    own = {field.name: found[field.name].tolist() for field in fields(Score)}
+    own["quantiles"] = [tuple(row) for row in own["quantiles"]]
+    return [Score(*row) for row in zip(*own.values(), strict=True)]
+
+
+def score(
+    forecaster: str, origin: float, number: Number, draws: Array, log_mass: Array, rng: np.random.Generator
+) -> Score:
+    """Score one number.
+
+    Parameters
+    ----------
+    draws : (n,)
+        Random numbers of the forecast, noise included.
+    log_mass : (m,)
+        Log probability of the observed number for each draw of the parameters.
+    """
+    draws = draws[np.isfinite(draws)]
+    if not len(draws):
+        nothing = tuple(math.nan for _ in LEVELS)
+        return Score(forecaster, origin, number.label, number.time, number.lower, number.upper, nothing,
+                     math.inf, math.inf, math.nan, False, False)  # fmt: skip
+    # an interval of counts has counts as its ends
+    quantiles = tuple(float(q) for q in np.quantile(draws, LEVELS, method="inverted_cdf"))
+    exact = number.lower == number.upper
+    return Score(
+        forecaster,
+        origin,
+        number.label,
+        number.time,
+        number.lower,
+        number.upper,
+        quantiles,
+        -log_mean_exp(log_mass),
+        crps_sample(draws, number.lower) if exact else math.nan,
+        randomised_pit(draws, number.lower, number.upper, rng),
+        quantiles[1] <= number.upper and number.lower <= quantiles[3],
+        quantiles[0] <= number.upper and number.lower <= quantiles[4],
+    )
+
+
+def log_mean_exp(logs: Array) -> float:
+    """The logarithm of the mean of the exponentials."""
+    from scipy.special import logsumexp
+
+    return float(logsumexp(logs) - math.log(len(logs)))
+
+
+def crps_sample(draws: Array, observed: float) -> float:
+    """CRPS of the empirical distribution of ``draws : (n,)``, exactly."""
+    ordered = np.sort(draws)
+    n = len(ordered)
+    ranks = np.arange(1, n + 1)
+    return float(2 / n**2 * np.sum((ordered - observed) * (n * (observed < ordered) - ranks + 0.5)))
+
+
+def crps_normal(mean: float, sd: float, observed: float) -> float:
+    """CRPS of a normal. Source: Gneiting and Raftery 2007, equation 21."""
+    from scipy import stats
+
+    z = (observed - mean) / sd
+    return float(sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / math.sqrt(math.pi)))
+
+
+def crps_poisson(mean: float, observed: float) -> float:
+    """CRPS of a Poisson with a positive mean. Source: Wei and Held 2014, TEST 23, 787-805."""
+    from scipy import special, stats
+
+    centre = (observed - mean) * (2 * stats.poisson.cdf(observed, mean) - 1)
+    spread = 2 * mean * stats.poisson.pmf(math.floor(observed), mean)
+    return float(centre + spread - mean * (special.ive(0, 2 * mean) + special.ive(1, 2 * mean)))
+
+
+def randomised_pit(draws: Array, lower: float, upper: float, rng: np.random.Generator) -> float:
+    """A uniform number between the probabilities of less than what was seen and of not more than it.
+
+    Uniform over forecasts when they are right, also for counts and for intervals.
+    """
+    below, up_to = float((draws < lower).mean()), float((draws <= upper).mean())
+    return below + rng.random() * (up_to - below)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Scores of one forecaster over ``n`` numbers, of which ``n_exact`` have a CRPS."""
+
+    forecaster: str
+    n: int
+    n_exact: int
+    mean_log_score: float
+    mean_crps: float
+    coverage_50: float
+    coverage_90: float
+
+
+def summaries(scores: Sequence[Score]) -> list[Summary]:
+    """A line for each forecaster, best log score first."""
+    lines = []
+    for name in dict.fromkeys(one.forecaster for one in scores):
+        own = [one for one in scores if one.forecaster == name]
+        exact = [one.crps for one in own if not math.isnan(one.crps)]
+        lines.append(
+            Summary(
+                name,
+                len(own),
+                len(exact),
+                float(np.mean([one.log_score for one in own])),
+                float(np.mean(exact)) if exact else math.nan,
+                float(np.mean([one.inside_50 for one in own])),
+                float(np.mean([one.inside_90 for one in own])),
+            )
+        )
+    return sorted(lines, key=lambda line: line.mean_log_score)

@@ -1,0 +1,240 @@
+"""Trust in the calibration itself, on data that its own model made.
+
+**Simulation-based calibration**: parameters are drawn from the prior, data from the model with them, and the posterior
+of these data is sampled. Where all is right, the true parameter's rank among the draws is uniform, and a central
+interval of any mass holds it at that rate. Bands around the ranks' distribution hold at all ranks together.
+
+Source: Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788; Säilynoja, Bürkner and Vehtari 2022,
+Statistics and Computing 32, 32, section 2.2 (bands, by simulation).
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.assess.holdout import DensityOf
+from calibration.fit.objective import objective
+from calibration.fit.optimise import local_search
+from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.replicate import numbers, replaced, replicate
+from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
+from calibration.sampling.sample import Effort, prior_draws
+from calibration.study.priors import Array, to_scale
+from calibration.study.problem import CalibrationProblem
+from calibration.tasks.kept import Answer, key, stream
+from calibration.tasks.workers import OnProgress, Tell, Workers
+from cipark_sd.scenarios import Scenario, resolve
+
+#: Draws against which a rank is taken.
+RANKED = 99
+#: Enough for ranks: twice as many effective draws as a rank is taken among, since intervals from a hundred are too
+#: narrow by a little. More digits are not needed two hundred times.
+EFFORT = Effort(ensembles=2, most_steps=4000, least_steps=400, r_hat=1.05, ess=2 * RANKED)
+#: Masses of the intervals whose coverage is counted.
+MASSES = (0.5, 0.9, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class SelfTest:
+    """Ranks and coverage over synthetic data sets.
+
+    Parameters
+    ----------
+    names : tuple of str
+    ranks : (n, k)
+        Of the true parameter among :data:`RANKED` draws, 0 to :data:`RANKED`.
+    inside : (n, k, n_masses)
+        Whether the central interval of each of :data:`MASSES` holds the truth.
+    n_not_converged : int
+        Fits that used up their effort.
+    n_impossible : int
+        Draws from the prior with which the model failed, so that there were no data.
+    interrupted : bool
+        Whether the user stopped before all were done.
+    """
+
+    names: tuple[str, ...]
+    ranks: NDArray[np.intp]
+    inside: NDArray[np.bool_]
+    n_not_converged: int
+    n_impossible: int
+    interrupted: bool = False
+
+    @property
+    def coverage(self) -> Array:
+        """``(k, n_masses)``."""
+        return np.asarray(self.inside.mean(axis=0))
+
+    @property
+    def pooled(self) -> Array:
+        """Over all parameters ``(n_masses,)``."""
+        return np.asarray(self.inside.mean(axis=(0, 1)))
+
+    def outside(self, rng: np.random.Generator, mass: float = 0.95) -> tuple[str, ...]:
+        """Parameters whose ranks leave the band; one in twenty does so by chance, hence the share for each of them."""
+        n = len(self.ranks)
+        low, high = rank_band(n, rng, mass=1 - (1 - mass) / len(self.names))
+        courses = [ecdf(column) for column in self.ranks.T]
+        out = [bool(((course < low) | (course > high)).any()) for course in courses]
+        return tuple(name for name, is_out in zip(self.names, out, strict=True) if is_out)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSetTask:
+    """Make one synthetic data set and fit it."""
+
+    problem: CalibrationProblem
+    number: int
+    density_of: DensityOf
+    rng: np.random.Generator
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"data set {self.number}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on; real data count only as the pattern that synthetic ones take."""
+        parts = (stream(self.rng), self.effort, PER_CHAIN, RANKED, MASSES)
+        return key("data set", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Answer:
+        """Arrays of :class:`SelfTest` for this one."""
+        truth, synthetic, tried = _synthetic(self.density_of(self.problem), self.rng)
+        drawn = draw_whole(synthetic, self.rng, self.effort, None, lambda done, most, _: tell(done, most))
+        rank, within = _placed(drawn, truth)
+        return {
+            "rank": rank,
+            "inside": within,
+            "converged": np.array(drawn.chains.reaches(self.effort.r_hat, self.effort.ess)),
+            "impossible": np.array(tried),
+        }
+
+
+def self_test(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = EFFORT,
+    workers: Workers | None = None,
+    on_progress: OnProgress | None = None,
+) -> SelfTest:
+    """Fit ``n`` synthetic data sets; the first of them are the same whatever ``n`` is.
+
+    Parameters
+    ----------
+    workers : Workers, optional
+        Without them all is done in this process.
+
+    Returns
+    -------
+    SelfTest
+        When the user stops, of those that are done.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops before one is done.
+    """
+    tasks = [DataSetTask(problem, i + 1, density_of, own, effort) for i, own in enumerate(rng.spawn(n))]
+    done = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in done.answers if answer is not None]
+    if not answers:
+        raise KeyboardInterrupt
+    return SelfTest(
+        problem.space.names,
+        np.array([answer["rank"] for answer in answers], dtype=np.intp),
+        np.array([answer["inside"] for answer in answers], dtype=bool),
+        sum(not answer["converged"] for answer in answers),
+        sum(int(answer["impossible"]) for answer in answers),
+        done.interrupted,
+    )
+
+
+def _synthetic(density: Posterior, rng: np.random.Generator) -> tuple[Array, Posterior, int]:
+    """Parameters, a density of data made with them, and how many draws gave no data."""
+    fitted = np.array([number.use == "fit" for number in numbers(density.problem.observations)])
+    tried = 0
+    while True:
+        theta = prior_draws(density.space, 1, rng)
+        data = replicate(density, theta, rng)[0]
+        # what is only looked at is no part of the fit, so it refuses no parameters either
+        if np.isfinite(data[fitted]).all():
+            return theta[0], replaced(density, data, rng), tried
+        tried += 1
+
+
+def _placed(drawn: PosteriorDraws, truth: Array) -> tuple[Array, NDArray[np.bool_]]:
+    flat = drawn.flat
+    chosen = flat[np.linspace(0, len(flat) - 1, RANKED).round().astype(int)]
+    ends = [np.quantile(flat, [(1 - mass) / 2, (1 + mass) / 2], axis=0) for mass in MASSES]
+    within = np.stack([(low <= truth) & (truth <= high) for low, high in ends], axis=-1)
+    return (chosen < truth).sum(axis=0), within
+
+
+def ecdf(ranks: NDArray[np.intp]) -> Array:
+    """Share of ranks up to each of 0 to ``RANKED - 1``: ``(RANKED,)``."""
+    return np.asarray(np.bincount(ranks, minlength=RANKED + 1).cumsum()[:-1] / len(ranks))
+
+
+def rank_band(n: int, rng: np.random.Generator, *, mass: float = 0.95, simulations: int = 4000) -> tuple[Array, Array]:
+    """Ends ``(RANKED,)`` of a band in which a share ``mass`` of the courses of ``n`` uniform ranks stays throughout."""
+    from scipy import stats
+
+    expected = (np.arange(RANKED) + 1) / (RANKED + 1)
+    counts = np.stack([ecdf(rng.integers(RANKED + 1, size=n)) * n for _ in range(simulations)]).round()
+    # the least pointwise tail probability that a course reaches anywhere decides how wide the band must be
+    tails = np.minimum(stats.binom.cdf(counts, n, expected), stats.binom.sf(counts - 1, n, expected)).min(axis=1)
+    level = float(np.quantile(tails, 1 - mass))
+    low = stats.binom.ppf(level, n, expected)
+    high = stats.binom.isf(level, n, expected)
+    return np.asarray(low / n), np.asarray(high / n)
+
+
+@dataclass(frozen=True, eq=False)
+class StepShift:
+    """How the estimate moves when the time step shrinks.
+
+    ``theta : (n_steps, k)`` are the estimates at ``steps``; ``shift : (n_steps, k)`` is the distance from the first in
+    prior standard deviations on each parameter's scale.
+    """
+
+    names: tuple[str, ...]
+    steps: tuple[float, ...]
+    theta: Array
+    shift: Array
+    log_likelihood: Array
+
+    @property
+    def largest(self) -> tuple[str, float]:
+        """The parameter that moves most from the study's step to the smallest, and how far."""
+        i = int(np.abs(self.shift[-1]).argmax())
+        return self.names[i], float(self.shift[-1, i])
+
+
+def integration_error(
+    problem: CalibrationProblem, density_of: DensityOf, theta: Array, *, halvings: int = 2
+) -> StepShift:
+    """Refit from the estimate ``theta : (k,)`` with the time step as it is, halved, and halved again."""
+    step = resolve(problem.model, problem.scenario).time_step
+    steps, found, logs = [], [], []
+    for halving in range(halvings + 1):
+        steps.append(step / 2**halving)
+        finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=steps[-1]))
+        density = density_of(finer)
+        goal = objective(density, estimate=problem.method.estimate, base=theta)
+        end = local_search(goal, goal.box(theta), "l-bfgs-b").theta
+        found.append(end)
+        logs.append(float(density.log_likelihood(end[None, :])[0]))
+    estimates = np.array(found)
+    scaled = np.empty_like(estimates)
+    for i, parameter in enumerate(problem.space):
+        low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
+        scaled[:, i] = to_scale(estimates[:, i], parameter.scale) / ((high - low) / 2)
+    return StepShift(problem.space.names, tuple(steps), estimates, scaled - scaled[0], np.array(logs))

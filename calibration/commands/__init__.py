@@ -1,0 +1,1 @@
+"""The commands of ``cipark`` that fit models or rest on fits."""

@@ -1,0 +1,82 @@
+"""The part of ``cipark calibrate`` that follows the posterior: what is asked, with progress, and what is said of it."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, cast
+
+from calibration.assess.assessment import Ask, Inquiry, inquire
+from calibration.assess.contraction import unseen_sentence
+from calibration.assess.holdout import verdict
+from calibration.commands.pipeline import Settings, chosen_scenarios
+from calibration.console import plain, printer, progress_bars
+from calibration.likelihood.posterior import On
+from calibration.report.files import Fit
+from calibration.sampling.sample import Effort
+from calibration.tasks.kept import KEPT, Kept
+from calibration.tasks.workers import Progress, Workers
+from cipark_sd.ensemble import processors
+from cipark_sd.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+def inquiry(settings: Settings, fit: Fit) -> Inquiry:
+    """What follows the posterior of ``fit``.
+
+    Raises
+    ------
+    InvalidValue
+        Where the fit has no draws.
+    UnknownName
+        For a scenario that the study does not have.
+    """
+    problem, drawn = fit.problem, fit.draws
+    if drawn is None:
+        raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
+    effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
+    ask = Ask(settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests)
+    kept = None if settings.output is None else Kept(settings.output / KEPT)
+    n = processors() if settings.workers is None else settings.workers
+    bar = progress_bars()
+    with (
+        bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()),
+        Workers(n, kept) as workers,
+    ):
+        tasks: dict[str, TaskID] = {}
+
+        def told(stage: str, now: Progress) -> None:
+            if bar is None:
+                return
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            running = f": {plain(', '.join(now.running))}" if now.running else ""
+            bar.update(tasks[stage], completed=now.done, total=now.total, description=f"{stage}{running}")
+
+        return inquire(
+            drawn,
+            fit.optimum.theta,
+            On(fit.engine),
+            fit.seed,
+            ask,
+            effort=effort,
+            folder=settings.output,
+            workers=workers,
+            on_stage=told,
+        )
+
+
+def show_inquiry(found: Inquiry) -> None:
+    """The sentences of an inquiry; its tables are files."""
+    console = printer()
+    console.print(plain(unseen_sentence(found.contractions)))
+    if found.rolling is not None:
+        console.print(plain(verdict(found.rolling)))
+    for line in found.comparison:
+        console.print(
+            plain(
+                f"{line.name} ({line.why}): {line.elpd_behind:.1f} behind in log predictive density, "
+                f"stacking weight {line.stacking:.2f}, probability by evidence {line.probability:.2f}"
+            )
+        )
+    if found.tested is not None:
+        console.print(f"Self-test: 95 % intervals held the truth in {found.tested.pooled[2]:.1%}.")

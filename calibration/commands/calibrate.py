@@ -1,0 +1,136 @@
+"""``cipark calibrate``. Nothing heavy is imported before the command runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from calibration.report.files import Fit
+
+#: The study that runs when none is named, in the folder ``studies`` beside this module.
+DEFAULT_STUDY = "great_stone"
+_ENGINES = ("native", "numpy", "pysd")
+
+
+@click.command(short_help="Fit a model's parameters to observed data.")
+@click.argument("study", required=False)
+@click.option("--starts", type=click.IntRange(min=1), help="Local searches; default from the study.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the starting points; default from the study.")
+@click.option("--estimate", type=click.Choice(["map", "ml"]), help="With the priors, or the likelihood alone.")
+@click.option("--optimiser", type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]))
+@click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
+@click.option("--fit-also", multiple=True, metavar="NAME", help="Fit an observation that the study only looks at.")
+@click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
+@click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
+@click.option("--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Of the sampler, at most.")
+@click.option("--draws", type=click.IntRange(min=100), default=1000, show_default=True, help="Kept of each ensemble.")
+@click.option("--holdout", is_flag=True, help="Fit again as of each origin of the study, and score what came later.")
+@click.option("--rivals", is_flag=True, help="Fit the study's rival structures and compare them.")
+@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Forecast under it; default all.")
+@click.option("--self-test", "self_tests", type=click.IntRange(min=0), default=0, help="Synthetic data sets to fit.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
+)
+@click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
+@click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
+@click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
+def calibrate(
+    study: str | None,
+    starts: int | None,
+    seed: int | None,
+    estimate: str | None,
+    optimiser: str | None,
+    until: str | None,
+    fit_also: tuple[str, ...],
+    profiles: bool,
+    posterior: bool,
+    steps: int,
+    draws: int,
+    holdout: bool,
+    rivals: bool,
+    scenarios: tuple[str, ...],
+    self_tests: int,
+    workers: int | None,
+    everything: bool,
+    fast: bool,
+    engine: str,
+    output: Path | None,
+) -> int:
+    """Fit the parameters of a model to data and say what the data can tell of them.
+
+    STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
+    model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, or a posterior that has not
+    converged.
+
+    \b
+    Examples:
+      cipark calibrate                            the park study
+      cipark calibrate --fast -o first-look       a quick look
+      cipark calibrate my_study --starts 100      your own
+      cipark calibrate --posterior                joint draws, as NetCDF, and a report
+      cipark calibrate --all --self-test 200      everything
+      cipark calibrate --scenario late_shock      a forecast under a scenario of the study
+      cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
+    """
+    from calibration.commands import pipeline
+    from calibration.report import console as fitting_console
+    from cipark_sd.files import OUTPUT_FOLDER
+
+    found = pipeline.find_study(study or DEFAULT_STUDY)
+    folder = output or OUTPUT_FOLDER / found.name
+    settings = pipeline.Settings(
+        study=found,
+        starts=starts,
+        seed=seed,
+        estimate=estimate,
+        optimiser=optimiser,
+        until=until,
+        fit_also=fit_also,
+        profiles=profiles,
+        fast=fast,
+        engine=engine,
+        posterior=posterior or everything or holdout or rivals or bool(scenarios) or self_tests > 0,
+        steps=steps,
+        draws=draws,
+        holdout=holdout or everything,
+        rivals=rivals or everything,
+        scenarios=scenarios,
+        self_tests=self_tests,
+        workers=workers,
+        output=folder,
+    )
+    fit = pipeline.fit(settings)
+    fitting_console.show(fit)
+    written = _write(fit, folder)
+    sound = not fit.optimum.interrupted
+    answers = None
+    if fit.draws is not None:
+        from calibration.commands import assess
+        from calibration.report import assessment_files
+
+        answers = assess.inquiry(settings, fit)
+        assess.show_inquiry(answers)
+        written += assessment_files.write(fit, fit.draws, answers, folder)
+        sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound
+    from calibration.report.model_checks import checks_at_estimate
+    from calibration.report.page import report
+    from cipark_sd.report import HTML, write_page
+
+    written += write_page(report(fit, answers, checks_at_estimate(fit), written), folder)
+    click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
+    click.echo(f"read {folder / HTML}")
+    return 0 if sound else 1
+
+
+def _write(fit: "Fit", folder: Path) -> list[Path]:
+    from calibration.report import files
+    from cipark_sd.errors import InvalidValue
+
+    try:
+        return files.write(fit, folder)
+    except OSError as problem:
+        raise InvalidValue(
+            "the output folder", str(folder), f"one that can be written ({problem})", where="-o"
+        ) from None

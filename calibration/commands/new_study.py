@@ -1,0 +1,138 @@
+"""``cipark new-study``. Nothing heavy is imported before the command runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from calibration.new_study.study import NewStudy
+
+_UNITS = ("day", "week", "month", "quarter", "year")
+
+
+@click.command("new-study", short_help="Make a study from a model and a CSV file.")
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The study's folder; default the data's name.")
+@click.option("--from", "template", metavar="STUDY", help="Start from a study that comes with the package instead.")
+@click.option("--time", metavar="COL", help="The column of dates or times.")
+@click.option("--value", "values", multiple=True, metavar="COL=VARIABLE", help="What a column is a reading of.")
+@click.option("--where", "chosen", multiple=True, metavar="COL=TEXT", help="Take only rows with this text in a column.")
+@click.option("--unit", type=click.Choice(_UNITS), help="One unit of the model's time, where the file does not say.")
+@click.option("--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data do not tell.")
+@click.option("--force", is_flag=True, help="Replace the files of a study that is there.")
+def new_study(
+    model: Path | None,
+    data: Path | None,
+    output: Path | None,
+    template: str | None,
+    time: str | None,
+    values: tuple[str, ...],
+    chosen: tuple[str, ...],
+    unit: str | None,
+    dates: str | None,
+    force: bool,
+) -> None:
+    """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim .mdl or XMILE) and DATA (CSV).
+
+    Which column means which variable, how it is read and with what noise, which constants the data can tell: all is
+    guessed and written down with comments, to be corrected in the study's problem.toml. With --from the study is a copy
+    of one that comes with the package, for another case of the same model.
+
+    \b
+    Examples:
+      cipark new-study sir.mdl cases.csv                      a folder cases/
+      cipark new-study sir.mdl cases.csv -o flu --value "reported=New Infections"
+      cipark new-study sir.xmile owid.csv --time date --where country=Italy
+      cipark calibrate flu --fast                             the first fit
+      cipark new-study --from great_stone -o my_park          another park, the same model
+    """
+    from typing import cast
+
+    from calibration.new_study import study as making
+    from calibration.new_study.dates import DateOrder
+    from calibration.new_study.text import slug
+    from calibration.study.calendar import Unit
+    from cipark_sd.errors import InvalidValue
+
+    if template is not None:
+        if model is not None or data is not None:
+            raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
+        from calibration.new_study.copy import from_template
+
+        for line in from_template(template, output, force=force):
+            click.echo(line)
+        return
+    if model is None or data is None:
+        expected = "MODEL and DATA, such as cipark new-study sir.mdl cases.csv; or --from STUDY"
+        raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
+    if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
+        raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
+    folder = output or Path(slug(data.stem))
+    made = making.new_study(
+        making.Asked(
+            model,
+            data,
+            folder,
+            time,
+            _pairs(values, "--value"),
+            _pairs(chosen, "--where"),
+            cast("Unit | None", unit),
+            cast("DateOrder | None", dates),
+            force,
+        )
+    )
+    for line in _told(made):
+        click.echo(line)
+
+
+def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
+    from cipark_sd.errors import InvalidValue
+
+    found = {}
+    for item in items:
+        left, equals, right = item.partition("=")
+        if not equals or not left.strip() or not right.strip():
+            expected = "COLUMN=VARIABLE" if option == "--value" else "COLUMN=TEXT"
+            raise InvalidValue(option, item, expected, where="new-study")
+        found[left.strip()] = right.strip()
+    return found
+
+
+_READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
+
+
+def _told(made: "NewStudy") -> list[str]:
+    """What was guessed, in the order in which it should be checked."""
+    lines = [
+        f"{made.folder}: a study with {len(made.series)} series",
+        f"  times   {made.axis.column}: {made.clock.note}",
+    ]
+    for one in made.series:
+        whole = " + ".join(one.match.names)
+        span = f"{len(one.rows)} rows, {one.rows[0].given} to {one.rows[-1].given}"
+        lines.append(f"  data    {one.match.column} -> {whole}, {_READ[one.kind]}, {one.family}; {span}")
+        if one.dropped:
+            lines.append(f"          {len(one.dropped)} rows before the run's initial time are left out")
+    if made.ignored:
+        hint = (
+            f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
+            if made.numeric
+            else ""
+        )
+        lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
+    for role, label in (("CAL", "fitted"), ("PRI", "prior"), ("fixed", "held")):
+        names = [one.name for one in made.candidates if one.role == role]
+        if names:
+            shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            lines.append(f"  {label:7} {shown}")
+    if not made.possible:
+        lines.append(
+            "  NOTE    neither the model's own constants nor draws around them make these data possible; look at the "
+            "table beside cipark run, and at the columns above"
+        )
+    lines.append("All priors are placeholders. Look at problem.toml, then:")
+    lines.append(f"  cipark calibrate {made.folder} --fast")
+    return lines

@@ -1,0 +1,208 @@
+"""One call of ``cipark calibrate``: the steps in order, with progress."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from calibration.assess.posterior_predictive import predict
+from calibration.console import plain, progress_bars
+from calibration.fit import profiling
+from calibration.fit.diagnostics import identifiability
+from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.prediction_profile import PredictionProfile
+from calibration.fit.profile import Profile
+from calibration.fit.residuals import FittedRow, fitted
+from calibration.likelihood.forward import EngineName, runner_factory
+from calibration.likelihood.posterior import Posterior, posterior
+from calibration.report.files import Fit, reference_gap
+from calibration.sampling.convergence import Convergence
+from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
+from calibration.sampling.sample import Effort
+from calibration.study.problem import FILE, CalibrationProblem, read_problem, until
+from calibration.study.sections import Method
+from calibration.study.variants import Variant
+from calibration.tasks.kept import KEPT, key
+from calibration.tasks.parts import Parts
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.scenarios import Scenario, resolve
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+STUDIES = Path(__file__).parent.parent / "studies"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line asks for; None leaves the study's own."""
+
+    study: Path
+    starts: int | None = None
+    seed: int | None = None
+    estimate: str | None = None
+    optimiser: str | None = None
+    until: str | None = None
+    fit_also: tuple[str, ...] = ()
+    profiles: bool = True
+    fast: bool = False
+    engine: str = "native"
+    posterior: bool = False
+    draws: int = PER_CHAIN
+    steps: int = 6000
+    holdout: bool = False
+    rivals: bool = False
+    scenarios: tuple[str, ...] = ()
+    self_tests: int = 0
+    workers: int | None = None
+    output: Path | None = None
+
+
+def find_study(name: str, *, where: str = "calibrate") -> Path:
+    """A folder as given, or a study of that name that comes with the package.
+
+    Raises
+    ------
+    UnknownName
+        When there is neither, with the names there are.
+    """
+    given = Path(name)
+    if (given / FILE).is_file() or given.is_dir():
+        return given
+    shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
+    if name in shipped:
+        return STUDIES / name
+    beside = sorted(str(path.parent) for path in given.parent.glob(f"*/{FILE}"))
+    raise UnknownName(name, [*shipped, *beside], kind=f"folder with {FILE} and no bundled study", where=where)
+
+
+def fit(settings: Settings) -> Fit:
+    """Read, optimise, look around the optimum, and check it in PySD and at half the step."""
+    problem = _asked(read_problem(settings.study, fit_also=settings.fit_also), settings)
+    # a misspelt scenario is told before anything runs
+    chosen_scenarios(problem, settings.scenarios)
+    method = problem.method
+    engine = cast(EngineName, settings.engine)
+    density = posterior(problem, runner_factory(engine))
+    n = settings.starts or (method.fast_starts if settings.fast else method.starts)
+    parts = _parts(density, settings, n)
+    found_before = parts.count()
+    bar = progress_bars()
+    with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
+        task = bar.add_task("searches", total=n) if bar is not None else None
+
+        def searched(done: int, total: int, best: float) -> None:
+            if bar is not None and task is not None:
+                bar.update(task, completed=done, total=total, description=f"searches, best log density {best:.3f}")
+
+        optimum = optimise(
+            density,
+            starts=n,
+            rng=np.random.default_rng(method.seed),
+            estimate=method.estimate,
+            optimiser=method.optimiser,
+            parts=parts,
+            on_progress=searched,
+        )
+        profiles: list[Profile] = []
+        predictions: list[PredictionProfile] = []
+        if settings.profiles and not optimum.interrupted:
+            profiles, optimum = profiling.profiles(optimum, parts, bar)
+        if settings.profiles and not optimum.interrupted:
+            predictions, optimum = profiling.predictions(optimum, engine, parts, bar)
+        draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
+    predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1])) if draws is not None else []
+    return Fit(
+        problem,
+        optimum,
+        fitted(density, optimum.theta),
+        identifiability(optimum),
+        profiles,
+        engine,
+        method.seed,
+        None
+        if settings.fast or engine == "pysd" or problem.model.time.method != "euler"
+        else reference_gap(problem, optimum),
+        _step_shift(problem, optimum, engine),
+        draws,
+        predicted,
+        predictions,
+        found_before,
+    )
+
+
+def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
+    """Where searches and profiles are kept, under a digest of all that they depend on."""
+    method = density.problem.method
+    how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
+    return Parts(settings.output, key(study_digest(density), how))
+
+
+def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:
+    """Joint draws of all parameters, with a bar."""
+    task = bar.add_task("posterior", total=settings.steps) if bar is not None else None
+
+    def stepped(done: int, total: int, worst: Convergence | None) -> None:
+        if bar is not None and task is not None:
+            state = f", {worst}" if worst is not None else ""
+            bar.update(task, completed=done, total=total, description=f"posterior{plain(state)}")
+
+    rng = np.random.default_rng([density.problem.method.seed, 2])
+    effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
+    saved = chains_path(None if settings.output is None else settings.output / KEPT, density, rng, effort)
+    return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
+
+
+def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:
+    """The study's scenarios of those names, all of them where none is named."""
+    by_name = {variant.name: variant for variant in problem.scenarios}
+    for name in names:
+        if name not in by_name:
+            raise UnknownName(name, sorted(by_name), kind="scenario", where=f"{problem.title}: --scenario")
+    return tuple(by_name[name] for name in names) if names else problem.scenarios
+
+
+def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
+    chosen = {
+        "seed": settings.seed,
+        "estimate": settings.estimate,
+        "optimiser": settings.optimiser,
+    }
+    method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    problem = replace(problem, method=method)
+    if settings.until is None:
+        return problem
+    try:
+        time = problem.calendar.model_time(settings.until)
+    except ValueError:
+        expected = "a date such as 2017-12-31, or a number"
+        raise InvalidValue("the date", settings.until, expected, where="--until") from None
+    seen = until(problem, time)
+    if not seen.fitted_terms:
+        raise InvalidValue("the date", settings.until, "one after the first row to fit", where="--until")
+    return seen
+
+
+def _step_shift(problem: CalibrationProblem, optimum: Optimum, engine: EngineName) -> float:
+    """Largest move of an expected number in standard deviations of its noise when the step is halved."""
+    if engine == "pysd":
+        return float("nan")
+    half = resolve(problem.model, problem.scenario).time_step / 2
+    finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=half))
+    before = fitted(optimum.goal.density, optimum.theta)
+    after = fitted(posterior(finer, runner_factory(engine)), optimum.theta)
+    shifts = [
+        abs(b.expected - a.expected) / sd
+        for b, a in zip(before, after, strict=True)
+        if b.use == "fit" and (sd := _sd(b)) > 0
+    ]
+    return float(max(shifts, default=float("nan")))
+
+
+def _sd(row: FittedRow) -> float:
+    """The noise's standard deviation, from the row's residual; a row that is met exactly says nothing."""
+    nearest = min(max(row.expected, row.lower), row.upper)
+    return abs((nearest - row.expected) / row.residual) if row.residual else 0.0

@@ -1,0 +1,66 @@
+"""``cipark policy``. Nothing heavy is imported before the command runs."""
+
+from pathlib import Path
+
+import click
+
+#: What can be asked for, in the order in which it is done.
+PARTS = ("effects", "attribution", "robustness", "design", "information")
+
+
+@click.command(short_help="Policy experiments: what would have happened, and what to do.")
+@click.argument("study", required=False)
+@click.option("--part", "parts", type=click.Choice([*PARTS, "all"]), multiple=True, help="Default: effects.")
+@click.option("--draws", "sources", multiple=True, metavar="FILE", help="prior, fit, FILE, FOLDER or RIVAL=FILE.")
+@click.option("--n", "n_draws", type=click.IntRange(min=2), default=500, show_default=True, help="Draws of each rival.")
+@click.option("--rivals", metavar="IDS", help="Only these rivals, by commas; default all.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights of the rivals: CSV with rival,weight.")
+@click.option("--outcome", "outcomes", multiple=True, metavar="ID", help="Print these outcomes; all for all of them.")
+@click.option("--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Of the draws.")
+@click.option("--engine", type=click.Choice(["native", "numpy"]), default="native", show_default=True)
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for data and figures.")
+def policy(
+    study: str | None,
+    parts: tuple[str, ...],
+    sources: tuple[str, ...],
+    n_draws: int,
+    rivals: str | None,
+    weights: Path | None,
+    outcomes: tuple[str, ...],
+    seed: int,
+    engine: str,
+    output: Path | None,
+) -> None:
+    """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
+
+    STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
+    it the park's. Without --draws the posterior draws are taken that cipark calibrate --all has left in
+    cipark-output; where there are none the parameters are drawn from their priors, and every table says so. --draws
+    fit samples the posterior of every rival first, which takes minutes and is kept in the output folder. A call that
+    was stopped goes on where it was.
+
+    \b
+    Examples:
+      cipark policy                                what became of the paper's claims
+      cipark policy --draws fit --outcome all      fit every rival first
+      cipark policy --draws prior                  as if nothing had been fitted
+      cipark policy --draws fit/draws.nc           the posterior of one structure
+      cipark policy --part attribution             who made the park
+      cipark policy --part all --n 200 -o policies
+      cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
+    """
+    from calibration.policy import setting
+
+    asked = None if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
+    settings = setting.Settings(
+        study=study,
+        sources=sources,
+        n_draws=n_draws,
+        rivals=tuple(one.strip() for one in rivals.split(",")) if rivals else (),
+        weights=weights,
+        outcomes=outcomes,
+        seed=seed,
+        engine=engine,
+        output=output,
+    )
+    setting.run(settings, asked)

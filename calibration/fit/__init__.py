@@ -1,0 +1,1 @@
+"""Estimation: optimisation, profile likelihoods, identifiability and residuals."""

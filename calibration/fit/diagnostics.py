@@ -1,0 +1,214 @@
+"""What the data can see at the optimum: scaled sensitivities, Fisher information, singular values and collinearity.
+
+Source: Brun, Reichert and Künsch 2001, Water Resources Research 37(4), 1015-1030, equations 7 to 12.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from calibration.fit.objective import STEP
+from calibration.fit.optimise import Optimum
+from calibration.likelihood.term_density import count_sd
+from calibration.study.observations import Breakdown, Count, Share
+from calibration.study.priors import Array, to_scale
+
+#: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
+COLLINEAR = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Identifiability:
+    """Local identifiability of the free parameters of the model at the optimum.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Free parameters of the model; those of the noise shape no mean.
+    sensitivities : (n_rows, k)
+        Change of each expected observation, in standard deviations of its noise, per prior standard deviation of a
+        parameter on its scale.
+    information : (k, k)
+        Fisher information in units of prior standard deviations.
+    singular_values : (k,)
+        Of the sensitivities, descending. A direction below 1 moves the data by less than its noise while the
+        parameters move by a prior standard deviation: the prior decides there.
+    importance : (k,)
+        Root mean square of each column.
+    pairs : of two names and their collinearity index, descending
+    collinearity : float
+        Index of all parameters together.
+    """
+
+    names: tuple[str, ...]
+    sensitivities: Array
+    information: Array
+    singular_values: Array
+    importance: Array
+    pairs: tuple[tuple[str, str, float], ...]
+    collinearity: float
+
+    @property
+    def n_informed(self) -> int:
+        """Directions in which the data say more than the priors."""
+        return int((self.singular_values > 1).sum())
+
+
+def identifiability(optimum: Optimum) -> Identifiability:
+    """Sensitivities at the optimum by central differences, all runs in one batch."""
+    goal = optimum.goal
+    density = goal.density
+    free = [i for i in goal.free if density.space.parameters[i].target == "model"]
+    names = tuple(density.space.names[i] for i in free)
+    place = [int(np.flatnonzero(goal.free == i)[0]) for i in free]
+    centre = goal.box(optimum.theta)
+    ahead = np.array([_moved(centre, j, STEP) for j in place])
+    behind = np.array([_moved(centre, j, -STEP) for j in place])
+    theta = goal.theta(np.vstack([ahead, behind]))
+    expected = _standardised(optimum, density.by_term(theta))
+    k = len(free)
+    widths = np.array([ahead[row, j] - behind[row, j] for row, j in enumerate(place)])
+    per_box = (expected[:k] - expected[k:]).T / widths
+    prior_sd = np.array([_prior_sd(optimum, i, j) for i, j in zip(free, place, strict=True)])
+    sensitivities = per_box * prior_sd
+    singular = np.linalg.svd(sensitivities, compute_uv=False)
+    norms = np.linalg.norm(sensitivities, axis=0)
+    importance = norms / np.sqrt(len(sensitivities))
+    usable = norms > 0
+    normalised = sensitivities[:, usable] / norms[usable]
+    seen = [name for name, used in zip(names, usable, strict=True) if used]
+    pairs = sorted(
+        ((seen[a], seen[b], _collinearity(normalised[:, [a, b]])) for a, b in combinations(range(len(seen)), 2)),
+        key=lambda pair: -pair[2],
+    )
+    together = _collinearity(normalised) if usable.all() else np.inf
+    return Identifiability(
+        names, sensitivities, sensitivities.T @ sensitivities, singular, importance, tuple(pairs), together
+    )
+
+
+def _moved(point: Array, position: int, by: float) -> Array:
+    moved = point.copy()
+    moved[position] = np.clip(moved[position] + by, 0.0, 1.0)
+    return moved
+
+
+def _prior_sd(optimum: Optimum, position: int, place: int) -> float:
+    """A prior standard deviation on the parameter's scale, as share of its search range: half the central 68 %."""
+    parameter = optimum.goal.density.space.parameters[position]
+    low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
+    start, end = parameter.search_range
+    return float((high - low) / 2 / (end - start))
+
+
+def _collinearity(normalised: Array) -> float:
+    least = np.linalg.svd(normalised, compute_uv=False)[-1] if normalised.shape[0] >= normalised.shape[1] else 0.0
+    return float(1 / least) if least > 1e-12 else float("inf")
+
+
+def _standardised(optimum: Optimum, values: list[Array]) -> Array:
+    """Expected observations over the standard deviation of their noise at the optimum ``(n, n_rows)``.
+
+    Autocorrelated ones less what those before them say, so that the rows are independent.
+    """
+    density = optimum.goal.density
+    theta = optimum.theta[None, :]
+    centre = density.by_term(theta)
+    rows: dict[int, list[Array]] = {}
+    for i, (term, here, there) in enumerate(zip(density.problem.terms, centre, values, strict=True)):
+        if term.use != "fit":
+            continue
+        match term:
+            case Count():
+                spread = density.spread(term.noise, theta)
+                sd = _sd(term, here[:, 0], spread)
+                scaled = np.log(there[:, 0]) if term.noise.family == "lognormal" else there[:, 0]
+                rows[i] = [np.sqrt(term.weight) * scaled / sd]
+            case Breakdown():
+                shares = here / here.sum(axis=-1, keepdims=True)
+                moved = there / there.sum(axis=-1, keepdims=True)
+                # a category that is empty at the optimum has no standard deviation
+                some = shares[0] > 0
+                rows[i] = list((moved * np.sqrt(term.weight * sum(term.counts) / np.where(some, shares, 1.0))).T[some])
+            case Share():
+                p = here[:, 0] / here[:, 1]
+                rows[i] = [np.sqrt(term.weight * term.total / (p * (1 - p))) * there[:, 0] / there[:, 1]]
+    for series in density.series:
+        fitted = [i for i in series.members.tolist() if i in rows]
+        if fitted:
+            scores = np.stack([rows[i][0] for i in fitted], axis=1)
+            alone = replace(series, members=np.array(fitted), times=series.times[series.fitted],
+                            fitted=np.ones(len(fitted), dtype=bool))  # fmt: skip
+            mean, variance = alone.conditional(scores, np.repeat(density.phi(series, theta), len(scores)))
+            for i, column in zip(fitted, ((scores - mean) / np.sqrt(variance)).T, strict=True):
+                rows[i] = [column]
+    return np.stack([row for own in rows.values() for row in own], axis=-1)
+
+
+def _sd(term: Count, mean: Array, spread: Array) -> Array:
+    if term.noise.family in ("normal", "lognormal", "student-t"):
+        return spread
+    # an expected count of nearly nothing has a standard deviation of nearly nothing
+    return np.maximum(count_sd(term.noise, mean, spread), 1e-3)
+
+
+def unseen(result: Identifiability, *, share: float = 0.1) -> tuple[str, ...]:
+    """Parameters whose importance is below ``share`` of the largest."""
+    largest = result.importance.max()
+    return tuple(n for n, value in zip(result.names, result.importance, strict=True) if value < share * largest)
+
+
+def identifiability_words(found: Identifiability) -> list[str]:
+    """What the Fisher information says, in words: directions, what goes together, and what the data cannot see."""
+    names, singular = found.names, found.singular_values
+    if not names:
+        return []
+    said = [
+        f"Fisher information: the data inform {found.n_informed} of {len(names)} directions of the fitted model "
+        f"parameters by more than their priors (singular values {singular[0]:.2g} to {singular[-1]:.2g}, in standard "
+        "deviations of the noise per standard deviation of the priors; above 1 the data say more)."
+    ]
+    if len(names) > 1:
+        _, _, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+        parts = sorted(zip(np.abs(directions[-1]), names, strict=True), reverse=True)
+        main = [name for part, name in parts if part >= 0.3]
+        said.append("The direction that they see least moves mostly " + ", ".join(main) + ".")
+        together = f"Collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)"
+        if found.pairs:
+            first, second, index = found.pairs[0]
+            together += f"; of two, at most {index:.1f} ({first} and {second})"
+        said.append(together + ".")
+    blind = unseen(found)
+    if blind:
+        said.append("Hardly seen by the data at the optimum: " + ", ".join(blind) + ".")
+    return said
+
+
+def identifiability_tables(found: Identifiability) -> dict[str, list[dict[str, object]]]:
+    """The diagnostics as tables by file name.
+
+    ``sensitivity.csv`` has a line a parameter, ``fisher_information.csv`` the matrix, ``singular_values.csv`` a line a
+    direction with its part of each parameter, ``collinearity.csv`` a line a pair; all in prior standard deviations.
+    """
+    blind = unseen(found)
+    _, singular, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+    tables: dict[str, list[dict[str, object]]] = {
+        "sensitivity.csv": [
+            {"parameter": name, "importance": float(value), "hardly_seen": name in blind}
+            for name, value in zip(found.names, found.importance, strict=True)
+        ],
+        "fisher_information.csv": [
+            {"parameter": name, **dict(zip(found.names, row.tolist(), strict=True))}
+            for name, row in zip(found.names, found.information, strict=True)
+        ],
+        "singular_values.csv": [
+            {"rank": rank, "singular_value": float(value), **dict(zip(found.names, direction.tolist(), strict=True))}
+            for rank, (value, direction) in enumerate(zip(singular, directions, strict=True), start=1)
+        ],
+        "collinearity.csv": [
+            {"first": one, "second": other, "collinearity": value if np.isfinite(value) else None}
+            for one, other, value in found.pairs
+        ],
+    }
+    return {name: rows for name, rows in tables.items() if rows}

@@ -1,0 +1,234 @@
+"""Multi-start optimisation: many local searches from points spread over the priors, and what each of them reached."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.fit.objective import IMPOSSIBLE, Objective, check_least_squares, objective
+from calibration.likelihood.posterior import Posterior
+from calibration.study.priors import Array
+from calibration.study.sections import Optimiser
+from calibration.tasks.parts import Parts
+from cipark_sd.errors import CiparkError
+
+#: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.
+START_TAIL = 0.02
+#: A search counts as arrived when its log density is within this of the best one.
+ARRIVED = 0.1
+#: Searches are not kept.
+NOT_KEPT = Parts(None)
+
+Progress = Callable[[int, int, float], None]
+
+
+class NothingFits(CiparkError):
+    """No start has a density above zero."""
+
+    def __init__(self, where: str, tried: int) -> None:
+        super().__init__(
+            f"{where}: at none of {tried} points drawn from the priors are the data possible; look at the fitted table "
+            "of a plain run: a count whose model mean is zero or negative cannot have happened"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """One local search.
+
+    ``log_density`` is that of the objective at the end, ``first`` at the start; ``theta`` and ``start`` are full
+    vectors.
+    """
+
+    start: Array
+    theta: Array
+    first: float
+    log_density: float
+    evaluations: int
+    converged: bool
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The best of all searches.
+
+    ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done.
+    """
+
+    theta: Array
+    log_density: float
+    log_likelihood: float
+    searches: tuple[Search, ...]
+    interrupted: bool
+    goal: Objective
+
+    @property
+    def waterfall(self) -> Array:
+        """How far each search ended below the best one in log density, ascending ``(n_searches,)``."""
+        return np.array([self.log_density - search.log_density for search in self.searches])
+
+    @property
+    def n_arrived(self) -> int:
+        """Searches that ended within :data:`ARRIVED` of the best."""
+        return int((self.waterfall <= ARRIVED).sum())
+
+    @property
+    def at_bound(self) -> tuple[str, ...]:
+        """Free parameters that ended at an end of their range."""
+        box = self.goal.box(self.theta)
+        return tuple(name for name, x in zip(self.goal.space.names, box, strict=True) if x < 1e-6 or x > 1 - 1e-6)
+
+
+def optimise(
+    density: Posterior,
+    *,
+    starts: int,
+    rng: np.random.Generator,
+    estimate: str = "map",
+    optimiser: Optimiser = "l-bfgs-b",
+    parts: Parts = NOT_KEPT,
+    on_progress: Progress | None = None,
+) -> Optimum:
+    """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
+
+    The first start is the prior medians, the others a Latin hypercube in the unit cube of the priors. The searches
+    depend on ``rng`` only. The density of a prior is taken on the parameter's scale. Searches that are done are kept in
+    ``parts``, whose digest is to tell apart all that they depend on, ``rng`` and ``starts`` included.
+
+    Raises
+    ------
+    NothingFits
+        When the data are impossible at every start.
+    InvalidValue
+        When least squares are asked for and the objective is no sum of squares.
+    KeyboardInterrupt
+        When the user stops before the first search is done; later, what is done is returned.
+    """
+    return maximise(
+        objective(density, estimate=estimate),
+        starts=starts,
+        rng=rng,
+        optimiser=optimiser,
+        parts=parts,
+        on_progress=on_progress,
+    )
+
+
+def maximise(
+    goal: Objective,
+    *,
+    starts: int,
+    rng: np.random.Generator,
+    optimiser: Optimiser = "l-bfgs-b",
+    parts: Parts = NOT_KEPT,
+    on_progress: Progress | None = None,
+) -> Optimum:
+    """The maximum of any objective; arguments and errors as of :func:`optimise`."""
+    if optimiser == "least-squares":
+        check_least_squares(goal)
+    points = _starts(goal, starts, rng)
+    searches: list[Search] = []
+    interrupted = False
+
+    def search(number: int, point: Array) -> Search:
+        def make() -> Search:
+            # the global search is part of what is kept of the first one
+            first = number == 1 and optimiser == "differential-evolution"
+            return local_search(goal, _global_search(goal, rng) if first else point, optimiser)
+
+        return parts.recall(Search, f"search {number}", make)
+
+    try:
+        for done, point in enumerate(points):
+            searches.append(search(done + 1, point))
+            if on_progress is not None:
+                on_progress(done + 1, len(points), max(search.log_density for search in searches))
+    except KeyboardInterrupt:
+        if not searches:
+            raise
+        interrupted = True
+    searches.sort(key=lambda search: -search.log_density)
+    best = searches[0]
+    likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
+    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal)
+
+
+def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
+    """``(n, n_free)`` points of the box at which the data are possible, fewer where most are not."""
+    from scipy.stats import qmc
+
+    tried = 4 * n
+    shares = START_TAIL + (1 - 2 * START_TAIL) * qmc.LatinHypercube(len(goal.free), rng=rng).random(tried)
+    drawn = np.clip(goal.space.to_box(goal.space.from_unit(shares)), 0.0, 1.0)
+    points = np.vstack([goal.box(goal.base)[None, :], drawn])
+    # in blocks, since most problems need no more than the first
+    kept: list[Array] = []
+    for block in np.array_split(points, 4):
+        kept.extend(block[goal(block) < IMPOSSIBLE])
+        if len(kept) >= n:
+            break
+    if not kept:
+        raise NothingFits(goal.density.problem.title, len(points))
+    return np.array(kept[:n])
+
+
+def local_search(goal: Objective, point: Array, optimiser: Optimiser) -> Search:
+    """One search from ``point : (n_free,)`` of the box."""
+    from scipy import optimize
+
+    first = -float(goal(point[None, :])[0])
+    if optimiser == "least-squares":
+
+        def residuals(x: Array) -> Array:
+            return np.asarray(goal.residuals(x[None, :])[0])
+
+        solution = optimize.least_squares(
+            residuals,
+            point,
+            jac=goal.jacobian,
+            bounds=(0.0, 1.0),
+            ftol=1e-15,
+            xtol=1e-15,
+            gtol=1e-15,
+            max_nfev=500,
+        )
+        end, evaluations, converged, message = solution.x, solution.nfev, solution.status > 0, solution.message
+    else:
+        result = optimize.minimize(
+            goal.with_gradient,
+            point,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0.0, 1.0)] * len(point),
+            options={"maxiter": 300, "ftol": 1e-10, "gtol": 1e-5},
+        )
+        end, evaluations, converged, message = result.x, result.nfev, bool(result.success), str(result.message)
+    theta = goal.theta(end[None, :])[0]
+    start = goal.theta(point[None, :])[0]
+    last = -float(goal(end[None, :])[0])
+    runs = int(evaluations) * (2 * len(point) + 1)
+    return Search(start, theta, first, last, runs, bool(converged), str(message))
+
+
+def _global_search(goal: Objective, rng: np.random.Generator) -> Array:
+    """Differential evolution over the box, its generations run as batches; a local search follows."""
+    from scipy import optimize
+
+    def generation(x: Array) -> Array:
+        return goal(x.T)
+
+    n = len(goal.free)
+    # the stubs know the function of one point only; with vectorized=True scipy gives it (n_free, n_points)
+    result = optimize.differential_evolution(
+        generation,  # type: ignore[arg-type]
+        optimize.Bounds(np.zeros(n), np.ones(n)),
+        rng=rng,
+        vectorized=True,
+        updating="deferred",
+        polish=False,
+        maxiter=200,
+        popsize=8,
+        init="sobol",
+    )
+    return np.asarray(result.x)

@@ -1,0 +1,84 @@
+"""The profiles of one calibration, with a bar; what is done is kept and stays when the user stops."""
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.console import plain
+from calibration.fit.optimise import Optimum, maximise
+from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
+from calibration.fit.profile import Profile, profile
+from calibration.likelihood.forward import EngineName, runner_factory
+from calibration.study.predictions import Prediction, Reported, reported
+from calibration.study.problem import CalibrationProblem
+from calibration.tasks.parts import Parts
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+#: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
+JOINT_STARTS = 10
+#: Draws of the priors that show what a prediction would be without data.
+PRIOR_DRAWS = 2000
+
+
+def profiles(optimum: Optimum, parts: Parts, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
+    """Profiles of all fitted parameters; when the user stops, those that are done."""
+    names = optimum.goal.space.names
+    task = bar.add_task("profiles", total=len(names)) if bar is not None else None
+    done: list[Profile] = []
+    try:
+        for name in names:
+            done.append(parts.recall(Profile, f"profile {name}", partial(profile, optimum, name)))
+            if bar is not None and task is not None:
+                bar.update(task, advance=1, description=f"profiles, {plain(name)}")
+    except KeyboardInterrupt:
+        return done, replace(optimum, interrupted=True)
+    return done, optimum
+
+
+def predictions(
+    optimum: Optimum, engine: EngineName, parts: Parts, bar: "Progress | None"
+) -> tuple[list[PredictionProfile], Optimum]:
+    """Profiles of all reported predictions; when the user stops, those that are done."""
+    problem = optimum.goal.density.problem
+    done: list[PredictionProfile] = []
+    if not problem.predictions:
+        return done, optimum
+    goal = all_free(replace(optimum.goal, base=optimum.theta))
+    task = bar.add_task("predictions", total=len(problem.predictions)) if bar is not None else None
+    try:
+        best = optimum.theta
+        if len(goal.free) > len(optimum.goal.free):
+            rng = np.random.default_rng([problem.method.seed, 5])
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, parts=parts.within("joint"))
+            if joint.interrupted:
+                # a profile from half a search would be kept as if it were whole
+                raise KeyboardInterrupt
+            best = joint.theta
+        for prediction in problem.predictions:
+
+            def make(prediction: Prediction = prediction) -> PredictionProfile:
+                value = reported(problem, prediction, runner_factory(engine))
+                found = prediction_profile(goal, optimum.theta, prediction.name, value, best=best)
+                return _beside_prior(found, value, problem)
+
+            done.append(parts.recall(PredictionProfile, f"prediction {prediction!r}", make))
+            if bar is not None and task is not None:
+                bar.update(task, advance=1, description=f"predictions, {plain(prediction.name)}")
+    except KeyboardInterrupt:
+        return done, replace(optimum, interrupted=True)
+    return done, optimum
+
+
+def _beside_prior(found: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
+    """The profile with the central 95 % that the priors alone give the prediction."""
+    rng = np.random.default_rng([problem.method.seed, 6])
+    values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
+    usable = values[np.isfinite(values)]
+    if not len(usable):
+        return found
+    low, high = np.quantile(usable, [0.025, 0.975])
+    return replace(found, prior_low=float(low), prior_high=float(high))

@@ -1,0 +1,1 @@
+"""A study as sensitivity analysis sees it: its uncertain constants, draws and decisions."""

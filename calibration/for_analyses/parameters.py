@@ -1,0 +1,234 @@
+"""The uncertain constants of a study, for ``cipark sensitivity``.
+
+Parameters that a study fits keep their priors; ``sensitivity.toml`` beside ``problem.toml`` adds the constants that are
+held fixed in the fit, and says which outputs are looked at, and when.
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from calibration.for_analyses.decisions import read_decisions
+from calibration.study.parameters import Parameter
+from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
+from calibration.study.problem import FILE as PROBLEM
+from calibration.study.problem import read_problem
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.section import Section
+from cipark_sd.sensitivity.factors import Factor, Factors, Shares, check_factors
+from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivity.response import Output
+from cipark_sd.sensitivity.study import Study
+
+FILE = "sensitivity.toml"
+
+
+def find(target: str | None) -> Study | None:
+    """What the entry point offers: a folder with a problem, a bundled study by name, the park study for None.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+        When the study is there but cannot be read; UnknownName also for a name that is nearly that of a study.
+    """
+    import difflib
+
+    from calibration.commands.calibrate import DEFAULT_STUDY
+    from calibration.commands.pipeline import STUDIES
+
+    if target is None:
+        return read_study(STUDIES / DEFAULT_STUDY)
+    for folder in (Path(target), STUDIES / target):
+        if (folder / PROBLEM).is_file():
+            return read_study(folder)
+    roots = (STUDIES, Path(target).parent)
+    known = sorted({path.parent.name for root in roots for path in root.glob(f"*/{PROBLEM}")})
+    if difflib.get_close_matches(Path(target).name, known, n=1):
+        raise UnknownName(target, known, kind="model file, study's folder or study by name", where="sensitivity")
+    return None
+
+
+def read_study(folder: Path) -> Study:
+    """Factors, outputs and moments of a study.
+
+    Without a ``sensitivity.toml`` the factors are the fitted parameters alone and the outputs are the observed
+    variables at the end of the run.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    problem = read_problem(folder)
+    path = folder / FILE
+    content: Mapping[str, object] = {}
+    if path.is_file():
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            raise InvalidValue("its content", str(fault), "TOML", where=str(path)) from None
+    problems: list[CiparkError] = []
+    top = Section(content, FILE, problems)
+    fitted = [parameter for parameter in problem.space if parameter.target == "model"]
+    blocks: list[Factor | Shares] = [_fitted(parameter) for parameter in fitted]
+    blocks += [factor for table in top.tables("factor") if (factor := _factor(table, problems)) is not None]
+    blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
+    outputs = tuple(_output(table, problems) for table in top.tables("output"))
+    moments = tuple(_moment(table, problems) for table in top.tables("moment"))
+    drains = tuple(_drain(table, problems) for table in top.tables("drain"))
+    every = top.number("every", 0.0)
+    top.done()
+    raise_all(str(path), problems)
+    factors = Factors(tuple(blocks))
+    check_factors(factors, where=str(path))
+    drawn = {override_key(name) for name in factors.names}
+    held = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
+    scenario = Scenario("", held)
+    resolved = resolve(problem.model, scenario)
+    return Study(
+        problem.title,
+        problem.model,
+        factors,
+        outputs or _observed(problem.model, folder),
+        moments or (Moment("at the end", resolved.final_time),),
+        scenario,
+        every or None,
+        drains,
+        name=folder.resolve().name,
+        decisions=read_decisions(folder, problem.model),
+        drawn=_drawn(folder),
+    )
+
+
+def _drawn(folder: Path) -> Path | None:
+    """Where ``cipark calibrate --posterior`` leaves the draws of a study when it is told no other place."""
+    path = OUTPUT_FOLDER / folder.resolve().name / "draws.nc"
+    return path if path.is_file() else None
+
+
+def _observed(model: Model, folder: Path) -> tuple[Output, ...]:
+    from calibration.study.observations import quantities_of
+
+    quantities = quantities_of(read_problem(folder).observations)
+    names = dict.fromkeys(name for quantity in quantities for name, _ in quantity.parts)
+    return tuple(Output(name, name) for name in names)
+
+
+def _fitted(parameter: Parameter) -> Factor:
+    return Factor(parameter.name, parameter.distribution.quantile, parameter.why)
+
+
+def _factor(content: object, problems: list[CiparkError]) -> Factor | None:
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    found: list[CiparkError] = []
+    section = Section(content, f"factor {name!r}", found)
+    section.text("name")
+    why = section.text("why")
+    low, high = _bounds(section)
+    mode = section.number("mode", float("nan"))
+    prior = _prior(section, low, high, mode)
+    section.done()
+    if prior is not None and not found:
+        try:
+            return Factor(name, distribution(prior, low, high).quantile, why)
+        except ValueError as fault:
+            section.wrong("prior", str(fault))
+    problems += found
+    return None
+
+
+def _bounds(section: Section) -> tuple[float, float]:
+    match section.raw("bounds"):
+        case [int() | float() as low, int() | float() as high] if low < high:
+            return float(low), float(high)
+        case _:
+            section.wrong("bounds", "[low, high] with low below high")
+            return 0.0, 1.0
+
+
+def _prior(section: Section, low: float, high: float, mode: float) -> Prior | None:
+    """A family with its numbers; with ``mode`` a triangle between the bounds; else flat between them."""
+    content = section.raw("prior")
+    if content is None:
+        if mode != mode:
+            return Uniform(low, high)
+        if low <= mode <= high:
+            return Triangular(low, mode, high)
+        section.wrong("mode", f"a number from {low:g} to {high:g}")
+        return None
+    inner = Section(content, f"{section.where}, prior", section.problems)
+    before = len(section.problems)
+    family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
+    numbers = {field: inner.number(field) for field in family.__slots__}
+    inner.done()
+    if len(section.problems) > before:
+        return None
+    prior = family(**numbers)
+    fault = prior_fault(prior)
+    if fault is not None:
+        section.wrong("prior", fault)
+        return None
+    return prior
+
+
+def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
+    found: list[CiparkError] = []
+    section = Section(content, "shares", found)
+    parts = section.names("parts")
+    means = section.raw("means")
+    concentration, total = section.number("concentration"), section.number("total", 1.0)
+    why = section.text("why")
+    numbers = [float(x) for x in means if isinstance(x, int | float)] if isinstance(means, list) else []
+    if len(numbers) != len(parts) or len(parts) < 2 or min(numbers, default=0.0) <= 0:
+        section.wrong("means", "as many positive numbers as parts, two at least")
+    if not concentration > 0:
+        section.wrong("concentration", "a positive number")
+    section.done()
+    problems += found
+    return None if found else Shares(parts, tuple(numbers), concentration, total, why)
+
+
+def _output(content: object, problems: list[CiparkError]) -> Output:
+    section = Section(content, "output", problems)
+    variable = section.text("variable")
+    label = section.text("label", variable or "?")
+    without = section.raw("without")
+    reach = (-math.inf, math.inf)
+    match section.raw("range"):
+        case None:
+            pass
+        case [int() | float() as low, int() | float() as high] if low < high:
+            reach = (float(low), float(high))
+        case _:
+            section.wrong("range", "[low, high] with low below high")
+    section.done()
+    if without is None:
+        return Output(label, variable, None, reach)
+    if not isinstance(without, Mapping):
+        section.wrong("without", 'a table such as { "SW CMG" = 0 }')
+        return Output(label, variable)
+    try:
+        return Output(label, variable, Scenario("without", dict(without)), reach)
+    except CiparkError as problem:
+        problems.append(problem)
+        return Output(label, variable)
+
+
+def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:
+    section = Section(content, "drain", problems)
+    found = section.text("flow"), section.text("stock")
+    section.done()
+    return found
+
+
+def _moment(content: object, problems: list[CiparkError]) -> Moment:
+    section = Section(content, "moment", problems)
+    time = section.number("time", 0.0)
+    label = section.text("label", f"{time:g}")
+    if "time" not in section:
+        section.wrong("time", "a number")
+    section.done()
+    return Moment(label, time)

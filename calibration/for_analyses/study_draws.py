@@ -1,0 +1,171 @@
+"""Joint draws of a study's parameters for experiments: from its priors, or from a file of posterior draws."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.scenarios import override_key
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def draws_from_prior(problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str) -> Draws:
+    """``n`` draws of the model's parameters from their priors."""
+    values = problem.space.from_unit(rng.random((n, len(problem.space))))
+    chosen = {
+        parameter.name: values[:, position]
+        for position, parameter in enumerate(problem.space)
+        if parameter.target == "model"
+    }
+    return Draws(rival, chosen, "prior")
+
+
+def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -> Draws:
+    """All draws of the model's parameters in a NetCDF file with a group ``posterior`` (dims ``chain``, ``draw``).
+
+    Variables bear the names of the study's parameters; one with further dims holds a parameter for each element, whose
+    label stands in brackets (``Approach Hazard[SOE]``). A dim ``parameter`` holds the names themselves.
+
+    Raises
+    ------
+    InvalidValue
+        For a file that is not there, not NetCDF or has no such group.
+    Problems
+        For every parameter of the study that it does not hold.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    try:
+        group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
+    except FileNotFoundError:
+        raise InvalidValue("the draws", str(path), "a file that exists, or the word prior", where="--draws") from None
+    except (OSError, ValueError, KeyError) as problem_found:
+        expected = f"NetCDF with a group 'posterior' ({problem_found})"
+        raise InvalidValue("the draws", str(path), expected, where="--draws") from None
+    found = _flat(group, str(path))
+    wanted = [parameter.name for parameter in problem.space if parameter.target == "model"]
+    missing: list[CiparkError] = [
+        UnknownName(name, found, kind="parameter", where=str(path))
+        for name in wanted
+        if override_key(name) not in found
+    ]
+    raise_all(str(path), missing)
+    return Draws(rival, {name: found[override_key(name)] for name in wanted}, "posterior")
+
+
+def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
+    flat: dict[str, np.ndarray] = {}
+    for name, array in group.data_vars.items():
+        if not {"chain", "draw"} <= set(array.dims):
+            raise InvalidValue(f"the dims of {name!r}", array.dims, "chain and draw among them", where=where)
+        others = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        if not others:
+            flat[override_key(str(name))] = array.transpose("chain", "draw").to_numpy().reshape(-1)
+            continue
+        if others == ["parameter"]:
+            for label in array["parameter"].to_numpy():
+                flat[override_key(str(label))] = array.sel(parameter=label).to_numpy().reshape(-1)
+            continue
+        stacked = array.stack(_element=others).transpose("chain", "draw", "_element")
+        for position, key in enumerate(stacked["_element"].to_index()):
+            labels = ",".join(map(str, key if isinstance(key, tuple) else (key,)))
+            flat[override_key(f"{name}[{labels}]")] = stacked.to_numpy()[..., position].reshape(-1)
+    return flat
+
+
+def draws_for(
+    problem: CalibrationProblem,
+    rivals: Sequence[Rival],
+    sources: Sequence[str],
+    n: int,
+    seed: int,
+    weights: Mapping[str, float] | None = None,
+) -> dict[str, Draws]:
+    """Draws for each rival, all of one number.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        ``prior``; a file, which is that of the first rival; or ``RIVAL=FILE``. A rival without a file of its own
+        borrows the draws of the first, and says so.
+    n : int
+        How many; fewer where a file holds fewer.
+    weights : mapping of str to float, optional
+        Of the rivals.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    rng = np.random.default_rng(seed)
+    ids = [rival.id for rival in rivals]
+    files: dict[str, str] = {}
+    for source in sources:
+        rival, equals, path = source.partition("=")
+        if source == "prior":
+            continue
+        if equals and rival not in ids and not Path(source).is_file():
+            raise UnknownName(rival, ids, kind="rival", where="--draws")
+        files |= {rival: path} if equals and rival in ids else {ids[0]: source}
+    if not files:
+        first = draws_from_prior(problem, n, rng, ids[0])
+        found = {rival: first.under(rival) for rival in ids}
+    else:
+        if ids[0] not in files:
+            raise InvalidValue("the draws", ", ".join(sources), f"a file for {ids[0]} among them", where="--draws")
+        own = {rival: draws_from_file(problem, path, rival) for rival, path in files.items()}
+        least = min([n, *(len(draws) for draws in own.values())])
+        own = {rival: draws.thinned(least, rng) for rival, draws in own.items()}
+        found = {rival: own[rival] if rival in own else own[ids[0]].under(rival) for rival in ids}
+    return {rival: _weighted(draws, weights) for rival, draws in found.items()}
+
+
+def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
+    if weights is None:
+        return draws
+    return Draws(draws.rival, draws.values, draws.origin, weights.get(draws.rival, 0.0))
+
+
+def read_weights(path: Path | str, rivals: Sequence[Rival]) -> dict[str, float]:
+    """Weights of rivals from a CSV file with the columns ``rival`` and ``weight``; rivals that it leaves out get none.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    import csv
+
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as problem:
+        raise InvalidValue(
+            "the weights", str(path), f"a readable file ({problem.strerror})", where="--weights"
+        ) from None
+    ids = [rival.id for rival in rivals]
+    problems: list[CiparkError] = []
+    weights: dict[str, float] = {}
+    for number, row in enumerate(rows, 2):
+        where = f"{path}, line {number}"
+        try:
+            weight = float(row.get("weight") or "nan")
+        except ValueError:
+            weight = float("nan")
+        if not 0 <= weight < float("inf"):
+            problems.append(InvalidValue("weight", row.get("weight"), "a number, at least 0", where=where))
+        if row.get("rival") not in ids:
+            problems.append(UnknownName(str(row.get("rival")), ids, kind="rival", where=where))
+        weights[str(row.get("rival"))] = weight
+    if not problems and not sum(weights.values()) > 0:
+        problems.append(InvalidValue("the weights", weights, "at least one above 0", where=str(path)))
+    raise_all(str(path), problems)
+    return weights

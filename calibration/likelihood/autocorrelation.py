@@ -1,0 +1,158 @@
+"""Residuals that remember: a first-order autocorrelation over any gaps in time.
+
+Each measurement has a standard normal score: its residual over the standard deviation for the normal, the same of the
+logarithms for the lognormal, and for Student's t the normal quantile of the residual's probability (a Gaussian copula,
+so that each residual by itself is Student's exactly). Scores are a stationary Gaussian process whose correlation over a
+gap is ``phi ** (gap / lag)``: a first-order autoregression where dates are even, and the same process seen less often
+where they are not. The process is Markov, so a score depends on its nearest known neighbours only.
+
+Source: Robinson 1977, Stochastic Processes and their Applications 6(1), 9-24 (unequal spacing); Song 2000, Scandinavian
+Journal of Statistics 27(2), 305-320 (densities under a Gaussian copula).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.study.observations import Count, Memory, Noise
+
+Array = NDArray[np.float64]
+#: What a fitted score is judged by: those before it, so that a product is the joint density, or all the others.
+Known = Literal["earlier", "others"]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The terms of one autocorrelated series, by time.
+
+    Parameters
+    ----------
+    memory : Memory
+    members : (m,)
+        Positions among all terms of the problem.
+    times : (m,), ascending
+    fitted : (m,)
+        Whether the term is in the fit; only those are known to the others.
+    """
+
+    memory: Memory
+    members: NDArray[np.intp]
+    times: Array
+    fitted: NDArray[np.bool_]
+
+    def conditional(self, scores: Array, phi: Array, known: Known = "earlier") -> tuple[Array, Array]:
+        """Mean and variance ``(n, m)`` of each score given fitted ones, for ``scores : (n, m)`` and ``phi : (n,)``.
+
+        A term that is not in the fit is given its fitted neighbours on both sides.
+        """
+        places = np.arange(len(self.times))
+        seen = places[self.fitted]
+        before = np.searchsorted(seen, places, side="left") - 1
+        after = np.searchsorted(seen, places, side="right")
+        past, past_score = self._neighbour(scores, phi, before, seen)
+        future, future_score = self._neighbour(scores, phi, after, seen)
+        if known == "earlier":
+            future = np.where(self.fitted, 0.0, future)
+        return bridge(past, past_score, future, future_score)
+
+    def _neighbour(
+        self, scores: Array, phi: Array, which: NDArray[np.intp], seen: NDArray[np.intp]
+    ) -> tuple[Array, Array]:
+        """Correlation with, and score of, the fitted neighbour in the ``which``-th place; 0 where there is none."""
+        there = (which >= 0) & (which < len(seen))
+        if not there.any():
+            return np.zeros_like(scores), np.zeros_like(scores)
+        place = seen[np.clip(which, 0, len(seen) - 1)]
+        gap = np.where(there, np.abs(self.times - self.times[place]), np.inf)
+        return self.correlation(phi, gap), np.where(there, scores[:, place], 0.0)
+
+    def correlation(self, phi: Array, gap: Array) -> Array:
+        """``(n, m)`` over gaps ``(m,)``; NaN for a ``phi`` outside 0 to 1."""
+        usable = np.where((phi >= 0) & (phi < 1), phi, np.nan)
+        return np.asarray(usable[:, None] ** (gap / self.memory.lag))
+
+    def log_gain(self, scores: Array, phi: Array, known: Known = "earlier") -> Array:
+        """``(n, m)``: what the neighbours add to the log density that each term has by itself."""
+        mean, variance = self.conditional(scores, phi, known)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(-0.5 * ((scores - mean) ** 2 / variance + np.log(variance) - scores**2))
+
+    def sample(self, scores: Array, phi: Array, rng: np.random.Generator) -> Array:
+        """Random scores ``(n, m)``: a new course of the fitted terms, and the others as they go on from the old one."""
+        rows, m = scores.shape
+        fresh = np.empty_like(scores)
+        last: int | None = None
+        known = dict.fromkeys(np.flatnonzero(self.fitted).tolist(), scores)
+        for i in range(m):
+            noise = rng.standard_normal(rows)
+            if self.fitted[i]:
+                rho, before = self._pair(phi, i, last), fresh[:, last] if last is not None else np.zeros(rows)
+                fresh[:, i] = rho * before + np.sqrt(1 - rho**2) * noise
+                last = i
+                continue
+            past = max((j for j in known if j < i), default=None)
+            future = min((j for j in known if j > i), default=None)
+            mean, variance = bridge(
+                self._pair(phi, i, past),
+                np.zeros(rows) if past is None else known[past][:, past],
+                self._pair(phi, i, future),
+                np.zeros(rows) if future is None else known[future][:, future],
+            )
+            fresh[:, i] = mean + np.sqrt(variance) * noise
+            known[i] = fresh
+        return fresh
+
+    def _pair(self, phi: Array, i: int, j: int | None) -> Array:
+        if j is None:
+            return np.zeros(len(phi))
+        return self.correlation(phi, np.abs(self.times[[i]] - self.times[j]))[:, 0]
+
+
+def bridge(past: Array, past_score: Array, future: Array, future_score: Array) -> tuple[Array, Array]:
+    """Mean and variance of a score between two known ones, by its correlation with either; 0 where there is none."""
+    away = 1 - (past * future) ** 2
+    mean = (past * (1 - future**2) * past_score + future * (1 - past**2) * future_score) / away
+    return np.asarray(mean), np.asarray((1 - past**2) * (1 - future**2) / away)
+
+
+def score(noise: Noise, seen: Array, mean: Array, spread: Array) -> Array:
+    """Standard normal scores of measurements, all broadcast; NaN where a lognormal has no logarithm."""
+    from scipy.special import ndtri, stdtr
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        match noise.family:
+            case "lognormal":
+                return np.asarray((np.log(seen) - np.log(mean)) / spread)
+            case "student-t":
+                residual = (seen - mean) / spread
+                tail = np.maximum(stdtr(noise.dof, -np.abs(residual)), 1e-300)
+                return np.asarray(-np.sign(residual) * ndtri(tail))
+            case _:
+                return np.asarray((seen - mean) / spread)
+
+
+def measurement(noise: Noise, scores: Array, mean: Array, spread: Array) -> Array:
+    """The measurements whose :func:`score` is given."""
+    from scipy.special import ndtr, stdtrit
+
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        match noise.family:
+            case "lognormal":
+                return np.where(mean > 0, mean * np.exp(spread * scores), np.nan)
+            case "student-t":
+                return np.asarray(mean - np.sign(scores) * spread * stdtrit(noise.dof, ndtr(-np.abs(scores))))
+            case _:
+                return np.asarray(mean + spread * scores)
+
+
+def series_of(terms: "list[tuple[int, Count]]", memory: Memory) -> Series:
+    """The series of terms with their positions."""
+    ordered = sorted(terms, key=lambda pair: pair[1].moment)
+    return Series(
+        memory,
+        np.array([i for i, _ in ordered], dtype=np.intp),
+        np.array([term.moment for _, term in ordered]),
+        np.array([term.use == "fit" for _, term in ordered]),
+    )

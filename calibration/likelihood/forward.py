@@ -1,0 +1,145 @@
+"""The seam between fitting and simulating: a batch of parameter vectors in, outputs at the needed steps out.
+
+Everything above this module sees a :class:`Runner` only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.errors import RunFailed
+from cipark_sd.model.variables import Stock
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.timegrid import saved_indices, time_grid
+
+if TYPE_CHECKING:
+    from cipark_sd.engines.compiled import Settings, Task
+
+Array = NDArray[np.float64]
+EngineName = Literal["native", "numpy", "pysd"]
+ENGINES: tuple[EngineName, ...] = ("native", "numpy", "pysd")
+
+
+class Runner(Protocol):
+    """Runs the model once for each row of parameters.
+
+    A run that fails (overflow, a division by zero, values that are not finite) gives NaN in its rows and leaves its
+    neighbours alone.
+    """
+
+    @property
+    def engine(self) -> str:
+        """What computes, for the record."""
+
+    def __call__(self, values: Array) -> Array:
+        """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
+
+
+#: Makes the runner of a problem for given outputs and steps.
+RunnerFactory = Callable[[CalibrationProblem, tuple[str, ...], Array], Runner]
+
+
+def runner_factory(engine: EngineName) -> RunnerFactory:
+    """What makes runners on that engine: compiled code, its readable twin, or PySD on the original file."""
+
+    def make(problem: CalibrationProblem, outputs: tuple[str, ...], times: Array) -> Runner:
+        if engine == "pysd":
+            return ReferenceRunner(problem, outputs, times)
+        return BatchRunner(problem, outputs, times, engine)
+
+    return make
+
+
+def _model_parameters(problem: CalibrationProblem) -> tuple[str, ...]:
+    return tuple(parameter.name for parameter in problem.space if parameter.target == "model")
+
+
+@dataclass(frozen=True, eq=False)
+class BatchRunner:
+    """All rows together on the native or the NumPy engine."""
+
+    problem: CalibrationProblem
+    outputs: tuple[str, ...]
+    times: Array
+    engine: EngineName = "native"
+
+    @cached_property
+    def _fixed(self) -> "tuple[Task, Settings]":
+        from cipark_sd.compiler.unroll import flat_name
+        from cipark_sd.engines.compiled import Task, settings, with_controls
+
+        model = self.problem.model
+        resolved = with_controls(model, resolve(model, self.problem.scenario))
+        step = resolved.time_step
+        # later steps change nothing that is read
+        grid = time_grid(resolved.initial_time, float(self.times[-1]), step, step, where=model.name)
+        saved = np.zeros_like(grid.saved)
+        saved[saved_indices(grid, self.times.tolist(), where=model.name)] = True
+        flat = tuple(flat_name(*split_key(override_key(name))) for name in self.outputs)
+        return Task(model, flat, grid, resolved.final_time, saved), settings(model, resolved)
+
+    @cached_property
+    def _slots(self) -> tuple[tuple[bool, tuple[str, ...]], ...]:
+        """For each parameter whether it starts a stock, and the flat names that it sets."""
+        from cipark_sd.compiler.unroll import flat_name
+
+        slots = []
+        for name in _model_parameters(self.problem):
+            base, elements = split_key(override_key(name))
+            variable = self.problem.model.by_name[base]
+            slots.append((isinstance(variable, Stock), (flat_name(base, elements),)))
+        return tuple(slots)
+
+    def __call__(self, values: Array) -> Array:
+        """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
+        from cipark_sd.engines.base import choose
+        from cipark_sd.engines.compiled import run_settings
+
+        task, fixed = self._fixed
+        numbers, initials = dict(fixed.numbers), dict(fixed.initials)
+        for (starts, names), column in zip(self._slots, values.T, strict=True):
+            for name in names:
+                (initials if starts else numbers)[name] = np.ascontiguousarray(column)
+        given = replace(fixed, numbers=numbers, initials=initials)
+        result = run_settings(task, given, np.arange(len(values), dtype=np.uint64), choose(self.engine))
+        return np.where(np.isfinite(result), result, np.nan).transpose(2, 0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceRunner:
+    """One row after another in PySD on the original file: slow, and what the others are checked against."""
+
+    problem: CalibrationProblem
+    outputs: tuple[str, ...]
+    times: Array
+    engine: EngineName = "pysd"
+
+    def __call__(self, values: Array) -> Array:
+        """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
+        from cipark_sd.simulate import simulate
+
+        problem, names = self.problem, _model_parameters(self.problem)
+        step = resolve(problem.model, problem.scenario).time_step
+        keys = [split_key(override_key(name)) for name in self.outputs]
+        variables = list(dict.fromkeys(base for base, _ in keys))
+        result = np.full((len(values), len(self.outputs), len(self.times)), np.nan)
+        for row, vector in zip(result, values, strict=True):
+            own = Scenario("", dict(zip(names, vector.tolist(), strict=True)), saveper=step)
+            try:
+                run = simulate(problem.model, problem.scenario | own, save=variables, times=self.times.tolist())
+            except RunFailed:
+                continue
+            for course, (base, elements) in zip(row, keys, strict=True):
+                array = run[base]
+                if elements:
+                    variable = problem.model.by_name[base]
+                    place = problem.model.elements(variable).index(elements)
+                    course[:] = array.to_numpy().reshape(len(self.times), -1)[:, place]
+                else:
+                    course[:] = array.to_numpy()
+        return np.where(np.isfinite(result), result, np.nan)

@@ -1,0 +1,201 @@
+"""The log density of a problem's parameters: model outputs, read as the observations read them, under their noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.likelihood.autocorrelation import Known, Series, score, series_of
+from calibration.likelihood.forward import EngineName, Runner, RunnerFactory, runner_factory
+from calibration.likelihood.observation_operator import Reader, reader
+from calibration.likelihood.term_density import exact_count, expected_numbers, term_log_density
+from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
+from calibration.study.parameters import ParameterSpace
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.scenarios import resolve
+from cipark_sd.timegrid import time_grid
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """A problem with a runner for its model.
+
+    All methods take ``theta : (n, k)`` in the order of ``problem.space`` and keep ``n`` in front.
+    """
+
+    problem: CalibrationProblem
+    reader: Reader
+    runner: Runner
+
+    @property
+    def space(self) -> ParameterSpace:
+        """Of the problem."""
+        return self.problem.space
+
+    @cached_property
+    def _is_model(self) -> NDArray[np.bool_]:
+        return np.array([parameter.target == "model" for parameter in self.space])
+
+    @cached_property
+    def _slots(self) -> tuple[slice, ...]:
+        """Where each term's quantities stand."""
+        ends = np.cumsum([len(term.quantities) for term in self.problem.terms])
+        starts = [0, *ends[:-1]]
+        return tuple(slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True))
+
+    def quantities(self, theta: Array) -> Array:
+        """What the model says for each quantity, ``(n, n_quantities)``."""
+        theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        return self.reader(self.runner(theta[:, self._is_model]))
+
+    def by_term(self, theta: Array) -> list[Array]:
+        """What each term's noise lies around, ``(n, …)``: ratios divided, breakdowns in the categories reported."""
+        values = self.quantities(theta)
+        return [
+            expected_numbers(term, values[:, slot], self.matrix(term, theta))
+            for term, slot in zip(self.problem.terms, self._slots, strict=True)
+        ]
+
+    def pointwise(
+        self, theta: Array, *, fitted_only: bool = True, known: Known = "earlier", weighted: bool = True
+    ) -> Array:
+        """Log likelihood of each term ``(n, n_terms)``; minus infinity where the model fails.
+
+        Weights count in a fit; a prediction is scored without them, ``weighted = False``.
+
+        A term of an autocorrelated series is judged given the fitted ones before it, so that the sum is the log of the
+        joint density, or with ``known = "others"`` given all other fitted ones; a term that is not in the fit always
+        given its fitted neighbours.
+        """
+        theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        values = self.quantities(theta)
+        chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit" or not fitted_only]
+        logs = np.zeros((len(theta), len(self.problem.terms)))
+        for members, slots in self._groups:
+            term = self.problem.terms[members[0]]
+            # a density that is only looked at may cost more than all that are fitted
+            if term.use == "fit" or not fitted_only:
+                logs[:, members] = self._group_log_density(term, values[:, slots], theta, members)
+        for series in self.series:
+            if not set(chosen).isdisjoint(series.members):
+                logs[:, series.members] += self._memory_gain(series, values, theta, known)
+        if weighted:
+            logs *= [term.weight for term in self.problem.terms]
+        return logs[:, chosen]
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The autocorrelated ones, in the order of their first terms."""
+        found: dict[Memory, list[tuple[int, Count]]] = {}
+        for i, term in enumerate(self.problem.terms):
+            if isinstance(term, Count) and term.noise.memory is not None:
+                found.setdefault(term.noise.memory, []).append((i, term))
+        return tuple(series_of(terms, memory) for memory, terms in found.items())
+
+    def _memory_gain(self, series: Series, values: Array, theta: Array, known: Known) -> Array:
+        gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
+        return np.where(np.isnan(gain), -np.inf, gain)
+
+    def scores(self, series: Series, values: Array, theta: Array) -> Array:
+        """Standard normal scores ``(n, m)`` of a series, ``values`` as of :meth:`quantities`."""
+        columns = []
+        for i in series.members:
+            term = self.problem.terms[i]
+            if isinstance(term, Count):
+                mean = expected_numbers(term, values[:, self._slots[i]])[:, 0]
+                columns.append(score(term.noise, np.array(term.lower), mean, self.spread(term.noise, theta)))
+        return np.stack(columns, axis=1)
+
+    def phi(self, series: Series, theta: Array) -> Array:
+        """The autocorrelation of a series ``(n,)``."""
+        return self._number(series.memory.phi, theta)
+
+    @cached_property
+    def _groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
+        """Terms that are computed together, and where their quantities stand ``(n_terms, n_quantities of each)``.
+
+        Exact counts under the same noise and with the same use differ in numbers only; every other term stands alone.
+        """
+        groups: dict[object, list[int]] = {}
+        for i, term in enumerate(self.problem.terms):
+            together = isinstance(term, Count) and term.lower == term.upper
+            key: object = i
+            if isinstance(term, Count) and together:
+                key = (term.noise, term.gains is None, term.denominator is None, term.use == "fit")
+            groups.setdefault(key, []).append(i)
+        return tuple(
+            (members, np.array([np.arange(self._slots[i].start, self._slots[i].stop) for i in members]))
+            for members in groups.values()
+        )
+
+    def _group_log_density(self, term: Term, values: Array, theta: Array, members: list[int]) -> Array:
+        """``(n, n_terms)`` of terms like ``term``; ``values : (n, n_terms, n_quantities of each)``."""
+        spread = self.spread(term.noise, theta)[:, None]
+        terms = [self.problem.terms[i] for i in members]
+        with np.errstate(over="ignore"):
+            if isinstance(term, Count) and term.lower == term.upper:
+                seen = np.array([one.lower for one in terms if isinstance(one, Count)])
+                logs = exact_count(term, seen, expected_numbers(term, values), spread)
+            else:
+                logs = term_log_density(term, values[:, 0], spread[:, 0], self.matrix(term, theta))[:, None]
+        return np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
+
+    def log_likelihood(self, theta: Array) -> Array:
+        """``(n,)``: the sum over the terms to fit."""
+        return np.asarray(self.pointwise(theta).sum(axis=-1))
+
+    def log_posterior(self, theta: Array) -> Array:
+        """``(n,)``: log likelihood and log prior of the parameters themselves, up to a constant."""
+        theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        prior = self.space.log_prior(theta)
+        possible = np.isfinite(prior)
+        total = np.full(len(theta), -np.inf)
+        if possible.any():
+            total[possible] = prior[possible] + self.log_likelihood(theta[possible])
+        return total
+
+    def spread(self, noise: Noise, theta: Array) -> Array:
+        """The spread of a noise for each row ``(n,)``."""
+        return self._number(noise.spread, theta)
+
+    def matrix(self, term: Term, theta: Array) -> Array | None:
+        """The matrix of a term's coding for each row ``(n, n_true, n_reported)``, None where it has none."""
+        coding = term.coding if isinstance(term, Breakdown) else None
+        return None if coding is None else coding.matrix(np.atleast_2d(theta), self.space.names)
+
+    def _number(self, given: float | str, theta: Array) -> Array:
+        if isinstance(given, str):
+            return np.asarray(theta[:, self.space.names.index(given)])
+        return np.full(len(theta), given)
+
+
+def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterior:
+    """The density of ``problem``, its model run by what ``runner_of`` makes."""
+    resolved = resolve(problem.model, problem.scenario)
+    step = resolved.time_step
+    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
+    quantities = [quantity for term in problem.terms for quantity in term.quantities]
+    read = reader(quantities, grid, left_rule=problem.model.time.method == "euler")
+    return Posterior(problem, read, runner_of(problem, read.outputs, read.times))
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """Makes the density of a problem on an engine, in whatever process it is called."""
+
+    engine: EngineName
+
+    def __call__(self, problem: CalibrationProblem) -> Posterior:
+        """The density of ``problem``."""
+        return posterior(problem, runner_factory(self.engine))
+
+
+def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:
+    """The same density with the uses of its terms replaced, in order; nothing is run or read anew."""
+    left = iter(terms)
+    observations = tuple(replace(o, terms=tuple(next(left) for _ in o.terms)) for o in density.problem.observations)
+    return Posterior(replace(density.problem, observations=observations), density.reader, density.runner)

@@ -1,0 +1,219 @@
+"""Random observations as the model and its noise would have made them: for predictive checks, forecasts and self-tests.
+
+The numbers of all terms stand side by side: one for a count or a share, one a category for a breakdown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import numpy as np
+
+from calibration.likelihood.autocorrelation import measurement
+from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.likelihood.term_density import expected_numbers
+from calibration.study.observations import COUNTS, Breakdown, Count, Noise, Observation, Share, Term
+from calibration.study.priors import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One observed number: ``term`` counts all terms of the problem, ``slot`` the numbers of its term."""
+
+    observation: str
+    term: int
+    slot: int
+    label: str
+    time: float
+    lower: float
+    upper: float
+    use: str
+
+
+def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
+    """All numbers in order."""
+    found: list[Number] = []
+    index = 0
+    for observation in observations:
+        for term in observation.terms:
+            time = max(quantity.end for quantity in term.quantities)
+            match term:
+                case Count() | Share():
+                    seen = [(term.label, term.lower, term.upper)]
+                case Breakdown():
+                    pairs = zip(term.categories, term.counts, strict=True)
+                    seen = [(f"{term.label}: {category}", count, count) for category, count in pairs]
+                case _:
+                    assert_never(term)
+            found.extend(
+                Number(observation.name, index, slot, label, time, low, high, term.use)
+                for slot, (label, low, high) in enumerate(seen)
+            )
+            index += 1
+    return tuple(found)
+
+
+def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Array:
+    """Random numbers ``(n, n_numbers)`` for parameters ``theta : (n, k)``, in the order of :func:`numbers`.
+
+    The terms of an autocorrelated series that are in the fit follow a new course together; the others go on from the
+    observed one, as a forecast does. NaN where the model fails or gives a mean that the noise cannot have.
+    """
+    return np.concatenate(replicate_by_term(density, theta, rng), axis=1)
+
+
+def replicate_by_term(
+    density: Posterior, theta: Array, rng: np.random.Generator, *, one_step: bool = False
+) -> list[Array]:
+    """As :func:`replicate`, an array ``(n, n_numbers)`` for each term.
+
+    With ``one_step`` each term of an autocorrelated series is drawn given the observed ones before it, which is what
+    it has to be compared with one by one.
+    """
+    values = density.quantities(theta)
+    remembered = _remembered(density, values, theta, rng, one_step)
+    found: list[Array] = []
+    position = 0
+    for i, term in enumerate(density.problem.terms):
+        here = values[:, position : position + len(term.quantities)]
+        position += len(term.quantities)
+        if i in remembered:
+            found.append(remembered[i])
+            continue
+        found.append(replicate_term(term, here, density.spread(term.noise, theta), rng, density.matrix(term, theta)))
+    return found
+
+
+def _remembered(
+    density: Posterior, values: Array, theta: Array, rng: np.random.Generator, one_step: bool
+) -> dict[int, Array]:
+    """Random numbers ``(n, 1)`` of the terms of autocorrelated series."""
+    found: dict[int, Array] = {}
+    expected = density.by_term(theta) if density.series else []
+    for series in density.series:
+        scores, phi = density.scores(series, values, theta), density.phi(series, theta)
+        if one_step:
+            mean, variance = series.conditional(scores, phi)
+            drawn = mean + np.sqrt(variance) * rng.standard_normal(scores.shape)
+        else:
+            drawn = series.sample(scores, phi, rng)
+        for i, column in zip(series.members.tolist(), drawn.T, strict=True):
+            noise = density.problem.terms[i].noise
+            found[i] = measurement(noise, column, expected[i][:, 0], density.spread(noise, theta))[:, None]
+    return found
+
+
+def replicate_term(
+    term: Term, values: Array, spread: Array, rng: np.random.Generator, matrix: Array | None = None
+) -> Array:
+    """Random numbers ``(n, n_numbers)`` of one term by itself.
+
+    Parameters
+    ----------
+    values : (n, n_quantities)
+    spread : (n,)
+    matrix : (n, n_true, n_reported), optional
+        Of its coding.
+    """
+    match term:
+        case Count():
+            values = expected_numbers(term, values)
+            if term.gains is None:
+                return _count(term.noise, values[:, 0], spread, rng)[:, None]
+            gains = _count(term.noise, values[:, 1], spread, rng)
+            losses = _count(Noise("poisson"), np.maximum(values[:, 1] - values[:, 0], 0.0), spread, rng)
+            return np.asarray((gains - losses)[:, None])
+        case Breakdown():
+            if term.given is not None and term.recodes and matrix is not None:
+                drawn = [rng.multinomial(int(size), matrix[:, k]) for k, size in enumerate(term.given)]
+                return np.asarray(sum(drawn), dtype=float)
+            return _breakdown(term, expected_numbers(term, values, matrix), spread, rng)
+        case Share():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                share = values[:, 0] / values[:, 1]
+            possible = (share >= 0) & (share <= 1)
+            drawn_share = rng.binomial(round(term.total), np.where(possible, share, 0.0))
+            return np.where(possible, drawn_share, np.nan)[:, None]
+        case _:
+            assert_never(term)
+
+
+def _count(noise: Noise, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+    match noise.family:
+        case "normal":
+            return np.asarray(mean + spread * rng.standard_normal(len(mean)))
+        case "student-t":
+            return np.asarray(mean + spread * rng.standard_t(noise.dof, len(mean)))
+        case "lognormal":
+            possible = mean > 0
+            drawn = np.where(possible, mean, 1.0) * np.exp(spread * rng.standard_normal(len(mean)))
+            return np.where(possible, drawn, np.nan)
+        case _:
+            possible = np.isfinite(mean) & (mean >= 0)
+            usable = np.where(possible, mean, 0.0)
+            match noise.family:
+                case "nb1":
+                    # a gamma with mean m and variance m alpha, so that the mixture has variance m (1 + alpha)
+                    usable = rng.gamma(usable / spread, spread)
+                case "nb2":
+                    usable = usable * rng.gamma(1 / spread, spread)
+                case _:
+                    pass
+            # numpy's Poisson ends near 2**63
+            return np.where(possible, rng.poisson(np.minimum(usable, 1e15)), np.nan)
+
+
+def _breakdown(term: Breakdown, values: Array, spread: Array, rng: np.random.Generator) -> Array:
+    total = round(sum(term.counts))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = values / values.sum(axis=1, keepdims=True)
+    possible = (np.isfinite(shares) & (shares >= 0)).all(axis=1)
+    usable = np.where(possible[:, None], shares, 1 / shares.shape[1])
+    if term.noise.family == "dirichlet-multinomial":
+        weights = rng.gamma(spread[:, None] * usable)
+        sums = weights.sum(axis=1, keepdims=True)
+        usable = np.where(sums > 0, weights / np.where(sums > 0, sums, 1.0), usable)
+        usable = usable / usable.sum(axis=1, keepdims=True)
+    return np.where(possible[:, None], rng.multinomial(total, usable), np.nan)
+
+
+def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Posterior:
+    """The density with fitted observations set to ``drawn : (n_numbers,)``, as coarsely known as the real ones.
+
+    An interval keeps its width and lies around the drawn number by chance, each place as likely as another: the
+    probability of an interval is then its likelihood up to a factor. One that is open on a side keeps its end: a drawn
+    number beyond the end is known as that only, another one exactly.
+    """
+    terms: list[Term] = []
+    position = 0
+    for term in density.problem.terms:
+        match term:
+            case Breakdown():
+                size = len(term.counts)
+                own = tuple(drawn[position : position + size].tolist())
+                terms.append(replace(term, counts=own) if term.use == "fit" else term)
+                position += size
+            case Count() | Share():
+                terms.append(_coarse(term, float(drawn[position]), rng) if term.use == "fit" else term)
+                position += 1
+            case _:
+                assert_never(term)
+    return with_terms(density, terms)
+
+
+def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Count | Share:
+    width = term.upper - term.lower
+    if width == 0:
+        return replace(term, lower=value, upper=value)
+    ceiling = term.total if isinstance(term, Share) else np.inf
+    if np.isinf(width) or term.upper >= ceiling:
+        # a known end is part of how the number was told, not of the number
+        return term if term.lower <= value <= term.upper else replace(term, lower=value, upper=value)
+    if isinstance(term, Share) or term.noise.family in COUNTS:
+        low = value - float(rng.integers(int(width) + 1))
+    else:
+        low = value - width * rng.random()
+    if isinstance(term, Count) and term.noise.family == "lognormal":
+        # nothing lies below zero
+        return replace(term, lower=max(low, 0.0), upper=low + width)
+    return replace(term, lower=low, upper=low + width)

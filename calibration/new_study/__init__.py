@@ -1,0 +1,1 @@
+"""A study made from a model and a table of data."""

@@ -1,0 +1,162 @@
+"""A study for another case of a model that comes with the package: ``cipark new-study --from great_stone``.
+
+The copy runs as it stands, with the rows of the first case as examples; each table says so in its first lines, which
+the reader of tables skips.
+"""
+
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from calibration.commands.pipeline import STUDIES, find_study
+from calibration.new_study.study import COMPANIONS, check_free, move_into
+from calibration.new_study.text import toml
+from calibration.study.problem import FILE, CalibrationProblem, read_problem
+from cipark_sd.errors import UnknownName
+from cipark_sd.library import bundled
+from cipark_sd.sensitivity.factors import constant_values
+
+#: Files of a study that are copied where they are there, in the order in which a reader meets them.
+_PARTS = ("policies.toml", "sensitivity.toml")
+
+
+def from_template(name: str, output: Path | None, *, force: bool) -> list[str]:
+    """Write the copy and return what to tell the user.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    source = find_study(name, where="new-study --from")
+    if not (source / FILE).is_file():
+        shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
+        raise UnknownName(name, shipped, kind=f"study with {FILE}", where="new-study --from")
+    folder = output or Path("my_" + source.resolve().name)
+    check_free(folder, force=force)
+    parent = folder.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
+        draft = Path(temporary) / folder.resolve().name
+        draft.mkdir()
+        tables = _copied(source, draft)
+        problem = read_problem(draft)
+        (draft / "README.md").write_text(_readme(source, draft, problem, tables), encoding="utf-8")
+        move_into(draft, folder)
+    return [
+        f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
+        f"Replace them in the order that {folder / 'README.md'} gives; it runs as it stands:",
+        f"  cipark calibrate {folder} --fast",
+    ]
+
+
+def _copied(source: Path, draft: Path) -> list[str]:
+    """Model, tables and TOML files; the names of the tables, as the study spells them."""
+    text = (source / FILE).read_text(encoding="utf-8")
+    content = tomllib.loads(text)
+    model = content.get("model", {})
+    path = bundled(model["bundled"]) if "bundled" in model else source / model["file"]
+    for file in (path, *(path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS)):
+        if file.is_file():
+            shutil.copyfile(file, draft / file.name)
+    text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
+    title = f"{draft.name}: a copy of {source.name}, not yet adapted"
+    text = re.sub(r"^title\s*=.*$", f"title = {toml(title)}", text, count=1, flags=re.MULTILINE)
+    (draft / FILE).write_text(_note(source) + text, encoding="utf-8")
+    tables = list(dict.fromkeys(table["table"] for table in content["observation"]))
+    for table in tables:
+        rows = (source / table).read_text(encoding="utf-8-sig")
+        (draft / table).parent.mkdir(parents=True, exist_ok=True)
+        (draft / table).write_text(
+            f"# EXAMPLE ROWS of {source.name}: replace them, then delete this line.\n{rows}", "utf-8"
+        )
+    for part in _PARTS:
+        if (source / part).is_file():
+            own = (source / part).read_text(encoding="utf-8")
+            (draft / part).write_text(_note(source) + own, encoding="utf-8")
+    return tables
+
+
+def _note(source: Path) -> str:
+    return (
+        f"# A copy of the study {source.name}. Where a reason or a source is given (`why`, `source`), it is that of\n"
+        f"# {source.name}: put your own in its place as you go through the file.\n\n"
+    )
+
+
+def _instants(problem: CalibrationProblem) -> Iterator[str]:
+    """Constants that name a date of the case: they lie within the run, in its unit of time."""
+    model = problem.model
+    for constant in model.constants:
+        for name, value in constant_values(model, constant).items():
+            if constant.units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
+                yield f"| `{name}` | {value:g} | {constant.doc.splitlines()[0] if constant.doc else ''} |"
+
+
+def _readme(source: Path, draft: Path, problem: CalibrationProblem, tables: list[str]) -> str:
+    held = "\n".join(f"| `{item.name}` | {item.value:g} | {item.why} |" for item in problem.fixed)
+    used: Mapping[str, int] = {o.name: len(o.terms) for o in problem.observations}
+    listed = "\n".join(
+        f"| `{table}` | {', '.join(o.name for o in problem.observations if o.table == table)} | "
+        f"{sum(used[o.name] for o in problem.observations if o.table == table)} |"
+        for table in tables
+    )
+    dates = "\n".join(_instants(problem))
+    by_date = f"""
+   | constant | {source.name} | what |
+   |---|---|---|
+{_indented(dates)}
+""" if dates else ""  # fmt: skip
+    return f"""# {draft.name}
+
+A copy of the study `{source.name}` for another case of the same model. All rows, dates and reasons are still those of
+`{source.name}`; it runs as it stands, so that you can change one thing at a time and see that it still does.
+
+```bash
+cipark calibrate {draft.name} --fast
+cipark sensitivity {draft.name}
+cipark policy {draft.name}
+```
+
+## What to replace, in this order
+
+1. **The model's dates and switches** in the file of `{problem.model.name}` or, better, under `[[fixed]]` in
+   `problem.toml`, so that the model stays the one that was tested. What did not happen in your case is switched off.
+{by_date}
+2. **The run's span**: `[model]` `from` and `to` in `problem.toml`.
+3. **The tables.** Keep the header, replace the rows, delete the line that calls them examples. A table that you do not
+   have: delete the file and its `[[observation]]`, and whatever `[[coding]]` only it used.
+
+   | table | observations | terms |
+   |---|---|---|
+{_indented(listed)}
+
+4. **The priors** (`[[parameter]]`): what was known of your case before the data, and in `why` from where. Parameters
+   that no table of yours informs get `use = "PRI"`.
+5. **What is held** (`[[fixed]]`):
+
+   | constant | value | reason there |
+   |---|---|---|
+{_indented(held)}
+
+6. **Rivals, scenarios, experiments and the report's questions** at the end of `problem.toml`; `policies.toml` (its
+   expectations cite what was written of `{source.name}`) and `sensitivity.toml` (bounds and reasons).
+7. **This page**: where each of your figures comes from, and what is judgement.
+
+## Is it the same family?
+
+The family-member test asks whether the same structure does what the other case did with that case's settings, before
+any parameter is fitted to it (Forrester and Senge 1980, TIMS Studies in the Management Sciences 14). Fit
+`{source.name}` first, then run your policies with its posterior:
+
+```bash
+cipark policy {source.name} --draws fit -o first
+cipark policy {draft.name} --draws first/posterior
+```
+"""
+
+
+def _indented(lines: str) -> str:
+    return "\n".join(f"   {line}" for line in lines.splitlines())

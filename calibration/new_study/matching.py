@@ -1,0 +1,176 @@
+"""Which variable of a model a column of data means, by name."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from calibration.study.consistency import output_problem
+from cipark_sd.errors import InvalidValue, raise_all
+from cipark_sd.model.expr import references
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Auxiliary, Stock, Variable
+from cipark_sd.scenarios import override_key, split_key
+
+#: Likeness of two names, 0 to 1, from which one is taken for the other.
+ALIKE = 0.72
+#: Two variables whose likeness differs by less are both possible.
+_TIE = 0.02
+_EMPTY_WORDS = frozenset(
+    {"the", "of", "a", "in", "number", "no", "n", "observed", "reported", "measured", "data", "obs"}
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A column and what it is a reading of: one variable, one element, or all elements of a variable added up."""
+
+    column: str
+    variable: Variable
+    names: tuple[str, ...]
+
+
+def words(name: str) -> tuple[str, ...]:
+    """A name as words: units in brackets and filling words left out, camel case cut, plurals made singular.
+
+    >>> words("Number of newCases (per week)")
+    ('new', 'case')
+    """
+    bare = re.sub(r"\(.*?\)|\[[^\]]*/[^\]]*\]", " ", name)
+    bare = re.sub(r"\b(per|by|a) (day|week|month|quarter|year)\b", " ", bare, flags=re.IGNORECASE)
+    bare = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare)
+    parts = [part for part in re.split(r"[\W_]+", bare.casefold()) if part]
+    kept = [part for part in parts if part not in _EMPTY_WORDS] or parts
+    return tuple(
+        part[:-1] if len(part) > 3 and part.endswith("s") and not part.endswith("ss") else part for part in kept
+    )
+
+
+def likeness(column: str, variable: str) -> float:
+    """From 0 to 1, of a column's name and a variable's."""
+    mine, theirs = words(column), words(variable)
+    if sorted(mine) == sorted(theirs):
+        return 1.0
+    spelled = difflib.SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio()
+    smaller, larger = sorted((set(mine), set(theirs)), key=len)
+    if smaller and smaller <= larger and max(map(len, smaller)) > 2:
+        # one name within the other: 'cases' in 'new cases'
+        return max(spelled, 0.74 + 0.25 * len(smaller) / len(larger))
+    return spelled
+
+
+def observable(model: Model) -> list[tuple[Variable, tuple[str, ...], str]]:
+    """What a column may mean: variables with a course of their own, their elements, with the name to compare."""
+    found: list[tuple[Variable, tuple[str, ...], str]] = []
+    for variable in model.variables:
+        if variable.name in CONTROL or not isinstance(variable, Stock | Auxiliary):
+            continue
+        elements = element_labels(model, variable)
+        found.append((variable, elements, variable.label))
+        if len(elements) > 1:
+            found += [(variable, (label,), label) for label in elements]
+    return found
+
+
+def element_labels(model: Model, variable: Variable) -> tuple[str, ...]:
+    """``Name`` of a scalar, ``Name[element]`` of each element else, as the modeller spells them."""
+    if not variable.dims:
+        return (variable.label,)
+    shown = []
+    for combination in model.elements(variable):
+        dims = zip(variable.dims, combination, strict=True)
+        parts = []
+        for dim, element in dims:
+            dimension = model.dimension_by_name[dim]
+            parts.append(dimension.element_labels[dimension.elements.index(element)])
+        shown.append(f"{variable.label}[{','.join(parts)}]")
+    return tuple(shown)
+
+
+def flows(model: Model) -> frozenset[str]:
+    """Canonical names of flows: what stands in a stock's net flow, or has the units of a stock per unit of time."""
+    moving = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.flow)}
+    per_time = {f"{stock.units}/{model.time.units}".replace(" ", "") for stock in model.stocks if stock.units}
+    return frozenset(
+        variable.name
+        for variable in model.auxiliaries
+        if variable.name in moving or (model.time.units and variable.units.replace(" ", "") in per_time)
+    )
+
+
+def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> list[Match]:
+    """The variable of each column that has one: first as given, then by likeness of names.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+        For a given variable that the model does not have, and for a column that means two variables equally well.
+    """
+    found = [_given(model, column, name) for column, name in given.items()]
+    raise_all(
+        "new-study", list(_doubtful(model, [c for c in columns if c not in given], {n for m in found for n in m.names}))
+    )
+    # a sum and a part of it would count the same twice
+    taken = {name for match in found for name in match.names}
+    pairs = sorted(
+        (
+            (score, column, place)
+            for column in columns
+            if column not in given
+            for score, place in _ranked(model, column)
+        ),
+        key=lambda item: -item[0],
+    )
+    options = observable(model)
+    for _, column, place in pairs:
+        variable, names, _ = options[place]
+        if not taken & set(names) and column not in {match.column for match in found}:
+            found.append(Match(column, variable, names))
+            taken |= set(names)
+    order = {column: i for i, column in enumerate(columns)}
+    return sorted(found, key=lambda match: order[match.column])
+
+
+def _ranked(model: Model, column: str) -> list[tuple[float, int]]:
+    """Likeness and place among :func:`observable`, the best first; what moves stocks comes before what does not."""
+    moving = flows(model)
+    scores = []
+    for place, (variable, names, label) in enumerate(observable(model)):
+        if label != variable.label and set(words(column)) <= set(words(variable.label)):
+            # the variable's own name says nothing of one element
+            continue
+        score = likeness(column, label)
+        if score >= ALIKE:
+            plain = not isinstance(variable, Stock) and variable.name not in moving
+            scores.append((score - 0.03 * plain - 0.01 * (len(names) > 1), place))
+    return sorted(scores, key=lambda item: -item[0])
+
+
+def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator[InvalidValue]:
+    options = observable(model)
+    for column in columns:
+        ranked = [(score, place) for score, place in _ranked(model, column) if not taken & set(options[place][1])]
+        best = [options[place] for score, place in ranked if ranked[0][0] - score < _TIE]
+        if len(best) > 1:
+            names = [label for _, _, label in best]
+            expected = " or ".join(f'--value "{column}={name}"' for name in names[:4])
+            yield InvalidValue(
+                "the column", column, f"one variable, but it may be several: {expected}", where="new-study"
+            )
+
+
+def _given(model: Model, column: str, name: str) -> Match:
+    """What ``--value COL=variable`` says; a subscripted variable without element is the sum of all."""
+    fault = output_problem(model, name, f"--value {column}")
+    base, elements = split_key(override_key(name))
+    variable = model.by_name.get(base)
+    if variable is not None and isinstance(variable, Stock | Auxiliary):
+        labels = element_labels(model, variable)
+        if not elements:
+            return Match(column, variable, labels)
+        if fault is None:
+            return Match(column, variable, (labels[model.elements(variable).index(elements)],))
+    if fault is not None:
+        raise fault
+    expected = "a variable that the model computes, a stock or an auxiliary"
+    raise InvalidValue("the variable", name, expected, where=f"--value {column}")

@@ -1,0 +1,267 @@
+"""A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from calibration.likelihood.forward import runner_factory
+from calibration.likelihood.posterior import posterior
+from calibration.new_study import text
+from calibration.new_study.columns import Axis, Clock, clock, read_axis
+from calibration.new_study.dates import DateOrder
+from calibration.new_study.matching import Match, flows, matches, observable
+from calibration.new_study.parameters import Candidate, View, candidates, growing, roles, view
+from calibration.new_study.series import Series, plain, reading, series, shape
+from calibration.new_study.table import Sheet, decoded, is_missing, number_reader, read_sheet
+from calibration.study.calendar import Unit
+from calibration.study.problem import FILE, read_problem
+from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.expr import Ref
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Stock
+from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate import simulate
+
+#: Files beside a model that belong to it.
+COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a new study; None where it is to be guessed."""
+
+    model: Path
+    data: Path
+    folder: Path
+    time: str | None = None
+    values: Mapping[str, str] | None = None
+    where: Mapping[str, str] | None = None
+    unit: Unit | None = None
+    dates: DateOrder | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class NewStudy:
+    """A study that was written, with what was guessed."""
+
+    folder: Path
+    axis: Axis
+    clock: Clock
+    series: tuple[Series, ...]
+    candidates: tuple[Candidate, ...]
+    ignored: tuple[str, ...]
+    numeric: tuple[str, ...]
+    possible: bool = False
+
+
+def new_study(asked: Asked) -> NewStudy:
+    """Read both, guess, write the folder and read it back; nothing is left half-written.
+
+    Raises
+    ------
+    CiparkError
+        Of a kind for each thing that is wrong with the model, the table or a name.
+    """
+    check_free(asked.folder, force=asked.force)
+    model = read_model(asked.model)
+    sheet = _chosen(read_sheet(asked.data), asked.where or {})
+    axis = read_axis(sheet, asked.time, asked.dates)
+    columns, other = _numeric(sheet, axis)
+    found = once(_matched(model, sheet, columns, asked.values or {}), asked.values or {})
+    unused = [name for name in (*columns, *other) if name not in [match.column for match in found]]
+    numeric = tuple(name for name in unused if name in columns)
+    options = candidates(model, [match.variable.name for match in found])
+    parent = asked.folder.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
+        draft = Path(temporary) / asked.folder.resolve().name
+        kept, timing = _series(model, sheet, axis, found, asked.unit, later=False)
+        study = NewStudy(asked.folder, axis, timing, kept, tuple(options), tuple(unused), numeric)
+        seen = _seen(draft, asked, model, study)
+        if not seen.possible:
+            # a stock may start at nothing: the first number then belongs to the next instant
+            kept, timing = _series(model, sheet, axis, found, asked.unit, later=True)
+            moved = replace(study, series=kept, clock=timing)
+            later = _seen(draft, asked, model, moved)
+            seen, study = (later, moved) if later.possible else (seen, study)
+        study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
+        _write(draft, asked, model, study)
+        read_problem(draft)
+        move_into(draft, asked.folder)
+    return study
+
+
+def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
+    """What the data of a draft see of the parameters."""
+    _write(draft, asked, model, study)
+    return view(posterior(read_problem(draft), runner_factory("native")), np.random.default_rng(_SEED))
+
+
+def once(found: Sequence[Match], given: Mapping[str, str]) -> list[Match]:
+    """The matches without stocks whose own flow is observed too: both would count the same events twice.
+
+    What the user named stays, whatever it is.
+    """
+    observed = {match.variable.name for match in found}
+
+    def repeated(match: Match) -> bool:
+        if not isinstance(match.variable, Stock) or match.column in given:
+            return False
+        net = [piece.flow for piece in match.variable.pieces]
+        return all(isinstance(flow, Ref) and flow.name in observed for flow in net)
+
+    return [match for match in found if not repeated(match)]
+
+
+def check_free(folder: Path, *, force: bool) -> None:
+    """Raise where files would be replaced that nobody said may be.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InvalidValue("the folder", str(folder), "one that is not a file", where="-o")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        expected = "a new one; with --force the files of a study in it are replaced"
+        raise InvalidValue("the folder", str(folder), expected, where="-o")
+
+
+def move_into(draft: Path, folder: Path) -> None:
+    """Put the files of a finished draft in place; what else is in the folder stays."""
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    shutil.copytree(draft, folder, dirs_exist_ok=True)
+
+
+def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
+    """The rows that ``--where`` selects."""
+    rows = list(zip(sheet.rows, sheet.lines, strict=True))
+    for column, value in where.items():
+        if column not in sheet.header:
+            raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --where")
+        place = sheet.header.index(column)
+        there = dict.fromkeys(row[place] for row, _ in rows)
+        rows = [(row, line) for row, line in rows if row[place] == value]
+        if not rows:
+            raise UnknownName(value, there, kind=f"row whose {column!r} is", where=f"{sheet.name}: --where")
+    return replace(sheet, rows=tuple(row for row, _ in rows), lines=tuple(line for _, line in rows))
+
+
+def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
+    """Columns most of whose cells are numbers, and the others, the times left out."""
+    numeric, other = list[str](), list[str]()
+    for name in sheet.header:
+        if name == axis.column:
+            continue
+        texts = sheet.column(name)
+        cells = [cell for cell in texts if not is_missing(cell)]
+        read = number_reader(texts, sheet.delimiter)
+        n = sum(1 for cell in cells if np.isfinite(read(cell)))
+        (numeric if cells and 2 * n > len(cells) else other).append(name)
+    return numeric, other
+
+
+def _matched(model: Model, sheet: Sheet, columns: Sequence[str], given: Mapping[str, str]) -> list[Match]:
+    for column in given:
+        if column not in sheet.header:
+            raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --value")
+        if column not in columns:
+            raise InvalidValue("the column", column, "one with numbers", where=f"{sheet.name}: --value")
+    found = matches(model, columns, given)
+    if found:
+        return found
+    if not columns:
+        raise InvalidValue(
+            "its columns", ", ".join(sheet.header), "one with numbers beside the times", where=sheet.name
+        )
+    labels = dict.fromkeys(variable.label for variable, _, _ in observable(model))
+    shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
+    raise CiparkError(
+        f"{sheet.name}: no column sounds like a variable of {model.name}; say which is which, such as "
+        f'--value "{columns[0]}={next(iter(labels), "variable")}"\n'
+        f"  columns with numbers: {', '.join(columns)}\n  variables: {shown}"
+    )
+
+
+def _series(
+    model: Model, sheet: Sheet, axis: Axis, found: Sequence[Match], unit: Unit | None, *, later: bool
+) -> tuple[tuple[Series, ...], Clock]:
+    readings = [reading(sheet, axis, match) for match in found]
+    moving = flows(model)
+    rising = _growing(model, [match.variable.name for match in found])
+    shapes = [shape(data, moving, rising) for data in readings]
+    timing = clock(model, axis, unit, windows=later or "flow" in shapes)
+    pairs = zip(readings, shapes, strict=True)
+    return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
+
+
+def _growing(model: Model, names: Sequence[str]) -> frozenset[str]:
+    """Which of the variables never fall in the run that the file describes; none where that run fails."""
+    try:
+        run = simulate(model, Scenario(), save=list(dict.fromkeys(names)))
+    except RunFailed:
+        return frozenset()
+    return growing({name: run[name].to_numpy() for name in names})
+
+
+def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
+    """All files of a study."""
+    original = draft / "data" / "original"
+    original.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(asked.data, original / asked.data.name)
+    stem = asked.model.with_suffix("")
+    for path in (asked.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
+        if path.is_file():
+            shutil.copyfile(path, draft / path.name)
+    for name in files_read(asked.model):
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(asked.model.parent / name, draft / name)
+    parts = []
+    for one in study.series:
+        relative = f"data/{text.slug(one.match.column)}.csv"
+        (draft / relative).write_text(text.table(one, study.axis), encoding="utf-8")
+        parts.append(text.observation(one, study.axis, relative))
+    noises = [text.noise(one) for one in study.series]
+    title = draft.name
+    problem = text.problem(
+        title, asked.model.name, _span(model, study.series), study.clock, parts, study.candidates, noises, study.ignored
+    )
+    (draft / FILE).write_text(problem, encoding="utf-8")
+    end = max(row.time for one in study.series for row in one.rows)
+    more = {
+        "policies.toml": text.policies(title, study.series, study.candidates, end),
+        "sensitivity.toml": text.sensitivity(study.series, end),
+    }
+    for name, content in more.items():
+        if content is not None:
+            (draft / name).write_text(content, encoding="utf-8")
+    (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
+
+
+def files_read(model: Path) -> tuple[str, ...]:
+    """Files beside or below a Vensim model that its GET functions name; those elsewhere stay where they are."""
+    if model.suffix.casefold() != ".mdl":
+        return ()
+    named = re.findall(r"GET\s+[A-Z0-9]+\s+[A-Z]+\s*\(\s*'([^']+)'", decoded(model.read_bytes()), flags=re.IGNORECASE)
+    near = [name for name in dict.fromkeys(named) if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return tuple(name for name in near if (model.parent / name).is_file())
+
+
+def _span(model: Model, found: Sequence[Series]) -> list[str]:
+    """What ``[model]`` has to say of the run's end."""
+    last = max(row.time for one in found for row in one.rows)
+    if last <= model.time.final:
+        return []
+    step = model.time.step if np.isfinite(model.time.step) else 1.0
+    end = model.time.initial + step * np.ceil((last - model.time.initial) / step - 1e-9)
+    return [f"to = {plain(float(end))} # the file's run ends at {plain(model.time.final)}, before the last row"]

@@ -1,0 +1,287 @@
+"""The files of a new study as text: problem.toml with comments, tables, README, a first catalogue of policies."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from calibration.new_study.columns import Axis, Clock
+from calibration.new_study.parameters import Candidate
+from calibration.new_study.series import Series
+from calibration.study.observations import SPREAD_OF
+from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
+from cipark_sd.model.model import Model
+
+
+def toml(text: str) -> str:
+    """A text as TOML writes it; JSON's rules are a part of TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def number(value: float) -> str:
+    """A number as TOML has it, short where that is exact."""
+    short = f"{value:.6g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def slug(name: str) -> str:
+    """A file's stem for a name.
+
+    >>> slug("New cases (per week)")
+    'new_cases_per_week'
+    """
+    kept = "".join(c if c.isalnum() else "_" for c in name.casefold())
+    return "_".join(part for part in kept.split("_") if part) or "series"
+
+
+def table(series: Series, axis: Axis) -> str:
+    """The table of a series as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    time = time_column(series, axis)
+    given = [] if all(row.given == row.date for row in series.rows) else [axis.column + " as given"]
+    writer.writerow([*(["start"] if series.windowed else []), time, *given, value_column(series)])
+    for row in series.rows:
+        head = [row.start] if series.windowed else []
+        writer.writerow([*head, row.date, *([row.given] if given else []), number(row.value)])
+    return text.getvalue()
+
+
+def time_column(series: Series, axis: Axis) -> str:
+    """What the column of times is called; not ``start``, which is that of windows, and not as the values are."""
+    taken = {"start", value_column(series)}
+    return axis.column if axis.column not in taken else "end of window"
+
+
+def value_column(series: Series) -> str:
+    """What the column of values is called."""
+    return series.match.column if series.match.column != "start" else "value"
+
+
+def observation(series: Series, axis: Axis, path: str) -> str:
+    """The ``[[observation]]`` of a series."""
+    column = series.match.column
+    names = [toml(name) for name in series.match.names]
+    variable = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
+    lines = [
+        *_explained(series),
+        "[[observation]]",
+        f"name = {toml(column)}",
+        f"table = {toml(path)}",
+        f'kind = "{series.kind}" # {_KIND[series.kind]}',
+        f"variable = {variable}",
+        f"time = {toml(time_column(series, axis))}",
+        *(['start_time = "start"'] if series.windowed else []),
+        f"value = {toml(value_column(series))}",
+        f'family = "{series.family}" # {_FAMILY[series.family]}',
+        f"{SPREAD_OF[series.family]} = {toml(noise_name(series))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_KIND = {
+    "level": "the variable at that time",
+    "flow": "what flowed in the window from start to time",
+    "increments": "a count that only grows: what came between two rows is fitted, not the sum",
+}
+_FAMILY = {
+    "nb1": "counts with variance = mean * (1 + dispersion); poisson has no dispersion",
+    "normal": "measurements with the same error everywhere; sd in the units of the data",
+    "lognormal": "measurements with an error in proportion; sd of the logarithm",
+}
+
+
+def _explained(series: Series) -> list[str]:
+    said = []
+    if series.dropped:
+        shown = ", ".join(series.dropped[:3]) + (", …" if len(series.dropped) > 3 else "")
+        said.append(f"# {len(series.dropped)} rows lie before the run's initial time and are not here: {shown}")
+    return said
+
+
+def noise_name(series: Series) -> str:
+    """Name of the spread's parameter."""
+    return f"{series.match.column} noise"
+
+
+def noise(series: Series) -> str:
+    """The ``[[parameter]]`` of a spread."""
+    median, sigma = 1.0, 1.5
+    if series.family == "lognormal":
+        median, sigma = 0.2, 1.0
+    elif series.family == "normal":
+        sd = float(np.std(series.values))
+        median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
+    low, high = number(float(f"{median / 100:.3g}")), number(float(f"{median * 100:.3g}"))
+    return (
+        f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
+        f'prior = {{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}\n'
+        'why = "placeholder: how far the data lie from any model"\n'
+    )
+
+
+def prior_text(prior: Prior) -> str:
+    """A prior as an inline table."""
+    match prior:
+        case LogNormal(median, sigma):
+            return f'{{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}'
+        case LogitNormal(median, sigma):
+            return f'{{ family = "logit-normal", median = {number(median)}, sigma = {sigma} }}'
+        case Normal(mean, sd):
+            return f'{{ family = "normal", mean = {number(mean)}, sd = {number(sd)} }}'
+        case _:
+            raise ValueError(f"no new study has the prior {prior}")
+
+
+def parameter(one: Candidate) -> str:
+    """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
+    if one.prior is None or one.role == "fixed":
+        return f"[[fixed]]\nname = {toml(one.name)}\nvalue = {number(one.value)}\nwhy = {toml(one.why)}\n"
+    bounds = "" if one.bounds is None else f"bounds = [{number(one.bounds[0])}, {number(one.bounds[1])}]\n"
+    unit = f" {one.units}" if one.units else ""
+    why = f"placeholder: wide around the model's {number(one.value)}{unit}"
+    return (
+        f'[[parameter]]\nname = {toml(one.name)}\nuse = "{one.role}"\n{bounds}'
+        f"prior = {prior_text(one.prior)}\nwhy = {toml(why)}\n"
+    )
+
+
+_HEAD = """\
+# Written by cipark new-study from the names and numbers of the model and the data. Everything in it is a guess to be
+# thought about: what the columns mean, how noisy they are, and above all the priors, which are placeholders around the
+# values in the model file. A prior should say what was known before the data, and `why` should say from where.
+"""
+_PARAMETERS = """\
+# --- parameters -----------------------------------------------------------------------------------------------------
+# use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are those that
+# these data can tell apart near the model's values; change it where you know better. A prior is one of normal,
+# lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential.
+
+"""
+_FIXED = """\
+# --- held at the model's value, and why -----------------------------------------------------------------------------
+# To free one, make it a [[parameter]] with a prior.
+
+"""
+
+
+def problem(
+    title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str], found: Sequence[Candidate],
+    noises: Sequence[str], ignored: Sequence[str],
+) -> str:  # fmt: skip
+    """The text of problem.toml; ``parts`` are the observations."""
+    lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
+    lines.append(f"# {clock.note}.")
+    if clock.calendar is not None:
+        lines += ["[dates]", f'unit = "{clock.calendar.unit}"']
+        lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
+    lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
+    if ignored:
+        lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
+        lines.append(f"# {', '.join(ignored)}.\n")
+    free = [one for one in found if one.role != "fixed"]
+    fixed = [one for one in found if one.role == "fixed"]
+    order = {"CAL": 0, "PRI": 1}
+    texts = [parameter(one) for one in sorted(free, key=lambda one: order[one.role])]
+    lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
+    if fixed:
+        lines.append(_FIXED + "\n".join(parameter(one) for one in fixed))
+    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 8\nseed = 1')
+    return "\n".join(lines) + "\n"
+
+
+def readme(title: str, model: Model, data: str, series: Sequence[Series]) -> str:
+    """The page on which the numbers' origin is written down."""
+    rows = "\n".join(
+        f"| `data/{slug(one.match.column)}.csv` | {' + '.join(one.match.names)} | {one.kind} | {len(one.rows)} | "
+        "*who counted, when, how; address or citation* |"
+        for one in series
+    )
+    return f"""# {title}
+
+*One sentence: what was observed, where and when, and what this study asks.*
+
+```bash
+cipark calibrate {title}                # estimates and profile likelihoods
+cipark calibrate {title} --posterior    # joint draws, predictions, a report
+cipark sensitivity {title}              # which constants the outputs depend on
+cipark policy {title}                   # what the changes in policies.toml would do
+```
+
+## Where each figure comes from
+
+| table | variable | read as | numbers | source |
+|---|---|---|---|---|
+{rows}
+
+The tables were made from `data/original/{data}`, the file as it came. The model is `{model.name}`: *who made it, and
+for what.*
+
+## What is judgement
+
+*The priors in `problem.toml` are placeholders until their `why` says where they come from; so is the family of the
+noise. List here what else was decided: rows left out, units converted, dates assumed.*
+"""
+
+
+def reach(series: Series) -> str:
+    """What an output can be at all, as TOML; a run outside it has left the stable range of its time step."""
+    most = float(np.max(np.abs(series.values))) or 1.0
+    low = 0.0 if series.values.min() >= 0 else -1000 * most
+    return f"[{number(low)}, {number(float(f'{1000 * most:.2g}'))}]"
+
+
+_REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
+
+
+def sensitivity(series: Sequence[Series], end: float) -> str | None:
+    """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
+    single = [one for one in series if len(one.match.names) == 1]
+    if not single:
+        return None
+    lines = [
+        "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
+        "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
+        _REACH,
+        f'[[moment]]\nlabel = "at the last row"\ntime = {number(end)}',
+    ]
+    for one in single:
+        label, variable = toml(one.match.names[0]), toml(one.match.names[0])
+        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(one)}")
+    return "\n".join(lines) + "\n"
+
+
+def policies(title: str, series: Sequence[Series], found: Sequence[Candidate], end: float) -> str | None:
+    """A first catalogue, or None where no single variable or constant offers itself."""
+    single = [one for one in series if len(one.match.names) == 1]
+    levers = [one for one in found if one.role == "CAL" and not one.starts][:2]
+    if not single or not levers:
+        return None
+    lines = [
+        "# An example to be replaced: what would a fifth less of a fitted constant have done? cipark policy runs it.",
+        _REACH,
+        f"title = {toml(title)}",
+        f"times = [{number(end)}]",
+        "\n[headline]",
+        f"outcome = {toml(slug(single[0].match.column))}",
+        f"at = {number(end)}",
+    ]
+    for one in single:
+        lines += [
+            "\n[[outcome]]",
+            f"id = {toml(slug(one.match.column))}",
+            f"title = {toml(one.match.variable.label)}",
+            f"variable = {toml(one.match.names[0])}",
+            f"range = {reach(one)}",
+        ]
+    for i, lever in enumerate(levers, start=1):
+        lines += [
+            "\n[[policy]]",
+            f'id = "P{i}"',
+            f"title = {toml(f'{lever.name} a fifth below the model file')}",
+            f"set = {{ {toml(lever.name)} = {number(0.8 * lever.value)} }}",
+            'source = "an example"',
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Policy experiments on a study or a model."""

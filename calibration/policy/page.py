@@ -1,0 +1,159 @@
+"""The page of ``cipark policy``: what each part has to say, what all of it rests on, and what it cannot tell.
+
+Parts are run one at a time or together; what another call on the same draws has put on the page stays there.
+"""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from calibration.policy.setting import Setting
+from calibration.study.priors import to_scale
+from cipark_sd.errors import InvalidValue
+from cipark_sd.report import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
+from cipark_sd.results import version
+from cipark_sd.scenarios import override_key
+
+#: Sections in the order of the page, by the part that writes them.
+TITLES: Mapping[str, tuple[str, ...]] = {
+    "rest": ("What this rests on",),
+    "effects": ("What was expected, and what became of it", "What each policy changes"),
+    "attribution": ("Which mechanism did it",),
+    "robustness": ("What does well whatever is true", "Where it fails"),
+    "design": ("What the same money could have bought",),
+    "information": ("What it would be worth to know more",),
+    "limits": ("What cannot be known from this",),
+}
+#: A posterior variance above this share of the prior's says that the data taught little of a parameter.
+LITTLE = 0.7
+
+
+def titled(part: str, *blocks: Sequence[Block]) -> list[Section]:
+    """The sections of a part, those without content left out."""
+    return [Section(title, tuple(own)) for title, own in zip(TITLES[part], blocks, strict=True) if own]
+
+
+def write(setting: Setting, made: Sequence[Section]) -> None:
+    """Put sections on the page in the output folder, in place of those of the same titles."""
+    identity = _identity(setting)
+    title = f"{setting.catalogue.title}: policies"
+    sections = {section.title: section for section in _kept(setting, identity)}
+    sections |= {section.title: section for section in made}
+    sections |= {
+        section.title: section for section in (*titled("rest", _rest(setting)), *titled("limits", _limits(setting)))
+    }
+    order = [title for titles in TITLES.values() for title in titles]
+    page = Page(title, identity, tuple(sections[title] for title in order if title in sections))
+    write_page(page, setting.folder)
+
+
+def _identity(setting: Setting) -> str:
+    model = setting.problem.model
+    return (
+        f"{setting.basis}. Model {model.name} ({model.digest[:12]}), policies {setting.catalogue.digest[:12]}, "
+        f"cipark_sd {version()}, engine {setting.settings.engine}, seed {setting.settings.seed}; "
+        f"draws {_digest(setting)}."
+    )
+
+
+def _digest(setting: Setting) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for rival, draws in setting.draws.items():
+        digest.update(f"{rival} {draws.weight}".encode())
+        for name, values in sorted(draws.values.items()):
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _kept(setting: Setting, identity: str) -> tuple[Section, ...]:
+    """Sections of an earlier call, if it had the same draws of the same model and the same catalogue."""
+    try:
+        page = read_page(setting.folder)
+    except InvalidValue:
+        return ()
+    return page.sections if page.identity == identity else ()
+
+
+def _rest(setting: Setting) -> list[Block]:
+    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=setting.unseen), *map(Paragraph, setting.notes)]
+    if setting.catalogue.note:
+        said.append(Paragraph(setting.catalogue.note))
+    said.append(
+        Paragraph(
+            "A policy is compared with the base draw by draw: the same parameters, the same structure, other settings. "
+            "Effects are those of expected numbers, without the noise of counts."
+        )
+    )
+    if len(setting.rivals) > 1:
+        said.append(_rivals(setting))
+    return said
+
+
+def _rivals(setting: Setting) -> Table:
+    unreliable = _unreliable(setting)
+    rows = []
+    for rival in setting.rivals:
+        draws = setting.draws[rival.id]
+        weight = "" if math.isnan(draws.weight) else f"{draws.weight:.3f}"
+        rows.append((rival.id, rival.title, draws.origin, weight, unreliable.get(rival.id, "")))
+    caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
+    return Table(
+        ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge"), tuple(rows), caption
+    )
+
+
+def _unreliable(setting: Setting) -> dict[str, str]:
+    """By rival: how many terms of the comparison have no reliable leave-one-out density, where that is known."""
+    if setting.weights is None:
+        return {}
+    with setting.weights.open(encoding="utf-8", newline="") as file:
+        return {row["rival"]: row["n_unreliable"] for row in csv.DictReader(file) if row.get("n_unreliable")}
+
+
+def _limits(setting: Setting) -> list[Block]:
+    """What no reading of the page may take for knowledge."""
+    items = []
+    little = _untaught(setting)
+    if setting.unseen:
+        items.append("No data have been used: bands show what was assumed before, not what is known.")
+    elif little:
+        first = setting.rivals[0].id
+        items.append(
+            f"Parameters of which the data taught little under {first} (at least {LITTLE:.0%} of the prior variance is "
+            f"left), so that what rests on them rests on the prior: {', '.join(little)}."
+        )
+    if setting.catalogue.uncertainties:
+        inputs = ", ".join(f"{one.title} ({one.low:g} to {one.high:g})" for one in setting.catalogue.uncertainties)
+        items.append(
+            f"Inputs that no data inform, varied over a range and taken to be as likely everywhere in it: {inputs}."
+        )
+    if len(setting.rivals) == 1:
+        items.append("One structure only: nothing is attributed to one cause rather than another that the model lacks.")
+    priced = [lever for lever in setting.catalogue.levers if lever.cost]
+    if priced:
+        unit = setting.catalogue.money
+        prices = "; ".join(
+            f"{lever.title} {lever.cost:g}{' ' + unit if unit else ''} a unit ({lever.source or 'no source given'})"
+            for lever in priced
+        )
+        items.append(f"Costs: {prices}.")
+    return [Listing(tuple(items))] if items else []
+
+
+def _untaught(setting: Setting) -> list[str]:
+    """Parameters whose draws under the first rival are nearly as wide as their prior, on the parameter's own scale."""
+    draws = setting.draws[setting.rivals[0].id]
+    grid = (np.arange(2000) + 0.5) / 2000
+    found = []
+    for parameter in setting.problem.space:
+        values = draws.values.get(override_key(parameter.name))
+        if parameter.target != "model" or values is None:
+            continue
+        before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
+        if to_scale(values, parameter.scale).var() > LITTLE * before.var():
+            found.append(parameter.name)
+    return found

@@ -1,0 +1,106 @@
+"""What ``cipark policy`` starts from: a catalogue of policies with the study or the model that it belongs to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibration.commands.pipeline import STUDIES, find_study
+from calibration.study.parameters import ParameterSpace
+from calibration.study.problem import FILE as STUDY_FILE
+from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.sections import Method
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
+from cipark_sd.experiments.definition import Catalogue, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.futures import sample_ranges
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.library import bundled
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario
+
+FILE = "policies.toml"
+
+
+@dataclass(frozen=True)
+class PolicyStudy:
+    """A catalogue, and where its parameters come from.
+
+    ``problem`` is the study beside the catalogue or the one that it names; for a catalogue that names only a model it
+    has neither data nor parameters.
+    """
+
+    folder: Path
+    catalogue: Catalogue
+    problem: CalibrationProblem
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there is a study behind it, with priors and data."""
+        return len(self.problem.space) > 0
+
+    @property
+    def rivals(self) -> tuple[Rival, ...]:
+        """The rivals of the catalogue, or where it has none of its own those that the study refits."""
+        if self.catalogue.own_rivals or not self.problem.rivals:
+            return self.catalogue.rivals
+        return tuple(Rival(variant.name, variant.why, variant.scenario) for variant in self.problem.rivals)
+
+    def draws_from_ranges(self, rivals: tuple[Rival, ...], n: int, seed: int) -> dict[str, Draws]:
+        """``n`` draws of the uncertain inputs, the same for each rival.
+
+        Raises
+        ------
+        InvalidValue
+            When the catalogue declares no uncertain input.
+        """
+        values = sample_ranges(self.catalogue.uncertainties, n, np.random.default_rng(seed))
+        if not values:
+            expected = f"at least one, or a study with parameters: nothing is uncertain in a model without {STUDY_FILE}"
+            raise InvalidValue("[[uncertainty]]", "none", expected, where=str(self.folder / FILE))
+        return {rival.id: Draws(rival.id, values, "ranges") for rival in rivals}
+
+
+def find_policy_study(name: str) -> Path:
+    """A folder as given, or a study of that name that comes with the package and has a catalogue.
+
+    Raises
+    ------
+    UnknownName
+    """
+    given = Path(name)
+    if given.is_dir():
+        return given
+    shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
+    if name in shipped:
+        return STUDIES / name
+    raise UnknownName(name, shipped, kind=f"folder with {FILE} and no bundled study", where="cipark policy")
+
+
+def read_policy_study(folder: Path) -> PolicyStudy:
+    """The catalogue in a folder with its study or its model.
+
+    Raises
+    ------
+    InvalidValue, Problems, ModelFileError, EquationError
+        For what is wrong in one of the files, all of a file together.
+    """
+    path = folder / FILE
+    named = model_named_in(path)
+    if "study" in named:
+        near = folder / named["study"]
+        problem = read_problem(near if near.is_dir() else find_study(named["study"]))
+    elif named:
+        model = read_model(bundled(named["bundled"]) if "bundled" in named else folder / named["file"])
+        problem = _without_data(model, folder)
+    elif (folder / STUDY_FILE).is_file():
+        problem = read_problem(folder)
+    else:
+        expected = f"a model: {STUDY_FILE} beside the file, or [model] in it with file, bundled or study"
+        raise InvalidValue("[model]", None, expected, where=str(path))
+    return PolicyStudy(folder, read_catalogue(path, problem.model), problem)
+
+
+def _without_data(model: Model, folder: Path) -> CalibrationProblem:
+    return CalibrationProblem(model.name, folder, model, Scenario(), (), ParameterSpace(()), (), Method())

@@ -1,0 +1,1 @@
+"""A calibration as console text, tables, figures and one page."""

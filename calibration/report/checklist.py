@@ -1,0 +1,149 @@
+"""What a reader needs to repeat and to judge a simulation study, item by item, with where it is or "missing".
+
+After Rahmandad and Sterman 2012, System Dynamics Review 28(4), 396-411: minimum and preferred items on the model, on
+simulation runs and on optimisation, in our words; what goes beyond their list is marked so.
+"""
+
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.assess.assessment import Inquiry
+from calibration.report.files import Fit
+from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
+from cipark_sd.model.model import CONTROL
+from cipark_sd.results import version
+
+MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line: what it is about, how much it is asked for, what it is, and where it is found."""
+
+    about: str
+    level: str
+    what: str
+    where: str
+
+
+def checklist(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
+    """All items in order."""
+    return [*_model(fit, checks), *_runs(fit, found), *_optimisation(fit, found), *_beyond(fit, found, checks)]
+
+
+def _there(present: object, where: str) -> str:
+    return where if present else MISSING
+
+
+def _share(n: int, total: int, where: str) -> str:
+    return f"{where}: {n} of {total}" + ("" if n == total else f", {MISSING} for {total - n}")
+
+
+def _items(about: str, level: str, *pairs: tuple[str, str]) -> list[Item]:
+    return [Item(about, level, what, where) for what, where in pairs]
+
+
+def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
+    model = fit.problem.model
+    variables = [variable for variable in model.variables if variable.name not in CONTROL]
+    file = model.origin.path.name if model.origin else model.name
+    units = sum(bool(variable.units.strip()) for variable in variables)
+    documented = sum(bool(variable.doc.strip()) for variable in variables)
+    consistent = next((outcome.status for outcome in checks if outcome.id == "units"), "")
+    said = {"pass": "checked", "note": "checked, with notes: cipark check", "fail": "fails: cipark check"}
+    readme = (fit.problem.folder / "README.md").is_file()
+    return [
+        *_items(
+            "model",
+            "minimum",
+            ("every equation and rule", f"{file} (digest {model.digest[:12]}), cipark show --equations"),
+            ("constants and initial values", f"{file}; what is changed here: problem.toml, fit.json"),
+            ("inputs over time", f"{file} and the files that it reads"),
+        ),
+        *_items(
+            "model",
+            "preferred",
+            ("units of every variable", _share(units, len(variables), "in the model file")),
+            ("dimensional consistency", said.get(consistent, "not checked here: cipark check")),
+            ("definition of every variable", _share(documented, len(variables), "in the model file")),
+            ("sources of data and of judgements", _there(readme, "README.md and tables of the study")),
+            ("a format that others can open", f"{file}; cipark convert for another"),
+        ),
+    ]
+
+
+def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
+    time, draws = fit.problem.model.time, fit.draws
+    software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
+    drawn = "random starts only" if draws is None else f"{len(draws.flat)} draws, PCG64"
+    tables = "CSV tables beside this page" + (", draws.nc" if draws is not None else "")
+    sensitivity = "contraction.csv (prior against data); cipark sensitivity for the constants that are held"
+    step = "refits at halved steps" if found is not None else "expected numbers at half the step"
+    return [
+        *_items(
+            "runs",
+            "minimum",
+            ("software, versions, platform", f"{software}; engine {fit.engine}"),
+            ("integration method and step", f"{time.method}, step {time.step:g} {time.units}"),
+            ("settings of every scenario", "problem.toml: fixed, scenario, experiment, rival"),
+            ("seed and repetitions of random runs", f"seed {fit.seed}; {drawn}"),
+            ("how results were made from runs", "this page, docs/posterior.md, source code"),
+        ),
+        *_items(
+            "runs",
+            "preferred",
+            ("numbers behind every figure", tables),
+            ("uncertainty of results", _there(draws is not None, "50 % and 90 % bands of joint draws")),
+            ("sensitivity to assumptions", _there(found is not None, sensitivity)),
+            ("effect of the time step", _there(found is not None or np.isfinite(fit.step_shift), step)),
+        ),
+    ]
+
+
+def _optimisation(fit: Fit, found: Inquiry | None) -> list[Item]:
+    problem, optimum = fit.problem, fit.optimum
+    families = sorted({term.noise.family for term in problem.fitted_terms})
+    payoff = "log posterior" if problem.method.estimate == "map" else "log likelihood"
+    n, drawn = len(optimum.searches), fit.draws is not None
+    fitted = sum(row.use == "fit" for row in fit.rows)
+    intervals = _there(fit.profiles, "profiles.csv") + ("; posterior.csv" if drawn else "")
+    return [
+        *_items(
+            "optimisation",
+            "minimum",
+            ("payoff", f"{payoff}; noise: {', '.join(families)}"),
+            ("data that enter the payoff", f"{fitted} numbers, fitted.csv; tables of the study"),
+            ("algorithm and its settings", f"{problem.method.optimiser}, {n} starts, a Latin hypercube of the priors"),
+            ("search space and constraints", "bounds and priors in problem.toml; table above"),
+            ("best values and payoff", f"summary.csv; log likelihood {optimum.log_likelihood:.2f}"),
+        ),
+        *_items(
+            "optimisation",
+            "preferred",
+            ("convergence and local optima", f"waterfall.csv: {optimum.n_arrived} of {n} at the best"),
+            ("confidence intervals", intervals),
+            ("goodness of fit and residuals", "fitted.csv" + ("; predictive.csv" if drawn else "")),
+            ("settings that repeat it", f"problem.toml, seed {fit.seed}, fit.json"),
+        ),
+    ]
+
+
+def _beyond(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
+    own = [outcome for outcome in checks if outcome.source != BUILT_IN_SOURCE]
+    reasons = all(item.why for item in (*fit.problem.fixed, *fit.problem.space))
+    identifiability = "fit.json" + ("; contraction.csv" if found is not None else "")
+    return _items(
+        "trust",
+        "beyond the list",
+        ("a reason for each value that is held or searched", _there(reasons, "problem.toml")),
+        ("behaviour that the theory expects", _there(own, "checks file of the model")),
+        ("what the data cannot see", identifiability),
+        ("out-of-sample prediction", _there(found and found.rolling, "holdout.csv")),
+        ("rival structures", _there(found and found.comparison, "rivals.csv, effects.csv")),
+        ("recovery from synthetic data", _there(found and found.tested, "self_test.csv")),
+        ("replication in another engine", _there(fit.reference_gap is not None, "optimum re-run in PySD")),
+    )

@@ -1,0 +1,163 @@
+"""What a person reads of a fit on the console: tables, and sentences that say what the numbers mean."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.assess.posterior_predictive import scores
+from calibration.console import plain, printer
+from calibration.fit.diagnostics import identifiability_words
+from calibration.fit.prediction_profile import PredictionProfile, prediction_words
+from calibration.fit.residuals import FittedRow
+from calibration.report.files import Fit, estimates, posterior_lines
+from calibration.sampling.convergence import poorest
+from calibration.sampling.draws import PosteriorDraws
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show(fit: Fit) -> None:
+    """The tables and sentences of a fit."""
+    console = printer()
+    console.print(fit.problem.title, style="bold")
+    _show_estimates(console, fit)
+    if fit.predictions:
+        _show_predictions(console, fit.predictions)
+    _show_rows(console, fit.rows)
+    if fit.draws is not None:
+        _show_posterior(console, fit, fit.draws)
+    for sentence in sentences(fit):
+        console.print(sentence)
+
+
+def _show_estimates(console: "Console", fit: Fit) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("parameter", no_wrap=True)
+    for header in ("estimate", "prior median", "95 % of prior", "95 % profile"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("")
+    for line in estimates(fit):
+        table.add_row(
+            plain(line.name),
+            f"{line.estimate:.4g}",
+            f"{line.prior_median:.4g}",
+            f"{line.prior_low:.3g} to {line.prior_high:.3g}",
+            _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else "",
+            line.verdict,
+        )
+    console.print(table)
+
+
+def _show_predictions(console: "Console", found: Sequence[PredictionProfile]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("prediction", no_wrap=True)
+    for header in ("at the estimate", "95 % profile", "95 % of priors alone"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in found:
+        prior = f"{one.prior_low:.3g} to {one.prior_high:.3g}"
+        table.add_row(plain(one.name), f"{one.estimate:.4g}", _interval(one.lower, one.upper), prior, one.verdict)
+    console.print()
+    console.print(table)
+
+
+def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("observed", no_wrap=True)
+    for header in ("data", "model", "90 % of noise", "residual"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("use")
+    for row in rows:
+        seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
+        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
+        table.add_row(plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("posterior", no_wrap=True)
+    for header in ("median", "95 %", "contraction", "R-hat", "ESS bulk", "ESS tail"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for line in posterior_lines(fit, draws):
+        table.add_row(
+            plain(str(line["name"])),
+            f"{line['median']:.4g}",
+            f"{line['low_95']:.3g} to {line['high_95']:.3g}",
+            f"{line['contraction']:.2f}",
+            f"{line['rhat']:.3f}",
+            f"{line['ess_bulk']:.0f}",
+            f"{line['ess_tail']:.0f}",
+        )
+    console.print(table)
+    table = Table(box=None, pad_edge=False)
+    for header in ("predicted", "numbers", "log score", "mean CRPS", "within 50 %", "within 90 %"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for score in scores(fit.optimum.goal.density, list(fit.predicted)):
+        table.add_row(
+            score.use,
+            str(score.n),
+            f"{score.log_score:.2f}",
+            f"{score.crps:.2f}",
+            f"{score.within_50:.0%}",
+            f"{score.within_90:.0%}",
+        )
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    left = "open" if low is None or np.isinf(low) else f"{low:.3g}"
+    right = "open" if high is None or np.isinf(high) else f"{high:.3g}"
+    return f"{left} to {right}"
+
+
+def sentences(fit: Fit) -> Sequence[str]:
+    """What the numbers say, in words."""
+    optimum, found = fit.optimum, fit.identifiability
+    said = [
+        f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
+        "within 0.1 of the best log density."
+    ]
+    if optimum.interrupted:
+        said.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
+    if fit.found_before:
+        said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
+    if len(optimum.searches) > 1 and optimum.n_arrived == 1:
+        said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
+    if optimum.at_bound:
+        said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
+    said += [plain(sentence) for sentence in identifiability_words(found)]
+    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
+    if opened:
+        said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
+    said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]
+    far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
+    if far:
+        said.append("More than three standard deviations off: " + ", ".join(map(plain, far)) + ".")
+    if fit.draws is not None:
+        state = (
+            "has converged"
+            if fit.draws.chains.converged
+            else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
+        )
+        said.append(f"The posterior {state}: {plain(str(poorest(fit.draws.chains.found)))}.")
+    if np.isfinite(fit.step_shift):
+        said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
+    if fit.reference_gap is not None:
+        gap = "none, to the last bit" if fit.reference_gap == 0 else f"{fit.reference_gap:.1e}"
+        said.append(f"Run again in PySD on the original file: largest relative difference {gap}.")
+    return said

@@ -1,0 +1,123 @@
+"""What the figures of a calibration have in common: panels, colours, axes."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.study.calendar import Calendar
+from calibration.study.priors import Array
+from cipark_sd.model.model import Model
+from cipark_sd.plotting.paper import WIDTH
+from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.scenarios import split_key
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
+
+MODEL, OTHER, DATA, GREY = PALETTE[0], PALETTE[1], "#000000", "0.5"
+
+
+def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> "tuple[Figure, list[Axes]]":
+    """A figure as wide as a page with ``rows * columns`` panels, each ``height`` inches high."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, rows * height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
+    return figure, list(axes.ravel())
+
+
+def plain_log(axis: "Axes", which: str = "x", *, most: int = 5) -> None:
+    """A logarithmic axis with numbers as people write them: 0.1, 0.2, 0.5, and fewer of them over more decades."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    (axis.set_xscale if which == "x" else axis.set_yscale)("log")
+    low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
+    line = axis.xaxis if which == "x" else axis.yaxis
+    line.set_major_locator(FixedLocator(log_ticks(low, high, most)))
+    line.set_minor_locator(NullLocator())
+    line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """At most ``most`` round numbers from ``low`` to ``high``, two of them where there are any.
+
+    >>> log_ticks(0.03, 2.0)
+    [0.03, 0.1, 0.3, 1.0]
+    >>> log_ticks(0.01, 5000)
+    [0.01, 1.0, 100.0]
+    """
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    series: list[tuple[list[float], int]] = [
+        ([1, 1.5, 2, 3, 4, 5, 6, 8], 1),
+        ([1, 2, 3, 5], 1),
+        ([1, 2, 5], 1),
+        ([1, 3], 1),
+        ([1], 1),
+        ([1], 2),
+        ([1], 4),
+    ]
+    found: list[float] = []
+    for steps, stride in series:
+        found = [float(f"{step}e{decade}") for decade in decades if decade % stride == 0 for step in steps]
+        found = [value for value in found if low <= value <= high]
+        if len(found) <= most:
+            break
+    return found
+
+
+def whole_years(axis: "Axes") -> None:
+    """Ticks at whole numbers of the model's unit of time, since a half-year reads as a date that it is not."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
+
+
+def whole_counts(axis: "Axes") -> None:
+    """Ticks at whole numbers of what is counted."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+
+
+def as_percent() -> "Formatter":
+    """Shares as people say them."""
+    from matplotlib.ticker import PercentFormatter
+
+    return PercentFormatter(1.0, decimals=0)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge."""
+    return "\n".join(textwrap.wrap(text.replace("[", " ["), width)).replace(" [", "[")
+
+
+def quantity_label(model: Model, parts: Sequence[tuple[str, float]]) -> str:
+    """What is counted, in the modeller's names, with its units."""
+    variables = [model[split_key(name)[0]] for name, _ in parts]
+    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
+    return f"{names} [{variables[0].units}]" if variables[0].units else names
+
+
+def time_label(calendar: Calendar, units: str) -> str:
+    """The label of an axis of model time."""
+    if calendar.unit == "decimal year":
+        return "Year" if units.strip().lower() in ("year", "years") else f"Time [{units}]"
+    return f"Time [{calendar.unit}s since {calendar.origin}]"
+
+
+def cells(axes: "list[Axes]", used: int) -> "Iterator[Axes]":
+    """The first ``used`` panels; the rest are emptied."""
+    for axis in axes[used:]:
+        axis.set_axis_off()
+    yield from axes[:used]
+
+
+def stepped(edges: Array, heights: Array) -> tuple[Array, Array]:
+    """Corners of a histogram's outline, both ``(2 n,)``."""
+    return np.repeat(edges, 2)[1:-1], np.repeat(heights, 2)

@@ -1,0 +1,175 @@
+"""Figures of what follows a posterior: forecasts that were put to the test, rivals, causes, the future, self-tests."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.assess.counterfactuals import Effect
+from calibration.assess.forecast import ForecastRow
+from calibration.assess.holdout import RollingOrigin
+from calibration.assess.rivals import Comparison
+from calibration.assess.scores import Score
+from calibration.assess.self_test import RANKED, SelfTest, ecdf, rank_band
+from calibration.fit.residuals import FittedRow
+from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, whole_counts, whole_years, wrapped
+from calibration.report.figures_fit import draw_levels
+from calibration.study.calendar import Calendar
+from cipark_sd.plotting.paper import styled
+from cipark_sd.plotting.runs import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Forecasters by order: the model is black, baselines have a colour and a mark each.
+_COLOURS = (DATA, *PALETTE[:6])
+_MARKS = "oDs^vPX"
+
+
+@styled
+def holdout_figure(found: RollingOrigin, calendar: Calendar) -> "Figure":
+    """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came."""
+    comparable = found.comparable or found.scores
+    origins = sorted({one.origin for one in comparable})
+    names = sorted(dict.fromkeys(one.forecaster for one in comparable), key=lambda name: name != "model")
+    figure, axes = panels(max(1, len(origins)), 1, 2.6)
+    for axis, origin in zip(axes, origins, strict=False):
+        own: list[list[Score]] = [
+            [one for one in comparable if one.origin == origin and one.forecaster == name] for name in names
+        ]
+        texts, common = _shortened([one.label for one in own[0]])
+        for shift, (name, scores) in enumerate(zip(names, own, strict=True)):
+            x = np.arange(len(scores)) + 0.7 * ((shift + 0.5) / len(names) - 0.5)
+            q = np.array([one.quantiles for one in scores]).reshape(-1, 5)
+            colour = _COLOURS[shift % len(_COLOURS)]
+            axis.vlines(x, q[:, 0], q[:, 4], lw=1.4, colors=colour)
+            axis.plot(x, q[:, 2], _MARKS[shift % len(_MARKS)], color=colour, ms=3, label=name)
+        for place, one in enumerate(own[0]):
+            axis.fill_between([place - 0.42, place + 0.42], one.lower - 0.12, one.upper + 0.12, color="0.6", lw=0,
+                              label="what came" if place == 0 else None, zorder=0)  # fmt: skip
+        for edge in np.arange(len(texts) + 1) - 0.5:
+            axis.axvline(edge, color="0.9", lw=0.6)
+        axis.set_xlim(-0.5, len(texts) - 0.5)
+        axis.set_xticks(np.arange(len(texts)), texts, rotation=0 if len(texts) <= 7 else 30,
+                        ha="center" if len(texts) <= 7 else "right")  # fmt: skip
+        axis.set_title(f"fitted to what was known on {calendar.label(origin)} (n = {len(texts)})")
+        axis.set_ylabel(wrapped(f"{common} since the date before".strip(), 26))
+        whole_counts(axis)
+        axis.set_ylim(bottom=0)
+    # intervals fill the panels: within one of them the legend would lie on data
+    figure.legend(*axes[0].get_legend_handles_labels(), ncols=4, loc="outside upper right")
+    axes[-1].set_xlabel("up to")
+    return figure
+
+
+def _shortened(labels: Sequence[str]) -> tuple[list[str], str]:
+    """Labels without the words that all begin with, and these words."""
+    if len(labels) < 2:
+        first, _, last = labels[0].rpartition(" ")
+        return [last], first
+    first, last = min(labels), max(labels)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    cut = first.rfind(" ", 0, same) + 1
+    return [label[cut:] for label in labels], first[:cut].strip()
+
+
+@styled
+def rivals_figure(lines: Sequence[Comparison]) -> "Figure":
+    """How far each structure predicts behind the best, with twice the standard error, and its weights."""
+    figure, axes = panels(1, 2, 0.9 + 0.32 * len(lines), share_y=True)
+    y = np.arange(len(lines))[::-1]
+    behind, weights = axes
+    behind.axvline(0, color=GREY, lw=0.8)
+    behind.errorbar([-line.elpd_behind for line in lines], y, xerr=[2 * line.behind_error for line in lines],
+                    fmt="o", ms=4, color=MODEL, elinewidth=1.2)  # fmt: skip
+    behind.set_yticks(y, [wrapped(f"{line.name}: {line.why}", 44) for line in lines], fontsize=6.5)
+    behind.set_xlabel("log predictive density against the best, ± 2 s.e.")
+    weights.barh(y + 0.19, [line.stacking for line in lines], 0.36, color=MODEL, label="stacking weight")
+    weights.barh(y - 0.19, [line.probability for line in lines], 0.36, color=OTHER, label="probability by evidence")
+    weights.set_xlabel("share")
+    weights.set_xlim(left=0)
+    weights.tick_params(axis="y", left=False)
+    figure.legend(loc="outside upper right", ncols=2)
+    return figure
+
+
+@styled
+def effects_figure(effects: Sequence[Effect], order: Sequence[str]) -> "Figure":
+    """What each experiment changes under each structure (50 % point, 90 % line) and under their mixture, in black.
+
+    Parameters
+    ----------
+    effects : of one observation
+    order : names of the structures, best first
+    """
+    experiments = list(dict.fromkeys(effect.experiment for effect in effects))
+    rows = [name for name in ("mixture", *order) if any(effect.structure == name for effect in effects)]
+    columns = min(3, len(experiments))
+    figure, axes = panels(-(-len(experiments) // columns), columns, 0.8 + 0.13 * len(rows), share_y=True)
+    low = min(effect.low for effect in effects)
+    high = max(effect.high for effect in effects)
+    margin = 0.05 * (high - low)
+    for axis, experiment in zip(cells(axes, len(experiments)), experiments, strict=True):
+        axis.axvline(0, color=GREY, lw=0.8)
+        for effect in effects:
+            if effect.experiment != experiment or effect.structure not in rows:
+                continue
+            y = len(rows) - 1 - rows.index(effect.structure)
+            colour = DATA if effect.structure == "mixture" else MODEL
+            axis.hlines(y, effect.low, effect.high, color=colour, lw=2 if effect.structure == "mixture" else 1.2)
+            axis.plot(effect.median, y, "o", color=colour, ms=4 if effect.structure == "mixture" else 3)
+        axis.set_xlim(low - margin, high + margin)
+        axis.set_yticks(np.arange(len(rows))[::-1], rows, fontsize=6.5)
+        axis.set_ylim(-0.6, len(rows) - 0.4)
+        axis.set_title(wrapped(experiment, 34))
+    figure.supxlabel(f"change of {effects[0].observation}", fontsize=8)
+    return figure
+
+
+@styled
+def forecast_figure(
+    rows: Sequence[ForecastRow], levels: Mapping[str, Sequence[FittedRow]], *, time_label: str
+) -> "Figure":
+    """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
+    observations = list(dict.fromkeys(row.observation for row in rows))
+    scenarios = list(dict.fromkeys(row.scenario for row in rows))
+    figure, axes = panels(len(observations), 1, 2.0)
+    for axis, name in zip(axes, observations, strict=True):
+        n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
+        for number, scenario in enumerate(scenarios):
+            own = [row for row in rows if row.observation == name and row.scenario == scenario]
+            time = [row.time for row in own]
+            q = np.array([row.quantiles for row in own])
+            colour = PALETTE[number % len(PALETTE)]
+            axis.fill_between(time, q[:, 1], q[:, 7], color=colour, alpha=0.15, lw=0)
+            axis.fill_between(time, q[:, 3], q[:, 5], color=colour, alpha=0.3, lw=0)
+            axis.plot(time, q[:, 4], ".-", color=colour, label=scenario, ms=4)
+        axis.set_title(f"{name} (n = {n}; {own[0].n_draws} draws)")
+        axis.set_ylim(bottom=0)
+        axis.set_ylabel("level")
+        whole_years(axis)
+        whole_counts(axis)
+        axis.legend(loc="upper left")
+    axes[-1].set_xlabel(time_label)
+    return figure
+
+
+@styled
+def self_test_figure(tested: SelfTest, rng: np.random.Generator) -> "Figure":
+    """How the ranks of the true parameters spread, less what is uniform, with the band that holds at all ranks."""
+    columns = min(5, len(tested.names))
+    n = len(tested.ranks)
+    low, high = rank_band(n, rng)
+    level = grid = (np.arange(RANKED) + 1) / (RANKED + 1)
+    n_rows = -(-len(tested.names) // columns)
+    # a single row is high enough for the label beside it
+    figure, axes = panels(n_rows, columns, max(1.25, 1.8 / n_rows), share_y=True)
+    for axis, name, ranks in zip(cells(axes, len(tested.names)), tested.names, tested.ranks.T, strict=True):
+        axis.fill_between(grid, low - level, high - level, color="0.88", lw=0)
+        axis.step(grid, ecdf(ranks) - level, color=MODEL, where="post", lw=1)
+        axis.axhline(0, color=GREY, lw=0.6)
+        axis.set_title(wrapped(name, 20), fontsize=7)
+        axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    figure.supxlabel(f"rank of the true value as share ({n} synthetic data sets)", fontsize=8)
+    figure.supylabel("distribution less uniform", fontsize=8)
+    return figure

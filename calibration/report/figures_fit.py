@@ -1,0 +1,205 @@
+"""Figures of an optimum: the model beside the data, where searches ended, profiles."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.fit.optimise import ARRIVED, Optimum
+from calibration.fit.prediction_profile import PredictionProfile
+from calibration.fit.profile import THRESHOLD, Profile
+from calibration.fit.residuals import FittedRow
+from calibration.report.drawing import (
+    DATA,
+    GREY,
+    MODEL,
+    OTHER,
+    cells,
+    panels,
+    plain_log,
+    whole_counts,
+    whole_years,
+    wrapped,
+)
+from calibration.study.priors import Array
+from cipark_sd.plotting.paper import styled
+from cipark_sd.plotting.runs import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: A residual beyond this many standard deviations is labelled with its date.
+NOTABLE = 3.0
+#: How a use of a row is drawn: face, edge, label.
+USES = {
+    "fit": (DATA, DATA, "fitted"),
+    "holdout": ("white", DATA, "held out"),
+    "check": ("white", OTHER, "compared only"),
+}
+_MARKS = "osD^vPX"
+
+
+@styled
+def fit_figure(
+    times: Array,
+    courses: Mapping[str, Array],
+    levels: Mapping[str, Sequence[FittedRow]],
+    rows: Sequence[FittedRow],
+    *,
+    axis_labels: Mapping[str, str],
+    time_label: str,
+) -> "Figure":
+    """Model courses with the dated counts above, and the residuals of all fitted numbers below.
+
+    Parameters
+    ----------
+    times : (n_times,)
+    courses : by name of the observation, each (n_times,)
+    levels : by name of the observation
+        Dated levels, their interval in ``lower`` and ``upper``; those with use ``check`` are drawn hollow.
+    rows : sequence of FittedRow
+        For the residuals.
+    axis_labels : by name of the observation
+        Variable and units.
+    """
+    figure, axes = panels(len(courses) + 1, 1, 1.9)
+    for axis, (name, course) in zip(axes, courses.items(), strict=False):
+        axis.plot(times, course, color=MODEL, label="model at the optimum")
+        n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
+        axis.set_title(f"{name} (n = {n})")
+        axis.set_ylabel(wrapped(axis_labels[name], 26))
+        axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
+        whole_counts(axis)
+        axis.legend(loc="upper left")
+    _residuals(axes[-1], [row for row in rows if row.use == "fit" and np.isfinite(row.residual)])
+    for axis in axes:
+        # a point at the very end is not to be cut in half
+        axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
+        whole_years(axis)
+    axes[-1].set_xlabel(time_label)
+    figure.align_ylabels(axes)
+    return figure
+
+
+def draw_levels(axis: "Axes", seen: Sequence[tuple[float, float, float, str]]) -> int:
+    """Dated numbers ``(time, lower, upper, use)`` as points with their interval; how many there are.
+
+    A number known from below only has an arrow upwards in place of an interval.
+    """
+    for use, (face, edge, label) in USES.items():
+        own = np.array([(t, low, high) for t, low, high, used in seen if used == use]).reshape(-1, 3)
+        if not len(own):
+            continue
+        open_end = ~np.isfinite(own[:, 2])
+        upper = np.where(open_end, own[:, 1], own[:, 2])
+        middle = (own[:, 1] + upper) / 2
+        axis.vlines(own[:, 0], own[:, 1], upper, color=edge, lw=1, zorder=3)
+        style = {"ls": "", "ms": 4, "mfc": face, "mec": edge, "mew": 0.9, "zorder": 4}
+        axis.plot(own[~open_end, 0], middle[~open_end], "o", label=label, clip_on=False, **style)  # type: ignore[arg-type]
+        if open_end.any():
+            axis.plot(own[open_end, 0], middle[open_end], "^", label=f"{label}, at least", **style)  # type: ignore[arg-type]
+    return len(seen)
+
+
+def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
+    axis.axhline(0, color=GREY, lw=0.8)
+    axis.axhspan(-2, 2, color="0.94", lw=0, zorder=0)
+    for index, name in enumerate(dict.fromkeys(row.observation for row in rows)):
+        own = [row for row in rows if row.observation == name]
+        axis.plot(
+            [row.end for row in own],
+            [row.residual for row in own],
+            _MARKS[index % len(_MARKS)],
+            ms=3.5,
+            color=PALETTE[index % len(PALETTE)],
+            label=name,
+        )
+    for row in rows:
+        if abs(row.residual) > NOTABLE:
+            axis.annotate(row.label, (row.end, row.residual), fontsize=7, ha="right", va="center",
+                          xytext=(-6, 0), textcoords="offset points")  # fmt: skip
+    # one batch must not press all other residuals onto the axis
+    far = max((abs(row.residual) for row in rows), default=1.0)
+    if far > 6:
+        axis.set_yscale("symlog", linthresh=4)
+        ticks = [t for t in (-100, -30, -10, -4, -2, 0, 2, 4, 10, 30, 100) if abs(t) <= 1.2 * far]
+        low = min(row.residual for row in rows)
+        axis.set_yticks([t for t in ticks if t >= min(1.2 * low, -2)], minor=False)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+        scale = "; beyond 4 the axis is logarithmic"
+    else:
+        scale = ""
+    axis.set_ylabel("residual [sd of the noise]")
+    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: within 2 sd{scale})")
+    # below the panel: a residual may lie anywhere in it
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
+
+
+@styled
+def waterfall_figure(optimum: Optimum) -> "Figure":
+    """How far below the best each search ended, best first; what is closer than a thousandth counts as the best."""
+    figure, axes = panels(1, 1, 2.4)
+    axis, gaps, floor = axes[0], optimum.waterfall, 1e-3
+    axis.axhline(ARRIVED, color=GREY, lw=0.8, ls="--")
+    axis.plot(np.arange(1, len(gaps) + 1), np.maximum(gaps, floor), "o-", color=MODEL, ms=4, lw=0.8)
+    axis.set_ylim(floor / 1.6, max(1.0, float(np.nanmax(gaps))) * 2)
+    plain_log(axis, "y")
+    ticks = [floor, *(10.0**decade for decade in range(-2, 9) if decade < 1 or gaps.max() > 10**decade / 2)]
+    axis.set_yticks(ticks, [f"≤ {floor:g}", *(f"{tick:g}" for tick in ticks[1:])])
+    whole_years(axis)
+    axis.set_xlabel("search, best first")
+    axis.set_ylabel("log density below the best")
+    axis.set_title(f"{optimum.n_arrived} of {len(gaps)} searches ended within {ARRIVED:g} of the best (dashed)")
+    return figure
+
+
+@styled
+def profiles_figure(optimum: Optimum, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
+    """The rise of each profile with the threshold of the 95 % interval, and the prior beside it."""
+    columns = min(4, len(profiles))
+    rows = -(-len(profiles) // columns)
+    figure, axes = panels(rows, columns, 1.65, share_y=True)
+    space = optimum.goal.density.space
+    for axis, result, unit in zip(cells(axes, len(profiles)), profiles, units, strict=True):
+        place = space.names.index(result.name)
+        parameter = space.parameters[place]
+        axis.axvspan(*parameter.interval(), color=OTHER, alpha=0.12, lw=0)
+        axis.axhline(THRESHOLD, color=GREY, lw=0.8, ls="--")
+        axis.axvline(optimum.theta[place], color=DATA, lw=0.8)
+        axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
+        axis.set_ylim(0, 2 * THRESHOLD)
+        if parameter.scale == "log":
+            plain_log(axis)
+        axis.set_title(f"{wrapped(result.name, 24)}\n{_interval(result)}", fontsize=7)
+        axis.set_xlabel(f"[{unit}]" if unit else "[-]", fontsize=7)
+    for axis in axes[::columns]:
+        axis.set_ylabel("fall of the log density")
+    return figure
+
+
+@styled
+def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_labels: Sequence[str]) -> "Figure":
+    """The rise of each prediction's profile, the threshold of the 95 % interval, and what the priors alone say."""
+    columns = min(3, len(profiles))
+    rows = -(-len(profiles) // columns)
+    figure, axes = panels(rows, columns, 2.0, share_y=True)
+    for axis, result, label in zip(cells(axes, len(profiles)), profiles, axis_labels, strict=False):
+        axis.axvspan(result.prior_low, result.prior_high, color=OTHER, alpha=0.12, lw=0)
+        axis.axhline(THRESHOLD, color=GREY, lw=0.8, ls="--")
+        axis.axvline(result.estimate, color=DATA, lw=0.8)
+        axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
+        axis.set_ylim(0, 2 * THRESHOLD)
+        # priors may reach much further than the profile; the profile is what is to be seen
+        width = max(float(np.ptp(result.values)), 1e-6 * abs(result.estimate), 1e-12)
+        axis.set_xlim(result.values[0] - 0.15 * width, result.values[-1] + 0.15 * width)
+        axis.set_title(f"{wrapped(result.name, 30)}\n{_interval(result)}", fontsize=7)
+        axis.set_xlabel(wrapped(label, 34))
+    for axis in axes[::columns]:
+        axis.set_ylabel("fall of the log density")
+    return figure
+
+
+def _interval(result: Profile | PredictionProfile) -> str:
+    return "95 %: " + " to ".join("open" if end is None else f"{end:.3g}" for end in (result.lower, result.upper))

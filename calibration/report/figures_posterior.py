@@ -1,0 +1,211 @@
+"""Figures of joint draws: predictions of the data, priors beside posteriors, pairs, mixing, ranks of the data."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.likelihood.replicate import numbers
+from calibration.report.drawing import (
+    GREY,
+    MODEL,
+    OTHER,
+    cells,
+    panels,
+    plain_log,
+    quantity_label,
+    time_label,
+    whole_counts,
+    whole_years,
+    wrapped,
+)
+from calibration.report.figures_fit import draw_levels
+from calibration.sampling.draws import PosteriorDraws
+from calibration.study.parameters import ParameterSpace
+from calibration.study.priors import Array
+from cipark_sd.plotting.paper import styled
+from cipark_sd.plotting.runs import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Points of a pair plot and parameters in it: more is a black square.
+PAIR_POINTS, PAIR_MOST = 800, 7
+
+
+@styled
+def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
+    """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up.
+
+    ``replicates : (n, n_numbers)`` as of :func:`calibration.likelihood.replicate.replicate`.
+    """
+    problem = drawn.density.problem
+    observations = [o for o in problem.observations if o.kind in ("increments", "level", "flow")]
+    every = numbers(problem.observations)
+    figure, axes = panels(max(1, len(observations)), 1, 2.1)
+    for axis, observation in zip(axes, observations, strict=False):
+        chosen = [i for i, number in enumerate(every) if number.observation == observation.name]
+        if observation.kind == "increments":
+            # a number that is no part of the sum stands beside it
+            chosen = [i for i in chosen if every[i].use != "check"] or chosen
+        own = replicates[:, chosen]
+        seen = np.array([(every[i].time, every[i].lower, every[i].upper) for i in chosen])
+        if observation.kind == "increments":
+            own = own.cumsum(axis=1)
+            middle = seen[:, 1:].mean(axis=1).cumsum()
+            half = (seen[:, 2] - seen[:, 1]) / 2
+            seen[:, 1], seen[:, 2] = middle - half, middle + half
+        q = np.nanquantile(own, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+        time = seen[:, 0]
+        axis.fill_between(time, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
+        axis.fill_between(time, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
+        axis.plot(time, q[2], color=MODEL, label="median")
+        uses = [every[i].use for i in chosen]
+        n = draw_levels(axis, [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)])
+        axis.set_title(f"{observation.name} (n = {n})")
+        what = wrapped(quantity_label(problem.model, observation.terms[0].quantities[0].parts), 30)
+        axis.set_ylabel(
+            what + {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
+        )
+        axis.set_ylim(bottom=min(0.0, float(np.nanmin(q))))
+        whole_years(axis)
+        whole_counts(axis)
+        axis.legend(loc="upper left")
+    axes[-1].set_xlabel(time_label(problem.calendar, problem.model.time.units))
+    figure.align_ylabels(axes)
+    return figure
+
+
+@styled
+def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
+    """Each parameter's draws (filled) against its prior (line), ``draws : (n, k)``."""
+    columns = min(5, len(space))
+    figure, axes = panels(-(-len(space) // columns), columns, 1.35)
+    for axis, parameter, column in zip(cells(axes, len(space)), space, draws.T, strict=True):
+        on_log = parameter.scale == "log"
+        low, high = parameter.interval(0.998)
+        edges = np.geomspace(low, high, 36) if on_log else np.linspace(low, high, 36)
+        expected = np.diff(parameter.distribution.probability(edges))
+        counts, _ = np.histogram(column, edges)
+        axis.stairs(counts / len(column), edges, color=MODEL, fill=True, alpha=0.5, label="posterior")
+        axis.stairs(expected, edges, color=OTHER, lw=1, label="prior")
+        axis.set_xlim(low, high)
+        if on_log:
+            plain_log(axis, most=4)
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+        axis.set_title(wrapped(parameter.name, 20), fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=2)
+    return figure
+
+
+@styled
+def pairs_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
+    """Joint draws of some parameters, two by two, on their own scales; the correlation stands in the upper half."""
+    from scipy import stats
+
+    space = drawn.density.space
+    places = [space.names.index(name) for name in names[:PAIR_MOST]]
+    n = len(places)
+    theta = drawn.flat[np.linspace(0, len(drawn.flat) - 1, PAIR_POINTS).round().astype(int)]
+    ranked = np.atleast_2d(stats.spearmanr(drawn.flat[:, places]).statistic) if n > 2 else None
+    figure, axes = panels(n, n, 7.2 / n)
+    for row, i in enumerate(places):
+        for column, j in enumerate(places):
+            axis = axes[row * n + column]
+            if column > row:
+                axis.set_axis_off()
+                if ranked is not None:
+                    value = float(ranked[row, column])
+                    axis.text(0.5, 0.5, f"{value:+.2f}", ha="center", va="center", transform=axis.transAxes,
+                              fontsize=6 + 4 * abs(value), color=f"{0.65 * (1 - abs(value)):.2f}")  # fmt: skip
+                continue
+            on_log = [space.parameters[k].scale == "log" for k in (j, i)]
+            if row == column:
+                edges = _edges(drawn.flat[:, i], on_log[0])
+                axis.hist(drawn.flat[:, i], bins=edges.tolist(), color=MODEL, alpha=0.5)
+                axis.set_yticks([])
+                axis.spines["left"].set_visible(False)
+            else:
+                axis.plot(theta[:, j], theta[:, i], ".", ms=1, color=MODEL, alpha=0.5, mew=0, rasterized=True)
+                if on_log[1]:
+                    plain_log(axis, "y")
+            if on_log[0]:
+                plain_log(axis)
+            axis.tick_params(labelsize=5)
+            if row < n - 1:
+                axis.set_xticklabels([])
+            else:
+                axis.set_xlabel(wrapped(space.names[j], 14), fontsize=6)
+            if column or not row:
+                axis.set_yticklabels([])
+            else:
+                axis.set_ylabel(wrapped(space.names[i], 14), fontsize=6)
+    figure.align_labels(axes)
+    return figure
+
+
+def _edges(values: Array, on_log: bool) -> Array:
+    low, high = float(values.min()), float(values.max())
+    return np.geomspace(low, high, 26) if on_log else np.linspace(low, high, 26)
+
+
+@styled
+def mixing_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
+    """Course of each ensemble's mean, and how the ranks of each ensemble's draws spread over all draws."""
+    from scipy import stats
+
+    space = drawn.density.space
+    chosen = [space.names.index(name) for name in names]
+    free = drawn.chains.position
+    figure, axes = panels(len(chosen), 2, 0.95)
+    for row, i in enumerate(chosen):
+        trace, rank = axes[2 * row], axes[2 * row + 1]
+        for number, course in enumerate(free[..., i].mean(axis=2)):
+            trace.plot(course, lw=0.6, color=PALETTE[number % len(PALETTE)])
+        trace.axvline(drawn.chains.n_steps // 2, color=GREY, lw=0.8, ls="--")
+        trace.set_ylabel(wrapped(space.names[i], 14), fontsize=6)
+        kept = drawn.theta[..., i]
+        ranks = stats.rankdata(kept).reshape(kept.shape) / kept.size
+        for number, own in enumerate(ranks):
+            shares, edges = np.histogram(own, 20, (0, 1))
+            rank.stairs(20 * shares / len(own), edges, lw=0.9, color=PALETTE[number % len(PALETTE)])
+        rank.axhline(1, color=GREY, lw=0.6)
+        rank.set_ylim(0, 2)
+        for axis in (trace, rank):
+            axis.tick_params(labelsize=6)
+            if row < len(chosen) - 1:
+                axis.set_xticklabels([])
+    axes[0].set_title("means of the ensembles on the free scale")
+    axes[1].set_title("ranks of each ensemble's draws, as a density")
+    axes[-2].set_xlabel("step (dashed: end of the warm-up)")
+    axes[-1].set_xlabel("rank among all draws, as share")
+    figure.align_ylabels(axes[::2])
+    return figure
+
+
+@styled
+def pit_figure(pits: Sequence[float]) -> "Figure":
+    """The ordered PIT values against uniform ones, with the 95 % band that holds at each place."""
+    from scipy import stats
+
+    figure, axes = panels(1, 2, 2.9)
+    ordered = np.sort(pits)
+    n = len(ordered)
+    place = np.arange(1, n + 1)
+    low, high = (np.asarray(stats.beta.ppf(level, place, n + 1 - place)) for level in (0.025, 0.975))
+    axis, bars = axes
+    axis.fill_between(place / (n + 1), low, high, color="0.85", lw=0, label="95 % where forecasts are right")
+    axis.plot([0, 1], [0, 1], color=GREY, lw=0.8)
+    axis.plot(place / (n + 1), ordered, "o", ms=3, color=MODEL, label=f"{n} fitted numbers")
+    axis.set_xlabel("expected of a uniform")
+    axis.set_ylabel("probability of less than what was seen (PIT)")
+    axis.set_aspect("equal")
+    axis.legend(loc="upper left")
+    bins = 10 if n >= 50 else 5
+    bars.hist(ordered, bins=np.linspace(0, 1, bins + 1).tolist(), color=MODEL, alpha=0.5)
+    bars.axhline(n / bins, color=GREY, lw=0.8)
+    bars.set_xlabel("PIT")
+    bars.set_ylabel("numbers")
+    whole_counts(bars)
+    return figure

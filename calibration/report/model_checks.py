@@ -1,0 +1,63 @@
+"""Whether the fitted model still behaves as its theory says: the model's own checks, made at the estimate."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.report.files import Fit
+from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
+from cipark_sd.scenarios import Scenario
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cipark_sd.model.model import Model
+
+
+def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
+    """The outcomes of ``NAME.checks.toml`` beside the model file, each run started from the estimate.
+
+    What a check sets itself wins over the estimate. Nothing when there is no such file.
+
+    Raises
+    ------
+    Problems
+        When the file cannot be read.
+    """
+    from cipark_sd.checks.file import read_checks
+    from cipark_sd.checks.run import run_checks
+    from cipark_sd.simulate import simulate
+
+    model = fit.problem.model
+    if model.origin is None:
+        return ()
+    beside = model.origin.path.with_name(f"{model.origin.path.stem}.checks.toml")
+    if not beside.is_file():
+        return ()
+    estimate = Scenario("estimate", values_of(fit))
+
+    def at_estimate(model: "Model", scenario: Scenario, *, save: Sequence[str]) -> "xr.Dataset":
+        return simulate(model, estimate | scenario, save=save, engine="numpy" if fit.engine == "pysd" else fit.engine)
+
+    return run_checks(model, read_checks(beside, model), at_estimate, progress=lambda name, total: None)
+
+
+def values_of(fit: Fit) -> dict[str, float]:
+    """Constants that the study holds and those of the model that it estimates, at the estimate."""
+    held = {item.name: item.value for item in fit.problem.fixed}
+    model = np.array([parameter.target == "model" for parameter in fit.problem.space])
+    names = [parameter.name for parameter in fit.problem.space if parameter.target == "model"]
+    return held | dict(zip(names, fit.optimum.theta[model].tolist(), strict=True))
+
+
+def verdict(outcomes: Sequence[Outcome]) -> str:
+    """How many of the modeller's own expectations hold, and which do not."""
+    own = [outcome for outcome in outcomes if outcome.source != BUILT_IN_SOURCE]
+    if not own:
+        return "The model comes with no checks of what its theory expects."
+    failed = [outcome for outcome in own if outcome.status == "fail"]
+    said = f"At the estimate {len(own) - len(failed)} of {len(own)} checks of what the theory expects hold"
+    if not failed:
+        return said + "."
+    return said + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "."

@@ -1,0 +1,164 @@
+"""Tables of a calibration's page."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from calibration.assess.contraction import Contraction
+from calibration.assess.counterfactuals import Effect
+from calibration.assess.forecast import ForecastRow
+from calibration.assess.holdout import RollingOrigin
+from calibration.assess.rivals import Comparison
+from calibration.assess.scores import summaries
+from calibration.fit.prediction_profile import PredictionProfile
+from calibration.report.files import Estimate, Fit
+from calibration.report.findings import main_effects
+from calibration.sampling.draws import PosteriorDraws
+from calibration.study.observations import Observation
+from cipark_sd.report import Table
+from cipark_sd.scenarios import override_key, split_key
+
+#: Dates of a forecast that stand on the page.
+DATES = 4
+
+
+def observed_table(fit: Fit) -> Table:
+    """What was observed: a row for each observation."""
+    rows = []
+    for observation in fit.problem.observations:
+        own = [row for row in fit.rows if row.observation == observation.name]
+        n = {use: sum(row.use == use for row in own) for use in ("fit", "holdout", "check")}
+        label = fit.problem.calendar.label
+        first, last = label(min(row.end for row in own)), label(max(row.end for row in own))
+        span = first if first == last else f"{first} to {last}"
+        families = ", ".join(sorted({term.noise.family for term in observation.terms}))
+        counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
+        rows.append((observation.name, observation.kind, _variables(fit, observation), span, families, *counts))
+    head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared")
+    return Table(head, tuple(rows), "What was observed; numbers of each use. Sources stand in the study's tables.")
+
+
+def _variables(fit: Fit, observation: Observation) -> str:
+    names = dict.fromkeys(
+        split_key(name)[0] for term in observation.terms for quantity in term.quantities for name, _ in quantity.parts
+    )
+    return ", ".join(fit.problem.model[name].label for name in names)
+
+
+def fitted_table(fit: Fit) -> Table:
+    """Observed against expected at the optimum, row by row."""
+    rows = []
+    for row in fit.rows:
+        seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
+        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
+        rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
+    head = ("number", "seen", "model", "90 % of noise", "residual [sd]", "use")
+    return Table(head, tuple(rows), "Seen against expected at the optimum, whose parameters are held in the band.")
+
+
+def prediction_table(found: Sequence[PredictionProfile]) -> Table:
+    """Reported predictions with their profiles, beside what the priors alone say."""
+    rows = [
+        (one.name, f"{one.estimate:.4g}", _interval(one.lower, one.upper),
+         f"{one.prior_low:.3g} to {one.prior_high:.3g}", one.verdict)
+        for one in found
+    ]  # fmt: skip
+    head = ("prediction", "at the estimate", "95 % profile", "95 % of priors alone", "")
+    return Table(head, tuple(rows), "Numbers of the model that the study reports.")
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    left = "open" if low is None or np.isinf(low) else f"{low:.3g}"
+    right = "open" if high is None or np.isinf(high) else f"{high:.3g}"
+    return f"{left} to {right}"
+
+
+def parameter_table(fit: Fit, lines: Sequence[Estimate]) -> Table:
+    """Estimates beside priors and profiles, with units and the reason why each is there."""
+    rows = []
+    for line, parameter in zip(lines, fit.problem.space, strict=True):
+        units = ""
+        if parameter.target == "model":
+            units = fit.problem.model[split_key(override_key(line.name))[0]].units
+        profile = _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else ""
+        prior = f"{line.prior_median:.3g} ({line.prior_low:.3g} to {line.prior_high:.3g})"
+        rows.append((line.name, units, prior, f"{line.estimate:.3g}", profile, line.verdict, parameter.why))
+    head = ("parameter", "units", "prior median (95 %)", "estimate", "95 % profile", "in words", "seen in")
+    return Table(head, tuple(rows), "Priors, estimates and profile intervals.")
+
+
+def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction]) -> Table:
+    """Posterior of each parameter, what the data added, and how well the draws know it."""
+    rows = []
+    for line, mixing, column in zip(lines, drawn.chains.found, drawn.flat.T, strict=True):
+        low, median, high = np.quantile(column, [0.025, 0.5, 0.975])
+        size = min(mixing.ess_bulk, mixing.ess_tail)
+        numbers = (f"{median:.3g}", f"{low:.3g} to {high:.3g}", f"{line.contraction:.2f}", f"{line.to_prior:.2f}")
+        rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
+    head = ("parameter", "median", "95 %", "contraction", "to prior", "to data", "R-hat", "ESS", "in words")
+    caption = (
+        "Contraction: share of the prior variance that the data took away. To prior, to data: how far the posterior "
+        "moves per doubling of the weight of either (above 0.05 counts)."
+    )
+    return Table(head, tuple(rows), caption)
+
+
+def score_table(fit: Fit, rolling: RollingOrigin) -> Table:
+    """Scores of all forecasters, over all origins and for each."""
+    parts = [("all", rolling.comparable)]
+    origins = sorted({one.origin for one in rolling.comparable})
+    if len(origins) > 1:
+        label = fit.problem.calendar.label
+        parts += [(label(o), tuple(one for one in rolling.comparable if one.origin == o)) for o in origins]
+    rows = [
+        (known, s.forecaster, str(s.n), f"{s.mean_log_score:.2f}", f"{s.mean_crps:.2f}", f"{s.coverage_50:.0%}",
+         f"{s.coverage_90:.0%}")
+        for known, scores in parts
+        for s in summaries(scores)
+    ]  # fmt: skip
+    head = ("known up to", "forecaster", "n", "log score", "CRPS", "in 50 %", "in 90 %")
+    return Table(head, tuple(rows), "Mean scores of the numbers that every forecaster predicted; lower is better.")
+
+
+def compared(lines: Sequence[Comparison]) -> Table:
+    """Rival structures, best predictor first."""
+    rows = [
+        (f"{r.name}: {r.why}", f"{r.best_log_likelihood:.1f}", f"{r.elpd_behind:.1f} ± {r.behind_error:.1f}",
+         f"{r.stacking:.2f}", f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
+         str(r.n_unreliable))
+        for r in lines
+    ]  # fmt: skip
+    head = ("structure", "log likelihood", "behind ± s.e.", "stacking", "log evidence", "probability", "k > 0.7")
+    caption = (
+        "Best log likelihood; log predictive density behind the best; stacking weight; log evidence and the "
+        "probability that it gives to equally likely structures; terms whose leave-one-out density took a refit."
+    )
+    return Table(head, tuple(rows), caption)
+
+
+def effect_table(effects: Sequence[Effect]) -> Table:
+    """A row for each structure, a column for each experiment, on the observation that comes first."""
+    main = main_effects(effects)
+    experiments = list(dict.fromkeys(effect.experiment for effect in main))
+    cells = {(effect.structure, effect.experiment): effect for effect in main}
+    rows = [
+        (name, *(f"{(e := cells[name, one]).median:+.1f} ({e.low:+.1f} to {e.high:+.1f})" for one in experiments))
+        for name in dict.fromkeys(effect.structure for effect in main)
+    ]
+    caption = (
+        f"Change of {main[0].observation} in each experiment: median and central 90 % of paired differences. "
+        "effects.csv has the other observations."
+    )
+    return Table(("structure", *experiments), tuple(rows), caption)
+
+
+def forecast_table(forecasts: Sequence[ForecastRow]) -> Table:
+    """Quantiles at a few dates, evenly over the time to come."""
+    times = sorted({row.time for row in forecasts})
+    chosen = {times[i] for i in np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)}
+    rows = [
+        (row.observation, row.scenario, f"{row.time:g}", *(f"{row.quantiles[i]:.0f}" for i in (1, 3, 4, 5, 7)))
+        for row in sorted(forecasts, key=lambda row: [r.observation for r in forecasts].index(row.observation))
+        if row.time in chosen
+    ]
+    return Table(("observation", "scenario", "time", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows))

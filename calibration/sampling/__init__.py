@@ -1,0 +1,1 @@
+"""Sampling from the posterior, and whether the chains have converged."""

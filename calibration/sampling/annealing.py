@@ -1,0 +1,86 @@
+"""Where chains start: draws of the prior that are carried to the posterior while the data's weight rises from 0 to 1.
+
+A walker that starts from the prior may climb into a mode of hardly any weight and stay there, since the differences of
+others do not lead out of it; in an ensemble of two dozen it would stand for four per cent of the posterior. Here a
+population ten times as large is weighted by the data a little at a time. At each weight those that the data speak
+against are replaced by copies of others, in proportion, and all are moved a few times, so that each mode keeps about
+the share that belongs to it.
+
+Source: Del Moral, Doucet and Jasra 2006, Journal of the Royal Statistical Society B 68, 411-436 (section 3.3.2.3);
+Jasra, Stephens, Doucet and Tsagaris 2011, Scandinavian Journal of Statistics 38, 1-22 (weights that rise so that a
+given share of the sample remains effective).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.sampling.moves import Target, step
+from calibration.study.priors import Array
+
+#: Effective share of the population that a rise of the weight leaves.
+REMAINS = 0.5
+#: Moves of everyone at each weight.
+MOVES = 6
+#: The smallest rise, so that the search for it ends.
+LEAST_RISE = 1e-14
+
+
+def annealed(prior: Target, likelihood: Target, start: Array, rng: np.random.Generator) -> Array:
+    """Points ``(n, k)``, about as many draws of the posterior, from draws ``start : (n, k)`` of the prior.
+
+    Parameters
+    ----------
+    prior, likelihood : log densities of points ``(n, k)``
+        The likelihood is asked only where the prior is above zero.
+    start : (n, k)
+        Where both are above zero.
+    """
+    weight, points = 0.0, start
+    logs = likelihood(points)
+    while weight < 1:
+        rise = _rise(logs, 1 - weight)
+        weight = 1.0 if rise >= 1 - weight else weight + rise
+        points = points[_resampled(np.exp(rise * (logs - logs.max())), rng)]
+        points = _moved(prior, likelihood, weight, points, rng)
+        logs = likelihood(points)
+    return points
+
+
+def _moved(prior: Target, likelihood: Target, weight: float, points: Array, rng: np.random.Generator) -> Array:
+    def tempered(at: Array) -> Array:
+        total = prior(at)
+        possible = np.isfinite(total)
+        total[~possible] = -np.inf
+        if possible.any():
+            total[possible] += weight * likelihood(at[possible])
+        return total
+
+    position, density = points[None], tempered(points)[None]
+    for _ in range(MOVES):
+        position, density, _ = step(tempered, position, density, [rng])
+    return np.asarray(position[0])
+
+
+def _rise(logs: Array, most: float) -> float:
+    """How far the data's weight may rise until the effective share of the points falls to :data:`REMAINS`."""
+
+    def share(rise: float) -> float:
+        weights = np.exp(rise * (logs - logs.max()))
+        return float(weights.sum() ** 2 / (weights**2).sum() / len(logs))
+
+    if share(most) >= REMAINS:
+        return most
+    low, high = 0.0, most
+    while high - low > 1e-3 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if share(middle) >= REMAINS else (low, middle)
+        if high < LEAST_RISE:
+            return LEAST_RISE
+    return low
+
+
+def _resampled(weights: Array, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Which points are kept, and how often: systematic resampling, ``(n,)``."""
+    n = len(weights)
+    places = (rng.random() + np.arange(n)) / n
+    return np.minimum(np.searchsorted(np.cumsum(weights) / weights.sum(), places), n - 1).astype(np.intp)

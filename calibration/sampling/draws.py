@@ -1,0 +1,280 @@
+"""Posterior draws as an xarray ``DataTree`` that ArviZ opens as it stands.
+
+Groups: ``prior``, ``posterior``, ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``sample_stats``, and
+``convergence`` with R-hat, ESS and MCSE of the ensembles before thinning. A *chain* is one independent ensemble; its
+draws are walkers' positions evenly spaced over the second half of the run. ArviZ's own ESS of these draws sees the
+thinned chain only; the numbers to quote stand in ``convergence``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.sampling.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
+from calibration.sampling.unconstrained import Unconstrained
+from calibration.study.observations import Observation
+from calibration.study.priors import Array
+from calibration.study.problem import CalibrationProblem
+from calibration.tasks.kept import key, stream
+from cipark_sd.files import whole
+from cipark_sd.results import version
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Draws kept of each ensemble.
+PER_CHAIN = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorDraws:
+    """Chains and the draws that are kept: ``theta : (n_chains, n_draws, k)``."""
+
+    density: Posterior
+    chains: Chains
+    theta: Array
+    log_density: Array
+
+    @property
+    def flat(self) -> Array:
+        """``(n_chains * n_draws, k)``."""
+        return self.theta.reshape(-1, self.theta.shape[-1])
+
+
+def draw(
+    density: Posterior,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = EFFORT,
+    per_chain: int = PER_CHAIN,
+    saved: Path | None = None,
+    on_block: OnBlock | None = None,
+) -> PosteriorDraws:
+    """Sample the posterior and keep evenly spaced draws; arguments as of :func:`calibration.sampling.sample.sample`."""
+    chains = sample(density, rng, effort=effort, saved=saved, on_block=on_block)
+    return kept(density, chains, per_chain)
+
+
+def draw_whole(
+    density: Posterior, rng: np.random.Generator, effort: Effort, saved: Path | None, on_block: OnBlock | None = None
+) -> PosteriorDraws:
+    """As :func:`draw`, to the end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops before; the chains so far are saved.
+    """
+    drawn = draw(density, rng, effort=effort, saved=saved, on_block=on_block)
+    if drawn.chains.interrupted:
+        raise KeyboardInterrupt
+    return drawn
+
+
+def kept(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
+    """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
+    n_ensembles, k = len(chains.kept), chains.kept.shape[-1]
+    free = chains.kept.reshape(n_ensembles, -1, k)
+    logs = chains.log_density[:, chains.n_steps // 2 :].reshape(n_ensembles, -1)
+    chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
+    theta = Unconstrained(density.space).theta(free[:, chosen])
+    return PosteriorDraws(density, chains, theta, logs[:, chosen])
+
+
+def run_posterior(
+    density: Posterior,
+    seed: int,
+    *,
+    effort: Effort = EFFORT,
+    per_chain: int = PER_CHAIN,
+    saved: Path | None = None,
+    on_block: OnBlock | None = None,
+) -> "xr.DataTree":
+    """Sample the posterior of ``density`` and return everything about it as a tree.
+
+    ``tree.attrs["converged"]`` is 1 where every parameter reached R-hat and ESS; it says 0 and not more otherwise.
+    """
+    streams = np.random.default_rng(seed).spawn(2)
+    drawn = draw(density, streams[0], effort=effort, per_chain=per_chain, saved=saved, on_block=on_block)
+    return tree(drawn, streams[1], seed)
+
+
+def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.DataTree":
+    """The draws with prior, predictions, log likelihood and data beside them."""
+    import xarray as xr
+
+    density, theta = drawn.density, drawn.theta
+    names = density.space.names
+    n_chains, n_draws, _ = theta.shape
+    prior = prior_draws(density.space, n_chains * n_draws, rng).reshape(theta.shape)
+    predicted = replicate(density, drawn.flat, rng).reshape(n_chains, n_draws, -1)
+    pointwise = density.pointwise(drawn.flat, fitted_only=False).reshape(n_chains, n_draws, -1)
+    groups = {
+        "posterior": _parameters(theta, names),
+        "prior": _parameters(prior, names),
+        "posterior_predictive": _by_observation(predicted, density.problem.observations),
+        "log_likelihood": _by_term(pointwise, density.problem.observations),
+        "observed_data": _observed(density.problem.observations),
+        "sample_stats": xr.Dataset(
+            {"lp": (("chain", "draw"), drawn.log_density)}, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)}
+        ),
+        "convergence": _convergence(drawn.chains),
+    }
+    result = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()})
+    result.attrs = _attributes(drawn, seed)
+    for name in ("posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data", "sample_stats"):
+        result[name].attrs = {"inference_library": "cipark_sd", "inference_library_version": version()}
+    return result
+
+
+def write_draws(result: "xr.DataTree", path: Path) -> None:
+    """Write the tree as NetCDF, whole or not at all."""
+    with whole(path) as partial:
+        result.to_netcdf(partial, engine="h5netcdf")
+
+
+def read_draws(path: Path) -> "xr.DataTree":
+    """A tree that :func:`write_draws` wrote, in memory."""
+    import xarray as xr
+
+    with xr.open_datatree(path, engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
+    import scipy
+    import xarray as xr
+
+    problem = drawn.density.problem
+    return {
+        "title": problem.title,
+        "model": problem.model.name,
+        "model_digest": problem.model.digest,
+        "study_digest": study_digest(drawn.density),
+        "engine": drawn.density.runner.engine,
+        "seed": seed,
+        "converged": int(drawn.chains.converged),
+        "interrupted": int(drawn.chains.interrupted),
+        "steps": drawn.chains.n_steps,
+        "walkers": drawn.chains.position.shape[2],
+        "cipark_sd_version": version(),
+        "numpy_version": np.__version__,
+        "scipy_version": scipy.__version__,
+        "xarray_version": xr.__version__,
+    }
+
+
+def study_digest(density: Posterior) -> str:
+    """A fingerprint of what the posterior depends on: model, scenario, observations and priors."""
+    return problem_digest(density.problem)
+
+
+def problem_digest(problem: CalibrationProblem) -> str:
+    """The fingerprint of :func:`study_digest`, for which no model needs to be compiled."""
+    import hashlib
+
+    parts = (problem.model.digest, problem.scenario.to_json(), repr(problem.observations), repr(problem.space))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def chains_path(folder: Path | None, density: Posterior, rng: np.random.Generator, effort: Effort) -> Path | None:
+    """A file for chains, named after all that they depend on; the folder is made. None without a folder.
+
+    The budget of steps is not part of the name: with a larger one the chains go on.
+    """
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = density.runner.engine
+    name = key(study_digest(density), engine, stream(rng), effort.ensembles, effort.block, effort.walkers)
+    return folder / f"chains-{name}.npz"
+
+
+def _file_name(name: str) -> str:
+    # a slash would make a group of it, and NetCDF lists coordinates by name with blanks between them
+    return name.replace("/", " per ").replace(" ", "_")
+
+
+def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
+    import xarray as xr
+
+    coords = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
+    # parameters keep their names: they are no coordinates
+    variables = {name.replace("/", " per "): (("chain", "draw"), values[..., i]) for i, name in enumerate(names)}
+    return xr.Dataset(variables, coords)
+
+
+def _rows(found: Sequence[Number], name: str) -> tuple[list[int], dict[str, object]]:
+    chosen = [i for i, number in enumerate(found) if number.observation == name]
+    dim = f"{_file_name(name)}_row"
+    coords: dict[str, object] = {
+        dim: [found[i].label for i in chosen],
+        f"{_file_name(name)}_time": (dim, [found[i].time for i in chosen]),
+        f"{_file_name(name)}_use": (dim, [found[i].use for i in chosen]),
+    }
+    return chosen, coords
+
+
+def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
+    import xarray as xr
+
+    found = numbers(observations)
+    variables, coords = {}, {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
+    for observation in observations:
+        chosen, own = _rows(found, observation.name)
+        coords |= own  # type: ignore[arg-type]
+        name = _file_name(observation.name)
+        variables[name] = (("chain", "draw", f"{name}_row"), values[..., chosen])
+    return xr.Dataset(variables, coords)
+
+
+def _by_term(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
+    import xarray as xr
+
+    coords: dict[str, object] = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
+    variables = {}
+    position = 0
+    for observation in observations:
+        name, n = _file_name(observation.name), len(observation.terms)
+        variables[name] = (("chain", "draw", f"{name}_term"), values[..., position : position + n])
+        coords[f"{name}_term"] = [term.label for term in observation.terms]
+        coords[f"{name}_term_use"] = (f"{name}_term", [term.use for term in observation.terms])
+        position += n
+    return xr.Dataset(variables, coords)
+
+
+def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
+    """Each observation's numbers, the middle of an interval, and its ends as ``…_lower`` and ``…_upper``."""
+    import xarray as xr
+
+    found = numbers(observations)
+    variables: dict[str, object] = {}
+    coords: dict[str, object] = {}
+    for observation in observations:
+        chosen, own = _rows(found, observation.name)
+        coords |= own
+        name = _file_name(observation.name)
+        lower = np.array([found[i].lower for i in chosen])
+        upper = np.array([found[i].upper for i in chosen])
+        for suffix, column in (
+            ("", np.where(np.isfinite(upper), (lower + upper) / 2, lower)),
+            ("_lower", lower),
+            ("_upper", upper),
+        ):
+            variables[name + suffix] = ((f"{name}_row",), column)
+    return xr.Dataset(variables, coords)
+
+
+def _convergence(chains: Chains) -> "xr.Dataset":
+    import xarray as xr
+
+    fields = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+    return xr.Dataset(
+        {field: (("parameter",), [getattr(one, field) for one in chains.found]) for field in fields},
+        {"parameter": [one.name for one in chains.found]},
+    )

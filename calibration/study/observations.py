@@ -1,0 +1,308 @@
+"""What was observed, as values: quantities of the model, the numbers seen for them, and the noise between the two.
+
+An observation is a table; each of its rows (or, for a breakdown, each of its dates) becomes a term of the likelihood:
+
+- a :class:`Count` says that a quantity, or the ratio of two, has an exact value or lies between two;
+- a :class:`Breakdown` splits a total that is given, so that it adds nothing about the total; its categories may be
+  those of another coding than the model's (:mod:`calibration.study.classification`);
+- a :class:`Share` does so in two parts, where the count may be known as "at least" only.
+
+A quantity is read from the model at a date, as the difference of a cumulative or net variable between two dates, or as
+the integral of a flow over a window.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from calibration.study.classification import Coding
+from cipark_sd.errors import CiparkError
+
+How = Literal["at", "between", "integral"]
+Use = Literal["fit", "check", "holdout"]
+Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share"]
+Family = Literal[
+    "normal",
+    "lognormal",
+    "student-t",
+    "poisson",
+    "nb1",
+    "nb2",
+    "binomial",
+    "multinomial",
+    "dirichlet-multinomial",
+]
+
+#: Which families suit which kind of observation.
+FAMILIES_OF: dict[Kind, tuple[Family, ...]] = {
+    "increments": ("poisson", "nb1", "nb2", "normal", "lognormal", "student-t"),
+    "flow": ("poisson", "nb1", "nb2", "normal", "lognormal", "student-t"),
+    "level": ("normal", "lognormal", "student-t", "poisson", "nb1", "nb2"),
+    "ratio": ("normal", "lognormal", "student-t"),
+    "breakdown": ("multinomial", "dirichlet-multinomial"),
+    "share": ("binomial",),
+}
+#: Families that need a spread: a dispersion of counts, a standard deviation, or a concentration of shares.
+SPREAD_OF: dict[Family, str] = {
+    "nb1": "dispersion",
+    "nb2": "dispersion",
+    "normal": "sd",
+    "lognormal": "sd",
+    "student-t": "sd",
+    "dirichlet-multinomial": "concentration",
+}
+COUNTS: tuple[Family, ...] = ("poisson", "nb1", "nb2")
+MEASURED: tuple[Family, ...] = ("normal", "lognormal", "student-t")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A signed sum of model outputs, read ``at`` ``end``, or between or over ``start`` and ``end``."""
+
+    parts: tuple[tuple[str, float], ...]
+    how: How
+    start: float
+    end: float
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The instants it needs."""
+        return (self.end,) if self.how == "at" else (self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Autocorrelation of the residuals of one series.
+
+    ``phi``, a number or the name of a noise parameter, is the correlation of two residuals that lie ``lag`` apart; over
+    any other gap it is ``phi ** (gap / lag)``, so that a missing or irregular date needs nothing more.
+    """
+
+    series: str
+    phi: float | str
+    lag: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A family and its spread, which is a number or the name of a noise parameter; ``dof`` is Student's.
+
+    With a ``memory`` the spread is that of a residual by itself, not of what is new in it.
+    """
+
+    family: Family
+    spread: float | str = 1.0
+    dof: float = 4.0
+    memory: Memory | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The noise parameters that it names."""
+        phi = None if self.memory is None else self.memory.phi
+        return tuple(name for name in (self.spread, phi) if isinstance(name, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number (``lower == upper``) or an interval seen for a quantity; ``upper`` may be infinite: at least.
+
+    ``gains`` is the gross inflow over the same window where the quantity is the increment of a net stock: the losses
+    are then gains less increment, and the number is a difference of two counts. With a ``denominator`` the number was
+    seen for the ratio of the two quantities.
+    """
+
+    label: str
+    quantity: Quantity
+    lower: float
+    upper: float
+    noise: Noise
+    gains: Quantity | None = None
+    weight: float = 1.0
+    use: Use = "fit"
+    denominator: Quantity | None = None
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """In the order in which the likelihood takes their values."""
+        return tuple(q for q in (self.quantity, self.gains, self.denominator) if q is not None)
+
+    @property
+    def moment(self) -> float:
+        """The instant for which its residual stands: the date, or the middle of the window."""
+        return self.quantity.end if self.quantity.how == "at" else (self.quantity.start + self.quantity.end) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """How a total splits into categories.
+
+    ``categories`` and ``counts`` are as reported. Without a ``coding`` each has its quantity; with one, the quantities
+    are those of the coding's true categories. ``given`` holds the sizes of the true categories where another table has
+    them already: the model then says only how much of each category lies in the window (the quantities are followed by
+    those of the date of the other table), or nothing at all where the very same members were coded twice.
+    """
+
+    label: str
+    categories: tuple[str, ...]
+    quantities: tuple[Quantity, ...]
+    counts: tuple[float, ...]
+    noise: Noise
+    weight: float = 1.0
+    use: Use = "fit"
+    coding: Coding | None = None
+    given: tuple[float, ...] | None = None
+
+    @property
+    def n_true(self) -> int:
+        """Number of true categories."""
+        return len(self.categories) if self.coding is None else len(self.coding.true)
+
+    @property
+    def recodes(self) -> bool:
+        """Whether the very members of another table are coded again, so that the model has no part in it."""
+        return self.given is not None and len(self.quantities) == self.n_true
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of a total belong to a part: exactly, between two numbers, or at least."""
+
+    label: str
+    quantities: tuple[Quantity, Quantity]
+    lower: float
+    upper: float
+    total: float
+    noise: Noise
+    weight: float = 1.0
+    use: Use = "fit"
+
+
+Term = Count | Breakdown | Share
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One table's terms."""
+
+    name: str
+    kind: Kind
+    table: str
+    terms: tuple[Term, ...]
+
+
+class CountedTwice(CiparkError):
+    """The same events would enter the likelihood twice."""
+
+    def __init__(self, where: str, first: str, second: str, reason: str) -> None:
+        super().__init__(f"{where}: {first} and {second} count the same events twice: {reason}")
+
+
+def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:
+    """Every quantity that the observations read, in order, repeats included."""
+    for observation in observations:
+        for term in observation.terms:
+            yield from term.quantities
+
+
+def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterator[CountedTwice]:
+    """What is used for the fit and stands in it twice already.
+
+    Increments or flows of one variable over windows that overlap; a level of a variable whose increments are fitted; a
+    count and a breakdown at the same date that read the same output; two splits of the same total at one date or over
+    windows that overlap.
+    """
+    fitted = [
+        (observation.name, observation.kind, term)
+        for observation in observations
+        for term in observation.terms
+        if term.use == "fit"
+    ]
+    seen: set[tuple[str, str]] = set()
+    for (name, kind, term), (other_name, other_kind, other) in combinations(fitted, 2):
+        reason = _overlap(term, other)
+        key = (f"{name}/{kind}", f"{other_name}/{other_kind}")
+        # one sentence for a pair of tables says it all; within a table each pair of rows is named
+        if reason is None or (name != other_name and key in seen):
+            continue
+        seen.add(key)
+        yield CountedTwice(where, f"{term.label!r}", f"{other.label!r}", reason)
+
+
+def _overlap(one: Term, other: Term) -> str | None:
+    match one, other:
+        case Count(), Count():
+            shared = _shared(one.quantities, other.quantities)
+            a, b = one.quantity, other.quantity
+            # a ratio says nothing about the size of its parts
+            if not shared or _ratio_of(one) != _ratio_of(other):
+                return None
+            if a.how == "at" and b.how == "at":
+                return f"{shared} is given at time {a.end:g} by both" if a.end == b.end else None
+            if a.how == "at" or b.how == "at":
+                return (
+                    f"a level of {shared} is the sum of its increments; give one of the two another use, "
+                    "such as use = 'check'"
+                )
+            return _windows_overlap(a, b, shared)
+        case (Count() as count, (Breakdown() | Share()) as split) | (
+            (Breakdown() | Share()) as split,
+            Count() as count,
+        ):
+            shared = _shared(count.quantities, split.quantities)
+            same_date = count.quantity.how == "at" and split.quantities[0].how == "at"
+            if shared and same_date and count.quantity.end == split.quantities[0].end and _is_part(count, split):
+                return f"{shared} at that date is a category of the breakdown already"
+            return None
+        case ((Breakdown() | Share()), (Breakdown() | Share())):
+            return _split_twice(one, other)
+        case _:
+            return None
+
+
+def _ratio_of(count: Count) -> object:
+    return None if count.denominator is None else (count.quantity.parts, count.denominator.parts)
+
+
+def _windows_overlap(a: Quantity, b: Quantity, shared: str) -> str | None:
+    if max(a.start, b.start) < min(a.end, b.end):
+        return (
+            f"the windows {a.start:.2f} to {a.end:.2f} and {b.start:.2f} to {b.end:.2f} of {shared} overlap; "
+            "cut them so that each moment lies in one"
+        )
+    return None
+
+
+def _split_twice(one: Breakdown | Share, other: Breakdown | Share) -> str | None:
+    """Two splits of the same total at one date or over windows that overlap.
+
+    A split whose sizes are given, or whose members are, adds no split of the same total to the other.
+    """
+    given = [split.given is not None for split in (one, other) if isinstance(split, Breakdown)]
+    mine, others = _split_parts(one), _split_parts(other)
+    a, b = one.quantities[0], other.quantities[0]
+    if isinstance(one, Breakdown) and isinstance(other, Breakdown) and one.recodes != other.recodes:
+        same = one.given is not None and (one.given, one.coding) == (other.given, other.coding)
+        return "both code members of one table anew; fit either of them" if same else None
+    if not mine & others or (any(given) and not all(given)):
+        return None
+    if a.how == "at" and b.how == "at":
+        same = mine == others or isinstance(one, Share) or isinstance(other, Share)
+        return f"both split the same total at time {a.end:g}" if a.end == b.end and same else None
+    if a.how == "at" or b.how == "at":
+        return None
+    return _windows_overlap(a, b, _shared(one.quantities, other.quantities))
+
+
+def _split_parts(split: Breakdown | Share) -> set[tuple[tuple[str, float], ...]]:
+    chosen = split.quantities[: split.n_true] if isinstance(split, Breakdown) else split.quantities[:1]
+    return {quantity.parts for quantity in chosen}
+
+
+def _shared(some: Sequence[Quantity], others: Sequence[Quantity]) -> str:
+    names = {name for quantity in some for name, _ in quantity.parts}
+    return ", ".join(sorted(names & {name for quantity in others for name, _ in quantity.parts}))
+
+
+def _is_part(count: Count, split: Breakdown | Share) -> bool:
+    return any(count.quantity.parts == quantity.parts for quantity in split.quantities)

@@ -1,0 +1,156 @@
+"""Parameters in order: values, the unit cube of their priors, and the box in which an optimiser looks.
+
+The unit cube is the priors' own: ``from_unit`` is the quantile function, so uniform points in the cube are draws from
+the prior. The search box is another cube: linear between the bounds on each parameter's scale, so that a flat stretch
+of a prior takes no more room than a steep one.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from calibration.study.priors import Array, Distribution, Prior, Scale, distribution, from_scale, log_jacobian, to_scale
+
+Target = Literal["model", "noise"]
+#: Fitted, or held at the prior median by the optimiser and drawn by the sampler.
+Aim = Literal["CAL", "PRI"]
+AIMS: tuple[Aim, ...] = ("CAL", "PRI")
+#: Quantile at which an open end of a prior is closed for the search.
+SEARCH_TAIL = 1e-6
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A quantity to be estimated.
+
+    Parameters
+    ----------
+    name : str
+        As the study spells it: a constant of the model, an element ``Name[element]`` of one, or a noise parameter.
+    prior : Prior
+    lower, upper : float
+        Bounds; the prior is truncated to them.
+    scale : {"identity", "log", "logit"}
+        On which it is searched and on which the density of a maximum a posteriori estimate is taken.
+    target : {"model", "noise"}
+    use : {"CAL", "PRI"}
+        Fitted, or held at the prior median by the optimiser and drawn by the sampler.
+    """
+
+    name: str
+    prior: Prior
+    lower: float = -math.inf
+    upper: float = math.inf
+    scale: Scale = "identity"
+    target: Target = "model"
+    use: Aim = "CAL"
+    why: str = ""
+
+    @cached_property
+    def distribution(self) -> Distribution:
+        """The truncated prior."""
+        return distribution(self.prior, self.lower, self.upper)
+
+    def __getstate__(self) -> dict[str, object]:
+        # the cached functions are closures, which do not pickle; they are made again when asked for
+        return {name: value for name, value in self.__dict__.items() if name != "distribution"}
+
+    @cached_property
+    def median(self) -> float:
+        """Of the truncated prior."""
+        return float(self.distribution.quantile(np.array(0.5)))
+
+    def interval(self, mass: float = 0.95) -> tuple[float, float]:
+        """The central interval of the truncated prior."""
+        ends = self.distribution.quantile(np.array([(1 - mass) / 2, (1 + mass) / 2]))
+        return float(ends[0]), float(ends[1])
+
+    @cached_property
+    def search_range(self) -> tuple[float, float]:
+        """Where the optimiser looks, on :attr:`scale`: the bounds, and far prior quantiles where one is open."""
+        tails = self.distribution.quantile(np.array([SEARCH_TAIL, 1 - SEARCH_TAIL]))
+        bounds, far = to_scale(np.array([self.lower, self.upper]), self.scale), to_scale(tails, self.scale)
+        low, high = np.where(np.isfinite(bounds), bounds, far)
+        return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """Parameters in order. The last axis of every array is the parameter, axes before it are a batch."""
+
+    parameters: tuple[Parameter, ...]
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self.parameters)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In order."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def medians(self) -> Array:
+        """Prior medians ``(k,)``."""
+        return np.array([parameter.median for parameter in self.parameters])
+
+    def subset(self, use: str) -> "ParameterSpace":
+        """The parameters of one use, in order."""
+        return ParameterSpace(tuple(parameter for parameter in self.parameters if parameter.use == use))
+
+    def _each(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
+        values = np.asarray(values, dtype=float)
+        if values.shape[-1:] != (len(self),):
+            raise ValueError(f"the last axis has {values.shape[-1:]} entries, the space has {len(self)} parameters")
+        columns = [function(parameter, values[..., i]) for i, parameter in enumerate(self.parameters)]
+        return np.stack(columns, axis=-1) if columns else values
+
+    def from_unit(self, shares: Array) -> Array:
+        """``shares : (…, k)`` between 0 and 1 to values: prior quantiles."""
+        return self._each(lambda parameter, column: parameter.distribution.quantile(column), shares)
+
+    def to_unit(self, values: Array) -> Array:
+        """``values : (…, k)`` to prior probabilities; undoes :meth:`from_unit`."""
+        return self._each(lambda parameter, column: parameter.distribution.probability(column), values)
+
+    def log_prior(self, values: Array) -> Array:
+        """Log density ``(…)`` of ``values : (…, k)`` themselves."""
+        return np.asarray(
+            self._each(lambda parameter, column: parameter.distribution.log_density(column), values).sum(axis=-1)
+        )
+
+    def log_prior_scaled(self, values: Array) -> Array:
+        """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
+        logs = self._each(
+            lambda parameter, column: (
+                parameter.distribution.log_density(column) + log_jacobian(column, parameter.scale)
+            ),
+            values,
+        )
+        return np.asarray(logs.sum(axis=-1))
+
+    def to_box(self, values: Array) -> Array:
+        """``values : (…, k)`` to the search box, in which each parameter's range on its scale is 0 to 1."""
+
+        def position(parameter: Parameter, column: Array) -> Array:
+            low, high = parameter.search_range
+            return np.asarray((to_scale(column, parameter.scale) - low) / (high - low))
+
+        return self._each(position, values)
+
+    def from_box(self, positions: Array) -> Array:
+        """``positions : (…, k)`` in the search box to values; undoes :meth:`to_box`."""
+
+        def value(parameter: Parameter, column: Array) -> Array:
+            low, high = parameter.search_range
+            bounded = from_scale(low + column * (high - low), parameter.scale)
+            # rounding must not carry a corner of the box over a bound, where the density is zero
+            return np.asarray(np.clip(bounded, parameter.lower, parameter.upper))
+
+        return self._each(value, positions)

@@ -1,0 +1,157 @@
+"""The rows of an observation's CSV file, as numbers and dates."""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from calibration.study.calendar import Calendar
+from calibration.study.observations import Use
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.section import Section
+
+USES: tuple[Use, ...] = ("fit", "check", "holdout")
+#: A column of this name says from which other rows a row was computed; such a row may not enter the fit.
+DERIVED = "derived_from"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table, as numbers."""
+
+    line: int
+    date: str
+    time: float
+    start: float
+    value: float
+    lower: float
+    upper: float
+    total: float
+    spread: float
+    category: str
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of the table holds what; empty where there is none."""
+
+    time: str
+    start: str
+    value: str
+    lower: str
+    upper: str
+    total: str
+    spread: str
+    category: str
+    use: str
+
+
+def read_rows(section: Section, path: Path, columns: Columns, calendar: Calendar, every: Use | None) -> list[Row]:
+    where_ = section.raw("where")
+    chosen = where_ if isinstance(where_, Mapping) else {}
+    if where_ is not None and not chosen:
+        section.wrong("where", "a table of column = value")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            kept = [(n, line) for n, line in enumerate(file, start=1) if not line.startswith("#")]
+        reader = csv.DictReader(line for _, line in kept)
+        # a row is told by the line of the file on which it ends, whatever comments stand above it
+        records = [(kept[reader.line_num - 1][0], record) for record in reader]
+        header = list(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        section.problems.append(
+            InvalidValue("table", str(path.name), f"a readable CSV file ({problem})", where=section.where)
+        )
+        return []
+    wanted = [getattr(columns, field) for field in columns.__slots__]
+    missing = [column for column in [*wanted, *map(str, chosen)] if column and column not in header]
+    section.problems += [
+        UnknownName(column, header, kind="column", where=f"{section.where}, {path.name}") for column in missing
+    ]
+    if missing:
+        return []
+    rows = []
+    for line, record in records:
+        if all(record[str(column)] == str(value) for column, value in chosen.items()):
+            row = _row(section, record, columns, calendar, every, f"{section.where}, {path.name} row {line}", line)
+            if row is not None:
+                rows.append(row)
+    if not rows and records:
+        section.problems.append(
+            InvalidValue("where", chosen, f"a row of {path.name} that it selects", where=section.where)
+        )
+    elif not records:
+        section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
+    return rows
+
+
+def _row(
+    section: Section,
+    record: Mapping[str, str],
+    columns: Columns,
+    calendar: Calendar,
+    every: Use | None,
+    where: str,
+    line: int,
+) -> Row | None:
+    found: list[CiparkError] = []
+
+    def number(column: str, missing: float) -> float:
+        text = (record[column] or "").strip() if column else ""
+        if not text:
+            return missing
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value):
+            found.append(InvalidValue(column, text, "a number", where=where))
+        return value
+
+    def time(column: str) -> float:
+        text = (record[column] or "").strip() if column else ""
+        try:
+            return calendar.model_time(text) if column else math.nan
+        except ValueError:
+            found.append(InvalidValue(column, text, "a date such as 2019-11-26, or a number", where=where))
+            return math.nan
+
+    use = every or (record[columns.use].strip() if columns.use else "fit")
+    if use not in USES:
+        found.append(UnknownName(use, USES, kind="use", where=where))
+    if use == "fit" and (record.get(DERIVED) or "").strip():
+        found.append(
+            InvalidValue(
+                "use",
+                "fit",
+                f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice",
+                where=where,
+            )
+        )
+    value = number(columns.value, math.nan)
+    lower = number(columns.lower, value)
+    upper = number(columns.upper, math.inf if columns.lower and not columns.upper and not columns.value else value)
+    row = Row(
+        line,
+        (record[columns.time] or "").strip(),
+        time(columns.time),
+        time(columns.start),
+        value,
+        lower,
+        upper,
+        number(columns.total, math.nan),
+        number(columns.spread, math.nan),
+        (record[columns.category] or "").strip() if columns.category else "",
+        cast(Use, use),
+    )
+    if not found and math.isnan(lower):
+        found.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
+    if lower > upper:
+        found.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
+    if columns.spread and not row.spread > 0:
+        found.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
+    section.problems += found
+    return None if found else row

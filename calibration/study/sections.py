@@ -1,0 +1,173 @@
+"""The parts of a study file beside its observations: model, calendar, parameters, fixed values, method, hold-out."""
+
+import datetime
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from calibration.study.calendar import UNITS, Calendar
+from calibration.study.parameters import AIMS, Parameter, Target
+from calibration.study.priors import (
+    FAMILIES,
+    Beta,
+    LogitNormal,
+    Prior,
+    Scale,
+    Uniform,
+    distribution,
+    natural_scale,
+    prior_fault,
+)
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.library import bundled
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario
+from cipark_sd.section import Section
+
+TARGETS: tuple[Target, ...] = ("model", "noise")
+Optimiser = Literal["l-bfgs-b", "least-squares", "differential-evolution"]
+OPTIMISERS: tuple[Optimiser, ...] = ("l-bfgs-b", "least-squares", "differential-evolution")
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A constant that is held, and why."""
+
+    name: str
+    value: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How the optimum is looked for; ``map`` takes the priors into account, ``ml`` only their bounds."""
+
+    estimate: Literal["map", "ml"] = "map"
+    optimiser: Optimiser = "l-bfgs-b"
+    starts: int = 100
+    fast_starts: int = 20
+    seed: int = 1
+
+
+def model_section(section: Section, folder: Path) -> tuple[Model, Scenario]:
+    """The model, which may raise its own errors: without it nothing else can be checked."""
+    keys = {"from": "initial_time", "to": "final_time", "step": "time_step"}
+    span = {control: section.number(key) for key, control in keys.items() if key in section}
+    if "bundled" in section:
+        model = read_model(bundled(section.text("bundled")))
+    else:
+        model = read_model(folder / section.text("file"))
+    section.done()
+    return model, Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
+
+
+def calendar_section(section: Section) -> Calendar:
+    unit = section.choice("unit", UNITS, "decimal year")
+    origin = section.raw("origin")
+    section.done()
+    if isinstance(origin, str):
+        try:
+            origin = datetime.date.fromisoformat(origin)
+        except ValueError:
+            section.wrong("origin", "a date such as 2020-03-01")
+            origin = datetime.date(2000, 1, 1)
+    if (unit == "decimal year") != (origin is None) or not isinstance(origin, datetime.date | None):
+        section.wrong("origin", "a date for the units day, week, month, quarter and year, and nothing for decimal year")
+        return Calendar()
+    return Calendar(unit, origin)
+
+
+def parameter_section(content: object, problems: list[CiparkError]) -> Parameter | None:
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    found: list[CiparkError] = []
+    section = Section(content, f"parameter {name!r}", found)
+    section.text("name")
+    target = section.choice("target", TARGETS, "model")
+    use = section.choice("use", AIMS, "CAL")
+    why = section.text("why", "")
+    lower, upper = -math.inf, math.inf
+    bounds = section.raw("bounds")
+    if bounds is not None:
+        match bounds:
+            case [int() | float() as low, int() | float() as high] if low < high:
+                lower, upper = float(low), float(high)
+            case _:
+                section.wrong("bounds", "[low, high] with low below high")
+    prior = _prior(section, lower, upper)
+    scales: tuple[Scale, ...] = ("identity", "log", "logit")
+    scale = section.choice("scale", scales, natural_scale(prior) if prior else "identity")
+    section.done()
+    if prior is not None and not found:
+        try:
+            distribution(prior, lower, upper)
+        except ValueError as fault:
+            section.wrong("prior", str(fault))
+        # these have their own ends between which they are searched; of the others the bounds must be those of the scale
+        own = isinstance(prior, LogitNormal | Beta)
+        if (scale == "log" and lower < 0 and isinstance(prior, Uniform)) or (
+            scale == "logit" and lower < 0 and not own
+        ):
+            section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
+    problems += found
+    return None if found or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why)
+
+
+def _prior(section: Section, lower: float, upper: float) -> Prior | None:
+    """The prior; a parameter with bounds and no prior is uniform between them."""
+    content = section.raw("prior")
+    if content is None:
+        if math.isfinite(lower) and math.isfinite(upper):
+            return Uniform(lower, upper)
+        section.wrong("prior", "a prior, or bounds at both ends")
+        return None
+    before = len(section.problems)
+    inner = Section(content, f"{section.where}, prior", section.problems)
+    family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
+    if len(section.problems) > before:
+        return None
+    numbers = {field: inner.number(field) for field in family.__slots__}
+    inner.done()
+    if len(section.problems) > before:
+        return None
+    prior = family(**numbers)
+    fault = prior_fault(prior)
+    if fault is not None:
+        section.problems.append(InvalidValue("prior", prior, fault, where=section.where))
+        return None
+    return prior
+
+
+def fixed_section(content: object, problems: list[CiparkError]) -> Fixed:
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    section = Section(content, f"fixed {name!r}", problems)
+    fixed = Fixed(section.text("name"), section.number("value"), section.text("why"))
+    section.done()
+    return fixed
+
+
+def method_section(section: Section) -> Method:
+    default = Method()
+    method = Method(
+        section.choice("estimate", ("map", "ml"), default.estimate),
+        section.choice("optimiser", OPTIMISERS, default.optimiser),
+        section.whole("starts", default.starts, least=1),
+        section.whole("fast_starts", default.fast_starts, least=1),
+        section.whole("seed", default.seed),
+    )
+    section.done()
+    return method
+
+
+def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
+    origins = section.raw("origins") or []
+    section.done()
+    times = []
+    for origin in origins if isinstance(origins, list) else [origins]:
+        try:
+            times.append(calendar.model_time(str(origin)))
+        except ValueError:
+            section.wrong("origins", "dates or times")
+    return tuple(sorted(times))

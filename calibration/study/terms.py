@@ -1,0 +1,366 @@
+"""The rows of an observation to terms of the likelihood, by its kind."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import assert_never
+
+from calibration.study.calendar import Calendar
+from calibration.study.classification import Coding
+from calibration.study.observations import (
+    COUNTS,
+    FAMILIES_OF,
+    MEASURED,
+    SPREAD_OF,
+    Breakdown,
+    Count,
+    How,
+    Kind,
+    Memory,
+    Noise,
+    Observation,
+    Quantity,
+    Share,
+    Term,
+    Use,
+)
+from calibration.study.rows import USES, Columns, Row, read_rows
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.section import Section
+
+KINDS: tuple[Kind, ...] = ("increments", "flow", "level", "ratio", "breakdown", "share")
+#: Windows of one length, as months are.
+ONE_LENGTH = 1.2
+
+
+def read_observation(
+    content: object,
+    folder: Path,
+    calendar: Calendar,
+    codings: Mapping[str, Coding],
+    problems: list[CiparkError],
+    *,
+    use: Use | None = None,
+) -> Observation:
+    """The observation that ``[[observation]]`` describes; problems are added to the list.
+
+    ``use`` stands above what the study says of the use of its rows.
+    """
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    section = Section(content, f"observation {name!r}", problems)
+    section.text("name")
+    kind = section.choice("kind", KINDS)
+    table = section.text("table")
+    columns = _columns(section, kind)
+    noise = _noise(section, name, kind, columns)
+    weight = section.number("weight", 1.0)
+    if not weight > 0:
+        section.wrong("weight", "a positive number")
+    every = section.choice("use_all", USES, "fit") if "use_all" in section else None
+    coding = _coding(section, codings) if kind == "breakdown" and "coding" in section else None
+    rows = read_rows(section, folder / table, columns, calendar, use or every)
+    terms = Terms(section, name, noise, weight, calendar, coding).of(kind, rows)
+    section.done()
+    return Observation(name, kind, table, tuple(terms))
+
+
+def _columns(section: Section, kind: Kind) -> Columns:
+    return Columns(
+        time=section.text("time", "time"),
+        start=section.text("start_time", "") if "start_time" in section else "",
+        value=section.text("value", "value") if "value" in section or "lower" not in section else "",
+        lower=section.text("lower") if "lower" in section else "",
+        upper=section.text("upper") if "upper" in section else "",
+        total=section.text("total") if kind == "share" else "",
+        spread=section.text("sd_column") if "sd_column" in section else "",
+        category=section.text("category") if kind == "breakdown" else "",
+        use=section.text("use") if "use" in section else "",
+    )
+
+
+def _noise(section: Section, series: str, kind: Kind, columns: Columns) -> Noise:
+    family = section.choice("family", FAMILIES_OF[kind])
+    spread = _spread(section, SPREAD_OF.get(family, ""), columns)
+    dof = section.number("dof", 4.0) if family == "student-t" else 4.0
+    if not dof > 0:
+        section.wrong("dof", "a positive number")
+    if columns.spread and family not in MEASURED:
+        section.wrong("sd_column", "none, except for measurements: " + ", ".join(MEASURED))
+    return Noise(family, spread, dof, _memory(section, series, family))
+
+
+def _memory(section: Section, series: str, family: str) -> Memory | None:
+    """What ``autocorrelation`` and ``lag`` say, None where there is none."""
+    if "autocorrelation" not in section:
+        return None
+    phi = section.raw("autocorrelation")
+    lag = section.number("lag", 1.0)
+    if not lag > 0:
+        section.wrong("lag", "a positive time")
+        lag = 1.0
+    if family not in MEASURED:
+        section.wrong("autocorrelation", "none, except for measurements: " + ", ".join(MEASURED))
+        return None
+    if isinstance(phi, str) and phi:
+        return Memory(series, phi, lag)
+    if isinstance(phi, int | float) and not isinstance(phi, bool) and 0 <= phi < 1:
+        return Memory(series, float(phi), lag)
+    section.wrong("autocorrelation", "a number from 0 to below 1, or the name of a noise parameter")
+    return None
+
+
+def _coding(section: Section, codings: Mapping[str, Coding]) -> Coding | None:
+    name = section.text("coding")
+    if name in codings:
+        return codings[name]
+    section.problems.append(UnknownName(name, list(codings), kind="[[coding]]", where=section.where))
+    return None
+
+
+def _spread(section: Section, key: str, columns: Columns) -> float | str:
+    """The number or the noise parameter's name under ``dispersion``, ``sd`` or ``concentration``."""
+    if not key:
+        return 1.0
+    if columns.spread:
+        return math.nan
+    value = section.raw(key)
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    section.wrong(key, "a positive number or the name of a noise parameter")
+    return 1.0
+
+
+def signed_parts(names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Names to outputs and signs; a name that starts with ``-`` is subtracted.
+
+    >>> signed_parts(("Total Entrants", "-Spark Intake"))
+    (('Total Entrants', 1.0), ('Spark Intake', -1.0))
+    """
+    return tuple((name[1:].strip(), -1.0) if name.startswith("-") else (name.strip(), 1.0) for name in names)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Rows to terms; one method a kind."""
+
+    section: Section
+    name: str
+    noise: Noise
+    weight: float
+    calendar: Calendar
+    coding: Coding | None = None
+
+    def of(self, kind: Kind, rows: list[Row]) -> list[Term]:
+        match kind:
+            case "increments" | "flow":
+                terms = self._windows(kind, rows)
+            case "level":
+                parts = self._parts("variable")
+                terms = [
+                    self._count(row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper) for row in rows
+                ]
+            case "ratio":
+                terms = self._ratios(rows)
+            case "breakdown":
+                return self._breakdowns(rows)
+            case "share":
+                return self._shares(rows)
+            case _:
+                assert_never(kind)
+        self._check_windows(terms)
+        self._check_series(terms)
+        return terms
+
+    def _wrong(self, what: str, value: object, expected: str) -> None:
+        self.section.problems.append(InvalidValue(what, value, expected, where=self.section.where))
+
+    def _check_windows(self, terms: Sequence[Term]) -> None:
+        """NB2 and windows of unequal length do not go together."""
+        lengths = [t.quantity.end - t.quantity.start for t in terms if isinstance(t, Count) and t.quantity.how != "at"]
+        if self.noise.family == "nb2" and lengths and max(lengths) > ONE_LENGTH * min(lengths):
+            self._wrong(
+                "family",
+                "nb2",
+                f"nb1 for windows of unequal length (from {min(lengths):.3g} to {max(lengths):.3g} here): the sum of "
+                "two nb2 windows is not nb2 with the same dispersion",
+            )
+
+    def _check_series(self, terms: Sequence[Term]) -> None:
+        """An autocorrelated series has exact values, one at a time."""
+        if self.noise.memory is None:
+            return
+        counts = [term for term in terms if isinstance(term, Count)]
+        for term in counts:
+            if term.lower != term.upper:
+                self._wrong(term.label, f"{term.lower:g} to {term.upper:g}", "an exact value, for an autocorrelation")
+        for before, after in pairwise(sorted(counts, key=lambda term: term.moment)):
+            if before.moment == after.moment:
+                self._wrong("time", f"{after.moment:g}", "each time once, for an autocorrelation")
+
+    def _parts(self, key: str) -> tuple[tuple[str, float], ...]:
+        names = self.section.names(key)
+        if not names and key not in self.section:
+            self.section.wrong(key, "a variable of the model, or a list of them to add up")
+        return signed_parts(names)
+
+    def _count(self, row: Row, quantity: Quantity, lower: float, upper: float, gains: Quantity | None = None) -> Count:
+        noise = self.noise if math.isnan(row.spread) else replace(self.noise, spread=row.spread)
+        family, shown = noise.family, f"{lower:g}" if lower == upper else f"{lower:g} to {upper:g}"
+        if family in COUNTS and any(math.isfinite(end) and end != round(end) for end in (lower, upper)):
+            self._wrong(f"row {row.line}", shown, f"whole numbers for the family {family}")
+        if family in COUNTS and gains is None and upper < 0:
+            self._wrong(f"row {row.line}", shown, f"no negative number for the family {family}; losses need 'gains'")
+        if family == "lognormal" and not (lower > 0 or (lower == 0 and upper > 0)):
+            self._wrong(f"row {row.line}", shown, "a positive number for the family lognormal")
+        label = f"{self.name} {row.date}"
+        return Count(label, quantity, lower, upper, noise, gains, self.weight, row.use)
+
+    def _windows(self, kind: Kind, rows: list[Row]) -> list[Term]:
+        parts = self._parts("variable")
+        gains = self._parts("gains") if "gains" in self.section else None
+        if gains and (kind == "flow" or self.noise.family not in COUNTS):
+            self.section.wrong("gains", "none, except for increments of counts")
+        how: How = "between" if kind == "increments" else "integral"
+
+        def term(row: Row, start: float, lower: float, upper: float) -> Count:
+            gained = Quantity(gains, "between", start, row.time) if gains else None
+            return self._count(row, Quantity(parts, how, start, row.time), lower, upper, gained)
+
+        if "start_time" in self.section:
+            if "start" in self.section:
+                self.section.wrong("start", "nothing, since start_time names the column of the windows' starts")
+            return [term(row, row.start, row.lower, row.upper) for row in rows]
+        first = self.section.number("start", math.nan) if "start" in self.section else None
+        rows = sorted(rows, key=lambda row: row.time)
+        if kind == "flow":
+            starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])]
+            if first is None and rows:
+                self.section.wrong("start", "the time at which the first row's window starts")
+            return [term(row, start, row.lower, row.upper) for row, start in zip(rows, starts, strict=True)]
+        used = [row for row in rows if row.use != "check"]
+        if first is not None:
+            used.insert(0, Row(0, "start", first, first, 0.0, 0.0, 0.0, math.nan, math.nan, "", "fit"))
+        terms: list[Term] = [
+            term(row, before.time, row.lower - before.upper, row.upper - before.lower) for before, row in pairwise(used)
+        ]
+        if not terms and rows:
+            self.section.wrong("table", "two dated counts at least, or a start")
+        # a count that is only looked at is compared with the level that the model has
+        checks = [row for row in rows if row.use == "check"]
+        for row in checks:
+            count = self._count(row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper)
+            terms.append(replace(count, noise=replace(count.noise, memory=None)))
+        return terms
+
+    def _ratios(self, rows: list[Row]) -> list[Term]:
+        numerator, denominator = self._parts("numerator"), self._parts("denominator")
+        how: How = self.section.choice("over", ("at", "between", "integral"), "at")
+        if (how == "at") == ("start_time" in self.section):
+            self.section.wrong("over", "'between' or 'integral' with start_time, and 'at' without")
+        terms: list[Term] = []
+        for row in rows:
+            start = row.time if how == "at" else row.start
+            below = Quantity(denominator, how, start, row.time)
+            count = self._count(row, Quantity(numerator, how, start, row.time), row.lower, row.upper)
+            terms.append(replace(count, denominator=below))
+        return terms
+
+    def _breakdowns(self, rows: list[Row]) -> list[Term]:
+        parts = self._categories()
+        if len(parts) < 2:
+            self.section.wrong("categories", "two categories at least, each with the model variables that make it")
+            return []
+        given, known_at = self._given(parts)
+        seen = tuple(parts) if self.coding is None else self.coding.reported
+        how: How = "between" if "start_time" in self.section else "at"
+        terms: list[Term] = []
+        groups: dict[tuple[float, float], dict[str, Row]] = {}
+        for row in rows:
+            group = groups.setdefault((row.time, row.start if how == "between" else row.time), {})
+            if row.category not in seen:
+                self.section.problems.append(
+                    UnknownName(row.category, seen, kind="category", where=f"{self.section.where} row {row.line}")
+                )
+            if row.category in group:
+                self._wrong(f"row {row.line}", row.category, "each category once a date")
+            if not (row.value >= 0 and row.value == round(row.value)):
+                self._wrong(f"row {row.line}", row.value, "a whole number, not negative")
+            group[row.category] = row
+        for (time, start), group in groups.items():
+            lacking = [category for category in seen if category not in group]
+            if lacking or not group.keys() <= set(seen):
+                if lacking:
+                    self._wrong("time", time, "all categories at each date; lacking " + ", ".join(map(repr, lacking)))
+                continue
+            first = next(iter(group.values()))
+            quantities = [Quantity(own, how, start, time) for own in parts.values()]
+            if known_at is not None:
+                quantities += [Quantity(own, "at", known_at, known_at) for own in parts.values()]
+            counts = tuple(group[category].value for category in seen)
+            label = f"{self.name} {first.date}"
+            term = Breakdown(label, seen, tuple(quantities), counts, self.noise, self.weight, first.use)
+            terms.append(self._checked(replace(term, coding=self.coding, given=given)))
+        return terms
+
+    def _categories(self) -> dict[str, tuple[tuple[str, float], ...]]:
+        """The quantity of each category, in the order of the coding where there is one."""
+        where = f"{self.section.where}, categories"
+        mapping = Section(self.section.raw("categories") or {}, where, self.section.problems)
+        parts = {category: signed_parts(mapping.names(category)) for category in mapping.content}
+        if self.coding is None or not parts:
+            return parts
+        if set(parts) != set(self.coding.true):
+            expected = f"the true categories of the coding {self.coding.name!r}: " + ", ".join(self.coding.true)
+            self._wrong("categories", ", ".join(parts), expected)
+            return {label: parts.get(label, ()) for label in self.coding.true}
+        return {label: parts[label] for label in self.coding.true}
+
+    def _given(self, parts: Mapping[str, object]) -> tuple[tuple[float, ...] | None, float | None]:
+        """The sizes of the true categories in another table, and its time where it is not of the very same members."""
+        if "given" not in self.section:
+            return None, None
+        content = Section(self.section.raw("given"), f"{self.section.where}, given", self.section.problems)
+        sizes = tuple(float(content.whole(category, -1)) for category in parts)
+        content.done()
+        if min(sizes, default=-1.0) < 0:
+            self.section.wrong("given", "the number in each category: " + ", ".join(parts))
+            return None, None
+        if "given_at" not in self.section:
+            if self.coding is None or self.noise.family != "multinomial":
+                self.section.wrong("given", "a coding and the family multinomial beside it, or given_at")
+                return None, None
+            return sizes, None
+        try:
+            return sizes, self.calendar.model_time(str(self.section.raw("given_at")))
+        except ValueError:
+            self.section.wrong("given_at", "a date such as 2019-11-26, or a number")
+            return None, None
+
+    def _checked(self, term: Breakdown) -> Breakdown:
+        if term.given is None:
+            return term
+        given, counted = sum(term.given), sum(term.counts)
+        if term.recodes and given != counted:
+            expected = f"the {given:g} that are given, since the very same are counted again"
+            self._wrong(term.label, f"{counted:g}", expected)
+        elif given < counted:
+            self._wrong(term.label, f"{counted:g}", f"at most the {given:g} that are given")
+        return term
+
+    def _shares(self, rows: list[Row]) -> list[Term]:
+        numerator, denominator = self._parts("numerator"), self._parts("denominator")
+        how: How = "between" if "start_time" in self.section else "at"
+        terms: list[Term] = []
+        for row in rows:
+            start = row.start if how == "between" else row.time
+            pair = (Quantity(numerator, how, start, row.time), Quantity(denominator, how, start, row.time))
+            upper = min(row.upper, row.total)
+            if not 0 <= row.lower <= upper:
+                self._wrong(f"row {row.line}", row.lower, "between 0 and the total")
+            label = f"{self.name} {row.date}"
+            terms.append(Share(label, pair, row.lower, upper, row.total, self.noise, self.weight, row.use))
+        return terms

@@ -1,0 +1,1 @@
+"""Long work: worker processes, and checkpoints of what is finished."""
