@@ -15,9 +15,10 @@ from cases import HERE
 from measure import show, show_machine
 
 from calibration.assess.self_test import MASSES, SelfTest, self_test
-from calibration.commands.pipeline import STUDIES, progress_bars
+from calibration.console import progress_bars
 from calibration.likelihood.posterior import On
 from calibration.report.figures_assessment import self_test_figure
+from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers

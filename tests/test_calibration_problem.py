@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.commands.pipeline import STUDIES
 from calibration.fit.optimise import optimise
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.observation_operator import reader
 from calibration.likelihood.posterior import posterior
 from calibration.study.calendar import UNITS, Calendar, Unit
+from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from cipark_sd.errors import CiparkError, Problems

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from calibration.commands.pipeline import STUDIES
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
 from calibration.policy.study import PolicyStudy
+from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue

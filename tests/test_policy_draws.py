@@ -8,10 +8,10 @@ import xarray as xr
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
-from calibration.commands.pipeline import find_study
 from calibration.policy.draws import find_draws
 from calibration.policy.study import read_policy_study
 from calibration.sampling.draws import problem_digest
+from calibration.study.library import find_study
 from calibration.study.variants import Variant
 from cipark_sd.errors import InvalidValue
 

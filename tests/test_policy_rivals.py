@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from calibration.assess.rival_draws import WEIGHTS, draws_file, fitted
-from calibration.commands.pipeline import find_study
 from calibration.for_analyses.study_draws import draws_for, read_weights
 from calibration.sampling.sample import Effort
+from calibration.study.library import find_study
 from calibration.study.problem import read_problem
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.scenarios import Scenario

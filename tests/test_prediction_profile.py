@@ -11,7 +11,7 @@ from calibration.fit.prediction_profile import PredictionProfile, Predicts, all_
 from calibration.fit.profile import THRESHOLD, profile
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
-from calibration.study.predictions import reported
+from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, optimize
 
-from calibration.commands.pipeline import STUDIES
 from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.draws import draw
 from calibration.sampling.sample import Effort
+from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.scenarios import Scenario
 

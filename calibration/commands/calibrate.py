@@ -8,8 +8,6 @@ import click
 if TYPE_CHECKING:
     from calibration.report.files import Fit
 
-#: The study that runs when none is named, in the folder ``studies`` beside this module.
-DEFAULT_STUDY = "great_stone"
 _ENGINES = ("native", "numpy", "pysd")
 
 
@@ -76,9 +74,10 @@ def calibrate(
     """
     from calibration.commands import pipeline
     from calibration.report import console as fitting_console
+    from calibration.study.library import DEFAULT_STUDY, find_study
     from cipark_sd.files import OUTPUT_FOLDER
 
-    found = pipeline.find_study(study or DEFAULT_STUDY)
+    found = find_study(study or DEFAULT_STUDY)
     folder = output or OUTPUT_FOLDER / found.name
     settings = pipeline.Settings(
         study=found,

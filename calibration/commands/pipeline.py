@@ -22,7 +22,7 @@ from calibration.report.files import Fit, reference_gap
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
 from calibration.sampling.sample import Effort
-from calibration.study.problem import FILE, CalibrationProblem, read_problem, until
+from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
 from calibration.tasks.kept import KEPT, key
@@ -32,8 +32,6 @@ from cipark_sd.scenarios import Scenario, resolve
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-STUDIES = Path(__file__).parent.parent / "studies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +57,6 @@ class Settings:
     self_tests: int = 0
     workers: int | None = None
     output: Path | None = None
-
-
-def find_study(name: str, *, where: str = "calibrate") -> Path:
-    """A folder as given, or a study of that name that comes with the package.
-
-    Raises
-    ------
-    UnknownName
-        When there is neither, with the names there are.
-    """
-    given = Path(name)
-    if (given / FILE).is_file() or given.is_dir():
-        return given
-    shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
-    if name in shipped:
-        return STUDIES / name
-    beside = sorted(str(path.parent) for path in given.parent.glob(f"*/{FILE}"))
-    raise UnknownName(name, [*shipped, *beside], kind=f"folder with {FILE} and no bundled study", where=where)
 
 
 def fit(settings: Settings) -> Fit:

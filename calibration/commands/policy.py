@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from calibration.policy.parts import PARTS
+
 #: What can be asked for, in the order in which it is done.
-PARTS = ("effects", "attribution", "robustness", "design", "information")
 
 
 @click.command(short_help="Policy experiments: what would have happened, and what to do.")

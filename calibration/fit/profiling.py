@@ -11,7 +11,8 @@ from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.likelihood.forward import EngineName, runner_factory
-from calibration.study.predictions import Prediction, Reported, reported
+from calibration.likelihood.predicted import Reported, reported
+from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.parts import Parts
 

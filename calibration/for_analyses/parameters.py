@@ -37,8 +37,7 @@ def find(target: str | None) -> Study | None:
     """
     import difflib
 
-    from calibration.commands.calibrate import DEFAULT_STUDY
-    from calibration.commands.pipeline import STUDIES
+    from calibration.study.library import DEFAULT_STUDY, STUDIES
 
     if target is None:
         return read_study(STUDIES / DEFAULT_STUDY)

@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from calibration.commands.pipeline import STUDIES, find_study
 from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
+from calibration.study.library import STUDIES, find_study
 from calibration.study.problem import FILE, CalibrationProblem, read_problem
 from cipark_sd.errors import UnknownName
 from cipark_sd.library import bundled

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibration.commands.policy import PARTS
 from calibration.policy.draws import Found, find_draws
+from calibration.policy.parts import PARTS
 from calibration.policy.study import FILE, PolicyStudy, find_policy_study, read_policy_study
+from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
 from cipark_sd import results
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from calibration.likelihood.forward import EngineName
-
-DEFAULT_STUDY = "great_stone"
 
 
 @dataclass(frozen=True, slots=True)

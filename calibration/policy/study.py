@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.commands.pipeline import STUDIES, find_study
+from calibration.study.library import STUDIES, find_study
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import FILE as STUDY_FILE
 from calibration.study.problem import CalibrationProblem, read_problem

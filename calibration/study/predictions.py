@@ -18,25 +18,13 @@ It is the model's own number, without the noise of an observation. The run is ma
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calibration.likelihood.observation_operator import Reader, reader
 from calibration.study.calendar import Calendar
-from calibration.study.observations import Quantity
-from calibration.study.priors import Array
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError
-from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.scenarios import Scenario
 from cipark_sd.section import Section
-from cipark_sd.timegrid import time_grid
-
-if TYPE_CHECKING:
-    from calibration.likelihood.forward import Runner, RunnerFactory
-    from calibration.study.problem import CalibrationProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,46 +79,3 @@ def _prediction(content: object, calendar: Calendar, problems: list[CiparkError]
     against = Scenario("", constants_set(section, "against")) if "against" in section else None
     section.done()
     return Prediction(name, signed_parts(names), time, scenario, against, why)
-
-
-@dataclass(frozen=True, eq=False)
-class Reported:
-    """A prediction as a function of the parameters of a problem.
-
-    ``runs`` has one runner, or two where the prediction is a difference.
-    """
-
-    prediction: Prediction
-    runs: tuple[tuple["Runner", Reader, float], ...]
-    is_model: NDArray[np.bool_]
-
-    def __call__(self, theta: Array) -> Array:
-        """``theta : (n, k)`` to values ``(n,)``; NaN where the model fails."""
-        values = theta[:, self.is_model]
-        return np.asarray(sum(sign * read(runner(values))[:, 0] for runner, read, sign in self.runs))
-
-
-def reported(problem: "CalibrationProblem", prediction: Prediction, runner_of: "RunnerFactory") -> Reported:
-    """The function of a prediction, its model run by what ``runner_of`` makes."""
-    runs = [_run(problem, prediction, prediction.scenario, runner_of, 1.0)]
-    if prediction.against is not None:
-        runs.append(_run(problem, prediction, prediction.against, runner_of, -1.0))
-    is_model = np.array([parameter.target == "model" for parameter in problem.space])
-    return Reported(prediction, tuple(runs), is_model)
-
-
-def _run(
-    problem: "CalibrationProblem",
-    prediction: Prediction,
-    scenario: Scenario,
-    runner_of: "RunnerFactory",
-    sign: float,
-) -> tuple["Runner", Reader, float]:
-    own = resolve(problem.model, problem.scenario)
-    step = own.time_step
-    final = max(own.final_time, prediction.time + step)
-    longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
-    grid = time_grid(own.initial_time, final, step, step, where=problem.model.name)
-    quantity = Quantity(prediction.parts, "at", prediction.time, prediction.time)
-    read = reader([quantity], grid, left_rule=problem.model.time.method == "euler")
-    return runner_of(longer, read.outputs, read.times), read, sign
