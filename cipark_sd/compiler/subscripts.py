@@ -67,26 +67,35 @@ class Subscripts:
         """The element that a subscript on the right side stands for.
 
         An element stands for itself, a dimension of the left side for its element there, a mapped dimension for the
-        element at the same place, and a range that shares the element for that element.
+        element at the same place, and a range that shares the element for that element. A mapping comes before a
+        shared element: ``young`` flows into ``mid`` where ``(young, mid)`` is mapped to ``(mid, old)``.
+
+        Source: Vensim's reference manual, "Mapping of Subscript Ranges", and its runs of ageing chains.
 
         Raises
         ------
         EquationError
-            When nothing on the left side says which element is meant.
+            When nothing on the left side says which element is meant, or mapped ranges differ in length.
         """
         if subscript in bound:
             return bound[subscript]
         if subscript not in self.dimensions:
             return subscript
         wanted = self.dimensions[subscript]
-        for dim, element in bound.items():
-            source = self.dimensions[dim.removesuffix("!")]
-            if dim in wanted.mappings or subscript in source.mappings:
-                if element in wanted.elements and set(wanted.elements) & set(source.elements):
-                    return element
-                position = source.elements.index(element)
-                if position < len(wanted.elements):
-                    return wanted.elements[position]
+        sources = {dim: self.dimensions[dim.removesuffix("!")] for dim in bound}
+        # a mapping says what a range of the right side is where its target stands on the left; the way back comes next
+        mapped = [dim for dim, source in sources.items() if source.name in wanted.mappings]
+        mapped += [dim for dim, source in sources.items() if subscript in source.mappings]
+        for dim in mapped:
+            source = sources[dim]
+            if len(source.elements) != len(wanted.elements):
+                raise EquationError(
+                    self.where,
+                    variable,
+                    f"uses {wanted.label!r}, of {len(wanted.elements)} elements, for {source.label!r}, of "
+                    f"{len(source.elements)}; mapped ranges need the same number of elements",
+                )
+            return wanted.elements[source.elements.index(bound[dim])]
         for dim, element in bound.items():
             if not dim.endswith("!") and element in wanted.elements:
                 return element

@@ -25,11 +25,13 @@ def assemble(
     groups: Mapping[str, str],
     drawing: str,
     unit_synonyms: tuple[tuple[str, ...], ...],
+    declared: Mapping[str, tuple[str, ...]] | None = None,
     finish: Callable[[tuple[Variable, ...]], tuple[Variable, ...]] = lambda variables: variables,
 ) -> Model:
     """The model of PySD's sections, checked; the rest is what PySD does not read.
 
-    ``finish`` is applied to the variables of the main section.
+    ``declared`` holds the dimensions that an XMILE file declares, by variable, and is None for a Vensim file; ``finish``
+    is applied to the variables of the main section.
 
     Raises
     ------
@@ -38,14 +40,14 @@ def assemble(
     problems: list[CiparkError] = []
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
-    variables = finish(section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
+    variables = finish(section_variables(path.name, main, dimensions, groups, problems, declared))
     macros = tuple(
         Macro(
             name=canonical(section.name),
             parameters=tuple(canonical(parameter) for parameter in section.params),
             results=_macro_results(section),
             variables=section_variables(
-                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, xmile=False
+                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, None
             ),
         )
         for section in macro_sections

@@ -32,11 +32,16 @@ def section_variables(
     dimensions: tuple[Dimension, ...],
     groups: Mapping[str, str],
     problems: list[CiparkError],
-    *,
-    xmile: bool,
+    declared: Mapping[str, tuple[str, ...]] | None,
 ) -> tuple[Variable, ...]:
+    """The variables of one section; what is wrong goes to ``problems``.
+
+    ``declared`` holds the dimensions of each variable where a file declares them, as XMILE does; names without
+    subscripts may then stand for a whole array.
+    """
     lookups = frozenset(canonical(element.name) for element in section.elements if _is_lookup(element))
-    scope = Scope(where, lookups, _whole(section, dimensions) if xmile else {})
+    whole = {name: dims for name, dims in (declared or {}).items() if dims}
+    scope = Scope(where, lookups, whole, xmile=declared is not None)
     variables: dict[str, Variable] = {}
     for element in section.elements:
         try:
@@ -47,19 +52,6 @@ def section_variables(
         except CiparkError as problem:
             problems.append(problem)
     return tuple(variables.values())
-
-
-def _whole(section: Any, dimensions: Sequence[Dimension]) -> dict[str, tuple[str, ...]]:
-    """The dimensions of each subscripted variable, as far as its first equation names them."""
-    found: dict[str, tuple[str, ...]] = {}
-    for element in section.elements:
-        dims = []
-        for sub in map(canonical, element.components[0].subscripts[0] if element.components else ()):
-            holders = [d for d in dimensions if sub == d.name] or [d for d in dimensions if sub in d.elements]
-            dims += [holder.name for holder in holders[:1]]
-        if dims:
-            found[canonical(element.name)] = tuple(dims)
-    return found
 
 
 def _is_lookup(element: Any) -> bool:
@@ -81,7 +73,7 @@ def _variable(element: Any, scope: Scope, dimensions: tuple[Dimension, ...], gro
         "units": " ".join((element.units or "").split()),
         "doc": " ".join((element.documentation or "").replace("\\n", " ").split()),
         "limits": (limits[0], limits[1]),
-        "dims": _merged_dims(spans, dimensions, where=scope.where, variable=plain_label(element.name)),
+        "dims": _dims(name, spans, scope, dimensions, variable=plain_label(element.name)),
         "group": groups.get(name, ""),
     }
     parts = list(zip((component.ast for component in element.components), spans, exceptions, strict=True))
@@ -141,6 +133,22 @@ def _constant_piece(
             return Piece(Grid(tuple(-value for value in values), shape), span, exc)
         case literal:
             return Piece(literal, span, exc)
+
+
+def _dims(
+    name: str,
+    spans: Sequence[tuple[str, ...]],
+    scope: Scope,
+    dimensions: tuple[Dimension, ...],
+    *,
+    variable: str,
+) -> tuple[str, ...]:
+    """The dimensions that a file declares for a variable, else those that its equations cover."""
+    declared = scope.whole.get(name, ())
+    known = {dimension.name for dimension in dimensions}
+    if declared and known.issuperset(declared) and all(len(span) == len(declared) for span in spans):
+        return declared
+    return _merged_dims(spans, dimensions, where=scope.where, variable=variable)
 
 
 def _merged_dims(

@@ -35,12 +35,13 @@ class Scope:
     """What names mean while one section is converted.
 
     ``whole`` holds the dimensions of each subscripted variable where a name without subscripts may stand for all of
-    it, as in XMILE.
+    it, as in ``xmile``.
     """
 
     where: str
     lookups: frozenset[str]
     whole: Mapping[str, tuple[str, ...]]
+    xmile: bool
 
 
 class Converter:

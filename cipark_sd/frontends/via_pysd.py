@@ -15,7 +15,13 @@ from cipark_sd.frontends.kept import VENSIM_SUFFIXES, XMILE_SUFFIXES, parsed_bef
 from cipark_sd.frontends.sanitise import decoded, sanitised_text
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.frontends.vensim_details import vensim_groups, vensim_method, vensim_synonyms
-from cipark_sd.frontends.xmile_details import completed, xmile_groups, xmile_method, xmile_synonyms
+from cipark_sd.frontends.xmile_details import (
+    completed,
+    declared_dimensions,
+    xmile_groups,
+    xmile_method,
+    xmile_synonyms,
+)
 from cipark_sd.model.model import Format, Model
 
 
@@ -188,6 +194,7 @@ def _read_xmile(path: Path) -> Model:
         method=xmile_method(root, space, path),
         groups=groups,
         drawing=drawing,
+        declared=declared_dimensions(file.xmile_root),
         finish=lambda variables: completed(variables, root, space, path.name, groups),
         unit_synonyms=xmile_synonyms(root, space),
     )

@@ -17,10 +17,24 @@ _METHODS: Mapping[str, Method] = {"euler": "euler", "rk2": "rk2", "rk4": "rk4"}
 _SAVE_INTERVAL = "{http://iseesystems.com/XMILE}save_interval"
 
 
+def declared_dimensions(root: Any) -> dict[str, tuple[str, ...]]:
+    """The dimensions that each variable declares, by canonical name; those of a scalar are none.
+
+    An array that is defined element by element names elements only, which several dimensions may have.
+    """
+    space = {"x": root.tag[1:].partition("}")[0]}
+    return {
+        canonical(node.get("name")): tuple(
+            canonical(dim.get("name")) for dim in node.xpath("x:dimensions/x:dim", namespaces=space)
+        )
+        for node in root.xpath("//x:model/x:variables/*[@name]", namespaces=space)
+    }
+
+
 def completed(
     variables: tuple[Variable, ...], root: Any, space: Mapping[str, str], where: str, groups: Mapping[str, str]
 ) -> tuple[Variable, ...]:
-    """The variables in the order of the file, with the dimensions that it declares and the save period.
+    """The variables in the order of the file, with the subscripts of a stock's flows and the save period.
 
     ``<inflow>`` and ``<outflow>`` name flows without subscripts: each element of a stock has that of the flow.
 
@@ -31,25 +45,13 @@ def completed(
     """
     nodes = root.xpath("//x:model/x:variables/*[@name]", namespaces=space)
     place = {canonical(node.get("name")): index for index, node in enumerate(nodes)}
-    declared = {
-        canonical(node.get("name")): tuple(
-            canonical(dim.get("name")) for dim in node.xpath("x:dimensions/x:dim", namespaces=space)
-        )
-        for node in nodes
-    }
-    dimensioned = [
-        replace(variable, dims=declared.get(variable.name, ()))
-        if len(declared.get(variable.name, ())) == len(variable.dims)
-        else variable
-        for variable in variables
-    ]
-    by_name: dict[str, Variable] = {variable.name: variable for variable in dimensioned}
+    by_name: dict[str, Variable] = {variable.name: variable for variable in variables}
     interval = root.xpath("x:sim_specs", namespaces=space)[0].get(_SAVE_INTERVAL)
     found = [
         _with_flow_subscripts(variable, by_name)
         if isinstance(variable, Stock) and variable.dims
         else _with_save_period(variable, interval, where)
-        for variable in dimensioned
+        for variable in variables
     ]
     controls = {canonical(node.get("name")): node for node in nodes if canonical(node.get("name")) in CONTROL}
     found = [_described(v, controls[v.name], space, groups) if v.name in controls else v for v in found]

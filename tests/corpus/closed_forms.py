@@ -712,6 +712,32 @@ def subscript_mapping(t: T) -> Columns:
 
 
 @form()
+def subscript_mapping_overlap(t: T) -> Columns:
+    # the numbers that Vensim recorded of such a chain: 900, 980, 1060, ... teens; a cohort gets what the younger loses
+    ages, flows = ("infant", "child", "teen", "middle", "old"), (300, 280, 200, 150, 100)
+    start, into = (1000, 900, 900, 800, 200), (200, 300, 280, 200, 150)
+    chain = dict(zip(ages, zip(start, into, flows, strict=True), strict=True))
+    columns: Columns = {}
+    level = np.array(start, dtype=float)
+    courses = [level]
+    for _ in t[1:]:
+        lost = level / 10
+        level = level + np.concatenate([[100], lost[:-1]]) - lost
+        courses.append(level)
+    for sex in ("female", "male"):
+        columns |= {f"people[{sex},{age}]": np.array(courses)[:, i] for i, age in enumerate(ages)}
+    return (
+        {"births": 200}
+        | over("ageing", **dict(zip(ages, flows, strict=True)))
+        | over("start", **dict(zip(ages, start, strict=True)))
+        | over("population", **{age: first + (come - gone) * t for age, (first, come, gone) in chain.items()})
+        | over("arriving", **dict(zip(ages[1:], flows[:-1], strict=True)))
+        | over("leaving", **dict(zip(ages[:-1], flows[:-1], strict=True)))
+        | columns
+    )
+
+
+@form()
 def subscript_mapping_listed(t: T) -> Columns:
     return over("income", north=1, south=2) | over("cost", oslo=10, rome=20)
 
@@ -1003,6 +1029,22 @@ def xmile_test_inputs(t: T) -> Columns:
         "stepped": where(t >= 3, 5), "ramp_on": 2 * np.maximum(t - 3, 0), "ramp_end": 2 * np.clip(t - 3, 0, 3),
         "pulse_once": where(t == 3, 80), "pulse_again": where((t >= 3) & ((t - 3) % 2 == 0), 80),
     }  # fmt: skip
+
+
+@form()
+def xmile_matrix_by_element(t: T) -> Columns:
+    columns: Columns = {}
+    places = [(i, one, j, two) for i, one in enumerate("ab") for j, two in enumerate("abc")]
+    for i, one, j, two in places:
+        wide = 1.5 + 3 * i + j
+        columns |= {f"wide[{one},{two}]": wide, f"held[{one},{two}]": wide * t}
+        if two != "c":
+            cell = 2 * i + j + 1
+            columns |= {
+                f"matrix[{one},{two}]": cell, f"tenfold[{one},{two}]": 10 * cell, f"turned[{two},{one}]": cell + t,
+                f"moving[{one},{two}]": cell / 2 + t, f"moved[{one},{two}]": cell / 2 * t + t * (t - 1) / 2,
+            }  # fmt: skip
+    return columns
 
 
 @form(every=0.25)
