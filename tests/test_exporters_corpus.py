@@ -42,6 +42,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "data_raw": "raw",
         "data_subscripted": "data with subscripts",
         "get_time_value": "GET TIME VALUE",
+        "pulse_train_runge_kutta": "PULSE TRAIN under Runge-Kutta",
         "sample_if_true": "SAMPLE IF TRUE",
         "sample_if_true_of_an_early_stock": "SAMPLE IF TRUE",
         "smooth_subscripted": "SAMPLE IF TRUE",

@@ -1,7 +1,8 @@
 """The one table of functions: what each function of Vensim and XMILE is in primitives.
 
-Conventions are those of PySD 3.14 (``pysd/py_backend/functions.py``), which are Vensim's: a quantity below 1e-6
-counts as zero, and times are compared with a slack of 1e-6 or half a step. Truth is 1, falsehood 0.
+Conventions are Vensim's, as its reference manual (https://www.vensim.com/documentation) has them or its recorded runs
+show them, and XMILE's (1.0, section 3) for functions of its own: a quantity below 1e-6 counts as zero, and times are
+compared with a slack of 1e-6 or half a step. Truth is 1, falsehood 0.
 """
 
 import math
@@ -19,10 +20,14 @@ SMALL = 1e-6
 
 @dataclass(frozen=True)
 class Context:
-    """What a function's meaning may use: the graph, the time node, and a fresh stream of random numbers."""
+    """What a function's meaning may use: the graph, two times, and a fresh stream of random numbers.
+
+    ``instant`` is the time at which the present step began, which stays while Runge-Kutta looks ahead in ``time``.
+    """
 
     graph: Graph
     time: int
+    instant: int
     random: Callable[[], int]
 
 
@@ -66,18 +71,25 @@ def _modulo(c: Context, a: Sequence[int]) -> int:
     return c.graph.sub(a[0], _quantum(c, a))
 
 
-def _floored_modulo(c: Context, value: int, divisor: int) -> int:
-    """Python's ``%``: the remainder has the divisor's sign."""
-    g = c.graph
-    rest, zero = g.op("fmod", value, divisor), g.const(0.0)
-    other_sign = g.op("ne", g.lt(divisor, zero), g.lt(rest, zero))
-    return g.select(g.both(g.op("ne", rest, zero), other_sign), g.add(rest, divisor), rest)
+def _floored_modulo(c: Context, a: Sequence[int]) -> int:
+    """XMILE's ``MOD``: the remainder has the divisor's sign; with a divisor of 0 it is the value.
+
+    Source: XMILE 1.0, section 3.3.1, which takes Knuth's: x - y floor(x / y).
+    """
+    g, (value, divisor) = c.graph, a
+    rest = g.sub(value, g.mul(divisor, g.op("floor", g.div(value, divisor))))
+    return g.select(g.op("eq", divisor, g.const(0.0)), value, rest)
+
+
+def _middle(c: Context) -> int:
+    """The middle of the present step, which Vensim calls ``time plus``: events act at the instant nearest to them."""
+    return c.graph.add(c.instant, c.graph.div(c.graph.uniform("time_step"), c.graph.const(2.0)))
 
 
 def _step(c: Context, a: Sequence[int]) -> int:
-    g, (height, start) = c.graph, a
-    half = g.div(g.uniform("time_step"), g.const(2.0))
-    return g.mul(height, g.lt(start, g.add(c.time, half)))
+    """Source: Vensim's manual, fn_step."""
+    height, start = a
+    return c.graph.mul(height, c.graph.lt(start, _middle(c)))
 
 
 def _ramp(c: Context, a: Sequence[int]) -> int:
@@ -87,22 +99,46 @@ def _ramp(c: Context, a: Sequence[int]) -> int:
     return g.mul(g.mul(begun, slope), g.sub(until, start))
 
 
-def _pulse_once(c: Context, start: int, width: int) -> int:
+def _pulse(c: Context, a: Sequence[int]) -> int:
+    """1 from the instant nearest to the start on, for a width; a width of 0 is one step.
+
+    Source: Vensim's manual, fn_pulse.
+    """
+    g, (start, width) = c.graph, a
+    lasting = g.select(g.op("eq", width, g.const(0.0)), g.uniform("time_step"), width)
+    return g.both(g.lt(start, _middle(c)), g.lt(_middle(c), g.add(start, lasting)))
+
+
+def _pulse_train(c: Context, a: Sequence[int]) -> int:
+    """Pulses of at least one step that begin again at each interval, up to and with the end.
+
+    Where the interval is no longer than a pulse, there is no pause.
+
+    Source: Vensim's manual, fn_pulse_train; that the end belongs to it, a recorded run of Vensim's
+    (``models/pulsetrain`` of SDEverywhere).
+    """
+    g, (start, interval, width, end) = c.graph, a
+    lasting = g.op("max", width, g.uniform("time_step"))
+    phase = g.op("fmod", g.sub(_middle(c), start), interval)
+    on = g.either(g.le(interval, lasting), g.lt(phase, lasting))
+    begun = g.both(g.lt(start, _middle(c)), g.le(g.sub(c.instant, g.const(SMALL)), end))
+    return g.both(begun, on)
+
+
+def _quantity_once(c: Context, start: int) -> int:
+    """Whether the one step of an XMILE pulse is now."""
     g = c.graph
-    return g.both(g.le(g.sub(start, g.const(SMALL)), c.time), g.lt(c.time, g.add(start, width)))
+    half = g.mul(g.const(0.5), g.uniform("time_step"))
+    return g.both(g.le(g.sub(start, g.const(SMALL)), c.instant), g.lt(c.instant, g.add(start, half)))
 
 
-def _pulse_again(c: Context, start: int, interval: int, width: int, end: int | None) -> int:
+def _quantity_again(c: Context, start: int, interval: int) -> int:
+    """Whether one of the steps of repeated XMILE pulses is now; an interval of 0 is a single pulse."""
     g = c.graph
-    since = g.add(g.sub(c.time, start), g.const(SMALL))
-    inside = g.both(g.le(start, c.time), g.lt(_floored_modulo(c, since, interval), width))
-    if end is not None:
-        inside = g.both(inside, g.lt(c.time, end))
-    return g.select(g.op("eq", interval, g.const(0.0)), _pulse_once(c, start, width), inside)
-
-
-def _half_step(c: Context) -> int:
-    return c.graph.mul(c.graph.const(0.5), c.graph.uniform("time_step"))
+    half = g.mul(g.const(0.5), g.uniform("time_step"))
+    since = g.add(g.sub(c.instant, start), g.const(SMALL))
+    inside = g.both(g.le(start, c.instant), g.lt(g.op("fmod", since, interval), half))
+    return g.select(g.op("eq", interval, g.const(0.0)), _quantity_once(c, start), inside)
 
 
 def _height(c: Context, magnitude: int, inside: int) -> int:
@@ -300,16 +336,18 @@ FUNCTIONS: Mapping[str, Function] = {
     "pi": Function(0, 0, lambda c, a: c.graph.const(3.141592653589793)),
     "inf": Function(0, 0, lambda c, a: c.graph.const(float("inf"))),
     "quantum": Function(2, 2, _quantum),
+    "floor": _primitive("floor"),
     "modulo": Function(2, 2, _modulo),
+    "floored_modulo": Function(2, 2, _floored_modulo),
     "xidz": Function(3, 3, xidz),
     "zidz": Function(2, 2, zidz),
     "step": Function(2, 2, _step),
     "ramp": Function(3, 3, _ramp),
     "xramp": Function(2, 2, _ramp),
-    "pulse": Function(2, 2, lambda c, a: _pulse_once(c, *a)),
-    "pulse_train": Function(4, 4, lambda c, a: _pulse_again(c, *a)),
-    "xpulse": Function(2, 2, lambda c, a: _height(c, a[1], _pulse_once(c, a[0], _half_step(c)))),
-    "xpulse_train": Function(3, 3, lambda c, a: _height(c, a[2], _pulse_again(c, a[0], a[1], _half_step(c), None))),
+    "pulse": Function(2, 2, _pulse),
+    "pulse_train": Function(4, 4, _pulse_train),
+    "xpulse": Function(2, 2, lambda c, a: _height(c, a[1], _quantity_once(c, a[0]))),
+    "xpulse_train": Function(3, 3, lambda c, a: _height(c, a[2], _quantity_again(c, a[0], a[1]))),
     "sum": Function(1, None, _sum),
     "prod": Function(1, None, _product),
     "vmin": Function(1, None, _extreme(smaller=True)),

@@ -15,6 +15,7 @@ _SOURCES: dict[str, int] = {
     "initial_series": PER_RUN,
     "initial_random": PER_RUN,
     "time": PER_STEP,
+    "instant": PER_STEP,
     "state": PER_STEP,
     "cell": PER_STEP,
     "pipe": PER_STEP,

@@ -279,7 +279,8 @@ class Lowering:
 
     def context(self, variable: str, *, start: bool) -> Context:
         """What functions without memory need."""
-        time = self.graph.uniform("initial_time") if start else self.graph.source("time")
+        first = self.graph.uniform("initial_time")
+        time, instant = (first, first) if start else (self.graph.source("time"), self.graph.source("instant"))
 
         def random() -> int:
             # a stream's number depends on its variable and place only, so that saving more changes no draw
@@ -288,7 +289,7 @@ class Lowering:
             self.n_random += 1
             return self.graph.source("initial_random" if start else "random", stream)
 
-        return Context(self.graph, time, random)
+        return Context(self.graph, time, instant, random)
 
     def state(
         self,
@@ -359,7 +360,7 @@ class Lowering:
         key = (variable, call)
         if key not in self.orders:
             wanted = self.graph.op("trunc", self.start(call.arguments[3], variable))
-            limited = call.function in ("delay", "delay_n")
+            limited = call.function == "delay_n"
             time = self.start(call.arguments[1], variable) if limited else None
             label = f"{self._label(variable)} {call.function.upper().replace('_', ' ')}"
             built = self.asked_orders.get(key)

@@ -57,7 +57,7 @@ def _computed(
 
 
 def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:
-    """How many stages a delay or smooth has, a delay no more than there are steps in its time.
+    """How many stages a delay or smooth has; where its ``time`` counts, no more than there are steps in it.
 
     Raises
     ------

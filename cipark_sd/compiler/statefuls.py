@@ -1,10 +1,12 @@
 """Functions with memory as states, cells and pipes.
 
-Conventions are PySD's (``pysd/py_backend/statefuls.py``), which follow Vensim: a delay keeps material (value times
-delay time), a smooth keeps values, DELAY N divides by the delay time of the step before, and what SAMPLE IF TRUE and
-DELAY FIXED take in is read at the start of the step.
+Conventions are Vensim's (its reference manual, "Dynamic Functions"): a delay keeps material (value times delay time), a
+smooth keeps values, DELAY N divides by the delay time of the step before and has no more stages than steps fit into
+its time, and what SAMPLE IF TRUE and DELAY FIXED take in is read at the start of the step. DELAY1 and DELAY3 are their
+equations: where a stage's time is below the time step they overshoot, as Vensim's do.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -26,6 +28,9 @@ STATEFULS: Mapping[str, int] = {
     "sample_if_true": 3,
 }
 
+
+#: Steps of a fixed delay that no run outlasts; below it every whole number is a double and an index.
+ENDLESS = 2.0**53
 
 #: Reductions over the instants of a run: what they begin with. No function of a file can be called so.
 REDUCERS: Mapping[str, float] = {
@@ -89,8 +94,10 @@ def at_start(m: Memory, variable: str, call: Call) -> int:
             return start(0)
         case "active_initial":
             return start(1)
-        case "smooth" | "smooth_n" | "delay_fixed":
+        case "smooth" | "smooth_n":
             return start(2)
+        case "delay_fixed":
+            return _before_the_delay(m, variable, call)
         case "delay" | "delay_n":
             # there and back again, as rounding has it
             return g.div(g.mul(start(2), start(1)), start(1))
@@ -129,12 +136,13 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
         case "delay_n":
             return _delay_n(m, variable, call, label)
         case "delay_fixed":
-
-            def length() -> int:
-                steps = g.op("max", g.div(start(1), g.uniform("time_step")), g.const(1.0))
-                return g.op("rint", g.add(steps, g.const(1e-6)))
-
-            return m.pipe(key, label, lambda: start(2), lambda: run(0), length)
+            return m.pipe(
+                key,
+                label,
+                lambda: _before_the_delay(m, variable, call),
+                lambda: run(0),
+                lambda: _steps(m, variable, call),
+            )
         case "sample_if_true":
             held = m.cell(key, label, lambda: start(2), lambda: g.select(run(0), run(1), m.cell_node(key)))
             return g.select(run(0), run(1), held)
@@ -150,6 +158,20 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
             return _forecast(m, variable, run(0), run(1), run(2), average, start=False)
         case _:
             raise AssertionError(call.function)
+
+
+def _steps(m: Memory, variable: str, call: Call) -> int:
+    """How many steps a DELAY FIXED lasts: at least one, and of a time without end more than any run has."""
+    g = m.graph
+    time = g.div(m.start(call.arguments[1], variable), g.uniform("time_step"))
+    whole = g.op("rint", g.add(g.op("max", time, g.const(1.0)), g.const(1e-6)))
+    return g.select(g.lt(whole, g.const(ENDLESS)), whole, g.const(ENDLESS))
+
+
+def _before_the_delay(m: Memory, variable: str, call: Call) -> int:
+    """What leaves a DELAY FIXED before anything has come through; where its time is no number there is none."""
+    g, time, first = m.graph, m.start(call.arguments[1], variable), m.start(call.arguments[2], variable)
+    return g.select(g.op("eq", time, time), first, g.const(math.nan))
 
 
 def _reduced(m: Memory, variable: str, call: Call) -> int:

@@ -15,7 +15,7 @@ from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Table
 
 _FLAT = ("lt", "le", "eq", "ne", "and", "or", "not", "floor", "trunc", "rint")
-_NO_ARGUMENT = ("const", "uniform", "time", "series", "initial_series", "random", "initial_random")
+_NO_ARGUMENT = ("const", "uniform", "time", "instant", "series", "initial_series", "random", "initial_random")
 
 
 def direction(name: str) -> str:

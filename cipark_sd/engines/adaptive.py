@@ -3,9 +3,9 @@
 The program's rates are read by the NumPy engine; ``scipy.integrate.solve_ivp`` integrates them with DOP853 (Hairer,
 Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.5) from each instant of the run's grid to
 the next. Where rates jump or bend is not known in general; what happens on an instant of the grid is met exactly, what
-happens between two is found by the error control. STEP is read as its limit for a small step, so that it acts at its
-time and not half a step before it. ``TIME STEP`` in an equation, and the number of stages of a delay that depends on
-it, keep the grid's step.
+happens between two is found by the error control. STEP and PULSE are read as their limits for a small step, so that
+they act at their times and not half a step before. ``TIME STEP`` in an equation, and the number of stages of a delay
+that depends on it, keep the grid's step.
 """
 
 from collections.abc import Sequence
@@ -100,12 +100,12 @@ class _Course(_Run):
         super().__init__(program, inputs)
 
     def source(self, op: str, payload: float | int | Table | None) -> Any:
-        return np.array(self.now) if op == "time" else super().source(op, payload)
+        return np.array(self.now) if op in ("time", "instant") else super().source(op, payload)
 
     def evaluate(self, nodes: Any) -> None:
         for position in nodes:
             if position in self.soon:
-                # STEP compares its time with the middle of the step; here the step is as good as none
+                # STEP and PULSE compare their times with the middle of the step; here the step is as good as none
                 self.values[position] = np.array(self.now + _slack(self.now, self.inputs.grid.step))
             else:
                 super().evaluate((position,))
@@ -161,7 +161,7 @@ class _Course(_Run):
 
 
 def _sums_with_half_a_step(program: Program) -> frozenset[int]:
-    """The nodes ``time + TIME STEP / 2``, by which STEP rounds to the nearest instant."""
+    """The nodes ``instant + TIME STEP / 2``, by which STEP and PULSE round to the nearest instant."""
     nodes = program.nodes
 
     def is_half(position: int) -> bool:
@@ -176,5 +176,5 @@ def _sums_with_half_a_step(program: Program) -> frozenset[int]:
     return frozenset(
         position
         for position, node in enumerate(nodes)
-        if node.op == "add" and any(nodes[a].op == "time" and is_half(b) for a, b in (node.args, node.args[::-1]))
+        if node.op == "add" and any(nodes[a].op == "instant" and is_half(b) for a, b in (node.args, node.args[::-1]))
     )

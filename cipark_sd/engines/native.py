@@ -142,9 +142,8 @@ def _capacities(program: Program, inputs: Inputs) -> tuple[NDArray[np.int64], in
     total = 0
     if program.pipes:
         for length in start_values(program, inputs, [p.length for p in program.pipes]):
-            longest = np.nan_to_num(length, nan=1.0, posinf=1.0).max()
             # a pipe longer than the run gives its initial value throughout
-            steps = int(min(max(longest, 1), len(inputs.grid.times)))
+            steps = int(min(length.max(), len(inputs.grid.times)))
             told += [steps, total]
             total += steps * LANES
     return np.array([*told, 0], dtype=np.int64), total

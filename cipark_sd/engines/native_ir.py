@@ -17,17 +17,17 @@ V = f"<{LANES} x double>"
 B = f"<{LANES} x i1>"
 I = f"<{LANES} x i64>"  # noqa: E741  (integers, as V are values and B truths)
 
-#: What every function of a kernel is given: parameters, workspace, outputs, time, stage and step, series and their
-#: strides, uniforms, block, pipes and their capacities, seed and numbers of the runs.
+#: What every function of a kernel is given: parameters, workspace, outputs, time, the time at which the step began,
+#: stage and step, series and their strides, uniforms, block, pipes and their capacities, seed and numbers of the runs.
 ARGUMENTS = (
-    "ptr noalias %p, ptr noalias %ws, ptr noalias %out, double %t, i64 %stage, i64 %step, ptr noalias %series, "
-    "ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, i64 %seed, "
-    "ptr noalias %runs"
+    "ptr noalias %p, ptr noalias %ws, ptr noalias %out, double %t, double %begun, i64 %stage, i64 %step, "
+    "ptr noalias %series, ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, "
+    "i64 %seed, ptr noalias %runs"
 )
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
-_ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "state", "cell", "series")
+_ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
@@ -157,6 +157,8 @@ class Body:
                 return self.constant(str(slot))
             case "time":
                 return self.spread("%t")
+            case "instant":
+                return self.spread("%begun")
             case "state":
                 return self.load("%ws", self.slots.states + slot)
             case "cell":

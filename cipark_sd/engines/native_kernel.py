@@ -27,8 +27,8 @@ PIECE = 400
 #: A program of at most so many operations is compiled as one function, with more optimisation.
 SHORT = 1500
 
-_NAMES = "ptr %p, ptr %ws, ptr %out, double %t, i64 %stage, i64 %step, ptr %series, ptr %strides, ptr %uni, "
-_NAMES += "i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
+_NAMES = "ptr %p, ptr %ws, ptr %out, double %t, double %begun, i64 %stage, i64 %step, ptr %series, ptr %strides, "
+_NAMES += "ptr %uni, i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
 
 
 @dataclass(frozen=True)
@@ -224,10 +224,10 @@ class _Module:
 
     def _driver(self, calls: dict[str, list[str]], advance: list[tuple[int, list[str]]]) -> str:
         per_step = 1 if self.method == "euler" else 2
-        names = _NAMES.replace("%t,", "%now,").replace("%p,", "%pb,").replace("%out,", "%ob,")
+        names = _NAMES.replace("%p,", "%pb,").replace("%out,", "%ob,")
 
-        def called(functions: Sequence[str], now: str = "%now", stage: str = "%stage") -> str:
-            given = names.replace("%now", now).replace("%stage", stage)
+        def called(functions: Sequence[str], now: str = "%now", stage: str = "%stage", begun: str = "%now") -> str:
+            given = names.replace("%t,", f"{now},").replace("%begun", begun).replace("%stage", stage)
             return "\n".join(f"  call void @{name}({given})" for name in functions)
 
         later = []
@@ -240,7 +240,7 @@ class _Module:
             later.append(f"  %now{i} = load double, ptr %at{i}, align 8")
             later.append(called(functions, f"%now{i}", f"%stage{i}"))
         n_params, n_outputs = len(self.program.params), len(self.program.outputs)
-        start = called([*calls["prologue"], *calls["start"]], "0.0", "0").replace("i64 %step", "i64 0")
+        start = called([*calls["prologue"], *calls["start"]], "0.0", "0", "0.0").replace("i64 %step", "i64 0")
         start = start.replace("%ob", "%out")
         return _DRIVER.format(
             params=n_params * LANES,

@@ -48,6 +48,7 @@ class _Run:
         self.program, self.inputs = program, inputs
         self.method = fixed_method(program.method)
         self.times = stage_times(inputs.grid, program.method)
+        self.instants = inputs.grid.times
         self.step = 0
         self.stage = 0
         self.values: list[Values] = [np.empty(0)] * len(program.nodes)
@@ -94,6 +95,8 @@ class _Run:
                 return self.inputs.series[slot][self.stage]
             case "time":
                 return np.array(self.times[self.stage])
+            case "instant":
+                return np.array(self.instants[self.step])
             case "state":
                 return self.states[slot]
             case "cell":

@@ -139,7 +139,31 @@ FAULTS: tuple[Fault, ...] = (
         "The order is reduced by the shortest delay time of all elements; "
         "in Vensim each element is an equation of its own.",
         False,
-        lambda model, variable: bool(variable.dims) and any(True for _ in _calls(variable, "delay", "delay_n")),
+        lambda model, variable: bool(variable.dims) and any(True for _ in _calls(variable, "delay_n")),
+    ),
+    Fault(
+        "delay_short",
+        "DELAY1 and DELAY3 lose stages when the delay time is short; Vensim reduces the order of DELAY N alone.",
+        True,
+        _calls_any("delay"),
+    ),
+    Fault(
+        "pulse_function",
+        "A pulse begins at the first instant after its start, not at the nearest, and one of width 0 never.",
+        True,
+        _calls_any("pulse"),
+    ),
+    Fault(
+        "pulse_train",
+        "As PULSE; and the train leaves out its end, which belongs to it.",
+        True,
+        _calls_any("pulse_train"),
+    ),
+    Fault(
+        "xmile_rounding",
+        "INT and MOD are Vensim's, which go towards zero; XMILE's go down.",
+        True,
+        _calls_any("floor", "floored_modulo"),
     ),
     Fault("delay_fixed_of_a_delay", _FIXED_INPUT, True, _calls_any("delay_fixed")),
     Fault(

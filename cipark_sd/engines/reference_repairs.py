@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from pysd.py_backend.functions import if_then_else
+from pysd.py_backend.functions import if_then_else, pulse
 from pysd.py_backend.lookups import HardcodedLookups
-from pysd.py_backend.statefuls import DelayFixed, DelayN, SampleIfTrue, Smooth
+from pysd.py_backend.statefuls import Delay, DelayFixed, DelayN, SampleIfTrue, Smooth
 from pysd.translators.structures.abstract_expressions import ArithmeticStructure, LogicStructure
+
+from cipark_sd.model.model import Format
 
 
 class _FloatSmooth(Smooth):  # type: ignore[misc]  # PySD has no types
@@ -36,6 +38,17 @@ class _FloatDelayN(DelayN):  # type: ignore[misc]
         super().initialize(init_val)
         self.times = self.times.astype(float)
         self.state = self.state.astype(float)
+
+
+class _WholeDelay(Delay):  # type: ignore[misc]
+    """DELAY1 and DELAY3 keep their stages when the delay time is short; the orders that are cut are DELAY N's."""
+
+    def initialize(self, init_val: Any = None) -> None:
+        step, self.tstep = self.tstep, lambda: 0.0
+        try:
+            super().initialize(init_val)
+        finally:
+            self.tstep = step
 
 
 class _PunctualDelayFixed(DelayFixed):  # type: ignore[misc]
@@ -100,6 +113,7 @@ class _QuickLookup(HardcodedLookups):  # type: ignore[misc]
 
 _REPAIRED = {
     Smooth: _FloatSmooth,
+    Delay: _WholeDelay,
     DelayN: _FloatDelayN,
     DelayFixed: _PunctualDelayFixed,
     SampleIfTrue: _PunctualSampleIfTrue,
@@ -115,6 +129,41 @@ def repair_objects(loaded: Any) -> None:
             element.__class__ = _REPAIRED[type(element)]
     for macro in loaded._macro_elements:
         repair_objects(macro)
+
+
+def _vensim_pulse(
+    time: Any, start: Any, repeat_time: Any = 0, width: Any = None, magnitude: Any = None, end: Any = None
+) -> Any:
+    """PULSE and PULSE TRAIN of Vensim, which round to the nearest instant and take the end in; XMILE's PULSE stays."""
+    if magnitude is not None or width is None:
+        return pulse(time, start, repeat_time=repeat_time, width=width, magnitude=magnitude, end=end)
+    step = time.time_step()
+    middle = time() + step / 2
+    if end is None:
+        return 1.0 * ((start < middle) & (middle < start + width + (width == 0) * step))
+    lasting = np.maximum(width, step)
+    with np.errstate(invalid="ignore"):
+        on = (repeat_time <= lasting) | (np.fmod(middle - start, repeat_time) < lasting)
+    return 1.0 * ((start < middle) & (time() - 1e-6 <= end) & on)
+
+
+def _floored_modulo(x: Any, m: Any) -> Any:
+    with np.errstate(all="ignore"):
+        rest = x - m * np.floor(np.divide(x, m))
+    return xr.where(m == 0, x, rest) if isinstance(rest, xr.DataArray) else (x if m == 0 else rest)
+
+
+def repair_functions(loaded: Any, source_format: Format) -> None:
+    """Put functions as the languages have them into the module of a freshly loaded model, and into its macros'."""
+    module = object.__getattribute__(loaded.components, "_components")
+    repaired: dict[str, Any] = {"pulse": _vensim_pulse}
+    if source_format == "xmile":
+        repaired |= {"integer": np.floor, "modulo": _floored_modulo}
+    for name, function in repaired.items():
+        if hasattr(module, name):
+            setattr(module, name, function)
+    for macro in loaded._macro_elements:
+        repair_functions(macro, source_format)
 
 
 def repair_expressions(node: Any) -> Any:

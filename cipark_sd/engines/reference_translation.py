@@ -59,7 +59,7 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path]]:
     import pysd
     from pysd.py_backend.external import Excels
 
-    from cipark_sd.engines.reference_repairs import repair_objects
+    from cipark_sd.engines.reference_repairs import repair_functions, repair_objects
 
     if current_digest(model) != model.digest:
         raise ModelFileError(model.name, "has changed on disk since it was read; read it again")
@@ -71,6 +71,7 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path]]:
         try:
             loaded = pysd.load(Path(scratch) / next(iter(translation.sources)), initialize=False)
             repair_objects(loaded)
+            repair_functions(loaded, model.origin.format)
             _read_externals(loaded, model.origin.path.parent)
         except (ValueError, OSError, AttributeError, KeyError, TypeError) as problem:
             raise ModelFileError(model.origin.path, f"cannot be loaded by PySD: {one_line(problem)}") from problem

@@ -11,7 +11,7 @@ from cipark_sd.exporters.arrays import sayable, write_out_reductions
 from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.exporters.inline_lookups import with_inline_lookups
-from cipark_sd.model.expr import Apply, Expr, Ref, Table, references
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, references, walk
 from cipark_sd.model.model import CONTROL, Dimension, Model
 from cipark_sd.model.printing import number
 from cipark_sd.model.variables import (
@@ -88,6 +88,7 @@ class Writer:
     def entries(self) -> list[Entry]:
         """All of them, each after the ones that were made for it."""
         self._refuse_saveper()
+        self._refuse_trains_between_instants()
         found: list[Entry] = []
         for variable in self.model.variables:
             self.owner, self.printer.variable = variable, variable.label
@@ -136,6 +137,15 @@ class Writer:
         computed = (expr for variable in self.model.variables for expr in expressions(variable))
         if "saveper" in {ref.name for expr in computed for ref in references(expr)}:
             self._refuse(self.model["saveper"], "its value in equations", "write the number there")
+
+    def _refuse_trains_between_instants(self) -> None:
+        """Comparisons with TIME change within a Runge-Kutta step, Vensim's pulses do not."""
+        if self.model.time.method.startswith("euler"):
+            return
+        for variable in self.model.variables:
+            parts = (part for expr in expressions(variable) for part in walk(expr))
+            if any(isinstance(part, Call) and part.function == "pulse_train" for part in parts):
+                self._refuse(variable, "PULSE TRAIN under Runge-Kutta", "write a PULSE for each pulse, or use Euler")
 
     def _control(self, variable: Variable) -> Entry:
         """A control variable by Vensim's name, which equations may use, as the standard's own word.

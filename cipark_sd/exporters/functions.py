@@ -22,9 +22,12 @@ class Refused(Exception):
 
 #: A call to one of XMILE's functions, the two sides of ``mod``, or an expression of ours that needs no function.
 Written = Call | tuple[Expr, Expr] | Expr
-_TIME = Ref("time")
-#: The slack with which Vensim compares times (PySD's constant).
+_TIME, _STEP = Ref("time"), Ref("time_step")
+#: The middle of the present step, with which Vensim compares the times of events.
+_MIDDLE = Binary("+", _TIME, Binary("/", _STEP, Const(2.0)))
+#: What counts as zero.
 _SLACK = Const(1e-6)
+_ZERO = Const(0.0)
 
 
 def _same(name: str, n: int) -> Callable[[Arguments], Written]:
@@ -66,33 +69,54 @@ def _log(arguments: Arguments) -> Written:
     return Binary("/", Call("ln", (value,)), Call("ln", (base,)))
 
 
+def _truncated(value: Expr) -> Expr:
+    """The whole number next to zero; XMILE's INT is the one below."""
+    return If(Binary("<", value, _ZERO), Neg(Call("floor", (Neg(value),))), Call("floor", (value,)))
+
+
+def _integer(arguments: Arguments) -> Written:
+    (value,) = arguments
+    return _truncated(value)
+
+
 def _quantum(arguments: Arguments) -> Written:
     value, unit = arguments
-    steps = Call("integer", (Binary("/", value, unit),))
+    steps = _truncated(Binary("/", value, unit))
     return If(Binary("<", unit, _SLACK), value, Binary("*", unit, steps))
 
 
-def _within(start: Expr, width: Expr) -> Expr:
-    return Binary(
-        "and",
-        Binary("<=", Binary("-", start, _SLACK), _TIME),
-        Binary("<", _TIME, Binary("+", start, width)),
-    )
+def _modulo(arguments: Arguments) -> Written:
+    """Vensim's remainder has the sign of the value, XMILE's that of the divisor."""
+    value, unit = arguments
+    steps = _truncated(Binary("/", value, unit))
+    return If(Binary("<", unit, _SLACK), _ZERO, Binary("-", value, Binary("*", unit, steps)))
+
+
+def _begun(start: Expr) -> Expr:
+    """1 once ``start`` has come: STEP rounds to the nearest instant and holds a whole step, as Vensim's pulses do."""
+    return Call("step", (Const(1.0), start))
 
 
 def _pulse(arguments: Arguments) -> Written:
-    """Vensim's pulse is a height for a while; XMILE's is a quantity in one step, so comparisons have to do."""
+    """Vensim's pulse is a height for a while; XMILE's is a quantity in one step, so two steps have to do."""
     start, width = arguments
-    return If(_within(start, width), Const(1.0), Const(0.0))
+    match width:
+        case Const(0.0):
+            lasting: Expr = _STEP
+        case Const() | Ref("time_step"):
+            lasting = width
+        case _:
+            lasting = If(Binary("=", width, _ZERO), _STEP, width)
+    return If(Binary(">", _begun(start), _begun(Binary("+", start, lasting))), Const(1.0), _ZERO)
 
 
 def _pulse_train(arguments: Arguments) -> Written:
     start, interval, width, end = arguments
-    if interval == Const(0.0):
-        return _pulse((start, width))
-    since = Call("modulo", (Binary("+", Binary("-", _TIME, start), _SLACK), interval))
-    begun = Binary("and", Binary("<=", start, _TIME), Binary("<", since, width))
-    return If(Binary("and", begun, Binary("<", _TIME, end)), Const(1.0), Const(0.0))
+    lasting = Call("max", (width, _STEP))
+    phase = Call("floored_modulo", (Binary("-", _MIDDLE, start), interval))
+    on = Binary("or", Binary("<=", interval, lasting), Binary("<", phase, lasting))
+    begun = Binary("and", Binary("<", start, _MIDDLE), Binary("<=", Binary("-", _TIME, _SLACK), end))
+    return If(Binary("and", begun, on), Const(1.0), _ZERO)
 
 
 def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Written]:
@@ -108,7 +132,8 @@ def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Writte
 BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     **{name: _same(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
     **{name: _same(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
-    "integer": _same("INT", 1),
+    "floor": _same("INT", 1),
+    "integer": _integer,
     "initial": _same("INIT", 1),
     "min": _same("MIN", 2),
     "max": _same("MAX", 2),
@@ -122,7 +147,8 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     "xpulse_train": lambda a: Call("PULSE", (a[2], a[0], a[1])),
     "pulse": _pulse,
     "pulse_train": _pulse_train,
-    "modulo": lambda a: (a[0], a[1]),
+    "floored_modulo": lambda a: (a[0], a[1]),
+    "modulo": _modulo,
     "quantum": _quantum,
     "log": _log,
     "power": lambda a: Binary("^", a[0], a[1]),

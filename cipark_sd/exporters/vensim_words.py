@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Ref, Table, rebuild
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Ref, Table, rebuild
 
 _STEP = Ref("time_step")
 _END = Ref("final_time")
@@ -26,8 +26,12 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
             case Call("xpulse", (start, magnitude)):
                 return _quantity(Call("pulse", (start, _STEP)), magnitude)
             case Call("xpulse_train", (start, interval, magnitude)):
-                end = Binary("+", _END, _STEP)
-                return _quantity(Call("pulse_train", (start, _STEP, interval, end)), magnitude)
+                return _quantity(_repeated(start, interval), magnitude)
+            case Call("floor", (value,)):
+                return _floor(value)
+            case Call("floored_modulo", (value, divisor)):
+                rest = Binary("-", value, Binary("*", divisor, _floor(Binary("/", value, divisor))))
+                return If(Binary("=", divisor, Const(0.0)), value, rest)
             case Call("xramp", (slope, start)):
                 return Call("ramp", (slope, start, _END))
             case Call("pi", ()):
@@ -47,6 +51,25 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
         return part
 
     return change(expr)
+
+
+def _floor(value: Expr) -> Expr:
+    """The whole number below; Vensim's INTEGER is the one next to zero."""
+    whole = Call("integer", (value,))
+    return If(Binary(">", whole, value), Binary("-", whole, Const(1.0)), whole)
+
+
+def _repeated(start: Expr, interval: Expr) -> Expr:
+    """Pulses of one step; in XMILE an interval of 0 is a single pulse, in Vensim one without pause."""
+    once = Call("pulse", (start, _STEP))
+    again = Call("pulse_train", (start, _STEP, interval, Binary("+", _END, _STEP)))
+    match interval:
+        case Const(0.0):
+            return once
+        case Const():
+            return again
+        case _:
+            return If(Binary("=", interval, Const(0.0)), once, again)
 
 
 def _quantity(pulse: Expr, magnitude: Expr) -> Expr:

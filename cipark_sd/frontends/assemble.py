@@ -30,8 +30,8 @@ def assemble(
 ) -> Model:
     """The model of PySD's sections, checked; the rest is what PySD does not read.
 
-    ``declared`` holds the dimensions that an XMILE file declares, by variable, and is None for a Vensim file; ``finish``
-    is applied to the variables of the main section.
+    ``declared`` holds the dimensions that an XMILE file declares, by variable, and is None for a Vensim file;
+    ``finish`` is applied to the variables of the main section.
 
     Raises
     ------
@@ -46,9 +46,7 @@ def assemble(
             name=canonical(section.name),
             parameters=tuple(canonical(parameter) for parameter in section.params),
             results=_macro_results(section),
-            variables=section_variables(
-                f"{path.name}, macro {section.name}", section, dimensions, {}, problems, None
-            ),
+            variables=section_variables(f"{path.name}, macro {section.name}", section, dimensions, {}, problems, None),
         )
         for section in macro_sections
     )

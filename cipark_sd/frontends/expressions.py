@@ -26,6 +26,8 @@ from cipark_sd.model.variables import External
 from cipark_sd.naming import canonical
 
 _LOGIC: Mapping[str, Operator] = {":and:": "and", "and": "and", ":or:": "or", "or": "or"}
+#: What functions are in XMILE where its reader gives them the name of Vensim's, which differ below zero.
+_OF_XMILE: Mapping[str, str] = {"integer": "floor", "modulo": "floored_modulo"}
 #: Functions in which an XMILE array without subscripts is meant whole.
 _WHOLE_ARRAY = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile")
 
@@ -154,7 +156,7 @@ class Converter:
             raise EquationError(
                 self.scope.where, self.variable, f"calls {function.name!r} with subscripts, but it is no lookup"
             )
-        return Call(function.name, arguments)
+        return Call(_OF_XMILE.get(function.name, function.name) if self.scope.xmile else function.name, arguments)
 
     def _InlineLookupsStructure(self, ast: Any) -> Expr:  # noqa: N802
         return Apply(self._table(ast.lookups), self(ast.argument))

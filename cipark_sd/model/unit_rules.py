@@ -35,7 +35,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         (
             *("abs", "min", "max", "sum", "mean", "vmin", "vmax", "vmin_xmile", "vmax_xmile"),
-            *("integer", "quantum", "modulo", "initial", "active_initial"),
+            *("integer", "floor", "quantum", "modulo", "floored_modulo", "initial", "active_initial"),
         ),
         _KEEPS,
     ),

@@ -302,22 +302,47 @@ def ramp_function(t: T) -> Columns:
 
 @form(every=0.25)
 def pulse_function(t: T) -> Columns:
+    # a pulse acts where its time contains the middle of a step, and one without width lasts a step
     return {
-        "on_the_grid": where((t >= 3) & (t < 5)), "between": where((t >= 3.1) & (t < 5.1)),
-        "narrow_on_the_grid": where(t == 3), "narrow_between": 0, "at_the_start": where(t < 1),
-        "begun_before": where(t < 1), "one_step": where(t == 5),
+        "on_the_grid": where((t >= 3) & (t < 5)), "between": where((t >= 3) & (t < 5)),
+        "later_between": where((t >= 3.25) & (t < 5.25)), "narrow_on_the_grid": 0, "narrow_between": where(t == 3),
+        "narrow_around": where(t == 3), "at_the_start": where(t < 1), "begun_before": where(t < 1),
+        "one_step": where(t == 5), "no_width": where(t == 5), "width": 0, "no_width_between": where(t == 5),
+        "level": where(t > 5, 10),
     }  # fmt: skip
 
 
-@form(every=0.25)
+@form(last=40, every=0.25)
 def pulse_train(t: T) -> Columns:
+    early = (t >= 1) & (t <= 8)
     return {
-        "on_the_grid": where((t >= 1) & (t < 8) & ((t - 1) % 2 < 0.5)),
-        "between": where((t >= 1.1) & (t < 8) & ((t - 1.1) % 2 < 0.5)),
-        "wide": where((t >= 1) & (t < 8) & ((t - 1) % 2 < 1.5)),
+        "on_the_grid": where(early & ((t - 1) % 2 < 0.5)),
+        "between": where(early & ((t - 1) % 2 < 0.5)),
+        "wide": where(early & ((t - 1) % 2 < 1.5)),
         "one_step": where(t % 3 == 0),
-        "uneven": where((t < 9) & (t % 1.5 < 0.5)),
+        "uneven": where((t <= 9) & (t % 1.5 < 0.5)),
+        # Vensim recorded a last pulse of one step at 30 (models/pulsetrain of SDEverywhere)
+        "up_to_the_end": where((t >= 10) & (t <= 30) & (t % 5 < 1)),
+        "to_the_last": where(t % 4 < 1),
+        "no_width": where(early & (t % 2 == 1)),
+        "narrow": where(early & (t % 2 == 1)),
+        "without_pause": where(early),
+        "interval": 0,
+        "no_interval": where(early),
     }
+
+
+@form()
+def pulse_runge_kutta(t: T) -> Columns:
+    # what acts for whole steps acts on all stages of them, so a pulse brings its height times its width
+    return {
+        "height": 12, "level": 12 * np.clip(t - 3, 0, 1), "stepped": 12 * np.maximum(t - 3, 0),
+    }  # fmt: skip
+
+
+@form()
+def pulse_train_runge_kutta(t: T) -> Columns:
+    return {"height": 12, "repeated": 6 * np.clip(np.floor(t / 2), 0, 4)}
 
 
 @form()
@@ -504,12 +529,25 @@ def delay3_time_varies(t: T) -> Columns:
 
 @form()
 def delay_order_reduction(t: T) -> Columns:
-    # no more stages than steps fit into the delay time: two of three, three of six
+    # DELAY N has no more stages than steps fit into its time: two of three, three of six
     entering = where(t >= 2, 10) + 1.5
     return {
         "entering": entering,
         "delayed": delayed(t, entering, 2, 1.5, 2),
         "many_stages": delayed(t, entering, 3, 1.5, 3),
+    }  # fmt: skip
+
+
+@form()
+def delay_short(t: T) -> Columns:
+    # DELAY3 keeps its stages and overshoots. Vensim recorded 10, -260, 1360, -5120, 16480 of the first from time 6 on
+    # (models/delay of SDEverywhere), and 0, 0, 0, 0, 3.375 of a delay of Time (tests/arguments of SDXorg's models)
+    entering = where(t < 4, 10)
+    one, two, three = (delayed(t, entering, n, 10, 3) for n in (1, 2, 3))
+    assert np.allclose(one[6:], [10, -260, 1360, -5120, 16480])
+    return {
+        "entering": entering, "factor": 42, "in_one": one, "in_two": two, "in_three": three, "multiple": 42 * one,
+        "of_time": delayed(t, t, 2, 0, 3), "with_start": delayed(t, t, 2, 0, 3),
     }  # fmt: skip
 
 
@@ -1032,19 +1070,32 @@ def xmile_test_inputs(t: T) -> Columns:
 
 
 @form()
+def xmile_rounding(t: T) -> Columns:
+    # INT goes down, and a remainder has the divisor's sign (XMILE 1.0, section 3.3.1); Stella's INT(-19.875) is -20
+    a = t * 1.25 - 6
+    return {
+        "a": a, "whole": np.floor(a), "of_a_literal": -3, "rest": np.array([math.fmod(one + 8, 4) for one in a]),
+        "of_a_negative_divisor": np.array([-math.fmod(8 - one, 4) for one in a]), "divisor": 0, "by_zero": a,
+    }  # fmt: skip
+
+
+@form()
 def xmile_matrix_by_element(t: T) -> Columns:
     columns: Columns = {}
-    places = [(i, one, j, two) for i, one in enumerate("ab") for j, two in enumerate("abc")]
-    for i, one, j, two in places:
-        wide = 1.5 + 3 * i + j
-        columns |= {f"wide[{one},{two}]": wide, f"held[{one},{two}]": wide * t}
-        if two != "c":
+    for i, one in enumerate("ab"):
+        for j, two in enumerate("ab"):
             cell = 2 * i + j + 1
             columns |= {
                 f"matrix[{one},{two}]": cell, f"tenfold[{one},{two}]": 10 * cell, f"turned[{two},{one}]": cell + t,
                 f"moving[{one},{two}]": cell / 2 + t, f"moved[{one},{two}]": cell / 2 * t + t * (t - 1) / 2,
             }  # fmt: skip
     return columns
+
+
+@form()
+def xmile_matrix_by_element_unequal(t: T) -> Columns:
+    cells = {f"{one},{two}": 1.5 + 3 * i + j for i, one in enumerate("ab") for j, two in enumerate("abc")}
+    return over("wide", **cells) | over("held", **{cell: rate * t for cell, rate in cells.items()})
 
 
 @form(every=0.25)
