@@ -5,10 +5,11 @@ threads, and none of that changes a bit of the result.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,6 +63,7 @@ def ensemble(
     workers: int | None = None,
     chunk: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    failures: Literal["warn", "leave"] = "warn",
 ) -> "xr.Dataset":
     """Many runs of a model.
 
@@ -93,11 +95,22 @@ def ensemble(
         Threads (without it one a processor) and runs at a time. They change no result.
     progress : callable, optional
         Called with the number of runs done and of all runs.
+    failures : {"warn", "leave"}
+        What happens to runs that leave the numbers: they are marked and a warning counts them, or they are left to the
+        caller's own judgement.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``run``, ``time`` and subscripts.
+        Dims ``run``, ``time`` and subscripts. Unless failures are left, the coordinates ``run_failed`` (bool),
+        ``run_failed_variable`` (label, empty where the run did not fail) and ``run_failed_time`` (NaN where it did not,
+        and where a reduction alone is no number) of the dim ``run`` say where a kept value is first infinite or no
+        number.
+
+    Warns
+    -----
+    RuntimeWarning
+        When runs fail; their values stay as they came out, and no other run changes.
 
     Raises
     ------
@@ -147,7 +160,8 @@ def ensemble(
         seed=seed,
     )
     told = dict(zip(reductions, reduced, strict=True))
-    return _dataset(model, n_runs, grid.times[saved], arrays, told, labels, attributes)
+    result = _dataset(model, n_runs, grid.times[saved], arrays, told, labels, attributes)
+    return result if failures == "leave" else _marked(result, columns, told)
 
 
 def chunk_size(n_runs: int, workers: int) -> int:
@@ -361,3 +375,40 @@ def _dataset(
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
     data |= {name: (("run",), values) for name, values in reduced.items()}
     return xr.Dataset(data, coords=coords, attrs=dict(attributes))
+
+
+def _marked(result: "xr.Dataset", columns: Columns, reduced: Mapping[str, NDArray[np.float64]]) -> "xr.Dataset":
+    """The runs with coordinates that say which of them left the numbers, and where; a warning says how many."""
+    n_runs, times = result.sizes["run"], result["time"].to_numpy()
+    never = len(times)
+    first = np.full(n_runs, never)
+    where = np.full(n_runs, "", dtype=object)
+    for name in columns.names:
+        variable, places = columns.model.by_name[name], columns.places[name].reshape(-1)
+        values = result[name].to_numpy().reshape(n_runs, len(times), -1)
+        for position, elements in enumerate(columns.model.elements(variable)):
+            if places[position] < 0:
+                continue
+            bad = ~np.isfinite(values[:, :, position])
+            at = np.where(bad.any(axis=1), bad.argmax(axis=1), never)
+            where[at < first] = columns.label(name, elements)
+            first = np.minimum(first, at)
+    failed = first < never
+    for name, numbers in reduced.items():
+        alone = ~np.isfinite(numbers) & ~failed
+        where[alone], failed = name, failed | alone
+    if failed.any():
+        run = int(failed.argmax())
+        moment = f" at time {times[first[run]]:g}" if first[run] < never else ""
+        warnings.warn(
+            f"{int(failed.sum())} of {n_runs} runs left the numbers; the first is run {run}, where {where[run]!r} is "
+            f"no finite number{moment}. The coordinates run_failed, run_failed_variable and run_failed_time mark them",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    reached = np.concatenate([times, [np.nan]])[first]
+    return result.assign_coords(
+        run_failed=("run", failed, {"long_name": "the run left the numbers"}),
+        run_failed_variable=("run", where.astype(str), {"long_name": "the first variable that did"}),
+        run_failed_time=("run", reached, {"long_name": "when", "units": str(result["time"].attrs.get("units", ""))}),
+    )

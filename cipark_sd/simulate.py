@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
@@ -178,17 +179,21 @@ def _saved_names(model: Model, save: Sequence[str] | None, resolved: Resolved) -
 def first_non_finite(model: Model, times: NDArray[np.float64], values: Mapping[str, NDArray[np.float64]]) -> str:
     """Where a run first leaves the numbers, such as ``'Stock[A] is inf at time 3'``; empty when it never does.
 
-    Elements that are not a number throughout have no equation in the file and do not count.
+    Elements that have no equation in the file are no numbers and do not count.
     """
+    subscripts = Subscripts.of(model)
     earliest: tuple[int, str] | None = None
     for name, array in values.items():
         flat = array.reshape(len(times), -1)
         bad = ~np.isfinite(flat)
-        bad[:, np.isnan(flat).all(axis=0)] = False
+        if not bad.any():
+            continue
+        variable = model.by_name[name]
+        for position, elements in enumerate(model.elements(variable)):
+            bad[:, position] &= any(subscripts.applies(piece, elements) for piece in variable.pieces)
         rows, columns = np.nonzero(bad)
         if not len(rows) or (earliest is not None and rows[0] >= earliest[0]):
             continue
-        variable = model.by_name[name]
         element = ",".join(model.elements(variable)[columns[0]])
         label = f"{variable.label}[{element}]" if element else variable.label
         earliest = (int(rows[0]), f"{label} is {flat[rows[0], columns[0]]:g} at time {times[rows[0]]:g}")

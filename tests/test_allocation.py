@@ -48,7 +48,7 @@ def claims() -> dict[str, np.ndarray]:
 
 def test_allocation_by_priority_is_that_of_pysd(write_mdl: Write) -> None:
     drawn = claims()
-    given = ensemble(read_model(write_mdl(BY_PRIORITY)), drawn, save=["given"]).given.values[:, 0]
+    given = ensemble(read_model(write_mdl(BY_PRIORITY)), drawn, save=["given"], failures="leave").given.values[:, 0]
     for i in range(N):
         wanted = _allocate_by_priority_1d(*(drawn[name][i] for name in ("request", "priority", "width", "supply")))
         np.testing.assert_allclose(given[i], wanted, rtol=1e-9, atol=1e-12)
@@ -56,7 +56,7 @@ def test_allocation_by_priority_is_that_of_pysd(write_mdl: Write) -> None:
 
 def test_all_of_the_supply_is_allocated_and_nobody_gets_more_than_asked_for(write_mdl: Write) -> None:
     drawn = claims()
-    given = ensemble(read_model(write_mdl(BY_PRIORITY)), drawn, save=["given"]).given.values[:, 0]
+    given = ensemble(read_model(write_mdl(BY_PRIORITY)), drawn, save=["given"], failures="leave").given.values[:, 0]
     wanted = np.minimum(drawn["supply"], drawn["request"].sum(1))
     np.testing.assert_allclose(given.sum(1), wanted, rtol=1e-12, atol=1e-12)
     assert (given >= 0).all()
@@ -71,7 +71,9 @@ def test_allocation_of_what_is_available_is_that_of_pysd_to_the_accuracy_of_its_
     profile[:, :, 1], profile[:, :, 2] = drawn.pop("priority"), rng.uniform(0.5, 3, (N, 6))
     del drawn["width"]
     model = read_model(write_mdl(AVAILABLE))
-    given = ensemble(model, drawn | {"profile": profile.reshape(N, -1)}, save=["given"]).given.values[:, 0]
+    given = ensemble(model, drawn | {"profile": profile.reshape(N, -1)}, save=["given"], failures="leave").given.values[
+        :, 0
+    ]
     for i in range(N):
         wanted = _allocate_available_1d(drawn["request"][i], profile[i], drawn["supply"][i])
         np.testing.assert_allclose(given[i], wanted, atol=1e-6)
@@ -82,7 +84,7 @@ def test_an_allocation_that_pysd_refuses_is_not_a_number(write_mdl: Write) -> No
     draws = {"supply": np.array([-1.0, 1, 1, 1]), "width": np.array([1.0, 0, 1, 1])}
     requests = np.ones((4, 6))
     requests[2, 3] = -1
-    given = ensemble(model, draws | {"request": requests}, save=["given"]).given.values[:, 0]
+    given = ensemble(model, draws | {"request": requests}, save=["given"], failures="leave").given.values[:, 0]
     assert np.isnan(given[:3]).all()
     assert np.isfinite(given[3]).all()
 
@@ -106,6 +108,6 @@ def test_inverses_are_those_of_numpy_and_singular_matrices_have_none(write_mdl: 
     matrices[np.abs(np.linalg.det(matrices)) < 0.1] = np.eye(6)[::-1]
     matrices[0] = 1.0
     model = read_model(write_mdl(text))
-    inverse = ensemble(model, {"m": matrices.reshape(50, 36)}, save=["inverse"]).inverse.values[:, 0]
+    inverse = ensemble(model, {"m": matrices.reshape(50, 36)}, save=["inverse"], failures="leave").inverse.values[:, 0]
     assert not np.isfinite(inverse[0]).all()
     np.testing.assert_allclose(inverse[1:], np.linalg.inv(matrices[1:]), rtol=1e-9, atol=1e-11)

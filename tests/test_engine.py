@@ -14,6 +14,7 @@ from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate import simulate
 
 Write = Callable[..., Path]
 
@@ -24,7 +25,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def end(path: Path, name: str, engine: str = "native") -> float:
-    return float(ensemble(read_model(path), [Scenario()], save=[name], engine=engine)[name][0, -1])
+    runs = ensemble(read_model(path), [Scenario()], save=[name], engine=engine, failures="leave")
+    return float(runs[name][0, -1])
 
 
 def test_an_algebraic_loop_is_shown_in_the_modellers_names(write_mdl: Write) -> None:
@@ -150,7 +152,8 @@ def test_names_do_not_change_what_is_computed(write_mdl: Write) -> None:
 def test_division_by_zero_gives_infinity_and_the_run_goes_on(write_mdl: Write) -> None:
     path = write_mdl("x = 1 / (Time - 1) ~~|\n", final=2, step=1)
     for engine in ("native", "numpy"):
-        values = ensemble(read_model(path), [Scenario()], save=["x"], engine=engine).x[0].to_numpy()
+        with pytest.warns(RuntimeWarning, match="1 of 1 runs left the numbers; the first is run 0, where 'x' is no"):
+            values = ensemble(read_model(path), [Scenario()], save=["x"], engine=engine).x[0].to_numpy()
         np.testing.assert_array_equal(values, [-1, np.inf, 1])
 
 
@@ -222,3 +225,40 @@ def test_a_sample_is_taken_at_the_start_of_a_step_whatever_is_saved(write_mdl: W
         run = ensemble(model, [Scenario()], save=save)
         np.testing.assert_array_equal(run.z[0], [0, 0.5, 0.5, 0.5, 0.5])
         np.testing.assert_array_equal(run.d[0], [9, 9, 0, 0.5, 1])
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_fixed_delay_of_any_length_has_defined_values(write_mdl: Write, engine: str) -> None:
+    """A time below a step is a step (Vensim's manual), one beyond the run never ends, and none has no value."""
+    model = read_model(
+        write_mdl("x = Time + 1 ~~|\nt = 1 ~~|\nn = 1 ~~|\nd = DELAY FIXED(x, t / n, 7) ~~|\n", final=3, step=1)
+    )
+    endless, least = [7.0, 7, 7, 7], [7.0, 1, 2, 3]
+    cases = [
+        ((2, 1), [7.0, 7, 1, 2]),
+        ((0, 0), [np.nan] * 4),
+        ((1, 0), endless),
+        ((-1, 0), least),
+        ((-5, 1), least),
+        ((0, 1), least),
+        ((1e300, 1), endless),
+        ((2.0**62, 1), endless),
+        ((2.0**63, 1), endless),
+        ((-1e300, 1), least),
+        ((3, 1), [7.0, 7, 7, 1]),
+        ((4, 1), endless),
+    ]
+    draws = {"t": [float(t) for (t, _), _ in cases], "n": [float(n) for (_, n), _ in cases]}
+    together = ensemble(model, draws, save=["d"], engine=engine, failures="leave")
+    np.testing.assert_array_equal(together.d, [wanted for _, wanted in cases])
+    for (t, n), wanted in cases:
+        alone = ensemble(model, {"t": [float(t)], "n": [float(n)]}, save=["d"], engine=engine, failures="leave")
+        np.testing.assert_array_equal(alone.d[0], wanted)
+
+
+def test_a_fixed_delay_without_a_length_says_so(write_mdl: Write) -> None:
+    run = simulate(
+        read_model(write_mdl("n = 0 ~~|\nd = DELAY FIXED(Time, n / n, 7) ~~|\ny = INITIAL(d) ~~|\n", final=1))
+    )
+    assert run.attrs["first_non_finite"] == "d is nan at time 0"
+    assert np.isnan(run.y).all()

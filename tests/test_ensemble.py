@@ -23,7 +23,7 @@ shape((0,0),(10,1)) ~~|
 effect = shape(k) ~~|
 x[Own] = INTEG(rate[Own] * x[Own], 1) ~~|
 y = SMOOTH3(SUM(x[Own!]) * effect, k) ~~|
-late = DELAY3(SUM(x[Own!]), k) ~~|
+late = DELAY N(SUM(x[Own!]), k, 2, 3) ~~|
 noise = RANDOM UNIFORM(0, 1, 0) + RANDOM UNIFORM(0, 1, 0) ~~|
 """
 
@@ -175,3 +175,44 @@ def test_progress_counts_every_run(model: Model) -> None:
 def test_a_reduction_may_use_a_constant(model: Model) -> None:
     result = ensemble(model, {"k": [3.0]}, save=[], reduce={"total": Reduction("sum", Const(1.0), times=(0.0, 1.0))})
     assert result.total.item() == 2.0
+
+
+FAILING = """
+D: A, B ~~|
+p = 1 ~~|
+root = SQRT(p - Time) ~ m ~ |
+level[A] = INTEG(10, 1) ~~|
+level[B] = INTEG(level[B] * p, 1) ~~|
+half[A] = 1 / (Time - p) ~~|
+"""
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_runs_that_leave_the_numbers_are_marked_and_counted(write_mdl: Callable[..., Path], engine: str) -> None:
+    model = read_model(write_mdl(FAILING, final=4, step=0.5))
+    draws = {"p": [9.0, 2.0, 3.25, 0.0]}
+    with pytest.warns(RuntimeWarning) as caught:
+        runs = ensemble(model, draws, save=["level", "half", "root"], engine=engine)
+    (said,) = caught
+    assert str(said.message).startswith(
+        "3 of 4 runs left the numbers; the first is run 1, where 'half[A]' is no finite"
+    )
+    assert "at time 2." in str(said.message)
+    np.testing.assert_array_equal(runs.run_failed, [False, True, True, True])
+    assert list(runs.run_failed_variable.to_numpy()) == ["", "half[A]", "root", "half[A]"]
+    np.testing.assert_array_equal(runs.run_failed_time, [np.nan, 2, 3.5, 0])
+    left = ensemble(model, draws, save=["level", "half", "root"], engine=engine, failures="leave")
+    assert set(runs.coords) - set(left.coords) == {"run_failed", "run_failed_variable", "run_failed_time"}
+    assert runs.drop_vars(["run_failed", "run_failed_variable", "run_failed_time"]).identical(left)
+    alone = ensemble(model, {"p": [9.0]}, save=["level", "half", "root"], engine=engine)
+    np.testing.assert_array_equal(alone.root[0], runs.root[0])
+    assert not alone.run_failed.any()
+
+
+def test_a_reduction_that_is_no_number_marks_its_run(write_mdl: Callable[..., Path]) -> None:
+    model = read_model(write_mdl(FAILING, final=4, step=0.5))
+    total = {"total": Reduction("sum", Ref("root"))}
+    with pytest.warns(RuntimeWarning, match=r"1 of 2 runs left the numbers; the first is run 1, where 'total' is no"):
+        runs = ensemble(model, {"p": [9.0, 2.0]}, save=[], reduce=total)
+    assert list(runs.run_failed_variable.to_numpy()) == ["", "total"]
+    assert np.isnan(runs.run_failed_time).all()

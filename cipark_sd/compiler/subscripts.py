@@ -6,6 +6,7 @@ from itertools import product
 
 from cipark_sd.errors import EquationError
 from cipark_sd.model.model import Dimension, Model
+from cipark_sd.model.variables import ExternalPiece, Piece, StockPiece, TablePiece
 
 Elements = tuple[str, ...]
 #: Element by the name of the dimension (or ``dimension!``) that it is taken from.
@@ -47,6 +48,11 @@ class Subscripts:
             element in self.dimensions[sub].elements if sub in self.dimensions else sub == element
             for sub, element in zip(group, elements, strict=True)
         )
+
+    def applies(self, piece: Piece | StockPiece | TablePiece | ExternalPiece, elements: Elements) -> bool:
+        """Whether an equation holds for a combination of elements, its exceptions taken out."""
+        covered = self.covers(piece.subscripts, elements)
+        return covered and not any(self.covers(group, elements) for group in piece.exceptions)
 
     def number(self, name: str, bound: Binding) -> int | None:
         """The position, from 1, that a dimension or element name stands for where a number is wanted.

@@ -141,16 +141,12 @@ class _Unroller:
         return [elements for elements in product(*choices) if self._holds(elements)]
 
     def _holds(self, elements: Elements) -> bool:
-        return any(self._covers(piece, elements) for piece in self.variable.pieces)
-
-    def _covers(self, piece: AnyPiece, elements: Elements) -> bool:
-        covered = self.subscripts.covers(piece.subscripts, elements)
-        return covered and not any(self.subscripts.covers(group, elements) for group in piece.exceptions)
+        return any(self.subscripts.applies(piece, elements) for piece in self.variable.pieces)
 
     def _piece(self, pieces: tuple[_P, ...], elements: Elements) -> tuple[_P, Binding]:
         """The equation that holds for a combination (the last that covers it) and what its dimensions are there."""
         for piece in reversed(pieces):
-            if self._covers(piece, elements):
+            if self.subscripts.applies(piece, elements):
                 bound = {
                     sub: element
                     for sub, element in zip(piece.subscripts, elements, strict=True)

@@ -41,6 +41,11 @@ class Columns:
             places[name] = np.array(own, dtype=np.intp).reshape(sizes)
         return cls(model, tuple(names), tuple(flat), places)
 
+    def label(self, name: str, elements: Sequence[str]) -> str:
+        """One element of a saved variable in the modeller's words, such as ``Residents[SOE]``."""
+        flat: str = flat_model(self.model).by_name[flat_name(name, tuple(elements))].label
+        return flat
+
     def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
         """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
         n_saved, n_runs = values.shape[1:]

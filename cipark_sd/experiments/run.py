@@ -139,12 +139,13 @@ def run_one(
     save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
     # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
     save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
-    runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine)
+    runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine, failures="leave")
     values = np.stack([read(runs, outcome) for outcome in outcomes])
     refined = ~(possible(values, outcomes) & _finite_stocks(model, runs))
     if refined.any():
         own = {name: array[refined] for name, array in columns.items()}
-        again = ensemble(model, own, save=save, times=instants, scenario=finer(model, shared), engine=engine)
+        finest = finer(model, shared)
+        again = ensemble(model, own, save=save, times=instants, scenario=finest, engine=engine, failures="leave")
         found = np.stack([read(again, outcome) for outcome in outcomes])
         fine = possible(found, outcomes) & _finite_stocks(model, again)
         values[:, refined] = np.where(fine[:, None], found, np.nan)

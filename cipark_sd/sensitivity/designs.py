@@ -65,20 +65,26 @@ def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array
     return np.concatenate([np.ones((1, size)), counts])
 
 
-def morris_points(k: int, levels: int, trajectory: int, seed: int) -> tuple[Array, NDArray[np.intp], Array]:
+def morris_points(
+    k: int, levels: int, trajectory: int, seed: int, margins: Array
+) -> tuple[Array, NDArray[np.intp], Array]:
     """One trajectory: points ``(k + 1, k)``, which factor each step moves ``(k,)``, and by how much ``(k,)``.
 
-    The grid is the middles of ``levels`` equal cells and a step is half the cube, so that all levels are visited
-    equally often and no factor is put at the end of an unbounded distribution.
+    The grid is Morris' own, ``j / (levels - 1)``, and a step ``levels / (2 (levels - 1))``: longer than a half, and
+    another for each count of levels. A step of a half would see nothing of an effect of that period, on any grid. The
+    grid and the step of a factor are drawn together into ``[margin, 1 - margin]`` by ``margins (k,)``, so that none is
+    put at the end of an unbounded distribution. All levels are visited equally often.
 
-    Source: Morris 1991, Technometrics 33; the grid ``(j + 1/2) / levels`` in place of ``j / (levels - 1)`` is ours.
+    Source: Morris 1991, Technometrics 33, section 2; the margins are ours.
     """
     rng = np.random.default_rng([seed, _MORRIS, levels, trajectory])
-    low = (rng.integers(0, levels // 2, size=k) + 0.5) / levels
+    width = 1 - 2 * margins
+    length = levels / (2 * (levels - 1)) * width
+    low = margins + rng.integers(0, levels // 2, size=k) / (levels - 1) * width
     up = rng.random(k) < 0.5
     order = rng.permutation(k)
-    moves = np.where(up, 0.5, -0.5)
-    points = np.repeat(np.where(up, low, low + 0.5)[None], k + 1, axis=0)
+    moves = np.where(up, length, -length)
+    points = np.repeat(np.where(up, low, low + length)[None], k + 1, axis=0)
     for step, factor in enumerate(order):
         points[step + 1 :, factor] += moves[factor]
-    return points, order, moves[order]
+    return np.clip(points, margins, 1 - margins), order, moves[order]

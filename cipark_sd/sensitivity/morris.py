@@ -27,14 +27,16 @@ def morris(
     resamples: int = 200,
     progress: Callable[[int, int], None] | None = None,
 ) -> "xr.Dataset":
-    """Elementary effects: change of an output per unit of the cube as one factor moves by half of its distribution.
+    """Elementary effects: change of an output per unit of the cube as one factor moves by more than half of it.
+
+    Each count of levels has a grid and a step of its own, ``levels / (2 (levels - 1))``.
 
     Parameters
     ----------
     trajectories : int
         For each count of levels.
     levels : sequence of int
-        Even counts; a second one shows whether the grid itself makes the result (8 levels alias on a sine, say).
+        Even counts; a second one, whose grid and step are others, shows whether they make the result.
 
     Returns
     -------
@@ -84,10 +86,11 @@ def elementary_effects(
     """``(trajectories, k, n_outputs, n_times)``; NaN where one of the two runs failed."""
     k = len(response.names)
     effects = np.full((trajectories, k, len(response.outputs), len(response.times)), np.nan)
+    margins = _margins(response, levels)
     at_a_time = max(1, _RUNS_AT_A_TIME // (k + 1))
     for first in range(0, trajectories, at_a_time):
         numbers = range(first, min(first + at_a_time, trajectories))
-        planned = [morris_points(k, levels, number, seed) for number in numbers]
+        planned = [morris_points(k, levels, number, seed, margins) for number in numbers]
         shares = np.concatenate([points for points, _, _ in planned])
         rows = np.repeat(np.array(numbers, dtype=np.uint64), k + 1)
         values = response(response.scores(shares), rows).reshape(len(planned), k + 1, *effects.shape[2:])
@@ -96,6 +99,21 @@ def elementary_effects(
         if progress is not None:
             progress((numbers[-1] + 1) * (k + 1))
     return effects
+
+
+def _margins(response: Response, levels: int) -> Array:
+    """How far each factor's grid keeps from the ends of its distribution: ``(k,)``, 0 where both ends are near.
+
+    An end is near when it is finite and no further from the quantile beside it than a bounded distribution's: four
+    times as far as the next one (a triangular distribution's is 2.4 times, an unbounded one's far more).
+    """
+    beside = 1 / 64
+    shares = np.array([0.0, beside, 2 * beside, 1 - 2 * beside, 1 - beside, 1.0])
+    with np.errstate(all="ignore"):
+        scores = response.scores(np.repeat(shares[:, None], len(response.names), axis=1))
+        gaps = np.abs(np.diff(scores, axis=0))
+        near = np.isfinite(scores[[0, -1]]).all(axis=0) & (gaps[0] <= 4 * gaps[1]) & (gaps[-1] <= 4 * gaps[-2])
+    return np.where(near, 0.0, 1 / (4 * levels))
 
 
 def _moments(effects: Array, seed: int, resamples: int) -> dict[str, Array]:

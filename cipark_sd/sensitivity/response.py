@@ -230,6 +230,7 @@ class ModelResponse:
             engine=self.engine,
             numbers=rows,
             workers=self.workers,
+            failures="leave",
         )
         found = {}
         for variable, (base, elements) in keys.items():
