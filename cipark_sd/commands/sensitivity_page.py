@@ -245,8 +245,8 @@ def _one_at_a_time(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
     blocks += _picture(
         pictures,
         "morris",
-        "Screening: how much the output moves as a constant moves by half of its distribution, somewhere in the space "
-        "of all constants, and how much that depends on where.",
+        "Screening: how much the output moves as a constant moves by more than half of its distribution, somewhere in "
+        "the space of all constants, and how much that depends on where.",
     )
     if blocks:
         yield Section("One constant at a time", tuple(blocks))
