@@ -43,6 +43,8 @@ class _FloatDelayN(DelayN):  # type: ignore[misc]
 class _WholeDelay(Delay):  # type: ignore[misc]
     """DELAY1 and DELAY3 keep their stages when the delay time is short; the orders that are cut are DELAY N's."""
 
+    tstep: Any
+
     def initialize(self, init_val: Any = None) -> None:
         step, self.tstep = self.tstep, lambda: 0.0
         try:
@@ -150,7 +152,7 @@ def _vensim_pulse(
 def _floored_modulo(x: Any, m: Any) -> Any:
     with np.errstate(all="ignore"):
         rest = x - m * np.floor(np.divide(x, m))
-    return xr.where(m == 0, x, rest) if isinstance(rest, xr.DataArray) else (x if m == 0 else rest)
+    return rest.where(m != 0, x) if isinstance(rest, xr.DataArray) else (x if m == 0 else rest)
 
 
 def repair_functions(loaded: Any, source_format: Format) -> None:

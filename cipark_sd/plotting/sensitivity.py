@@ -45,8 +45,8 @@ def morris_planes(effects: "xr.Dataset", moments: Sequence[Moment], *, labelled:
     panels[0, 0].legend(loc="lower right")
     note(
         figure,
-        "Effects of moving a constant by more than half of its distribution, per whole of it; bars: 95 % intervals. Above "
-        "the dashed line a constant's effect depends on the others, or bends, more than it acts.",
+        "Effects of moving a constant by more than half of its distribution, per whole of it; bars: 95 % intervals. "
+        "Above the dashed line a constant's effect depends on the others, or bends, more than it acts.",
     )
     return figure
 
