@@ -356,3 +356,13 @@ def test_and_is_done_before_or(write_mdl: Write) -> None:
 def test_the_reference_runs_what_the_sanitiser_wins_back(write_mdl: Write) -> None:
     run = simulate(read_model(write_mdl("a = 2 {two} + 1 ~ Dmnl ~ |\n")), save=["a"])
     assert run["a"].to_numpy().max() == 3.0
+
+
+def test_constants_of_a_file_that_fill_part_of_a_range_are_those_elements(tmp_path: Path, write_mdl: Write) -> None:
+    (tmp_path / "numbers.csv").write_text("2,3\n4,5\n", encoding="utf-8")
+    text = "D: A, B ~~| E: x, y ~~|\nc[D, x] = GET DIRECT CONSTANTS('numbers.csv', ',', 'A1*') ~~|\n"
+    model = read_model(write_mdl(text + "twice[D, x] = c[D, x] * 2 + Time ~~|\n", step=1))
+    for engine in ("native", "pysd"):
+        run = simulate(model, save=["c", "twice"], engine=engine)
+        np.testing.assert_array_equal(run["c"][0], [[2, np.nan], [4, np.nan]])
+        np.testing.assert_array_equal(run["twice"][1], [[5, np.nan], [9, np.nan]])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from pysd.py_backend.functions import if_then_else, pulse
+from pysd.py_backend.functions import if_then_else, integer, modulo, pulse
 from pysd.py_backend.lookups import HardcodedLookups
 from pysd.py_backend.statefuls import Delay, DelayFixed, DelayN, SampleIfTrue, Smooth
 from pysd.translators.structures.abstract_expressions import ArithmeticStructure, LogicStructure
@@ -158,12 +158,13 @@ def _floored_modulo(x: Any, m: Any) -> Any:
 def repair_functions(loaded: Any, source_format: Format) -> None:
     """Put functions as the languages have them into the module of a freshly loaded model, and into its macros'."""
     module = object.__getattribute__(loaded.components, "_components")
-    repaired: dict[str, Any] = {"pulse": _vensim_pulse}
+    repaired: dict[str, tuple[Any, Any]] = {"pulse": (pulse, _vensim_pulse)}
     if source_format == "xmile":
-        repaired |= {"integer": np.floor, "modulo": _floored_modulo}
-    for name, function in repaired.items():
-        if hasattr(module, name):
-            setattr(module, name, function)
+        repaired |= {"integer": (integer, np.floor), "modulo": (modulo, _floored_modulo)}
+    for name, (faulty, right) in repaired.items():
+        # a variable of the model may have the name
+        if getattr(module, name, None) is faulty:
+            setattr(module, name, right)
     for macro in loaded._macro_elements:
         repair_functions(macro, source_format)
 

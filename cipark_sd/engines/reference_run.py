@@ -186,7 +186,10 @@ class PySDRun:
         if not getattr(value, "dims", ()):
             return np.full(shape, float(value))
         dims, here, there = self._axes(variable)
-        array = np.asarray(value.transpose(*dims) if set(dims) == set(value.dims) else value, dtype=float)
+        if set(dims) == set(value.dims):
+            # constants of a file that fill part of a range come with those elements only
+            value = value.reindex({dim: self.loaded._subscript_dict[dim] for dim in dims}).transpose(*dims)
+        array = np.asarray(value, dtype=float)
         result = np.full(shape, np.nan)
         result[np.ix_(*here)] = array[np.ix_(*there)]
         return result
