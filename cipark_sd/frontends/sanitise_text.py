@@ -5,7 +5,11 @@ import unicodedata
 
 #: Characters that stand for a quoted text while an equation is changed (a Unicode private-use area).
 MASK = "\ue000-\uf8ff"
+#: A number without its sign; the quantifiers keep what they took, so that a long row of digits is read once.
+UNSIGNED = r"(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+"
 NUMBER = r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+#: A name with the subscripts that it may have, where an equation begins.
+LEFT_SIDE = rf"(?:[{MASK}]|[^\W\d][\w'$ ]*)\s*(?:\[[^\]]*\]\s*)?"
 #: Old files mark sectors by ``:GROUP name``.
 GROUP = re.compile(r"\s*:GROUP\b", re.IGNORECASE)
 
