@@ -6,12 +6,12 @@ so that a label which slipped through, or a builder that writes something new, s
 """
 
 import ast
-import builtins
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from cipark_sd.engines.reference_neutral import LABEL
-from cipark_sd.errors import CiparkError
+from cipark_sd.errors import ModelFileError
 
 _BACKEND = "pysd.py_backend."
 #: What a module may import, by module.
@@ -134,12 +134,12 @@ _FORMS = (
 )
 
 
-class ForeignCode(CiparkError):
+class ForeignCode(ModelFileError):
     """PySD wrote something that no translation consists of; it was not run."""
 
 
-def require_allowed(source: str, *, where: str) -> None:
-    """Refuse a module of PySD's that holds anything but what its builder writes.
+def require_allowed(source: str, *, path: Path) -> None:
+    """Refuse a module that PySD wrote for the model in ``path`` if it holds anything but what its builder writes.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def require_allowed(source: str, *, where: str) -> None:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as problem:
-        raise ForeignCode(f"{where}: PySD's translation is not Python ({problem}); nothing of it was run") from None
+        raise ForeignCode(path, f"PySD's translation is not Python ({problem}); nothing of it was run") from None
     imported = set(_NAMES)
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -158,8 +158,8 @@ def require_allowed(source: str, *, where: str) -> None:
             imported |= {alias.asname or alias.name for alias in node.names}
     for what, line in _foreign(tree, imported):
         raise ForeignCode(
-            f"{where}: PySD's translation holds {what} in line {line}, which no translation consists of; "
-            "nothing of it was run"
+            path,
+            f"PySD's translation holds {what} in line {line}, which no translation consists of; nothing of it was run",
         )
 
 
@@ -197,8 +197,7 @@ def _foreign(tree: ast.Module, names: set[str]) -> Iterator[tuple[str, int]]:
 
 
 def _known(name: str, names: set[str]) -> bool:
-    # a builtin counts only where PySD's backend has a function of that name, which the module imports
-    return name in names or bool(_LABEL.fullmatch(name) and not hasattr(builtins, name))
+    return name in names or bool(_LABEL.fullmatch(name))
 
 
 def _documents(tree: ast.Module) -> Iterator[ast.Constant]:

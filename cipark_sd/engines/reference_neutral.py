@@ -36,7 +36,7 @@ from cipark_sd.naming import canonical, plain_label
 
 #: Any neutral label, also inside a name that PySD makes of it, such as ``_integ_v0001``.
 LABEL = r"[vremfx]\d{4,}"
-_INSIDE = re.compile(rf"(?<![A-Za-z0-9]){LABEL}(?![0-9])")
+_INSIDE = re.compile(rf"(?<![A-Za-z0-9]){LABEL}(?![0-9])", re.IGNORECASE)
 _FUNCTIONS = frozenset(functionspace) | {"a_function_of"}
 _OPERATORS = frozenset(["+", "-", "*", "/", "^", "negative", "=", "<>", "<=", "<", ">=", ">", ":AND:", ":OR:", ":NOT:"])
 _KEYWORDS = (None, "interpolate", "raw", "hold_backward", "look_forward")
@@ -72,16 +72,15 @@ class Labels:
     ----------
     variables : mapping
         Neutral label by canonical name, of the main section.
+    elements : mapping
+        Canonical name by neutral label, of subscript ranges and elements.
     meaning : mapping
         The modeller's label, or the text of a file, tab or cell, by neutral label.
     """
 
     variables: Mapping[str, str]
+    elements: Mapping[str, str]
     meaning: Mapping[str, str]
-
-    def element(self, label: str) -> str:
-        """The canonical name of a subscript range or element."""
-        return canonical(self.meaning[label])
 
     def text(self, token: str) -> str:
         """The file, tab or cell that a token stands for; what is none stays as it is."""
@@ -89,7 +88,7 @@ class Labels:
 
     def restored(self, message: str) -> str:
         """A message of PySD's with the modeller's labels."""
-        return _INSIDE.sub(lambda found: self.meaning.get(found.group(), found.group()), message)
+        return _INSIDE.sub(lambda found: self.meaning.get(found.group().lower(), found.group()), message)
 
 
 def neutral_model(model: Any, folder: Path, where: str) -> tuple[Any, Labels]:
@@ -155,7 +154,9 @@ class _Neutral:
         sections = tuple(self._section(section, folder) for section in self.sections)
         main = {canonical(element.name) for element in self.sections[0].elements} | {"time"}
         variables = {name: label for name, label in self.names.items() if name in main}
-        return AbstractModel(original_path=folder / "model", sections=sections), Labels(variables, dict(self.meaning))
+        elements = {label: name for name, label in self.subscripts.items()}
+        labels = Labels(variables, elements, dict(self.meaning))
+        return AbstractModel(original_path=folder / "model", sections=sections), labels
 
     # --- sections and elements ---------------------------------------------------------------------------------------
 
@@ -229,8 +230,8 @@ class _Neutral:
     def _tree(self, node: Any) -> Any:
         """An expression made anew; anything that is not one of the known kinds is refused."""
         if isinstance(node, bool | int | float | np.number):
-            return node
-        if isinstance(node, np.ndarray) and node.dtype.kind in "iuf":
+            return self._literal(node)
+        if isinstance(node, np.ndarray) and node.dtype.kind in "iuf" and np.isfinite(node).all():
             return node
         kind = type(node)
         if kind is syntax.ReferenceStructure:
@@ -249,6 +250,13 @@ class _Neutral:
         if kind in _PLAIN:
             return kind(**{field.name: self._tree(getattr(node, field.name)) for field in dataclasses.fields(kind)})
         raise self._refuse(f"{node if isinstance(node, str) else kind.__name__!r} is no part of an equation")
+
+    def _literal(self, value: Any) -> Any:
+        plain = value.item() if isinstance(value, np.number) else value
+        if isinstance(plain, float) and np.isinf(plain):
+            # Python has no word for it; the product is the same bits
+            return syntax.ArithmeticStructure(["*"], (np.copysign(1e308, plain).item(), 10))
+        return plain
 
     def _reference(self, node: Any) -> Any:
         name = canonical(node.reference)
@@ -282,8 +290,8 @@ class _Neutral:
         return syntax.LookupsStructure(x, y, (np.nan, np.nan), (np.nan, np.nan), node.type)
 
     def _number(self, value: Any) -> Any:
-        if not isinstance(value, int | float | np.number):
-            raise self._refuse(f"{value!r} is no number")
+        if not isinstance(value, int | float | np.number) or not np.isfinite(value):
+            raise self._refuse(f"{value!r} is no point of a table")
         return value
 
     def _place(self, text: Any) -> str:

@@ -175,7 +175,7 @@ class PySDRun:
         there: list[list[int]] = []
         for ours, theirs in zip(variable.dims, dims, strict=True):
             known = self.model.dimension_by_name[ours].elements
-            elements = [self.labels.element(element) for element in self.loaded._subscript_dict[theirs]]
+            elements = [self.labels.elements[element] for element in self.loaded._subscript_dict[theirs]]
             shared = [element for element in elements if element in known]
             here.append([known.index(element) for element in shared])
             there.append([elements.index(element) for element in shared])

@@ -32,7 +32,7 @@ def _translation(path: Path, source_format: Format, digest: str) -> _Translation
     from cipark_sd.engines.reference_allowed import require_allowed
     from cipark_sd.engines.reference_repairs import repair_expressions
 
-    labels = Labels({}, {})
+    labels = Labels({}, {}, {})
     with tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
         try:
             read = _with_ranges_read(abstract_model(path, source_format), path.parent)
@@ -47,7 +47,7 @@ def _translation(path: Path, source_format: Format, digest: str) -> _Translation
             raise ModelFileError(path, f"cannot be translated by PySD: {reason}") from problem
         sources = {section.path.name: section.path.read_text(encoding="utf-8") for section in builder.sections}
     for source in sources.values():
-        require_allowed(source, where=path.name)
+        require_allowed(source, path=path)
     return _Translation(sources, labels)
 
 

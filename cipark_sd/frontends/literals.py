@@ -20,11 +20,12 @@ from pysd.translators.xmile.xmile_structures import parsing_ops as xmile_parsing
 
 from cipark_sd.frontends.sanitise_text import UNSIGNED
 
-_NUMBER = re.compile(rf"[+-]?{UNSIGNED}", re.ASCII)
-_WHOLE = re.compile(r"[+-]?\d++", re.ASCII)
-#: Between the sign and the digits, PySD's grammar takes blanks and the backslash of a continued line.
-_BETWEEN = re.compile(r"[\s\\]+")
-_PAIR = re.compile(rf"\(([+-]?{UNSIGNED}),([+-]?{UNSIGNED})\)(?:,|\Z)", re.ASCII)
+#: What PySD's grammar takes between the parts of a number or pair: blanks, and the backslash of a continued line.
+_GAP = r"[\s\\]*+"
+_NUMBER = re.compile(rf"{_GAP}([+-]?){_GAP}({UNSIGNED}){_GAP}", re.ASCII)
+_PAIR = re.compile(
+    rf"{_GAP}\({_GAP}([+-]?{_GAP}{UNSIGNED}){_GAP},{_GAP}([+-]?{_GAP}{UNSIGNED}){_GAP}\){_GAP}(?:,{_GAP}|\Z)", re.ASCII
+)
 
 
 def number(text: str) -> int | float:
@@ -38,12 +39,11 @@ def number(text: str) -> int | float:
     >>> number("- 5"), number("2."), number(".5e1")
     (-5, 2.0, 5.0)
     """
-    compact = _BETWEEN.sub("", text)
-    if _WHOLE.fullmatch(compact):
-        return int(compact)
-    if _NUMBER.fullmatch(compact):
-        return float(compact)
-    raise ValueError(f"{text!r} is not a number")
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a number")
+    digits = "".join(found.groups())
+    return int(digits) if found.group(2).isdigit() else float(digits)
 
 
 def points(text: str) -> list[tuple[int | float, int | float]]:
@@ -57,11 +57,10 @@ def points(text: str) -> list[tuple[int | float, int | float]]:
     >>> points("(0, 1), (10, 2.5)")
     [(0, 1), (10, 2.5)]
     """
-    compact = _BETWEEN.sub("", text)
     pairs: list[tuple[int | float, int | float]] = []
     position = 0
-    while position < len(compact):
-        found = _PAIR.match(compact, position)
+    while position < len(text):
+        found = _PAIR.match(text, position)
         if found is None:
             raise ValueError(f"{text!r} is not a list of pairs of numbers")
         pairs.append((number(found.group(1)), number(found.group(2))))

@@ -318,11 +318,11 @@ def cases() -> Iterator[Case]:
     plain = filled(MDL)
     warm = filled(SCENARIO)
     study = {"problem.toml": filled(PROBLEM), "policies.toml": filled(POLICIES), "model.mdl": plain, **BESIDE}
-    yield Case("mdl/plain", "model.mdl", {"model.mdl": plain, **BESIDE}, warm)
+    yield Case("mdl/plain", "model.mdl", {"model.mdl": plain, **BESIDE})
     for place in places(MDL):
         for form, payload in _forms(place).items():
             files = {"model.mdl": filled(MDL, place, payload), **BESIDE}
-            yield Case(f"mdl/{place}/{form}", "model.mdl", files, warm)
+            yield Case(f"mdl/{place}/{form}", "model.mdl", files)
     yield from _data_variables(plain)
     yield Case("external/plain", "model.mdl", {"model.mdl": filled(EXTERNAL), **BESIDE})
     for place in places(EXTERNAL):
@@ -338,7 +338,8 @@ def cases() -> Iterator[Case]:
     )
     yield Case("xmile/plain", "model.xmile", {"model.xmile": filled(XMILE), **BESIDE})
     for place in places(XMILE):
-        for form, payload in (_TEXT | _QUOTED if place in _XMILE_NAMES else _XMILE_FORMS).items():
+        forms = _QUOTED if place in _XMILE_NAMES else _TEXT if place in _XMILE_TEXTS else _XMILE_FORMS
+        for form, payload in forms.items():
             text = filled(XMILE, place, _escaped(payload))
             yield Case(f"xmile/{place}/{form}", "model.xmile", {"model.xmile": text, **BESIDE})
     beside = (("display", DISPLAY), ("checks", CHECKS), ("loops", LOOPS))
@@ -360,7 +361,8 @@ def cases() -> Iterator[Case]:
             yield Case(f"{kind}/{name}", "model.mdl", {**study, f"{kind}.toml": text}, warm, study=True)
 
 
-_XMILE_NAMES = ("dimension", "element", "stock", "constant", "table", "documentation", "unit", "group", "view")
+_XMILE_NAMES = ("dimension", "element", "stock", "constant", "table")
+_XMILE_TEXTS = ("documentation", "unit", "group", "view", "vendor", "alias", "unit name")
 _XMILE_FORMS = {"call": CALL, "triple": f'"""\n{IMPORT}\n"""', "single": f"', {CALL_DOUBLE}, '"}
 
 

@@ -251,9 +251,18 @@ def attempt(tripwire: Tripwire, case: Case, command: str, base: Path) -> tuple[s
             try:
                 with tripwire.watched() as finds:
                     outcome = _run(words)
+                outcome = _without_pysd(Path(out, "certificate.json")) or outcome
             finally:
                 os.chdir(before)
     return outcome, finds, round(time.process_time() - begun, 3)
+
+
+def _without_pysd(certificate: Path) -> str:
+    """Why the engine that writes Python took no part, or nothing: a certificate stands without it."""
+    if not certificate.is_file():
+        return ""
+    left_out = json.loads(certificate.read_text(encoding="utf-8"))["left_out"]
+    return next((f"without pysd: {side['reason']}" for side in left_out if side["name"] == "pysd"), "")
 
 
 # --- planted violations ----------------------------------------------------------------------------------------------
@@ -358,7 +367,8 @@ def main(result: str, plan: str) -> None:
             f"{case} | {command}": attempt(tripwire, known[case], command, base)
             for case, commands in _LESSONS.items()
             for command in COMMANDS
-            if (command in used and (case, command) in applicable) or command in commands
+            if (command in used and (case, command) in applicable and (command not in _DEAR or case in _DEAR_FOR))
+            or command in commands
         }
         tripwire.learned()
         found = {f"{case} | {command}": attempt(tripwire, known[case], command, base) for case, command in chosen}
@@ -390,6 +400,10 @@ _LESSONS: dict[str, tuple[str, ...]] = {
     "scenario/set/plain": ("run",),
     "display/column/plain": ("run",),
 }
+
+#: Commands that take seconds are shown on plain files of these templates only.
+_DEAR = ("calibrate", "calibrate pysd", "sensitivity", "sensitivity of the study", "policy")
+_DEAR_FOR = ("mdl/plain", "problem/plain")
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2])
