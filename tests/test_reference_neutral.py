@@ -142,6 +142,11 @@ def test_neutral_labels_sort_as_the_true_ones(write_mdl: Write) -> None:
     ]
 
 
+def test_a_mapping_to_a_range_that_does_not_exist_means_nothing(write_mdl: Write) -> None:
+    model = read_model(write_mdl("Region: East, West -> Nowhere ~~|\nx[Region] = 1, 2 ~~|\ny = SUM(x[Region!]) ~~|"))
+    assert float(simulate(model, save=["y"], engine="pysd")["y"][0]) == 3
+
+
 def test_a_text_in_an_equation_is_refused(write_mdl: Write) -> None:
     model = read_model(write_mdl("y = MAX('a text', 2) ~~|"))
     with pytest.raises(ModelFileError, match="'a text' is no part of an equation"):

@@ -187,7 +187,8 @@ class _Neutral:
         return AbstractSubscriptRange(
             name=self._subscript(sub.name),
             subscripts=self._subscript(members) if isinstance(members, str) else [*map(self._subscript, members)],
-            mapping=[self._subscript(target) for target in sub.mapping],
+            # a mapping to a range that does not exist means nothing; PySD passes over it as well
+            mapping=[self._subscript(target) for target in sub.mapping if canonical(target) in self.subscripts],
         )
 
     def _element(self, element: Any) -> Any:

@@ -22,14 +22,17 @@ _SPECIAL = re.compile(rf"\"(?:\\\"|[^\"])*\"|[\w'$ ]*(?:[^\x00-\x7f\s{MASK}][\w'
 
 
 def masked(text: str) -> tuple[str, tuple[str, ...]]:
-    """``text`` with each quoted part replaced by one character, and those parts."""
+    """``text`` with each quoted part replaced by one character, and those parts.
+
+    Characters of the text that would stand for a quoted part become U+FFFD, the mark of an unknown one.
+    """
     quotes: list[str] = []
 
     def put_aside(found: re.Match[str]) -> str:
         quotes.append(re.sub(r"\s+", " ", found.group()).strip())
         return chr(_FIRST_MASK + len(quotes) - 1)
 
-    return _QUOTED.sub(put_aside, text), tuple(quotes)
+    return _QUOTED.sub(put_aside, re.sub(rf"[{MASK}]", "\ufffd", text)), tuple(quotes)
 
 
 def unmasked(text: str, quotes: tuple[str, ...], *, simplify: bool = False) -> str:
