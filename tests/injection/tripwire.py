@@ -6,7 +6,7 @@
     python tests/injection/tripwire.py result.json "--all 1/4"    # a quarter of that
     python tests/injection/tripwire.py result.json plan.json      # pairs of a case's name and a command
 
-The tripwire is Python's audit hook (PEP 578). It sees what cannot be hidden from it: text that is compiled (as
+Finds are printed as they come, and the result has all outcomes. The tripwire is Python's audit hook (PEP 578). It sees what cannot be hidden from it: text that is compiled (as
 ``eval``, ``exec`` and ``compile`` do), code that is run, modules that are imported, processes, sockets, and files that
 are opened for writing, moved or removed. After a first round over plain files, it reports
 
@@ -254,6 +254,8 @@ def attempt(tripwire: Tripwire, case: Case, command: str, base: Path) -> tuple[s
                 outcome = _without_pysd(Path(out, "certificate.json")) or outcome
             finally:
                 os.chdir(before)
+    for find in () if tripwire.learning else finds:
+        sys.stderr.write(f"{case.name} | {command}: {find}\n")
     return outcome, finds, round(time.process_time() - begun, 3)
 
 
@@ -386,7 +388,7 @@ def main(result: str, plan: str) -> None:
 
 #: Files without a payload that show the tripwire what the commands need, and refused ones for the errors' needs.
 _LESSONS: dict[str, tuple[str, ...]] = {
-    "mdl/plain": (),
+    "mdl/plain": ("sensitivity",),
     "external/plain": (),
     "xmile/plain": (),
     "problem/plain": (),
@@ -403,7 +405,7 @@ _LESSONS: dict[str, tuple[str, ...]] = {
 
 #: Commands that take seconds are shown on plain files of these templates only.
 _DEAR = ("calibrate", "calibrate pysd", "sensitivity", "sensitivity of the study", "policy")
-_DEAR_FOR = ("mdl/plain", "problem/plain")
+_DEAR_FOR = ("problem/plain",)
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2])
