@@ -6,9 +6,10 @@
     python tests/injection/tripwire.py result.json "--all 1/4"    # a quarter of that
     python tests/injection/tripwire.py result.json plan.json      # pairs of a case's name and a command
 
-Finds are printed as they come, and the result has all outcomes. The tripwire is Python's audit hook (PEP 578). It sees what cannot be hidden from it: text that is compiled (as
-``eval``, ``exec`` and ``compile`` do), code that is run, modules that are imported, processes, sockets, and files that
-are opened for writing, moved or removed. After a first round over plain files, it reports
+Finds are printed as they come, and the result has all outcomes. The tripwire is Python's audit hook (PEP 578). It sees
+what cannot be hidden from it: text that is compiled (as ``eval``, ``exec`` and ``compile`` do), code that is run,
+modules that are imported, processes, sockets, and files that are opened for writing, moved or removed. After a first
+round over plain files, it reports
 
 - a payload's word in anything that is compiled or run, and any import of the payload's module;
 - a module that the first round did not need, but for packages that it did;
