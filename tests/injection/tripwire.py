@@ -255,8 +255,6 @@ def attempt(tripwire: Tripwire, case: Case, command: str, base: Path) -> tuple[s
                 outcome = _without_pysd(Path(out, "certificate.json")) or outcome
             finally:
                 os.chdir(before)
-    for find in () if tripwire.learning else finds:
-        sys.stderr.write(f"{case.name} | {command}: {find}\n")
     return outcome, finds, round(time.process_time() - begun, 3)
 
 
@@ -374,7 +372,11 @@ def main(result: str, plan: str) -> None:
             or command in commands
         }
         tripwire.learned()
-        found = {f"{case} | {command}": attempt(tripwire, known[case], command, base) for case, command in chosen}
+        found = {}
+        for case, command in chosen:
+            found[f"{case} | {command}"] = attempt(tripwire, known[case], command, base)
+            for find in found[f"{case} | {command}"][1]:
+                sys.stderr.write(f"{case} | {command}: {find}\n")
         planted = {}
         for name, act in plants(base / "elsewhere").items():
             with tripwire.watched() as finds:
