@@ -104,10 +104,26 @@ def _problems(content: Mapping[str, Any], where: str) -> list[CiparkError]:
 def _observed(entries: Mapping[str, Any], path: Path) -> ObservedFile:
     folder = path.parent
     if "package" in entries:
-        # found, not imported: a display file names data, and data only
-        spec = importlib.util.find_spec(entries["package"])
-        if spec is None or not spec.submodule_search_locations:
+        found = _folder_of(entries["package"])
+        if found is None:
             raise InvalidValue("'package' in [observed]", entries["package"], "an installed package", where=str(path))
-        folder = Path(next(iter(spec.submodule_search_locations)))
+        folder = found
     options = {key: entries[key] for key in ("columns", "only", "low", "high", "label") if key in entries}
     return ObservedFile(folder / entries["file"], **options)
+
+
+def _folder_of(package: str) -> Path | None:
+    """The folder of an installed package, of which nothing is imported: a display file names data, and data only.
+
+    Python imports ``a`` to find ``a.b``, so only ``a`` is sought that way, and ``b`` is a folder in it.
+    """
+    top, *inner = package.split(".")
+    if not all(part.isidentifier() for part in (top, *inner)):
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:
+        # a module that runs without a place of its own, such as __main__
+        return None
+    places = (spec and spec.submodule_search_locations) or ()
+    return next((folder for place in places if (folder := Path(place, *inner)).is_dir()), None)

@@ -70,8 +70,8 @@ def run(
     _check_data(model, resolved)
     grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     wanted = set(np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)].tolist())
-    with _isolated(), loaded_afresh(model) as (loaded, scratch):
-        live = PySDRun(model, loaded, scratch)
+    with _isolated(), loaded_afresh(model) as (loaded, scratch, labels):
+        live = PySDRun(model, loaded, scratch, labels)
         live.apply(resolved)
         rows: dict[str, list[Values]] = {name: [] for name in save}
         live.start()

@@ -9,12 +9,12 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.engines.reference_neutral import Labels
 from cipark_sd.engines.reference_translation import one_line
 from cipark_sd.errors import RunFailed
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
-from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Override, Resolved, TimeSeries, value_at
 
 Values = NDArray[np.float64]
@@ -36,11 +36,12 @@ class _NoOutput:
 class PySDRun:
     """A freshly loaded PySD model, from overrides to values; used for one run and thrown away."""
 
-    def __init__(self, model: Model, loaded: Any, scratch: Path) -> None:
+    def __init__(self, model: Model, loaded: Any, scratch: Path, labels: Labels) -> None:
         self.model = model
         self.loaded = loaded
         self.scratch = scratch
-        self.python_names = {canonical(label): name for label, name in loaded.namespace.items()}
+        self.labels = labels
+        self.python_names = {name: loaded.namespace[label] for name, label in labels.variables.items()}
 
     def apply(self, resolved: Resolved) -> None:
         """Put the scenario's times and overrides in place of the file's."""
@@ -174,7 +175,7 @@ class PySDRun:
         there: list[list[int]] = []
         for ours, theirs in zip(variable.dims, dims, strict=True):
             known = self.model.dimension_by_name[ours].elements
-            elements = [canonical(element) for element in self.loaded._subscript_dict[theirs]]
+            elements = [self.labels.elements[element] for element in self.loaded._subscript_dict[theirs]]
             shared = [element for element in elements if element in known]
             here.append([known.index(element) for element in shared])
             there.append([elements.index(element) for element in shared])
@@ -215,7 +216,7 @@ class PySDRun:
             time = self.loaded.time()
             raise RunFailed(
                 self.model.name,
-                one_line(problem),
+                self.labels.restored(one_line(problem)),
                 variable=self._culprit(problem),
                 time=None if time is None else float(time),
             ) from problem

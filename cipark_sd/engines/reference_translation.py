@@ -1,6 +1,7 @@
 """From a model file to a freshly loaded PySD model, without a trace in the model's folder."""
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,17 +9,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cipark_sd.engines.reference_neutral import Labels, neutral_model
 from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.kept import current_digest
-from cipark_sd.frontends.via_pysd import sanitised_file
+from cipark_sd.frontends.via_pysd import abstract_model
 from cipark_sd.model.model import Format, Model
 
 
 @dataclass(frozen=True)
 class _Translation:
-    """Python text by file name, the main one first, as PySD writes it."""
+    """Python text by file name, the main one first, as PySD writes it, and what its labels stand for."""
 
     sources: Mapping[str, str]
+    labels: Labels
 
 
 @lru_cache(maxsize=32)
@@ -26,30 +29,48 @@ def _translation(path: Path, source_format: Format, digest: str) -> _Translation
     """The translation of the file; ``digest`` is part of the key, so a changed file is translated anew."""
     from pysd.builders.python.python_model_builder import ModelBuilder
 
+    from cipark_sd.engines.reference_allowed import require_allowed
     from cipark_sd.engines.reference_repairs import repair_expressions
 
+    labels = Labels({}, {}, {})
     with tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
         try:
-            file = sanitised_file(path, source_format)
-            file.parse()
-            # subscripts that stand in a file are read here, from the model's own folder
-            builder = ModelBuilder(repair_expressions(file.get_abstract_model()))
-            for section in builder.sections:
-                section.path = Path(scratch) / section.path.name
-                section.root = Path(scratch)
-            builder.build_model()
+            read = _with_ranges_read(abstract_model(path, source_format), path.parent)
+            neutral, labels = neutral_model(repair_expressions(read), Path(scratch), path.name)
+            with _in_the_models_words(labels):
+                builder = ModelBuilder(neutral)
+                builder.build_model()
         except CiparkError:
             raise
         except Exception as problem:  # PySD's parsers and builders raise whatever goes wrong inside them
-            raise ModelFileError(path, f"cannot be translated by PySD: {one_line(problem)}") from problem
-        return _Translation(
-            {section.path.name: section.path.read_text(encoding="utf-8") for section in builder.sections}
-        )
+            reason = labels.restored(one_line(problem))
+            raise ModelFileError(path, f"cannot be translated by PySD: {reason}") from problem
+        sources = {section.path.name: section.path.read_text(encoding="utf-8") for section in builder.sections}
+    for source in sources.values():
+        require_allowed(source, path=path)
+    return _Translation(sources, labels)
+
+
+def _with_ranges_read(model: Any, folder: Path) -> Any:
+    """The abstract model with the elements of its ranges that stand in a file."""
+    from pysd.py_backend.external import ExtSubscript
+
+    for section in model.sections:
+        for sub in section.subscripts:
+            if isinstance(sub.subscripts, dict):
+                place = dict(sub.subscripts)
+                elements = ExtSubscript(file_name=place.pop("file"), root=folder, **place).subscript
+                if not elements:
+                    raise ValueError(f"the subscript range {sub.name!r} is empty")
+                sub.subscripts = elements
+    return model
 
 
 @contextmanager
-def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path]]:
-    """A PySD model for one run and its scratch folder, which is gone afterwards; only its externals are initialised.
+def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path, Labels]]:
+    """A PySD model for one run, its scratch folder, which is gone afterwards, and what its labels stand for.
+
+    Only its externals are initialised. Warnings speak of the variables by their own names.
 
     Raises
     ------
@@ -65,32 +86,51 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path]]:
         raise ModelFileError(model.name, "has changed on disk since it was read; read it again")
     assert model.origin is not None
     translation = _translation(model.origin.path, model.origin.format, model.digest)
-    with tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
+    labels = translation.labels
+    with tempfile.TemporaryDirectory(prefix="cipark-") as scratch, _in_the_models_words(labels):
         for name, text in translation.sources.items():
             (Path(scratch) / name).write_text(text, encoding="utf-8")
         try:
             loaded = pysd.load(Path(scratch) / next(iter(translation.sources)), initialize=False)
             repair_objects(loaded)
             repair_functions(loaded, model.origin.format)
-            _read_externals(loaded, model.origin.path.parent)
+            _read_externals(loaded, model.origin.path.parent, labels)
         except (ValueError, OSError, AttributeError, KeyError, TypeError) as problem:
-            raise ModelFileError(model.origin.path, f"cannot be loaded by PySD: {one_line(problem)}") from problem
+            reason = labels.restored(one_line(problem))
+            raise ModelFileError(model.origin.path, f"cannot be loaded by PySD: {reason}") from problem
         finally:
             # PySD keeps the spreadsheets of a reading that failed for the next one
             Excels.clean()
-        yield loaded, Path(scratch)
+        yield loaded, Path(scratch), labels
 
 
-def _read_externals(loaded: Any, folder: Path) -> None:
+@contextmanager
+def _in_the_models_words(labels: Labels) -> Iterator[None]:
+    """Warnings with the modeller's labels in the place of neutral ones."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def restored(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            show(category(labels.restored(str(message))), category, *place, **more)
+
+        warnings.showwarning = restored
+        yield
+
+
+def _read_externals(loaded: Any, folder: Path, labels: Labels) -> None:
     """Read external data beside the original file rather than beside the scratch copy; macros included."""
     for external in loaded._external_elements:
         external.root = folder
+        for places in ("files", "tabs", "cells", "x_row_or_cols", "time_row_or_cols"):
+            tokens = vars(external).get(places)
+            if tokens is not None:
+                setattr(external, places, [labels.text(token) for token in tokens])
     loaded.initialize_external_data()
     for lookup in loaded._lookup_elements:
         lookup.initialize()
     loaded.lookups_loaded = True
     for macro in loaded._macro_elements:
-        _read_externals(macro, folder)
+        _read_externals(macro, folder, labels)
 
 
 def one_line(problem: Exception) -> str:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.frontends.sanitise_ranges import RangeSpelling
+from cipark_sd.frontends.sanitise_tables import paired, without_range
 from cipark_sd.frontends.sanitise_text import (
     GROUP,
+    LEFT_SIDE,
     MASK,
-    NUMBER,
     closing,
     masked,
     plain_units,
@@ -33,9 +34,7 @@ _KEYWORD = re.compile(
     r"|THE[ _]CONDITION|IMPLIES|TEST[ _]INPUT)\s*:",
     re.IGNORECASE,
 )
-_LEFT_SIDE = rf"(?:[{MASK}]|[^\W\d][\w'$ ]*)\s*(?:\[[^\]]*\]\s*)?"
-_BARE_DATA = re.compile(rf"({_LEFT_SIDE})$")
-_FLAT_LOOKUP = re.compile(rf"({_LEFT_SIDE})\(\s*({NUMBER}(?:\s*,\s*{NUMBER})+)\s*\)$")
+_BARE_DATA = re.compile(rf"({LEFT_SIDE})$")
 _NEGATIVE_BASE = re.compile(r"\(\s*-\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*\)(?=[\s)]*\^)")
 #: What a macro may use of the model's own variables without being given it; ``Time`` PySD gives it anyway.
 _CONTROL = ("time_step", "initial_time", "final_time", "saveper")
@@ -88,7 +87,8 @@ def sanitise(text: str, *, where: str = "the model") -> str:
     """The same model in the syntax that PySD's Vensim reader takes; the drawing stays as it is.
 
     Comments in braces and banners go; macros come first; every entry gets three fields; a data variable without
-    equation gets ``:INTERPOLATE:``, PySD's default; lookups in the old ``(x, x, y, y)`` form become pairs; what macros
+    equation gets ``:INTERPOLATE:``, PySD's default; lookups in the old ``(x, x, y, y)`` form become pairs, and
+    the range of a table, ``[(0,0)-(10,10)]``, which is for drawing alone, goes; what macros
     use of the model (``TIME STEP$``) becomes a parameter; the base of ``(-2)^2``, which PySD's reader takes for
     ``-2^2``, becomes ``(0 - 2)``; ranges and elements are spelled alike everywhere.
 
@@ -280,6 +280,7 @@ def _written(entries: list[_Entry], spelling: RangeSpelling, problems: list[Cipa
             # reality checks in Vensim's own language are not equations of the model
             continue
         try:
+            equation = without_range(equation, entry.quotes, where=spelling.where)
             equation = spelling.applied(equation, entry.quotes)
         except CiparkError as problem:
             problems.append(problem)
@@ -294,21 +295,8 @@ def _with_keyword(equation: str) -> str:
     return f"{equation} :INTERPOLATE:" if _BARE_DATA.match(equation) else equation
 
 
-def _paired(equation: str) -> str:
-    """The old form of a lookup, all x and then all y, as pairs."""
-    found = _FLAT_LOOKUP.match(equation)
-    if found is None:
-        return equation
-    numbers = [number.strip() for number in found.group(2).split(",")]
-    half = len(numbers) // 2
-    if 2 * half != len(numbers) or half < 2:
-        return equation
-    pairs = ",".join(f"({x},{y})" for x, y in zip(numbers[:half], numbers[half:], strict=True))
-    return f"{found.group(1)}({pairs})"
-
-
 def _negative_bases(equation: str) -> str:
     return _NEGATIVE_BASE.sub(r"(0 - \1)", equation)
 
 
-_CHANGES: tuple[Callable[[str], str], ...] = (_with_keyword, _paired, _negative_bases)
+_CHANGES: tuple[Callable[[str], str], ...] = (_with_keyword, paired, _negative_bases)

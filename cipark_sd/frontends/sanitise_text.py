@@ -5,7 +5,11 @@ import unicodedata
 
 #: Characters that stand for a quoted text while an equation is changed (a Unicode private-use area).
 MASK = "\ue000-\uf8ff"
+#: A number without its sign; the quantifiers keep what they took, so that a long row of digits is read once.
+UNSIGNED = r"(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+"
 NUMBER = r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+#: A name with the subscripts that it may have, where an equation begins.
+LEFT_SIDE = rf"(?:[{MASK}]|[^\W\d][\w'$ ]*)\s*(?:\[[^\]]*\]\s*)?"
 #: Old files mark sectors by ``:GROUP name``.
 GROUP = re.compile(r"\s*:GROUP\b", re.IGNORECASE)
 
@@ -18,14 +22,17 @@ _SPECIAL = re.compile(rf"\"(?:\\\"|[^\"])*\"|[\w'$ ]*(?:[^\x00-\x7f\s{MASK}][\w'
 
 
 def masked(text: str) -> tuple[str, tuple[str, ...]]:
-    """``text`` with each quoted part replaced by one character, and those parts."""
+    """``text`` with each quoted part replaced by one character, and those parts.
+
+    Characters of the text that would stand for a quoted part become U+FFFD, the mark of an unknown one.
+    """
     quotes: list[str] = []
 
     def put_aside(found: re.Match[str]) -> str:
         quotes.append(re.sub(r"\s+", " ", found.group()).strip())
         return chr(_FIRST_MASK + len(quotes) - 1)
 
-    return _QUOTED.sub(put_aside, text), tuple(quotes)
+    return _QUOTED.sub(put_aside, re.sub(rf"[{MASK}]", "\ufffd", text)), tuple(quotes)
 
 
 def unmasked(text: str, quotes: tuple[str, ...], *, simplify: bool = False) -> str:

@@ -57,6 +57,20 @@ def _parse(path: Path) -> Model:
         return _read_vensim(path) if path.suffix.lower() in VENSIM_SUFFIXES else _read_xmile(path)
 
 
+def abstract_model(path: Path, source_format: Format) -> Any:
+    """PySD's abstract model of a file, parsed as it is for :func:`read_model`.
+
+    Raises
+    ------
+    ModelFileError, EquationError, UnsupportedFeature, Problems
+    """
+    with warnings.catch_warnings():
+        # what PySD warns of while it parses was checked when the file was read
+        warnings.simplefilter("ignore")
+        parsed = _parsed_vensim(path) if source_format == "vensim" else _parsed_xmile(path)
+        return parsed.get_abstract_model()
+
+
 def _missing(path: Path) -> str:
     import difflib
 
@@ -93,12 +107,13 @@ def sanitised_file(path: Path, source_format: Format) -> Any:
 # --- the two formats -------------------------------------------------------------------------------------------------
 
 
-def _read_vensim(path: Path) -> Model:
+def _parsed_vensim(path: Path) -> Any:
+    """PySD's Vensim file with the syntax trees of its equations."""
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
 
-    raw = path.read_bytes()
-    text = decoded(raw)
+    from cipark_sd.frontends.literals import parse_component
+
     file = sanitised_file(path, "vensim")
     problems: list[CiparkError] = []
     try:
@@ -117,7 +132,7 @@ def _read_vensim(path: Path) -> Model:
             try:
                 component = element.parse()
                 if isinstance(component, Component):
-                    component.parse()
+                    parse_component(component)
                 parsed.append(component)
             except (
                 parsimonious.ParseError,
@@ -133,7 +148,13 @@ def _read_vensim(path: Path) -> Model:
         # reality checks in Vensim's own language are not part of the equations
         section.constraints, section.test_inputs = [], []
     raise_all(str(path), problems)
-    main, *macros = file.get_abstract_model().sections
+    return file
+
+
+def _read_vensim(path: Path) -> Model:
+    raw = path.read_bytes()
+    text = decoded(raw)
+    main, *macros = _parsed_vensim(path).get_abstract_model().sections
     drawing_parts = text.split("\\\\\\---///", 1)
     return assemble(
         path,
@@ -148,8 +169,34 @@ def _read_vensim(path: Path) -> Model:
     )
 
 
-def _read_xmile(path: Path) -> Model:
+def _parsed_xmile(path: Path) -> Any:
+    """PySD's XMILE file with the syntax trees of its equations."""
     import parsimonious
+
+    from cipark_sd.frontends.literals import parse_element
+
+    file = sanitised_file(path, "xmile")
+    problems: list[CiparkError] = []
+    file.parse(parse_all=False)
+    (section,) = file.sections
+    section.parse(parse_all=False)
+    for component in section.components:
+        try:
+            parse_element(component, section.behaviors)
+        except (
+            parsimonious.ParseError,
+            parsimonious.VisitationError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ) as problem:
+            problems.append(EquationError(path.name, component.name, f"cannot be read: {_parse_reason(problem)}"))
+    raise_all(str(path), problems)
+    return file
+
+
+def _read_xmile(path: Path) -> Model:
     from lxml import etree
 
     raw = path.read_bytes()
@@ -163,28 +210,10 @@ def _read_xmile(path: Path) -> Model:
     space = {"x": name.namespace or ""}
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
-    file = sanitised_file(path, "xmile")
-    problems: list[CiparkError] = []
-    file.parse(parse_all=False)
-    (section,) = file.sections
-    section.parse(parse_all=False)
-    for component in section.components:
-        try:
-            component.parse(section.behaviors)
-        except (
-            parsimonious.ParseError,
-            parsimonious.VisitationError,
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-        ) as problem:
-            problems.append(EquationError(path.name, component.name, f"cannot be read: {_parse_reason(problem)}"))
-    raise_all(str(path), problems)
     groups = xmile_groups(root, space)
     views = root.xpath("//x:views", namespaces=space)
     drawing = "".join(etree.tostring(view, encoding="unicode") for view in views)
-    (main,) = file.get_abstract_model().sections
+    (main,) = _parsed_xmile(path).get_abstract_model().sections
     return assemble(
         path,
         "xmile",
