@@ -30,7 +30,7 @@ from cipark_sd.naming import canonical
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulate import simulate
-from cipark_sd.timegrid import SLACK, TimeGrid
+from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
 Values = NDArray[np.float64]
 #: Everything that can take part by name, in the order in which it is compared.
@@ -303,8 +303,8 @@ def _column(head: str) -> str:
 def _places(grid: TimeGrid, times: Values) -> tuple[NDArray[np.intp], int]:
     """For each time its position among the saved ones, -1 for none, and how many have none."""
     saved = grid.saved_times
-    places: NDArray[np.intp] = np.abs(saved[None, :] - times[:, None]).argmin(axis=1)
+    places = nearest_indices(saved, times)
     # a file may hold times in single precision
-    missed = np.abs(saved[places] - times) > np.maximum(SLACK * grid.step, 1e-7 * np.abs(times))
+    missed = ~(np.abs(saved[places] - times) <= np.maximum(SLACK * grid.step, 1e-7 * np.abs(times)))
     places[missed] = -1
     return places, int(missed.sum())

@@ -21,6 +21,7 @@
 """
 
 import importlib.util
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,9 @@ def _problems(content: Mapping[str, Any], where: str) -> list[CiparkError]:
             elif not isinstance(value, kind):
                 wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
                 problems.append(InvalidValue(f"{key!r} in [{section}]", value, f"a {wanted}", where=where))
+    every = content["table"].get("every") if isinstance(content.get("table"), dict) else None
+    if isinstance(every, int | float) and not (math.isfinite(every) and every > 0):
+        problems.append(InvalidValue("'every' in [table]", every, "a positive number", where=where))
     if "observed" in content and isinstance(content["observed"], dict) and "file" not in content["observed"]:
         problems.append(InvalidValue("'file' in [observed]", None, "the name of a CSV file", where=where))
     return problems

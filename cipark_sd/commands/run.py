@@ -17,7 +17,7 @@ from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
-from cipark_sd.timegrid import model_time
+from cipark_sd.timegrid import model_time, nearest_indices
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -224,8 +224,10 @@ def _print_course(
     if everything:
         rows = np.arange(len(times))
     elif every:
-        wanted = np.arange(times[0], times[-1] + every / 2, every)
-        rows = np.unique(np.abs(times[None, :] - wanted[:, None]).argmin(axis=1))
+        # a rhythm shorter than that of the saved times is theirs
+        n_rows = min((times[-1] - times[0]) / every + 1.5, len(times))
+        rows = np.unique(nearest_indices(times, times[0] + every * np.arange(int(n_rows))))
+        rows = rows if n_rows < len(times) else np.arange(len(times))
     else:
         rows = np.unique(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
     heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
