@@ -7,6 +7,7 @@ Dataset's attributes say which model, scenario, engine, method, step and version
 
 import importlib.metadata
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import whole
+from cipark_sd.inputs import check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.scenarios import Scenario
@@ -157,11 +159,13 @@ def load(path: Path | str) -> xr.Dataset:
     """
     path = Path(path)
     try:
+        # a run may be of any size
+        check_readable(path, sys.maxsize)
         result = xr.load_dataset(path, engine="h5netcdf")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the file", str(path), "a file that exists", where="load") from None
     except OSError as problem:
-        raise InvalidValue("the file", str(problem), "NetCDF", where=str(path)) from None
+        raise InvalidValue("the file", problem.strerror or str(problem), "NetCDF", where=str(path)) from None
     if result.attrs.get("format") != FORMAT:
         raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
     # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here

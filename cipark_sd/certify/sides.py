@@ -1,6 +1,7 @@
 """The runs that are compared: engines of this package, pysimlin, and a recorded run."""
 
 import importlib.util
+import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from cipark_sd.errors import (
     UnsupportedFeature,
     raise_all,
 )
+from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical
@@ -246,7 +248,8 @@ def recorded_side(question: Question, path: Path) -> Side:
         table = _vdf(path)
     else:
         try:
-            table = pd.read_csv(path, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
+            content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
+            table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
             heads = [head for head in table if canonical(str(head)).split("[")[0].split("_(")[0] == "time"]
             if len(heads) != 1:
                 raise InvalidValue("its columns", list(map(str, table))[:8], "one that is called time", where=where)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from cipark_sd.commands import options
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
@@ -46,6 +47,7 @@ _COLUMNS, _ROWS = 7, 10
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the run to FILE.nc or FILE.csv.")
 @click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Draw the run: .png, .svg or .pdf.")
 @click.option("--data", type=click.Path(path_type=Path), help="Observed values beside it: CSV with date,<variable>.")
+@options.allow_files
 def command(
     file: Path | None,
     assignments: tuple[str, ...],
@@ -61,6 +63,7 @@ def command(
     output: Path | None,
     figure_file: Path | None,
     data: Path | None,
+    allow_files: tuple[Path, ...],
 ) -> None:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its course.
 
@@ -80,8 +83,8 @@ def command(
 
     path = file or bundled()
     with _shown_warnings():
-        model = read_model(path)
-        display = display_of(path)
+        model = read_model(path, allow_files=allow_files)
+        display = display_of(path, allow_files)
         scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
         if file is None and figure_file is None:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import CiparkError, ModelFileError
+from cipark_sd.frontends.external_files import located
 from cipark_sd.frontends.kept import current_digest
 from cipark_sd.frontends.via_pysd import sanitised_file
-from cipark_sd.model.model import Format, Model
+from cipark_sd.model.model import Format, Model, Origin
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path]]:
         try:
             loaded = pysd.load(Path(scratch) / next(iter(translation.sources)), initialize=False)
             repair_objects(loaded)
-            _read_externals(loaded, model.origin.path.parent)
+            _read_externals(loaded, model.origin)
         except (ValueError, OSError, AttributeError, KeyError, TypeError) as problem:
             raise ModelFileError(model.origin.path, f"cannot be loaded by PySD: {one_line(problem)}") from problem
         finally:
@@ -80,16 +81,24 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path]]:
         yield loaded, Path(scratch)
 
 
-def _read_externals(loaded: Any, folder: Path) -> None:
-    """Read external data beside the original file rather than beside the scratch copy; macros included."""
+def _read_externals(loaded: Any, origin: Origin) -> None:
+    """Read external data beside the original file rather than beside the scratch copy; macros included.
+
+    Raises
+    ------
+    OutsideFolder, ModelFileError
+        For files that may not be read; their names are those of the translated text.
+    """
     for external in loaded._external_elements:
-        external.root = folder
+        external.root = origin.path.parent
+        for file in external.files:
+            located(origin.path, file, origin.allowed)
     loaded.initialize_external_data()
     for lookup in loaded._lookup_elements:
         lookup.initialize()
     loaded.lookups_loaded = True
     for macro in loaded._macro_elements:
-        _read_externals(macro, folder)
+        _read_externals(macro, origin)
 
 
 def one_line(problem: Exception) -> str:

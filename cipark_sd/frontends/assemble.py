@@ -6,7 +6,7 @@ from typing import Any
 
 from cipark_sd.errors import CiparkError, ModelFileError, UnknownName, raise_all
 from cipark_sd.frontends.elements import section_variables
-from cipark_sd.frontends.kept import external_contents
+from cipark_sd.frontends.external_files import check_located, external_contents, external_names
 from cipark_sd.frontends.refused import refused_functions
 from cipark_sd.model.expr import Binary, Const, Ref, references
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
@@ -21,6 +21,7 @@ def assemble(
     macro_sections: Sequence[Any],
     *,
     raw: bytes,
+    allowed: tuple[Path, ...],
     method: Method,
     groups: Mapping[str, str],
     drawing: str,
@@ -29,13 +30,17 @@ def assemble(
 ) -> Model:
     """The model of PySD's sections, checked; the rest is what PySD does not read.
 
-    ``finish`` is applied to the variables of the main section.
+    ``allowed`` are folders in which its files may lie, beside its own. ``finish`` is applied to the variables of the
+    main section.
 
     Raises
     ------
-    EquationError, UnknownName, ModelFileError, UnsupportedFeature, Problems
+    OutsideFolder, EquationError, UnknownName, ModelFileError, UnsupportedFeature, Problems
     """
     problems: list[CiparkError] = []
+    range_files = tuple(sorted({sub.subscripts["file"] for sub in main.subscripts if isinstance(sub.subscripts, dict)}))
+    # PySD opens them by itself
+    check_located(path, range_files, allowed)
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
     variables = finish(section_variables(path.name, main, dimensions, groups, problems, xmile=source_format == "xmile"))
@@ -56,6 +61,7 @@ def assemble(
             f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
         )
     raise_all(str(path), problems)
+    files = external_names(variables, macros, range_files)
     by_name = {variable.name: variable for variable in variables}
     time = TimeSpec(
         initial=_control_value(by_name, "initial_time"),
@@ -71,10 +77,11 @@ def assemble(
         time=time,
         dimensions=dimensions,
         macros=macros,
-        digest=digest_of(raw, *external_contents(path, variables)),
+        digest=digest_of(raw, *external_contents(path, files, allowed)),
         drawing=drawing,
         unit_synonyms=unit_synonyms,
-        origin=Origin(path.resolve(), source_format),
+        range_files=range_files,
+        origin=Origin(path.resolve(), source_format, allowed),
     )
 
 
