@@ -8,6 +8,7 @@ line for each command and exits with 1 when one of them fails.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -70,7 +71,8 @@ def held(folder: Path, python: str) -> int:
     subprocess.run([*install, f"{ROOT}[ema,design]"], check=True)
     subprocess.run([uv, "pip", "list", "-q", "--python", lowest / "bin" / "python"], check=True)
     work = folder / "work"
-    work.mkdir(exist_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     (work / "growth.mdl").write_text(GROWTH, encoding="utf-8")
     (work / "data.csv").write_text(DATA, encoding="utf-8")
     policies = work / "policies"

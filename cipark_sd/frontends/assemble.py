@@ -1,17 +1,21 @@
 """From PySD's abstract model to ours, with a check of every name."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import CiparkError, ModelFileError, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
 from cipark_sd.frontends.elements import section_variables
 from cipark_sd.frontends.external_files import check_located, external_contents, external_names
+from cipark_sd.frontends.nesting import TOO_DEEP
 from cipark_sd.frontends.refused import refused_functions
-from cipark_sd.model.expr import Binary, Const, Ref, references
+from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, walk
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
 from cipark_sd.naming import canonical, plain_label
+
+#: Expressions inside one another in one equation.
+MOST_LEVELS = 300
 
 
 def assemble(
@@ -55,6 +59,10 @@ def assemble(
         )
         for section in macro_sections
     )
+    problems += _too_deep(path.name, variables)
+    for macro in macros:
+        problems += _too_deep(f"{path.name}, macro {macro.name}", macro.variables)
+    problems += _self_calling(path.name, macros)
     problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
     for macro in macros:
         problems += _unknown_references(
@@ -112,6 +120,39 @@ def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _too_deep(where: str, variables: Iterable[Variable]) -> Iterator[CiparkError]:
+    """One error for each variable that the passes after this one, which go down by recursion, cannot take."""
+    for variable in variables:
+        if any(levels(expr) > MOST_LEVELS for expr in expressions(variable)):
+            yield EquationError(where, variable.label, TOO_DEEP)
+
+
+def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
+    """One error for each macro that calls itself, be it through others: it has no end."""
+    known = {macro.name for macro in macros}
+    called = {
+        macro.name: {
+            part.function
+            for variable in macro.variables
+            for expr in expressions(variable)
+            for part in walk(expr)
+            if isinstance(part, Call) and part.function in known
+        }
+        for macro in macros
+    }
+    for name in called:
+        reached, rest = set[str](), [*called[name]]
+        while rest:
+            inner = rest.pop()
+            if inner not in reached:
+                reached.add(inner)
+                rest += called[inner]
+        if name in reached:
+            through = sorted(other for other in reached - {name} if name in called[other])
+            way = "" if name in called[name] else f" through {' and '.join(map(repr, through))}"
+            yield EquationError(where, f"macro {name}", f"calls itself{way}, which never ends")
 
 
 def _unknown_references(

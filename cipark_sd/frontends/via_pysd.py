@@ -13,6 +13,7 @@ from typing import Any
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
 from cipark_sd.frontends.assemble import assemble
 from cipark_sd.frontends.kept import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes, parsed_before, remember_parsed
+from cipark_sd.frontends.nesting import room_for_parser, too_deep
 from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.frontends.vensim_details import vensim_groups, vensim_method, vensim_synonyms
@@ -134,10 +135,13 @@ def _read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         parsed = []
         for element in section.elements:
             try:
-                component = element.parse()
-                if isinstance(component, Component):
-                    component.parse()
+                with room_for_parser():
+                    component = element.parse()
+                    if isinstance(component, Component):
+                        component.parse()
                 parsed.append(component)
+            except RecursionError:
+                problems.append(EquationError(path.name, _left_side(element.equation), too_deep(element.equation)))
             except (
                 parsimonious.ParseError,
                 parsimonious.VisitationError,
@@ -145,7 +149,7 @@ def _read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
                 TypeError,
                 LookupError,
             ) as problem:
-                name = re.split(r"[=(\[:~]", element.equation, maxsplit=1)[0].strip()
+                name = _left_side(element.equation)
                 problems.append(EquationError(path.name, name, f"cannot be read: {_parse_reason(problem)}"))
         section.subscripts = [item for item in parsed if isinstance(item, SubscriptRange)]
         section.components = [item for item in parsed if isinstance(item, Component)]
@@ -189,7 +193,11 @@ def _read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     section.parse(parse_all=False)
     for component in section.components:
         try:
-            component.parse(section.behaviors)
+            with room_for_parser():
+                component.parse(section.behaviors)
+        except RecursionError:
+            text = " ".join(component.node.itertext())
+            problems.append(EquationError(path.name, component.name, too_deep(text)))
         except (
             parsimonious.ParseError,
             parsimonious.VisitationError,
@@ -217,6 +225,10 @@ def _read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         finish=lambda variables: completed(variables, root, space, path.name, groups),
         unit_synonyms=xmile_synonyms(root, space),
     )
+
+
+def _left_side(equation: str) -> str:
+    return re.split(r"[=(\[:~]", equation, maxsplit=1)[0].strip()
 
 
 def _parse_reason(problem: Exception) -> str:
