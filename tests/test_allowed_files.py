@@ -80,7 +80,7 @@ def test_a_folder_whose_name_begins_alike_is_another_one(tmp_path: Path) -> None
     with pytest.raises(OutsideFolder):
         beneath(tmp_path / "model", "../model2/data.csv", [], where="here")
     assert beneath(tmp_path / "model", "deep/../data.csv", [], where="here") == tmp_path / "model" / "data.csv"
-    with pytest.raises(InvalidValue, match="the file's name is 'a.x00b', expected a path"):
+    with pytest.raises(InvalidValue, match=r"the file's name is 'a.x00b', expected a path"):
         beneath(tmp_path, "a\0b", [], where="here")
 
 
@@ -164,7 +164,7 @@ def test_a_catalogue_names_no_study_of_the_working_folder(tmp_path: Path, monkey
         (tmp_path / folder).mkdir()
     (tmp_path / "study" / "policies.toml").write_text('[model]\nstudy = "other"\n', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnknownName, match="has no folder with problem.toml beneath"):
+    with pytest.raises(UnknownName, match=r"has no folder with problem\.toml beneath"):
         read_policy_study(tmp_path / "study")
 
 
@@ -185,7 +185,7 @@ def test_a_display_file_reads_nothing_elsewhere_and_imports_nothing(tmp_path: Pa
     assert observed.path == outside
     # a part of a package would be found by importing the package
     display.write_text('[observed]\npackage = "this.x"\nfile = "a.csv"\n', encoding="utf-8")
-    with pytest.raises(InvalidValue, match="'package' in .observed. is 'this.x', expected an installed package"):
+    with pytest.raises(InvalidValue, match=r"'package' in .observed. is 'this.x', expected an installed package"):
         display_of(path)
 
 

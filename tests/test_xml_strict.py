@@ -1,4 +1,4 @@
-"""XMILE is read by one strict parser: nothing of another file, no expansion without end, and PySD sees the same tree."""
+"""XMILE is read by one strict parser: no other file, no expansion without end, and PySD sees the same tree."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_document_type_is_refused_in_one_line_by_both_readings(kind: str, tmp_
     path = tmp_path / "model.xmile"
     path.write_text(xmile(doc, head=head), encoding="utf-8")
     for reading in (lambda: read_model(path), lambda: sanitised_file(path, "xmile")):
-        with pytest.raises(ModelFileError, match="document type declaration|is not XML") as refused:
+        with pytest.raises(ModelFileError, match=r"document type declaration|is not XML") as refused:
             reading()
         assert "\n" not in str(refused.value)
         assert "a secret" not in str(refused.value)

@@ -111,9 +111,7 @@ def _observed(entries: Mapping[str, Any], path: Path, allow_files: Sequence[Path
         plain = entries["package"].isidentifier()
         spec = importlib.util.find_spec(entries["package"]) if plain else None
         if spec is None or not spec.submodule_search_locations:
-            raise InvalidValue(
-                "'package' in [observed]", entries["package"], "a package that is installed", where=str(path)
-            )
+            raise InvalidValue("'package' in [observed]", entries["package"], "an installed package", where=str(path))
         folder = Path(next(iter(spec.submodule_search_locations)))
     options = {key: entries[key] for key in ("columns", "only", "low", "high", "label") if key in entries}
     file = beneath(folder, entries["file"], allow_files, where=str(path))
