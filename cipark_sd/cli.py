@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
@@ -133,8 +134,14 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _one_line(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning without the line of Python that gave it."""
+    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+
+
 def main() -> None:
     """Entry point: errors of the user's input, and what the system refuses, become one message and exit code 2."""
+    warnings.showwarning = _one_line
     try:
         code = cli.main(standalone_mode=False)
         # what cannot be written is an error while there is still someone to tell
