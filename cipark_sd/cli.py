@@ -1,8 +1,11 @@
 """The command ``cipark``."""
 
+import errno
 import importlib
 import importlib.metadata
+import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
@@ -54,6 +57,18 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except CiparkError as problem:
             raise UserError(str(problem)) from problem
+        except RecursionError as problem:
+            raise UserError("something in the input is nested too deeply") from problem
+        except MemoryError as problem:
+            reason = f" ({problem})" if str(problem) else ""
+            raise UserError(
+                f"there is not enough memory{reason}; run less, or save fewer times or variables"
+            ) from problem
+        except OSError as problem:
+            if problem.errno == errno.EPIPE:
+                # whoever read the output has seen enough; click ends quietly
+                raise
+            raise UserError(_refused_by_system(problem)) from problem
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -105,14 +120,41 @@ def cli() -> None:
     """
 
 
+def _refused_by_system(problem: OSError) -> str:
+    """What the system refused: a full disk, a folder that may not be written to, a file that is gone."""
+    where = f"{problem.filename}: " if problem.filename else "the output cannot be written: "
+    return where + (problem.strerror or str(problem))
+
+
+def _drop_output() -> None:
+    """Let go of output that cannot be written, which Python would try once more at its end, with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _one_line(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning without the line of Python that gave it."""
+    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+
+
 def main() -> None:
-    """Entry point: errors of the user's input become one message and exit code 2."""
+    """Entry point: errors of the user's input, and what the system refuses, become one message and exit code 2."""
+    warnings.showwarning = _one_line
     try:
         code = cli.main(standalone_mode=False)
+        # what cannot be written is an error while there is still someone to tell
+        sys.stdout.flush()
     except click.ClickException as problem:
         problem.show()
+        _drop_output()
         sys.exit(problem.exit_code)
     except click.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
+    except OSError as problem:
+        click.echo(f"error: {_refused_by_system(problem)}", err=True)
+        _drop_output()
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -23,6 +23,13 @@ def whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes | memoryview) -> Path:
+    """Write bytes, whole or not at all."""
+    with whole(path) as partial:
+        partial.write_bytes(content)
+    return path
+
+
 def write_text(path: Path, text: str) -> Path:
     """Write a text in UTF-8 with line ends as they are, whole or not at all."""
     with whole(path) as partial:

@@ -20,6 +20,7 @@ def bundled(name: str = PARK) -> Path:
     package = Path(str(resources.files("cipark_sd")))
     # the wheel carries models/ inside the package; a checkout keeps it beside
     for folder in (package / "models", package.parent / "models"):
-        if (folder / name).is_file():
+        # a name, and no path to elsewhere
+        if Path(name).name == name and (folder / name).is_file():
             return folder / name
     raise ModelFileError(name, "is not among the bundled models")

@@ -7,6 +7,7 @@ Dataset's attributes say which model, scenario, engine, method, step and version
 
 import importlib.metadata
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import whole
+from cipark_sd.files import whole, write_bytes
+from cipark_sd.inputs import check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.scenarios import Scenario
@@ -128,20 +130,30 @@ def save(result: xr.Dataset, path: Path | str) -> None:
     path = Path(path)
     check_writable(path, endings=SUFFIXES, where="save")
     try:
-        with whole(path) as partial:
-            _write(result, partial)
+        _write(result, path)
     except OSError as problem:
         expected = f"a file that can be written ({problem.strerror or problem})"
         raise InvalidValue("the output file", str(path), expected, where="save") from None
+
+
+def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
+    """Write a Dataset or a tree of them as NetCDF, whole or not at all.
+
+    It is made in memory and written at once: where the disk is full, the HDF5 library leaves a file open that it
+    cannot close, and takes the process down at its end.
+    """
+    made = content.to_netcdf(engine="h5netcdf")
+    assert made is not None
+    return write_bytes(path, made)
 
 
 def _write(result: xr.Dataset, path: Path) -> None:
     if path.suffix.lower() == ".nc":
         # "/" separates groups in NetCDF; U+2215 looks the same and load() turns it back
         safe = result.rename({name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)})
-        safe.to_netcdf(path, engine="h5netcdf")
+        write_netcdf(safe, path)
         return
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         for key, value in result.attrs.items():
             file.write(f"# {key}: {value}\n")
         to_table(result).to_csv(file, lineterminator="\n")
@@ -157,11 +169,13 @@ def load(path: Path | str) -> xr.Dataset:
     """
     path = Path(path)
     try:
+        # a run may be of any size
+        check_readable(path, sys.maxsize)
         result = xr.load_dataset(path, engine="h5netcdf")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the file", str(path), "a file that exists", where="load") from None
     except OSError as problem:
-        raise InvalidValue("the file", str(problem), "NetCDF", where=str(path)) from None
+        raise InvalidValue("the file", problem.strerror or str(problem), "NetCDF", where=str(path)) from None
     if result.attrs.get("format") != FORMAT:
         raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
     # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here

@@ -3,7 +3,6 @@
 import difflib
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, assert_never, cast, get_args
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Interpolation, Table
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.series import TimeSeries as TimeSeries
@@ -233,17 +233,11 @@ def read_scenario(path: Path | str) -> Scenario:
     """
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = read_toml(path)
+    except (FileNotFoundError, NotADirectoryError):
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
         expected = "a file that exists" + (f"; did you mean {near[0]!r}?" if near else "")
         raise InvalidValue("the scenario file", str(path), expected, where="--scenario") from None
-    except OSError as problem:
-        raise InvalidValue(
-            "the scenario file", str(path), f"readable ({problem.strerror})", where="--scenario"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
     problems: list[CiparkError] = [
         UnknownName(key, ("name", "set", "time"), kind="key", where=str(path))
         for key in content.keys() - {"name", "set", "time"}

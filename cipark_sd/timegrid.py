@@ -17,6 +17,8 @@ from cipark_sd.errors import InvalidValue, OffGrid
 
 #: Share of a step by which a time may miss a grid point and still count as it (PySD's own constant).
 SLACK = 1e-5
+#: Steps of a run, at most: their times alone take 0.8 GB.
+MOST_STEPS = 100_000_000
 
 
 def decimal_year(date: datetime.date) -> float:
@@ -93,7 +95,8 @@ def time_grid(initial: float, final: float, step: float, saveper: float, *, wher
     Raises
     ------
     InvalidValue
-        When a value is not finite, the step or save period not positive, or the end before the start.
+        When a value is not finite, the step or save period not positive, the end before the start, the step lost in
+        the rounding of the times, or when there are more than :data:`MOST_STEPS` steps; no memory is taken before.
     """
     for what, value in (("the initial time", initial), ("the final time", final)):
         if not math.isfinite(value):
@@ -103,21 +106,53 @@ def time_grid(initial: float, final: float, step: float, saveper: float, *, wher
             raise InvalidValue(what, value, "a positive number", where=where)
     if final < initial:
         raise InvalidValue("the final time", final, f"at least the initial time {initial:g}", where=where)
+    largest = max(abs(initial), abs(final))
+    if final > initial and step <= math.ulp(largest) / 2:
+        least = (
+            f"more than {math.ulp(largest) / 2:.3g}, since {largest:.17g} and a smaller step make {largest:.17g} again"
+        )
+        raise InvalidValue("the time step", step, least, where=where)
+    if not math.isfinite(final + 2 * step - initial):
+        raise InvalidValue("the span of the run", final - initial, "a finite number", where=where)
+    n_steps = (final - initial) / step
+    if n_steps > MOST_STEPS:
+        span = f"the number of steps from {initial:.10g} to {final:.10g} by {step:.10g}"
+        shown = round(n_steps) if n_steps < 1e15 else n_steps
+        raise InvalidValue(span, shown, f"at most {MOST_STEPS:,}", where=where)
     return _grid(initial, final, step, saveper)
 
 
 @lru_cache(maxsize=64)
 def _grid(initial: float, final: float, step: float, saveper: float) -> TimeGrid:
     """The grid, made once: runs one after the other nearly always share it."""
-    times = [initial]
-    while times[-1] + SLACK * step < final:
-        times.append(times[-1] + step)
-    instants = np.array(times)
+    instants = _accumulated(initial, final, step)
     phase = np.mod(instants - initial, saveper)
     saved = (phase < SLACK * step) | (saveper - phase < SLACK * step)
     for array in (instants, saved):
         array.flags.writeable = False
     return TimeGrid(instants, saved, step, saveper)
+
+
+def _accumulated(initial: float, final: float, step: float) -> NDArray[np.float64]:
+    """``t += dt`` until ``t + 1e-5 dt`` reaches the final time."""
+    # two more than the quotient; where rounding makes steps shorter than that, as many again
+    n_more = int((final - initial) / step) + 2
+    instants = np.array([initial])
+    while instants[-1] + SLACK * step < final:
+        # accumulate() adds one after the other, so these are the sums of a loop, bit for bit
+        further = np.add.accumulate(np.concatenate([instants[-1:], np.full(n_more, step)]))
+        instants = np.concatenate([instants, further[1:]])
+    return instants[: int(np.argmin(instants + SLACK * step < final)) + 1]
+
+
+def nearest_indices(sorted_times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The position of the nearest of ascending times for each that is wanted, the earlier of two equally near."""
+    right = np.clip(np.searchsorted(sorted_times, wanted), 1, max(len(sorted_times) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(sorted_times) - 1)
+    nearer_right = sorted_times[right] - wanted < wanted - sorted_times[left]
+    nearest: NDArray[np.intp] = np.where(nearer_right, right, left)
+    return nearest
 
 
 def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDArray[np.intp]:
@@ -130,8 +165,8 @@ def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDA
     """
     saved = grid.saved_times
     asked = np.asarray(wanted, dtype=float)
-    nearest: NDArray[np.intp] = np.abs(saved[None, :] - asked[:, None]).argmin(axis=1)
-    missed = np.abs(saved[nearest] - asked) > SLACK * grid.step
+    nearest = nearest_indices(saved, asked)
+    missed = ~(np.abs(saved[nearest] - asked) <= SLACK * grid.step)
     if missed.any():
         described = f"from {saved[0]:g} to {saved[-1]:g} every {grid.saveper:g}"
         raise OffGrid(asked[missed].tolist(), grid=described, where=where, nearest=saved[nearest[missed]].tolist())

@@ -12,6 +12,7 @@ import pytest
 # before any test module is imported: what tests parse and compile is kept away from the user's own
 _CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
 os.environ["CIPARK_CACHE"] = _CACHE.name
+os.environ["XDG_STATE_HOME"] = _CACHE.name
 
 CONTROL = """
 INITIAL TIME = 0 ~ Year ~ |

@@ -1,6 +1,6 @@
 """A model that was read before is not parsed again, and is the same model."""
 
-import hashlib
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +28,7 @@ Write = Callable[..., Path]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of one's own."""
     monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_warned", False)
     return tmp_path / "cache" / "models"
 
 
@@ -37,9 +38,9 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     original = via_pysd._parse
 
-    def parse(path: Path) -> Model:
+    def parse(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         seen.append(path)
-        return original(path)
+        return original(path, raw, allowed)
 
     monkeypatch.setattr(via_pysd, "_parse", parse)
     return seen
@@ -47,7 +48,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_stored_model_comes_back_as_it_was(path: Path) -> None:
-    model = via_pysd._parse(path)
+    model = via_pysd._parse(path, path.read_bytes())
     # repr() tells numbers exactly, and NaN from anything else
     assert repr(from_text(to_text(model)).__dict__ | {"origin": None}) == repr(_content(model) | {"origin": None})
 
@@ -111,20 +112,22 @@ def test_a_damaged_entry_is_ignored_and_written_anew(
     (entry,) = folder.iterdir()
     good = entry.read_bytes()
 
-    def checked(body: bytes) -> bytes:
-        return hashlib.sha256(body).digest() + body
+    def signed(body: bytes) -> bytes:
+        return cache._signature("models", entry.name, body) + body
 
     entry.write_bytes(
         {
             "cut": good[:-5],
             "altered": good[:-1] + b"?",
             "empty": b"",
-            "another type": checked(b"[0,1,2]"),
-            "not text": checked(b"\xff\xfe"),
-            "unknown class": checked(b"[99,1]"),
+            "another type": signed(b"[0,1,2]"),
+            "not text": signed(b"\xff\xfe"),
+            "unknown class": signed(b"[99,1]"),
         }[damage]
     )
-    assert read_model(path) == first
+    unsigned = damage in ("cut", "altered", "empty")
+    with pytest.warns(cache.CacheWarning, match="signature or is damaged") if unsigned else contextlib.nullcontext():
+        assert read_model(path) == first
     assert len(parsed) == 2
     assert entry.read_bytes() == good
 

@@ -203,7 +203,7 @@ def test_a_file_that_changed_since_it_was_read_is_not_run(write_mdl: Write) -> N
         simulate(model)
 
 
-def test_external_data_are_read_beside_the_model_even_from_above(tmp_path: Path) -> None:
+def test_external_data_are_read_beside_the_model_and_from_above_where_that_is_allowed(tmp_path: Path) -> None:
     pd.DataFrame([["time", 0, 5, 10], ["value", 1, 2, 4]]).to_csv(tmp_path / "data.csv", header=False, index=False)
     folder = tmp_path / "deep"
     folder.mkdir()
@@ -213,7 +213,8 @@ def test_external_data_are_read_beside_the_model_even_from_above(tmp_path: Path)
         "INITIAL TIME = 0 ~~|\nFINAL TIME = 10 ~~|\nTIME STEP = 2.5 ~~|\nSAVEPER = TIME STEP ~~|\n",
         encoding="utf-8",
     )
-    assert simulate(read_model(path))["seen"].to_numpy().tolist() == [1, 1.5, 2, 3, 4]
+    model = read_model(path, allow_files=[tmp_path])
+    assert simulate(model, engine="pysd")["seen"].to_numpy().tolist() == [1, 1.5, 2, 3, 4]
 
 
 def test_missing_external_data_are_named(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The one place where times are computed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cipark_sd.errors import InvalidValue, OffGrid
-from cipark_sd.timegrid import model_time, saved_indices, time_grid
+from cipark_sd.timegrid import SLACK, model_time, nearest_indices, saved_indices, time_grid
 
 
 @given(st.integers(1, 400), st.sampled_from([1, 2, 5, 10]), st.sampled_from([0.1, 0.125, 1 / 3, 1.0, 0.03125]))
@@ -59,3 +61,79 @@ def test_a_text_that_is_no_time_is_an_error(text: str) -> None:
 def test_a_date_needs_a_model_that_counts_in_years() -> None:
     with pytest.raises(ValueError, match="the year, not 'Day'"):
         model_time("2019-01-01", "Day")
+
+
+@given(
+    st.floats(-3000, 3000),
+    st.floats(0, 300),
+    st.sampled_from([0.1, 0.125, 1 / 3, 1.0, 0.7, 250.0]),
+)
+def test_times_are_the_sums_of_a_loop_bit_for_bit(initial: float, span: float, step: float) -> None:
+    expected = [initial]
+    while expected[-1] + SLACK * step < initial + span:
+        expected.append(expected[-1] + step)
+    assert time_grid(initial, initial + span, step, step, where="").times.tolist() == expected
+
+
+def test_a_step_that_rounding_shortens_still_reaches_the_end() -> None:
+    # the numbers there are 2 apart, so each step of 2.9 goes on by 2 and more of them are needed than the quotient says
+    start = 2.0**53
+    assert time_grid(start, start + 200, 2.9, 2.9, where="").times.tolist() == [start + 2 * i for i in range(101)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            (0, 1e12, 0.25),
+            r"the number of steps from 0 to 1e\+12 by 0\.25 is 4000000000000, expected at most 100,000,000",
+        ),
+        ((0, 10, 1e-9), r"from 0 to 10 by 1e-09 is 10000000000, expected at most 100,000,000"),
+        ((0, 10, 1e-300), r"the time step is 1e-300, expected more than"),
+        ((2000, 2001, 1e-14), r"the time step is 1e-14, expected more than 1\.14e-13, since 2001 and a smaller step"),
+        ((9007199254740992, 9007199254741992, 1), r"the time step is 1, expected more than 1, since 9007199254741992"),
+        (
+            (-1e308, 1.7e308, 1e305),
+            "the span of the run is inf, expected a finite number",
+        ),
+        ((0, 1e300, 0.25), r"the time step is 0\.25, expected more than"),
+    ],
+)
+def test_a_grid_without_an_end_is_refused_before_memory_is_taken(
+    values: tuple[float, float, float], message: str
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidValue, match=message):
+            time_grid(*values, values[2], where="model")
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_saved_times_of_a_long_run_are_found_in_linear_memory() -> None:
+    grid = time_grid(0, 40_000, 1, 1, where="")
+    tracemalloc.start()
+    try:
+        assert (saved_indices(grid, grid.saved_times.tolist(), where="") == np.arange(40_001)).all()
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@given(
+    st.lists(st.integers(-50, 50), min_size=1, max_size=20, unique=True).map(sorted),
+    st.lists(st.floats(-60, 60) | st.integers(-100, 100).map(lambda i: i / 2), min_size=1, max_size=20),
+)
+def test_the_nearest_time_is_the_first_of_the_nearest(times: list[int], wanted: list[float]) -> None:
+    there, asked = np.array(times, dtype=float), np.array(wanted, dtype=float)
+    expected = np.abs(there[None, :] - asked[:, None]).argmin(axis=1)
+    distances = np.abs(there[nearest_indices(there, asked)] - asked)
+    assert (distances == np.abs(there[expected] - asked)).all()
+    halves = asked * 2 == np.round(asked * 2)
+    assert (nearest_indices(there, asked)[halves] == expected[halves]).all()
+
+
+def test_a_time_that_is_not_a_number_is_not_on_the_grid() -> None:
+    with pytest.raises(OffGrid, match="time nan is not on the saved grid"):
+        saved_indices(time_grid(0, 1, 0.5, 0.5, where=""), [float("nan")], where="model")

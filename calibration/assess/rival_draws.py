@@ -20,7 +20,7 @@ from calibration.tasks.workers import Progress, Workers
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import whole
-from cipark_sd.results import version
+from cipark_sd.results import version, write_netcdf
 
 #: The table of weights beside draws of several rivals.
 WEIGHTS = "weights.csv"
@@ -150,8 +150,7 @@ def _write(fit: RivalFit, path: Path, key: str, digest: str) -> None:
         "converged": int(fit.converged),
         "cipark_sd_version": version(),
     }
-    with whole(path) as partial:
-        tree.to_netcdf(partial, engine="h5netcdf")
+    write_netcdf(tree, path)
 
 
 def _write_weights(lines: Sequence[Comparison], refuted: Sequence[Variant], path: Path) -> None:

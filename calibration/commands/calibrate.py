@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.commands import options
+
 if TYPE_CHECKING:
     from calibration.report.files import Fit
 
@@ -34,6 +36,7 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
+@options.allow_files
 def calibrate(
     study: str | None,
     starts: int | None,
@@ -55,6 +58,7 @@ def calibrate(
     fast: bool,
     engine: str,
     output: Path | None,
+    allow_files: tuple[Path, ...],
 ) -> int:
     """Fit the parameters of a model to data and say what the data can tell of them.
 
@@ -99,6 +103,7 @@ def calibrate(
         self_tests=self_tests,
         workers=workers,
         output=folder,
+        allow_files=allow_files,
     )
     fit = pipeline.fit(settings)
     fitting_console.show(fit)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.commands import options
+
 if TYPE_CHECKING:
     from calibration.new_study.study import NewStudy
 
@@ -23,6 +25,7 @@ _UNITS = ("day", "week", "month", "quarter", "year")
 @click.option("--unit", type=click.Choice(_UNITS), help="One unit of the model's time, where the file does not say.")
 @click.option("--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data do not tell.")
 @click.option("--force", is_flag=True, help="Replace the files of a study that is there.")
+@options.allow_files
 def new_study(
     model: Path | None,
     data: Path | None,
@@ -34,6 +37,7 @@ def new_study(
     unit: str | None,
     dates: str | None,
     force: bool,
+    allow_files: tuple[Path, ...],
 ) -> None:
     """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim .mdl or XMILE) and DATA (CSV).
 
@@ -62,7 +66,7 @@ def new_study(
             raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
         from calibration.new_study.copy import from_template
 
-        for line in from_template(template, output, force=force):
+        for line in from_template(template, output, force=force, allow_files=allow_files):
             click.echo(line)
         return
     if model is None or data is None:
@@ -82,6 +86,7 @@ def new_study(
             cast("Unit | None", unit),
             cast("DateOrder | None", dates),
             force,
+            allow_files,
         )
     )
     for line in _told(made):

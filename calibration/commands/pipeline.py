@@ -57,11 +57,14 @@ class Settings:
     self_tests: int = 0
     workers: int | None = None
     output: Path | None = None
+    allow_files: tuple[Path, ...] = ()
 
 
 def fit(settings: Settings) -> Fit:
     """Read, optimise, look around the optimum, and check it in PySD and at half the step."""
-    problem = _asked(read_problem(settings.study, fit_also=settings.fit_also), settings)
+    problem = _asked(
+        read_problem(settings.study, fit_also=settings.fit_also, allow_files=settings.allow_files), settings
+    )
     # a misspelt scenario is told before anything runs
     chosen_scenarios(problem, settings.scenarios)
     method = problem.method

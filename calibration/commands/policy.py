@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from calibration.policy.parts import PARTS
+from cipark_sd.commands import options
 
 #: What can be asked for, in the order in which it is done.
 
@@ -20,6 +21,7 @@ from calibration.policy.parts import PARTS
 @click.option("--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Of the draws.")
 @click.option("--engine", type=click.Choice(["native", "numpy"]), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for data and figures.")
+@options.allow_files
 def policy(
     study: str | None,
     parts: tuple[str, ...],
@@ -31,6 +33,7 @@ def policy(
     seed: int,
     engine: str,
     output: Path | None,
+    allow_files: tuple[Path, ...],
 ) -> None:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 
@@ -63,5 +66,6 @@ def policy(
         seed=seed,
         engine=engine,
         output=output,
+        allow_files=allow_files,
     )
     setting.run(settings, asked)

@@ -5,18 +5,17 @@ held fixed in the fit, and says which outputs are looked at, and when.
 """
 
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from calibration.for_analyses.decisions import read_decisions
 from calibration.study.parameters import Parameter
 from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
 from calibration.study.problem import FILE as PROBLEM
-from calibration.study.problem import read_problem
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.errors import CiparkError, UnknownName, raise_all
 from cipark_sd.files import OUTPUT_FOLDER
-from cipark_sd.model.model import Model
+from cipark_sd.inputs import read_toml
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
 from cipark_sd.sensitivity.factors import Factor, Factors, Shares, check_factors
@@ -27,8 +26,10 @@ from cipark_sd.sensitivity.study import Study
 FILE = "sensitivity.toml"
 
 
-def find(target: str | None) -> Study | None:
+def find(target: str | None, allow_files: Sequence[Path] = ()) -> Study | None:
     """What the entry point offers: a folder with a problem, a bundled study by name, the park study for None.
+
+    Its files may lie beneath ``allow_files`` as well.
 
     Raises
     ------
@@ -40,10 +41,10 @@ def find(target: str | None) -> Study | None:
     from calibration.study.library import DEFAULT_STUDY, STUDIES
 
     if target is None:
-        return read_study(STUDIES / DEFAULT_STUDY)
+        return read_study(STUDIES / DEFAULT_STUDY, allow_files)
     for folder in (Path(target), STUDIES / target):
         if (folder / PROBLEM).is_file():
-            return read_study(folder)
+            return read_study(folder, allow_files)
     roots = (STUDIES, Path(target).parent)
     known = sorted({path.parent.name for root in roots for path in root.glob(f"*/{PROBLEM}")})
     if difflib.get_close_matches(Path(target).name, known, n=1):
@@ -51,7 +52,7 @@ def find(target: str | None) -> Study | None:
     return None
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
     """Factors, outputs and moments of a study.
 
     Without a ``sensitivity.toml`` the factors are the fitted parameters alone and the outputs are the observed
@@ -61,14 +62,9 @@ def read_study(folder: Path) -> Study:
     ------
     InvalidValue, UnknownName, Problems
     """
-    problem = read_problem(folder)
+    problem = read_problem(folder, allow_files=allow_files)
     path = folder / FILE
-    content: Mapping[str, object] = {}
-    if path.is_file():
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-            raise InvalidValue("its content", str(fault), "TOML", where=str(path)) from None
+    content = read_toml(path) if path.exists() else {}
     problems: list[CiparkError] = []
     top = Section(content, FILE, problems)
     fitted = [parameter for parameter in problem.space if parameter.target == "model"]
@@ -91,7 +87,7 @@ def read_study(folder: Path) -> Study:
         problem.title,
         problem.model,
         factors,
-        outputs or _observed(problem.model, folder),
+        outputs or _observed(problem),
         moments or (Moment("at the end", resolved.final_time),),
         scenario,
         every or None,
@@ -108,10 +104,10 @@ def _drawn(folder: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _observed(model: Model, folder: Path) -> tuple[Output, ...]:
+def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
     from calibration.study.observations import quantities_of
 
-    quantities = quantities_of(read_problem(folder).observations)
+    quantities = quantities_of(problem.observations)
     names = dict.fromkeys(name for quantity in quantities for name, _ in quantity.parts)
     return tuple(Output(name, name) for name in names)
 

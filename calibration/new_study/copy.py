@@ -7,15 +7,15 @@ the reader of tables skips.
 import re
 import shutil
 import tempfile
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
-from calibration.study.library import STUDIES, find_study
+from calibration.study.library import find_study, shipped_studies
 from calibration.study.problem import FILE, CalibrationProblem, read_problem
 from cipark_sd.errors import UnknownName
+from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.library import bundled
 from cipark_sd.sensitivity.factors import constant_values
 
@@ -23,17 +23,18 @@ from cipark_sd.sensitivity.factors import constant_values
 _PARTS = ("policies.toml", "sensitivity.toml")
 
 
-def from_template(name: str, output: Path | None, *, force: bool) -> list[str]:
+def from_template(name: str, output: Path | None, *, force: bool, allow_files: Sequence[Path] = ()) -> list[str]:
     """Write the copy and return what to tell the user.
+
+    Nothing is written outside the new folder, whatever the study names.
 
     Raises
     ------
-    UnknownName, InvalidValue, Problems
+    UnknownName, InvalidValue, OutsideFolder, Problems
     """
     source = find_study(name, where="new-study --from")
     if not (source / FILE).is_file():
-        shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
-        raise UnknownName(name, shipped, kind=f"study with {FILE}", where="new-study --from")
+        raise UnknownName(name, shipped_studies(), kind=f"study with {FILE}", where="new-study --from")
     folder = output or Path("my_" + source.resolve().name)
     check_free(folder, force=force)
     parent = folder.resolve().parent
@@ -41,8 +42,10 @@ def from_template(name: str, output: Path | None, *, force: bool) -> list[str]:
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
         draft = Path(temporary) / folder.resolve().name
         draft.mkdir()
-        tables = _copied(source, draft)
-        problem = read_problem(draft)
+        # what is wrong with it is told before anything is copied
+        read_problem(source, allow_files=allow_files)
+        tables = _copied(source, draft, allow_files)
+        problem = read_problem(draft, allow_files=allow_files)
         (draft / "README.md").write_text(_readme(source, draft, problem, tables), encoding="utf-8")
         move_into(draft, folder)
     return [
@@ -52,12 +55,13 @@ def from_template(name: str, output: Path | None, *, force: bool) -> list[str]:
     ]
 
 
-def _copied(source: Path, draft: Path) -> list[str]:
+def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]:
     """Model, tables and TOML files; the names of the tables, as the study spells them."""
-    text = (source / FILE).read_text(encoding="utf-8")
-    content = tomllib.loads(text)
+    text = toml_text(source / FILE)
+    content = parsed_toml(text, source / FILE)
     model = content.get("model", {})
-    path = bundled(model["bundled"]) if "bundled" in model else source / model["file"]
+    where = str(source / FILE)
+    path = bundled(model["bundled"]) if "bundled" in model else beneath(source, model["file"], allow_files, where=where)
     for file in (path, *(path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS)):
         if file.is_file():
             shutil.copyfile(file, draft / file.name)
@@ -67,15 +71,13 @@ def _copied(source: Path, draft: Path) -> list[str]:
     (draft / FILE).write_text(_note(source) + text, encoding="utf-8")
     tables = list(dict.fromkeys(table["table"] for table in content["observation"]))
     for table in tables:
-        rows = (source / table).read_text(encoding="utf-8-sig")
-        (draft / table).parent.mkdir(parents=True, exist_ok=True)
-        (draft / table).write_text(
-            f"# EXAMPLE ROWS of {source.name}: replace them, then delete this line.\n{rows}", "utf-8"
-        )
+        rows = read_text(beneath(source, table, allow_files, where=where), TABLE_LIMIT, encoding="utf-8-sig")
+        target = beneath(draft, table, (), where=f"{where}, in the copy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(f"# EXAMPLE ROWS of {source.name}: replace them, then delete this line.\n{rows}", "utf-8")
     for part in _PARTS:
         if (source / part).is_file():
-            own = (source / part).read_text(encoding="utf-8")
-            (draft / part).write_text(_note(source) + own, encoding="utf-8")
+            (draft / part).write_text(_note(source) + toml_text(source / part), encoding="utf-8")
     return tables
 
 

@@ -1,6 +1,5 @@
 """A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does."""
 
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,11 @@ from calibration.new_study.dates import DateOrder
 from calibration.new_study.matching import Match, flows, matches, observable
 from calibration.new_study.parameters import Candidate, View, candidates, growing, roles, view
 from calibration.new_study.series import Series, plain, reading, series, shape
-from calibration.new_study.table import Sheet, decoded, is_missing, number_reader, read_sheet
+from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
 from calibration.study.calendar import Unit
 from calibration.study.problem import FILE, read_problem
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
+from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
@@ -46,6 +46,7 @@ class Asked:
     unit: Unit | None = None
     dates: DateOrder | None = None
     force: bool = False
+    allow_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def new_study(asked: Asked) -> NewStudy:
         Of a kind for each thing that is wrong with the model, the table or a name.
     """
     check_free(asked.folder, force=asked.force)
-    model = read_model(asked.model)
+    model = read_model(asked.model, allow_files=asked.allow_files)
     sheet = _chosen(read_sheet(asked.data), asked.where or {})
     axis = read_axis(sheet, asked.time, asked.dates)
     columns, other = _numeric(sheet, axis)
@@ -94,7 +95,7 @@ def new_study(asked: Asked) -> NewStudy:
             seen, study = (later, moved) if later.possible else (seen, study)
         study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
         _write(draft, asked, model, study)
-        read_problem(draft)
+        read_problem(draft, allow_files=asked.allow_files)
         move_into(draft, asked.folder)
     return study
 
@@ -102,7 +103,10 @@ def new_study(asked: Asked) -> NewStudy:
 def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
     _write(draft, asked, model, study)
-    return view(posterior(read_problem(draft), runner_factory("native")), np.random.default_rng(_SEED))
+    return view(
+        posterior(read_problem(draft, allow_files=asked.allow_files), runner_factory("native")),
+        np.random.default_rng(_SEED),
+    )
 
 
 def once(found: Sequence[Match], given: Mapping[str, str]) -> list[Match]:
@@ -223,7 +227,7 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
     for path in (asked.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
             shutil.copyfile(path, draft / path.name)
-    for name in files_read(asked.model):
+    for name in files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(asked.model.parent / name, draft / name)
     parts = []
@@ -248,13 +252,13 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
     (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
 
 
-def files_read(model: Path) -> tuple[str, ...]:
-    """Files beside or below a Vensim model that its GET functions name; those elsewhere stay where they are."""
-    if model.suffix.casefold() != ".mdl":
-        return ()
-    named = re.findall(r"GET\s+[A-Z0-9]+\s+[A-Z]+\s*\(\s*'([^']+)'", decoded(model.read_bytes()), flags=re.IGNORECASE)
-    near = [name for name in dict.fromkeys(named) if not Path(name).is_absolute() and ".." not in Path(name).parts]
-    return tuple(name for name in near if (model.parent / name).is_file())
+def files_read(model: Model) -> tuple[str, ...]:
+    """Files beside or below a model that it names; those elsewhere stay where they are."""
+    assert model.origin is not None
+    folder = model.origin.path.parent
+    named = external_names(model.variables, model.macros, model.range_files)
+    near = [name for name in named if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return tuple(name for name in near if (folder / name).is_file())
 
 
 def _span(model: Model, found: Sequence[Series]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.errors import InvalidValue
+from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 
 #: What people write where there is no number.
 MISSING = frozenset(
@@ -67,7 +68,7 @@ def read_sheet(path: Path) -> Sheet:
     """
     where = path.name
     try:
-        text = decoded(path.read_bytes())
+        text = decoded(read_bytes(path, TABLE_LIMIT))
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise InvalidValue(

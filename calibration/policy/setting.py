@@ -43,6 +43,7 @@ class Settings:
     seed: int
     engine: str
     output: Path | None
+    allow_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def start(settings: Settings) -> Setting:
     ------
     CiparkError
     """
-    study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY))
+    study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY), allow_files=settings.allow_files)
     rivals = _asked_for(settings, study)
     folder = settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy"
     try:

@@ -1,11 +1,12 @@
 """What ``cipark policy`` starts from: a catalogue of policies with the study or the model that it belongs to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from calibration.study.library import STUDIES, find_study
+from calibration.study.library import STUDIES, shipped_studies
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import FILE as STUDY_FILE
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -16,6 +17,7 @@ from cipark_sd.experiments.definition import Catalogue, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import sample_ranges
 from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
@@ -78,7 +80,7 @@ def find_policy_study(name: str) -> Path:
     raise UnknownName(name, shipped, kind=f"folder with {FILE} and no bundled study", where="cipark policy")
 
 
-def read_policy_study(folder: Path) -> PolicyStudy:
+def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> PolicyStudy:
     """The catalogue in a folder with its study or its model.
 
     Raises
@@ -90,12 +92,24 @@ def read_policy_study(folder: Path) -> PolicyStudy:
     named = model_named_in(path)
     if "study" in named:
         near = folder / named["study"]
-        problem = read_problem(near if near.is_dir() else find_study(named["study"]))
+        if near.is_dir():
+            near = beneath(folder, named["study"], allow_files, where=str(path))
+        elif named["study"] in shipped_studies():
+            near = STUDIES / named["study"]
+        else:
+            kind = f"folder with {STUDY_FILE} beneath {folder} and no bundled study"
+            raise UnknownName(named["study"], shipped_studies(), kind=kind, where=str(path))
+        problem = read_problem(near, allow_files=allow_files)
     elif named:
-        model = read_model(bundled(named["bundled"]) if "bundled" in named else folder / named["file"])
+        file = (
+            bundled(named["bundled"])
+            if "bundled" in named
+            else beneath(folder, named["file"], allow_files, where=str(path))
+        )
+        model = read_model(file, allow_files=allow_files)
         problem = _without_data(model, folder)
     elif (folder / STUDY_FILE).is_file():
-        problem = read_problem(folder)
+        problem = read_problem(folder, allow_files=allow_files)
     else:
         expected = f"a model: {STUDY_FILE} beside the file, or [model] in it with file, bundled or study"
         raise InvalidValue("[model]", None, expected, where=str(path))

@@ -21,8 +21,7 @@ from calibration.study.observations import Observation
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.kept import key, stream
-from cipark_sd.files import whole
-from cipark_sd.results import version
+from cipark_sd.results import version, write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -134,8 +133,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
 
 def write_draws(result: "xr.DataTree", path: Path) -> None:
     """Write the tree as NetCDF, whole or not at all."""
-    with whole(path) as partial:
-        result.to_netcdf(partial, engine="h5netcdf")
+    write_netcdf(result, path)
 
 
 def read_draws(path: Path) -> "xr.DataTree":

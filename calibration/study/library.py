@@ -10,6 +10,11 @@ STUDIES = Path(__file__).parent.parent / "studies"
 DEFAULT_STUDY = "great_stone"
 
 
+def shipped_studies() -> list[str]:
+    """The names of the studies that come with the package, in order."""
+    return sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
+
+
 def find_study(name: str, *, where: str = "calibrate") -> Path:
     """A folder as given, or a study of that name that comes with the package.
 
@@ -21,7 +26,7 @@ def find_study(name: str, *, where: str = "calibrate") -> Path:
     given = Path(name)
     if (given / FILE).is_file() or given.is_dir():
         return given
-    shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
+    shipped = shipped_studies()
     if name in shipped:
         return STUDIES / name
     beside = sorted(str(path.parent) for path in given.parent.glob(f"*/{FILE}"))

@@ -4,7 +4,6 @@ A study is a folder with ``problem.toml``, CSV tables and a README that says whe
 that is wrong with it is reported together, with the model's own names as suggestions.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,6 +35,7 @@ from calibration.study.sections import (
 from calibration.study.terms import read_observation
 from calibration.study.variants import Variant, read_variants, variant_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
@@ -109,7 +109,9 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
     return replace(problem, observations=observations)
 
 
-def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> CalibrationProblem:
+def read_problem(
+    folder: Path | str, *, fit_also: Sequence[str] = (), allow_files: Sequence[Path] = ()
+) -> CalibrationProblem:
     """The problem in a study folder.
 
     Parameters
@@ -117,6 +119,9 @@ def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> Calibra
     folder : path
     fit_also : sequence of str
         Observations all of whose rows are fitted, whatever the study says of their use.
+    allow_files : sequence of path
+        Folders beneath which the study's model and tables may lie, and the files that the model names, beside their
+        own.
 
     Raises
     ------
@@ -132,19 +137,25 @@ def read_problem(folder: Path | str, *, fit_also: Sequence[str] = ()) -> Calibra
     folder = Path(folder)
     path = folder / FILE
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the study", str(folder), f"a folder with {FILE}", where="calibrate") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
     problems: list[CiparkError] = []
     top = Section(content, FILE, problems)
     title = top.text("title", folder.name)
-    model, span = model_section(Section(top.raw("model") or {}, "[model]", problems), folder)
+    model, span = model_section(Section(top.raw("model") or {}, "[model]", problems), folder, allow_files)
     calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems))
     codings = read_codings(top.tables("coding"), problems)
     observations = tuple(
-        read_observation(table, folder, calendar, codings, problems, use="fit" if _name(table) in fit_also else None)
+        read_observation(
+            table,
+            folder,
+            calendar,
+            codings,
+            problems,
+            use="fit" if _name(table) in fit_also else None,
+            allow_files=allow_files,
+        )
         for table in top.tables("observation")
     )
     for name in fit_also:

@@ -1,6 +1,7 @@
 """The rows of an observation's CSV file, as numbers and dates."""
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import cast
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Use
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.section import Section
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
@@ -49,21 +51,27 @@ class Columns:
     use: str
 
 
-def read_rows(section: Section, path: Path, columns: Columns, calendar: Calendar, every: Use | None) -> list[Row]:
+def read_rows(
+    section: Section, path: Path | None, columns: Columns, calendar: Calendar, every: Use | None
+) -> list[Row]:
     where_ = section.raw("where")
     chosen = where_ if isinstance(where_, Mapping) else {}
     if where_ is not None and not chosen:
         section.wrong("where", "a table of column = value")
+    if path is None:
+        return []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            kept = [(n, line) for n, line in enumerate(file, start=1) if not line.startswith("#")]
+        text = read_bytes(path, TABLE_LIMIT).decode("utf-8-sig")
+        lines = enumerate(io.StringIO(text, newline=""), start=1)
+        kept = [(n, line) for n, line in lines if not line.startswith("#")]
         reader = csv.DictReader(line for _, line in kept)
         # a row is told by the line of the file on which it ends, whatever comments stand above it
         records = [(kept[reader.line_num - 1][0], record) for record in reader]
         header = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        reason = getattr(problem, "strerror", None) or problem
         section.problems.append(
-            InvalidValue("table", str(path.name), f"a readable CSV file ({problem})", where=section.where)
+            InvalidValue("table", str(path.name), f"a readable CSV file ({reason})", where=section.where)
         )
         return []
     wanted = [getattr(columns, field) for field in columns.__slots__]

@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from calibration.study.priors import (
 )
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
@@ -52,14 +53,16 @@ class Method:
     seed: int = 1
 
 
-def model_section(section: Section, folder: Path) -> tuple[Model, Scenario]:
+def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -> tuple[Model, Scenario]:
     """The model, which may raise its own errors: without it nothing else can be checked."""
     keys = {"from": "initial_time", "to": "final_time", "step": "time_step"}
     span = {control: section.number(key) for key, control in keys.items() if key in section}
     if "bundled" in section:
-        model = read_model(bundled(section.text("bundled")))
+        model = read_model(bundled(section.text("bundled")), allow_files=allow_files)
     else:
-        model = read_model(folder / section.text("file"))
+        model = read_model(
+            beneath(folder, section.text("file"), allow_files, where=section.where), allow_files=allow_files
+        )
     section.done()
     return model, Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
 

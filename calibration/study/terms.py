@@ -28,6 +28,7 @@ from calibration.study.observations import (
 )
 from calibration.study.rows import USES, Columns, Row, read_rows
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.inputs import beneath
 from cipark_sd.section import Section
 
 KINDS: tuple[Kind, ...] = ("increments", "flow", "level", "ratio", "breakdown", "share")
@@ -43,10 +44,12 @@ def read_observation(
     problems: list[CiparkError],
     *,
     use: Use | None = None,
+    allow_files: Sequence[Path] = (),
 ) -> Observation:
     """The observation that ``[[observation]]`` describes; problems are added to the list.
 
-    ``use`` stands above what the study says of the use of its rows.
+    ``use`` stands above what the study says of the use of its rows. Its table lies beneath the study's folder or one of
+    ``allow_files``.
     """
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
     section = Section(content, f"observation {name!r}", problems)
@@ -60,10 +63,19 @@ def read_observation(
         section.wrong("weight", "a positive number")
     every = section.choice("use_all", USES, "fit") if "use_all" in section else None
     coding = _coding(section, codings) if kind == "breakdown" and "coding" in section else None
-    rows = read_rows(section, folder / table, columns, calendar, use or every)
+    rows = read_rows(section, _located(section, folder, table, allow_files), columns, calendar, use or every)
     terms = Terms(section, name, noise, weight, calendar, coding).of(kind, rows)
     section.done()
     return Observation(name, kind, table, tuple(terms))
+
+
+def _located(section: Section, folder: Path, table: str, allow_files: Sequence[Path]) -> Path | None:
+    """Where the table lies; None, with the problem noted, where it may not be read."""
+    try:
+        return beneath(folder, table, allow_files, where=section.where)
+    except CiparkError as problem:
+        section.problems.append(problem)
+        return None
 
 
 def _columns(section: Section, kind: Kind) -> Columns:

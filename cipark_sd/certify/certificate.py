@@ -15,6 +15,7 @@ from cipark_sd.certify.sides import LeftOut, Question, Side, asked, recorded_sid
 from cipark_sd.engines.compiled import with_controls
 from cipark_sd.engines.reference_faults import Fault, faults_of
 from cipark_sd.errors import InvalidValue
+from cipark_sd.files import write_text
 from cipark_sd.model.model import Method, Model
 from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario, resolve
@@ -160,7 +161,7 @@ def write(certificate: Certificate, path: Path | str) -> None:
     """Write a certificate as ``.json``, or its columns as ``.csv``, one line a column and pair."""
     path = Path(path)
     text = _csv(certificate) if path.suffix.lower() == ".csv" else json.dumps(as_json(certificate), indent=1) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def as_json(certificate: Certificate) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The runs that are compared: engines of this package, pysimlin, and a recorded run."""
 
 import importlib.util
+import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,13 +25,14 @@ from cipark_sd.errors import (
     UnsupportedFeature,
     raise_all,
 )
+from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulate import simulate
-from cipark_sd.timegrid import SLACK, TimeGrid
+from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
 Values = NDArray[np.float64]
 #: Everything that can take part by name, in the order in which it is compared.
@@ -246,7 +248,8 @@ def recorded_side(question: Question, path: Path) -> Side:
         table = _vdf(path)
     else:
         try:
-            table = pd.read_csv(path, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
+            content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
+            table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
             heads = [head for head in table if canonical(str(head)).split("[")[0].split("_(")[0] == "time"]
             if len(heads) != 1:
                 raise InvalidValue("its columns", list(map(str, table))[:8], "one that is called time", where=where)
@@ -303,8 +306,8 @@ def _column(head: str) -> str:
 def _places(grid: TimeGrid, times: Values) -> tuple[NDArray[np.intp], int]:
     """For each time its position among the saved ones, -1 for none, and how many have none."""
     saved = grid.saved_times
-    places: NDArray[np.intp] = np.abs(saved[None, :] - times[:, None]).argmin(axis=1)
+    places = nearest_indices(saved, times)
     # a file may hold times in single precision
-    missed = np.abs(saved[places] - times) > np.maximum(SLACK * grid.step, 1e-7 * np.abs(times))
+    missed = ~(np.abs(saved[places] - times) <= np.maximum(SLACK * grid.step, 1e-7 * np.abs(times)))
     places[missed] = -1
     return places, int(missed.sum())

@@ -16,7 +16,7 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Table, Text
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup, TablePiece
-from cipark_sd.timegrid import SLACK
+from cipark_sd.timegrid import SLACK, nearest_indices
 
 #: Name of the base run.
 BASE = "base"
@@ -158,7 +158,7 @@ def interpolated(array: xr.DataArray, times: NDArray[np.float64]) -> xr.DataArra
     if outside.any():
         described = f"from {saved[0]:g} to {saved[-1]:g}"
         raise OutsideRun(times[outside].tolist(), described, where=str(array.attrs.get("long_name", array.name)))
-    nearest = np.abs(saved[None, :] - times[:, None]).argmin(axis=1)
+    nearest = nearest_indices(saved, times)
     exact = np.abs(saved[nearest] - times) <= slack
     after = np.clip(np.searchsorted(saved, times), 1, max(len(saved) - 1, 1))
     values = array.transpose("time", ...)

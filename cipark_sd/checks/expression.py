@@ -72,7 +72,10 @@ def parse_expression(text: str) -> Expr:
     ExpressionError
         With the place where the text stops making sense.
     """
-    return _Parser(text).parse()
+    try:
+        return _Parser(text).parse()
+    except RecursionError:
+        raise ExpressionError(f"{text[:40]}…", "is nested too deeply") from None
 
 
 class _Parser:

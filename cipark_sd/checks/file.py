@@ -4,7 +4,6 @@
 """
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,6 +23,7 @@ from cipark_sd.checks.definition import (
 from cipark_sd.checks.evaluate import BASE, OutsideRun
 from cipark_sd.checks.expression import COMPARISONS, ExpressionError, name_problems, parse_expression
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
@@ -41,11 +41,9 @@ def read_checks(path: Path | str, model: Model) -> Checks:
     """
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = read_toml(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the checks file", str(path), "a file that exists", where="--checks") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
     reader = _Reader(path.name, model)
     checks = reader.read(content)
     # a mistake that shows on two ways is told once

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from cipark_sd.commands import options
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ SHOWN = 15
 @click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="The same against the recorded run.")
 @click.option("--all", "everything", is_flag=True, help="List every variable, equal ones too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the certificate to FILE.json or FILE.csv.")
+@options.allow_files
 def command(
     file: Path | None,
     assignments: tuple[str, ...],
@@ -44,6 +46,7 @@ def command(
     recorded_tolerance: float | None,
     everything: bool,
     output: Path | None,
+    allow_files: tuple[Path, ...],
 ) -> int:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
@@ -77,7 +80,7 @@ def command(
         check_writable(output, what="the certificate", endings=SUFFIXES, where="-o")
     parts = [read_scenario(path) for path in scenario_files]
     parts += [parse_assignments(assignments)] if assignments else []
-    model = read_model(file or bundled())
+    model = read_model(file or bundled(), allow_files=allow_files)
     names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]
     with _progress(model.name) as begin:
         certificate = certify(

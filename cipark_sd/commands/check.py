@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.commands import options
+
 if TYPE_CHECKING:
     from cipark_sd.checks.definition import Checks
     from cipark_sd.checks.outcome import Finding, Outcome
@@ -24,8 +26,15 @@ SHOWN = 10
 @click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
 @click.option("--extreme", is_flag=True, help="Drive every constant that has limits to both of them.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write every finding to a .csv or .json file.")
+@options.allow_files
 def command(
-    file: Path | None, checks_file: Path | None, engine: str, only: tuple[str, ...], extreme: bool, output: Path | None
+    file: Path | None,
+    checks_file: Path | None,
+    engine: str,
+    only: tuple[str, ...],
+    extreme: bool,
+    output: Path | None,
+    allow_files: tuple[Path, ...],
 ) -> int:
     """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
 
@@ -52,7 +61,7 @@ def command(
     if output is not None and output.suffix.lower() not in (".csv", ".json"):
         raise InvalidValue("the report", output.name, "a name that ends in .csv or .json", where="-o")
     path = file or bundled()
-    model = read_model(path)
+    model = read_model(path, allow_files=allow_files)
     beside = path.with_name(f"{path.stem}.checks.toml")
     source = checks_file or (beside if beside.is_file() else None)
     checks = read_checks(source, model) if source is not None else Checks()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from cipark_sd.commands import options
 from cipark_sd.errors import ModelFileError
 from cipark_sd.model.model import Model
 
@@ -23,7 +24,8 @@ _XMILE = (".xmile", ".xml", ".stmx")
     is_flag=True,
     help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
 )
-def command(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
+@options.allow_files
+def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_files: tuple[Path, ...]) -> None:
     """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT.
 
     Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
@@ -40,7 +42,7 @@ def command(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
     from cipark_sd.frontends.via_pysd import read_model
 
     _check_output(file, output, inline_lookups)
-    model = read_model(file)
+    model = read_model(file, allow_files=allow_files)
     if flat:
         model = flat_model(model).model
     _write(model, output, inline_lookups)

@@ -21,13 +21,14 @@
 """
 
 import importlib.util
-import tomllib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.inputs import beneath, read_toml
 from cipark_sd.plotting.observed import ObservedFile
 
 _KEYS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
@@ -56,8 +57,10 @@ class Display:
     observed: ObservedFile | None = None
 
 
-def display_of(model_path: Path) -> Display:
+def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     """The display file beside a model; an empty one where there is none.
+
+    The observed values lie beneath its folder, beneath the package that it names, or beneath one of ``allow_files``.
 
     Raises
     ------
@@ -65,13 +68,10 @@ def display_of(model_path: Path) -> Display:
         For a file that is not TOML, a key that is not known, or a value of the wrong kind.
     """
     path = model_path.with_suffix(".display.toml")
-    if not path.is_file():
+    if not path.exists():
         return Display()
     where = str(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=where) from None
+    content = read_toml(path)
     raise_all(where, _problems(content, where))
     table, figure = content.get("table", {}), content.get("figure", {})
     return Display(
@@ -79,7 +79,7 @@ def display_of(model_path: Path) -> Display:
         every=table.get("every"),
         variables=tuple(map(str, figure.get("variables", ()))),
         title=figure.get("title", ""),
-        observed=_observed(content["observed"], path) if "observed" in content else None,
+        observed=_observed(content["observed"], path, allow_files) if "observed" in content else None,
     )
 
 
@@ -96,12 +96,15 @@ def _problems(content: Mapping[str, Any], where: str) -> list[CiparkError]:
             elif not isinstance(value, kind):
                 wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
                 problems.append(InvalidValue(f"{key!r} in [{section}]", value, f"a {wanted}", where=where))
+    every = content["table"].get("every") if isinstance(content.get("table"), dict) else None
+    if isinstance(every, int | float) and not (math.isfinite(every) and every > 0):
+        problems.append(InvalidValue("'every' in [table]", every, "a positive number", where=where))
     if "observed" in content and isinstance(content["observed"], dict) and "file" not in content["observed"]:
         problems.append(InvalidValue("'file' in [observed]", None, "the name of a CSV file", where=where))
     return problems
 
 
-def _observed(entries: Mapping[str, Any], path: Path) -> ObservedFile:
+def _observed(entries: Mapping[str, Any], path: Path, allow_files: Sequence[Path]) -> ObservedFile:
     folder = path.parent
     if "package" in entries:
         found = _folder_of(entries["package"])
@@ -109,7 +112,8 @@ def _observed(entries: Mapping[str, Any], path: Path) -> ObservedFile:
             raise InvalidValue("'package' in [observed]", entries["package"], "an installed package", where=str(path))
         folder = found
     options = {key: entries[key] for key in ("columns", "only", "low", "high", "label") if key in entries}
-    return ObservedFile(folder / entries["file"], **options)
+    file = beneath(folder, entries["file"], allow_files, where=str(path))
+    return ObservedFile(file, **options)
 
 
 def _folder_of(package: str) -> Path | None:

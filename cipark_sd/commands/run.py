@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from cipark_sd.commands import options
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
-from cipark_sd.timegrid import model_time
+from cipark_sd.timegrid import model_time, nearest_indices
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +47,7 @@ _COLUMNS, _ROWS = 7, 10
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the run to FILE.nc or FILE.csv.")
 @click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Draw the run: .png, .svg or .pdf.")
 @click.option("--data", type=click.Path(path_type=Path), help="Observed values beside it: CSV with date,<variable>.")
+@options.allow_files
 def command(
     file: Path | None,
     assignments: tuple[str, ...],
@@ -61,6 +63,7 @@ def command(
     output: Path | None,
     figure_file: Path | None,
     data: Path | None,
+    allow_files: tuple[Path, ...],
 ) -> None:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its course.
 
@@ -80,8 +83,8 @@ def command(
 
     path = file or bundled()
     with _shown_warnings():
-        model = read_model(path)
-        display = display_of(path)
+        model = read_model(path, allow_files=allow_files)
+        display = display_of(path, allow_files)
         scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
         if file is None and figure_file is None:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
@@ -224,8 +227,10 @@ def _print_course(
     if everything:
         rows = np.arange(len(times))
     elif every:
-        wanted = np.arange(times[0], times[-1] + every / 2, every)
-        rows = np.unique(np.abs(times[None, :] - wanted[:, None]).argmin(axis=1))
+        # a rhythm shorter than that of the saved times is theirs
+        n_rows = min((times[-1] - times[0]) / every + 1.5, len(times))
+        rows = np.unique(nearest_indices(times, times[0] + every * np.arange(int(n_rows))))
+        rows = rows if n_rows < len(times) else np.arange(len(times))
     else:
         rows = np.unique(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
     heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from cipark_sd.commands import options
+
 METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions")
 
 
@@ -39,7 +41,8 @@ METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions
     type=click.Path(path_type=Path),
     help="Output folder.  [default: cipark-output/NAME-sensitivity]",
 )
-def command(**options: Any) -> None:
+@options.allow_files
+def command(**asked: Any) -> None:
     """Ask which uncertain constants drive the outputs of a model, when, and how sure that is.
 
     STUDY is a folder or a study by name: its priors say how uncertain each constant is, and the claims and strategies
@@ -58,4 +61,4 @@ def command(**options: Any) -> None:
     from cipark_sd.commands.sensitivity_request import Request
     from cipark_sd.commands.sensitivity_run import answer
 
-    answer(Request(**options))
+    answer(Request(**asked))

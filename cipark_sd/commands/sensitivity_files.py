@@ -8,6 +8,7 @@ from cipark_sd.commands.sensitivity_page import page
 from cipark_sd.commands.sensitivity_tables import tables
 from cipark_sd.files import whole, write_text
 from cipark_sd.report import write_page
+from cipark_sd.results import write_netcdf
 
 
 def write(found: Found, folder: Path, seed: int, workers: int = 1) -> list[Path]:
@@ -17,9 +18,7 @@ def write(found: Found, folder: Path, seed: int, workers: int = 1) -> list[Path]
         together = found.together()
         datasets = found.datasets() | ({} if together is None else {"all_indices": together})
         for name, dataset in datasets.items():
-            written.append(folder / f"{name}.nc")
-            with whole(written[-1]) as partial:
-                dataset.to_netcdf(partial, engine="h5netcdf")
+            written.append(write_netcdf(dataset, folder / f"{name}.nc"))
         all_tables = tables(found, seed)
         for name, table in all_tables.items():
             written.append(folder / f"{name}.csv")

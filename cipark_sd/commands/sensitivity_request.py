@@ -37,6 +37,7 @@ class Request:
     loop_draws: int | None = None
     resume: bool = False
     folder: Path | None = None
+    allow_files: tuple[Path, ...] = ()
 
     @property
     def wants_sobol(self) -> bool:

@@ -18,6 +18,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.study import Study
+from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -139,7 +140,8 @@ def _response(study: Study, workers: int | None) -> ModelResponse:
     times = None
     if study.every is not None:
         first, last = study.model.time.initial, study.model.time.final
-        times = np.arange(first, last + study.every / 2, study.every).tolist()
+        grid = time_grid(first, last, study.every, study.every, where=f"{study.title}, every")
+        times = grid.times[grid.times <= last + study.every / 2].tolist()
     return model_response(
         study.model,
         study.factors,

@@ -11,6 +11,7 @@ import numpy as np
 
 from cipark_sd.commands.sensitivity_request import Request, contradictions, contradictions_with_study
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
+from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, parse_assignments, resolve, split_key
@@ -71,7 +72,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Study:
     if target is not None and Path(target).is_file():
         study = _bare(Path(target), request, problems)
     else:
-        study = find_study(target)
+        study = find_study(target, request.allow_files)
         for option, given in (("--range", request.share is not None), ("--leave-out", bool(request.leave_out))):
             if given:
                 expected = "a model file: a study has priors"
@@ -91,7 +92,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Study:
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
     from cipark_sd.frontends.via_pysd import read_model
 
-    model = read_model(path)
+    model = read_model(path, allow_files=request.allow_files)
     problems += _unknown(model, request.leave_out)
     found = around(model, _RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
@@ -183,6 +184,7 @@ def _columns(path: Path) -> dict[str, Array]:
 
     path = path / "draws.nc" if path.is_dir() else path
     try:
+        check_readable(path, TABLE_LIMIT)
         if path.suffix.lower() == ".nc":
             with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:
                 return _flat(opened.load())

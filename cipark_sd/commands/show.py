@@ -12,6 +12,7 @@ from typing import assert_never
 
 import click
 
+from cipark_sd.commands import options
 from cipark_sd.library import bundled
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
@@ -27,8 +28,15 @@ KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 @click.option("--equations", "as_equations", is_flag=True, help="One line for each equation.")
 @click.option("--program", "as_program", is_flag=True, help="The operations that the compiled engines run.")
 @click.option("--format", "shape", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
+@options.allow_files
 def command(
-    file: Path | None, kinds: tuple[str, ...], search: str | None, as_equations: bool, as_program: bool, shape: str
+    file: Path | None,
+    kinds: tuple[str, ...],
+    search: str | None,
+    as_equations: bool,
+    as_program: bool,
+    shape: str,
+    allow_files: tuple[Path, ...],
 ) -> None:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
 
@@ -43,7 +51,7 @@ def command(
     from cipark_sd.frontends.via_pysd import read_model
     from cipark_sd.model.printing import equations
 
-    model = read_model(file or bundled())
+    model = read_model(file or bundled(), allow_files=allow_files)
     chosen = [variable for variable in model if _matches(variable, kinds, search)]
     if shape == "json":
         click.echo(json.dumps([record(model, variable) for variable in chosen], indent=2, ensure_ascii=False))

@@ -11,9 +11,10 @@ from typing import Any
 
 from cipark_sd.engines.reference_neutral import Labels, neutral_model
 from cipark_sd.errors import CiparkError, ModelFileError
+from cipark_sd.frontends.external_files import located
 from cipark_sd.frontends.kept import current_digest
 from cipark_sd.frontends.via_pysd import abstract_model
-from cipark_sd.model.model import Format, Model
+from cipark_sd.model.model import Format, Model, Origin
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,17 @@ def _with_ranges_read(model: Any, folder: Path) -> Any:
     """The abstract model with the elements of its ranges that stand in a file."""
     from pysd.py_backend.external import ExtSubscript
 
-    for section in model.sections:
-        for sub in section.subscripts:
-            if isinstance(sub.subscripts, dict):
-                place = dict(sub.subscripts)
-                elements = ExtSubscript(file_name=place.pop("file"), root=folder, **place).subscript
-                if not elements:
-                    raise ValueError(f"the subscript range {sub.name!r} is empty")
-                sub.subscripts = elements
+    main, *macros = model.sections
+    if any(isinstance(sub.subscripts, dict) for macro in macros for sub in macro.subscripts):
+        # the folders in which they may lie were looked at for the model's own ranges only
+        raise ValueError("a macro has a subscript range that stands in a file")
+    for sub in main.subscripts:
+        if isinstance(sub.subscripts, dict):
+            place = dict(sub.subscripts)
+            elements = ExtSubscript(file_name=place.pop("file"), root=folder, **place).subscript
+            if not elements:
+                raise ValueError(f"the subscript range {sub.name!r} is empty")
+            sub.subscripts = elements
     return model
 
 
@@ -94,7 +98,7 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path, Labels]]:
             loaded = pysd.load(Path(scratch) / next(iter(translation.sources)), initialize=False)
             repair_objects(loaded)
             repair_functions(loaded, model.origin.format)
-            _read_externals(loaded, model.origin.path.parent, labels)
+            _read_externals(loaded, model.origin, labels)
         except (ValueError, OSError, AttributeError, KeyError, TypeError) as problem:
             reason = labels.restored(one_line(problem))
             raise ModelFileError(model.origin.path, f"cannot be loaded by PySD: {reason}") from problem
@@ -117,20 +121,28 @@ def _in_the_models_words(labels: Labels) -> Iterator[None]:
         yield
 
 
-def _read_externals(loaded: Any, folder: Path, labels: Labels) -> None:
-    """Read external data beside the original file rather than beside the scratch copy; macros included."""
+def _read_externals(loaded: Any, origin: Origin, labels: Labels) -> None:
+    """Read external data beside the original file rather than beside the scratch copy; macros included.
+
+    Raises
+    ------
+    OutsideFolder, ModelFileError
+        For files that may not be read.
+    """
     for external in loaded._external_elements:
-        external.root = folder
+        external.root = origin.path.parent
         for places in ("files", "tabs", "cells", "x_row_or_cols", "time_row_or_cols"):
             tokens = vars(external).get(places)
             if tokens is not None:
                 setattr(external, places, [labels.text(token) for token in tokens])
+        for file in external.files:
+            located(origin.path, file, origin.allowed)
     loaded.initialize_external_data()
     for lookup in loaded._lookup_elements:
         lookup.initialize()
     loaded.lookups_loaded = True
     for macro in loaded._macro_elements:
-        _read_externals(macro, folder, labels)
+        _read_externals(macro, origin, labels)
 
 
 def one_line(problem: Exception) -> str:

@@ -5,7 +5,6 @@
 
 import hashlib
 import math
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from cipark_sd.experiments.definition import (
     Robustness,
     Uncertainty,
 )
+from cipark_sd.inputs import parsed_toml, toml_text
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.section import Section
@@ -84,12 +84,10 @@ def model_named_in(path: Path | str) -> Mapping[str, str]:
 
 def _read(path: Path) -> tuple[str, dict[str, object]]:
     try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
+        text = toml_text(path)
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the catalogue", str(path), "a file that exists", where="policy") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    return text, parsed_toml(text, path)
 
 
 class _Reader(ValueReader):

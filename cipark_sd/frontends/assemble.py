@@ -1,17 +1,21 @@
 """From PySD's abstract model to ours, with a check of every name."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import CiparkError, ModelFileError, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, raise_all
 from cipark_sd.frontends.elements import section_variables
-from cipark_sd.frontends.kept import external_contents
+from cipark_sd.frontends.external_files import check_located, external_contents, external_names
+from cipark_sd.frontends.nesting import TOO_DEEP
 from cipark_sd.frontends.refused import refused_functions
-from cipark_sd.model.expr import Binary, Const, Ref, references
+from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, walk
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
 from cipark_sd.naming import canonical, plain_label
+
+#: Expressions inside one another in one equation.
+MOST_LEVELS = 300
 
 
 def assemble(
@@ -21,6 +25,7 @@ def assemble(
     macro_sections: Sequence[Any],
     *,
     raw: bytes,
+    allowed: tuple[Path, ...],
     method: Method,
     groups: Mapping[str, str],
     drawing: str,
@@ -30,14 +35,18 @@ def assemble(
 ) -> Model:
     """The model of PySD's sections, checked; the rest is what PySD does not read.
 
-    ``declared`` holds the dimensions that an XMILE file declares, by variable, and is None for a Vensim file;
-    ``finish`` is applied to the variables of the main section.
+    ``allowed`` are folders in which its files may lie, beside its own; ``declared`` holds the dimensions that an XMILE
+    file declares, by variable, and is None for a Vensim file; ``finish`` is applied to the variables of the main
+    section.
 
     Raises
     ------
-    EquationError, UnknownName, ModelFileError, UnsupportedFeature, Problems
+    OutsideFolder, EquationError, UnknownName, ModelFileError, UnsupportedFeature, Problems
     """
     problems: list[CiparkError] = []
+    range_files = tuple(sorted({sub.subscripts["file"] for sub in main.subscripts if isinstance(sub.subscripts, dict)}))
+    # PySD opens them by itself
+    check_located(path, range_files, allowed)
     dimensions = _dimensions(path, main, problems)
     macro_names = frozenset(canonical(section.name) for section in macro_sections)
     variables = finish(section_variables(path.name, main, dimensions, groups, problems, declared))
@@ -50,12 +59,17 @@ def assemble(
         )
         for section in macro_sections
     )
+    problems += _too_deep(path.name, variables)
+    for macro in macros:
+        problems += _too_deep(f"{path.name}, macro {macro.name}", macro.variables)
+    problems += _self_calling(path.name, macros)
     problems += _unknown_references(path.name, variables, dimensions, (), macro_names)
     for macro in macros:
         problems += _unknown_references(
             f"{path.name}, macro {macro.name}", macro.variables, dimensions, macro.parameters, macro_names
         )
     raise_all(str(path), problems)
+    files = external_names(variables, macros, range_files)
     by_name = {variable.name: variable for variable in variables}
     time = TimeSpec(
         initial=_control_value(by_name, "initial_time"),
@@ -71,10 +85,11 @@ def assemble(
         time=time,
         dimensions=dimensions,
         macros=macros,
-        digest=digest_of(raw, *external_contents(path, variables)),
+        digest=digest_of(raw, *external_contents(path, files, allowed)),
         drawing=drawing,
         unit_synonyms=unit_synonyms,
-        origin=Origin(path.resolve(), source_format),
+        range_files=range_files,
+        origin=Origin(path.resolve(), source_format, allowed),
     )
 
 
@@ -105,6 +120,39 @@ def _dimensions(path: Path, section: Any, problems: list[CiparkError]) -> tuple[
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _too_deep(where: str, variables: Iterable[Variable]) -> Iterator[CiparkError]:
+    """One error for each variable that the passes after this one, which go down by recursion, cannot take."""
+    for variable in variables:
+        if any(levels(expr) > MOST_LEVELS for expr in expressions(variable)):
+            yield EquationError(where, variable.label, TOO_DEEP)
+
+
+def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
+    """One error for each macro that calls itself, be it through others: it has no end."""
+    known = {macro.name for macro in macros}
+    called = {
+        macro.name: {
+            part.function
+            for variable in macro.variables
+            for expr in expressions(variable)
+            for part in walk(expr)
+            if isinstance(part, Call) and part.function in known
+        }
+        for macro in macros
+    }
+    for name in called:
+        reached, rest = set[str](), [*called[name]]
+        while rest:
+            inner = rest.pop()
+            if inner not in reached:
+                reached.add(inner)
+                rest += called[inner]
+        if name in reached:
+            through = sorted(other for other in reached - {name} if name in called[other])
+            way = "" if name in called[name] else f" through {' and '.join(map(repr, through))}"
+            yield EquationError(where, f"macro {name}", f"calls itself{way}, which never ends")
 
 
 def _unknown_references(

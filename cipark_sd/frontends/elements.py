@@ -8,6 +8,7 @@ import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, UnknownName
 from cipark_sd.frontends.expressions import Converter, Scope
+from cipark_sd.frontends.nesting import TOO_DEEP
 from cipark_sd.model.expr import Const, Grid, Neg
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
@@ -49,6 +50,8 @@ def section_variables(
             if variable.name in variables:
                 raise EquationError(where, variable.label, "stands twice")
             variables[variable.name] = variable
+        except RecursionError:
+            problems.append(EquationError(where, plain_label(element.name), TOO_DEEP))
         except CiparkError as problem:
             problems.append(problem)
     return tuple(variables.values())

@@ -32,6 +32,10 @@ _OF_XMILE: Mapping[str, str] = {"integer": "floor", "modulo": "floored_modulo"}
 _WHOLE_ARRAY = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile")
 
 
+#: Parts of one variable's equations, written out.
+MOST_PARTS = 200_000
+
+
 @dataclass(frozen=True)
 class Scope:
     """What names mean while one section is converted.
@@ -53,8 +57,17 @@ class Converter:
         self.scope = scope
         self.variable = variable
         self.inside_reduction = False
+        self.n_parts = 0
 
     def __call__(self, ast: Any) -> Expr:
+        self.n_parts += 1
+        if self.n_parts > MOST_PARTS:
+            raise EquationError(
+                self.scope.where,
+                self.variable,
+                f"has more than {MOST_PARTS:,} parts when it is written out; a SMOOTH or DELAY without an initial "
+                "value starts at its input, so each one inside another doubles them: give it a variable of its own",
+            )
         if isinstance(ast, bool | int | float | np.number):
             return Const(float(ast))
         if isinstance(ast, np.ndarray):

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, raise_all
+from cipark_sd.frontends.external_files import located
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup, Piece, Series, TablePiece, Variable
@@ -83,6 +84,8 @@ def _values(
         warnings.simplefilter("ignore")
         try:
             array = _loaded(model, variable, source, coords)
+        except CiparkError:
+            raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
             raise EquationError(model.name, variable.label, f"reads {source.file!r}: {reason}") from None
@@ -115,6 +118,8 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     assert model.origin is not None
     given = dict(coords)
     there = (given, model.origin.path.parent, given, variable.name)
+    # PySD opens the file by itself
+    located(model.origin.path, source.file, model.origin.allowed)
     place = (source.file, source.tab)
     reader: Any
     match variable:

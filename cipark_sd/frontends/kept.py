@@ -3,8 +3,6 @@
 Parsing the park model takes PySD's reader about a second; the model that came of it is kept in the user's cache folder.
 """
 
-import re
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -12,10 +10,10 @@ from pathlib import Path
 
 from cipark_sd.cache import keep, kept
 from cipark_sd.errors import ModelFileError
-from cipark_sd.frontends.sanitise import decoded
+from cipark_sd.frontends.external_files import external_contents, external_names
+from cipark_sd.inputs import MODEL_LIMIT, read_bytes
 from cipark_sd.model.model import Format, Model, Origin, digest_of
 from cipark_sd.model.stored import from_text, to_text
-from cipark_sd.model.variables import External, ExternalPiece, TablePiece, Variable
 
 VENSIM_SUFFIXES = (".mdl",)
 XMILE_SUFFIXES = (".xmile", ".xml", ".stmx")
@@ -32,32 +30,37 @@ def current_digest(model: Model) -> str:
     if model.origin is None:
         raise ModelFileError(model.name, "was not read from a file")
     path = model.origin.path
-    if not path.is_file():
+    if not path.exists():
         raise ModelFileError(path, "does not exist any more")
-    return digest_of(path.read_bytes(), *external_contents(path, model.variables))
+    files = external_names(model.variables, model.macros, model.range_files)
+    return digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
 
 
-def external_contents(path: Path, variables: Iterable[Variable]) -> Iterator[bytes]:
-    """The bytes of each file that the model reads, once, in order of name; a missing file is left to the run."""
-    # the names of a range may stand in a file too; they are in no variable
-    text = decoded(path.read_bytes()) if path.suffix.lower() in VENSIM_SUFFIXES else ""
-    files = set(re.findall(r"GET[ _]+(?:XLS|DIRECT)[ _]+SUBSCRIPT\s*\(\s*'([^']*)'", text, flags=re.IGNORECASE))
-    for variable in variables:
-        for piece in variable.pieces:
-            match piece:
-                case ExternalPiece(source=External(file)) | TablePiece(table=External(file)):
-                    files.add(file)
-                case _:
-                    pass
-    for file in sorted(files):
-        target = path.parent / file
-        if target.is_file():
-            yield target.read_bytes()
+def model_bytes(path: Path) -> bytes:
+    """What a model file holds.
+
+    Raises
+    ------
+    ModelFileError
+        When it cannot be read: a folder, a pipe, a device, a file beyond all size.
+    """
+    try:
+        return read_bytes(path, MODEL_LIMIT)
+    except IsADirectoryError:
+        raise ModelFileError(path, "is a folder, not a model file") from None
+    except OSError as problem:
+        raise ModelFileError(path, f"cannot be read: {problem.strerror}") from None
 
 
-def parsed_before(path: Path) -> Model | None:
-    """The model of an earlier reading of a file with these bytes; ``None`` when there is none that still holds."""
-    content = kept("models", _key(path))
+def parsed_before(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model | None:
+    """The model of an earlier reading of a file with these bytes; ``None`` when there is none that still holds.
+
+    Raises
+    ------
+    OutsideFolder, ModelFileError, Problems
+        When it names files that may not be read.
+    """
+    content = kept("models", _key(path, raw))
     if content is None:
         return None
     try:
@@ -65,26 +68,26 @@ def parsed_before(path: Path) -> Model | None:
     except ValueError:
         return None
     source_format: Format = "vensim" if path.suffix.lower() in VENSIM_SUFFIXES else "xmile"
-    model = replace(model, name=path.stem, origin=Origin(path.resolve(), source_format))
+    model = replace(model, name=path.stem, origin=Origin(path.resolve(), source_format, allowed))
     # the key has the model file only: which others it reads is known by now
     return model if current_digest(model) == model.digest else None
 
 
-def remember_parsed(model: Model) -> Model:
-    """Keep a model that was parsed just now; it is returned as it is."""
+def remember_parsed(model: Model, raw: bytes) -> Model:
+    """Keep a model that was parsed just now from these bytes; it is returned as it is."""
     assert model.origin is not None
     try:
         text = to_text(model)
     except RecursionError:
         # an expression too deep for the writer is parsed each time
         return model
-    keep("models", _key(model.origin.path), text.encode())
+    keep("models", _key(model.origin.path, raw), text.encode())
     return model
 
 
-def _key(path: Path) -> str:
+def _key(path: Path, raw: bytes) -> str:
     """Everything that decides what parsing gives, but for the other files that the model reads."""
-    return digest_of(path.read_bytes(), path.suffix.lower().encode(), version("pysd").encode(), _code_digest())
+    return digest_of(raw, path.suffix.lower().encode(), version("pysd").encode(), _code_digest())
 
 
 @cache

@@ -6,13 +6,15 @@ written beside the model file.
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
 from cipark_sd.frontends.assemble import assemble
-from cipark_sd.frontends.kept import VENSIM_SUFFIXES, XMILE_SUFFIXES, parsed_before, remember_parsed
-from cipark_sd.frontends.sanitise import decoded, sanitised_text
+from cipark_sd.frontends.kept import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes, parsed_before, remember_parsed
+from cipark_sd.frontends.nesting import room_for_parser, too_deep
+from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
 from cipark_sd.frontends.vensim_details import vensim_groups, vensim_method, vensim_synonyms
 from cipark_sd.frontends.xmile_details import (
@@ -22,39 +24,50 @@ from cipark_sd.frontends.xmile_details import (
     xmile_method,
     xmile_synonyms,
 )
+from cipark_sd.frontends.xml_tree import xml_tree
 from cipark_sd.model.model import Format, Model
 
 
-def read_model(path: Path | str) -> Model:
+def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
     """The model in a Vensim (``.mdl``) or XMILE (``.xmile``, ``.xml``, ``.stmx``) file.
 
     A model that was read before, by any process, is taken from the cache while nothing that it reads has changed.
 
+    Parameters
+    ----------
+    path : path
+    allow_files : sequence of path
+        Folders beneath which files may lie that the model names (``GET DIRECT …``), beside the model's own.
+
     Raises
     ------
     ModelFileError
-        When the file is missing, is neither format, or cannot be taken apart into equations.
+        When the file is missing, is neither format, is no regular file or too large, or cannot be taken apart into
+        equations.
+    OutsideFolder
+        When it names a file that lies elsewhere, links resolved.
     EquationError, UnknownName, Problems
         For what is wrong in the equations, all of it at once.
     """
     path = Path(path)
     if not path.exists():
         raise ModelFileError(path, _missing(path))
-    if path.is_dir():
-        raise ModelFileError(path, "is a folder, not a model file")
+    raw = model_bytes(path)
     known = dict.fromkeys(VENSIM_SUFFIXES, "vensim") | dict.fromkeys(XMILE_SUFFIXES, "xmile")
     if path.suffix.lower() not in known:
         listed = ", ".join(known)
         raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {listed})")
-    before = parsed_before(path)
-    return before if before is not None else remember_parsed(_parse(path))
+    allowed = tuple(Path(folder).resolve() for folder in allow_files)
+    before = parsed_before(path, raw, allowed)
+    return before if before is not None else remember_parsed(_parse(path, raw, allowed), raw)
 
 
-def _parse(path: Path) -> Model:
+def _parse(path: Path, raw: bytes, allowed: tuple[Path, ...] = ()) -> Model:
     with warnings.catch_warnings():
         # PySD warns of what it imports (chardet's renamed detector) and of features that our passes check themselves.
         warnings.simplefilter("ignore")
-        return _read_vensim(path) if path.suffix.lower() in VENSIM_SUFFIXES else _read_xmile(path)
+        read = _read_vensim if path.suffix.lower() in VENSIM_SUFFIXES else _read_xmile
+        return read(path, raw, allowed)
 
 
 def abstract_model(path: Path, source_format: Format) -> Any:
@@ -67,7 +80,8 @@ def abstract_model(path: Path, source_format: Format) -> Any:
     with warnings.catch_warnings():
         # what PySD warns of while it parses was checked when the file was read
         warnings.simplefilter("ignore")
-        parsed = _parsed_vensim(path) if source_format == "vensim" else _parsed_xmile(path)
+        raw = model_bytes(path)
+        parsed = _parsed_vensim(path, raw) if source_format == "vensim" else _parsed_xmile(path, raw)
         return parsed.get_abstract_model()
 
 
@@ -79,42 +93,56 @@ def _missing(path: Path) -> str:
     return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def sanitised_file(path: Path, source_format: Format) -> Any:
+def sanitised_file(path: Path, source_format: Format, raw: bytes | None = None) -> Any:
     """PySD's own reader on a file, with the text that its grammar takes, not parsed yet.
 
-    What this module and the reference engine read is the same text.
+    What this module and the reference engine read is the same text. ``raw`` is what the file holds where that is known.
 
     Raises
     ------
+    ModelFileError
+        When the file cannot be read or is not XML.
     UnsupportedFeature, Problems
         For what its grammar has no place for.
     """
+    raw = model_bytes(path) if raw is None else raw
     from pysd.translators.vensim.vensim_file import VensimFile
     from pysd.translators.xmile.xmile_file import XmileFile
 
     if source_format == "vensim":
         # the encoding is settled here, so PySD need not guess it
         vensim = VensimFile(path, encoding="utf-8")
-        vensim.model_text = sanitised_text(path)
+        vensim.model_text = sanitise(decoded(raw), where=path.name)
         vensim._split_sketch()
         return vensim
-    xmile = XmileFile(path)
+    xmile = _with_tree(XmileFile, path, raw)
     raise_all(str(path), [*refused_parts(xmile.xmile_root, path.name)])
     sanitise_xmile(xmile.xmile_root)
     return xmile
 
 
+def _with_tree(kind: type[Any], path: Path, raw: bytes) -> Any:
+    """PySD's XMILE file on a tree that was read strictly; its own reading of the file takes in what that refuses."""
+    file: Any = object.__new__(kind)
+    file.xmile_path, file.root_path = path, path.parent
+    file.xmile_root = xml_tree(raw, path)
+    # every element bears the namespace of the root, under a prefix or none
+    file.ns = file.xmile_root.tag.rpartition("}")[0].removeprefix("{")
+    file.view_elements = None
+    return file
+
+
 # --- the two formats -------------------------------------------------------------------------------------------------
 
 
-def _parsed_vensim(path: Path) -> Any:
+def _parsed_vensim(path: Path, raw: bytes) -> Any:
     """PySD's Vensim file with the syntax trees of its equations."""
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
 
     from cipark_sd.frontends.literals import parse_component
 
-    file = sanitised_file(path, "vensim")
+    file = sanitised_file(path, "vensim", raw)
     problems: list[CiparkError] = []
     try:
         file.parse(parse_all=False)
@@ -130,10 +158,13 @@ def _parsed_vensim(path: Path) -> Any:
         parsed = []
         for element in section.elements:
             try:
-                component = element.parse()
-                if isinstance(component, Component):
-                    parse_component(component)
+                with room_for_parser():
+                    component = element.parse()
+                    if isinstance(component, Component):
+                        parse_component(component)
                 parsed.append(component)
+            except RecursionError:
+                problems.append(EquationError(path.name, _left_side(element.equation), too_deep(element.equation)))
             except (
                 parsimonious.ParseError,
                 parsimonious.VisitationError,
@@ -141,7 +172,7 @@ def _parsed_vensim(path: Path) -> Any:
                 TypeError,
                 LookupError,
             ) as problem:
-                name = re.split(r"[=(\[:~]", element.equation, maxsplit=1)[0].strip()
+                name = _left_side(element.equation)
                 problems.append(EquationError(path.name, name, f"cannot be read: {_parse_reason(problem)}"))
         section.subscripts = [item for item in parsed if isinstance(item, SubscriptRange)]
         section.components = [item for item in parsed if isinstance(item, Component)]
@@ -151,10 +182,9 @@ def _parsed_vensim(path: Path) -> Any:
     return file
 
 
-def _read_vensim(path: Path) -> Model:
-    raw = path.read_bytes()
+def _read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     text = decoded(raw)
-    main, *macros = _parsed_vensim(path).get_abstract_model().sections
+    main, *macros = _parsed_vensim(path, raw).get_abstract_model().sections
     drawing_parts = text.split("\\\\\\---///", 1)
     return assemble(
         path,
@@ -162,6 +192,7 @@ def _read_vensim(path: Path) -> Model:
         main,
         macros,
         raw=raw,
+        allowed=allowed,
         method=vensim_method(text),
         groups=vensim_groups(drawing_parts[0]),
         drawing="\\\\\\---///" + drawing_parts[1] if len(drawing_parts) == 2 else "",
@@ -169,20 +200,24 @@ def _read_vensim(path: Path) -> Model:
     )
 
 
-def _parsed_xmile(path: Path) -> Any:
+def _parsed_xmile(path: Path, raw: bytes) -> Any:
     """PySD's XMILE file with the syntax trees of its equations."""
     import parsimonious
 
     from cipark_sd.frontends.literals import parse_element
 
-    file = sanitised_file(path, "xmile")
+    file = sanitised_file(path, "xmile", raw)
     problems: list[CiparkError] = []
     file.parse(parse_all=False)
     (section,) = file.sections
     section.parse(parse_all=False)
     for component in section.components:
         try:
-            parse_element(component, section.behaviors)
+            with room_for_parser():
+                parse_element(component, section.behaviors)
+        except RecursionError:
+            text = " ".join(component.node.itertext())
+            problems.append(EquationError(path.name, component.name, too_deep(text)))
         except (
             parsimonious.ParseError,
             parsimonious.VisitationError,
@@ -196,30 +231,31 @@ def _parsed_xmile(path: Path) -> Any:
     return file
 
 
-def _read_xmile(path: Path) -> Model:
+def _read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     from lxml import etree
 
-    raw = path.read_bytes()
-    try:
-        root = etree.fromstring(raw)
-    except etree.XMLSyntaxError as problem:
-        raise ModelFileError(path, f"is not XML: {problem.msg}") from None
+    root = xml_tree(raw, path)
     name = etree.QName(root)
     if name.localname != "xmile":
         raise ModelFileError(path, f"is XML but not XMILE: its root is <{name.localname}>")
-    space = {"x": name.namespace or ""}
+    if not name.namespace:
+        expected = 'xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"'
+        raise ModelFileError(path, f"has no XMILE namespace; its root needs {expected}")
+    space = {"x": name.namespace}
     if not root.xpath("x:sim_specs", namespaces=space):
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
+    file = _parsed_xmile(path, raw)
     groups = xmile_groups(root, space)
     views = root.xpath("//x:views", namespaces=space)
     drawing = "".join(etree.tostring(view, encoding="unicode") for view in views)
-    (main,) = _parsed_xmile(path).get_abstract_model().sections
+    (main,) = file.get_abstract_model().sections
     return assemble(
         path,
         "xmile",
         main,
         [],
         raw=raw,
+        allowed=allowed,
         method=xmile_method(root, space, path),
         groups=groups,
         drawing=drawing,
@@ -227,6 +263,10 @@ def _read_xmile(path: Path) -> Model:
         finish=lambda variables: completed(variables, root, space, path.name, groups),
         unit_synonyms=xmile_synonyms(root, space),
     )
+
+
+def _left_side(equation: str) -> str:
+    return re.split(r"[=(\[:~]", equation, maxsplit=1)[0].strip()
 
 
 def _parse_reason(problem: Exception) -> str:

@@ -146,10 +146,23 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
-    """``expr`` and everything inside it, parents first."""
-    yield expr
-    for child in children(expr):
-        yield from walk(child)
+    """``expr`` and everything inside it, parents first, in reading order."""
+    rest = [expr]
+    while rest:
+        part = rest.pop()
+        yield part
+        rest += reversed(children(part))
+
+
+def levels(expr: Expr) -> int:
+    """How many expressions are inside one another, at most; 1 for a number or a name."""
+    deepest = 0
+    rest = [(expr, 1)]
+    while rest:
+        part, level = rest.pop()
+        deepest = max(deepest, level)
+        rest += [(child, level + 1) for child in children(part)]
+    return deepest
 
 
 def references(expr: Expr) -> Iterator[Ref]:

@@ -60,10 +60,11 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a model was read from; not part of its identity."""
+    """Where a model was read from, and in which folders its files may lie beside its own; no part of its identity."""
 
     path: Path
     format: Format
+    allowed: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Model:
     unit_synonyms : tuple of tuple of str
         Names of units that the file declares to be the same, as it spells them; the first of each group is the main
         one and may be a product of others.
+    range_files : tuple of str
+        Files in which elements of subscript ranges stand, as the model names them.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Model:
     digest: str = ""
     drawing: str = field(default="", repr=False)
     unit_synonyms: tuple[tuple[str, ...], ...] = ()
+    range_files: tuple[str, ...] = ()
     origin: Origin | None = field(default=None, compare=False)
 
     @cached_property

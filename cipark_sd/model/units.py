@@ -150,7 +150,10 @@ class UnitSystem:
             For an empty text, misplaced operators or parentheses, a factor other than 1, or an exponent that is no
             number.
         """
-        return _Reader(text, self.aliases).read()
+        try:
+            return _Reader(text, self.aliases).read()
+        except RecursionError:
+            raise UnitSyntaxError(f"{text[:40]}…", "is nested too deeply") from None
 
 
 class _Reader:

@@ -1,10 +1,11 @@
 """Figures as files."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import whole
+from cipark_sd.files import write_bytes
 from cipark_sd.results import check_writable
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     kind = path.suffix.lower()[1:]
     dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     try:
-        with whole(path) as partial, mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
-            figure.savefig(partial, format=kind, dpi=dpi, metadata=dateless)
+        # made in memory: where the disk is full, writers stumble over what they have left open
+        drawn = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
+            figure.savefig(drawn, format=kind, dpi=dpi, metadata=dateless)
+        write_bytes(path, drawn.getvalue())
     except OSError as problem:
         raise InvalidValue(
             "the figure file", str(path), f"writable ({problem.strerror})", where="save_figure"

@@ -1,5 +1,6 @@
 """Observed values that stand beside a run."""
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.timegrid import model_time
@@ -69,11 +71,12 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
 
     where = str(source.path)
     try:
-        frame = pd.read_csv(source.path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
+        frame = pd.read_csv(io.BytesIO(read_bytes(source.path, TABLE_LIMIT)), dtype=str, keep_default_na=False)
+    except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the data file", where, "a file that exists", where="--data") from None
     except (OSError, ValueError) as problem:
-        raise InvalidValue("the data file", " ".join(str(problem).split()), "a CSV table", where=where) from None
+        reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())
+        raise InvalidValue("the data file", reason, "a CSV table", where=where) from None
     columns = dict(source.columns) or {name: name for name in frame.columns if canonical(name) in model.by_name}
     needed = ["date", *columns.values(), *source.only, *filter(None, (source.low, source.high))]
     raise_all(where, [UnknownName(c, frame.columns, kind="column", where=where) for c in needed if c not in frame])

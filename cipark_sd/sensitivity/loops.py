@@ -7,7 +7,6 @@ Source: Schoenberg, Davidsen and Eberlein 2020, System Dynamics Review 36, for t
 for their discovery in large models.
 """
 
-import tomllib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import override_key, split_key
@@ -56,10 +56,7 @@ def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
     ------
     InvalidValue, UnknownName, Problems
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    content = read_toml(path)
     problems: list[CiparkError] = []
     found: list[NamedLoop] = []
     for number, entry in enumerate(content.get("loop", []), start=1):

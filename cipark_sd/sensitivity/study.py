@@ -5,7 +5,7 @@ the user typed and answers with the study, or with None when it is not one of it
 """
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,11 +50,12 @@ class Study:
     drawn: Path | None = None
 
 
-#: Reads what the user named, or the reader's default for None; None when that is not a study of its kind.
-StudyReader = Callable[[str | None], Study | None]
+#: Reads what the user named, or the reader's default for None; None when that is not a study of its kind. The paths are
+#: folders in which its files may lie beside its own.
+StudyReader = Callable[[str | None, Sequence[Path]], Study | None]
 
 
-def find_study(target: str | None) -> Study:
+def find_study(target: str | None, allow_files: Sequence[Path] = ()) -> Study:
     """The study of that name or folder, from whichever reader knows it.
 
     Raises
@@ -64,7 +65,7 @@ def find_study(target: str | None) -> Study:
     """
     for entry in importlib.metadata.entry_points(group=GROUP):
         reader: StudyReader = entry.load()
-        study = reader(target)
+        study = reader(target, allow_files)
         if study is not None:
             return study
     raise InvalidValue(

@@ -1,0 +1,83 @@
+"""The files that a model names: which they are, and whether they may be read.
+
+A model file is data that may come from anyone, so what it names must lie beneath its own folder or beneath one that the
+user has allowed, and be a regular file of bounded size. PySD opens these files by itself; so each of them is looked at
+here first.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from cipark_sd.errors import CiparkError, ModelFileError, raise_all
+from cipark_sd.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.model.model import Macro
+from cipark_sd.model.variables import External, ExternalPiece, TablePiece, Variable
+
+
+def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range_files: Iterable[str]) -> list[str]:
+    """The files that a model names, each once, as it spells them, in order.
+
+    ``range_files`` are those in which elements of its subscript ranges stand.
+    """
+    files = set(range_files)
+    for variable in (*variables, *(inner for macro in macros for inner in macro.variables)):
+        for piece in variable.pieces:
+            match piece:
+                case ExternalPiece(source=External(file)) | TablePiece(table=External(file)):
+                    files.add(file)
+                case _:
+                    pass
+    return sorted(files)
+
+
+def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
+    """Where a file lies that the model at ``path`` names; a missing one is left to the run.
+
+    Raises
+    ------
+    OutsideFolder
+        When that is neither beneath the model's folder nor beneath one of ``allowed``.
+    ModelFileError
+        When it is no regular file, too large, or empty.
+    """
+    target = beneath(path.resolve().parent, file, allowed, where=path.name)
+    try:
+        check_readable(target, TABLE_LIMIT)
+        if target.stat().st_size == 0:
+            # so are the files of /proc, some of which wait for ever when they are opened
+            raise UnreadableFile(0, "it is empty", str(target))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as problem:
+        raise ModelFileError(path, f"names the file {file!r}, which cannot be read: {problem.strerror}") from None
+    return target
+
+
+def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> None:
+    """Raise where one of the files may not be read, with all of them at once.
+
+    Raises
+    ------
+    OutsideFolder, ModelFileError, Problems
+    """
+    problems: list[CiparkError] = []
+    for file in files:
+        try:
+            located(path, file, allowed)
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(str(path), problems)
+
+
+def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path]) -> Iterator[bytes]:
+    """The bytes of each file that the model at ``path`` names; a missing file is left to the run.
+
+    Raises
+    ------
+    OutsideFolder, ModelFileError, Problems
+    """
+    check_located(path, files, allowed)
+    for file in files:
+        target = located(path, file, allowed)
+        if target.is_file():
+            yield read_bytes(target, TABLE_LIMIT)

@@ -1,0 +1,168 @@
+"""The files that a user gives: regular ones, of bounded size, and beneath the folders that the user has named.
+
+A pipe, a device or a file of ``/proc`` may never end, or wait for ever; a file of 20 GB takes all memory before its
+first line is understood. Each of them is refused here, before it is opened or before it is read.
+"""
+
+import errno
+import os
+import stat
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cipark_sd.errors import CiparkError, InvalidValue
+
+MEGABYTE = 2**20
+#: The largest model in public use has 2 MB.
+MODEL_LIMIT = 64 * MEGABYTE
+TOML_LIMIT = 16 * MEGABYTE
+#: Tables of data, spreadsheets and recorded runs.
+TABLE_LIMIT = 512 * MEGABYTE
+
+OPTION = "--allow-files"
+
+
+class UnreadableFile(OSError):
+    """A file that is not read, whatever it holds; ``strerror`` says why, as for a file that the system refuses."""
+
+
+class OutsideFolder(CiparkError):
+    """A file that a model or a study names and that lies elsewhere."""
+
+    def __init__(self, file: str, target: Path, folder: Path, *, where: str) -> None:
+        self.file = file
+        super().__init__(
+            f"{where}: the file {file!r} lies at {str(target)!r}, outside the folder {str(folder)!r}; allow it with "
+            f"{OPTION} {target.parent} (in Python: allow_files)"
+        )
+
+
+def check_readable(path: Path, limit: int) -> None:
+    """Raise where a file is no regular one or has more than ``limit`` bytes; nothing is opened.
+
+    Raises
+    ------
+    OSError
+        FileNotFoundError and its like where the system says so, else :class:`UnreadableFile`.
+    """
+    _check(path.stat(), path, limit)
+
+
+def _check(about: os.stat_result, path: Path, limit: int) -> None:
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(about.st_mode):
+        raise UnreadableFile(errno.EINVAL, "it is not a regular file", str(path))
+    if about.st_size > limit:
+        size = f"it has {about.st_size / MEGABYTE:,.0f} MiB, and at most {limit // MEGABYTE} MiB are read"
+        raise UnreadableFile(errno.EFBIG, size, str(path))
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """What a regular file of at most ``limit`` bytes holds.
+
+    Raises
+    ------
+    OSError
+        As :func:`check_readable`, and for a file that grows beyond its own size while it is read, or has none although
+        it has content, as those of ``/proc``.
+    """
+    check_readable(path, limit)
+    # another file may have taken its place by now; opening must not wait for it
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:
+        about = os.fstat(file.fileno())
+        _check(about, path, limit)
+        return file.read(about.st_size)
+
+
+def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
+    """The text of a regular file of at most ``limit`` bytes, its line ends as Python has them.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError
+    """
+    return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        For the caller, who knows what the file is for.
+    InvalidValue
+        When it cannot be read or is not TOML.
+    """
+    return parsed_toml(toml_text(path), path)
+
+
+def toml_text(path: Path) -> str:
+    """The text of a TOML file; see :func:`read_toml`."""
+    try:
+        return read_text(path, TOML_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except UnicodeDecodeError as problem:
+        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    except OSError as problem:
+        raise InvalidValue("the file", problem.strerror, "a TOML file that can be read", where=str(path)) from None
+
+
+def parsed_toml(text: str, path: Path) -> dict[str, Any]:
+    """A text as TOML; see :func:`read_toml`."""
+    try:
+        content = tomllib.loads(text)
+    except ValueError as problem:
+        # beside TOML's own errors, Python's for a number of thousands of digits
+        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+    except RecursionError:
+        raise InvalidValue(
+            "its content", "lists or tables nested too deeply", "flatter TOML", where=str(path)
+        ) from None
+    rest: list[object] = [content]
+    while rest:
+        match rest.pop():
+            case dict() as table:
+                rest += table.values()
+            case list() as items:
+                rest += items
+            case int() as number if not -(2**63) <= number < 2**63:
+                # TOML 1.0: whole numbers of 64 bits, and an error beyond
+                shown = f"{str(number)[:20]}… with {len(str(number))} digits"
+                raise InvalidValue("a whole number", shown, "less than 2^63", where=str(path))
+            case _:
+                pass
+    return content
+
+
+def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> Path:
+    """The path of a file that a model or a study in ``folder`` names.
+
+    Parameters
+    ----------
+    folder : path
+        Of the model or the study.
+    file : str
+        As it names the file, relative to the folder or absolute.
+    allowed : sequence of path
+        Further folders in which files may lie.
+
+    Raises
+    ------
+    OutsideFolder
+        When the file, links resolved, lies neither beneath ``folder`` nor beneath one of ``allowed``.
+    InvalidValue
+        When the name is none.
+    """
+    try:
+        target = (folder / file).resolve()
+    except (OSError, ValueError, RuntimeError) as problem:
+        raise InvalidValue("the file's name", file, f"a path ({problem})", where=where) from None
+    if not any(target.is_relative_to(place.resolve()) for place in (folder, *allowed)):
+        raise OutsideFolder(file, target, folder, where=where)
+    return target

@@ -1,0 +1,204 @@
+"""What a model or a study names lies beneath its own folder, or beneath one that the user has allowed."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from calibration.policy.study import read_policy_study
+from calibration.study.problem import read_problem
+from cipark_sd import cli
+from cipark_sd.commands.display import display_of
+from cipark_sd.engines.reference_translation import _read_externals
+from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.inputs import OutsideFolder, beneath
+from cipark_sd.library import bundled
+from cipark_sd.model.model import Origin
+from cipark_sd.simulate import simulate
+
+CONTROL = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+#: Each of the ways in which a Vensim file names another one.
+NAMING = {
+    "constant": "rate = GET DIRECT CONSTANTS('{file}', ',', 'B2') ~~|",
+    "data": "rate := GET DIRECT DATA('{file}', ',', '1', 'B2') ~~|",
+    "lookup": "table( GET DIRECT LOOKUPS('{file}', ',', '1', 'B2')) ~~| rate = table(1) ~~|",
+    "range": "Place: GET DIRECT SUBSCRIPT('{file}', ',', 'A1', 'A', '') ~~| rate[Place] = 1 ~~|",
+}
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A file beside the folder of the model."""
+    path = tmp_path / "outside.csv"
+    path.write_text("time,0,1\nvalue,3,4\n", encoding="utf-8")
+    return path
+
+
+def model_file(tmp_path: Path, equations: str) -> Path:
+    (tmp_path / "model").mkdir(exist_ok=True)
+    path = tmp_path / "model" / "model.mdl"
+    path.write_text("{UTF-8}\n" + equations + "\n" + CONTROL, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("way", NAMING)
+@pytest.mark.parametrize("spelling", ["above", "absolute", "link", "linked folder"])
+def test_a_file_elsewhere_is_refused_before_it_is_read_and_read_where_that_is_allowed(
+    way: str, spelling: str, tmp_path: Path, outside: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "link.csv").symlink_to(outside)
+    (tmp_path / "model" / "linked").symlink_to(tmp_path)
+    named = {
+        "above": "../outside.csv",
+        "absolute": str(outside),
+        "link": "link.csv",
+        "linked folder": "linked/outside.csv",
+    }[spelling]
+    path = model_file(tmp_path, NAMING[way].format(file=named))
+    expected = rf"model\.mdl: the file '{named}' lies at '{outside}', outside the folder .* --allow-files {tmp_path} "
+    for _ in range(2):
+        with pytest.raises(OutsideFolder, match=expected):
+            read_model(path)
+        # the second time the model comes from the cache, and is refused as well
+        model = read_model(path, allow_files=[tmp_path])
+    assert "rate" in simulate(model, save=["rate"])
+
+
+def test_all_files_elsewhere_are_told_at_once(tmp_path: Path, outside: Path) -> None:
+    equations = (
+        "a = GET DIRECT CONSTANTS('../outside.csv', ',', 'B2') ~~| b = GET DIRECT CONSTANTS('/x', ',', 'B2') ~~|"
+    )
+    with pytest.raises(CiparkError, match=r"(?s)2 problems.*'\.\./outside\.csv' lies.*'/x' lies"):
+        read_model(model_file(tmp_path, equations))
+
+
+def test_a_folder_whose_name_begins_alike_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(OutsideFolder):
+        beneath(tmp_path / "model", "../model2/data.csv", [], where="here")
+    assert beneath(tmp_path / "model", "deep/../data.csv", [], where="here") == tmp_path / "model" / "data.csv"
+    with pytest.raises(InvalidValue, match=r"the file's name is 'a.x00b', expected a path"):
+        beneath(tmp_path, "a\0b", [], where="here")
+
+
+def test_a_macro_is_no_way_round(tmp_path: Path, outside: Path) -> None:
+    macro = (
+        ":MACRO: M(x)\nM = x * own ~~|\nown = GET DIRECT CONSTANTS('../outside.csv', ',', 'B2') ~~|\n:END OF MACRO:\n"
+    )
+    with pytest.raises(CiparkError, match="lies at"):
+        read_model(model_file(tmp_path, macro + "rate = M(2) ~~|"))
+
+
+def test_what_the_translated_text_names_is_looked_at_as_well(tmp_path: Path, outside: Path) -> None:
+    class External:
+        files = ("../outside.csv",)
+
+    class Loaded:
+        _external_elements = (External(),)
+
+    with pytest.raises(OutsideFolder):
+        _read_externals(Loaded(), Origin(model_file(tmp_path, ""), "vensim"))
+
+
+@pytest.mark.parametrize("command", ["run", "show", "check", "certify", "sensitivity", "convert"])
+def test_each_command_that_reads_a_model_has_the_option(command: str, tmp_path: Path, outside: Path) -> None:
+    equations = "level = INTEG(-rate * level, 1) ~ m ~| rate = GET DIRECT CONSTANTS('../outside.csv', ',', 'B2') ~1/s~|"
+    path = model_file(tmp_path, equations)
+    extra = ["-o", str(tmp_path / "out.xmile")] if command == "convert" else []
+    refused = CliRunner().invoke(cli.cli, [command, str(path), *extra])
+    assert refused.exit_code == 2
+    assert f"allow it with --allow-files {tmp_path}" in refused.output
+    if command in ("show", "convert"):
+        done = CliRunner().invoke(cli.cli, [command, str(path), "--allow-files", str(tmp_path), *extra])
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("command", ["calibrate", "new-study", "policy"])
+def test_commands_of_studies_have_the_option(command: str) -> None:
+    assert "--allow-files FOLDER" in CliRunner().invoke(cli.cli, [command, "--help"]).output
+
+
+PROBLEM = """
+[model]
+file = "{model}"
+[[observation]]
+name = "seen"
+table = "{table}"
+kind = "level"
+variable = "rate"
+"""
+
+
+@pytest.mark.parametrize(("model", "table"), [("../model.mdl", "data.csv"), ("model.mdl", "../outside.csv")])
+def test_a_study_reads_nothing_elsewhere(model: str, table: str, tmp_path: Path, outside: Path) -> None:
+    text = "{UTF-8}\nrate = Time ~~|\n" + CONTROL
+    (tmp_path / "study").mkdir()
+    for path in (tmp_path / "model.mdl", tmp_path / "study" / "model.mdl"):
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "study" / "data.csv").write_text("time,rate\n1,1\n", encoding="utf-8")
+    problem = PROBLEM.format(model=model, table=table)
+    (tmp_path / "study" / "problem.toml").write_text(problem, encoding="utf-8")
+    with pytest.raises(
+        CiparkError, match=rf"'{model if '..' in model else table}' lies at .* --allow-files {tmp_path}"
+    ):
+        read_problem(tmp_path / "study")
+    with pytest.raises(CiparkError) as allowed:
+        read_problem(tmp_path / "study", allow_files=[tmp_path])
+    # the study is no whole one; what is left to say has nothing to do with places
+    assert "lies at" not in str(allowed.value)
+
+
+@pytest.mark.parametrize("entry", ['file = "../model.mdl"', 'study = ".."', 'study = "/"'])
+def test_a_catalogue_reads_nothing_elsewhere(entry: str, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "policies.toml").write_text(f"[model]\n{entry}\n", encoding="utf-8")
+    with pytest.raises(OutsideFolder):
+        read_policy_study(tmp_path / "study")
+
+
+def test_a_catalogue_names_no_study_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("study", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "study" / "policies.toml").write_text('[model]\nstudy = "other"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName, match=r"has no folder with problem\.toml beneath"):
+        read_policy_study(tmp_path / "study")
+
+
+@pytest.mark.parametrize("name", ["../pyproject.toml", "../../secret.mdl", str(Path(__file__))])
+def test_what_comes_with_the_package_is_a_name_and_no_path(name: str) -> None:
+    with pytest.raises(ModelFileError, match="is not among the bundled models"):
+        bundled(name)
+
+
+def test_a_display_file_reads_nothing_elsewhere_and_imports_nothing(tmp_path: Path, outside: Path) -> None:
+    path = model_file(tmp_path, "")
+    display = path.with_suffix(".display.toml")
+    display.write_text('[observed]\nfile = "../outside.csv"\n', encoding="utf-8")
+    with pytest.raises(OutsideFolder):
+        display_of(path)
+    observed = display_of(path, [tmp_path]).observed
+    assert observed is not None
+    assert observed.path == outside
+    # a part of a package would be found by importing the package
+    display.write_text('[observed]\npackage = "this.x"\nfile = "a.csv"\n', encoding="utf-8")
+    with pytest.raises(InvalidValue, match=r"'package' in .observed. is 'this.x', expected an installed package"):
+        display_of(path)
+
+
+def test_a_copy_of_a_study_is_written_nowhere_else(tmp_path: Path, outside: Path) -> None:
+    text = "{UTF-8}\nrate = Time ~~|\n" + CONTROL
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "model.mdl").write_text(text, encoding="utf-8")
+    problem = PROBLEM.format(model="model.mdl", table=os.fspath(outside))
+    (tmp_path / "study" / "problem.toml").write_text(problem, encoding="utf-8")
+    before = outside.read_bytes()
+    call = ["new-study", "--from", str(tmp_path / "study"), "-o", str(tmp_path / "copy")]
+    done = CliRunner().invoke(cli.cli, call)
+    assert done.exit_code == 2
+    assert "lies at" in done.output
+    assert outside.read_bytes() == before
+    assert not (tmp_path / "copy").exists()

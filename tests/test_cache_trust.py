@@ -1,0 +1,157 @@
+"""The cache takes nothing from anybody else: whose entries, folder and key they are, and under which key."""
+
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cipark_sd import cache
+from cipark_sd.engines import native
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.simulate import simulate
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes are those of POSIX systems")
+Write = Callable[..., Path]
+KEY = "0" * 64
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache and a key of one's own, under a mask that would let the group write."""
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(cache, "_warned", False)
+    before = os.umask(0o002)
+    yield tmp_path / "cache"
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_folders_and_files_are_the_users_alone(folder: Path) -> None:
+    cache.keep("models", KEY, b"content")
+    assert cache.kept("models", KEY) == b"content"
+    assert [mode(folder), mode(folder / "models")] == [0o700, 0o700]
+    assert [mode(folder / "models" / KEY), mode(cache.key_file())] == [0o600, 0o600]
+    assert len(cache.key_file().read_bytes()) == 32
+    assert list(cache.key_file().parent.iterdir()) == [cache.key_file()]
+
+
+def test_the_key_does_not_lie_in_the_cache(folder: Path) -> None:
+    cache.keep("models", KEY, b"content")
+    assert not cache.key_file().is_relative_to(folder)
+
+
+def _other_content(folder: Path) -> None:
+    entry = folder / "models" / KEY
+    entry.write_bytes(entry.read_bytes()[:-1] + b"!")
+
+
+def _other_key(folder: Path) -> None:
+    cache.keep("models", "1" * 64, b"evil")
+    os.replace(folder / "models" / ("1" * 64), folder / "models" / KEY)
+
+
+def _other_kind(folder: Path) -> None:
+    cache.keep("kernels", KEY, b"evil")
+    os.replace(folder / "kernels" / KEY, folder / "models" / KEY)
+
+
+def _other_users_key(folder: Path) -> None:
+    cache.key_file().write_bytes(bytes(32))
+    cache._user_key.cache_clear()
+
+
+def _link(folder: Path) -> None:
+    entry = folder / "models" / KEY
+    entry.rename(folder / "elsewhere")
+    entry.symlink_to(folder / "elsewhere")
+
+
+def _pipe(folder: Path) -> None:
+    (folder / "models" / KEY).unlink()
+    os.mkfifo(folder / "models" / KEY)
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "content": (_other_content, "does not bear this user's signature or is damaged"),
+    "under another key": (_other_key, "does not bear this user's signature or is damaged"),
+    "of another kind": (_other_kind, "does not bear this user's signature or is damaged"),
+    "of another user": (_other_users_key, "does not bear this user's signature or is damaged"),
+    "a link": (_link, "is a link"),
+    "a pipe": (_pipe, "is not a regular file"),
+    "writable entry": (lambda folder: (folder / "models" / KEY).chmod(0o620), r"written by other users \(mode 0620\)"),
+    "writable kind": (lambda folder: (folder / "models").chmod(0o777), r"written by other users \(mode 0777\)"),
+    "writable folder": (lambda folder: folder.chmod(0o770), r"written by other users \(mode 0770\)"),
+    "readable key": (
+        lambda folder: (cache.key_file().chmod(0o644), cache._user_key.cache_clear()),
+        r"read or written by other users \(mode 0644\)",
+    ),
+    "short key": (
+        lambda folder: (cache.key_file().write_bytes(b"short"), cache._user_key.cache_clear()),
+        "the key .* is damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_not_this_users_is_never_loaded_and_said_once(fault: str, folder: Path) -> None:
+    cache.keep("models", KEY, b"content")
+    spoil, message = FAULTS[fault]
+    spoil(folder)
+    with pytest.warns(cache.CacheWarning, match=message):
+        assert cache.kept("models", KEY) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cache.kept("models", KEY) is None
+
+
+@pytest.mark.parametrize("what", ["folder", "entry", "key"])
+def test_what_belongs_to_another_user_is_not_used(what: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.keep("models", KEY, b"content")
+    path = {"folder": folder, "entry": folder / "models" / KEY, "key": cache.key_file()}[what]
+    cache._user_key.cache_clear()
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.warns(cache.CacheWarning, match="belongs to another user"):
+        assert cache.kept("models", KEY) is None
+
+
+def test_nothing_is_written_to_a_folder_of_others(folder: Path) -> None:
+    (folder / "models").mkdir(parents=True)
+    folder.chmod(0o777)
+    with pytest.warns(cache.CacheWarning, match="written by other users"):
+        cache.keep("models", KEY, b"content")
+    assert list((folder / "models").iterdir()) == []
+
+
+def test_a_run_goes_on_without_a_foreign_kernel_and_puts_its_own_there(
+    write_mdl: Write, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_model(write_mdl("Stock = INTEG(-rate * Stock, 1) ~~| rate = 0.1 ~~|"))
+    first = simulate(model)
+    (kernel,) = (folder / "kernels").iterdir()
+    good = kernel.read_bytes()
+    kernel.write_bytes(good[:-8] + bytes(8))
+    monkeypatch.setattr(native, "_LOADED", {})
+    with pytest.warns(cache.CacheWarning, match="signature"):
+        assert simulate(model).identical(first)
+    assert kernel.read_bytes() == good
+    monkeypatch.setattr(native, "_LOADED", {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert simulate(model).identical(first)
+
+
+def test_without_a_place_for_the_key_only_time_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    cache.keep("models", KEY, b"content")
+    assert cache.kept("models", KEY) is None
