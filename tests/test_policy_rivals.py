@@ -23,7 +23,7 @@ def problem():
 
 @pytest.mark.slow
 def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path):
-    fitted(problem, RIVALS, tmp_path, 1, effort=BRIEF)
+    fitted(problem, RIVALS, tmp_path, 1, engine="native", effort=BRIEF)
     files = {rival.id: draws_file(tmp_path, rival.id) for rival in RIVALS}
     weights = tmp_path / WEIGHTS
     found = draws_for(problem, RIVALS, [f"{r}={p}" for r, p in files.items()], 20, 1, read_weights(weights, RIVALS))
@@ -31,7 +31,7 @@ def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path):
     assert sum(draws.weight for draws in found.values()) == pytest.approx(1, abs=1e-5)
     assert not np.array_equal(found["M0"].values["pool_scale"], found["M1"].values["pool_scale"])
     times = [path.stat().st_mtime_ns for path in files.values()]
-    fitted(problem, RIVALS, tmp_path, 1, effort=BRIEF)
+    fitted(problem, RIVALS, tmp_path, 1, engine="native", effort=BRIEF)
     assert [path.stat().st_mtime_ns for path in files.values()] == times
-    fitted(problem, RIVALS, tmp_path, 2, effort=BRIEF)
+    fitted(problem, RIVALS, tmp_path, 2, engine="native", effort=BRIEF)
     assert [path.stat().st_mtime_ns for path in files.values()] != times

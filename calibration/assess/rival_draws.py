@@ -36,7 +36,7 @@ def fitted(
     folder: Path,
     seed: int,
     *,
-    engine: EngineName = "native",
+    engine: EngineName,
     effort: Effort = EFFORT,
     on_steps: OnSteps | None = None,
 ) -> None:

@@ -66,7 +66,7 @@ class BatchRunner:
     problem: CalibrationProblem
     outputs: tuple[str, ...]
     times: Array
-    engine: EngineName = "native"
+    engine: EngineName
 
     @cached_property
     def _fixed(self) -> "tuple[Task, Settings]":
@@ -117,7 +117,11 @@ class ReferenceRunner:
     problem: CalibrationProblem
     outputs: tuple[str, ...]
     times: Array
-    engine: EngineName = "pysd"
+
+    @property
+    def engine(self) -> EngineName:
+        """PySD, and never another: what is compared with it would be compared with itself."""
+        return "pysd"
 
     def __call__(self, values: Array) -> Array:
         """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
@@ -131,7 +135,13 @@ class ReferenceRunner:
         for row, vector in zip(result, values, strict=True):
             own = Scenario("", dict(zip(names, vector.tolist(), strict=True)), saveper=step)
             try:
-                run = simulate(problem.model, problem.scenario | own, save=variables, times=self.times.tolist())
+                run = simulate(
+                    problem.model,
+                    problem.scenario | own,
+                    save=variables,
+                    times=self.times.tolist(),
+                    engine=self.engine,
+                )
             except RunFailed:
                 continue
             for course, (base, elements) in zip(row, keys, strict=True):
