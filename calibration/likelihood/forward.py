@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import RunFailed
-from cipark_sd.model.variables import Stock
+from cipark_sd.model.expr import Const, Ref
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Stock, StockPiece
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.timegrid import saved_indices, time_grid
 
@@ -59,6 +62,39 @@ def _model_parameters(problem: CalibrationProblem) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in problem.space if parameter.target == "model")
 
 
+#: How many models with added stocks are remembered: programs are, by the identity of their model.
+REMEMBERED = 64
+#: Models with added stocks, and what they were made from.
+_EXTENDED: dict[tuple[int, tuple[str, ...]], tuple[Model, Model]] = {}
+
+
+def with_integrals(model: Model, flows: tuple[str, ...]) -> Model:
+    """The model with a stock for each flow ``Name`` or ``Name[element]``, which it fills from zero; made once."""
+    if not flows:
+        return model
+    key = (id(model), flows)
+    if key not in _EXTENDED:
+        added = tuple(
+            Stock(
+                name=_integral_name(flow),
+                label=f"integral of {flow}",
+                pieces=(StockPiece(Ref(*split_key(override_key(flow))), Const(0.0)),),
+            )
+            for flow in flows
+        )
+        _EXTENDED[key] = model, replace(model, variables=(*model.variables, *added))
+        if len(_EXTENDED) > REMEMBERED:
+            del _EXTENDED[next(iter(_EXTENDED))]
+    return _EXTENDED[key][1]
+
+
+def _integral_name(flow: str) -> str:
+    """The stock's name: names of a file have no blanks."""
+    from cipark_sd.compiler.unroll import flat_name
+
+    return f"integral of {flat_name(*split_key(override_key(flow)))}"
+
+
 @dataclass(frozen=True, eq=False)
 class BatchRunner:
     """All rows together on the native or the NumPy engine."""
@@ -73,14 +109,20 @@ class BatchRunner:
         from cipark_sd.compiler.unroll import flat_name
         from cipark_sd.engines.compiled import Task, settings, with_controls
 
-        model = self.problem.model
+        flows = tuple(name.removeprefix(INTEGRAL) for name in self.outputs if name.startswith(INTEGRAL))
+        model = with_integrals(self.problem.model, flows)
         resolved = with_controls(model, resolve(model, self.problem.scenario))
         step = resolved.time_step
         # later steps change nothing that is read
         grid = time_grid(resolved.initial_time, float(self.times[-1]), step, step, where=model.name)
         saved = np.zeros_like(grid.saved)
         saved[saved_indices(grid, self.times.tolist(), where=model.name)] = True
-        flat = tuple(flat_name(*split_key(override_key(name))) for name in self.outputs)
+        flat = tuple(
+            _integral_name(name.removeprefix(INTEGRAL))
+            if name.startswith(INTEGRAL)
+            else flat_name(*split_key(override_key(name)))
+            for name in self.outputs
+        )
         return Task(model, flat, grid, resolved.final_time, saved), settings(model, resolved)
 
     @cached_property
@@ -129,7 +171,8 @@ class ReferenceRunner:
 
         problem, names = self.problem, _model_parameters(self.problem)
         step = resolve(problem.model, problem.scenario).time_step
-        keys = [split_key(override_key(name)) for name in self.outputs]
+        # a model with an integral is one with Runge-Kutta, which PySD refuses below
+        keys = [split_key(override_key(name.removeprefix(INTEGRAL))) for name in self.outputs]
         variables = list(dict.fromkeys(base for base, _ in keys))
         result = np.full((len(values), len(self.outputs), len(self.times)), np.nan)
         for row, vector in zip(result, values, strict=True):

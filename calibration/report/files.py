@@ -279,7 +279,7 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
 
 def levels_of(fit: Fit) -> dict[str, list[FittedRow]]:
     """The dated numbers of each observation that has one variable, as levels."""
-    return {o.name: _levels([row for row in fit.rows if row.observation == o.name], o.kind) for o in _drawn(fit)}
+    return {o.name: _levels([row for row in fit.rows if row.observation == o.name], o) for o in _drawn(fit)}
 
 
 def _drawn(fit: Fit) -> list[Observation]:
@@ -298,20 +298,23 @@ def _parameter_units(fit: Fit, name: str) -> str:
     return "" if units.lower() in ("", "1", "dmnl", "dimensionless") else units
 
 
-def _levels(rows: Sequence[FittedRow], kind: str) -> list[FittedRow]:
-    """Rows as levels: the running sum of increments, the mean rate of flows."""
+def _levels(rows: Sequence[FittedRow], observation: Observation) -> list[FittedRow]:
+    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
     from dataclasses import replace
 
-    if kind == "flow":
+    if observation.kind == "flow":
         return [
             replace(row, end=(row.start + row.end) / 2, lower=row.lower / width, upper=row.upper / width)
             for row in rows
             if (width := row.end - row.start) > 0
         ]
     level, levels = 0.0, []
-    for row in rows:
+    for row, term in zip(rows, observation.terms, strict=True):
         if row.start == row.end:
             levels.append(row)
+            continue
+        if isinstance(term, Count) and term.level is not None:
+            levels.append(replace(row, lower=term.level[0], upper=term.level[1]))
             continue
         width = row.upper - row.lower
         level += (row.lower + row.upper) / 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import Inquiry
+from calibration.assess.forecast import origins
 from calibration.assess.self_test import MASSES
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import prediction_words
@@ -243,6 +244,7 @@ def _forecasts(found: Inquiry | None, pictures: Pictures) -> list[Section]:
     )
     blocks: tuple[Block, ...] = (
         Paragraph(words),
+        Listing(origins(found.forecasts)),
         *_picture(pictures, "forecast", "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."),
         forecast_table(found.forecasts),
     )
