@@ -63,7 +63,7 @@ set = { pace = 0.5 }
 
 
 def test_one_study_has_one_set_of_weights_whichever_command_fits_it(tmp_path, monkeypatch):
-    """``cipark calibrate --rivals`` and ``cipark policy --draws fit``, with refits of what importance sampling misses."""
+    """``cipark calibrate --rivals`` and ``cipark policy --draws fit``, refits included."""
     monkeypatch.setitem(rivals.fit_rivals.__kwdefaults__, "refit", BRIEF)
     study = small_study(tmp_path, STRUCTURES)
     density = On("native")(study)
