@@ -129,6 +129,17 @@ def test_a_run_that_fails_in_pysd_is_no_agreement(study) -> None:
     assert "FAILED, so nothing was compared" in page
 
 
+def test_a_number_that_is_only_looked_at_does_not_decide(study) -> None:
+    """PySD stops where it divides by zero: that keeps it from the series that asks for it, and from no other."""
+    folder = study(DECAY + "over=1/(Time-3)~~|", "stock", "55 30 17 9 5", step=1)
+    problem = (folder / "problem.toml").read_text()
+    aside = problem.partition("[[observation]]")[2].partition("[[parameter]]")[0].replace('"seen"', '"aside"')
+    aside = "[[observation]]" + aside.replace('"stock"', '"over"') + 'use_all = "check"\n'
+    (folder / "problem.toml").write_text(problem.replace("[[observation]]", aside + "[[observation]]"))
+    assert calibrate(folder).return_value == 0
+    assert written(folder)[0]["status"] == "agrees"
+
+
 def test_what_is_not_compared_says_so_everywhere(study, runs_in_pysd, monkeypatch) -> None:
     folder = study(DECAY, "stock", "55 30 17 9 5")
     monkeypatch.setattr(verification, "expected_seconds", lambda problem, clock: 25.4)

@@ -4,6 +4,7 @@ Everything above this module sees a :class:`Runner` only.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -167,32 +168,36 @@ class ReferenceRunner:
 
     def __call__(self, values: Array) -> Array:
         """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
-        from cipark_sd.simulate import simulate
-
-        problem, names = self.problem, _model_parameters(self.problem)
-        step = resolve(problem.model, problem.scenario).time_step
-        # a model with an integral is one with Runge-Kutta, which PySD refuses below
-        keys = [split_key(override_key(name.removeprefix(INTEGRAL))) for name in self.outputs]
-        variables = list(dict.fromkeys(base for base, _ in keys))
+        names = _model_parameters(self.problem)
         result = np.full((len(values), len(self.outputs), len(self.times)), np.nan)
         for row, vector in zip(result, values, strict=True):
-            own = Scenario("", dict(zip(names, vector.tolist(), strict=True)), saveper=step)
+            own = Scenario("", dict(zip(names, vector.tolist(), strict=True)), saveper=self._step)
             try:
-                run = simulate(
-                    problem.model,
-                    problem.scenario | own,
-                    save=variables,
-                    times=self.times.tolist(),
-                    engine=self.engine,
-                )
+                row[:] = self._run(own, self.outputs)
             except RunFailed:
-                continue
-            for course, (base, elements) in zip(row, keys, strict=True):
-                array = run[base]
-                if elements:
-                    variable = problem.model.by_name[base]
-                    place = problem.model.elements(variable).index(elements)
-                    course[:] = array.to_numpy().reshape(len(self.times), -1)[:, place]
-                else:
-                    course[:] = array.to_numpy()
+                # an equation that has no value keeps PySD from what asks for it, and from nothing else
+                for course, output in zip(row, self.outputs, strict=True):
+                    with suppress(RunFailed):
+                        course[:] = self._run(own, (output,))[0]
         return np.where(np.isfinite(result), result, np.nan)
+
+    @property
+    def _step(self) -> float:
+        return resolve(self.problem.model, self.problem.scenario).time_step
+
+    def _run(self, own: Scenario, outputs: tuple[str, ...]) -> Array:
+        """Outputs of one run ``(n_outputs, n_times)``."""
+        from cipark_sd.simulate import simulate
+
+        model = self.problem.model
+        # a model with an integral is one with Runge-Kutta, which PySD refuses below
+        keys = [split_key(override_key(name.removeprefix(INTEGRAL))) for name in outputs]
+        variables = list(dict.fromkeys(base for base, _ in keys))
+        scenario = self.problem.scenario | own
+        run = simulate(model, scenario, save=variables, times=self.times.tolist(), engine=self.engine)
+        courses = []
+        for base, elements in keys:
+            course = run[base].to_numpy().reshape(len(self.times), -1)
+            place = model.elements(model.by_name[base]).index(elements) if elements else 0
+            courses.append(course[:, place])
+        return np.stack(courses)
