@@ -197,16 +197,17 @@ def test_the_evidence_is_exact_on_a_conjugate_model(conjugate):
 def test_the_error_of_the_evidence_knows_that_draws_depend_on_each_other():
     """A bridge from chains whose neighbours correlate by 0.9 to a normal beside theirs: the error is the spread."""
     rng = np.random.default_rng(21)
-    target, proposal, found = stats.norm(0, 1), stats.norm(0.7, 1), []
+    target, proposal, found = stats.norm(0, 1), stats.norm(1.5, 1), []
     for _ in range(200):
         draws = rng.standard_normal((2, 60, 10))
         for step in range(1, 60):
             draws[:, step] = 0.9 * draws[:, step - 1] + np.sqrt(1 - 0.81) * draws[:, step]
-        here, there = (target.logpdf(x) - proposal.logpdf(x) for x in (draws, proposal.rvs(5000, random_state=rng)))
+        here, there = (target.logpdf(x) - proposal.logpdf(x) for x in (draws, proposal.rvs(60, random_state=rng)))
         found.append(bridge(here, there))
     log_ratio, error = np.array(found).T
     assert log_ratio.mean() == pytest.approx(0, abs=4 * log_ratio.std() / np.sqrt(200))
-    assert 0.75 < np.sqrt((error**2).mean()) / log_ratio.std() < 1.35
+    # 0.66 where the draws of the chains count as independent
+    assert 0.8 < np.sqrt((error**2).mean()) / log_ratio.std() < 1.25
 
 
 def test_draws_that_depend_on_each_other_are_worth_fewer(conjugate, monkeypatch):

@@ -205,12 +205,14 @@ def table(rows: Sequence[ForecastRow]) -> list[dict[str, object]]:
 def origins(rows: Sequence[ForecastRow]) -> tuple[str, ...]:
     """What each series is forecast from, a sentence each."""
     first = {row.observation: row for row in reversed(rows)}
-    return tuple(
-        f"{name} is forecast from its last fitted number, of {first[name].origin_date}"
-        + ("" if (level := first[name].level) is None else f": {_interval(level)}")
-        + "."
-        for name in dict.fromkeys(row.observation for row in rows)
-    )
+    return tuple(_origin(first[name]) for name in dict.fromkeys(row.observation for row in rows))
+
+
+def _origin(row: ForecastRow) -> str:
+    # what the calendar has no date for stands as the number that it is
+    when = f"time {row.origin_date}" if row.origin_date == f"{row.origin:g}" else row.origin_date
+    level = "" if row.level is None else f", {_interval(row.level)}"
+    return f"{row.observation} goes on from its own last fitted row, of {when}{level}."
 
 
 def _interval(level: tuple[float, float]) -> str:
