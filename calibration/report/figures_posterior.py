@@ -46,7 +46,7 @@ def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
     figure, axes = panels(max(1, len(observations)), 1, 2.1)
     for axis, observation in zip(axes, observations, strict=False):
         named = [i for i, number in enumerate(every) if number.observation == observation.name]
-        # a number that is only looked at stands beside the band, which is that of the others
+        # a number that is only looked at has no part in the band
         chosen = [i for i in named if every[i].use != "check"] or named
         # where the model has no value there is no band
         chosen = [i for i in chosen if np.isfinite(replicates[:, i]).any()]
@@ -66,7 +66,10 @@ def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
         axis.fill_between(time, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
         axis.plot(time, q[2], color=MODEL, label="median")
         uses = [every[i].use for i in chosen]
-        n = draw_levels(axis, [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)])
+        # beside a band of increments that are added up, a level has no place
+        aside = [] if observation.kind == "increments" else [every[i] for i in named if i not in chosen]
+        dots = [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)]
+        n = draw_levels(axis, dots + [(one.time, one.lower, one.upper, one.use) for one in aside])
         axis.set_title(f"{observation.name} (n = {n})")
         what = wrapped(quantity_label(problem.model, observation.terms[0].quantities[0].parts), 30)
         axis.set_ylabel(
