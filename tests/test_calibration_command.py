@@ -70,8 +70,8 @@ def sir(write_mdl: Write, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def cipark(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    code = "from cipark_sd.cli import main; main()"
+def cipark(*arguments: str, cwd: Path, first: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"{first}from cipark_sd.cli import main; main()"
     command = [sys.executable, "-c", code, "calibrate", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -85,7 +85,13 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     assert float(lines["contacts"]["estimate"]) == pytest.approx(2, rel=0.01)
     assert float(lines["recovery"]["estimate"]) == pytest.approx(0.8, rel=0.02)
     record = json.loads((sir / "out" / "fit.json").read_text())
-    assert record["largest_relative_difference_from_pysd"] < 1e-9
+    compared = record["comparison_with_pysd"]
+    assert compared["status"] == "agrees"
+    assert compared["largest_relative_difference"] < 1e-12
+    # PySD itself ran: without it there is no comparison
+    without = "import cipark_sd.engines.reference as reference; del reference.PySDRun; "
+    again = cipark(".", "--starts", "3", "-o", "again", "--no-profiles", cwd=sir, first=without)
+    assert "NameError: name 'PySDRun' is not defined" in again.stderr
     tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",
               "collinearity")  # fmt: skip
     figures = ("fit", "waterfall", "profiles")

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.fit.optimise import optimise
-from calibration.likelihood.forward import runner_factory
-from calibration.likelihood.observation_operator import reader
+from calibration.likelihood.forward import EngineName, runner_factory
+from calibration.likelihood.observation_operator import INTEGRAL, reader
 from calibration.likelihood.posterior import posterior
 from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.problem import CalibrationProblem, read_problem, until
-from cipark_sd.errors import CiparkError, Problems
+from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.timegrid import decimal_year, time_grid
 
 Write = Callable[..., Path]
@@ -100,11 +100,53 @@ def test_reading_between_steps_is_exact_for_a_straight_line() -> None:
     assert read(values)[0, 0] == pytest.approx(2 * (7.77 - 1.1))
 
 
-@pytest.mark.parametrize(("left_rule", "expected"), [(True, 0.5 * (9 - 0.25 * 3)), (False, 4.5)])
-def test_the_integral_of_a_flow_follows_the_integration_method(left_rule: bool, expected: float) -> None:
+def test_the_integral_of_a_flow_is_the_sum_of_its_steps_under_euler() -> None:
     grid = time_grid(0, 10, 0.25, 0.25, where="test")
-    read = reader([Quantity((("flow", 1.0),), "integral", 0, 3)], grid, left_rule=left_rule)
-    assert read(read.times[None, None])[0, 0] == pytest.approx(expected)
+    read = reader([Quantity((("flow", 1.0),), "integral", 0, 3.1)], grid, left_rule=True)
+    assert read.outputs == ("flow",)
+    assert read(read.times[None, None])[0, 0] == pytest.approx(0.5 * (9 - 0.25 * 3) + 0.1 * 3)
+
+
+def test_the_integral_of_a_flow_is_read_from_a_stock_else_exactly_where_the_stock_is_a_cubic() -> None:
+    """The last part of a step too: a flow of 3 t^2 fills a stock of t^3, whatever the window."""
+    grid = time_grid(0, 10, 0.25, 0.25, where="test")
+    for start, end in ((0, 3), (0.6, 3.1), (3.01, 3.24), (2.5, 9.99)):
+        read = reader([Quantity((("flow", 1.0),), "integral", start, end)], grid, left_rule=False)
+        courses = {"flow": 3 * read.times**2, INTEGRAL + "flow": read.times**3}
+        values = np.stack([courses[name] for name in read.outputs])[None]
+        assert read(values)[0, 0] == pytest.approx(end**3 - start**3, rel=1e-12)
+
+
+#: Innovation, imitation and adopters of a Bass curve, and the settings line with which Vensim asks for Runge-Kutta.
+P, Q, MARKET = 0.03, 0.38, 1000.0
+RUNGE_KUTTA = "\\\\\\---/// Sketch information\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n"
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_flow_under_runge_kutta_meets_the_closed_form(tmp_path: Path, engine: EngineName) -> None:
+    """Bass' adopters over windows on the steps and between them, to a millionth."""
+    equations = (
+        "{UTF-8}\nRegion: north, south~~|\nsize[Region]=1,0.5~~|market=1000~~|\n"
+        "adoption[Region]=(0.03+0.38*adopters[Region]/(market*size[Region]))*(market*size[Region]-adopters[Region])~~|\n"
+        "adopters[Region]=INTEG(adoption[Region],0)~~|\n"
+        "INITIAL TIME=0~~|FINAL TIME=20~~|TIME STEP=0.0625~~|SAVEPER=TIME STEP~~|\n"
+    )
+    (tmp_path / "bass.mdl").write_text(equations + RUNGE_KUTTA)
+    times = np.array([1.0, 2.0, 3.03, 5.5, 7.77, 12.9, 20.0])
+    (tmp_path / "data.csv").write_text("time,value\n" + "".join(f"{time},50\n" for time in times))
+    (tmp_path / "problem.toml").write_text(
+        '[model]\nfile = "bass.mdl"\n[[observation]]\nname = "adopters"\ntable = "data.csv"\nkind = "flow"\nstart = 0\n'
+        'variable = ["adoption[north]", "adoption[south]"]\nfamily = "poisson"\n'
+        '[[parameter]]\nname = "market"\nbounds = [100, 5000]\n'
+    )
+    problem = read_problem(tmp_path)
+    assert problem.model.time.method == "rk4"
+    found = posterior(problem, runner_factory(engine)).quantities(np.array([MARKET]))[0]
+    decay = np.exp(-(P + Q) * np.append(0.0, times))
+    exact = np.diff(1.5 * MARKET * (1 - decay) / (1 + Q / P * decay))
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    with pytest.raises(UnsupportedFeature, match="rk4"):
+        posterior(problem, runner_factory("pysd")).quantities(np.array([MARKET]))
 
 
 def test_an_integrated_flow_equals_the_increments_of_its_stock(make: Make) -> None:

@@ -39,6 +39,16 @@ def test_the_density_of_a_tail_that_can_be_fitted_is_that_of_the_term_left_out()
     assert -0.5 < pareto_k < 0.5
 
 
+def test_the_fewer_draws_are_worth_the_more_of_the_tail_is_smoothed():
+    from arviz_stats.base import array_stats
+
+    logs = stats.norm(np.random.default_rng(3).normal(1.5, 0.5, 4000), 1).logpdf(-0.5)
+    for efficiency in (1.0, 0.1):
+        expected = array_stats.loo(logs[None], r_eff=efficiency)
+        assert left_out_density(logs, 1.0, efficiency) == pytest.approx([float(one) for one in expected[:2]])
+    assert left_out_density(logs, 1.0, 0.1) != left_out_density(logs)
+
+
 def test_a_term_that_is_unclear_under_one_rival_is_left_out_in_earnest_under_all():
     one, other = (SimpleNamespace(pareto_k=np.array(k)) for k in ([0.2, 0.9, 0.1], [0.69, 0.3, np.inf]))
     assert unclear_terms([one, other]) == [1, 2]

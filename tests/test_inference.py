@@ -11,17 +11,28 @@ from scipy import integrate, stats
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
-from calibration.assess import baselines
+from calibration.assess import baselines, rivals
 from calibration.assess.contraction import contractions, unseen_sentence
+from calibration.assess.evidence import bridge, log_evidence
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
-from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
-from calibration.assess.scores import crps_normal, crps_poisson, crps_sample, log_mean_exp, randomised_pit
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, mixture, stacking
+from calibration.assess.scores import (
+    Score,
+    crps_normal,
+    crps_poisson,
+    crps_sample,
+    log_mean_exp,
+    mean_error,
+    randomised_pit,
+)
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.sampling.convergence import convergence
 from calibration.sampling.draws import PosteriorDraws, draw
-from calibration.sampling.sample import Chains, Effort
+from calibration.sampling.sample import Chains, Effort, log_target
+from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.problem import read_problem, until
 from calibration.study.variants import Variant
 from cipark_sd.errors import Problems
@@ -82,6 +93,37 @@ def test_the_log_score_does_not_underflow():
     assert log_mean_exp(np.array([-2000.0, -2000.0])) == pytest.approx(-2000)
 
 
+def scores_of(labels):
+    return [Score("model", 0.0, label, float(label), 0, 0, (), 0.0, 0.0, 0.5, True, True) for label in labels]
+
+
+def test_a_number_that_two_origins_predict_is_one_piece_of_evidence():
+    values = np.array([1.0, 3.0, 2.0, 6.0])
+    once = mean_error(values, scores_of("1234"))
+    assert once >= values.std(ddof=1) / 2
+    twice = mean_error(np.repeat(values, 2), scores_of("11223344"))
+    assert twice == pytest.approx(once)
+    assert np.isnan(mean_error(values, scores_of("1111")))
+    assert np.isnan(mean_error(np.array([1.0, np.inf]), scores_of("12")))
+
+
+@pytest.mark.parametrize(("correlation", "twice"), [(0.0, True), (0.3, False), (0.3, True)])
+def test_the_error_of_a_mean_score_is_its_spread(correlation, twice):
+    """Over numbers whose scores depend on the neighbour's, each predicted from one origin or two."""
+    rng = np.random.default_rng(23)
+    n, found = 40, []
+    labels = [str(i) for i in range(n)] * (2 if twice else 1)
+    scores = scores_of(labels)
+    for _ in range(400):
+        values = rng.standard_normal(n)
+        for i in range(1, n):
+            values[i] = correlation * values[i - 1] + np.sqrt(1 - correlation**2) * values[i]
+        values = np.concatenate([values, values + 0.3 * rng.standard_normal(n)]) if twice else values
+        found.append((values.mean(), mean_error(values, scores)))
+    mean, error = np.array(found).T
+    assert 0.8 < np.sqrt((error**2).mean()) / mean.std() < 1.3
+
+
 # --- rivals -----------------------------------------------------------------------------------------------------------
 
 SHAPE, SCALE, COUNTS = 2.0, 3.0, (4, 9, 5)
@@ -100,9 +142,23 @@ def conjugate(tmp_path_factory):
         f'prior = {{ family = "gamma", shape = {SHAPE}, scale = {SCALE} }}\n'
     )
     density = density_of(read_problem(folder))
+    return exact_draws(density, np.random.default_rng(5).standard_normal((4, 80, 25)))
+
+
+def exact_draws(density, normals):
+    """Draws of the conjugate posterior by their normal scores ``(n_ensembles, n_steps, n_walkers)``."""
     exact = stats.gamma(SHAPE + sum(COUNTS), scale=1 / (1 / SCALE + len(COUNTS)))
-    theta = exact.rvs((4, 2000, 1), random_state=np.random.default_rng(5))
-    return PosteriorDraws(density, None, theta, np.zeros((4, 2000)))
+    theta = exact.ppf(stats.norm.cdf(normals))[..., None]
+    free = Unconstrained(density.space).free(theta)
+    logs = log_target(density)(free.reshape(-1, 1)).reshape(normals.shape)
+    warm = np.zeros_like(free)
+    chains = Chains(
+        np.concatenate([warm, free], axis=1),
+        np.concatenate([np.zeros_like(logs), logs], axis=1),
+        np.ones(len(free)),
+        convergence(("rate",), free),
+    )
+    return PosteriorDraws(density, chains, theta.reshape(len(theta), -1, 1), logs.reshape(len(logs), -1))
 
 
 def exact_left_out(i):
@@ -122,15 +178,49 @@ def test_a_term_left_out_in_earnest_has_the_same_density(conjugate):
     assert found == pytest.approx(exact_left_out(1), abs=0.03)
 
 
-def test_the_evidence_is_exact_on_a_conjugate_model(conjugate):
-    # the product of what each count is predicted to be, given those before it
-    expected, shape, rate = 0.0, SHAPE, 1 / SCALE
+def exact_evidence():
+    """The product of what each count is predicted to be, given those before it."""
+    total, shape, rate = 0.0, SHAPE, 1 / SCALE
     for count in COUNTS:
-        expected += stats.nbinom.logpmf(count, shape, rate / (1 + rate))
+        total += stats.nbinom.logpmf(count, shape, rate / (1 + rate))
         shape, rate = shape + count, rate + 1
+    return total
+
+
+def test_the_evidence_is_exact_on_a_conjugate_model(conjugate):
+    expected = exact_evidence()
     found, error = log_evidence(conjugate, np.random.default_rng(7))
     assert error < 0.02
     assert found == pytest.approx(expected, abs=5 * error)
+
+
+def test_the_error_of_the_evidence_knows_that_draws_depend_on_each_other():
+    """A bridge from chains whose neighbours correlate by 0.9 to a normal beside theirs: the error is the spread."""
+    rng = np.random.default_rng(21)
+    target, proposal, found = stats.norm(0, 1), stats.norm(1.5, 1), []
+    for _ in range(200):
+        draws = rng.standard_normal((2, 60, 10))
+        for step in range(1, 60):
+            draws[:, step] = 0.9 * draws[:, step - 1] + np.sqrt(1 - 0.81) * draws[:, step]
+        here, there = (target.logpdf(x) - proposal.logpdf(x) for x in (draws, proposal.rvs(60, random_state=rng)))
+        found.append(bridge(here, there))
+    log_ratio, error = np.array(found).T
+    assert log_ratio.mean() == pytest.approx(0, abs=4 * log_ratio.std() / np.sqrt(200))
+    # 0.66 where the draws of the chains count as independent
+    assert 0.8 < np.sqrt((error**2).mean()) / log_ratio.std() < 1.25
+
+
+def test_draws_that_depend_on_each_other_are_worth_fewer(conjugate, monkeypatch):
+    told = []
+    monkeypatch.setattr(rivals, "left_out_density", lambda logs, weight, efficiency: told.append(efficiency) or (0, 0))
+    leave_one_out(conjugate)
+    normals = np.random.default_rng(22).standard_normal((4, 400, 5))
+    for step in range(1, 400):
+        normals[:, step] = 0.8 * normals[:, step - 1] + 0.6 * normals[:, step]
+    leave_one_out(exact_draws(conjugate.density, normals))
+    # the efficiency of a first-order autoregression is (1 - 0.8) / (1 + 0.8)
+    assert told[:3] == pytest.approx([1, 1, 1], abs=0.15)
+    assert told[3:] == pytest.approx([1 / 9] * 3, rel=0.4)
 
 
 def test_stacking_finds_the_mixture_that_made_the_data():
@@ -250,7 +340,7 @@ def test_the_model_that_made_the_data_beats_a_constant_rate(study):
     by_name = {line.forecaster: line for line in found.summary}
     assert by_name["model"].n == 4
     assert by_name["model"].mean_log_score < by_name["constant rate"].mean_log_score
-    assert "4 counts held out" in verdict(found)
+    assert "counts held out" in verdict(found)
 
 
 def test_a_forecast_goes_on_from_the_last_count(study, drawn):

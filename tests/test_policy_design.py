@@ -58,7 +58,7 @@ def front(park):
 
     def over(seed):
         futures = sample_futures(rivals, draws, (), 8, np.random.default_rng(seed))
-        return Evaluator(park, (FUND, SPARK, STRICT), futures, outcome, 2030)
+        return Evaluator(park, (FUND, SPARK, STRICT), futures, outcome, 2030, Scenario(), "native")
 
     def found():
         return search(
@@ -116,7 +116,13 @@ def test_an_evaluation_equals_a_single_run(park, front):
 def test_a_budget_that_pays_for_nothing_is_an_error(park, front):
     evaluator = front[0]
     dear = Evaluator(
-        park, (Lever("fund", "", ("Fund Size",), 500, 1000, 585, cost=1),), evaluator.futures, evaluator.outcome, 2030
+        park,
+        (Lever("fund", "", ("Fund Size",), 500, 1000, 585, cost=1),),
+        evaluator.futures,
+        evaluator.outcome,
+        2030,
+        Scenario(),
+        "native",
     )
     with pytest.raises(InvalidValue, match="at least 500"):
         search(dear, dear, budget=10, share=0.1, population=8, generations=1, rng=np.random.default_rng(0))

@@ -268,10 +268,10 @@ def test_a_run_that_leaves_what_is_possible_is_run_with_a_finer_step(park):
     coarse = ensemble(park, dict(WILD.values), save=["Residents"], times=instants, scenario=scenario)
     residents = float(coarse["residents"][1].sum(skipna=False))
     assert not 0 <= residents <= 20000
-    found = run_one(park, Scenario(), WILD, [BOUNDED], instants, scenario)
+    found = run_one(park, Scenario(), WILD, [BOUNDED], instants, scenario, "native")
     assert found.refined.tolist() == [False, True]
     finer = scenario | Scenario("", time_step=1 / 512, saveper=1 / 512)
-    told = run_one(park, Scenario(), WILD, [RESIDENTS], instants, finer).values[0, 1, 0]
+    told = run_one(park, Scenario(), WILD, [RESIDENTS], instants, finer, "native").values[0, 1, 0]
     assert found.values[0, 1, 0] == told
     assert 0 < told < 20000
 

@@ -13,6 +13,7 @@ from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.engines import reference
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 
@@ -212,15 +213,27 @@ def test_a_prediction_that_nothing_moves_says_so(tmp_path: Path) -> None:
     assert found.verdict == "no estimated parameter changes it"
 
 
-def test_a_prediction_is_read_in_its_scenario_and_against_another(tmp_path: Path) -> None:
+def test_a_prediction_is_read_in_its_scenario_and_against_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = line(tmp_path)
     theta = np.array([[1.0, 2.0, 0.5], [0.0, 1.0, -1.0]])
     later, unseen, effect = (reported(problem, p, runner_factory("native"))(theta) for p in problem.predictions)
     assert later == pytest.approx([1 + 9.6 * 2, 9.6])
     assert unseen == pytest.approx([1 + 25, 0])
     assert effect == pytest.approx([5, -10])
+    # PySD's own run, and not another engine's under its name, goes as far as the prediction
+    ran: list[float] = []
+    honest = reference.run
+    monkeypatch.setattr(
+        reference,
+        "run",
+        lambda model, resolved, **more: ran.append(resolved.final_time) or honest(model, resolved, **more),
+    )
     longer = reported(problem, problem.predictions[0], runner_factory("pysd"))(theta[:1])
     assert longer == pytest.approx(later[:1])
+    assert len(ran) == 1
+    assert ran[0] >= 9.6
 
 
 def test_all_that_is_wrong_with_predictions_is_told_together(tmp_path: Path) -> None:

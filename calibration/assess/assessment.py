@@ -12,7 +12,7 @@ from calibration.assess.counterfactuals import Effect, effects
 from calibration.assess.forecast import ForecastRow, forecast
 from calibration.assess.holdout import DensityOf, RollingOrigin, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
-from calibration.assess.rivals import Comparison, RivalFits, compare, fit_rivals
+from calibration.assess.rivals import Comparison, RivalFits, compare, fit_rivals, rival_numbers
 from calibration.assess.self_test import SelfTest, StepShift, integration_error, self_test
 from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
@@ -100,7 +100,13 @@ def inquire(
             )
         if ask.rivals and problem.rivals:
             rivals = fit_rivals(
-                problem, density_of, stream(3), effort=effort, folder=chains, workers=workers, on_stage=on_stage
+                problem,
+                density_of,
+                rival_numbers(seed),
+                effort=effort,
+                folder=chains,
+                workers=workers,
+                on_stage=on_stage,
             )
             interrupted = rivals.interrupted
         if ask.self_tests and not interrupted:

@@ -76,7 +76,8 @@ def _totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arr
     places: dict[str, list[int]] = {}
     for observation in problem.observations:
         for term in observation.terms:
-            if isinstance(term, Count):
+            # a level that is only looked at is no part of the sum
+            if isinstance(term, Count) and term.use != "check":
                 places.setdefault(observation.name, []).append(position)
             position += len(term.quantities)
     totals = [values[:, places[observation.name]].sum(axis=1) for observation in _counted(problem)]

@@ -1,8 +1,9 @@
 """Forecasts beyond the data, by scenario, as quantiles at dates: a table that later data can score without a rerun.
 
-A cumulative count goes on from its last observed value: what is random is what comes after. Measurements at dates are
-forecast as they would be measured. The structure and the scenario are taken as given, so the bands hold no doubt about
-either; give several scenarios, and rivals beside the base.
+A series goes on from its own last fitted number, whatever other series know by then: a cumulative count from the value
+that it had reached, so that what is random is what comes after, and a measurement as it would be measured. Rows that
+are held out or only looked at are not known to it. The structure and the scenario are taken as given, so the bands hold
+no doubt about either; give several scenarios, and rivals beside the base.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.assess.holdout import DensityOf
+from calibration.assess.scores import quantiles
 from calibration.likelihood.replicate import replicate
-from calibration.study.observations import Count, Observation
+from calibration.likelihood.streams import named_streams
+from calibration.study.observations import COUNTS, Count, Observation
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -24,14 +27,43 @@ LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
 @dataclass(frozen=True, slots=True)
 class ForecastRow:
-    """One observation at one date under one scenario; ``quantiles`` are at :data:`LEVELS`."""
+    """One observation at one date under one scenario; ``quantiles`` are at :data:`LEVELS`.
+
+    ``date`` is what the calendar of the study calls ``time``, and ``origin_date`` what it calls ``origin``, the time of
+    the last fitted number. ``level`` holds the ends of what a cumulative count had reached by then, None for others.
+    """
 
     scenario: str
     observation: str
+    date: str
     time: float
+    origin_date: str
+    origin: float
+    level: tuple[float, float] | None
     mean: float
     quantiles: tuple[float, ...]
     n_draws: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Future:
+    """An observation with windows or dates after its last fitted one, and the level that it had reached there."""
+
+    known: Observation
+    ahead: Observation
+    origin: float
+    level: tuple[float, float] | None
+
+    def start(self, n: int, rng: np.random.Generator) -> Array:
+        """The level in each draw ``(n,)``: anywhere in the interval that was reported."""
+        if self.level is None:
+            return np.zeros(n)
+        low, high = self.level
+        if not np.isfinite(high) or low == high:
+            return np.full(n, low)
+        if self.ahead.terms[0].noise.family in COUNTS:
+            return rng.integers(np.ceil(low), np.floor(high) + 1, size=n).astype(float)
+        return rng.uniform(low, high, size=n)
 
 
 def forecast(
@@ -43,7 +75,7 @@ def forecast(
     scenarios: Sequence[Variant] = (),
     every: float = 1.0,
 ) -> list[ForecastRow]:
-    """Quantiles of each counted or measured observation, from the last date to the final time of the model's own file.
+    """Quantiles of each counted or measured observation that is fitted, to the final time of the model's own file.
 
     Parameters
     ----------
@@ -58,32 +90,37 @@ def forecast(
     rows: list[ForecastRow] = []
     seed = int(rng.integers(2**63))
     end = problem.model.time.final
+    futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
+    if not futures:
+        return []
+    starts = {
+        future.ahead.name: future.start(len(theta), own)
+        for future, own in zip(
+            futures, named_streams(np.random.default_rng([seed, 1]), [f.ahead.name for f in futures]), strict=True
+        )
+    }
     for variant in (Variant("as fitted", "", Scenario()), *scenarios):
         longer = replace(problem, scenario=problem.scenario | variant.scenario | Scenario("", final_time=end))
-        future = [(o, levels) for o in problem.observations if (levels := _future(o, end, every)) is not None]
-        if not future:
-            continue
-        asked = replace(longer, observations=tuple(observation for _, (observation, _) in future))
-        drawn = replicate(density_of(asked), theta, np.random.default_rng(seed))
+        whole = [replace(f.ahead, terms=(*f.known.terms, *f.ahead.terms)) for f in futures]
+        asked = replace(longer, observations=tuple(whole))
+        drawn = replicate(density_of(asked), theta, np.random.default_rng([seed, 0]))
         position = 0
-        for original, (observation, last) in future:
-            n = len(observation.terms)
-            own = drawn[:, position : position + n]
-            position += n
-            ahead = [i for i, term in enumerate(observation.terms) if term.use == "holdout"]
-            own, observation = own[:, ahead], replace(observation, terms=tuple(observation.terms[i] for i in ahead))
-            if original.kind == "increments":
-                own = last + own.cumsum(axis=1)
-            rows += _rows(variant.name, observation, own)
+        for future in futures:
+            position += len(future.known.terms)
+            own = drawn[:, position : position + len(future.ahead.terms)]
+            position += len(future.ahead.terms)
+            if future.ahead.kind == "increments":
+                own = starts[future.ahead.name][:, None] + own.cumsum(axis=1)
+            rows += _rows(problem, variant.name, future, own)
     return rows
 
 
-def _future(observation: Observation, end: float, every: float) -> tuple[Observation, float] | None:
-    """The observation with windows or dates after its last one, and the level that it has reached.
+def _future(observation: Observation, end: float, every: float) -> _Future | None:
+    """What lies ahead of the last fitted number; None where nothing is fitted or nothing lies ahead.
 
     Where residuals are autocorrelated the fitted terms stand before the new ones, which go on from them.
     """
-    terms = [term for term in observation.terms if isinstance(term, Count) and term.use != "holdout"]
+    terms = [term for term in observation.terms if isinstance(term, Count) and term.use == "fit"]
     if observation.kind not in ("increments", "level", "ratio") or not terms:
         return None
     last = max(terms, key=lambda term: term.quantity.end)
@@ -93,28 +130,56 @@ def _future(observation: Observation, end: float, every: float) -> tuple[Observa
     if not len(dates):
         return None
     starts = [latest, *dates[:-1].tolist()]
-    future = [_moved(last, start, date) for start, date in zip(starts, dates.tolist(), strict=True)]
-    level = sum((term.lower + (term.upper if np.isfinite(term.upper) else term.lower)) / 2 for term in terms)
-    known = [term for term in terms if term.use == "fit" and term.noise.memory is not None]
-    return replace(observation, terms=(*known, *future)), level
+    ahead = [_moved(observation.name, last, start, date) for start, date in zip(starts, dates.tolist(), strict=True)]
+    known = [term for term in terms if term.noise.memory is not None]
+    level = _reached(terms, last) if observation.kind == "increments" else None
+    return _Future(replace(observation, terms=tuple(known)), replace(observation, terms=tuple(ahead)), latest, level)
 
 
-def _moved(term: Count, start: float, end: float) -> Count:
+def _reached(terms: Sequence[Count], last: Count) -> tuple[float, float]:
+    """What a cumulative count had reached with its last fitted term: as reported, else the sum of its windows."""
+    if last.level is not None:
+        return last.level
+    return sum(term.lower for term in terms), sum(term.upper for term in terms)
+
+
+def _moved(name: str, term: Count, start: float, end: float) -> Count:
     """The term's noise around the same quantities later on."""
     gains = None if term.gains is None else replace(term.gains, start=start, end=end)
     below = None if term.denominator is None else replace(term.denominator, start=start, end=end)
     quantity = replace(term.quantity, start=start, end=end)
-    return replace(term, label=f"{end:g}", quantity=quantity, gains=gains, denominator=below, use="holdout", weight=1.0)
+    return replace(
+        term,
+        label=f"{name} {end:g}",
+        quantity=quantity,
+        gains=gains,
+        denominator=below,
+        use="holdout",
+        weight=1.0,
+        level=None,
+    )
 
 
-def _rows(scenario: str, observation: Observation, drawn: Array) -> list[ForecastRow]:
-    rows = []
-    for term, column in zip(observation.terms, drawn.T, strict=True):
+def _rows(problem: CalibrationProblem, scenario: str, future: _Future, drawn: Array) -> list[ForecastRow]:
+    rows, date = [], problem.calendar.label
+    for term, column in zip(future.ahead.terms, drawn.T, strict=True):
         usable = column[np.isfinite(column)]
         if len(usable):
-            quantiles = tuple(float(q) for q in np.quantile(usable, LEVELS))
             time = max(quantity.end for quantity in term.quantities)
-            rows.append(ForecastRow(scenario, observation.name, time, float(usable.mean()), quantiles, len(usable)))
+            rows.append(
+                ForecastRow(
+                    scenario,
+                    future.ahead.name,
+                    date(time),
+                    time,
+                    date(future.origin),
+                    future.origin,
+                    future.level,
+                    float(usable.mean()),
+                    quantiles(usable, LEVELS),
+                    len(usable),
+                )
+            )
     return rows
 
 
@@ -124,10 +189,34 @@ def table(rows: Sequence[ForecastRow]) -> list[dict[str, object]]:
         {
             "scenario": row.scenario,
             "observation": row.observation,
+            "date": row.date,
             "time": row.time,
+            "origin_date": row.origin_date,
+            "origin_time": row.origin,
+            "origin_level": "" if row.level is None else _interval(row.level),
             "mean": row.mean,
             **{f"q{level:g}": value for level, value in zip(LEVELS, row.quantiles, strict=True)},
             "draws": row.n_draws,
         }
         for row in rows
     ]
+
+
+def origins(rows: Sequence[ForecastRow]) -> tuple[str, ...]:
+    """What each series is forecast from, a sentence each."""
+    first = {row.observation: row for row in reversed(rows)}
+    return tuple(_origin(first[name]) for name in dict.fromkeys(row.observation for row in rows))
+
+
+def _origin(row: ForecastRow) -> str:
+    # what the calendar has no date for stands as the number that it is
+    when = f"time {row.origin_date}" if row.origin_date == f"{row.origin:g}" else row.origin_date
+    level = "" if row.level is None else f", {_interval(row.level)}"
+    return f"{row.observation} goes on from its own last fitted row, of {when}{level}."
+
+
+def _interval(level: tuple[float, float]) -> str:
+    low, high = level
+    if low == high:
+        return f"{low:g}"
+    return f"at least {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"

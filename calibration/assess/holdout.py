@@ -69,7 +69,8 @@ class OriginTask:
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
-        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN)
+        held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in self.problem.observations]
+        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [one for one in held if one[1]])
         return key("origin", problem_digest(self.problem), self.density_of, *parts)
 
     def __call__(self, tell: Tell) -> Answer:
@@ -180,7 +181,8 @@ def verdict(found: RollingOrigin) -> str:
         return "Nothing was held out that a baseline could predict as well."
     worse = [line.forecaster for line in lines if line.mean_log_score < model.mean_log_score]
     sharper = [line.forecaster for line in lines if line.mean_crps < model.mean_crps]
-    points = f"{model.n} counts held out"
+    twice = "" if model.n == model.n_numbers else f", {model.n} predictions of them"
+    points = f"{model.n_numbers} counts held out{twice}"
     said = (
         f"By log score the model predicts worse than {_listed(worse)}"
         if worse

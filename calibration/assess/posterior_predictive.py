@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.assess.scores import crps_sample, randomised_pit
+from calibration.assess.scores import LEVELS, crps_sample, quantiles, randomised_pit
 from calibration.fit.residuals import labels_of
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import replicate_by_term
+from calibration.likelihood.streams import term_streams
 from calibration.study.observations import Use
 from calibration.study.priors import Array
 
@@ -46,19 +47,27 @@ class Predicted:
 def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[Predicted]:
     """All observed numbers, whatever their use, given joint draws ``theta : (n, k)``.
 
-    Those of an autocorrelated series are predicted from the fitted ones before them.
+    Those of an autocorrelated series are predicted from the fitted ones before them. Draws for which the model has no
+    value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
+    own.
     """
     values = density.quantities(theta)
     logs = density.pointwise(theta, fitted_only=False)
-    usable = np.isfinite(values).all(axis=-1)
+    counts = np.repeat(
+        [term.use != "check" for term in density.problem.terms],
+        [len(term.quantities) for term in density.problem.terms],
+    )
+    usable = np.isfinite(values[:, counts]).all(axis=-1)
     theta, logs = theta[usable], logs[usable]
     rows: list[Predicted] = []
     drawn_by_term = replicate_by_term(density, theta, rng, one_step=True)
+    streams = term_streams(rng, density.problem.terms)
     for i, (term, replicates) in enumerate(zip(density.problem.terms, drawn_by_term, strict=True)):
         score = float(np.logaddexp.reduce(logs[:, i]) - math.log(len(logs)))
         for (label, lower, upper), drawn in zip(labels_of(term), replicates.T, strict=True):
-            low, quarter, median, three_quarters, high = np.quantile(drawn, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
-            exact = lower == upper
+            drawn = drawn[np.isfinite(drawn)] if term.use == "check" else drawn
+            low, quarter, median, three_quarters, high = quantiles(drawn, LEVELS)
+            exact = lower == upper and len(drawn) > 0
             rows.append(
                 Predicted(
                     label,
@@ -70,7 +79,7 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[
                     median,
                     three_quarters,
                     high,
-                    randomised_pit(drawn, lower, upper, rng) if exact else None,
+                    randomised_pit(drawn, lower, upper, streams[i]) if exact else None,
                     crps_sample(drawn, lower) if exact else None,
                     score,
                 )

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, with_variant
+from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, rival_numbers, with_variant
 from calibration.likelihood.forward import EngineName
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
@@ -34,13 +32,14 @@ def fitted(
     problem: CalibrationProblem,
     rivals: Sequence[Rival],
     folder: Path,
-    seed: int,
     *,
-    engine: EngineName = "native",
+    engine: EngineName,
     effort: Effort = EFFORT,
     on_steps: OnSteps | None = None,
 ) -> None:
     """Fit each rival and keep draws and weights in ``folder``; what is there already is not done again.
+
+    With the study's own seed, as ``cipark calibrate --rivals`` fits them, so that draws and weights are the same ones.
 
     Raises
     ------
@@ -52,6 +51,7 @@ def fitted(
     variants = tuple(Variant(rival.id, rival.title, rival.scenario) for rival in rivals)
     problem = replace(problem, rivals=variants)
     folder.mkdir(parents=True, exist_ok=True)
+    seed = problem.method.seed
     keys = {v.name: f"{problem_digest(with_variant(problem, v))} {seed} {version()} {effort}" for v in variants}
     listed = listed_in(folder)
     if set(listed) == set(keys) and all(
@@ -59,8 +59,8 @@ def fitted(
     ):
         return
 
-    def told(_: str, now: Progress) -> None:
-        if on_steps is not None and now.running:
+    def told(stage: str, now: Progress) -> None:
+        if on_steps is not None and now.running and stage == "rivals":
             name = now.running[0]
             before = [variant.name for variant in variants].index(name)
             on_steps(name, round(100 * (now.done - before)), 100)
@@ -69,9 +69,8 @@ def fitted(
     found = fit_rivals(
         problem,
         On(engine),
-        np.random.default_rng(seed),
+        rival_numbers(seed),
         effort=effort,
-        refit=None,
         folder=kept,
         workers=Workers(0, Kept(kept)),
         on_stage=told,

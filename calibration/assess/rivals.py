@@ -7,8 +7,7 @@ priors*. A term whose Pareto k exceeds 0.7 has a leave-one-out density that impo
 out in earnest, by a posterior without it, and under all structures, so that like is compared with like.
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
-Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking); Meng and Wong 1996, Statistica Sinica 6, 831-860, as in
-Gronau et al. 2017, Journal of Mathematical Psychology 81, 80-97 (bridge sampling).
+Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
 """
 
 import math
@@ -20,13 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.assess.evidence import log_evidence
 from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.likelihood.streams import named_streams
 from calibration.sampling.convergence import Convergence, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
 from calibration.sampling.importance import left_out_density
-from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock, log_target
-from calibration.sampling.unconstrained import Unconstrained
+from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -37,6 +37,8 @@ from calibration.tasks.workers import Progress, Tell, Workers
 RELIABLE = 0.7
 #: R-hat and effective draws that a posterior without a term needs for one density.
 MIXED = (1.05, 100)
+#: Stage of a study's random numbers that its rivals have, whichever command fits them.
+STAGE = 103
 #: Makes the density of a problem.
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
@@ -192,6 +194,11 @@ class LeftOutTask:
         return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
 
 
+def rival_numbers(seed: int) -> np.random.Generator:
+    """The random numbers of a study's rivals: one set of weights for one study, whichever command asks for it."""
+    return np.random.default_rng([seed, STAGE])
+
+
 def fit_rivals(
     problem: CalibrationProblem,
     density_of: DensityOf,
@@ -203,7 +210,7 @@ def fit_rivals(
     workers: Workers | None = None,
     on_stage: Callable[[str, Progress], None] | None = None,
 ) -> RivalFits:
-    """Refit every rival of the study; a rival's draws do not depend on the others.
+    """Refit every rival of the study; a rival's draws depend on its name and not on which others there are.
 
     Parameters
     ----------
@@ -223,7 +230,8 @@ def fit_rivals(
     """
     workers = Workers() if workers is None else workers
     tasks, streams = [], []
-    for variant, own in zip(problem.rivals, rng.spawn(len(problem.rivals)), strict=True):
+    own_streams = named_streams(rng, [variant.name for variant in problem.rivals])
+    for variant, own in zip(problem.rivals, own_streams, strict=True):
         chains, bridge = own.spawn(2)
         tasks.append(
             RivalTask(with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, folder)
@@ -274,9 +282,18 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
     """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
     logs = drawn.density.pointwise(drawn.flat, known="others", weighted=False)
     weights = [term.weight for term in drawn.density.problem.fitted_terms]
-    # draws are thinned: what is left of their dependence is not told to the tail fit
-    found = [left_out_density(column, weight) for column, weight in zip(logs.T, weights, strict=True)]
+    efficiency = relative_efficiency(drawn)
+    found = [left_out_density(column, weight, efficiency) for column, weight in zip(logs.T, weights, strict=True)]
     return np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
+
+
+def relative_efficiency(drawn: PosteriorDraws) -> float:
+    """Effective draws, the mean over the parameters, as a share of the draws that are kept; at most 1.
+
+    What ArviZ takes too where a tail is fitted to draws that depend on each other.
+    """
+    sizes = [one.ess_bulk for one in drawn.chains.found if np.isfinite(one.ess_bulk)]
+    return min(1.0, float(np.mean(sizes)) / len(drawn.flat)) if sizes else 1.0
 
 
 def left_out(
@@ -307,46 +324,6 @@ def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> A
             return np.asarray(new / new.sum())
         weights = new
     return np.asarray(weights / weights.sum())
-
-
-def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error by bridge sampling.
-
-    The bridge goes to a normal fitted to one half of the draws; the other half and as many normal draws cross it. The
-    likelihood counts all its constants, and weights other than 1 leave no evidence to speak of.
-    """
-    from scipy import stats
-    from scipy.special import logsumexp
-
-    density = drawn.density
-    free = Unconstrained(density.space).free(drawn.theta)
-    fitted, crossing = np.array_split(free, 2, axis=1)
-    k = free.shape[-1]
-    fitted, crossing = fitted.reshape(-1, k), crossing.reshape(-1, k)
-    covariance = np.atleast_2d(np.cov(fitted.T))
-    proposal = stats.multivariate_normal(fitted.mean(axis=0), covariance)
-    other = np.asarray(proposal.rvs(len(crossing), random_state=rng)).reshape(-1, k)
-    target = log_target(density)
-    # log ratios of target to proposal, at draws of either
-    here = target(crossing) - np.atleast_1d(proposal.logpdf(crossing))
-    there = target(other) - np.atleast_1d(proposal.logpdf(other))
-    n_here, n_there = len(here), len(there)
-    share = n_here / (n_here + n_there)
-    guess = float(np.median(here))
-    for _ in range(1000):
-        with np.errstate(over="ignore"):
-            up = there - np.logaddexp(math.log(share) + there, math.log(1 - share) + guess)
-            down = -np.logaddexp(math.log(share) + here, math.log(1 - share) + guess)
-        new = float(logsumexp(up) - math.log(n_there) - logsumexp(down) + math.log(n_here))
-        settled = abs(new - guess) < 1e-10
-        guess = new
-        if settled:
-            break
-    with np.errstate(over="ignore"):
-        f_up = np.exp(there - np.logaddexp(math.log(share) + there, math.log(1 - share) + guess))
-        f_down = np.exp(-np.logaddexp(math.log(share) + here - guess, math.log(1 - share)))
-    error = f_up.var() / f_up.mean() ** 2 / n_there + f_down.var() / f_down.mean() ** 2 / n_here
-    return guess, float(np.sqrt(error))
 
 
 def compare(fits: Sequence[RivalFit]) -> list[Comparison]:

@@ -1,7 +1,9 @@
 """Scores of probabilistic forecasts: log score, CRPS, randomised PIT, intervals. Lower is better for both scores.
 
 Source: Gneiting and Raftery 2007, JASA 102, 359-378; Czado, Gneiting and Held 2009, Biometrics 65, 1254-1261 (counts);
-Jordan, Krüger and Lerch 2019, Journal of Statistical Software 90(12) (CRPS of a sample).
+Jordan, Krüger and Lerch 2019, Journal of Statistical Software 90(12) (CRPS of a sample); Diebold and Mariano 1995,
+Journal of Business and Economic Statistics 13(3), 253-263 (means of dependent scores); Newey and West 1987,
+Econometrica 55(3), 703-708 and 1994, Review of Economic Studies 61(4), 631-653 (long-run variance and its lag).
 """
 
 import math
@@ -70,8 +72,7 @@ def score(
         nothing = tuple(math.nan for _ in LEVELS)
         return Score(forecaster, origin, number.label, number.time, number.lower, number.upper, nothing,
                      math.inf, math.inf, math.nan, False, False)  # fmt: skip
-    # an interval of counts has counts as its ends
-    quantiles = tuple(float(q) for q in np.quantile(draws, LEVELS, method="inverted_cdf"))
+    ends = quantiles(draws, LEVELS)
     exact = number.lower == number.upper
     return Score(
         forecaster,
@@ -80,13 +81,23 @@ def score(
         number.time,
         number.lower,
         number.upper,
-        quantiles,
+        ends,
         -log_mean_exp(log_mass),
         crps_sample(draws, number.lower) if exact else math.nan,
         randomised_pit(draws, number.lower, number.upper, rng),
-        quantiles[1] <= number.upper and number.lower <= quantiles[3],
-        quantiles[0] <= number.upper and number.lower <= quantiles[4],
+        ends[1] <= number.upper and number.lower <= ends[3],
+        ends[0] <= number.upper and number.lower <= ends[4],
     )
+
+
+def quantiles(draws: Array, levels: Sequence[float]) -> tuple[float, ...]:
+    """Quantiles of random numbers ``(n,)``, each one of them: an interval of counts has counts as its ends.
+
+    NaN without a draw.
+    """
+    if not len(draws):
+        return tuple(math.nan for _ in levels)
+    return tuple(float(q) for q in np.quantile(draws, levels, method="inverted_cdf"))
 
 
 def log_mean_exp(logs: Array) -> float:
@@ -130,15 +141,44 @@ def randomised_pit(draws: Array, lower: float, upper: float, rng: np.random.Gene
     return below + rng.random() * (up_to - below)
 
 
+def mean_error(values: Array, scores: Sequence[Score]) -> float:
+    """Standard error of the mean of ``values : (n,)``, one for each score; NaN below two different numbers.
+
+    A number that several origins predict is one piece of evidence, so that its values are added up before their
+    variance is taken; and neighbours in time, which share the error of one fit, may depend on each other, so that the
+    long-run variance counts where it is the larger one. From few numbers it is still somewhat too small: by a tenth
+    where neighbours correlate by 0.3, by a quarter where they do by 0.5 (40 numbers).
+    """
+    values = np.asarray(values, dtype=float)
+    labels = dict.fromkeys(one.label for one in sorted(scores, key=lambda one: one.time))
+    n = len(labels)
+    if n < 2 or not np.isfinite(values).all():
+        return math.nan
+    place = {label: i for i, label in enumerate(labels)}
+    sums = np.zeros(n)
+    np.add.at(sums, [place[one.label] for one in scores], values - values.mean())
+    alone = float(sums @ sums)
+    lag = int(4 * (n / 100) ** (2 / 9))
+    long_run = alone + 2 * sum((1 - k / (lag + 1)) * float(sums[k:] @ sums[:-k]) for k in range(1, lag + 1))
+    return math.sqrt(max(alone, long_run) * n / (n - 1)) / len(values)
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Scores of one forecaster over ``n`` numbers, of which ``n_exact`` have a CRPS."""
+    """Scores of one forecaster over ``n`` predictions, of which ``n_exact`` have a CRPS.
+
+    ``n_numbers`` counts what was predicted: a number that two origins predict is one. Errors are as of
+    :func:`mean_error`.
+    """
 
     forecaster: str
     n: int
+    n_numbers: int
     n_exact: int
     mean_log_score: float
+    log_score_error: float
     mean_crps: float
+    crps_error: float
     coverage_50: float
     coverage_90: float
 
@@ -148,14 +188,19 @@ def summaries(scores: Sequence[Score]) -> list[Summary]:
     lines = []
     for name in dict.fromkeys(one.forecaster for one in scores):
         own = [one for one in scores if one.forecaster == name]
-        exact = [one.crps for one in own if not math.isnan(one.crps)]
+        exact = [one for one in own if not math.isnan(one.crps)]
+        crps = np.array([one.crps for one in exact])
+        logs = np.array([one.log_score for one in own])
         lines.append(
             Summary(
                 name,
                 len(own),
+                len({one.label for one in own}),
                 len(exact),
-                float(np.mean([one.log_score for one in own])),
-                float(np.mean(exact)) if exact else math.nan,
+                float(logs.mean()),
+                mean_error(logs, own),
+                float(crps.mean()) if exact else math.nan,
+                mean_error(crps, exact),
                 float(np.mean([one.inside_50 for one in own])),
                 float(np.mean([one.inside_90 for one in own])),
             )

@@ -8,6 +8,7 @@ import click
 from cipark_sd.commands import options
 
 if TYPE_CHECKING:
+    from calibration.likelihood.forward import EngineName
     from calibration.report.files import Fit
 
 _ENGINES = ("native", "numpy", "pysd")
@@ -33,7 +34,12 @@ _ENGINES = ("native", "numpy", "pysd")
     "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
 )
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
-@click.option("--fast", is_flag=True, help="Few searches and no comparison with PySD.")
+@click.option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless it is asked for.")
+@click.option(
+    "--compare-pysd/--no-compare-pysd",
+    default=None,
+    help="Run the estimate again in PySD; default where that takes less than ten seconds.",
+)
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
 @options.allow_files
@@ -56,15 +62,16 @@ def calibrate(
     workers: int | None,
     everything: bool,
     fast: bool,
-    engine: str,
+    compare_pysd: bool | None,
+    engine: "EngineName",
     output: Path | None,
     allow_files: tuple[Path, ...],
 ) -> int:
     """Fit the parameters of a model to data and say what the data can tell of them.
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
-    model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, or a posterior that has not
-    converged.
+    model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, a posterior that has not
+    converged, or an estimate at which PySD and the engine differ.
 
     \b
     Examples:
@@ -93,6 +100,7 @@ def calibrate(
         fit_also=fit_also,
         profiles=profiles,
         fast=fast,
+        compare_pysd=compare_pysd,
         engine=engine,
         posterior=posterior or everything or holdout or rivals or bool(scenarios) or self_tests > 0,
         steps=steps,
@@ -108,7 +116,7 @@ def calibrate(
     fit = pipeline.fit(settings)
     fitting_console.show(fit)
     written = _write(fit, folder)
-    sound = not fit.optimum.interrupted
+    sound = not fit.optimum.interrupted and fit.replication.sound
     answers = None
     if fit.draws is not None:
         from calibration.commands import assess

@@ -15,10 +15,11 @@ from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
-from calibration.fit.residuals import FittedRow, fitted
+from calibration.fit.residuals import fitted
+from calibration.fit.verification import Replication, replication, shift_at_half_the_step
 from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.report.files import Fit, reference_gap
+from calibration.report.files import Fit
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
 from calibration.sampling.sample import Effort
@@ -28,7 +29,6 @@ from calibration.study.variants import Variant
 from calibration.tasks.kept import KEPT, key
 from calibration.tasks.parts import Parts
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.scenarios import Scenario, resolve
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -39,6 +39,7 @@ class Settings:
     """What the command line asks for; None leaves the study's own."""
 
     study: Path
+    engine: EngineName
     starts: int | None = None
     seed: int | None = None
     estimate: str | None = None
@@ -47,7 +48,7 @@ class Settings:
     fit_also: tuple[str, ...] = ()
     profiles: bool = True
     fast: bool = False
-    engine: str = "native"
+    compare_pysd: bool | None = None
     posterior: bool = False
     draws: int = PER_CHAIN
     steps: int = 6000
@@ -68,7 +69,7 @@ def fit(settings: Settings) -> Fit:
     # a misspelt scenario is told before anything runs
     chosen_scenarios(problem, settings.scenarios)
     method = problem.method
-    engine = cast(EngineName, settings.engine)
+    engine = settings.engine
     density = posterior(problem, runner_factory(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     parts = _parts(density, settings, n)
@@ -106,10 +107,8 @@ def fit(settings: Settings) -> Fit:
         profiles,
         engine,
         method.seed,
-        None
-        if settings.fast or engine == "pysd" or problem.model.time.method != "euler"
-        else reference_gap(problem, optimum),
-        _step_shift(problem, optimum, engine),
+        _replication(optimum, settings),
+        shift_at_half_the_step(optimum, engine),
         draws,
         predicted,
         predictions,
@@ -169,23 +168,9 @@ def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProble
     return seen
 
 
-def _step_shift(problem: CalibrationProblem, optimum: Optimum, engine: EngineName) -> float:
-    """Largest move of an expected number in standard deviations of its noise when the step is halved."""
-    if engine == "pysd":
-        return float("nan")
-    half = resolve(problem.model, problem.scenario).time_step / 2
-    finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=half))
-    before = fitted(optimum.goal.density, optimum.theta)
-    after = fitted(posterior(finer, runner_factory(engine)), optimum.theta)
-    shifts = [
-        abs(b.expected - a.expected) / sd
-        for b, a in zip(before, after, strict=True)
-        if b.use == "fit" and (sd := _sd(b)) > 0
-    ]
-    return float(max(shifts, default=float("nan")))
-
-
-def _sd(row: FittedRow) -> float:
-    """The noise's standard deviation, from the row's residual; a row that is met exactly says nothing."""
-    nearest = min(max(row.expected, row.lower), row.upper)
-    return abs((nearest - row.expected) / row.residual) if row.residual else 0.0
+def _replication(optimum: Optimum, settings: Settings) -> Replication:
+    """The comparison with PySD: as asked, else not with ``--fast``, else where it takes little time."""
+    if optimum.interrupted and not settings.compare_pysd:
+        return Replication("not compared", "the fit was stopped before its end")
+    asked = False if settings.fast and settings.compare_pysd is None else settings.compare_pysd
+    return replication(optimum, engine=settings.engine, asked=asked)

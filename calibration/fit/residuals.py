@@ -86,6 +86,17 @@ def fitted(density: Posterior, theta: Array) -> list[FittedRow]:
     return rows
 
 
+def noise_sd(density: Posterior, theta: Array) -> list[tuple[float, float]]:
+    """What is expected at one parameter vector ``(k,)`` and the noise's standard deviation, of each fitted number."""
+    full = theta[None, :]
+    return [
+        (expected, sd)
+        for term, here in zip(density.problem.terms, density.by_term(full), strict=True)
+        if term.use == "fit"
+        for _, _, _, expected, sd, _, _ in _numbers(density, term, here[0], full)
+    ]
+
+
 _Number = tuple[str, float, float, float, float, float, float]
 
 

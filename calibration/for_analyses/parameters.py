@@ -105,10 +105,9 @@ def _drawn(folder: Path) -> Path | None:
 
 
 def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
-    from calibration.study.observations import quantities_of
-
-    quantities = quantities_of(problem.observations)
-    names = dict.fromkeys(name for quantity in quantities for name, _ in quantity.parts)
+    """What the study fits or holds out; a row that is only looked at adds no output."""
+    terms = [term for term in problem.terms if term.use != "check"]
+    names = dict.fromkeys(name for term in terms for quantity in term.quantities for name, _ in quantity.parts)
     return tuple(Output(name, name) for name in names)
 
 

@@ -10,7 +10,7 @@ Source: Robinson 1977, Stochastic Processes and their Applications 6(1), 9-24 (u
 Journal of Statistics 27(2), 305-320 (densities under a Gaussian copula).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -79,14 +79,24 @@ class Series:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(-0.5 * ((scores - mean) ** 2 / variance + np.log(variance) - scores**2))
 
-    def sample(self, scores: Array, phi: Array, rng: np.random.Generator) -> Array:
-        """Random scores ``(n, m)``: a new course of the fitted terms, and the others as they go on from the old one."""
+    def only(self, chosen: NDArray[np.bool_]) -> "Series":
+        """The series of some of its terms, ``chosen : (m,)``."""
+        return replace(self, members=self.members[chosen], times=self.times[chosen], fitted=self.fitted[chosen])
+
+    def sample(self, scores: Array, phi: Array, normals: Array) -> Array:
+        """Random scores ``(n, m)``: a new course of the fitted terms, and the others as they go on from the old one.
+
+        Parameters
+        ----------
+        normals : (n, m)
+            Standard normal numbers of each term.
+        """
         rows, m = scores.shape
         fresh = np.empty_like(scores)
         last: int | None = None
         known = dict.fromkeys(np.flatnonzero(self.fitted).tolist(), scores)
         for i in range(m):
-            noise = rng.standard_normal(rows)
+            noise = normals[:, i]
             if self.fitted[i]:
                 rho, before = self._pair(phi, i, last), fresh[:, last] if last is not None else np.zeros(rows)
                 fresh[:, i] = rho * before + np.sqrt(1 - rho**2) * noise

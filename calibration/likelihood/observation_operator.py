@@ -2,14 +2,18 @@
 
 Euler's solution is a straight line between steps, so reading a stock between two steps by linear interpolation is
 exact for the solution as computed, whatever the window: one day counts as 1/365 of a year although the step may be
-1/32. For Runge-Kutta it is second-order accurate in the step. A flow's integral is the sum that a stock filled by it
-would hold: the left rule under Euler, the trapezoidal rule else.
+1/32. For Runge-Kutta it is second-order accurate in the step.
+
+A flow's integral is what a stock filled by it would hold. Under Euler that is the sum of the steps' flows. Under
+Runge-Kutta such a stock is added to the model and integrated with it, at the order of the method; between two steps it
+is the cubic that has its values and, as slopes, the flow's values at both ends (Hermite's), so that nothing of that
+order is lost.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Array = NDArray[np.float64]
+#: Before the name of a flow: the output that a stock would hold which the flow fills. No file can have such a name.
+INTEGRAL = "\0integral of "
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,22 +59,46 @@ class Reader:
 
 
 def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -> Reader:
-    """The map for ``quantities`` on the steps of ``grid``; ``left_rule`` for Euler."""
-    outputs = tuple(dict.fromkeys(name for quantity in quantities for name, _ in quantity.parts))
-    n_steps = len(grid.times)
-    full = np.zeros((len(quantities), len(outputs), n_steps))
-    for row, quantity in zip(full, quantities, strict=True):
-        match quantity.how:
-            case "at":
-                course = _at(grid.times, quantity.end)
-            case "between":
-                course = _at(grid.times, quantity.end) - _at(grid.times, quantity.start)
-            case "integral":
-                course = _until(grid.times, quantity.end, left_rule) - _until(grid.times, quantity.start, left_rule)
-        for name, sign in quantity.parts:
-            row[outputs.index(name)] += sign * course
+    """The map for ``quantities`` on the steps of ``grid``.
+
+    With ``left_rule``, as for Euler, the integral of a flow is a sum of its values; else it is read from the output
+    :data:`INTEGRAL` and the flow's name, and from the flow itself between two steps.
+    """
+    courses = [_courses(grid.times, quantity, left_rule) for quantity in quantities]
+    # by name, so that a sum of outputs is rounded alike whatever else is read
+    outputs = tuple(sorted({name for own in courses for name in own}))
+    full = np.zeros((len(quantities), len(outputs), len(grid.times)))
+    for row, own in zip(full, courses, strict=True):
+        for name, course in own.items():
+            row[outputs.index(name)] = course
     needed = np.flatnonzero(full.any(axis=(0, 1)))
     return Reader(outputs, grid.times[needed], full[:, :, needed].reshape(len(quantities), -1))
+
+
+def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, Array]:
+    """The weights ``(n_times,)`` of each output that a quantity reads."""
+    start, end = quantity.start, quantity.end
+    zero = np.zeros(len(times))
+    found: dict[str, Array] = {}
+    for name, sign in quantity.parts:
+        match quantity.how:
+            case "at":
+                own = {name: _at(times, end)}
+            case "between":
+                own = {name: _at(times, end) - _at(times, start)}
+            case "integral" if left_rule:
+                own = {name: _until(times, end) - _until(times, start)}
+            case "integral":
+                ends = _hermite(times, end), _hermite(times, start)
+                own = {INTEGRAL + name: ends[0][0] - ends[1][0]}
+                flow = ends[0][1] - ends[1][1]
+                if flow.any():
+                    own[name] = flow
+            case _:
+                assert_never(quantity.how)
+        for output, course in own.items():
+            found[output] = found.get(output, zero) + sign * course
+    return found
 
 
 def _bracket(times: Array, instant: float) -> tuple[int, float]:
@@ -92,20 +122,25 @@ def _at(times: Array, instant: float) -> Array:
     return weights
 
 
-def _until(times: Array, instant: float, left_rule: bool) -> Array:
-    """Weights of the integral from the start to ``instant``."""
+def _until(times: Array, instant: float) -> Array:
+    """Weights of the integral from the start to ``instant`` by the left rule."""
     weights = np.zeros(len(times))
     step, share = _bracket(times, instant)
     widths = np.diff(times)
-    if left_rule:
-        weights[:step] = widths[:step]
-        if share:
-            weights[step] = share * widths[step]
-        return weights
-    weights[:step] += widths[:step] / 2
-    weights[1 : step + 1] += widths[:step] / 2
+    weights[:step] = widths[:step]
     if share:
-        part = share * widths[step]
-        weights[step] += part * (1 - share / 2)
-        weights[step + 1] += part * share / 2
+        weights[step] = share * widths[step]
     return weights
+
+
+def _hermite(times: Array, instant: float) -> tuple[Array, Array]:
+    """Weights of a stock's values and of its slopes in the cubic between two steps."""
+    values, slopes = np.zeros(len(times)), np.zeros(len(times))
+    step, s = _bracket(times, instant)
+    values[step] = (1 + 2 * s) * (1 - s) ** 2
+    if s:
+        width = times[step + 1] - times[step]
+        values[step + 1] = s**2 * (3 - 2 * s)
+        slopes[step] = width * s * (1 - s) ** 2
+        slopes[step + 1] = width * s**2 * (s - 1)
+    return values, slopes

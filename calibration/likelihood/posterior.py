@@ -125,7 +125,7 @@ class Posterior:
             together = isinstance(term, Count) and term.lower == term.upper
             key: object = i
             if isinstance(term, Count) and together:
-                key = (term.noise, term.gains is None, term.denominator is None, term.use == "fit")
+                key = (term.noise, term.gains is None, term.denominator is None, term.use)
             groups.setdefault(key, []).append(i)
         return tuple(
             (members, np.array([np.arange(self._slots[i].start, self._slots[i].stop) for i in members]))

@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.likelihood.autocorrelation import measurement
 from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.likelihood.streams import term_streams
 from calibration.likelihood.term_density import expected_numbers
 from calibration.study.observations import COUNTS, Breakdown, Count, Noise, Observation, Share, Term
 from calibration.study.priors import Array
@@ -57,7 +58,8 @@ def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Arr
     """Random numbers ``(n, n_numbers)`` for parameters ``theta : (n, k)``, in the order of :func:`numbers`.
 
     The terms of an autocorrelated series that are in the fit follow a new course together; the others go on from the
-    observed one, as a forecast does. NaN where the model fails or gives a mean that the noise cannot have.
+    observed one, as a forecast does. NaN where the model fails or gives a mean that the noise cannot have. Each term
+    has random numbers of its own, so that those of one do not depend on which others there are.
     """
     return np.concatenate(replicate_by_term(density, theta, rng), axis=1)
 
@@ -71,7 +73,8 @@ def replicate_by_term(
     it has to be compared with one by one.
     """
     values = density.quantities(theta)
-    remembered = _remembered(density, values, theta, rng, one_step)
+    streams = term_streams(rng, density.problem.terms)
+    remembered = _remembered(density, values, theta, streams, one_step)
     found: list[Array] = []
     position = 0
     for i, term in enumerate(density.problem.terms):
@@ -80,26 +83,31 @@ def replicate_by_term(
         if i in remembered:
             found.append(remembered[i])
             continue
-        found.append(replicate_term(term, here, density.spread(term.noise, theta), rng, density.matrix(term, theta)))
+        own = density.spread(term.noise, theta), streams[i], density.matrix(term, theta)
+        found.append(replicate_term(term, here, *own))
     return found
 
 
 def _remembered(
-    density: Posterior, values: Array, theta: Array, rng: np.random.Generator, one_step: bool
+    density: Posterior, values: Array, theta: Array, streams: Sequence[np.random.Generator], one_step: bool
 ) -> dict[int, Array]:
-    """Random numbers ``(n, 1)`` of the terms of autocorrelated series."""
+    """Random numbers ``(n, 1)`` of the terms of autocorrelated series.
+
+    What is only looked at is drawn between its fitted neighbours, and nothing else is drawn from it.
+    """
     found: dict[int, Array] = {}
     expected = density.by_term(theta) if density.series else []
     for series in density.series:
         scores, phi = density.scores(series, values, theta), density.phi(series, theta)
-        if one_step:
-            mean, variance = series.conditional(scores, phi)
-            drawn = mean + np.sqrt(variance) * rng.standard_normal(scores.shape)
-        else:
-            drawn = series.sample(scores, phi, rng)
+        noise = np.stack([streams[i].standard_normal(len(scores)) for i in series.members], axis=1)
+        mean, variance = series.conditional(scores, phi)
+        drawn = mean + np.sqrt(variance) * noise
+        if not one_step:
+            counts = np.array([density.problem.terms[i].use != "check" for i in series.members])
+            drawn[:, counts] = series.only(counts).sample(scores[:, counts], phi, noise[:, counts])
         for i, column in zip(series.members.tolist(), drawn.T, strict=True):
-            noise = density.problem.terms[i].noise
-            found[i] = measurement(noise, column, expected[i][:, 0], density.spread(noise, theta))[:, None]
+            own = density.problem.terms[i].noise
+            found[i] = measurement(own, column, expected[i][:, 0], density.spread(own, theta))[:, None]
     return found
 
 

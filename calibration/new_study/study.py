@@ -212,7 +212,7 @@ def _series(
 def _growing(model: Model, names: Sequence[str]) -> frozenset[str]:
     """Which of the variables never fall in the run that the file describes; none where that run fails."""
     try:
-        run = simulate(model, Scenario(), save=list(dict.fromkeys(names)))
+        run = simulate(model, Scenario(), save=list(dict.fromkeys(names)), engine="native")
     except RunFailed:
         return frozenset()
     return growing({name: run[name].to_numpy() for name in names})

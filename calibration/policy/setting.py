@@ -183,7 +183,7 @@ def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], fo
                 tick(ids.index(name) * most + done, len(ids) * most)
 
         engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
-        fitted(study.problem, rivals, kept, settings.seed, engine=engine, on_steps=told)
+        fitted(study.problem, rivals, kept, engine=engine, on_steps=told)
     return find_draws(study, rivals, (str(kept),), settings.n_draws, settings.seed, folder, settings.weights)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.assess.assessment import Inquiry
+from calibration.fit.verification import Replication
 from calibration.report.files import Fit
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
 from cipark_sd.model.model import CONTROL
@@ -132,6 +133,18 @@ def _optimisation(fit: Fit, found: Inquiry | None) -> list[Item]:
     ]
 
 
+def _replicated(found: Replication) -> str:
+    match found.status:
+        case "agrees":
+            return f"estimate run again in PySD: largest relative difference {found.shown}"
+        case "differs":
+            return f"fails: at the estimate PySD differs by {found.shown}, relatively"
+        case "failed":
+            return f"fails: {found.why}"
+        case "not compared":
+            return f"not compared: {found.why}"
+
+
 def _beyond(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
     own = [outcome for outcome in checks if outcome.source != BUILT_IN_SOURCE]
     reasons = all(item.why for item in (*fit.problem.fixed, *fit.problem.space))
@@ -145,5 +158,5 @@ def _beyond(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[
         ("out-of-sample prediction", _there(found and found.rolling, "holdout.csv")),
         ("rival structures", _there(found and found.comparison, "rivals.csv, effects.csv")),
         ("recovery from synthetic data", _there(found and found.tested, "self_test.csv")),
-        ("replication in another engine", _there(fit.reference_gap is not None, "optimum re-run in PySD")),
+        ("replication in another engine", _replicated(fit.replication)),
     )

@@ -10,6 +10,7 @@ from calibration.console import plain, printer
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.residuals import FittedRow
+from calibration.fit.verification import half_step_sentence
 from calibration.report.files import Fit, estimates, posterior_lines
 from calibration.sampling.convergence import poorest
 from calibration.sampling.draws import PosteriorDraws
@@ -155,9 +156,8 @@ def sentences(fit: Fit) -> Sequence[str]:
             else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
         said.append(f"The posterior {state}: {plain(str(poorest(fit.draws.chains.found)))}.")
-    if np.isfinite(fit.step_shift):
-        said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
-    if fit.reference_gap is not None:
-        gap = "none, to the last bit" if fit.reference_gap == 0 else f"{fit.reference_gap:.1e}"
-        said.append(f"Run again in PySD on the original file: largest relative difference {gap}.")
+    step = half_step_sentence(fit.step_shift)
+    if step:
+        said.append(step)
+    said.append(plain(fit.replication.sentence))
     return said

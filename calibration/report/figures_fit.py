@@ -85,7 +85,8 @@ def fit_figure(
 def draw_levels(axis: "Axes", seen: Sequence[tuple[float, float, float, str]]) -> int:
     """Dated numbers ``(time, lower, upper, use)`` as points with their interval; how many there are.
 
-    A number known from below only has an arrow upwards in place of an interval.
+    Those that are only looked at are not counted, unless there are no others. A number known from below only has an
+    arrow upwards in place of an interval.
     """
     for use, (face, edge, label) in USES.items():
         own = np.array([(t, low, high) for t, low, high, used in seen if used == use]).reshape(-1, 3)
@@ -99,7 +100,7 @@ def draw_levels(axis: "Axes", seen: Sequence[tuple[float, float, float, str]]) -
         axis.plot(own[~open_end, 0], middle[~open_end], "o", label=label, clip_on=False, **style)  # type: ignore[arg-type]
         if open_end.any():
             axis.plot(own[open_end, 0], middle[open_end], "^", label=f"{label}, at least", **style)  # type: ignore[arg-type]
-    return len(seen)
+    return sum(use != "check" for *_, use in seen) or len(seen)
 
 
 def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.assess.scores import LEVELS
 from calibration.likelihood.replicate import numbers
 from calibration.report.drawing import (
     GREY,
@@ -44,10 +45,14 @@ def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
     every = numbers(problem.observations)
     figure, axes = panels(max(1, len(observations)), 1, 2.1)
     for axis, observation in zip(axes, observations, strict=False):
-        chosen = [i for i, number in enumerate(every) if number.observation == observation.name]
-        if observation.kind == "increments":
-            # a number that is no part of the sum stands beside it
-            chosen = [i for i in chosen if every[i].use != "check"] or chosen
+        named = [i for i, number in enumerate(every) if number.observation == observation.name]
+        # a number that is only looked at has no part in the band
+        chosen = [i for i in named if every[i].use != "check"] or named
+        # where the model has no value there is no band
+        chosen = [i for i in chosen if np.isfinite(replicates[:, i]).any()]
+        if not chosen:
+            axis.set_title(f"{observation.name}: the model has no value")
+            continue
         own = replicates[:, chosen]
         seen = np.array([(every[i].time, every[i].lower, every[i].upper) for i in chosen])
         if observation.kind == "increments":
@@ -55,13 +60,16 @@ def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
             middle = seen[:, 1:].mean(axis=1).cumsum()
             half = (seen[:, 2] - seen[:, 1]) / 2
             seen[:, 1], seen[:, 2] = middle - half, middle + half
-        q = np.nanquantile(own, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+        q = np.nanquantile(own, LEVELS, axis=0, method="inverted_cdf")
         time = seen[:, 0]
         axis.fill_between(time, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
         axis.fill_between(time, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
         axis.plot(time, q[2], color=MODEL, label="median")
         uses = [every[i].use for i in chosen]
-        n = draw_levels(axis, [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)])
+        # beside a band of increments that are added up, a level has no place
+        aside = [] if observation.kind == "increments" else [every[i] for i in named if i not in chosen]
+        dots = [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)]
+        n = draw_levels(axis, dots + [(one.time, one.lower, one.upper, one.use) for one in aside])
         axis.set_title(f"{observation.name} (n = {n})")
         what = wrapped(quantity_label(problem.model, observation.terms[0].quantities[0].parts), 30)
         axis.set_ylabel(

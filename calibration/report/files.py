@@ -15,8 +15,8 @@ from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow
+from calibration.fit.verification import Replication
 from calibration.likelihood.forward import EngineName, runner_factory
-from calibration.likelihood.posterior import posterior
 from calibration.report import figures_fit
 from calibration.report.drawing import quantity_label, time_label
 from calibration.sampling.draws import PosteriorDraws, tree, write_draws
@@ -34,10 +34,9 @@ from cipark_sd.scenarios import override_key, resolve, split_key
 class Fit:
     """Everything that one call computed.
 
-    ``reference_gap`` is the largest difference between the engine's outputs at the estimate and PySD's on the original
-    file, relative to the scale of each quantity; None where it was not computed. ``step_shift`` is how far each
-    expected observation moves, in standard deviations of its noise, when the time step is halved. ``found_before``
-    counts the searches and profiles of an earlier start that were taken over.
+    ``replication`` says whether PySD gives the same at the estimate. ``step_shift`` is how far each expected
+    observation moves, in standard deviations of its noise, when the time step is halved. ``found_before`` counts the
+    searches and profiles of an earlier start that were taken over.
     """
 
     problem: CalibrationProblem
@@ -47,7 +46,7 @@ class Fit:
     profiles: Sequence[Profile]
     engine: EngineName
     seed: int
-    reference_gap: float | None
+    replication: Replication
     step_shift: float
     draws: PosteriorDraws | None = None
     predicted: Sequence[Predicted] = ()
@@ -250,7 +249,7 @@ def record(fit: Fit) -> dict[str, object]:
             for one in fit.predictions
         },
         "converged": None if fit.draws is None else fit.draws.chains.converged,
-        "largest_relative_difference_from_pysd": None if fit.reference_gap is None else _finite(fit.reference_gap),
+        "comparison_with_pysd": fit.replication.record(),
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
     }
 
@@ -280,7 +279,7 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
 
 def levels_of(fit: Fit) -> dict[str, list[FittedRow]]:
     """The dated numbers of each observation that has one variable, as levels."""
-    return {o.name: _levels([row for row in fit.rows if row.observation == o.name], o.kind) for o in _drawn(fit)}
+    return {o.name: _levels([row for row in fit.rows if row.observation == o.name], o) for o in _drawn(fit)}
 
 
 def _drawn(fit: Fit) -> list[Observation]:
@@ -299,32 +298,28 @@ def _parameter_units(fit: Fit, name: str) -> str:
     return "" if units.lower() in ("", "1", "dmnl", "dimensionless") else units
 
 
-def _levels(rows: Sequence[FittedRow], kind: str) -> list[FittedRow]:
-    """Rows as levels: the running sum of increments, the mean rate of flows."""
+def _levels(rows: Sequence[FittedRow], observation: Observation) -> list[FittedRow]:
+    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
     from dataclasses import replace
 
-    if kind == "flow":
+    if observation.kind == "flow":
         return [
             replace(row, end=(row.start + row.end) / 2, lower=row.lower / width, upper=row.upper / width)
             for row in rows
             if (width := row.end - row.start) > 0
         ]
     level, levels = 0.0, []
-    for row in rows:
+    for row, term in zip(rows, observation.terms, strict=True):
         if row.start == row.end:
             levels.append(row)
+            continue
+        if isinstance(term, Count) and term.level is not None:
+            levels.append(replace(row, lower=term.level[0], upper=term.level[1]))
             continue
         width = row.upper - row.lower
         level += (row.lower + row.upper) / 2
         levels.append(replace(row, lower=level - width / 2, upper=level + width / 2))
     return levels
-
-
-def reference_gap(problem: CalibrationProblem, optimum: Optimum) -> float:
-    """Largest difference of a quantity between the optimum's engine and PySD, relative to the quantity's scale."""
-    ours = optimum.goal.density.quantities(optimum.theta)
-    theirs = posterior(problem, runner_factory("pysd")).quantities(optimum.theta)
-    return float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
 
 
 def _searches(optimum: Optimum) -> list[Mapping[str, object]]:

@@ -1,6 +1,5 @@
 """What a study asked, answered in words from the numbers of a run."""
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
+from calibration.assess.scores import Score, mean_error
 from calibration.report.files import Fit
 from calibration.study.questions import Cause
 
@@ -198,22 +198,23 @@ def predicted(fit: Fit, found: Inquiry | None) -> list[str]:
 
 def _gaps(rolling: RollingOrigin) -> str:
     """The paired difference to each baseline with its standard error, which few numbers leave wide."""
-    scores: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(one.forecaster for one in rolling.comparable):
-        scores[name] = np.array([one.log_score for one in rolling.comparable if one.forecaster == name])
-    model = scores.pop("model", None)
-    if model is None or not scores or len(model) < 2:
+    by_forecaster: dict[str, list[Score]] = {}
+    for one in sorted(rolling.comparable, key=lambda one: (one.origin, one.label)):
+        by_forecaster.setdefault(one.forecaster, []).append(one)
+    model = by_forecaster.pop("model", [])
+    if len({one.label for one in model}) < 2 or not by_forecaster:
         return ""
     words = []
-    for name, other in scores.items():
-        difference = other - model
-        if not np.isfinite(difference).all():
-            continue
-        error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
-        words.append(f"{name} {difference.mean():+.2f} ± {error:.2f}")
+    for name, other in by_forecaster.items():
+        difference = np.array([b.log_score - a.log_score for a, b in zip(model, other, strict=True)])
+        if np.isfinite(difference).all():
+            words.append(f"{name} {difference.mean():+.2f} ± {mean_error(difference, model):.2f}")
     return (
-        f"Log score of a baseline less that of the model, mean over {len(model)} numbers with its standard error "
-        "(positive: the model is better): " + "; ".join(words) + "."
+        f"Log score of a baseline less that of the model, mean over {len(model)} predictions of "
+        f"{len({one.label for one in model})} numbers with its standard error, in which a number that several origins "
+        "predict counts once and neighbours in time may depend on each other (positive: the model is better): "
+        + "; ".join(words)
+        + "."
     )
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import Inquiry
+from calibration.assess.forecast import origins
 from calibration.assess.self_test import MASSES
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import prediction_words
+from calibration.fit.verification import OPTION, half_step_sentence, not_possible
 from calibration.report import findings
 from calibration.report.checklist import checklist
 from calibration.report.files import Fit, estimates
@@ -97,6 +99,8 @@ def _warnings(fit: Fit, found: Inquiry | None) -> list[Paragraph]:
         said.append("Stopped before all was done; a second start goes on.")
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
         said.append("Only one search arrived at the best optimum, so a better one may exist: raise --starts.")
+    if not fit.replication.sound:
+        said.append(fit.replication.sentence)
     if fit.optimum.at_bound:
         said.append(f"The optimum lies at a bound of {findings.listed(fit.optimum.at_bound)}.")
     return [Paragraph(text, warning=True) for text in said]
@@ -240,6 +244,7 @@ def _forecasts(found: Inquiry | None, pictures: Pictures) -> list[Section]:
     )
     blocks: tuple[Block, ...] = (
         Paragraph(words),
+        Listing(origins(found.forecasts)),
         *_picture(pictures, "forecast", "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."),
         forecast_table(found.forecasts),
     )
@@ -255,10 +260,10 @@ def _trust(fit: Fit, found: Inquiry | None) -> tuple[Block, ...]:
             f"Refitted with time steps of {steps}: the estimate that moves most is {name}, by {shift:+.3f} prior "
             "standard deviations."
         )
-    if np.isfinite(fit.step_shift):
-        said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
-    if fit.reference_gap is not None:
-        said.append(f"The optimum run again in PySD differs by {fit.reference_gap:.1e} at most, relatively.")
+    step = half_step_sentence(fit.step_shift)
+    if step:
+        said.append(step)
+    said.append(fit.replication.sentence)
     if found is not None and found.tested is not None:
         pooled = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, found.tested.pooled, strict=True))
         outside = found.tested.outside(np.random.default_rng(fit.seed))
@@ -267,7 +272,7 @@ def _trust(fit: Fit, found: Inquiry | None) -> tuple[Block, ...]:
             f"ranks leave their band for {findings.listed(outside, 'no parameter')}; {found.tested.n_not_converged} "
             "fits used up their effort."
         )
-    return (Listing(tuple(said)),) if said else ()
+    return (Listing(tuple(said)),)
 
 
 def _unasked(fit: Fit, found: Inquiry | None) -> list[Section]:
@@ -285,8 +290,8 @@ def _unasked(fit: Fit, found: Inquiry | None) -> list[Section]:
         left.append(f"{len(problem.rivals)} rival structures, each refitted to the same data (--rivals).")
     if found is None or found.tested is None:
         left.append("Synthetic data sets with known parameters, fitted in the same way (--self-test 200).")
-    if fit.reference_gap is None and fit.engine != "pysd":
-        left.append("The optimum run again in PySD (not with --fast).")
+    if not fit.replication.compared and not not_possible(problem, fit.engine):
+        left.append(f"The estimate run again in PySD on the original file ({OPTION}).")
     return [Section("What was not asked", (Listing(tuple(left)),))] if left else []
 
 

@@ -29,7 +29,8 @@ def observed_table(fit: Fit) -> Table:
         own = [row for row in fit.rows if row.observation == observation.name]
         n = {use: sum(row.use == use for row in own) for use in ("fit", "holdout", "check")}
         label = fit.problem.calendar.label
-        first, last = label(min(row.end for row in own)), label(max(row.end for row in own))
+        dated = [row.end for row in own if row.use != "check"] or [row.end for row in own]
+        first, last = label(min(dated)), label(max(dated))
         span = first if first == last else f"{first} to {last}"
         families = ", ".join(sorted({term.noise.family for term in observation.terms}))
         counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
@@ -111,13 +112,17 @@ def score_table(fit: Fit, rolling: RollingOrigin) -> Table:
         label = fit.problem.calendar.label
         parts += [(label(o), tuple(one for one in rolling.comparable if one.origin == o)) for o in origins]
     rows = [
-        (known, s.forecaster, str(s.n), f"{s.mean_log_score:.2f}", f"{s.mean_crps:.2f}", f"{s.coverage_50:.0%}",
-         f"{s.coverage_90:.0%}")
+        (known, s.forecaster, str(s.n), str(s.n_numbers), f"{s.mean_log_score:.2f} ± {s.log_score_error:.2f}",
+         f"{s.mean_crps:.2f} ± {s.crps_error:.2f}", f"{s.coverage_50:.0%}", f"{s.coverage_90:.0%}")
         for known, scores in parts
         for s in summaries(scores)
     ]  # fmt: skip
-    head = ("known up to", "forecaster", "n", "log score", "CRPS", "in 50 %", "in 90 %")
-    return Table(head, tuple(rows), "Mean scores of the numbers that every forecaster predicted; lower is better.")
+    head = ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
+    caption = (
+        "Mean scores of the numbers that every forecaster predicted; lower is better. ± standard errors, in which a "
+        "number that several origins predict counts once and neighbours in time may depend on each other."
+    )
+    return Table(head, tuple(rows), caption)
 
 
 def compared(lines: Sequence[Comparison]) -> Table:
@@ -157,8 +162,13 @@ def forecast_table(forecasts: Sequence[ForecastRow]) -> Table:
     times = sorted({row.time for row in forecasts})
     chosen = {times[i] for i in np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)}
     rows = [
-        (row.observation, row.scenario, f"{row.time:g}", *(f"{row.quantiles[i]:.0f}" for i in (1, 3, 4, 5, 7)))
+        (row.observation, row.scenario, row.date, *(f"{row.quantiles[i]:{_digits(row)}}" for i in (1, 3, 4, 5, 7)))
         for row in sorted(forecasts, key=lambda row: [r.observation for r in forecasts].index(row.observation))
         if row.time in chosen
     ]
-    return Table(("observation", "scenario", "time", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows))
+    return Table(("observation", "scenario", "date", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows))
+
+
+def _digits(row: ForecastRow) -> str:
+    """Counts are whole; a measurement has three digits."""
+    return ".0f" if all(q.is_integer() for q in row.quantiles) else ".3g"

@@ -17,7 +17,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.sampling.unconstrained import Unconstrained
-from calibration.study.observations import Observation
+from calibration.study.observations import Observation, Term
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.kept import key, stream
@@ -168,7 +168,7 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
 
 
 def study_digest(density: Posterior) -> str:
-    """A fingerprint of what the posterior depends on: model, scenario, observations and priors."""
+    """A fingerprint of what the posterior depends on: model, scenario, fitted observations and priors."""
     return problem_digest(density.problem)
 
 
@@ -176,8 +176,14 @@ def problem_digest(problem: CalibrationProblem) -> str:
     """The fingerprint of :func:`study_digest`, for which no model needs to be compiled."""
     import hashlib
 
-    parts = (problem.model.digest, problem.scenario.to_json(), repr(problem.observations), repr(problem.space))
+    parts = (problem.model.digest, problem.scenario.to_json(), repr(fitted_only(problem)), repr(problem.space))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term, ...]]]:
+    """Name, kind and fitted terms of each observation that has any: what is held out or looked at moves no draw."""
+    found = [(o.name, o.kind, tuple(term for term in o.terms if term.use == "fit")) for o in problem.observations]
+    return [one for one in found if one[2]]
 
 
 def chains_path(folder: Path | None, density: Posterior, rng: np.random.Generator, effort: Effort) -> Path | None:

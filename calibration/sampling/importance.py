@@ -19,18 +19,19 @@ from calibration.study.priors import Array
 ROUNDING = 1e-9
 
 
-def left_out_density(logs: Array, weight: float = 1.0) -> tuple[float, float]:
+def left_out_density(logs: Array, weight: float = 1.0, efficiency: float = 1.0) -> tuple[float, float]:
     """Log predictive density of a term left out, and Pareto k, from its log likelihood ``(n,)`` at posterior draws.
 
     Infinite k says that the tail cannot be judged: several draws share the lowest likelihood, or the term had another
-    ``weight`` than 1 in the fit, so that leaving it out weighs draws otherwise than its density does.
+    ``weight`` than 1 in the fit, so that leaving it out weighs draws otherwise than its density does. ``efficiency`` is
+    the share of the draws that they are worth: the fewer, the more of the tail is smoothed.
     """
     if np.ptp(logs) < ROUNDING:
         return float(logs.mean()), 0.0
     if weight != 1:
         outside = np.logaddexp.reduce(-weight * logs)
         return float(np.logaddexp.reduce((1 - weight) * logs) - outside), float("inf")
-    found = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :]), dtype=float))
+    found = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :], r_eff=efficiency), dtype=float))
     if found is None:
         return float(np.log(len(logs)) - np.logaddexp.reduce(-logs)), float("inf")
     elpd, pareto_k, _ = found

@@ -109,7 +109,8 @@ class Count:
 
     ``gains`` is the gross inflow over the same window where the quantity is the increment of a net stock: the losses
     are then gains less increment, and the number is a difference of two counts. With a ``denominator`` the number was
-    seen for the ratio of the two quantities.
+    seen for the ratio of the two quantities. ``level`` is what the series had reached at the end of the window, as
+    reported: the ends of its interval; None where only windows are known.
     """
 
     label: str
@@ -121,6 +122,7 @@ class Count:
     weight: float = 1.0
     use: Use = "fit"
     denominator: Quantity | None = None
+    level: tuple[float, float] | None = None
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:

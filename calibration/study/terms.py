@@ -192,7 +192,8 @@ class Terms:
 
     def _check_windows(self, terms: Sequence[Term]) -> None:
         """NB2 and windows of unequal length do not go together."""
-        lengths = [t.quantity.end - t.quantity.start for t in terms if isinstance(t, Count) and t.quantity.how != "at"]
+        counted = [term for term in terms if isinstance(term, Count) and term.use != "check"]
+        lengths = [term.quantity.end - term.quantity.start for term in counted if term.quantity.how != "at"]
         if self.noise.family == "nb2" and lengths and max(lengths) > ONE_LENGTH * min(lengths):
             self._wrong(
                 "family",
@@ -249,6 +250,7 @@ class Terms:
         first = self.section.number("start", math.nan) if "start" in self.section else None
         rows = sorted(rows, key=lambda row: row.time)
         if kind == "flow":
+            self._check_tiling(rows)
             starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])]
             if first is None and rows:
                 self.section.wrong("start", "the time at which the first row's window starts")
@@ -257,7 +259,11 @@ class Terms:
         if first is not None:
             used.insert(0, Row(0, "start", first, first, 0.0, 0.0, 0.0, math.nan, math.nan, "", "fit"))
         terms: list[Term] = [
-            term(row, before.time, row.lower - before.upper, row.upper - before.lower) for before, row in pairwise(used)
+            replace(
+                term(row, before.time, row.lower - before.upper, row.upper - before.lower),
+                level=(row.lower, row.upper),
+            )
+            for before, row in pairwise(used)
         ]
         if not terms and rows:
             self.section.wrong("table", "two dated counts at least, or a start")
@@ -267,6 +273,18 @@ class Terms:
             count = self._count(row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper)
             terms.append(replace(count, noise=replace(count.noise, memory=None)))
         return terms
+
+    def _check_tiling(self, rows: Sequence[Row]) -> None:
+        """A row that is only looked at must not end the window of another one, nor begin it."""
+        counted = [row.time for row in rows if row.use != "check"]
+        between = [row for row in rows if row.use == "check" and counted and row.time < max(counted)]
+        for row in between:
+            self._wrong(
+                f"row {row.line}",
+                row.date,
+                "no row of use check before one that is fitted or held out, unless start_time names the column of the "
+                "windows' starts: without it each window starts where the row before ends",
+            )
 
     def _ratios(self, rows: list[Row]) -> list[Term]:
         numerator, denominator = self._parts("numerator"), self._parts("denominator")

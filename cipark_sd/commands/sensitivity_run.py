@@ -148,6 +148,7 @@ def _response(study: Study, workers: int | None) -> ModelResponse:
         study.outputs,
         times=times,
         scenario=study.scenario,
+        engine="native",
         workers=workers,
         drains=study.drains,
     )

@@ -99,8 +99,8 @@ class Evaluator:
     futures: Futures
     outcome: Outcome
     at: float
-    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    engine: str = "native"
+    scenario: Scenario
+    engine: str
 
     def __call__(self, settings: Array) -> Array:
         """``settings : (n, n_levers)`` to outcomes ``(n, n_futures)``."""

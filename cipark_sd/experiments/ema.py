@@ -43,8 +43,8 @@ class Function:
 
     model: Model
     wanted: Mapping[str, Wanted]
-    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    engine: str = "native"
+    scenario: Scenario
+    engine: str
 
     def __call__(self, **values: float) -> dict[str, Any]:
         """One run."""

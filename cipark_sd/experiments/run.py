@@ -122,7 +122,7 @@ def run_one(
     outcomes: Sequence[Outcome],
     instants: Sequence[float],
     scenario: Scenario,
-    engine: str = "native",
+    engine: str,
     more: Mapping[str, Array] | None = None,
 ) -> Ran:
     """The outcomes of one set of settings over draws.

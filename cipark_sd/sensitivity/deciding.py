@@ -196,6 +196,7 @@ def _drawn(
         outputs,
         times=sorted(set(times)),
         scenario=stepped,
+        engine="native",
         workers=workers,
         drains=study.drains,
     )

@@ -1,7 +1,7 @@
 """What is asked of a model: outputs over time as a function of scores, many points at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -112,8 +112,8 @@ class ModelResponse:
     factors: Factors
     asked: tuple[Output, ...]
     times: Array
-    scenario: Scenario = field(default_factory=Scenario)
-    engine: str = "native"
+    scenario: Scenario
+    engine: str
     workers: int | None = None
     drains: tuple[tuple[str, str], ...] = ()
 

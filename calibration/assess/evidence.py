@@ -1,0 +1,76 @@
+"""How probable the data are under a structure and its priors: the marginal likelihood, by bridge sampling.
+
+Source: Meng and Wong 1996, Statistica Sinica 6, 831-860, as in Gronau et al. 2017, Journal of Mathematical Psychology
+81, 80-97, whose error (after Frühwirth-Schnatter 2004, Econometrics Journal 7, 143-167) takes the spectral density at
+zero of what the chains give; here it is their variance over the draws that they are worth.
+"""
+
+import math
+
+import numpy as np
+
+from calibration.sampling.convergence import effective
+from calibration.sampling.draws import PosteriorDraws
+from calibration.sampling.sample import log_target
+from calibration.study.priors import Array
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error by bridge sampling.
+
+    The bridge goes to a normal fitted to the first half of what the chains keep; the second half and as many normal
+    draws as are kept of the chains cross it. The likelihood counts all its constants, and weights other than 1 leave no
+    evidence to speak of.
+    """
+    from scipy import stats
+
+    chains = drawn.chains
+    free, logs = chains.kept, chains.log_density[:, chains.n_steps // 2 :]
+    k, half = free.shape[-1], free.shape[1] // 2
+    fitted = free[:, :half].reshape(-1, k)
+    proposal = stats.multivariate_normal(fitted.mean(axis=0), np.atleast_2d(np.cov(fitted.T)))
+    here = logs[:, half:] - np.reshape(proposal.logpdf(free[:, half:]), logs[:, half:].shape)
+    other = np.asarray(proposal.rvs(len(drawn.flat), random_state=rng)).reshape(-1, k)
+    there = log_target(drawn.density)(other) - np.atleast_1d(proposal.logpdf(other))
+    return bridge(here, there)
+
+
+def bridge(here: Array, there: Array) -> tuple[float, float]:
+    """Log of the ratio of two normalising constants, and its standard error.
+
+    Parameters
+    ----------
+    here : (n_ensembles, n_steps, n_walkers)
+        Log ratios of target to proposal at draws of the target, which depend on each other: they count as the draws
+        that they are worth, which is the spectral density at zero of Gronau et al.
+    there : (n,)
+        The same at independent draws of the proposal.
+    """
+    from scipy.special import logsumexp
+
+    n_there = len(there)
+    n_here = effective(here)
+    if not n_here > 0:
+        # the ratio is the same everywhere: the proposal is the target
+        return float(here.mean()), 0.0
+    share = n_here / (n_here + n_there)
+    ours, other = math.log(share), math.log(1 - share)
+    guess = float(np.median(here))
+
+    def weights(guess: float) -> tuple[Array, Array]:
+        with np.errstate(over="ignore"):
+            up = there - guess - np.logaddexp(ours + there - guess, other)
+            down = -np.logaddexp(ours + here - guess, other)
+        return up, down
+
+    for _ in range(1000):
+        up, down = weights(guess)
+        new = guess + float(logsumexp(up) - math.log(n_there) - logsumexp(down) + math.log(here.size))
+        settled = abs(new - guess) < 1e-10
+        guess = new
+        if settled:
+            break
+    up, down = (np.exp(one) for one in weights(guess))
+    size = effective(down)
+    error = up.var() / up.mean() ** 2 / n_there + down.var() / down.mean() ** 2 / (size if size > 0 else np.inf)
+    return guess, float(np.sqrt(error))

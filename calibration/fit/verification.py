@@ -1,0 +1,221 @@
+"""Checks of the calculation at the estimate: the original file in PySD, and half the time step.
+
+PySD shares no code with the engine of the fit. It takes milliseconds to tenths of a second for each time step of a
+model, so the cost is measured first: a run of one step and a run of a few tell what all steps will take. Where that is
+more than :data:`PATIENCE` the comparison is made on request only, and what was not compared says so.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from calibration.fit.optimise import Optimum
+from calibration.likelihood.forward import EngineName, runner_factory
+from calibration.likelihood.posterior import Posterior, posterior
+from calibration.study.priors import Array
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.errors import CiparkError
+from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.simulate import simulate
+
+Status = Literal["agrees", "differs", "failed", "not compared"]
+
+#: Seconds that a comparison may take in all, translation included, without being asked for.
+PATIENCE = 10.0
+#: Difference, as a share of an observation's scale, above which the engines do not agree.
+TOLERANCE = 1e-9
+#: Time steps of the run from which the cost of a step is measured.
+TRIAL = 10
+#: The option that asks for the comparison whatever it takes.
+OPTION = "--compare-pysd"
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """Whether PySD gives the same observed quantities at the estimate.
+
+    Parameters
+    ----------
+    status : Status
+    why : str
+        The reason of ``failed`` and ``not compared``.
+    difference : float or None
+        Largest difference of an observed quantity, as a share of its observation's largest; None where there is none.
+    seconds : float or None
+        What the comparison took in all: translation, the measurement of the cost, and the run.
+    """
+
+    status: Status
+    why: str = ""
+    difference: float | None = None
+    seconds: float | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing speaks against the numbers of the fit; what was not compared does not."""
+        return self.status in ("agrees", "not compared")
+
+    @property
+    def compared(self) -> bool:
+        """Whether PySD was run."""
+        return self.status != "not compared"
+
+    @property
+    def shown(self) -> str:
+        """The difference in words."""
+        return "none, to the last bit" if self.difference == 0 else f"{self.difference:.1e}"
+
+    @property
+    def sentence(self) -> str:
+        """What a reader is told."""
+        took = "" if self.seconds is None else f" ({self.seconds:.1f} s)"
+        match self.status:
+            case "agrees":
+                return f"Run again in PySD on the original file{took}: largest relative difference {self.shown}."
+            case "differs":
+                return (
+                    f"Run again in PySD on the original file{took}: DIFFERS by {self.shown}, relatively, where "
+                    f"{TOLERANCE:g} is allowed; cipark certify shows which variables differ, and from when."
+                )
+            case "failed":
+                return f"Run again in PySD on the original file{took}: FAILED, so nothing was compared: {self.why}"
+            case "not compared":
+                return f"Not compared with PySD: {self.why}."
+
+    def record(self) -> dict[str, object]:
+        """For a file; without the seconds, so that the same fit leaves the same file."""
+        return {
+            "status": self.status,
+            "why": self.why,
+            "largest_relative_difference": self.difference,
+            "tolerance": TOLERANCE,
+        }
+
+
+def not_possible(problem: CalibrationProblem, engine: EngineName) -> str:
+    """Why a fit cannot be compared with PySD; nothing where it can."""
+    if engine == "pysd":
+        return "the fit itself ran in PySD"
+    method = problem.model.time.method
+    return "" if method == "euler" else f"PySD has Euler's method only, and the model asks for {method}"
+
+
+def replication(
+    optimum: Optimum,
+    *,
+    engine: EngineName,
+    asked: bool | None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Replication:
+    """The observed quantities at the estimate from the engine of the fit and from PySD.
+
+    Parameters
+    ----------
+    asked : bool or None
+        Whether to compare; with None where PySD takes less than :data:`PATIENCE`.
+    clock : function
+        Seconds from some start.
+    """
+    problem = optimum.goal.density.problem
+    reason = not_possible(problem, engine)
+    if reason:
+        return Replication("not compared", reason)
+    if asked is False:
+        return Replication("not compared", f"not asked for ({OPTION})")
+    started = clock()
+    try:
+        if asked is None:
+            expected = expected_seconds(problem, clock)
+            if expected > PATIENCE:
+                return Replication("not compared", f"it would take about {expected:.0f} s ({OPTION})")
+        theirs = posterior(problem, runner_factory("pysd")).quantities(optimum.theta)[0]
+    except CiparkError as fault:
+        return Replication("failed", str(fault))
+    seconds = clock() - started
+    ours = optimum.goal.density.quantities(optimum.theta)[0]
+    difference = largest_difference(optimum.goal.density, ours, theirs)
+    if difference is None:
+        return Replication("failed", "a run at the estimate has values that are not finite.", seconds=seconds)
+    return Replication("agrees" if difference <= TOLERANCE else "differs", "", difference, seconds)
+
+
+def expected_seconds(problem: CalibrationProblem, clock: Callable[[], float]) -> float:
+    """What a comparison takes in all: translation, a run of one step, one of a few, and from these a whole run."""
+    resolved = resolve(problem.model, problem.scenario)
+    step = resolved.time_step
+    n_steps = (resolved.final_time - resolved.initial_time) / step
+    if n_steps <= 2 * TRIAL:
+        # the measurement would cost as much as the run
+        return 0.0
+    beginning = clock()
+
+    def took(n: int) -> float:
+        short = Scenario("", final_time=resolved.initial_time + n * step, saveper=step)
+        names = [variable.name for variable in problem.model.stocks[:1]]
+        started = clock()
+        simulate(problem.model, problem.scenario | short, save=names, engine="pysd")
+        return clock() - started
+
+    took(1)
+    one = took(1)
+    more = took(1 + TRIAL)
+    run = one + max(more - one, 0.0) / TRIAL * (n_steps - 1)
+    return clock() - beginning + run
+
+
+def largest_difference(density: Posterior, ours: Array, theirs: Array) -> float | None:
+    """Of the quantities that are fitted or held out, ``ours`` and ``theirs : (n_quantities,)``.
+
+    As a share of the largest in their observation; None where one is not finite. A row of use ``check`` does not
+    count: what is only looked at decides nothing.
+    """
+    largest, position = 0.0, 0
+    for observation in density.problem.observations:
+        places: list[int] = []
+        for term in observation.terms:
+            if term.use != "check":
+                places += range(position, position + len(term.quantities))
+            position += len(term.quantities)
+        if not places:
+            continue
+        a, b = ours[places], theirs[places]
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            return None
+        scale = float(np.abs(b).max()) or 1.0
+        largest = max(largest, float(np.abs(a - b).max()) / scale)
+    return largest
+
+
+def shift_at_half_the_step(optimum: Optimum, engine: EngineName) -> float:
+    """Largest move of an expected number when the time step is halved, in standard deviations of its noise.
+
+    Of the fitted numbers at the estimate, whose parameters stay as they are. NaN with PySD, where it takes too long;
+    infinite where the model fails.
+    """
+    from calibration.fit.residuals import noise_sd
+
+    if engine == "pysd":
+        return float("nan")
+    density = optimum.goal.density
+    problem = density.problem
+    half = resolve(problem.model, problem.scenario).time_step / 2
+    finer = posterior(
+        replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), runner_factory(engine)
+    )
+    before, after = noise_sd(density, optimum.theta), noise_sd(finer, optimum.theta)
+    shifts = [abs(moved - expected) / sd for (expected, sd), (moved, _) in zip(before, after, strict=True) if sd > 0]
+    if not np.isfinite(shifts).all():
+        return float("inf")
+    return float(max(shifts, default=float("nan")))
+
+
+def half_step_sentence(shift: float) -> str:
+    """What a reader is told of :func:`shift_at_half_the_step`; nothing where it was not computed."""
+    if np.isnan(shift):
+        return ""
+    if np.isinf(shift):
+        return "With half the time step the model fails at the estimate: the time step decides, and not the model."
+    return f"Half the time step moves no expected number by more than {shift:.2g} of its noise."

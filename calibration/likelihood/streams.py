@@ -1,0 +1,32 @@
+"""Random numbers by name, so that those of one thing do not depend on what else there is."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from calibration.study.observations import Term
+
+
+def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:
+    """A stream for each name, the same whatever the other names and their order are.
+
+    One child of ``rng`` is taken however many names there are; a name that comes again has another stream each time.
+    """
+    (seed,) = cast(np.random.SeedSequence, rng.bit_generator.seed_seq).spawn(1)
+    before: Counter[str] = Counter()
+    found = []
+    for name in names:
+        digest = hashlib.sha256(f"{before[name]} {name}".encode()).digest()
+        before[name] += 1
+        words = np.frombuffer(digest[:16], dtype="<u4").tolist()
+        child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *words))
+        found.append(np.random.default_rng(child))
+    return found
+
+
+def term_streams(rng: np.random.Generator, terms: Sequence[Term]) -> list[np.random.Generator]:
+    """A stream for each term, by its label: a row that is only looked at takes nothing from the others."""
+    return named_streams(rng, [("check " if term.use == "check" else "") + term.label for term in terms])
