@@ -165,7 +165,7 @@ def test_five_early_points_leave_the_market_open_above(tmp_path: Path, write_mdl
     folder = bass_study(tmp_path, model, counts)
     table = (folder / "data.csv").read_text().splitlines()
     (folder / "data.csv").write_text("\n".join(table[:6]) + "\n")
-    found = profile(best(folder), "market")
+    found = profile(best(folder), "market", level=0.95)
     assert found.upper is None
     assert found.lower is not None
 
@@ -189,7 +189,7 @@ def test_poisson_profiles_on_increments_cover_at_their_nominal_rate(tmp_path: Pa
     for _ in range(n):
         folder = bass_study(tmp_path, model, rng.poisson(expected).astype(float))
         optimum = best(folder, starts=1)
-        inner = profile(optimum, "innovation")
+        inner = profile(optimum, "innovation", level=0.95)
         low = -np.inf if inner.lower is None else inner.lower
         high = np.inf if inner.upper is None else inner.upper
         covered += low <= TRUE[1] <= high
