@@ -15,6 +15,7 @@ from regression_problems import BOD, BOXBOD, MISRA1A, PUROMYCIN, RAT42, RAT43, C
 
 from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
+from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, percent, threshold
@@ -283,3 +284,55 @@ def test_every_pair_of_level_and_side_is_nested(tmp_path: Path) -> None:
     for narrow, broad in product((0.5, 0.8), (0.8, 0.95)):
         if narrow < broad:
             assert ends[broad].lower < ends[narrow].lower < ends[narrow].upper < ends[broad].upper  # type: ignore[operator]
+
+
+# --- predictions ------------------------------------------------------------------------------------------------------
+
+#: The initial slope a b of an approach to a limit, and the time b / c at which a logistic curve turns, as parameters.
+SLOPE = replace(
+    BOXBOD,
+    function=lambda x, g, b: g / b * -np.expm1(-b * x),
+    names=("g", "b"),
+    estimates=(BOXBOD.estimates[0] * BOXBOD.estimates[1], BOXBOD.estimates[1]),
+)
+TURN = replace(
+    RAT42,
+    function=lambda x, a, g, c: a / (1 + np.exp(c * (g - x))),
+    names=("a", "g", "c"),
+    estimates=(RAT42.estimates[0], RAT42.estimates[1] / RAT42.estimates[2], RAT42.estimates[2]),
+)
+
+
+@pytest.mark.parametrize(("level", "known"), [(0.95, True), (0.99, True), (0.8, False)])
+@pytest.mark.parametrize("case", ["slope", "turn"])
+def test_intervals_of_predictions_are_those_of_the_curve_with_the_prediction_as_a_parameter(
+    tmp_path: Path, case: str, level: float, known: bool
+) -> None:
+    curve, other = (BOXBOD, SLOPE) if case == "slope" else (RAT42, TURN)
+    sd = curve.residual_sd
+    problem = study(tmp_path, curve, wide(curve, 1e4, "log"), sd=sd if known else (sd / 50, sd * 50, "log"))
+    optimum = nearby(problem, curve.estimates if known else (*curve.estimates, sd))
+    found = prediction_profile(
+        optimum.goal,
+        optimum.theta,
+        case,
+        lambda theta: theta[:, 0] * theta[:, 1] if case == "slope" else theta[:, 1] / theta[:, 2],
+        rule=threshold(optimum.goal, level),
+    )
+    exact = ExactProfile(other, "g", list(wide(other, 1e4, "log").values()), sd=sd if known else None, level=level)
+    low, high = exact.side(-1), exact.side(1)
+    assert found.verdict == "bounded by the data"
+    assert (low.state, high.state) == ("bounded", "bounded")
+    assert [found.lower, found.upper] == pytest.approx([low.at, high.at], abs=1e-4 * (high.at - low.at))
+
+
+def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> None:
+    curve = replace(LINE, formula="a * b * x", names=("a", "b"))
+    problem = study(tmp_path, curve, {"a": (1e-3, 1e3, "log"), "b": (0.5, 2.0, "log")}, sd=0.3)
+    optimum = nearby(problem, [1.0, 1.0])
+    found = prediction_profile(
+        optimum.goal, optimum.theta, "square", lambda theta: theta[:, 0] ** 2, rule=Threshold(0.95)
+    )
+    assert [side.state for side in (found.sides.lower, found.sides.upper)] == ["closed", "closed"]
+    assert (found.lower, found.upper) == (None, None)
+    assert "by the bound of b" in found.verdict

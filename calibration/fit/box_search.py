@@ -70,22 +70,20 @@ class Curvature:
 def curvature(goal: Objective, point: Array) -> Curvature:
     """Second derivatives at a point ``(n_free,)`` of the box, moved inwards where it lies on a bound."""
     n = len(point)
-    steps = np.full(n, 1e-4)
-    each = np.eye(n)
-    for _ in range(5):
+    better, each = np.full(n, 1e-4), np.eye(n)
+    for _ in range(6):
+        steps = better
         centre = np.clip(point, steps, 1 - steps)
-        moved = np.vstack([centre, centre + steps[:, None] * each, centre - steps[:, None] * each])
-        values = goal(moved)
+        values = goal(np.vstack([centre, centre + steps[:, None] * each, centre - steps[:, None] * each]))
         ahead, behind = values[1 : n + 1], values[n + 1 :]
         possible = (ahead < IMPOSSIBLE) & (behind < IMPOSSIBLE) & (values[0] < IMPOSSIBLE)
         rise = np.where(possible, np.abs(ahead + behind - 2 * values[0]) / 2, np.inf)
+        right = possible & (rise > PROBED_RISE / 30) & (rise < PROBED_RISE * 30)
         with np.errstate(divide="ignore"):
-            better = np.where(possible, steps * np.sqrt(PROBED_RISE / rise), steps / 100)
-        better = np.clip(better, LEAST_PROBE, MOST_PROBE)
-        right = (better == steps) | ((rise > PROBED_RISE / 30) & (rise < PROBED_RISE * 30))
-        if right.all():
+            suiting = np.where(possible, steps * np.sqrt(PROBED_RISE / rise), steps / 100)
+        better = np.where(right, steps, np.clip(suiting, LEAST_PROBE, MOST_PROBE))
+        if (better == steps).all():
             break
-        steps = np.where(right, steps, better)
     second = np.where(possible, (ahead + behind - 2 * values[0]) / steps**2, 0.0)
     matrix = np.diag(second)
     first, other = np.triu_indices(n, 1)

@@ -213,6 +213,13 @@ class _Walk:
                 if step <= RESOLUTION * max(abs(here.at - self.centre.at), RESOLUTION * self.reach):
                     return Side("unresolved", here.at, jumped(place.cost))
                 continue
+            if moved > 0 and place.cost - self.least > self.threshold:
+                crossed = self._crossing(here, place)
+                if crossed is None:
+                    return Side("unresolved", here.at, jumped(place.cost))
+                self.places.append(crossed)
+                names = on_bounds(self.goal, crossed.found)
+                return Side("closed" if names else "bounded", crossed.at, ", ".join(names))
             if not moved > STUCK * step:
                 # at a corner or a kink; a stronger pull tells whether it is the end
                 stuck += 1
@@ -225,13 +232,6 @@ class _Walk:
                 here = replace(here, pull=pull)
                 continue
             stuck = 0
-            if place.cost - self.least > self.threshold:
-                crossed = self._crossing(here, place)
-                if crossed is None:
-                    return Side("unresolved", here.at, jumped(place.cost))
-                self.places.append(crossed)
-                names = on_bounds(self.goal, crossed.found)
-                return Side("closed" if names else "bounded", crossed.at, ", ".join(names))
             self.places.append(place)
             pace.accept(place.at, low, high, largest)
             before, here = here, place
