@@ -201,15 +201,16 @@ class _Walk:
         limit = math.sqrt(min(self.threshold, FLAT_RISE))
         pace = Pace(min(AIM * limit * math.sqrt(2 * self.spread), LARGEST * self.reach), limit)
         before = here = self.centre
-        stuck = 0
+        pull, stuck = here.pull, 0
         for done in range(MOST_STEPS):
             # where the scale of g changes along the way, steps that were right at its start would never end
             largest = LARGEST * self.reach * 2.0 ** max(0, done - PATIENT)
             step = pace.step
-            place = self._step(before, here, direction * step)
+            place = self._step(before, here, direction * step, pull)
             low, high = root(here.cost - self.least), root(place.cost - self.least)
             moved = direction * (place.at - here.at)
-            if pace.refuses(here.at, low, here.at + direction * step, high):
+            ahead = place.at if moved > 0 else here.at + direction * step
+            if pace.refuses(here.at, low, ahead, high):
                 if step <= RESOLUTION * max(abs(here.at - self.centre.at), RESOLUTION * self.reach):
                     return Side("unresolved", here.at, jumped(place.cost))
                 continue
@@ -223,25 +224,24 @@ class _Walk:
             if not moved > STUCK * step:
                 # at a corner or a kink; a stronger pull tells whether it is the end
                 stuck += 1
-                pull = 3 * direction * max(abs(place.pull), abs(here.pull))
+                pull = 3 * direction * max(abs(place.pull), abs(pull))
                 if moved > 0:
                     self.places.append(place)
                     before, here = here, place
                 if stuck == MOST_STUCK:
                     return Side("open", here.at)
-                here = replace(here, pull=pull)
                 continue
             stuck = 0
             self.places.append(place)
             pace.accept(place.at, low, high, largest)
-            before, here = here, place
+            before, here, pull = here, place, place.pull
         return Side("unresolved", here.at, "not followed to its end")
 
-    def _step(self, before: _Place, here: _Place, step: float) -> _Place:
-        """The place about a step further on."""
+    def _step(self, before: _Place, here: _Place, step: float, pull: float) -> _Place:
+        """The place about a step further on, ``pull`` being what keeps g where it is."""
         sigma = abs(step) / 2
         # to stay where it is g takes the pull that it has; the step comes on top
-        aimed = here.at + step + sigma**2 * here.pull
+        aimed = here.at + step + sigma**2 * pull
         if before.at == here.at:
             ahead = here.found.point + step * self.follow
         else:
@@ -255,7 +255,7 @@ class _Walk:
     def _crossing(self, inside: _Place, outside: _Place) -> _Place | None:
         """Where the rise passes the threshold, under the penalty of the place outside."""
         # at this aim the penalty leaves the place inside where it is
-        first = inside.at + outside.sigma**2 * (inside.pull if inside is not self.centre else 0.0)
+        first = inside.at + outside.sigma**2 * inside.pull
 
         def solve(share: float, nearest: _Place) -> _Place:
             aimed = first + share * (outside.aimed - first)

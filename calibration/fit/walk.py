@@ -65,6 +65,7 @@ class Pace:
     limit: float
     blocked: float | None = None
     blocked_root: float = 0.0
+    upwards: bool = True
 
     def refuses(self, here: float, root_here: float, ahead: float, root_ahead: float) -> bool:
         """Whether a place is too far for one step: the root of its rise grew too much, or the data are impossible.
@@ -73,15 +74,16 @@ class Pace:
         """
         if root_ahead - root_here <= MOST_GROWTH * self.limit:
             return False
-        self.blocked, self.blocked_root = ahead, root_ahead
-        self.step = abs(ahead - here) / 2
+        self.blocked, self.blocked_root, self.upwards = ahead, root_ahead, ahead > here
+        self.step = min(self.step, abs(ahead - here)) / 2
         return True
 
     def accept(self, place: float, before: float, after: float, largest: float) -> None:
         """Go on from a place; roots of the rise as of :func:`next_step`."""
         self.step = min(next_step(self.step, before, after, self.limit), largest)
         if self.blocked is not None:
-            if self.blocked_root - after <= MOST_GROWTH * self.limit:
+            passed = place >= self.blocked if self.upwards else place <= self.blocked
+            if passed or self.blocked_root - after <= MOST_GROWTH * self.limit:
                 self.blocked = None
             else:
                 self.step = min(self.step, abs(self.blocked - place) / 2)
