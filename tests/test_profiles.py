@@ -205,14 +205,16 @@ def test_a_rise_with_another_parameter_on_its_bound_is_not_the_data_s(tmp_path: 
     assert "by the bound of b" in str(found.verdict)
 
 
-def test_a_rise_that_jumps_over_the_threshold_is_refused(tmp_path: Path) -> None:
-    formula = "a * x + IF THEN ELSE(a > 1.03, 5, 0)"
+@pytest.mark.parametrize(("where", "jump"), [(1.03, 5), (1.103, 0.05)])
+def test_a_rise_that_jumps_over_the_threshold_is_refused(tmp_path: Path, where: float, jump: float) -> None:
+    """A large jump, and one from 1.7 to 2.2 across the threshold of 1.9, which a single step may take."""
+    formula = f"a * x + IF THEN ELSE(a > {where}, {jump}, 0)"
     found = side_of(tmp_path, formula, ("a",), {"a": (0.1, 10.0, "identity")}, [1.0])
     assert found.lower is not None
     assert found.upper is None
     assert found.verdict.upper.state == "unresolved"
-    assert found.verdict.upper.at == pytest.approx(1.03, rel=1e-6)
-    assert str(found.verdict).endswith("not resolved above (from 1.03): the rise jumps there")
+    assert found.verdict.upper.at == pytest.approx(where, rel=1e-6)
+    assert str(found.verdict).endswith(f"not resolved above (from {where}): the rise jumps there")
 
 
 def test_so_is_a_side_on_which_the_model_fails(tmp_path: Path) -> None:

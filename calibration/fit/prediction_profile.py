@@ -215,10 +215,10 @@ class _Walk:
                     return Side("unresolved", here.at, jumped(place.cost))
                 continue
             if moved > 0 and place.cost - self.least > self.threshold:
-                crossed = self._crossing(here, place)
-                if crossed is None:
-                    return Side("unresolved", here.at, jumped(place.cost))
+                crossed, at_threshold = self._crossing(here, place)
                 self.places.append(crossed)
+                if not at_threshold:
+                    return Side("unresolved", crossed.at, jumped(place.cost))
                 names = on_bounds(self.goal, crossed.found)
                 return Side("closed" if names else "bounded", crossed.at, ", ".join(names))
             if not moved > STUCK * step:
@@ -252,7 +252,7 @@ class _Walk:
             ahead = here.found.point
         return self._solve(ahead, aimed, sigma)
 
-    def _crossing(self, inside: _Place, outside: _Place) -> _Place | None:
+    def _crossing(self, inside: _Place, outside: _Place) -> tuple[_Place, bool]:
         """Where the rise passes the threshold, under the penalty of the place outside."""
         # at this aim the penalty leaves the place inside where it is
         first = inside.at + outside.sigma**2 * inside.pull

@@ -182,9 +182,10 @@ class _Walk:
                     return Side("unresolved", self._value(inside.at), jumped(place.cost))
                 continue
             if place.cost - self.least > self.threshold:
-                crossed = self._crossing(inside, place)
-                if crossed is None:
-                    return Side("unresolved", self._value(inside.at), jumped(place.cost))
+                crossed, at_threshold = self._crossing(inside, place)
+                if not at_threshold:
+                    self._add(crossed)
+                    return Side("unresolved", self._value(crossed.at), jumped(place.cost))
                 again = self._solve(crossed.at, self.centre_others, self.rest_matrix)
                 if again.cost > crossed.cost - LOWER * self.threshold:
                     self._add(crossed)
@@ -197,7 +198,7 @@ class _Walk:
             before, inside = (place if before is place else inside), place
         return Side("unresolved", self._value(inside.at), "not followed to its end")
 
-    def _crossing(self, inside: _Place, outside: _Place) -> _Place | None:
+    def _crossing(self, inside: _Place, outside: _Place) -> tuple[_Place, bool]:
         def solve(share: float, nearest: _Place) -> _Place:
             at = inside.at + share * (outside.at - inside.at)
             return self._solve(at, nearest.others.point, nearest.others.matrix)

@@ -89,8 +89,10 @@ class Pace:
                 self.step = min(self.step, abs(self.blocked - place) / 2)
 
 
-def crossing(inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], P]) -> P | None:
-    """Where the rise is the threshold, between a place below and one above it; None where it jumps over it.
+def crossing(inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], P]) -> tuple[P, bool]:
+    """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
+
+    Where the rise jumps over the threshold the place is the last one below the jump.
 
     Parameters
     ----------
@@ -111,7 +113,9 @@ def crossing(inside: P, outside: P, least: float, threshold: float, solve: Calla
 
     optimize.brentq(gap, 0.0, 1.0, xtol=1e-12, rtol=1e-12)
     place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
-    return place if abs(place.cost - least - threshold) <= JUMP * threshold else None
+    if abs(place.cost - least - threshold) <= JUMP * threshold:
+        return place, True
+    return known[max(share for share, other in known.items() if other.cost - least <= threshold)], False
 
 
 def jumped(cost: float) -> str:
