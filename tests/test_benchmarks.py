@@ -25,6 +25,7 @@ SCRIPTS = (
     "sensitivity",
     "self_test",
     "policy",
+    "interval_coverage",
 )
 
 

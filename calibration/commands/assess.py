@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, cast
 from calibration.assess.assessment import Ask, Inquiry, inquire
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
+from calibration.assess.self_test import MASSES
 from calibration.commands.pipeline import Settings, chosen_scenarios
 from calibration.console import plain, printer, progress_bars
+from calibration.fit.threshold import percent
 from calibration.likelihood.posterior import On
 from calibration.report.files import Fit
 from calibration.sampling.sample import Effort
@@ -79,4 +81,4 @@ def show_inquiry(found: Inquiry) -> None:
             )
         )
     if found.tested is not None:
-        console.print(f"Self-test: 95 % intervals held the truth in {found.tested.pooled[2]:.1%}.")
+        console.print(f"Self-test: {percent(MASSES[2])} intervals held the truth in {found.tested.pooled[2]:.1%}.")

@@ -20,6 +20,7 @@ _ENGINES = ("native", "numpy", "pysd")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the starting points; default from the study.")
 @click.option("--estimate", type=click.Choice(["map", "ml"]), help="With the priors, or the likelihood alone.")
 @click.option("--optimiser", type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]))
+@click.option("--level", type=float, help="Of all intervals, between 0 and 1; default from the study, else 0.95.")
 @click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
 @click.option("--fit-also", multiple=True, metavar="NAME", help="Fit an observation that the study only looks at.")
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
@@ -49,6 +50,7 @@ def calibrate(
     seed: int | None,
     estimate: str | None,
     optimiser: str | None,
+    level: float | None,
     until: str | None,
     fit_also: tuple[str, ...],
     profiles: bool,
@@ -96,6 +98,7 @@ def calibrate(
         seed=seed,
         estimate=estimate,
         optimiser=optimiser,
+        level=level,
         until=until,
         fit_also=fit_also,
         profiles=profiles,

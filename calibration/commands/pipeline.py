@@ -44,6 +44,7 @@ class Settings:
     seed: int | None = None
     estimate: str | None = None
     optimiser: str | None = None
+    level: float | None = None
     until: str | None = None
     fit_also: tuple[str, ...] = ()
     profiles: bool = True
@@ -152,7 +153,10 @@ def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProble
         "seed": settings.seed,
         "estimate": settings.estimate,
         "optimiser": settings.optimiser,
+        "level": settings.level,
     }
+    if settings.level is not None and not 0 < settings.level < 1:
+        raise InvalidValue("the level", settings.level, "a number between 0 and 1, such as 0.95", where="--level")
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     problem = replace(problem, method=method)
     if settings.until is None:

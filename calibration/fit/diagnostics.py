@@ -8,8 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.fit.objective import STEP
+from calibration.fit.box_search import curvature
 from calibration.fit.optimise import Optimum
+from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.term_density import count_sd
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.priors import Array, to_scale
@@ -25,7 +26,7 @@ class Identifiability:
     Parameters
     ----------
     names : tuple of str
-        Free parameters of the model; those of the noise shape no mean.
+        Free parameters of the model; those of the noise shape no mean, and of step functions there is no slope.
     sensitivities : (n_rows, k)
         Change of each expected observation, in standard deviations of its noise, per prior standard deviation of a
         parameter on its scale.
@@ -59,14 +60,16 @@ def identifiability(optimum: Optimum) -> Identifiability:
     """Sensitivities at the optimum by central differences, all runs in one batch."""
     goal = optimum.goal
     density = goal.density
-    free = [i for i in goal.free if density.space.parameters[i].target == "model"]
+    stepwise = [density.space.names.index(name) for name in optimum.stepwise]
+    free = [i for i in goal.free if density.space.parameters[i].target == "model" and i not in stepwise]
     names = tuple(density.space.names[i] for i in free)
     place = [int(np.flatnonzero(goal.free == i)[0]) for i in free]
     centre = goal.box(optimum.theta)
-    ahead = np.array([_moved(centre, j, STEP) for j in place])
-    behind = np.array([_moved(centre, j, -STEP) for j in place])
+    steps = curvature(goal, centre).steps
+    ahead = np.array([_moved(centre, j, steps[j]) for j in place]).reshape(-1, len(centre))
+    behind = np.array([_moved(centre, j, -steps[j]) for j in place]).reshape(-1, len(centre))
     theta = goal.theta(np.vstack([ahead, behind]))
-    expected = _standardised(optimum, density.by_term(theta))
+    expected = standardised(density, optimum.theta, density.by_term(theta))
     k = len(free)
     widths = np.array([ahead[row, j] - behind[row, j] for row, j in enumerate(place)])
     per_box = (expected[:k] - expected[k:]).T / widths
@@ -82,7 +85,7 @@ def identifiability(optimum: Optimum) -> Identifiability:
         ((seen[a], seen[b], _collinearity(normalised[:, [a, b]])) for a, b in combinations(range(len(seen)), 2)),
         key=lambda pair: -pair[2],
     )
-    together = _collinearity(normalised) if usable.all() else np.inf
+    together = _collinearity(normalised) if names and usable.all() else np.inf
     return Identifiability(
         names, sensitivities, sensitivities.T @ sensitivities, singular, importance, tuple(pairs), together
     )
@@ -107,13 +110,12 @@ def _collinearity(normalised: Array) -> float:
     return float(1 / least) if least > 1e-12 else float("inf")
 
 
-def _standardised(optimum: Optimum, values: list[Array]) -> Array:
-    """Expected observations over the standard deviation of their noise at the optimum ``(n, n_rows)``.
+def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array:
+    """Expected observations over the standard deviation of their noise at ``theta : (k,)``, ``(n, n_rows)``.
 
     Autocorrelated ones less what those before them say, so that the rows are independent.
     """
-    density = optimum.goal.density
-    theta = optimum.theta[None, :]
+    theta = theta[None, :]
     centre = density.by_term(theta)
     rows: dict[int, list[Array]] = {}
     for i, (term, here, there) in enumerate(zip(density.problem.terms, centre, values, strict=True)):

@@ -15,7 +15,7 @@ from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Array, LogitNormal, LogNormal, LogUniform, Normal, Prior, Scale, Uniform, to_scale
 from cipark_sd.errors import InvalidValue
 
-#: Half the distance of a difference quotient, as share of a parameter's range on its scale.
+#: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
 STEP = 1e-4
 #: What a point costs where the density is zero or the model fails: a line search backs away from it.
 IMPOSSIBLE = 1e10
@@ -34,12 +34,15 @@ class Objective:
         Positions of the free parameters.
     with_prior : (k,)
         Whether the prior of each parameter counts, on its own scale; its bounds always do.
+    steps : (k,)
+        Half the distance of each parameter's difference quotient, as share of its range on its scale.
     """
 
     density: Posterior
     base: Array
     free: NDArray[np.intp]
     with_prior: NDArray[np.bool_]
+    steps: Array
 
     @property
     def space(self) -> ParameterSpace:
@@ -75,7 +78,8 @@ class Objective:
     def around(self, point: Array) -> tuple[Array, Array]:
         """The point, its neighbours ahead and behind in each direction, and how far those are."""
         n = len(point)
-        ahead, behind = np.minimum(point + STEP, 1.0), np.maximum(point - STEP, 0.0)
+        steps = self.steps[self.free]
+        ahead, behind = np.minimum(point + steps, 1.0), np.maximum(point - steps, 0.0)
         points = np.repeat(point[None, :], 2 * n + 1, axis=0)
         rows = np.arange(n)
         points[1 + rows, rows], points[1 + n + rows, rows] = ahead, behind
@@ -114,22 +118,28 @@ class Objective:
 def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
     """Derivatives ``(n,)`` from values at a point, ahead and behind ``(2 n + 1,)`` and how far those are ``(2 n,)``.
 
-    Where one side is not usable the other one alone gives the slope.
+    The parabola's where the sides differ in width, as near a bound; where one side is not usable the other one alone
+    gives the slope.
     """
     n = len(widths) // 2
     centre, ahead, behind = values[0], values[1 : n + 1], values[n + 1 :]
-    usable_ahead, usable_behind = usable[1 : n + 1], usable[n + 1 :]
-    up = np.where(usable_ahead, ahead - centre, 0.0)
-    down = np.where(usable_behind, centre - behind, 0.0)
-    width = np.where(usable_ahead, widths[:n], 0.0) + np.where(usable_behind, widths[n:], 0.0)
-    return np.where(width > 0, (up + down) / np.where(width > 0, width, 1.0), 0.0)
+    width_ahead = np.where(usable[1 : n + 1], widths[:n], 0.0)
+    width_behind = np.where(usable[n + 1 :], widths[n:], 0.0)
+    up = np.where(width_ahead > 0, (ahead - centre) / np.where(width_ahead > 0, width_ahead, 1.0), 0.0)
+    down = np.where(width_behind > 0, (centre - behind) / np.where(width_behind > 0, width_behind, 1.0), 0.0)
+    both = width_ahead + width_behind
+    # the narrower side counts for more
+    share = np.where(both > 0, width_behind / np.where(both > 0, both, 1.0), 0.0)
+    share = np.where(width_behind == 0, 1.0, np.where(width_ahead == 0, 0.0, share))
+    return np.asarray(share * up + (1 - share) * down)
 
 
 def objective(density: Posterior, *, estimate: str, base: Array | None = None) -> Objective:
     """The objective of the study's own optimum: all CAL parameters free, the others at ``base`` or prior medians."""
     free = np.array([i for i, parameter in enumerate(density.space) if parameter.use == "CAL"], dtype=np.intp)
     counts = np.full(len(density.space), estimate == "map")
-    return Objective(density, density.space.medians if base is None else base, free, counts)
+    steps = np.full(len(density.space), STEP)
+    return Objective(density, density.space.medians if base is None else base, free, counts, steps)
 
 
 def _normal_prior(parameter: Parameter) -> tuple[Scale, float, float] | None:

@@ -1,10 +1,16 @@
-"""Multi-start optimisation: many local searches from points spread over the priors, and what each of them reached."""
+"""Multi-start optimisation: many local searches from points spread over the priors, and what each of them reached.
+
+A local search is L-BFGS-B, which is cheap far from the optimum, and then a search scaled by the curvature, which is
+exact near it whatever the width of the bounds. Where the likelihood is a step function of a parameter, such as a date
+at which something switches, no local search moves that parameter: each search is then a global one of its own.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.fit.box_search import minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, check_least_squares, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.study.priors import Array
@@ -16,6 +22,12 @@ from cipark_sd.errors import CiparkError
 START_TAIL = 0.02
 #: A search counts as arrived when its log density is within this of the best one.
 ARRIVED = 0.1
+#: The fall of the log density that a search may leave.
+TOLERANCE = 1e-10
+#: Global searches at most where local ones cannot move a parameter: each costs as much as many of those.
+MOST_GLOBAL = 8
+#: Half the distance at which a step function is looked for, and at how many starts.
+STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
 #: Searches are not kept.
 NOT_KEPT = Parts(None)
 
@@ -53,7 +65,8 @@ class Search:
 class Optimum:
     """The best of all searches.
 
-    ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done.
+    ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done;
+    ``stepwise`` names the free parameters of which the objective is a step function.
     """
 
     theta: Array
@@ -62,6 +75,7 @@ class Optimum:
     searches: tuple[Search, ...]
     interrupted: bool
     goal: Objective
+    stepwise: tuple[str, ...] = ()
 
     @property
     def waterfall(self) -> Array:
@@ -128,14 +142,20 @@ def maximise(
     if optimiser == "least-squares":
         check_least_squares(goal)
     points = _starts(goal, starts, rng)
+    stepwise = stepwise_parameters(goal, points)
     searches: list[Search] = []
     interrupted = False
+    if stepwise:
+        points = points[:MOST_GLOBAL]
+    n_global = len(points) if stepwise else int(optimiser == "differential-evolution")
+    streams = rng.spawn(n_global)
 
     def search(number: int, point: Array) -> Search:
         def make() -> Search:
-            # the global search is part of what is kept of the first one
-            first = number == 1 and optimiser == "differential-evolution"
-            return local_search(goal, _global_search(goal, rng) if first else point, optimiser)
+            # the global search is part of what is kept of a search
+            if number <= n_global:
+                return local_search(goal, _global_search(goal, streams[number - 1]), optimiser)
+            return local_search(goal, point, optimiser)
 
         return parts.recall(Search, f"search {number}", make)
 
@@ -151,7 +171,7 @@ def maximise(
     searches.sort(key=lambda search: -search.log_density)
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
-    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal)
+    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
 
 
 def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
@@ -171,6 +191,47 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
     if not kept:
         raise NothingFits(goal.density.problem.title, len(points))
     return np.array(kept[:n])
+
+
+def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
+    """Free parameters of which the objective is a step function: no small move changes it, a large one does.
+
+    Looked for at ``points : (n, n_free)`` of the box; at most of them a small move has to change no bit.
+    """
+    n = len(goal.free)
+    points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
+    each = STEPWISE_STEP * np.eye(n)
+    moved = points[:, None, None, :] + np.stack([each, -each])
+    here, there = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
+    still = (there == here[:, None, None]).all(axis=1).mean(axis=0) > 0.75
+    return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
+
+
+def _jumps(goal: Objective, points: Array, position: int) -> bool:
+    """Whether the largest change of the objective along one parameter happens at once, and not little by little."""
+
+    def along(point: Array, places: Array) -> Array:
+        line = np.repeat(point[None, :], len(places), axis=0)
+        line[:, position] = places
+        return goal(line)
+
+    for point in points:
+        places = np.linspace(0, 1, 41)
+        values = along(point, places)
+        changes = np.abs(np.diff(values))
+        change = float(changes.max())
+        if not change > 0:
+            continue
+        where = int(changes.argmax())
+        low, high = places[where], places[where + 1]
+        for _ in range(50):
+            ends = along(point, np.array([low, (low + high) / 2, high]))
+            first = abs(ends[1] - ends[0]) >= abs(ends[2] - ends[1])
+            low, high = (low, (low + high) / 2) if first else ((low + high) / 2, high)
+            change = float(max(abs(ends[1] - ends[0]), abs(ends[2] - ends[1])))
+        # fifty halvings leave next to nothing of what changes little by little
+        return change > 1e-6 * float(changes.max())
+    return False
 
 
 def local_search(goal: Objective, point: Array, optimiser: Optimiser) -> Search:
@@ -201,9 +262,12 @@ def local_search(goal: Objective, point: Array, optimiser: Optimiser) -> Search:
             jac=True,
             method="L-BFGS-B",
             bounds=[(0.0, 1.0)] * len(point),
-            options={"maxiter": 300, "ftol": 1e-10, "gtol": 1e-5},
+            # it only has to come near: the gradient in units of the box says nothing of how near
+            options={"maxiter": 300, "ftol": 1e-6, "gtol": 1e-9},
         )
-        end, evaluations, converged, message = result.x, result.nfev, bool(result.success), str(result.message)
+        near = minimise(goal, np.asarray(result.x), tolerance=TOLERANCE)
+        end, evaluations, converged = near.point, result.nfev + near.evaluations, near.converged
+        message = "no step promises a fall" if converged else "no step leads further down"
     theta = goal.theta(end[None, :])[0]
     start = goal.theta(point[None, :])[0]
     last = -float(goal(end[None, :])[0])
@@ -230,5 +294,7 @@ def _global_search(goal: Objective, rng: np.random.Generator) -> Array:
         maxiter=200,
         popsize=8,
         init="sobol",
+        tol=0.0,
+        atol=1e-3,
     )
     return np.asarray(result.x)

@@ -15,7 +15,8 @@ be expected wherever a prediction rests on what the data do not see.
 All parameters move, those too that the optimum holds at their prior medians (use ``PRI``): a number that rests on one
 of them would otherwise look better known than it is.
 
-The interval holds the model's own number at 95 %, not what would be counted: the noise of an observation comes on top.
+The interval holds the model's own number at the level asked for, not what would be counted: the noise of an
+observation comes on top.
 
 Source: Kreutz, Raue and Timmer 2012, BMC Systems Biology 6, 120, equations 6 to 12: the prediction profile and how it
 follows from the profile of a measurement of g, with sigma the noise of that measurement.
@@ -27,14 +28,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.fit.box_search import Minimum, descend, measured, minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, slopes
 from calibration.fit.optimise import local_search
-from calibration.fit.profile import AIM, MOST_STEPS, THRESHOLD, crossing
+from calibration.fit.profile import LOWER, TOLERANCE, on_bounds
+from calibration.fit.threshold import Threshold, percent
+from calibration.fit.verdict import Side, Verdict
+from calibration.fit.walk import (
+    AIM,
+    FLAT_RISE,
+    MOST_STEPS,
+    RESOLUTION,
+    Pace,
+    crossing,
+    jumped,
+    root,
+)
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 
-#: First step, as the move of g when every parameter moves by this share of its range, and the largest and smallest.
-FIRST, LARGEST, SMALLEST = 0.02, 0.1, 1e-5
+#: The largest step, as the move of g when every parameter moves by this share of its range.
+LARGEST = 0.1
 #: Steps on one side after which the largest step doubles each time.
 PATIENT = 20
 #: A step that moves g by less than this share of what was asked is stuck; so many of them in a row are the end.
@@ -49,9 +63,9 @@ class PredictionProfile:
     """The profile of one prediction.
 
     ``values`` ascend; ``rise`` is how far the best log density at each value lies below that of the best value,
-    ``best``. ``estimate`` is the value at the optimum, where some parameters may have been held. ``lower`` and
-    ``upper`` are None where the side is open; the ends of ``values`` are then as far as the model was brought.
-    ``prior_low`` and ``prior_high`` hold the central 95 % of the prediction under the priors alone.
+    ``best``. ``estimate`` is the value at the optimum, where some parameters may have been held. The interval ends
+    where the rise is ``threshold``, if it ends; the ends of ``values`` are then as far as the model was brought.
+    ``prior_low`` and ``prior_high`` hold the central interval of the same level under the priors alone.
     """
 
     name: str
@@ -59,39 +73,51 @@ class PredictionProfile:
     values: Array
     rise: Array
     best: float
-    lower: float | None
-    upper: float | None
+    threshold: Threshold
+    sides: Verdict
     prior_low: float = math.nan
     prior_high: float = math.nan
 
     @property
+    def lower(self) -> float | None:
+        """The lower end of the interval, None unless the data, and priors if they count, bound it."""
+        return self.sides.lower.limit
+
+    @property
+    def upper(self) -> float | None:
+        """The upper end of the interval, None unless the data, and priors if they count, bound it."""
+        return self.sides.upper.limit
+
+    @property
     def verdict(self) -> str:
         """In words: which sides are bounded."""
-        if len(self.values) == 1:
-            return "no estimated parameter changes it"
-        match self.lower is None, self.upper is None:
-            case False, False:
-                return "bounded"
-            case True, False:
-                return "open below"
-            case False, True:
-                return "open above"
-            case _:
-                return "open on both sides"
+        return "no estimated parameter changes it" if len(self.values) == 1 else str(self.sides)
 
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A point of the profile; ``pull`` is the slope of the penalty there, which is that of the profile."""
+    """A point of the profile: prediction ``at`` and objective ``cost`` at a minimum of objective and penalty.
 
-    box: Array
+    ``pull`` is the slope of the penalty there, which is that of the profile; ``aimed`` and ``sigma`` are the penalty's.
+    """
+
+    found: Minimum
     cost: float
-    value: float
+    at: float
     pull: float = 0.0
+    aimed: float = 0.0
+    sigma: float = 1.0
 
 
 def prediction_profile(
-    goal: Objective, theta: Array, name: str, predicts: Predicts, *, best: Array | None = None
+    goal: Objective,
+    theta: Array,
+    name: str,
+    predicts: Predicts,
+    *,
+    rule: Threshold,
+    held: tuple[str, ...] = (),
+    best: Array | None = None,
 ) -> PredictionProfile:
     """The profile of a prediction under ``goal``, all whose free parameters move.
 
@@ -102,29 +128,21 @@ def prediction_profile(
         The estimate.
     name : str
     predicts : function of ``(n, k)``
+    rule : Threshold
+        How far the profile may rise.
+    held : tuple of str
+        Free parameters that searches cannot move.
     best : (k,), optional
         From where a local search leads to the start of the walk; by default the estimate.
     """
     found = local_search(goal, goal.box(theta if best is None else best), "l-bfgs-b")
-    start = _Place(goal.box(found.theta), -found.log_density, float(predicts(found.theta[None, :])[0]))
-    walked = [start]
-    reach = float(np.abs(_both(goal, predicts, start.box)[3]).sum())
-    for direction in (-1.0, 1.0):
-        if reach > 0:
-            _walk(goal, predicts, walked, start, direction, reach)
-    walked.sort(key=lambda place: place.value)
-    values = np.array([place.value for place in walked])
-    costs = np.array([place.cost for place in walked])
-    rise = costs - costs.min()
-    where = int(rise.argmin())
+    walk = _Walk(goal, predicts, found.theta, rule.rise)
+    sides = walk.sides()
+    values, rise = walk.curve()
+    by = "data and priors" if goal.with_prior[goal.free].any() else "the data"
+    estimate = float(predicts(theta[None, :])[0])
     return PredictionProfile(
-        name,
-        float(predicts(theta[None, :])[0]),
-        values,
-        rise,
-        float(values[where]),
-        crossing(values[: where + 1][::-1], rise[: where + 1][::-1]),
-        crossing(values[where:], rise[where:]),
+        name, estimate, values, rise, float(values[rise.argmin()]), rule, Verdict(*sides, by=by, held=held)
     )
 
 
@@ -133,78 +151,144 @@ def all_free(goal: Objective) -> Objective:
     return replace(goal, free=np.arange(len(goal.density.space)))
 
 
-def _walk(
-    goal: Objective, predicts: Predicts, walked: list[_Place], start: _Place, direction: float, reach: float
-) -> None:
-    """Add places on one side until the profile has risen well over the threshold or g moves no more."""
-    step, stuck = FIRST * reach, 0
-    before, here = start, start
-    for done in range(MOST_STEPS):
-        # where the scale of g changes along the way, steps that were right at its start would never end
-        largest = LARGEST * reach * 2.0 ** max(0, done - PATIENT)
-        sigma = step / 2
+class _Walk:
+    """The places of one profile, found so far."""
+
+    def __init__(self, goal: Objective, predicts: Predicts, best: Array, threshold: float) -> None:
+        self.goal, self.predicts, self.threshold = goal, predicts, threshold
+        self.places: list[_Place] = []
+        self._start_from(goal.box(best))
+
+    def _start_from(self, point: Array) -> None:
+        self.goal, around = measured(self.goal, point)
+        self.matrix = around.positive
+        cost, at, cost_slopes, self.slopes = both(self.goal, self.predicts, point)
+        self.reach = float(np.abs(self.slopes).sum())
+        # how far the parameters move per unit of the prediction, and the curvature of the profile
+        follow = np.linalg.solve(self.matrix, self.slopes)
+        self.spread = float(self.slopes @ follow)
+        self.follow = follow / self.spread if self.spread > 0 else follow
+        minimum = Minimum(point, cost, cost_slopes, self.matrix, True, 1)
+        self.centre = _Place(minimum, cost, at, aimed=at)
+        self.places.append(self.centre)
+
+    @property
+    def least(self) -> float:
+        return min(place.cost for place in self.places)
+
+    def curve(self) -> tuple[Array, Array]:
+        """Values of the prediction, ascending, and the rise at each ``(n_places,)``."""
+        places = sorted(self.places, key=lambda place: place.at)
+        costs = np.array([place.cost for place in places])
+        return np.array([place.at for place in places]), costs - costs.min()
+
+    def sides(self) -> tuple[Side, Side]:
+        """Both sides."""
+        if not self.reach > 0:
+            return Side("open", self.centre.at), Side("open", self.centre.at)
+        for _ in range(3):
+            least = self.least
+            ends = [self._side(direction) for direction in (-1.0, 1.0)]
+            if self.least >= least - LOWER * self.threshold / 10:
+                break
+            # a better fit than the start lies on the way: its surroundings are the new centre
+            best = min(self.places, key=lambda place: place.cost)
+            self._start_from(minimise(self.goal, best.found.point, tolerance=TOLERANCE).point)
+        return ends[0], ends[1]
+
+    def _side(self, direction: float) -> Side:
+        """What closes a side, with places added until it is known."""
+        limit = math.sqrt(min(self.threshold, FLAT_RISE))
+        pace = Pace(min(AIM * limit * math.sqrt(2 * self.spread), LARGEST * self.reach), limit)
+        before = here = self.centre
+        pull, stuck = here.pull, 0
+        for done in range(MOST_STEPS):
+            # where the scale of g changes along the way, steps that were right at its start would never end
+            largest = LARGEST * self.reach * 2.0 ** max(0, done - PATIENT)
+            step = pace.step
+            place = self._step(before, here, direction * step, pull)
+            low, high = root(here.cost - self.least), root(place.cost - self.least)
+            moved = direction * (place.at - here.at)
+            ahead = place.at if moved > 0 else here.at + direction * step
+            if pace.refuses(here.at, low, ahead, high):
+                if step <= RESOLUTION * max(abs(here.at - self.centre.at), RESOLUTION * self.reach):
+                    return Side("unresolved", here.at, jumped(place.cost))
+                continue
+            if moved > 0 and place.cost - self.least > self.threshold:
+                crossed, at_threshold = self._crossing(here, place)
+                self.places.append(crossed)
+                if not at_threshold:
+                    return Side("unresolved", crossed.at, jumped(place.cost))
+                names = on_bounds(self.goal, crossed.found)
+                return Side("closed" if names else "bounded", crossed.at, ", ".join(names))
+            if not moved > STUCK * step:
+                # at a corner or a kink; a stronger pull tells whether it is the end
+                stuck += 1
+                pull = 3 * direction * max(abs(place.pull), abs(pull))
+                if moved > 0:
+                    self.places.append(place)
+                    before, here = here, place
+                if stuck == MOST_STUCK:
+                    return Side("open", here.at)
+                continue
+            stuck = 0
+            self.places.append(place)
+            pace.accept(place.at, low, high, largest)
+            before, here, pull = here, place, place.pull
+        return Side("unresolved", here.at, "not followed to its end")
+
+    def _step(self, before: _Place, here: _Place, step: float, pull: float) -> _Place:
+        """The place about a step further on, ``pull`` being what keeps g where it is."""
+        sigma = abs(step) / 2
         # to stay where it is g takes the pull that it has; the step comes on top
-        aimed = here.value + direction * step + sigma**2 * here.pull
-        found = _solve(goal, predicts, _ahead(goal, before, here, step), aimed, sigma)
-        rise, moved = found.cost - here.cost, direction * (found.value - here.value)
-        if (found.cost >= IMPOSSIBLE or rise > 3 * AIM * THRESHOLD) and step > SMALLEST * reach:
-            step /= 3
-            continue
-        if not moved > STUCK * step:
-            # at a corner or a kink; a stronger pull tells whether it is the end
-            stuck += 1
-            pull = 3 * direction * max(abs(found.pull), abs(here.pull))
-            if moved > 0:
-                walked.append(found)
-                before, here = here, found
-            if stuck == MOST_STUCK:
-                return
-            here = replace(here, pull=pull)
-            continue
-        stuck = 0
-        walked.append(found)
-        if found.cost - min(place.cost for place in walked) > 1.3 * THRESHOLD:
-            return
-        growth = 2.0 if rise <= 0 else math.sqrt(AIM * THRESHOLD / rise)
-        step = float(np.clip(step * np.clip(growth, 0.5, 2.0), SMALLEST * reach, largest))
-        before, here = here, found
+        aimed = here.at + step + sigma**2 * pull
+        if before.at == here.at:
+            ahead = here.found.point + step * self.follow
+        else:
+            share = min(2.0, abs(step / (here.at - before.at)))
+            ahead = here.found.point + share * (here.found.point - before.found.point)
+        ahead = np.clip(ahead, 0.0, 1.0)
+        if not self.goal(ahead[None, :])[0] < IMPOSSIBLE:
+            ahead = here.found.point
+        return self._solve(ahead, aimed, sigma)
+
+    def _crossing(self, inside: _Place, outside: _Place) -> tuple[_Place, bool]:
+        """Where the rise passes the threshold, under the penalty of the place outside."""
+        # at this aim the penalty leaves the place inside where it is
+        first = inside.at + outside.sigma**2 * inside.pull
+
+        def solve(share: float, nearest: _Place) -> _Place:
+            aimed = first + share * (outside.aimed - first)
+            return self._solve(nearest.found.point, aimed, outside.sigma)
+
+        return crossing(inside, outside, self.least, self.threshold, solve)
+
+    def _solve(self, start: Array, aimed: float, sigma: float) -> _Place:
+        """The place with the least objective and penalty."""
+        seen: dict[bytes, tuple[float, float, Array, Array]] = {}
+
+        def known(box: Array) -> tuple[float, float, Array, Array]:
+            key = box.tobytes()
+            if key not in seen:
+                seen[key] = both(self.goal, self.predicts, box)
+            return seen[key]
+
+        def penalised(box: Array) -> tuple[float, Array]:
+            cost, value, cost_slopes, value_slopes = known(box)
+            gap = (value - aimed) / sigma
+            # a model may explode after the data that it fits
+            if cost >= IMPOSSIBLE or not abs(gap) < math.sqrt(IMPOSSIBLE):
+                return IMPOSSIBLE, cost_slopes
+            return cost + gap**2 / 2, cost_slopes + gap / sigma * value_slopes
+
+        start = np.clip(start, 0.0, 1.0)
+        across = known(start)[3]
+        found = descend(penalised, start, self.matrix + np.outer(across, across) / sigma**2, tolerance=TOLERANCE)
+        cost, value, _, _ = known(found.point)
+        return _Place(found, cost, value, (aimed - value) / sigma**2, aimed, sigma)
 
 
-def _ahead(goal: Objective, before: _Place, here: _Place, step: float) -> Array:
-    """Where to start: on the line through the last two places, if the data are possible there."""
-    if here.value == before.value:
-        return here.box
-    share = step / abs(here.value - before.value)
-    guess = np.clip(here.box + min(share, 2.0) * (here.box - before.box), 0.0, 1.0)
-    return guess if goal(guess[None, :])[0] < IMPOSSIBLE else here.box
-
-
-def _solve(goal: Objective, predicts: Predicts, start: Array, aimed: float, sigma: float) -> _Place:
-    """The place with the least objective and penalty."""
-    from scipy import optimize
-
-    def penalised(box: Array) -> tuple[float, Array]:
-        cost, value, cost_slopes, value_slopes = _both(goal, predicts, box)
-        gap = (value - aimed) / sigma
-        # a model may explode after the data that it fits
-        if cost >= IMPOSSIBLE or not abs(gap) < math.sqrt(IMPOSSIBLE):
-            return IMPOSSIBLE, cost_slopes
-        return cost + gap**2 / 2, cost_slopes + gap / sigma * value_slopes
-
-    result = optimize.minimize(
-        penalised,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, 1.0)] * len(start),
-        options={"maxiter": 100, "ftol": 1e-8, "gtol": 1e-3},
-    )
-    box = np.asarray(result.x)
-    cost, value, _, _ = _both(goal, predicts, box)
-    return _Place(box, cost, value, (aimed - value) / sigma**2)
-
-
-def _both(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float, Array, Array]:
+def both(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float, Array, Array]:
     """Objective and prediction at a point of the box, and the slopes of either ``(n_free,)``."""
     points, widths = goal.around(box)
     costs, values = goal(points), predicts(goal.theta(points))
@@ -226,7 +310,7 @@ def prediction_words(found: Sequence[PredictionProfile], problem: CalibrationPro
             continue
         sides = [("below", one.lower, one.values[0]), ("above", one.upper, one.values[-1])]
         ends = " and ".join(f"{side} (followed to {end:.4g})" for side, bound, end in sides if bound is None)
-        said.append(f"Not bounded at 95 %: {one.name}, {ends}.")
+        said.append(f"Not bounded at {percent(one.threshold.level)}: {one.name}, {ends}.")
     held = [parameter.name for parameter in problem.space if parameter.use == "PRI"]
     if problem.method.estimate == "map":
         words = "Profiles of predictions count the priors of all parameters, so that what the data do not see is "

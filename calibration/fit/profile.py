@@ -2,144 +2,242 @@
 
 A profile uses the likelihood and the priors of the *other* parameters, never the parameter's own prior, which would
 close a side that the data leave open. Parameters that the optimum holds (use ``PRI``) stay where they are. Where the
-profile has not risen by the threshold when the bound is reached, the side is reported as open, and no number is given
-for it.
+profile has not risen by the threshold when the bound is reached, the side is open; where it has, but only with another
+parameter on a bound of its own search, that bound closes it and not the data. Neither has a number.
 
-Source: Raue et al. 2009, Bioinformatics 25(15), 1923-1929; steps chosen by the rise of the profile as there.
+Source: Raue et al. 2009, Bioinformatics 25(15), 1923-1929.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.fit.box_search import FLAT, Curvature, Minimum, descend, measured, minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.optimise import Optimum
+from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.verdict import Side, Verdict, refused
+from calibration.fit.walk import (
+    AIM,
+    FLAT_RISE,
+    MOST_STEPS,
+    RESOLUTION,
+    ROUNDING,
+    Pace,
+    crossing,
+    jumped,
+    root,
+)
 from calibration.study.priors import Array
 
-#: Half the 95 % quantile of chi-square with one degree of freedom.
-THRESHOLD = 1.9207294103470623
-#: Rise of the profile that a step aims at, as share of the threshold, and the largest and smallest steps in the box.
-AIM, LARGEST, SMALLEST = 0.25, 0.1, 1e-3
-#: Steps on one side after which it is given up as flat.
-MOST_STEPS = 60
+#: The largest step, as share of the parameter's search range.
+LARGEST = 0.1
+#: The fall of the log density that a search of the other parameters may leave.
+TOLERANCE = 1e-8
+#: A slope over the whole range of a parameter on its bound that is more than none.
+PUSHED = 1e-3
+#: A second search that ends lower than the first by this share of the threshold shows that the first one had stuck.
+LOWER = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
     """The profile of one parameter.
 
-    ``values`` ascend; ``rise`` is how far the best log density at each value lies below that at the best value of all.
-    ``lower`` and ``upper`` are None where the side is open.
+    ``values`` ascend; ``rise`` is how far the best log density at each value lies below that at the best value of all,
+    ``best``. The interval ends where the rise is ``threshold``, if it ends.
     """
 
     name: str
     values: Array
     rise: Array
     best: float
-    lower: float | None
-    upper: float | None
+    threshold: Threshold
+    verdict: Verdict
 
     @property
-    def verdict(self) -> str:
-        """In words: how far the data bound the parameter."""
-        match self.lower is None, self.upper is None:
-            case False, False:
-                return "bounded by the data"
-            case True, False:
-                return "bounded from above only"
-            case False, True:
-                return "bounded from below only"
-            case _:
-                return "not bounded by the data"
+    def lower(self) -> float | None:
+        """The lower end of the interval, None unless the data bound it."""
+        return self.verdict.lower.limit
+
+    @property
+    def upper(self) -> float | None:
+        """The upper end of the interval, None unless the data bound it."""
+        return self.verdict.upper.limit
 
 
-def profile(optimum: Optimum, name: str, *, on_step: Callable[[float], None] | None = None) -> Profile:
-    """The profile of the free parameter ``name``, walked from the optimum to both sides."""
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A point of the profile: the parameter's place in the box, and the minimum over the others."""
+
+    at: float
+    others: Minimum
+
+    @property
+    def cost(self) -> float:
+        return self.others.value
+
+
+def profile(optimum: Optimum, name: str, *, level: float) -> Profile:
+    """The profile of the free parameter ``name``, walked from the optimum to both sides.
+
+    Parameters
+    ----------
+    level : float
+        Of the interval, between 0 and 1.
+    """
     goal = optimum.goal
     position = goal.density.space.names.index(name)
+    value = float(optimum.theta[position])
+    if name in optimum.stepwise:
+        return Profile(name, np.array([value]), np.zeros(1), value, Threshold(level), refused(value))
+    rule = threshold(goal, level) if goal.density.space.parameters[position].target == "model" else Threshold(level)
     counts = goal.with_prior.copy()
     counts[position] = False
-    open_goal = replace(goal, base=optimum.theta, with_prior=counts)
-    inner = replace(open_goal, free=goal.free[goal.free != position])
-    alone = replace(open_goal, free=np.array([position], dtype=np.intp))
-    centre = float(alone.box(optimum.theta)[0])
-    # the prior of the parameter itself no longer counts, so the walk's own best may lie beside the optimum
-    walked = {centre: _best_at(inner, alone, centre, inner.box(optimum.theta))}
-    for direction in (-1.0, 1.0):
-        _walk(inner, alone, walked, centre, direction, on_step)
-    places = np.array(sorted(walked))
-    values = np.array([walked[x][0] for x in places])
-    least = values.min()
-    rise = values - least
-    theta = alone.theta(places[:, None])[:, position]
-    where = int(rise.argmin())
-    lower = crossing(places[: where + 1][::-1], rise[: where + 1][::-1])
-    upper = crossing(places[where:], rise[where:])
-
-    def value(place: float | None) -> float | None:
-        return None if place is None else float(alone.theta(np.array([[place]]))[0, position])
-
-    return Profile(name, theta, rise, float(theta[where]), value(lower), value(upper))
+    walk = _Walk(replace(goal, base=optimum.theta, with_prior=counts), position, rule.rise)
+    sides = walk.sides()
+    theta, rise = walk.curve()
+    place = float(goal.box(optimum.theta)[int(np.flatnonzero(goal.free == position)[0])])
+    on_bound = "" if name not in optimum.at_bound else "lower" if place < 0.5 else "upper"
+    verdict = Verdict(*sides, held=optimum.stepwise, on_bound=on_bound)
+    return Profile(name, theta, rise, float(theta[rise.argmin()]), rule, verdict)
 
 
-def _best_at(inner: Objective, alone: Objective, place: float, start: Array) -> tuple[float, Array]:
-    """The least objective with the parameter at ``place``, and where in the box of the others it is."""
-    from scipy import optimize
+class _Walk:
+    """The places of one profile, found so far, in the box of the free parameters."""
 
-    held = replace(inner, base=alone.theta(np.array([[place]]))[0])
-    if len(held.free) == 0:
-        return float(held(np.empty((1, 0)))[0]), start
-    result = optimize.minimize(
-        held.with_gradient,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, 1.0)] * len(start),
-        options={"maxiter": 50, "ftol": 1e-7, "gtol": 1e-2},
-    )
-    return float(result.fun), np.asarray(result.x)
+    def __init__(self, goal: Objective, position: int, threshold: float) -> None:
+        self.goal, found = measured(goal, goal.box(goal.base))
+        self.own = int(np.flatnonzero(goal.free == position)[0])
+        self.threshold = threshold
+        self.inner = replace(self.goal, free=np.delete(goal.free, self.own))
+        # the prior of the parameter itself no longer counts, so the least value may lie beside the optimum
+        self.places: dict[float, _Place] = {}
+        self._start_from(self._least_from(goal.box(goal.base), found))
+
+    def _least_from(self, point: Array, found: Curvature) -> Array:
+        result = descend(self.goal.with_gradient, point, found.positive, tolerance=TOLERANCE)
+        return result.point if result.converged else minimise(self.goal, point, tolerance=TOLERANCE).point
+
+    def _start_from(self, point: Array) -> None:
+        """Take a point of the box as the centre: the curvature there gives first steps and first searches."""
+        self.goal, found = measured(self.goal, point)
+        self.inner = replace(self.inner, steps=self.goal.steps)
+        self.matrix = found.positive
+        self.centre = float(point[self.own])
+        rest = np.delete(np.arange(len(point)), self.own)
+        self.rest_matrix = self.matrix[np.ix_(rest, rest)]
+        # how the others follow the parameter, and the curvature of the profile, at the centre
+        self.follow = -np.linalg.solve(self.rest_matrix, self.matrix[rest, self.own]) if len(rest) else np.empty(0)
+        self.bend = float(self.matrix[self.own, self.own] + self.matrix[self.own, rest] @ self.follow)
+        self.centre_others = point[rest]
+        self._add(self._solve(self.centre, self.centre_others, self.rest_matrix))
+
+    def _add(self, place: _Place) -> None:
+        self.places[place.at] = place
+
+    @property
+    def least(self) -> float:
+        return min(place.cost for place in self.places.values())
+
+    def _solve(self, at: float, start: Array, matrix: Array) -> _Place:
+        """The best of the other parameters with this one at a place."""
+        full = np.insert(np.clip(start, 0.0, 1.0), self.own, at)
+        held = replace(self.inner, base=self.goal.theta(full[None, :])[0])
+        if not len(start):
+            return _Place(at, Minimum(start, float(held(start[None, :])[0]), start, matrix, True, 1))
+        start = np.delete(full, self.own)
+        result = descend(held.with_gradient, start, matrix, tolerance=TOLERANCE)
+        if not result.converged and result.value < IMPOSSIBLE:
+            again = minimise(held, result.point, tolerance=TOLERANCE)
+            result = again if again.value <= result.value else result
+        return _Place(at, result)
+
+    def sides(self) -> tuple[Side, Side]:
+        """Both sides, walked until the least value of all is known."""
+        for _ in range(4):
+            least = self.least
+            ends = [self._side(direction) for direction in (-1.0, 1.0)]
+            if self.least >= least - LOWER * self.threshold / 10:
+                break
+            # a better fit than the optimum lies on the way: its surroundings are the new centre
+            best = min(self.places.values(), key=lambda place: place.cost)
+            self._start_from(self._least_from(self._full(best), Curvature(self.matrix, self.goal.steps)))
+        return ends[0], ends[1]
+
+    def _side(self, direction: float) -> Side:
+        """What closes a side, with places added until it is known."""
+        before = inside = self.places[self.centre]
+        step = min(AIM * math.sqrt(2 * min(self.threshold, FLAT_RISE) / max(self.bend, FLAT)), LARGEST)
+        pace = Pace(step, math.sqrt(min(self.threshold, FLAT_RISE)))
+        for _ in range(MOST_STEPS):
+            if inside.at == (0.0 if direction < 0 else 1.0):
+                return Side("open", self._value(inside.at))
+            at = min(1.0, max(0.0, inside.at + direction * pace.step))
+            place = self._solve(at, self._ahead(before, inside, at), inside.others.matrix)
+            here, there = root(inside.cost - self.least), root(place.cost - self.least)
+            if pace.refuses(inside.at, here, at, there):
+                if abs(at - inside.at) <= max(ROUNDING, RESOLUTION * abs(at - self.centre)):
+                    return Side("unresolved", self._value(inside.at), jumped(place.cost))
+                continue
+            if place.cost - self.least > self.threshold:
+                crossed, at_threshold = self._crossing(inside, place)
+                if not at_threshold:
+                    self._add(crossed)
+                    return Side("unresolved", self._value(crossed.at), jumped(place.cost))
+                again = self._solve(crossed.at, self.centre_others, self.rest_matrix)
+                if again.cost > crossed.cost - LOWER * self.threshold:
+                    self._add(crossed)
+                    names = on_bounds(self.inner, crossed.others)
+                    return Side("closed" if names else "bounded", self._value(crossed.at), ", ".join(names))
+                # the searches along the walk had stuck beside a lower valley: on from there
+                before = place = again
+            self._add(place)
+            pace.accept(place.at, here, there, LARGEST)
+            before, inside = (place if before is place else inside), place
+        return Side("unresolved", self._value(inside.at), "not followed to its end")
+
+    def _crossing(self, inside: _Place, outside: _Place) -> tuple[_Place, bool]:
+        def solve(share: float, nearest: _Place) -> _Place:
+            at = inside.at + share * (outside.at - inside.at)
+            return self._solve(at, nearest.others.point, nearest.others.matrix)
+
+        return crossing(inside, outside, self.least, self.threshold, solve)
+
+    def _ahead(self, before: _Place, here: _Place, at: float) -> Array:
+        """Where the others are expected at a place: along the curvature from the centre, then on the last line."""
+        if before.at == here.at:
+            return np.clip(here.others.point + (at - here.at) * self.follow, 0.0, 1.0)
+        return _along(before, here, at)
+
+    def _full(self, place: _Place) -> Array:
+        return np.insert(place.others.point, self.own, place.at)
+
+    def _value(self, at: float) -> float:
+        return float(self._theta(np.array([at]))[0])
+
+    def _theta(self, places: Array) -> Array:
+        alone = replace(self.goal, free=self.goal.free[[self.own]])
+        return alone.theta(places[:, None])[:, self.goal.free[self.own]]
+
+    def curve(self) -> tuple[Array, Array]:
+        """Values of the parameter, ascending, and the rise at each ``(n_places,)``."""
+        places = np.array(sorted(self.places))
+        costs = np.array([self.places[at].cost for at in places])
+        return self._theta(places), costs - costs.min()
 
 
-def _walk(
-    inner: Objective,
-    alone: Objective,
-    walked: dict[float, tuple[float, Array]],
-    centre: float,
-    direction: float,
-    on_step: Callable[[float], None] | None,
-) -> None:
-    """Add places on one side until the profile has risen well over the threshold or the bound is reached."""
-    place, step = centre, 0.02
-    current, others = walked[centre]
-    for _ in range(MOST_STEPS):
-        if place in (0.0, 1.0):
-            return
-        following = min(1.0, max(0.0, place + direction * step))
-        value, found = _best_at(inner, alone, following, others)
-        rise = value - current
-        if (value >= IMPOSSIBLE or rise > 3 * AIM * THRESHOLD) and step > SMALLEST:
-            step = max(SMALLEST, step / 3)
-            continue
-        walked[following] = (value, found)
-        if on_step is not None:
-            on_step(following)
-        least = min(entry[0] for entry in walked.values())
-        if value - least > 1.3 * THRESHOLD:
-            return
-        growth = 2.0 if rise <= 0 else math.sqrt(AIM * THRESHOLD / rise)
-        step = float(np.clip(step * np.clip(growth, 0.5, 2.0), SMALLEST, LARGEST))
-        place, current, others = following, value, found
+def _along(first: _Place, second: _Place, at: float) -> Array:
+    """The others on the line through two places, not further out than thrice their distance."""
+    if first.at == second.at:
+        return second.others.point
+    share = min(3.0, max(-3.0, (at - second.at) / (second.at - first.at)))
+    return np.clip(second.others.point + share * (second.others.point - first.others.point), 0.0, 1.0)
 
 
-def crossing(places: Array, rise: Array) -> float | None:
-    """Where the rise, read outwards from its least value, first passes the threshold; None where it never does."""
-    over = np.flatnonzero(rise > THRESHOLD)
-    if not len(over):
-        return None
-    i = int(over[0])
-    # near its minimum a profile is a parabola, so its root is interpolated by a line
-    a, b = np.sqrt(rise[i - 1]), np.sqrt(rise[i])
-    share = (math.sqrt(THRESHOLD) - a) / (b - a)
-    return float(places[i - 1] + share * (places[i] - places[i - 1]))
+def on_bounds(goal: Objective, found: Minimum) -> list[str]:
+    """Free parameters that a minimum has on a bound of their search, and that would move on without it."""
+    low = (found.point <= 0.0) & (found.slopes > PUSHED)
+    high = (found.point >= 1.0) & (found.slopes < -PUSHED)
+    return [name for name, stuck in zip(goal.space.names, low | high, strict=True) if stuck]

@@ -10,6 +10,7 @@ from calibration.console import plain
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
+from calibration.fit.threshold import threshold
 from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
@@ -27,12 +28,13 @@ PRIOR_DRAWS = 2000
 
 def profiles(optimum: Optimum, parts: Parts, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
-    names = optimum.goal.space.names
+    names, level = optimum.goal.space.names, optimum.goal.density.problem.method.level
     task = bar.add_task("profiles", total=len(names)) if bar is not None else None
     done: list[Profile] = []
     try:
         for name in names:
-            done.append(parts.recall(Profile, f"profile {name}", partial(profile, optimum, name)))
+            make = partial(profile, optimum, name, level=level)
+            done.append(parts.recall(Profile, f"profile {name} at {level!r}", make))
             if bar is not None and task is not None:
                 bar.update(task, advance=1, description=f"profiles, {plain(name)}")
     except KeyboardInterrupt:
@@ -45,6 +47,7 @@ def predictions(
 ) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
+    rule = threshold(optimum.goal, problem.method.level)
     done: list[PredictionProfile] = []
     if not problem.predictions:
         return done, optimum
@@ -63,10 +66,12 @@ def predictions(
 
             def make(prediction: Prediction = prediction) -> PredictionProfile:
                 value = reported(problem, prediction, runner_factory(engine))
-                found = prediction_profile(goal, optimum.theta, prediction.name, value, best=best)
+                found = prediction_profile(
+                    goal, optimum.theta, prediction.name, value, rule=rule, held=optimum.stepwise, best=best
+                )
                 return _beside_prior(found, value, problem)
 
-            done.append(parts.recall(PredictionProfile, f"prediction {prediction!r}", make))
+            done.append(parts.recall(PredictionProfile, f"prediction {prediction!r} at {rule.level!r}", make))
             if bar is not None and task is not None:
                 bar.update(task, advance=1, description=f"predictions, {plain(prediction.name)}")
     except KeyboardInterrupt:
@@ -75,11 +80,11 @@ def predictions(
 
 
 def _beside_prior(found: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
-    """The profile with the central 95 % that the priors alone give the prediction."""
-    rng = np.random.default_rng([problem.method.seed, 6])
+    """The profile with the central interval of its level that the priors alone give the prediction."""
+    rng, level = np.random.default_rng([problem.method.seed, 6]), found.threshold.level
     values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
     usable = values[np.isfinite(values)]
     if not len(usable):
         return found
-    low, high = np.quantile(usable, [0.025, 0.975])
+    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
     return replace(found, prior_low=float(low), prior_high=float(high))

@@ -10,8 +10,11 @@ from calibration.console import plain, printer
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.residuals import FittedRow
+from calibration.fit.threshold import percent
 from calibration.fit.verification import half_step_sentence
 from calibration.report.files import Fit, estimates, posterior_lines
+from calibration.report.findings import estimate_words
+from calibration.report.intervals import interval, number, verdict_interval
 from calibration.sampling.convergence import poorest
 from calibration.sampling.draws import PosteriorDraws
 
@@ -25,7 +28,7 @@ def show(fit: Fit) -> None:
     console.print(fit.problem.title, style="bold")
     _show_estimates(console, fit)
     if fit.predictions:
-        _show_predictions(console, fit.predictions)
+        _show_predictions(console, fit.predictions, percent(fit.level))
     _show_rows(console, fit.rows)
     if fit.draws is not None:
         _show_posterior(console, fit, fit.draws)
@@ -38,32 +41,35 @@ def _show_estimates(console: "Console", fit: Fit) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("parameter", no_wrap=True)
-    for header in ("estimate", "prior median", "95 % of prior", "95 % profile"):
+    level = percent(fit.level)
+    for header in ("estimate", "standard error", "prior median", f"{level} of prior", f"{level} profile"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("")
     for line in estimates(fit):
         table.add_row(
             plain(line.name),
-            f"{line.estimate:.4g}",
-            f"{line.prior_median:.4g}",
-            f"{line.prior_low:.3g} to {line.prior_high:.3g}",
-            _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else "",
-            line.verdict,
+            number(line.estimate),
+            "" if line.standard_error is None else number(line.standard_error),
+            number(line.prior_median),
+            interval(line.prior_low, line.prior_high),
+            line.profile,
+            plain(line.verdict),
         )
     console.print(table)
 
 
-def _show_predictions(console: "Console", found: Sequence[PredictionProfile]) -> None:
+def _show_predictions(console: "Console", found: Sequence[PredictionProfile], level: str) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("prediction", no_wrap=True)
-    for header in ("at the estimate", "95 % profile", "95 % of priors alone"):
+    for header in ("at the estimate", f"{level} profile", f"{level} of priors alone"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("")
     for one in found:
-        prior = f"{one.prior_low:.3g} to {one.prior_high:.3g}"
-        table.add_row(plain(one.name), f"{one.estimate:.4g}", _interval(one.lower, one.upper), prior, one.verdict)
+        prior = interval(one.prior_low, one.prior_high)
+        row = (plain(one.name), number(one.estimate), verdict_interval(one.sides), prior, plain(one.verdict))
+        table.add_row(*row)
     console.print()
     console.print(table)
 
@@ -77,7 +83,7 @@ def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("use")
     for row in rows:
-        seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
+        seen = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
         table.add_row(plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
     console.print()
@@ -90,13 +96,14 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
 
     table = Table(box=None, pad_edge=False)
     table.add_column("posterior", no_wrap=True)
-    for header in ("median", "95 %", "contraction", "R-hat", "ESS bulk", "ESS tail"):
+    level = f"{100 * fit.level:g}"
+    for header in ("median", percent(fit.level), "contraction", "R-hat", "ESS bulk", "ESS tail"):
         table.add_column(header, justify="right", no_wrap=True)
     for line in posterior_lines(fit, draws):
         table.add_row(
             plain(str(line["name"])),
             f"{line['median']:.4g}",
-            f"{line['low_95']:.3g} to {line['high_95']:.3g}",
+            f"{line[f'low_{level}']:.3g} to {line[f'high_{level}']:.3g}",
             f"{line['contraction']:.2f}",
             f"{line['rhat']:.3f}",
             f"{line['ess_bulk']:.0f}",
@@ -120,12 +127,6 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
     console.print()
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    left = "open" if low is None or np.isinf(low) else f"{low:.3g}"
-    right = "open" if high is None or np.isinf(high) else f"{high:.3g}"
-    return f"{left} to {right}"
-
-
 def sentences(fit: Fit) -> Sequence[str]:
     """What the numbers say, in words."""
     optimum, found = fit.optimum, fit.identifiability
@@ -139,10 +140,11 @@ def sentences(fit: Fit) -> Sequence[str]:
         said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
+    said += [plain(sentence) for sentence in estimate_words(fit)]
     if optimum.at_bound:
         said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
     said += [plain(sentence) for sentence in identifiability_words(found)]
-    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
+    opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
     said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]

@@ -7,8 +7,9 @@ import numpy as np
 
 from calibration.fit.optimise import ARRIVED, Optimum
 from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import THRESHOLD, Profile
+from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow
+from calibration.fit.threshold import percent
 from calibration.report.drawing import (
     DATA,
     GREY,
@@ -21,6 +22,7 @@ from calibration.report.drawing import (
     whole_years,
     wrapped,
 )
+from calibration.report.intervals import verdict_interval
 from calibration.study.priors import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
@@ -158,7 +160,7 @@ def waterfall_figure(optimum: Optimum) -> "Figure":
 
 @styled
 def profiles_figure(optimum: Optimum, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
-    """The rise of each profile with the threshold of the 95 % interval, and the prior beside it."""
+    """The rise of each profile with the threshold of its interval, and the prior's of the same level beside it."""
     columns = min(4, len(profiles))
     rows = -(-len(profiles) // columns)
     figure, axes = panels(rows, columns, 1.65, share_y=True)
@@ -166,41 +168,54 @@ def profiles_figure(optimum: Optimum, profiles: Sequence[Profile], units: Sequen
     for axis, result, unit in zip(cells(axes, len(profiles)), profiles, units, strict=True):
         place = space.names.index(result.name)
         parameter = space.parameters[place]
-        axis.axvspan(*parameter.interval(), color=OTHER, alpha=0.12, lw=0)
-        axis.axhline(THRESHOLD, color=GREY, lw=0.8, ls="--")
+        axis.axvspan(*parameter.interval(result.threshold.level), color=OTHER, alpha=0.12, lw=0)
+        _threshold_line(axis, result)
         axis.axvline(optimum.theta[place], color=DATA, lw=0.8)
         axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
-        axis.set_ylim(0, 2 * THRESHOLD)
         if parameter.scale == "log":
             plain_log(axis)
         axis.set_title(f"{wrapped(result.name, 24)}\n{_interval(result)}", fontsize=7)
         axis.set_xlabel(f"[{unit}]" if unit else "[-]", fontsize=7)
     for axis in axes[::columns]:
+        axis.set_ylim(0, _height(profiles))
         axis.set_ylabel("fall of the log density")
     return figure
 
 
 @styled
 def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_labels: Sequence[str]) -> "Figure":
-    """The rise of each prediction's profile, the threshold of the 95 % interval, and what the priors alone say."""
+    """The rise of each prediction's profile, the threshold of its interval, and what the priors alone say."""
     columns = min(3, len(profiles))
     rows = -(-len(profiles) // columns)
     figure, axes = panels(rows, columns, 2.0, share_y=True)
     for axis, result, label in zip(cells(axes, len(profiles)), profiles, axis_labels, strict=False):
         axis.axvspan(result.prior_low, result.prior_high, color=OTHER, alpha=0.12, lw=0)
-        axis.axhline(THRESHOLD, color=GREY, lw=0.8, ls="--")
+        _threshold_line(axis, result)
         axis.axvline(result.estimate, color=DATA, lw=0.8)
         axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
-        axis.set_ylim(0, 2 * THRESHOLD)
         # priors may reach much further than the profile; the profile is what is to be seen
         width = max(float(np.ptp(result.values)), 1e-6 * abs(result.estimate), 1e-12)
         axis.set_xlim(result.values[0] - 0.15 * width, result.values[-1] + 0.15 * width)
         axis.set_title(f"{wrapped(result.name, 30)}\n{_interval(result)}", fontsize=7)
         axis.set_xlabel(wrapped(label, 34))
     for axis in axes[::columns]:
+        axis.set_ylim(0, _height(profiles))
         axis.set_ylabel("fall of the log density")
     return figure
 
 
+def _threshold_line(axis: "Axes", result: Profile | PredictionProfile) -> None:
+    """The rise at which the interval ends."""
+    rise = result.threshold.rise
+    if np.isfinite(rise):
+        axis.axhline(rise, color=GREY, lw=0.8, ls="--")
+
+
+def _height(profiles: Sequence[Profile | PredictionProfile]) -> float:
+    """Twice the highest threshold."""
+    return 2 * max((p.threshold.rise for p in profiles if np.isfinite(p.threshold.rise)), default=1.0)
+
+
 def _interval(result: Profile | PredictionProfile) -> str:
-    return "95 %: " + " to ".join("open" if end is None else f"{end:.3g}" for end in (result.lower, result.upper))
+    verdict = result.verdict if isinstance(result, Profile) else result.sides
+    return f"{percent(result.threshold.level)}: {verdict_interval(verdict)}"

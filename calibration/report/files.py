@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow
+from calibration.fit.standard_errors import StandardErrors, standard_errors
+from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.verdict import Verdict
 from calibration.fit.verification import Replication
 from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.report import figures_fit
 from calibration.report.drawing import quantity_label, time_label
+from calibration.report.intervals import interval
 from calibration.sampling.draws import PosteriorDraws, tree, write_draws
 from calibration.study.observations import Count, Observation, Quantity
 from calibration.study.predictions import Prediction
@@ -53,20 +58,42 @@ class Fit:
     predictions: Sequence[PredictionProfile] = ()
     found_before: int = 0
 
+    @property
+    def level(self) -> float:
+        """Of all intervals."""
+        return self.problem.method.level
+
+    @cached_property
+    def errors(self) -> StandardErrors:
+        """Standard errors of the estimates, and the spread of the residuals."""
+        return standard_errors(self.optimum)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One parameter's line in the summary."""
+    """One parameter's line in the summary; intervals of the prior and of the profile are of one ``level``."""
 
     name: str
     use: str
     estimate: float
+    standard_error: float | None
+    level: float
     prior_median: float
     prior_low: float
     prior_high: float
     profile_low: float | None
     profile_high: float | None
+    low_side: str
+    high_side: str
     verdict: str
+
+    @property
+    def profile(self) -> str:
+        """The interval of the profile as it is printed, nothing where there is no profile."""
+        if not self.low_side:
+            return ""
+        lower, upper = ("open" if side == "open" else "-" for side in (self.low_side, self.high_side))
+        return interval(self.profile_low, self.profile_high, without=(lower, upper))
 
 
 def estimates(fit: Fit) -> list[Estimate]:
@@ -74,12 +101,12 @@ def estimates(fit: Fit) -> list[Estimate]:
     profiles = {result.name: result for result in fit.profiles}
     lines = []
     for parameter, value in zip(fit.problem.space, fit.optimum.theta, strict=True):
-        low, high = parameter.interval()
+        low, high = parameter.interval(fit.level)
         found = profiles.get(parameter.name)
         if parameter.use == "PRI":
             verdict = "held at the prior median"
         elif found is not None:
-            verdict = found.verdict
+            verdict = str(found.verdict)
         else:
             verdict = "at a bound" if parameter.name in fit.optimum.at_bound else ""
         lines.append(
@@ -87,11 +114,15 @@ def estimates(fit: Fit) -> list[Estimate]:
                 parameter.name,
                 parameter.use,
                 float(value),
+                fit.errors.values.get(parameter.name),
+                fit.level,
                 parameter.median,
                 low,
                 high,
                 found.lower if found else None,
                 found.upper if found else None,
+                found.verdict.lower.state if found else "",
+                found.verdict.upper.state if found else "",
                 verdict,
             )
         )
@@ -160,12 +191,15 @@ def prediction_lines(found: Sequence[PredictionProfile]) -> list[dict[str, objec
             "name": one.name,
             "estimate": one.estimate,
             "best": one.best,
+            "level": one.threshold.level,
             "profile_low": one.lower,
             "profile_high": one.upper,
             "followed_to_low": float(one.values[0]),
             "followed_to_high": float(one.values[-1]),
             "prior_low": _finite(one.prior_low),
             "prior_high": _finite(one.prior_high),
+            "low_side": one.sides.lower.state,
+            "high_side": one.sides.upper.state,
             "verdict": one.verdict,
         }
         for one in found
@@ -173,7 +207,7 @@ def prediction_lines(found: Sequence[PredictionProfile]) -> list[dict[str, objec
 
 
 def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
-    """A line a parameter: moments, central 95 %, contraction against the prior, and how well the draws know them.
+    """A line a parameter: moments, interval of the fit's level, contraction, and how well the draws know them.
 
     Contraction is one less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have
     said nothing.
@@ -181,7 +215,7 @@ def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
     shares = (np.arange(2000) + 0.5) / 2000
     for parameter, column, found in zip(fit.problem.space, draws.flat.T, draws.chains.found, strict=True):
-        low, median, high = np.quantile(column, [0.025, 0.5, 0.975]).tolist()
+        low, median, high = np.quantile(column, [(1 - fit.level) / 2, 0.5, (1 + fit.level) / 2]).tolist()
         prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
         ratio = float(to_scale(column, parameter.scale).var() / prior.var())
         lines.append(
@@ -190,8 +224,8 @@ def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
                 "use": parameter.use,
                 "mean": float(column.mean()),
                 "median": median,
-                "low_95": low,
-                "high_95": high,
+                f"low_{100 * fit.level:g}": low,
+                f"high_{100 * fit.level:g}": high,
                 "contraction": 1 - ratio,
                 "mcse_mean": found.mcse_mean,
                 "rhat": found.r_hat,
@@ -231,12 +265,26 @@ def record(fit: Fit) -> dict[str, object]:
         "log_likelihood": _finite(optimum.log_likelihood),
         "log_density": _finite(optimum.log_density),
         "parameters": {name: float(value) for name, value in zip(problem.space.names, optimum.theta, strict=True)},
+        "level": fit.level,
+        "interval_rule": threshold(optimum.goal, fit.level).words,
+        "standard_errors": fit.errors.values,
+        "no_standard_error": fit.errors.why_not,
+        "residuals": [
+            {"observation": r.observation, "n": r.n, "sum_of_squares": _finite(r.squares), "sd": _finite(r.sd)}
+            for r in fit.errors.residuals
+        ],
         "at_bound": list(optimum.at_bound),
+        "step_functions_of": list(optimum.stepwise),
         "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
         "directions_informed": fit.identifiability.n_informed,
         "collinearity": _finite(fit.identifiability.collinearity),
         "profiles": {
-            result.name: {"lower": result.lower, "upper": result.upper, "verdict": result.verdict}
+            result.name: {
+                "lower": result.lower,
+                "upper": result.upper,
+                "verdict": str(result.verdict),
+                **_sides(result.verdict, result.threshold),
+            }
             for result in fit.profiles
         },
         "predictions": {
@@ -245,6 +293,7 @@ def record(fit: Fit) -> dict[str, object]:
                 "lower": one.lower,
                 "upper": one.upper,
                 "verdict": one.verdict,
+                **_sides(one.sides, one.threshold),
             }
             for one in fit.predictions
         },
@@ -252,6 +301,15 @@ def record(fit: Fit) -> dict[str, object]:
         "comparison_with_pysd": fit.replication.record(),
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
     }
+
+
+def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
+    """Each side of a profile for a program, and the rise at which an interval ends."""
+    sides = {
+        name: {"state": side.state, "at": _finite(side.at), "reason": side.reason}
+        for name, side in (("lower", verdict.lower), ("upper", verdict.upper))
+    }
+    return {"sides": sides, "threshold": _finite(rule.rise)}
 
 
 def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]]]:

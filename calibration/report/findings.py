@@ -1,5 +1,6 @@
 """What a study asked, answered in words from the numbers of a run."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score, mean_error
+from calibration.fit.threshold import percent, threshold
 from calibration.report.files import Fit
 from calibration.study.questions import Cause
 
@@ -71,12 +73,35 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
 def _profiled(fit: Fit) -> str:
     by_verdict: dict[str, list[str]] = {}
     for result in fit.profiles:
-        by_verdict.setdefault(result.verdict, []).append(result.name)
+        by_verdict.setdefault(str(result.verdict), []).append(result.name)
     return (
-        "Held at one value after another, each fitted parameter in turn (95 % profile likelihood): "
+        f"Held at one value after another, each fitted parameter in turn ({percent(fit.level)} profile likelihood): "
         + "; ".join(f"{words}: {listed(names)}" for words, names in by_verdict.items())
         + "."
     )
+
+
+def estimate_words(fit: Fit) -> list[str]:
+    """How intervals end, how far residuals spread, and which parameters have no standard error."""
+    said = []
+    if fit.profiles:
+        rule = threshold(fit.optimum.goal, fit.level)
+        said.append(f"Profile intervals are of level {percent(fit.level)}: {rule.words}.")
+    for spread in fit.errors.residuals:
+        sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
+        said.append(f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers.")
+    if fit.optimum.stepwise:
+        said.append(
+            f"The likelihood is a step function of {listed(fit.optimum.stepwise)}: local searches cannot move it, so "
+            "each search was a global one (differential evolution), and it has no profile and no standard error. "
+            "Profiles of other parameters and of predictions hold it at its estimate."
+        )
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in fit.errors.why_not.items():
+        if name not in fit.optimum.stepwise:
+            by_reason.setdefault(reason, []).append(name)
+    said += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
+    return said
 
 
 # --- what explains the data -------------------------------------------------------------------------------------------

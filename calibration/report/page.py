@@ -10,6 +10,7 @@ from calibration.assess.forecast import origins
 from calibration.assess.self_test import MASSES
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import prediction_words
+from calibration.fit.threshold import percent
 from calibration.fit.verification import OPTION, half_step_sentence, not_possible
 from calibration.report import findings
 from calibration.report.checklist import checklist
@@ -133,7 +134,7 @@ def _data(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
 
 
 def _optimum(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
-    optimum = fit.optimum
+    optimum, level = fit.optimum, percent(fit.level)
     said = (
         f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches ended "
         f"within 0.1 of the best."
@@ -141,13 +142,15 @@ def _optimum(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
     return (
         Paragraph(said),
         parameter_table(fit, estimates(fit)),
+        *map(Paragraph, findings.estimate_words(fit)),
         *map(Paragraph, identifiability_words(fit.identifiability)),
         *_picture(pictures, "waterfall", "What each local search reached; a flat left end is reassuring."),
         *_picture(
             pictures,
             "profiles",
-            "Profile likelihoods: how much worse the best fit is with one parameter held. Dashed: the 95 % interval "
-            "ends where the curve crosses; without a crossing it is open. Shaded: 95 % of the prior. Line: estimate.",
+            "Profile likelihoods: how much worse the best fit is with one parameter held. Dashed: the "
+            f"{level} interval ends where the curve crosses; without a crossing it is open. Shaded: {level} of the "
+            "prior. Line: estimate.",
         ),
     )
 
@@ -155,9 +158,10 @@ def _optimum(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
 def _predictions(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
     if not fit.predictions:
         return ()
+    level = percent(fit.level)
     return (
         Paragraph(
-            "How far each reported number may lie from that of the estimate before the fit gets worse than 95 % "
+            f"How far each reported number may lie from that of the estimate before the fit gets worse than {level} "
             "allows (profile likelihood). It is the model's own number; the noise of a count comes on top."
         ),
         prediction_table(fit.predictions),
@@ -166,8 +170,8 @@ def _predictions(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
             pictures,
             "prediction_profiles",
             "Profiles of the predictions: how much worse the best fit is when the model has to say each number. "
-            "Dashed: the 95 % interval ends where the curve crosses; without a crossing it is open. Shaded: 95 % of "
-            "what the priors alone say. Line: at the estimate.",
+            f"Dashed: the {level} interval ends where the curve crosses; without a crossing it is open. Shaded: "
+            f"{level} of what the priors alone say. Line: at the estimate.",
         ),
     )
 
@@ -178,7 +182,7 @@ def _posterior(fit: Fit, found: Inquiry | None, pictures: Pictures) -> list[Sect
         return []
     blocks: tuple[Block, ...] = (
         Paragraph(_sampled(drawn)),
-        contracted(drawn, found.contractions),
+        contracted(drawn, found.contractions, level=fit.level),
         *_picture(pictures, "posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
         *_picture(
             pictures,

@@ -11,8 +11,10 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import summaries
 from calibration.fit.prediction_profile import PredictionProfile
+from calibration.fit.threshold import percent
 from calibration.report.files import Estimate, Fit
 from calibration.report.findings import main_effects
+from calibration.report.intervals import interval, number, verdict_interval
 from calibration.sampling.draws import PosteriorDraws
 from calibration.study.observations import Observation
 from cipark_sd.report import Table
@@ -50,7 +52,7 @@ def fitted_table(fit: Fit) -> Table:
     """Observed against expected at the optimum, row by row."""
     rows = []
     for row in fit.rows:
-        seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
+        seen = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
         rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
     head = ("number", "seen", "model", "90 % of noise", "residual [sd]", "use")
@@ -60,18 +62,13 @@ def fitted_table(fit: Fit) -> Table:
 def prediction_table(found: Sequence[PredictionProfile]) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
-        (one.name, f"{one.estimate:.4g}", _interval(one.lower, one.upper),
-         f"{one.prior_low:.3g} to {one.prior_high:.3g}", one.verdict)
+        (one.name, number(one.estimate), verdict_interval(one.sides),
+         interval(one.prior_low, one.prior_high), one.verdict)
         for one in found
     ]  # fmt: skip
-    head = ("prediction", "at the estimate", "95 % profile", "95 % of priors alone", "")
+    level = percent(found[0].threshold.level)
+    head = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")
     return Table(head, tuple(rows), "Numbers of the model that the study reports.")
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    left = "open" if low is None or np.isinf(low) else f"{low:.3g}"
-    right = "open" if high is None or np.isinf(high) else f"{high:.3g}"
-    return f"{left} to {right}"
 
 
 def parameter_table(fit: Fit, lines: Sequence[Estimate]) -> Table:
@@ -81,22 +78,25 @@ def parameter_table(fit: Fit, lines: Sequence[Estimate]) -> Table:
         units = ""
         if parameter.target == "model":
             units = fit.problem.model[split_key(override_key(line.name))[0]].units
-        profile = _interval(line.profile_low, line.profile_high) if fit.profiles and line.use == "CAL" else ""
-        prior = f"{line.prior_median:.3g} ({line.prior_low:.3g} to {line.prior_high:.3g})"
-        rows.append((line.name, units, prior, f"{line.estimate:.3g}", profile, line.verdict, parameter.why))
-    head = ("parameter", "units", "prior median (95 %)", "estimate", "95 % profile", "in words", "seen in")
-    return Table(head, tuple(rows), "Priors, estimates and profile intervals.")
+        prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
+        error = "" if line.standard_error is None else number(line.standard_error, digits=3)
+        estimate = (number(line.estimate, digits=4), error)
+        rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, parameter.why))
+    level = percent(fit.level)
+    head = ("parameter", "units", f"prior median ({level})", "estimate", "standard error", f"{level} profile",
+            "in words", "seen in")  # fmt: skip
+    return Table(head, tuple(rows), "Priors, estimates with standard errors, and profile intervals.")
 
 
-def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction]) -> Table:
+def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction], *, level: float) -> Table:
     """Posterior of each parameter, what the data added, and how well the draws know it."""
     rows = []
     for line, mixing, column in zip(lines, drawn.chains.found, drawn.flat.T, strict=True):
-        low, median, high = np.quantile(column, [0.025, 0.5, 0.975])
+        low, median, high = np.quantile(column, [(1 - level) / 2, 0.5, (1 + level) / 2])
         size = min(mixing.ess_bulk, mixing.ess_tail)
         numbers = (f"{median:.3g}", f"{low:.3g} to {high:.3g}", f"{line.contraction:.2f}", f"{line.to_prior:.2f}")
         rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
-    head = ("parameter", "median", "95 %", "contraction", "to prior", "to data", "R-hat", "ESS", "in words")
+    head = ("parameter", "median", percent(level), "contraction", "to prior", "to data", "R-hat", "ESS", "in words")
     caption = (
         "Contraction: share of the prior variance that the data took away. To prior, to data: how far the posterior "
         "moves per doubling of the weight of either (above 0.05 counts)."

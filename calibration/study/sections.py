@@ -44,13 +44,17 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How the optimum is looked for; ``map`` takes the priors into account, ``ml`` only their bounds."""
+    """How the optimum is looked for; ``map`` takes the priors into account, ``ml`` only their bounds.
+
+    ``level`` is that of all intervals of the fit.
+    """
 
     estimate: Literal["map", "ml"] = "map"
     optimiser: Optimiser = "l-bfgs-b"
     starts: int = 100
     fast_starts: int = 20
     seed: int = 1
+    level: float = 0.95
 
 
 def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -> tuple[Model, Scenario]:
@@ -159,7 +163,11 @@ def method_section(section: Section) -> Method:
         section.whole("starts", default.starts, least=1),
         section.whole("fast_starts", default.fast_starts, least=1),
         section.whole("seed", default.seed),
+        section.number("level", default.level),
     )
+    if not 0 < method.level < 1:
+        section.wrong("level", "a number between 0 and 1, such as 0.95")
+        method = default
     section.done()
     return method
 

@@ -1,13 +1,14 @@
 """Finished searches and profiles of one calibration: a second start takes them over instead of computing them again.
 
 They stand in a folder of their own within :data:`calibration.tasks.kept.KEPT`, named after a digest of all that they
-depend on. A record is a dataclass of numbers, texts, arrays and None, and comes back bit for bit.
+depend on. A record is a dataclass of numbers, texts, tuples of texts, arrays, None and such dataclasses, and comes back
+bit for bit.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,9 @@ class Parts:
         kept, own = Kept(self._place(self.folder)), _file_name(name)
         stored = kept.answer(own)
         if stored is not None:
-            return kind(**{field: _value(array) for field, array in stored.items()})
+            return _built(kind, stored, "")
         made = make()
-        kept.keep(own, {field.name: _array(name, getattr(made, field.name)) for field in fields(kind)})
+        kept.keep(own, dict(_arrays(name, made, "")))
         return made
 
     def count(self) -> int:
@@ -76,7 +77,34 @@ def _file_name(name: str) -> str:
     return plain if plain == name else f"{plain}-{key(name)}"
 
 
+def _arrays(name: str, record: "DataclassInstance", prefix: str) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """The fields of a record under their names; those of a record within it under both names."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if is_dataclass(value) and not isinstance(value, type):
+            yield from _arrays(name, value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, _array(name, value)
+
+
+def _built(kind: "type[Record]", stored: Mapping[str, NDArray[np.generic]], prefix: str) -> "Record":
+    """The record from what :func:`_arrays` made of it."""
+    hints = get_type_hints(kind)
+    values: dict[str, object] = {}
+    for field in fields(kind):
+        hint = hints[field.name]
+        if isinstance(hint, type) and is_dataclass(hint):
+            values[field.name] = _built(hint, stored, f"{prefix}{field.name}.")
+        else:
+            array = stored[prefix + field.name]
+            texts = get_origin(hint) is tuple
+            values[field.name] = tuple(array.tolist()) if texts else _value(array)
+    return kind(**values)
+
+
 def _array(name: str, value: object) -> NDArray[np.generic]:
+    if isinstance(value, tuple):
+        return np.asarray(value, dtype=np.str_)
     array = _NOTHING if value is None else np.asarray(value)
     if array.dtype.hasobject:
         raise TypeError(f"{name}: {value!r} cannot be kept; numbers and texts can")

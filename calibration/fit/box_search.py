@@ -1,0 +1,187 @@
+"""Local minima in the unit box by a quasi-Newton method that is scaled by the curvature.
+
+L-BFGS-B measures a gradient in units of the box. Where a search range is a thousand times as wide as what the data
+allow, a gradient is either far from zero at the minimum or, cut to the distance from a bound, near zero away from it.
+Here each step is the minimum of a quadratic model within the box, and a search has converged when that model promises
+a fall of the objective that is too small to matter: both are the same in any units of the parameters.
+
+Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed.: sections 18.2 and 16.7 (steps within bounds), 3.5
+(backtracking by interpolation) and procedure 18.2 (damped update).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calibration.fit.objective import IMPOSSIBLE, Objective
+from calibration.study.priors import Array
+
+#: How much the objective rises over a step of a second difference: far above rounding, within the parabola.
+PROBED_RISE = 1e-4
+#: Smallest and largest step of a second difference, as shares of a search range.
+LEAST_PROBE, MOST_PROBE = 1e-10, 1e-2
+#: A difference quotient of the gradient takes this share of the step over which the curve rises by a half.
+GRADIENT_SHARE = 2e-3
+#: Curvature below which a direction counts as flat: a rise of 0.0005 over the whole range.
+FLAT = 1e-3
+#: Least eigenvalue of a curvature whose diagonal is 1.
+SINGULAR = 1e-10
+#: Quasi-Newton steps from one measured curvature.
+MOST_STEPS = 60
+#: Times that the curvature is measured anew where a search has stuck.
+MOST_CURVATURES = 4
+
+#: A point to the value there and its slopes ``(n,)``.
+WithGradient = Callable[[Array], tuple[float, Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """Where a search ended: ``slopes`` of the objective there and the quadratic model's ``matrix``.
+
+    ``converged`` when the model promises no further fall; ``evaluations`` counts gradients.
+    """
+
+    point: Array
+    value: float
+    slopes: Array
+    matrix: Array
+    converged: bool
+    evaluations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Second derivatives ``(n, n)`` by central differences, and the steps ``(n,)`` that suit a gradient."""
+
+    matrix: Array
+    steps: Array
+
+    @property
+    def positive(self) -> Array:
+        """The matrix with negative and vanishing directions turned up, so that every step leads downhill."""
+        scale = np.sqrt(np.maximum(np.abs(np.diag(self.matrix)), FLAT))
+        values, vectors = np.linalg.eigh(self.matrix / np.outer(scale, scale))
+        lifted = np.maximum(np.abs(values), SINGULAR)
+        return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
+
+
+def curvature(goal: Objective, point: Array) -> Curvature:
+    """Second derivatives at a point ``(n_free,)`` of the box, moved inwards where it lies on a bound."""
+    n = len(point)
+    better, each = np.full(n, 1e-4), np.eye(n)
+    for _ in range(6):
+        steps = better
+        centre = np.clip(point, steps, 1 - steps)
+        values = goal(np.vstack([centre, centre + steps[:, None] * each, centre - steps[:, None] * each]))
+        ahead, behind = values[1 : n + 1], values[n + 1 :]
+        possible = (ahead < IMPOSSIBLE) & (behind < IMPOSSIBLE) & (values[0] < IMPOSSIBLE)
+        rise = np.where(possible, np.abs(ahead + behind - 2 * values[0]) / 2, np.inf)
+        right = possible & (rise > PROBED_RISE / 30) & (rise < PROBED_RISE * 30)
+        with np.errstate(divide="ignore"):
+            suiting = np.where(possible, steps * np.sqrt(PROBED_RISE / rise), steps / 100)
+        better = np.where(right, steps, np.clip(suiting, LEAST_PROBE, MOST_PROBE))
+        if (better == steps).all():
+            break
+    second = np.where(possible, (ahead + behind - 2 * values[0]) / steps**2, 0.0)
+    matrix = np.diag(second)
+    first, other = np.triu_indices(n, 1)
+    if len(first):
+        both = steps[:, None] * each
+        together = both[first] + both[other]
+        corners = goal(np.vstack([centre + together, centre - together]))
+        up, down = corners[: len(first)], corners[len(first) :]
+        usable = (up < IMPOSSIBLE) & (down < IMPOSSIBLE) & possible[first] & possible[other]
+        mixed = up + down - ahead[first] - behind[first] - ahead[other] - behind[other] + 2 * values[0]
+        matrix[first, other] = np.where(usable, mixed / (2 * steps[first] * steps[other]), 0.0)
+        matrix[other, first] = matrix[first, other]
+    # a difference quotient over the whole width of a steep valley would not be its slope
+    widths = 1 / np.sqrt(np.maximum(np.abs(second), 1.0))
+    return Curvature(matrix, np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4))
+
+
+def measured(goal: Objective, point: Array) -> tuple[Objective, Curvature]:
+    """The curvature at a point, and the objective with steps of its difference quotients that suit it."""
+    found = curvature(goal, point)
+    steps = goal.steps.copy()
+    steps[goal.free] = found.steps
+    return replace(goal, steps=steps), found
+
+
+def minimise(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
+    """The minimum that lies downhill of ``start : (n_free,)``, to a promised fall of ``tolerance``.
+
+    The curvature is measured at the start, and anew where a search from it has stuck.
+    """
+    point, evaluations, last = start, 0, np.inf
+    for _ in range(MOST_CURVATURES):
+        scaled, found = measured(goal, point)
+        result = descend(scaled.with_gradient, point, found.positive, tolerance=tolerance)
+        evaluations += result.evaluations + len(point)
+        point = result.point
+        if result.converged or not result.value < last - tolerance:
+            break
+        last = result.value
+    return replace(result, evaluations=evaluations)
+
+
+def descend(function: WithGradient, start: Array, matrix: Array, *, tolerance: float) -> Minimum:
+    """Quasi-Newton steps within the box from ``start``, with ``matrix`` as the first quadratic model."""
+    point = np.clip(start, 0.0, 1.0)
+    value, slopes = function(point)
+    evaluations = 1
+    for _ in range(MOST_STEPS):
+        step = bounded_step(matrix, slopes, point)
+        promised = -float(slopes @ step + step @ matrix @ step / 2)
+        if not promised > tolerance:
+            return Minimum(point, value, slopes, matrix, True, evaluations)
+        share, fall = 1.0, float(-slopes @ step)
+        while True:
+            trial = np.clip(point + share * step, 0.0, 1.0)
+            there, slopes_there = function(trial)
+            evaluations += 1
+            if there <= value - 1e-4 * share * fall:
+                break
+            # the least of the parabola through both values and the slope, kept away from either end
+            curve = there - value + share * fall
+            share *= float(np.clip(share * fall / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
+            if share < 1e-8:
+                return Minimum(point, value, slopes, matrix, False, evaluations)
+        matrix = _updated(matrix, trial - point, slopes_there - slopes)
+        point, value, slopes = trial, there, slopes_there
+    return Minimum(point, value, slopes, matrix, False, evaluations)
+
+
+def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
+    """The step ``(n,)`` to the least of the quadratic model within the box."""
+    from scipy import optimize
+
+    # in units in which the diagonal is 1
+    scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    roots = np.sqrt(np.maximum(values, SINGULAR))
+    target = -(vectors.T @ (slopes / scale)) / roots
+    free = (vectors @ (target / roots)) / scale
+    ahead = point + free
+    if ((ahead >= 0) & (ahead <= 1)).all():
+        return np.asarray(free)
+    # bounds may not touch: what a step of this width costs is nothing
+    low, high = -point * scale - 1e-300, (1 - point) * scale + 1e-300
+    solution = optimize.lsq_linear(roots[:, None] * vectors.T, target, bounds=(low, high), method="bvls", tol=1e-14)
+    return np.clip(solution.x / scale, -point, 1 - point)
+
+
+def _updated(matrix: Array, step: Array, change: Array) -> Array:
+    """The damped update of Broyden, Fletcher, Goldfarb and Shanno, which stays positive definite."""
+    ahead = matrix @ step
+    along = float(step @ ahead)
+    seen = float(step @ change)
+    if not along > 0:
+        return matrix
+    if seen < 0.2 * along:
+        share = 0.8 * along / (along - seen)
+        change = share * change + (1 - share) * ahead
+        seen = float(step @ change)
+    updated = matrix - np.outer(ahead, ahead) / along + np.outer(change, change) / seen
+    return np.asarray((updated + updated.T) / 2)

@@ -1,0 +1,80 @@
+"""How far a profile may rise within an interval of a given level: by chi-square, or by F where the noise is estimated.
+
+With known noise, and with counts, twice the rise is about chi-square with one degree of freedom. Where the standard
+deviation of normal noise is estimated from the same few numbers, that interval is too narrow: with n numbers and p
+parameters of their means, twice the rise at one value of a parameter is ``n log(1 + F / (n - p))``, and F, the extra
+sum of squares over the residual variance, is F(1, n - p) distributed, exactly so in a linear model. This is the
+interval of the t-profiles of Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1.
+"""
+
+import math
+from dataclasses import dataclass
+
+from calibration.fit.objective import Objective
+from calibration.study.observations import MEASURED, Count
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The rise of a log density at the end of an interval.
+
+    Parameters
+    ----------
+    level : float
+        Of the interval, between 0 and 1.
+    n : float
+        Numbers from which the noise is estimated, a weighted one counted by its weight; 0 for chi-square.
+    dof : float
+        These less the fitted parameters of the model; 0 for chi-square.
+    """
+
+    level: float
+    n: float = 0.0
+    dof: float = 0.0
+
+    @property
+    def rise(self) -> float:
+        """Infinite where as many parameters as numbers leave nothing to estimate the noise from."""
+        from scipy import stats
+
+        if not self.n:
+            return float(stats.chi2.ppf(self.level, 1) / 2)
+        if not self.dof > 0:
+            return math.inf
+        return float(self.n / 2 * math.log1p(stats.f.ppf(self.level, 1, self.dof) / self.dof))
+
+    @property
+    def words(self) -> str:
+        """The rule, and the fall of the log density that it allows."""
+        if not self.n:
+            return f"a fall of the log density by {self.rise:.4g}, half the quantile of chi-square(1)"
+        if not self.dof > 0:
+            return "no interval, since as many parameters as numbers are fitted and the spread of the noise is unknown"
+        return (
+            f"a fall of the log density by {self.rise:.4g}, by F(1, {self.dof:g}), since the spread of the noise is "
+            f"estimated from {self.n:g} numbers"
+        )
+
+
+def threshold(goal: Objective, level: float) -> Threshold:
+    """By F where all fitted numbers are measurements whose spread is among the fitted parameters, else by chi-square.
+
+    With several spreads n counts all their numbers, which is an approximation.
+    """
+    space, n = goal.density.space, 0.0
+    fitted = {space.names[i] for i in goal.free}
+    for term in goal.density.problem.fitted_terms:
+        estimated = isinstance(term, Count) and term.noise.family in MEASURED and term.noise.spread in fitted
+        if not estimated:
+            return Threshold(level)
+        n += term.weight
+    return Threshold(level, n, n - sum(space.parameters[i].target == "model" for i in goal.free))
+
+
+def percent(level: float) -> str:
+    """As it is printed.
+
+    >>> percent(0.95), percent(0.999)
+    ('95 %', '99.9 %')
+    """
+    return f"{100 * level:.6g} %"

@@ -1,0 +1,98 @@
+"""What a profile says of its two sides: how far the data bound a number, and what closes a side if the data do not."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+#: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
+#: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its
+#: search. ``unresolved``: no crossing can be told, because the rise jumps or the profile was not followed to an end.
+SideState = Literal["bounded", "open", "closed", "unresolved"]
+
+#: Of a parameter on which the likelihood is a step function.
+STEPWISE = "no profile: the likelihood is a step function of it"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a profile.
+
+    Parameters
+    ----------
+    state : {"bounded", "open", "closed", "unresolved"}
+    at : float
+        Where the rise passes the threshold; of an open or unresolved side, how far it was followed.
+    reason : str
+        Of a closed side the parameters on their bounds, of an unresolved one what happened there.
+    """
+
+    state: SideState
+    at: float
+    reason: str = ""
+
+    @property
+    def limit(self) -> float | None:
+        """The end of the interval, None unless the data bound the side."""
+        return self.at if self.state == "bounded" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Both sides of a profile, and what they are conditional on.
+
+    Parameters
+    ----------
+    lower, upper : Side
+    by : str
+        What bounds a side that is bounded: the data, or the data and priors.
+    held : tuple of str
+        Parameters that the searches of the profile could not move.
+    on_bound : {"", "lower", "upper"}
+        The bound of its search on which the estimate itself lies.
+    """
+
+    lower: Side
+    upper: Side
+    by: str = "the data"
+    held: tuple[str, ...] = ()
+    on_bound: str = ""
+
+    def __str__(self) -> str:
+        """The sentence, the same on every page."""
+        states = (self.lower.state, self.upper.state)
+        if self.lower.reason == self.upper.reason == STEPWISE:
+            return STEPWISE
+        if states == ("bounded", "bounded"):
+            said = [f"bounded by {self.by}"]
+        elif states == ("open", "open"):
+            said = [f"not bounded by {self.by}"]
+        elif states == ("open", "bounded"):
+            said = ["bounded from above only"]
+        elif states == ("bounded", "open"):
+            said = ["bounded from below only"]
+        else:
+            said = [_words(self.lower, "below", self.by), _words(self.upper, "above", self.by)]
+        if self.on_bound:
+            said.insert(0, f"estimate on its {self.on_bound} bound")
+        if self.held:
+            said.append("with " + ", ".join(self.held) + " held")
+        return "; ".join(said)
+
+
+def refused(estimate: float) -> Verdict:
+    """Of a parameter that has no profile from local searches."""
+    side = Side("unresolved", estimate, STEPWISE)
+    return Verdict(side, side)
+
+
+def _words(side: Side, where: str, by: str) -> str:
+    match side.state:
+        case "bounded":
+            return f"bounded from {where} by {by}"
+        case "open":
+            return f"open {where}"
+        case "closed":
+            return f"closed from {where} at {side.at:.4g} by the bound of {side.reason}"
+        case "unresolved":
+            ahead = "" if math.isnan(side.at) else f" (from {side.at:.4g})"
+            return f"not resolved {where}{ahead}: {side.reason}"

@@ -1,0 +1,49 @@
+"""Numbers and intervals as a person reads them: with as many digits as tell their ends apart."""
+
+import math
+
+from calibration.fit.verdict import Verdict
+
+
+def number(value: float, *, digits: int = 4) -> str:
+    """A number to some significant digits, a whole one below a million with all of its digits.
+
+    >>> number(1886.0, digits=3), number(0.123456), number(123456.7, digits=3)
+    ('1886', '0.1235', '1.23e+05')
+    """
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
+def interval(
+    low: float | None, high: float | None, *, without: tuple[str, str] = ("open", "open"), digits: int = 3
+) -> str:
+    """Both ends; ends that are close get the digits of their difference.
+
+    ``without`` is what stands for either end where it is None or infinite.
+
+    >>> interval(1886.2, 1895.7), interval(0.5, None), interval(12.3456, 45.6)
+    ('1886.2 to 1895.7', '0.5 to open', '12.3 to 45.6')
+    """
+    ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
+    size = max((abs(end) for end in ends), default=0.0)
+    width = max(ends) - min(ends) if len(ends) == 2 else 0.0
+    if width > 0:
+        # two digits of the width
+        digits = min(15, max(digits, math.ceil(math.log10(size / width)) + 2))
+    elif len(ends) == 1 and 1000 <= size < 10000:
+        # a year has four
+        digits = max(digits, 4)
+    texts = [
+        absent if end is None or math.isinf(end) else number(end, digits=digits)
+        for end, absent in zip((low, high), without, strict=True)
+    ]
+    return " to ".join(texts)
+
+
+def verdict_interval(verdict: Verdict) -> str:
+    """The interval of a profile: a side that the data do not bound is open, or a dash where the verdict says more."""
+    sides = verdict.lower, verdict.upper
+    lower, upper = ("open" if side.state == "open" else "-" for side in sides)
+    return interval(verdict.lower.limit, verdict.upper.limit, without=(lower, upper))
