@@ -15,7 +15,8 @@ from calibration.new_study import text
 from calibration.new_study.columns import Axis, Clock, clock, read_axis
 from calibration.new_study.dates import DateOrder
 from calibration.new_study.matching import Match, flows, matches, observable
-from calibration.new_study.parameters import Candidate, View, candidates, growing, roles, view
+from calibration.new_study.choice import View, roles, view
+from calibration.new_study.parameters import Candidate, candidates, growing
 from calibration.new_study.series import Series, plain, reading, series, shape
 from calibration.new_study.table import Sheet, decoded, is_missing, number_reader, read_sheet
 from calibration.study.calendar import Unit

@@ -188,7 +188,7 @@ def problem(
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(one) for one in fixed))
-    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 8\nseed = 1')
+    lines.append('# --- how -----\n[method]\nestimate = "ml"\nstarts = 20\nfast_starts = 8\nseed = 1')
     return "\n".join(lines) + "\n"
 
 
