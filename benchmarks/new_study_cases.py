@@ -1,7 +1,7 @@
 """Four models with known constants, the data that they would give, and the same models with constants that are wrong.
 
-The constants that decide the size of what is seen stand last in each file, so that a choice of parameters by their order
-would meet them last.
+The constants that decide the size of what is seen stand last in each file, so that a choice of parameters by their
+order would meet them last.
 """
 
 import re
@@ -155,19 +155,17 @@ Capacity = {Capacity} ~g~|
 )
 STAFF = Case(
     "staff",
-    """Apprentices = INTEG(Hiring - Finishing - Quitting, {Apprentices}) ~person~|
-Staff = INTEG(Finishing - Retiring, {Staff}) ~person~|
-Finishing = Apprentices / Training Time ~person/Year~|
-Quitting = Apprentices * Quit Rate ~person/Year~|
-Retiring = Staff / Career Length ~person/Year~|
-Career Length = {Career_Length} ~Year~|
-Training Time = {Training_Time} ~Year~|
-Quit Rate = {Quit_Rate} ~1/Year~|
+    """Juniors = INTEG(Hiring - Promoting, {Juniors}) ~person~|
+Seniors = INTEG(Promoting - Leaving, {Seniors}) ~person~|
+Promoting = Juniors / Time To Promotion ~person/Year~|
+Leaving = Seniors / Stay ~person/Year~|
+Time To Promotion = {Time_To_Promotion} ~Year~|
+Stay = {Stay} ~Year~|
 Hiring = {Hiring} ~person/Year~|
 """,
     "Year",
     18,
-    {"Career Length": 12.0, "Training Time": 3.0, "Quit Rate": 0.15, "Hiring": 60.0, "Apprentices": 30.0, "Staff": 90.0},
-    {"quitting": Column("Quitting", overdispersed(0.5), flow=True), "staff": Column("Staff", in_proportion(0.05))},
+    {"Time To Promotion": 4.0, "Stay": 6.0, "Hiring": 60.0, "Juniors": 40.0, "Seniors": 90.0},
+    {"juniors": Column("Juniors", in_proportion(0.05)), "leaving": Column("Leaving", overdispersed(0.5), flow=True)},
 )
 CASES = {case.name: case for case in (EPIDEMIC, DIFFUSION, GROWTH, STAFF)}

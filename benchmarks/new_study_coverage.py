@@ -128,7 +128,7 @@ def computed(case: Case, n: int, seed: int, folder: Path) -> list[Line]:
 
 
 def row(model: str, parameter: str, lines: Sequence[Line]) -> tuple[str, ...]:
-    """A line of the table: coverage of all intervals with its Monte Carlo error, of the closed ones, how many are held."""
+    """A line of the table: coverage of all intervals with its Monte Carlo error, of the closed ones, what is held."""
     free = [line for line in lines if not line.held]
     closed = [line for line in free if line.closed]
     return (
@@ -182,13 +182,14 @@ def main(names: tuple[str, ...], data_sets: int, seed: int, output: Path, quick:
     for name in names or CASES:
         case = CASES[name]
         lines = computed(case, data_sets, seed, output)
-        for parameter in case.truth:
-            rows.append(row(name, parameter, [line for line in lines if line.parameter == parameter]))
+        rows += [row(name, key, [line for line in lines if line.parameter == key]) for key in case.truth]
         everything = row(name, "pooled", lines)
         rows.append((*everything[:3], pooled(lines), *everything[4:]))
     headers = ("model", "parameter", "intervals", "hold the truth", "closed ones", "below", "above", "open", "held")
     show("95 % intervals of unedited studies", headers, rows)
-    click.echo(f"goal: {GOAL[0]:.0%} to {GOAL[1]:.0%} hold the truth; 'below' and 'above' are where the truth was missed")
+    click.echo(
+        f"goal: {GOAL[0]:.0%} to {GOAL[1]:.0%} hold the truth; 'below' and 'above' are where the truth was missed"
+    )
     click.echo(f"processor: {resource.getrusage(resource.RUSAGE_SELF).ru_utime:.0f} s")
     show_machine()
 

@@ -1,4 +1,4 @@
-"""Which of a model's constants the first fit moves: those that the data depend on, as far as there are numbers for them.
+"""Which constants the first fit moves: all on which the data depend, as far as there are numbers for them.
 
 A constant that is held at a wrong value moves the estimates of the others, and their intervals with them. So what the
 data depend on is fitted even where they tell it poorly: an open interval is true, a narrow one given a guess is not.
@@ -22,7 +22,7 @@ from cipark_sd.errors import InvalidValue
 #: the data: one that moves them by less, held at a wrong value, moves no estimate by more than that of its errors.
 MOVES = 0.3
 #: Observed numbers there have to be for each fitted parameter, those of the noise among them.
-NUMBERS_EACH = 2
+NUMBERS_EACH = 1.5
 #: Searches take long with more.
 MOST_FITTED = 12
 #: Share of its own effect that a constant keeps beside all others, under which it is an alias of them: rounding.
@@ -62,7 +62,7 @@ class View:
     @property
     def room(self) -> int:
         """How many parameters of the model there are numbers for."""
-        return min(MOST_FITTED, max(1, len(self.sensitivities) // NUMBERS_EACH - self.n_noise))
+        return min(MOST_FITTED, max(1, int(len(self.sensitivities) / NUMBERS_EACH) - self.n_noise))
 
 
 def view(density: Posterior, rng: np.random.Generator) -> View:

@@ -90,8 +90,7 @@ def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
         if value > 0:
             why = "where the stock starts"
             found += [
-                Candidate(name, value, stock.units, LogNormal(value, SIGMA), why, "CAL", True, True)
-                for name in labels
+                Candidate(name, value, stock.units, LogNormal(value, SIGMA), why, "CAL", True, True) for name in labels
             ]
     return found
 
