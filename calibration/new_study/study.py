@@ -16,7 +16,7 @@ from calibration.new_study.choice import View, roles, view
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
-from calibration.new_study.matching import Match, flows, matches, observable
+from calibration.new_study.matching import Match, flows, likeness, matches, observable
 from calibration.new_study.parameters import Candidate, candidates, growing
 from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, decoded, is_missing, number_reader, read_sheet
@@ -188,10 +188,14 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], given: Mapping[
             "its columns", ", ".join(sheet.header), "one with numbers beside the times", where=sheet.name
         )
     labels = dict.fromkeys(variable.label for variable, _, _ in observable(model))
+    column, label = max(
+        ((column, label) for column in columns for label in labels or ("variable",)),
+        key=lambda pair: likeness(*pair),
+    )
     shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
     raise CiparkError(
         f"{sheet.name}: no column sounds like a variable of {model.name}; say which is which, such as "
-        f'--value "{columns[0]}={next(iter(labels), "variable")}"\n'
+        f'--value "{column}={label}"\n'
         f"  columns with numbers: {', '.join(columns)}\n  variables: {shown}"
     )
 

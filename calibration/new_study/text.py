@@ -131,7 +131,9 @@ def noise(series: Series) -> str:
     elif series.family == "normal":
         sd = float(np.std(series.values))
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
-    low, high = number(float(f"{median / 100:.3g}")), number(float(f"{median * 100:.3g}"))
+    # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
+    least = 1e-5 if series.family == "nb1" else median / 100
+    low, high = number(float(f"{least:.3g}")), number(float(f"{median * 100:.3g}"))
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
         f'prior = {{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}\n'
