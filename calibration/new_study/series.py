@@ -192,7 +192,7 @@ def _rows(data: Reading, axis: Axis, clock: Clock, *, windows: bool) -> Sequence
             rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.given[i], value))
         return rows
     for i, value in enumerate(data.values.tolist()):
-        begun, end = axis.number_window(i, starts=clock.starts)
-        time, start_time = clock.time(end if windows else axis.numbers[i]), clock.time(begun)
+        opened, closed = axis.number_window(i, starts=clock.starts)
+        time, start_time = clock.time(closed if windows else axis.numbers[i]), clock.time(opened)
         rows.append(Row(plain(time), plain(start_time), time, start_time, axis.given[i], value))
     return rows
