@@ -24,6 +24,7 @@ SCRIPTS = (
     "agreement",
     "sensitivity",
     "self_test",
+    "new_study_coverage",
     "policy",
     "interval_coverage",
 )

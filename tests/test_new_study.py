@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import study as making
+from calibration.new_study.choice import View, alias, aliases, clearest
 from calibration.new_study.columns import months_earlier, read_axis
 from calibration.new_study.dates import date_of, date_orders
 from calibration.new_study.matching import likeness, words
-from calibration.new_study.parameters import View, alias, informed
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.cli import cli
@@ -195,6 +195,13 @@ def test_a_flow_has_windows_and_a_missing_week_widens_none(sir: Path) -> None:
 def test_a_count_that_only_grows_is_fitted_by_increments(sir: Path) -> None:
     made = ask(sir, "day,total cases\n1,3\n2,8\n3,20\n")
     assert made.series[0].kind == "increments"
+    assert made.series[0].n_fitted == 3
+    assert [term.lower for term in written(made).terms] == [3, 5, 12]  # type: ignore[union-attr]
+
+
+def test_a_total_counted_from_an_earlier_day_has_no_first_increment(sir: Path) -> None:
+    made = ask(sir, "day,total cases\n1,300\n2,305\n3,317\n")
+    assert made.series[0].n_fitted == 2
     assert [term.lower for term in written(made).terms] == [5, 12]  # type: ignore[union-attr]
 
 
@@ -229,12 +236,6 @@ def test_a_flow_and_the_stock_that_it_alone_fills_are_not_both_fitted(sir: Path)
     assert len(made.series) == 2
 
 
-def test_times_outside_the_run_are_moved_to_its_start(sir: Path) -> None:
-    made = ask(sir, "year,infected\n1999,3\n2000,8\n2001,20\n")
-    assert [row.time for row in made.series[0].rows] == [0, 1, 2]
-    assert "moved to its start" in made.clock.note
-
-
 def test_a_stock_that_starts_at_nothing_meets_its_first_number_a_step_later(sir: Path) -> None:
     made = ask(sir, "date,recovered\n2020-03-02,1.5\n2020-03-03,3.5\n2020-03-04,9.5\n")
     assert made.possible
@@ -260,9 +261,18 @@ def test_what_reaches_the_data_is_fitted_and_the_rest_held_with_a_reason(sir: Pa
 def test_a_parameter_that_others_make_up_for_is_an_alias() -> None:
     columns = np.array([[5.0, 5.0, 1.0], [3.0, 3.0, -4.0], [9.0, 9.0, 2.0]])
     seen = View(("a", "copy of a", "b"), columns, True)
-    assert informed(seen, frozenset()) == ("a", "b")
-    assert alias(seen, "copy of a", ["a", "b"])
+    assert alias(seen, "copy of a", ["a"])
     assert not alias(seen, "b", ["a"])
+    assert aliases(seen, seen.names, frozenset({"a"})) == ("a",)
+    assert aliases(seen, seen.names, frozenset({"copy of a"})) == ("copy of a",)
+
+
+def test_with_more_constants_than_numbers_can_tell_the_clearest_come_first() -> None:
+    columns = np.array([[1.0, 5.0, 5.0], [1.0, 3.0, 3.1], [9.0, 2.0, 2.0]])
+    seen = View(("a", "b", "c"), columns, True, n_noise=0)
+    assert seen.room == 2
+    # of b and c, which are nearly one direction, only one
+    assert clearest(seen, seen.names, seen.room) == ("a", "c")
 
 
 @pytest.mark.parametrize(

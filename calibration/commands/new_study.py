@@ -11,7 +11,7 @@ from cipark_sd.commands import options
 if TYPE_CHECKING:
     from calibration.new_study.study import NewStudy
 
-_UNITS = ("day", "week", "month", "quarter", "year")
+_UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
 @click.command("new-study", short_help="Make a study from a model and a CSV file.")
@@ -23,6 +23,7 @@ _UNITS = ("day", "week", "month", "quarter", "year")
 @click.option("--value", "values", multiple=True, metavar="COL=VARIABLE", help="What a column is a reading of.")
 @click.option("--where", "chosen", multiple=True, metavar="COL=TEXT", help="Take only rows with this text in a column.")
 @click.option("--unit", type=click.Choice(_UNITS), help="One unit of the model's time, where the file does not say.")
+@click.option("--origin", metavar="TIME", help="The entry of the column of times at which the model's run starts.")
 @click.option("--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data do not tell.")
 @click.option("--force", is_flag=True, help="Replace the files of a study that is there.")
 @options.allow_files
@@ -35,6 +36,7 @@ def new_study(
     values: tuple[str, ...],
     chosen: tuple[str, ...],
     unit: str | None,
+    origin: str | None,
     dates: str | None,
     force: bool,
     allow_files: tuple[Path, ...],
@@ -58,7 +60,7 @@ def new_study(
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
     from calibration.new_study.text import slug
-    from calibration.study.calendar import Unit
+    from calibration.study.time_units import TimeUnit
     from cipark_sd.errors import InvalidValue
 
     if template is not None:
@@ -83,7 +85,8 @@ def new_study(
             time,
             _pairs(values, "--value"),
             _pairs(chosen, "--where"),
-            cast("Unit | None", unit),
+            cast("TimeUnit | None", unit),
+            origin,
             cast("DateOrder | None", dates),
             force,
             allow_files,
@@ -117,7 +120,8 @@ def _told(made: "NewStudy") -> list[str]:
     ]
     for one in made.series:
         whole = " + ".join(one.match.names)
-        span = f"{len(one.rows)} rows, {one.rows[0].given} to {one.rows[-1].given}"
+        fitted = "" if one.n_fitted == len(one.rows) else f", {one.n_fitted} increments"
+        span = f"{len(one.rows)} rows{fitted}, {one.rows[0].given} to {one.rows[-1].given}"
         lines.append(f"  data    {one.match.column} -> {whole}, {_READ[one.kind]}, {one.family}; {span}")
         if one.dropped:
             lines.append(f"          {len(one.dropped)} rows before the run's initial time are left out")

@@ -2,29 +2,47 @@
 
 import datetime
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Literal
 
 from calibration.new_study.dates import DateOrder, date_of, date_orders
-from calibration.new_study.matching import words
 from calibration.new_study.table import Sheet, is_missing, number_reader
-from calibration.study.calendar import Calendar, Unit
+from calibration.study.time_units import unit_in
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.model.model import Model
 
-_UNIT_WORDS: dict[str, Unit] = {
-    **dict.fromkeys(("day", "d"), "day"),
-    **dict.fromkeys(("week", "wk", "w"), "week"),
-    **dict.fromkeys(("month", "mo", "mon", "mth"), "month"),
-    **dict.fromkeys(("quarter", "qtr", "q"), "quarter"),
-    **dict.fromkeys(("year", "yr", "a", "y"), "year"),
-}
-_TIME_WORDS = frozenset(
-    {*(word for word in _UNIT_WORDS if len(word) > 1), "time", "date", "period", "t", "when", "timestamp", "datetime"}
-)
+Edge = Literal["start", "end", ""]
+_TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})
+#: Words that make a length of time of a unit: a column of intervals says no moment.
+_LENGTHS = frozenset({"interval", "duration", "length", "gap", "lag", "age"})
+_STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "commencing", "from"})
+_ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
+
+
+def _parts(name: str) -> frozenset[str]:
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return frozenset(part for part in re.split(r"[\W_]+", split.casefold()) if part)
+
+
+def edge_of(name: str) -> Edge:
+    """Whether a column's name says that it holds where windows start or end.
+
+    >>> edge_of("t_start"), edge_of("Week ending"), edge_of("days since start"), edge_of("week")
+    ('start', 'end', '', '')
+    """
+    parts = _parts(name)
+    if parts & {"since", "after", "elapsed"}:
+        return ""
+    return "start" if parts & _STARTS else "end" if parts & _ENDS else ""
+
+
+def _is_time(name: str) -> bool:
+    parts = _parts(name)
+    return not parts & _LENGTHS and bool(parts & _TIME_WORDS or unit_in(name))
 
 
 @dataclass(frozen=True)
@@ -36,16 +54,30 @@ class Axis:
     column : str
     rows : tuple of int
         Places of the rows in the sheet.
+    given : tuple of str
+        The entries as the table has them, dates as ISO.
     dates : tuple of date
         Empty where times are numbers.
     numbers : tuple of float
         Empty where times are dates.
+    edge : {"start", "end", ""}
+        Which end of its window an entry is, where the column's name says so. A date that starts a window is the day
+        before, since a date means its end.
+    started : str
+        Name of the column that holds the starts of the windows, empty where there is none.
+    start_dates, start_numbers :
+        What it holds.
     """
 
     column: str
     rows: tuple[int, ...]
+    given: tuple[str, ...]
     dates: tuple[datetime.date, ...] = ()
     numbers: tuple[float, ...] = ()
+    edge: Edge = ""
+    started: str = ""
+    start_dates: tuple[datetime.date, ...] = ()
+    start_numbers: tuple[float, ...] = ()
 
     @property
     def gap(self) -> float:
@@ -68,6 +100,35 @@ class Axis:
             return date - datetime.timedelta(days=round(self.gap))
         return months_earlier(date, self.months)
 
+    def after(self, date: datetime.date) -> datetime.date:
+        """A date one usual distance later."""
+        if not self.months:
+            return date + datetime.timedelta(days=round(self.gap))
+        return months_earlier(date, -self.months)
+
+    def date_window(self, i: int) -> tuple[datetime.date, datetime.date]:
+        """The dates at whose ends the window of an entry starts and ends, no wider than the usual distance."""
+        date = self.dates[i]
+        if self.start_dates:
+            return self.start_dates[i], date
+        if self.edge == "start":
+            later = self.after(date)
+            return date, min(later, self.dates[i + 1]) if i + 1 < len(self.dates) else later
+        earlier = self.before(date)
+        return max(earlier, self.dates[i - 1]) if i else earlier, date
+
+    def number_window(self, i: int, *, starts: bool) -> tuple[float, float]:
+        """The same for numbers; ``starts`` says that a window starts at its entry."""
+        number = self.numbers[i]
+        if self.start_numbers:
+            return self.start_numbers[i], number
+        beside = self.numbers[i + 1 : i + 2] if starts else self.numbers[i - 1 : i] if i else ()
+        other = number + self.gap if starts else number - self.gap
+        # rounding of a decimal column must not open a crack between two windows
+        if beside and abs(beside[0] - number) < self.gap * (1 + 1e-6):
+            other = beside[0]
+        return (number, other) if starts else (other, number)
+
 
 def months_earlier(date: datetime.date, n: int) -> datetime.date:
     """The same day ``n`` months before, the last of a month where the date is one.
@@ -83,7 +144,7 @@ def months_earlier(date: datetime.date, n: int) -> datetime.date:
 
 
 def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis:
-    """The column of times: the one that is named, else the first that looks like it.
+    """The column of times: the one that is named, else the first that looks like it; with that of the windows' starts.
 
     Raises
     ------
@@ -91,7 +152,44 @@ def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis
     """
     if column is not None and column not in sheet.header:
         raise UnknownName(column, sheet.header, kind="column", where=sheet.name)
-    column = column or _guess(sheet)
+    chosen = column or _guess(sheet)
+    ends = [name for name in sheet.header if edge_of(name) == "end" and _is_filled(sheet, name)]
+    if column is None and edge_of(chosen) == "start" and len(ends) == 1:
+        chosen = ends[0]
+    axis = replace(_read(sheet, chosen, order), edge=edge_of(chosen))
+    if axis.edge == "start" and axis.dates:
+        # a day begins where the one before it ends
+        return replace(axis, dates=tuple(date - datetime.timedelta(days=1) for date in axis.dates))
+    starts = [name for name in sheet.header if edge_of(name) == "start" and _is_filled(sheet, name)]
+    return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
+
+
+def _is_filled(sheet: Sheet, name: str) -> bool:
+    """Whether each row has a number or a date."""
+    texts = sheet.column(name)
+    return not any(map(is_missing, texts)) and (_are_numbers(texts, sheet) or bool(date_orders(texts)))
+
+
+def _paired(axis: Axis, starts: Axis) -> Axis:
+    """The axis with the starts of its windows, where those lie before their ends; else as it is."""
+    if bool(axis.dates) != bool(starts.dates) or set(axis.rows) - set(starts.rows):
+        return axis
+    if not axis.dates:
+        number = dict(zip(starts.rows, starts.numbers, strict=True))
+        begun = tuple(number[i] for i in axis.rows)
+        usable = all(start < end for start, end in zip(begun, axis.numbers, strict=True))
+        return replace(axis, started=starts.column, start_numbers=begun) if usable else axis
+    date = dict(zip(starts.rows, starts.dates, strict=True))
+    first = tuple(date[i] for i in axis.rows)
+    # "2 March to 8 March" holds its first day: the window starts at the end of the day before
+    follows = any(end < start for end, start in zip(axis.dates, first[1:], strict=False))
+    within = follows or any(start == end for start, end in zip(first, axis.dates, strict=True))
+    first = tuple(day - datetime.timedelta(days=1) for day in first) if within else first
+    usable = all(start < end for start, end in zip(first, axis.dates, strict=True))
+    return replace(axis, started=starts.column, start_dates=first) if usable else axis
+
+
+def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
     given = [texts[i] for i in rows]
@@ -105,11 +203,16 @@ def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis
     numbers = [read(text) for text in given]
     for i, text, number in zip(rows, given, numbers, strict=True):
         if math.isnan(number):
-            expected = "a number, or a date such as 2020-03-01"
+            expected = f"a number, or a date such as 2020-03-01; {_taken(column)}"
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
     ordered = sorted(zip(numbers, rows, strict=True))
     _check_once([number for number, _ in ordered], sheet, column)
-    return Axis(column, tuple(i for _, i in ordered), numbers=tuple(number for number, _ in ordered))
+    values = tuple(number for number, _ in ordered)
+    return Axis(column, tuple(i for _, i in ordered), tuple(map(plain, values)), numbers=values)
+
+
+def _taken(column: str) -> str:
+    return f"{column!r} was taken for the column of times, --time COL names another"
 
 
 def _dated(sheet: Sheet, column: str, rows: Sequence[int], given: Sequence[str], order: DateOrder) -> Axis:
@@ -117,12 +220,13 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], given: Sequence[str],
     for i, text in zip(rows, given, strict=True):
         date = date_of(text, order)
         if date is None:
-            expected = f"a date such as 2020-03-01 (day and month in the order {order})"
+            expected = f"a date such as 2020-03-01 (day and month in the order {order}); {_taken(column)}"
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
         dates.append(date)
     ordered = sorted(zip(dates, rows, strict=True))
     _check_once([date for date, _ in ordered], sheet, column)
-    return Axis(column, tuple(i for _, i in ordered), dates=tuple(date for date, _ in ordered))
+    days = tuple(date for date, _ in ordered)
+    return Axis(column, tuple(i for _, i in ordered), tuple(day.isoformat() for day in days), dates=days)
 
 
 def _check_once(times: Sequence[object], sheet: Sheet, column: str) -> None:
@@ -136,7 +240,7 @@ def _check_once(times: Sequence[object], sheet: Sheet, column: str) -> None:
     hint = ""
     if repeated:
         hint = f'; choose the rows of one case with --where "{repeated[0]}={sheet.column(repeated[0])[0]}"'
-    raise InvalidValue(column, str(twice), f"each time once{hint}", where=sheet.name)
+    raise InvalidValue(column, str(twice), f"each time once{hint}; {_taken(column)}", where=sheet.name)
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:
@@ -158,64 +262,19 @@ def _guess(sheet: Sheet) -> str:
         if len(values) > 1 and all(a < b for a, b in pairwise(values)):
             ascending.append(name)
     numbers = [name for name, texts in filled.items() if _are_numbers(texts, sheet)]
-    named = [name for name in sheet.header if _TIME_WORDS & set(words(name)) and filled[name]]
-    for found in ([n for n in named if n in numbers], named, ascending):
-        if found:
-            return found[0]
+    named = [name for name in sheet.header if _is_time(name) and filled[name]]
+    once = [name for name in named if name in numbers and len(set(filled[name])) == len(filled[name])]
+    for options in (once, [name for name in named if name in numbers], named, ascending):
+        if options:
+            return options[0]
     expected = "one with dates or ascending numbers; name it with --time: " + ", ".join(map(repr, sheet.header))
     raise InvalidValue("the column of times", None, expected, where=sheet.name)
 
 
-@dataclass(frozen=True)
-class Clock:
-    """How the entries of an axis become model time.
+def plain(number: float) -> str:
+    """A number as a file has it, whole ones without a point.
 
-    ``calendar`` is None where numbers are times already but for ``shift``; ``note`` says in words what was assumed.
+    >>> plain(3.0), plain(0.1)
+    ('3', '0.1')
     """
-
-    calendar: Calendar | None
-    shift: float
-    note: str
-
-
-def clock(model: Model, axis: Axis, unit: Unit | None, *, windows: bool) -> Clock:
-    """The clock of a model for an axis.
-
-    Where the model's time is not that of the data, the data start with the run: a level at the initial time, a window
-    (when there are ``windows``) with its start there.
-    """
-    initial, final = model.time.initial, model.time.final
-    first = 1 if windows else 0
-    if not axis.dates:
-        times = axis.numbers
-        if any(initial <= time <= final for time in times):
-            return Clock(None, 0.0, f"{axis.column} is the model's own time")
-        shift = initial + first * axis.gap - times[0]
-        note = f"no {axis.column} lies within the run, {initial:g} to {final:g}: the data were moved to its start"
-        return Clock(None, shift, note)
-    own = unit or next((_UNIT_WORDS[w] for w in words(model.time.units) if w in _UNIT_WORDS), None)
-    if own in (None, "year") and 1500 < initial < 2500:
-        return Clock(Calendar(), 0.0, "the model runs in calendar years; a date means its end")
-    assumed = "" if own else f"; the model file names no unit of time: taken for the {_unit_of_gap(axis)}, see --unit"
-    own = own or _unit_of_gap(axis)
-    start = axis.before(axis.dates[0]) if first else axis.dates[0]
-    origin = _earlier(own, start, initial)
-    what = f"the run's initial time {initial:g} is the end of {start.isoformat()}, so that the data start with the run"
-    return Clock(Calendar(own, origin), 0.0, f"one unit of model time is a {own}; {what}{assumed}")
-
-
-def _unit_of_gap(axis: Axis) -> Unit:
-    by_months: dict[int, Unit] = {1: "month", 3: "quarter", 12: "year"}
-    return by_months.get(axis.months, "week" if round(axis.gap) == 7 else "day")
-
-
-def _earlier(unit: Unit, date: datetime.date, n: float) -> datetime.date:
-    """The date ``n`` units before, to the nearest day or month."""
-    move: dict[str, Callable[[], datetime.date]] = {
-        "day": lambda: date - datetime.timedelta(days=round(n)),
-        "week": lambda: date - datetime.timedelta(days=round(7 * n)),
-        "month": lambda: months_earlier(date, round(n)),
-        "quarter": lambda: months_earlier(date, round(3 * n)),
-        "year": lambda: months_earlier(date, round(12 * n)),
-    }
-    return move[unit]()
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(round(number, 10))

@@ -4,16 +4,19 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
-from calibration.new_study.columns import Axis, Clock
+from calibration.new_study.clock import Clock
+from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing, number_reader
 from calibration.study.observations import Family
 from calibration.study.priors import Array
 from cipark_sd.errors import InvalidValue
+from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Stock
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
@@ -65,18 +68,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Series:
-    """An observation to be written."""
+    """An observation to be written.
+
+    ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
+    model says so.
+    """
 
     match: Match
     kind: Shape
     family: Family
     rows: tuple[Row, ...]
     dropped: tuple[str, ...]
+    since: float | None = None
 
     @property
     def values(self) -> Array:
         """Its numbers."""
         return np.array([row.value for row in self.rows])
+
+    @property
+    def n_fitted(self) -> int:
+        """Numbers that enter the fit: of a growing count the first is no increment unless its start is known."""
+        return len(self.rows) - (self.kind == "increments" and self.since is None)
 
     @property
     def windowed(self) -> bool:
@@ -141,10 +154,7 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float)
     InvalidValue
         When fewer than two are left.
     """
-    rows = [row for row in _rows(data, axis, clock) if np.isfinite(row.value)]
-    if kind == "flow" and not axis.dates and clock.shift == 0 and rows and rows[0].time == initial:
-        # the first window would lie before the run: the column names the starts
-        rows = [_later(row, axis.gap) for row in rows]
+    rows = [row for row in _rows(data, axis, clock, windows=kind == "flow") if np.isfinite(row.value)]
     earliest = [row.start_time if kind == "flow" else row.time for row in rows]
     kept = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
     dropped = tuple(row.date for row, time in zip(rows, earliest, strict=True) if time < initial - 1e-9)
@@ -152,40 +162,37 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float)
         shown = f"{len(kept)} rows from the model's initial time {initial:g} on"
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
-    return Series(data.match, kind, family(data, kind), tuple(kept), dropped)
+    since = _since(data.match, kept, initial) if kind == "increments" else None
+    return Series(data.match, kind, family(data, kind), tuple(kept), dropped, since)
 
 
-def _rows(data: Reading, axis: Axis, clock: Clock) -> Sequence[Row]:
+def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
+    """The run's initial time, where the stock is nothing then and the first total can have come since; else None.
+
+    A first total beyond three times the fastest growth between two rows was counted from an earlier day.
+    """
+    pieces = match.variable.pieces if isinstance(match.variable, Stock) else ()
+    empty = bool(pieces) and all(piece.initial == Const(0.0) for piece in pieces)
+    first = rows[0]
+    fastest = max((b.value - a.value) / (b.time - a.time) for a, b in pairwise(rows))
+    usable = first.time > initial and first.value <= 3 * fastest * (first.time - initial)
+    return initial if empty and usable else None
+
+
+def _rows(data: Reading, axis: Axis, clock: Clock, *, windows: bool) -> Sequence[Row]:
     rows: list[Row] = []
     if axis.dates:
         calendar = clock.calendar
         if calendar is None:
             raise ValueError("dates need a calendar")
-        for i, (date, value) in enumerate(zip(axis.dates, data.values, strict=True)):
-            start = axis.before(date)
-            start = max(start, axis.dates[i - 1]) if i else start
-            text = date.isoformat()
+        for i, value in enumerate(data.values.tolist()):
+            start, end = axis.date_window(i)
+            date = end if windows else axis.dates[i]
             times = calendar.time_of(date), calendar.time_of(start)
-            rows.append(Row(text, start.isoformat(), *times, text, float(value)))
+            rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.given[i], value))
         return rows
-    for i, (number, value) in enumerate(zip(axis.numbers, data.values, strict=True)):
-        before = number - axis.gap
-        # rounding of a decimal column must not open a crack between two windows
-        before = axis.numbers[i - 1] if i and axis.numbers[i - 1] > before - 1e-6 * axis.gap else before
-        time, start_time = number + clock.shift, before + clock.shift
-        rows.append(Row(plain(time), plain(start_time), time, start_time, plain(number), float(value)))
+    for i, value in enumerate(data.values.tolist()):
+        opened, closed = axis.number_window(i, starts=clock.starts)
+        time, start_time = clock.time(closed if windows else axis.numbers[i]), clock.time(opened)
+        rows.append(Row(plain(time), plain(start_time), time, start_time, axis.given[i], value))
     return rows
-
-
-def _later(row: Row, gap: float) -> Row:
-    time, start = row.time + gap, row.start_time + gap
-    return Row(plain(time), plain(start), time, start, row.given, row.value)
-
-
-def plain(number: float) -> str:
-    """A number as a file has it, whole ones without a point.
-
-    >>> plain(3.0), plain(0.1)
-    ('3', '0.1')
-    """
-    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(round(number, 10))

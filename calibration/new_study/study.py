@@ -11,14 +11,16 @@ import numpy as np
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import text
-from calibration.new_study.columns import Axis, Clock, clock, read_axis
+from calibration.new_study.choice import View, roles, view
+from calibration.new_study.clock import Clock, calendar_years, clock
+from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
-from calibration.new_study.matching import Match, flows, matches, observable
-from calibration.new_study.parameters import Candidate, View, candidates, growing, roles, view
-from calibration.new_study.series import Series, plain, reading, series, shape
+from calibration.new_study.matching import Match, flows, likeness, matches, observable
+from calibration.new_study.parameters import Candidate, candidates, growing
+from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
-from calibration.study.calendar import Unit
 from calibration.study.problem import FILE, read_problem
+from calibration.study.time_units import TimeUnit
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.via_pysd import read_model
@@ -43,7 +45,8 @@ class Asked:
     time: str | None = None
     values: Mapping[str, str] | None = None
     where: Mapping[str, str] | None = None
-    unit: Unit | None = None
+    unit: TimeUnit | None = None
+    origin: str | None = None
     dates: DateOrder | None = None
     force: bool = False
     allow_files: tuple[Path, ...] = ()
@@ -74,7 +77,7 @@ def new_study(asked: Asked) -> NewStudy:
     check_free(asked.folder, force=asked.force)
     model = read_model(asked.model, allow_files=asked.allow_files)
     sheet = _chosen(read_sheet(asked.data), asked.where or {})
-    axis = read_axis(sheet, asked.time, asked.dates)
+    axis = calendar_years(read_axis(sheet, asked.time, asked.dates), model, asked.unit)
     columns, other = _numeric(sheet, axis)
     found = once(_matched(model, sheet, columns, asked.values or {}), asked.values or {})
     unused = [name for name in (*columns, *other) if name not in [match.column for match in found]]
@@ -84,12 +87,12 @@ def new_study(asked: Asked) -> NewStudy:
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
         draft = Path(temporary) / asked.folder.resolve().name
-        kept, timing = _series(model, sheet, axis, found, asked.unit, later=False)
+        kept, timing = _series(model, sheet, axis, found, asked, later=False)
         study = NewStudy(asked.folder, axis, timing, kept, tuple(options), tuple(unused), numeric)
         seen = _seen(draft, asked, model, study)
         if not seen.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
-            kept, timing = _series(model, sheet, axis, found, asked.unit, later=True)
+            kept, timing = _series(model, sheet, axis, found, asked, later=True)
             moved = replace(study, series=kept, clock=timing)
             later = _seen(draft, asked, model, moved)
             seen, study = (later, moved) if later.possible else (seen, study)
@@ -165,7 +168,7 @@ def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
     """Columns most of whose cells are numbers, and the others, the times left out."""
     numeric, other = list[str](), list[str]()
     for name in sheet.header:
-        if name == axis.column:
+        if name in (axis.column, axis.started):
             continue
         texts = sheet.column(name)
         cells = [cell for cell in texts if not is_missing(cell)]
@@ -189,22 +192,26 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], given: Mapping[
             "its columns", ", ".join(sheet.header), "one with numbers beside the times", where=sheet.name
         )
     labels = dict.fromkeys(variable.label for variable, _, _ in observable(model))
+    column, label = max(
+        ((column, label) for column in columns for label in labels or ("variable",)),
+        key=lambda pair: likeness(*pair),
+    )
     shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
     raise CiparkError(
         f"{sheet.name}: no column sounds like a variable of {model.name}; say which is which, such as "
-        f'--value "{columns[0]}={next(iter(labels), "variable")}"\n'
+        f'--value "{column}={label}"\n'
         f"  columns with numbers: {', '.join(columns)}\n  variables: {shown}"
     )
 
 
 def _series(
-    model: Model, sheet: Sheet, axis: Axis, found: Sequence[Match], unit: Unit | None, *, later: bool
+    model: Model, sheet: Sheet, axis: Axis, found: Sequence[Match], asked: Asked, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
     readings = [reading(sheet, axis, match) for match in found]
     moving = flows(model)
     rising = _growing(model, [match.variable.name for match in found])
     shapes = [shape(data, moving, rising) for data in readings]
-    timing = clock(model, axis, unit, windows=later or "flow" in shapes)
+    timing = clock(model, axis, asked.unit, asked.origin, windows=later or "flow" in shapes)
     pairs = zip(readings, shapes, strict=True)
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
 

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from calibration.new_study.columns import Axis, Clock
+from calibration.new_study.clock import Clock
+from calibration.new_study.columns import Axis
 from calibration.new_study.parameters import Candidate
 from calibration.new_study.series import Series
 from calibration.study.observations import SPREAD_OF
@@ -21,9 +23,17 @@ def toml(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """A number as TOML has it, short where that is exact."""
-    short = f"{value:.6g}"
-    return short if float(short) == value else repr(float(value))
+    """A number as TOML has it, short where that is exact.
+
+    >>> number(0.1 + 0.2), number(1e6), number(1 / 3)
+    ('0.3', '1e+06', '0.3333333333333333')
+    """
+    for digits in (6, 15):
+        short = f"{value:.{digits}g}"
+        # the last digits of a product are rounding
+        if abs(float(short) - value) <= 4 * math.ulp(value):
+            return short
+    return repr(float(value))
 
 
 def slug(name: str) -> str:
@@ -50,7 +60,12 @@ def table(series: Series, axis: Axis) -> str:
 
 
 def time_column(series: Series, axis: Axis) -> str:
-    """What the column of times is called; not ``start``, which is that of windows, and not as the values are."""
+    """What the column of times is called: as in the table, except where its entries are not those of the table.
+
+    Not ``start``, which is that of windows, and not as the values are.
+    """
+    if any(row.given != row.date for row in series.rows):
+        return "end of window" if series.windowed else "model time"
     taken = {"start", value_column(series)}
     return axis.column if axis.column not in taken else "end of window"
 
@@ -74,6 +89,7 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         f"variable = {variable}",
         f"time = {toml(time_column(series, axis))}",
         *(['start_time = "start"'] if series.windowed else []),
+        *([] if series.since is None else [f"start = {number(series.since)} # the stock is nothing then: {_SINCE}"]),
         f"value = {toml(value_column(series))}",
         f'family = "{series.family}" # {_FAMILY[series.family]}',
         f"{SPREAD_OF[series.family]} = {toml(noise_name(series))}",
@@ -81,6 +97,7 @@ def observation(series: Series, axis: Axis, path: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+_SINCE = "the first total is what came since"
 _KIND = {
     "level": "the variable at that time",
     "flow": "what flowed in the window from start to time",
@@ -114,7 +131,9 @@ def noise(series: Series) -> str:
     elif series.family == "normal":
         sd = float(np.std(series.values))
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
-    low, high = number(float(f"{median / 100:.3g}")), number(float(f"{median * 100:.3g}"))
+    # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
+    least = 1e-5 if series.family == "nb1" else median / 100
+    low, high = number(float(f"{least:.3g}")), number(float(f"{median * 100:.3g}"))
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
         f'prior = {{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}\n'
@@ -142,6 +161,8 @@ def parameter(one: Candidate) -> str:
     bounds = "" if one.bounds is None else f"bounds = [{number(one.bounds[0])}, {number(one.bounds[1])}]\n"
     unit = f" {one.units}" if one.units else ""
     why = f"placeholder: wide around the model's {number(one.value)}{unit}"
+    if one.role == "PRI" and one.why:
+        why += f"; {one.why}"
     return (
         f'[[parameter]]\nname = {toml(one.name)}\nuse = "{one.role}"\n{bounds}'
         f"prior = {prior_text(one.prior)}\nwhy = {toml(why)}\n"
@@ -155,11 +176,21 @@ _HEAD = """\
 """
 _PARAMETERS = """\
 # --- parameters -----------------------------------------------------------------------------------------------------
-# use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are those that
-# these data can tell apart near the model's values; change it where you know better. A prior is one of normal,
-# lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential.
+# use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
+# these data depend, so that no interval rests on a guess of another; hold one where you know it better. A prior is one
+# of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential.
 
 """
+_METHOD = """\
+# --- how -------------------------------------------------------------------------------------------------------------
+# ml: the estimates and their intervals come from the data alone, within the bounds; placeholders decide nothing there.
+# With "map" the priors count too: for when they say what was known. They always count in --posterior.
+
+[method]
+estimate = "ml"
+starts = 20
+fast_starts = 8
+seed = 1"""
 _FIXED = """\
 # --- held at the model's value, and why -----------------------------------------------------------------------------
 # To free one, make it a [[parameter]] with a prior.
@@ -188,7 +219,7 @@ def problem(
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(one) for one in fixed))
-    lines.append('# --- how -----\n[method]\nestimate = "map"\nstarts = 20\nfast_starts = 8\nseed = 1')
+    lines.append(_METHOD)
     return "\n".join(lines) + "\n"
 
 

@@ -141,6 +141,10 @@ def sentences(fit: Fit) -> Sequence[str]:
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
     said += [plain(sentence) for sentence in estimate_words(fit)]
+    if fit.problem.method.estimate == "ml":
+        said.append(
+            "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
+        )
     if optimum.at_bound:
         said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
     said += [plain(sentence) for sentence in identifiability_words(found)]

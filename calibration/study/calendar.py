@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 
+from calibration.study.time_units import TimeUnit, unit_in
 from cipark_sd.timegrid import decimal_year, number_or_date
 
-Unit = Literal["day", "week", "month", "quarter", "year", "decimal year"]
+Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decimal year"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
+#: How many of the shorter units a day is.
+_A_DAY = {"second": 86400, "minute": 1440, "hour": 24}
 #: Model time between a date and what its label says, up to which the label is the date.
 _NEAR = 0.01
 
@@ -19,11 +22,36 @@ class Calendar:
     """How a study's dates become model time.
 
     ``decimal year`` needs no origin; the other units count from the origin, which is time 0. A month is a month of the
-    calendar, whatever its length, and a day within it a share of it.
+    calendar, whatever its length, and a day within it a share of it. ``model_unit`` is that of the model's time, None
+    where its file does not say one.
     """
 
     unit: Unit = "decimal year"
     origin: datetime.date | None = None
+    model_unit: TimeUnit | None = None
+
+    def clash(self, column: str, text: str) -> str | None:
+        """Why an entry of a column of times cannot stand for model time, in words; None where nothing is against it.
+
+        A number stands as it is, so the column's name may not say another unit than the model's.
+
+        >>> Calendar(model_unit="day").clash("Week", "3")
+        "model time, in days: the model counts days, and 'Week' is a column of weeks"
+        """
+        if self.model_unit is None:
+            return None
+        try:
+            is_number = isinstance(number_or_date(text), float)
+        except ValueError:
+            return None
+        theirs = unit_in(column)
+        if is_number and theirs is not None and theirs != self.model_unit:
+            own = f"{self.model_unit}s"
+            return f"model time, in {own}: the model counts {own}, and {column!r} is a column of {theirs}s"
+        own = "year" if self.unit == "decimal year" else self.unit
+        if not is_number and own != self.model_unit:
+            return f'[dates] with unit = "{self.model_unit}" and an origin: the model counts {self.model_unit}s'
+        return None
 
     def model_time(self, text: str) -> float:
         """A number as it stands, an ISO date (``2019-11-26``) by the rule of this calendar.
@@ -52,6 +80,8 @@ class Calendar:
         if self.origin is None:
             raise ValueError("no origin")
         match self.unit:
+            case "second" | "minute" | "hour":
+                return float((date - self.origin).days * _A_DAY[self.unit])
             case "day":
                 return float((date - self.origin).days)
             case "week":
@@ -85,6 +115,8 @@ class Calendar:
                     return _end_of(time) if 1500 < time < 2500 else None
                 case _ if origin is None:
                     return None
+                case "second" | "minute" | "hour":
+                    return origin + datetime.timedelta(days=round(time / _A_DAY[self.unit]))
                 case "day":
                     return origin + datetime.timedelta(days=round(time))
                 case "week":

@@ -144,7 +144,7 @@ def read_problem(
     top = Section(content, FILE, problems)
     title = top.text("title", folder.name)
     model, span = model_section(Section(top.raw("model") or {}, "[model]", problems), folder, allow_files)
-    calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems))
+    calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems), model)
     codings = read_codings(top.tables("coding"), problems)
     observations = tuple(
         read_observation(

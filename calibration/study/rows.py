@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -81,6 +81,7 @@ def read_rows(
     ]
     if missing:
         return []
+    section.problems += _clashes(section.where, path.name, columns, calendar, records)
     rows = []
     for line, record in records:
         if all(record[str(column)] == str(value) for column, value in chosen.items()):
@@ -94,6 +95,19 @@ def read_rows(
     elif not records:
         section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
     return rows
+
+
+def _clashes(
+    where: str, table: str, columns: Columns, calendar: Calendar, records: Sequence[tuple[int, Mapping[str, str]]]
+) -> Iterator[InvalidValue]:
+    """The first entry of each column of times whose unit is not the model's."""
+    for column in filter(None, (columns.time, columns.start)):
+        for line, record in records:
+            text = (record[column] or "").strip()
+            expected = calendar.clash(column, text)
+            if expected is not None:
+                yield InvalidValue(column, text, expected, where=f"{where}, {table} row {line}")
+                break
 
 
 def _row(

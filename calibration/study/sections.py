@@ -20,6 +20,7 @@ from calibration.study.priors import (
     natural_scale,
     prior_fault,
 )
+from calibration.study.time_units import unit_of
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.inputs import beneath
@@ -71,7 +72,9 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
     return model, Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
 
 
-def calendar_section(section: Section) -> Calendar:
+def calendar_section(section: Section, model: Model) -> Calendar:
+    """How dates become the time of ``model``; its unit and the study's are the same where both are known."""
+    model_unit = unit_of(model.time.units)
     unit = section.choice("unit", UNITS, "decimal year")
     origin = section.raw("origin")
     section.done()
@@ -82,9 +85,13 @@ def calendar_section(section: Section) -> Calendar:
             section.wrong("origin", "a date such as 2020-03-01")
             origin = datetime.date(2000, 1, 1)
     if (unit == "decimal year") != (origin is None) or not isinstance(origin, datetime.date | None):
-        section.wrong("origin", "a date for the units day, week, month, quarter and year, and nothing for decimal year")
-        return Calendar()
-    return Calendar(unit, origin)
+        section.wrong("origin", "a date for all units but decimal year, and nothing for that")
+        return Calendar(model_unit=model_unit)
+    named = "year" if unit == "decimal year" else unit
+    if "unit" in section and model_unit is not None and named != model_unit:
+        section.wrong("unit", f"{model_unit!r}, since the model counts time in {model.time.units}")
+        return Calendar(model_unit, origin or datetime.date(2000, 1, 1), model_unit)
+    return Calendar(unit, origin, model_unit)
 
 
 def parameter_section(content: object, problems: list[CiparkError]) -> Parameter | None:

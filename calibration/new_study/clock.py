@@ -1,0 +1,209 @@
+"""The model time that each entry of a table's column of times stands for: the units of both agree, or are converted."""
+
+import datetime
+from dataclasses import dataclass, replace
+
+from calibration.new_study.columns import Axis, months_earlier
+from calibration.study.calendar import Calendar
+from calibration.study.time_units import TIME_UNITS, TimeUnit, is_exact, length, unit_in, unit_of
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.model.model import Model
+
+#: Whole numbers between these are years of the calendar, where they may be years at all.
+_FIRST_YEAR, _LAST_YEAR = 1500, 2500
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the entries of an axis become model time.
+
+    ``calendar`` is None where the times are numbers, which are multiplied by ``factor`` before ``shift`` is added.
+    ``starts`` says that a flow's window begins at its entry, and does not end there. ``note`` says in words what was
+    assumed.
+    """
+
+    calendar: Calendar | None
+    note: str
+    factor: float = 1.0
+    shift: float = 0.0
+    starts: bool = False
+
+    def time(self, number: float) -> float:
+        """Model time of a number."""
+        return number * self.factor + self.shift
+
+    @property
+    def as_given(self) -> bool:
+        """Whether model time is what the table says."""
+        return self.calendar is not None or (self.factor, self.shift) == (1.0, 0.0)
+
+
+def model_unit(model: Model, asked: TimeUnit | None) -> TimeUnit | None:
+    """The unit of the model's time: of its file, else the one asked for; None where neither says one.
+
+    Raises
+    ------
+    InvalidValue
+        Where both do and differ.
+    """
+    own = unit_of(model.time.units)
+    if own is not None and asked is not None and own != asked:
+        expected = f"{own}, which is the model's unit of time in {model.name}: {model.time.units}; leave --unit out"
+        raise InvalidValue("--unit", asked, expected, where="new-study")
+    return own or asked
+
+
+def clock(model: Model, axis: Axis, asked: TimeUnit | None, origin: str | None, *, windows: bool) -> Clock:
+    """The clock of a model for an axis.
+
+    Parameters
+    ----------
+    asked : TimeUnit or None
+        What one unit of model time is, where the model's file does not say.
+    origin : str or None
+        The entry at which the run starts.
+    windows : bool
+        Whether data are of windows: where the data start with the run, a level is then at the end of its window.
+
+    Raises
+    ------
+    InvalidValue
+        Where the unit of either is not known, or the data do not lie in the run, with what to write.
+    """
+    unit = model_unit(model, asked)
+    return (
+        _of_dates(model, axis, unit, origin, windows) if axis.dates else _of_numbers(model, axis, unit, origin, windows)
+    )
+
+
+def calendar_years(axis: Axis, model: Model, asked: TimeUnit | None) -> Axis:
+    """Years of the calendar as dates, where the model counts in another unit; any other axis as it is."""
+    unit = model_unit(model, asked)
+    years = all(number == int(number) and _is_year(number) for number in axis.numbers)
+    if axis.dates or not years or unit_in(axis.column) != "year" or unit in (None, "year"):
+        return axis
+    return replace(axis, numbers=(), dates=tuple(datetime.date(int(number), 12, 31) for number in axis.numbers))
+
+
+def _is_year(number: float) -> bool:
+    return _FIRST_YEAR < number < _LAST_YEAR
+
+
+def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
+    initial, final = model.time.initial, model.time.final
+    theirs = unit_in(axis.column)
+    if theirs == "year" and unit is None and _is_year(initial) and any(initial <= n <= final for n in axis.numbers):
+        unit = "year"
+    if theirs is not None and unit is None:
+        raise _unknown(model, axis, theirs)
+    factor = 1.0 if theirs is None or unit is None else length(theirs, unit)
+    starts = axis.edge == "start" or (windows and axis.numbers[0] * factor == initial and not axis.edge)
+    if origin is not None:
+        shift, moved = initial - factor * _number(origin, axis), f"; the run starts at {axis.column} {origin}"
+    elif any(initial <= number * factor <= final for number in axis.numbers):
+        shift, moved = 0.0, ""
+    elif theirs == unit == "year" and _is_year(axis.numbers[0]) and not _is_year(initial):
+        # years of the calendar for a run that counts years from its own start
+        first = axis.gap if windows and not starts else 0.0
+        shift = initial + first - axis.numbers[0]
+        moved = f"; none lies within the run, {initial:g} to {final:g}: the data start with the run"
+    else:
+        raise _outside(model, axis, unit, factor)
+    return Clock(None, _said(model, axis, theirs, unit, (factor, shift), starts) + moved, factor, shift, starts)
+
+
+def _said(
+    model: Model, axis: Axis, theirs: TimeUnit | None, unit: TimeUnit | None, line: tuple[float, float], starts: bool
+) -> str:
+    """What the numbers were taken for, such as: Week 1 is days 0 to 7 of the model."""
+    column, (factor, shift) = axis.column, line
+    if theirs is None or unit is None:
+        return f"{column} is taken for the model's own time" + (f", in {model.time.units}" if model.time.units else "")
+    if theirs == unit:
+        return f"{column} is the model's own time, in {unit}s"
+    first = axis.numbers[0]
+    low, high = (first, first + axis.gap) if starts else (first - axis.gap, first)
+    ends = f"{low * factor + shift:.6g} to {high * factor + shift:.6g}"
+    mean = "" if is_exact(theirs, unit) else f"; a {theirs} is taken as {length(theirs, 'day'):g} days"
+    return f"{column} counts {theirs}s, the model {unit}s: {column} {first:g} is {unit}s {ends} of the model{mean}"
+
+
+def _unknown(model: Model, axis: Axis, theirs: TimeUnit) -> CiparkError:
+    """The table has a unit of time and the model none that it can be converted to."""
+    own = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
+    one = model.time.units or "unit of time"
+    others = ", ".join(other for other in TIME_UNITS if other != theirs)
+    return CiparkError(
+        f"new-study: {axis.column!r} counts {theirs}s, and the model {model.name} {own}; write --unit {theirs} where "
+        f"one {one} of the model is a {theirs}, or --unit with another of {others}"
+    )
+
+
+def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> CiparkError:
+    """No entry lies within the run: whether the run goes on or the data start with it is for the user to say."""
+    initial, final, column = model.time.initial, model.time.final, axis.column
+    units = f" {unit}s" if unit else ""
+    same = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
+    shown = f"{column!r}, {axis.numbers[0]:g} to {axis.numbers[-1]:g}, lies within the model's run"
+    ways = [f"--origin {axis.numbers[0] - axis.gap:.6g} where the run starts one step before them"]
+    if axis.numbers[0] * factor > final:
+        ways.insert(
+            0, f"--origin {initial / factor:.6g} where they are the model's own time and the run goes on to them"
+        )
+    return CiparkError(
+        f"new-study: no {shown}, {initial:g} to {final:g}{units}{same}; say with --origin at which {column} the run "
+        f"starts: {', or '.join(ways)}"
+    )
+
+
+def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
+    initial = model.time.initial
+    if unit in (None, "year") and _is_year(initial):
+        if origin is not None:
+            expected = "nothing: the model runs in calendar years, which give each date its time"
+            raise InvalidValue("--origin", origin, expected, where="new-study")
+        return Clock(Calendar(), "the model runs in calendar years; a date means its end", starts=axis.edge == "start")
+    if unit is None:
+        apart = _unit_of_gap(axis)
+        own = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
+        raise CiparkError(
+            f"new-study: {axis.column!r} holds dates a {apart} apart, and the model {model.name} {own}; write --unit "
+            f"{apart} where one unit of model time is a {apart}, or --unit with another of {', '.join(TIME_UNITS)}"
+        )
+    starts = axis.edge == "start"
+    if origin is not None:
+        start = _date(origin, axis)
+    else:
+        start = axis.before(axis.dates[0]) if windows and not starts else axis.dates[0]
+    what = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
+    why = "" if origin is not None else ", so that the data start with the run"
+    calendar = Calendar(unit, _earlier(unit, start, initial))
+    return Clock(calendar, f"one unit of model time is a {unit}; {what}{why}", starts=starts)
+
+
+def _number(origin: str, axis: Axis) -> float:
+    try:
+        return float(origin)
+    except ValueError:
+        raise InvalidValue("--origin", origin, f"a number, as {axis.column!r} holds", where="new-study") from None
+
+
+def _date(origin: str, axis: Axis) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(origin)
+    except ValueError:
+        expected = f"a date such as {axis.dates[0].isoformat()}"
+        raise InvalidValue("--origin", origin, expected, where="new-study") from None
+
+
+def _unit_of_gap(axis: Axis) -> TimeUnit:
+    by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
+    return by_months.get(axis.months, "week" if round(axis.gap) == 7 else "day")
+
+
+def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:
+    """The date ``n`` units before, to the nearest day or month."""
+    months = {"month": 1, "quarter": 3, "year": 12}
+    if unit in months:
+        return months_earlier(date, round(months[unit] * n))
+    return date - datetime.timedelta(days=round(length(unit, "day") * n))

@@ -1,0 +1,357 @@
+"""The unit of a table's times and that of the model's agree, are converted and said, or are asked for."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from calibration.new_study import study as making
+from calibration.new_study.clock import Clock, calendar_years, clock
+from calibration.new_study.columns import Axis, read_axis
+from calibration.new_study.table import Sheet
+from calibration.study.problem import read_problem
+from calibration.study.time_units import TIME_UNITS, length, unit_in, unit_of
+from cipark_sd.cli import cli
+from cipark_sd.errors import CiparkError, Problems
+from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.model.model import Model
+
+Write = Callable[..., Path]
+SIR = """
+Susceptible = INTEG(-New Infections, 762) ~ person ~ |
+Infected = INTEG(New Infections - Recovering, 1) ~ person ~ |
+New Infections = Contact Rate * Susceptible * Infected / 763 ~ person/Day ~ |
+Recovering = Infected / Recovery Time ~ person/Day ~ |
+Contact Rate = 0.5 ~ 1/Day ~ |
+Recovery Time = 5 ~ Day ~ |
+"""
+
+
+@pytest.fixture
+def sir(write_mdl: Write) -> Path:
+    path = write_mdl(SIR, name="sir.mdl", final=100, step=0.125)
+    path.write_text(path.read_text().replace("~ Year ~", "~ Day ~"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def level(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = tmp_path_factory.mktemp("level") / "level.mdl"
+    control = "INITIAL TIME=0~~|FINAL TIME=100~~|TIME STEP=1~~|SAVEPER=1~~|"
+    path.write_text("{UTF-8}\nLevel = INTEG(a, 5)~~|a = 1~~|" + control)
+    return read_model(path)
+
+
+def counting(model: Model, units: str, initial: float = 0.0, final: float = 100.0) -> Model:
+    return replace(model, time=replace(model.time, units=units, initial=initial, final=final))
+
+
+def axis_of(column: str, entries: Iterable[object], **more: tuple[object, ...]) -> Axis:
+    columns = {column: tuple(entries), **more}
+    rows = tuple(tuple(map(str, row)) for row in zip(*columns.values(), strict=True))
+    return read_axis(Sheet("a.csv", tuple(columns), rows, tuple(range(2, 2 + len(rows))), ","), None, None)
+
+
+def clock_of(model: Model, axis: Axis, unit: str | None = None, *, windows: bool = False) -> Clock:
+    return clock(model, axis, unit, None, windows=windows)  # type: ignore[arg-type]
+
+
+def ask(model: Path, table: str, **more: object) -> making.NewStudy:
+    data = model.parent / "flu.csv"
+    data.write_text(table, encoding="utf-8")
+    return making.new_study(making.Asked(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        ("Second seconds sec s", "second"),
+        ("Minute Minutes min mins", "minute"),
+        ("Hour hours hr hrs h", "hour"),
+        ("Day Days d", "day"),
+        ("Week weeks wk wks w", "week"),
+        ("Month Months mo mth", "month"),
+        ("Quarter quarters qtr q", "quarter"),
+        ("Year years yr yrs y", "year"),
+        ("Generation Dmnl decade x", None),
+    ],
+)
+def test_units_are_read_in_full_in_short_and_in_the_plural(texts: str, unit: str | None) -> None:
+    assert {unit_of(text) for text in texts.split()} == {unit}
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("Week", "week"), ("wk", "week"), ("epi_week", "week"), ("WEEKS", "week"), ("t (d)", "day"),
+        ("time [yr]", "year"),
+        ("elapsedMinutes", "minute"), ("Mo", "month"), ("qtr", "quarter"), ("time", None), ("t", None), ("x", None),
+        ("yield", None), ("monitor", None), ("weekly", None), ("days since start", "day"),
+    ],
+)  # fmt: skip
+def test_a_column_s_name_says_its_unit(column: str, unit: str | None) -> None:
+    assert unit_in(column) == unit
+
+
+def test_lengths_agree_with_the_clock_and_the_calendar() -> None:
+    assert (length("week", "day"), length("day", "hour"), length("hour", "second")) == (7, 24, 3600)
+    assert (length("year", "quarter"), length("quarter", "month"), length("year", "day")) == (4, 3, 365.25)
+    for one in TIME_UNITS:
+        for other in TIME_UNITS:
+            assert length(one, other) * length(other, one) == pytest.approx(1, rel=1e-14)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "units", "model_time"),
+    [
+        ("Week", "Day", 7), ("wks", "Days", 7), ("Month", "Day", 30.4375), ("day", "Week", 1 / 7), ("qtr", "Month", 3),
+        ("month", "Year", 1 / 12), ("year", "Month", 12), ("hour", "Minute", 60), ("day", "Hour", 24),
+        ("Day", "Day", 1), ("week", "Weeks", 1), ("yr", "Year", 1), ("minutes", "Minute", 1),
+        ("time", "Day", 1), ("t", "", 1), ("x", "Generation", 1),
+    ],
+)  # fmt: skip
+def test_numbers_are_converted_to_the_model_s_unit(level: Model, column: str, units: str, model_time: float) -> None:
+    timing = clock_of(counting(level, units), axis_of(column, range(1, 8)))
+    assert [timing.time(1), timing.time(3)] == pytest.approx([model_time, 3 * model_time], rel=1e-14)
+    assert timing.as_given == (model_time == 1)
+
+
+def test_what_is_converted_is_said(level: Model) -> None:
+    week = axis_of("Week", range(1, 12))
+    assert clock_of(counting(level, "Day"), week).note.endswith("Week 1 is days 0 to 7 of the model")
+    month = clock_of(counting(level, "Days"), axis_of("month", range(1, 4)))
+    assert month.note.endswith("month 1 is days 0 to 30.4375 of the model; a month is taken as 30.4375 days")
+    assert clock_of(counting(level, "Day"), axis_of("day", range(1, 9))).note == "day is the model's own time, in days"
+    own = clock_of(counting(level, "Day"), axis_of("time", range(1, 9)))
+    assert own.note == "time is taken for the model's own time, in Day"
+
+
+@pytest.mark.parametrize("column", ["week", "Month", "qtr", "years", "Day", "hrs"])
+@pytest.mark.parametrize("units", ["", "Generation"])
+def test_a_unit_that_the_model_does_not_know_is_asked_for(level: Model, column: str, units: str) -> None:
+    model, axis = counting(level, units), axis_of(column, range(1, 12))
+    unit = unit_in(column)
+    with pytest.raises(CiparkError, match=rf"'{column}' counts {unit}s, and the model level .*; write --unit {unit} "):
+        clock_of(model, axis)
+    assert clock_of(model, axis, unit).time(3) == 3
+
+
+def test_a_unit_that_contradicts_the_file_is_refused(level: Model) -> None:
+    model, axis = counting(level, "Day"), axis_of("time", range(1, 9))
+    with pytest.raises(CiparkError, match=r"--unit is 'week', expected day, which is the model's unit of time"):
+        clock_of(model, axis, "week")
+    assert clock_of(model, axis, "day").time(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers", "units", "written"),
+    [
+        ("dose", (200, 300), "", "--origin 0 where they are the model's own time"),
+        ("week", (30, 31), "Day", "--origin 29 where the run starts one step before"),
+        ("t", (-9, -8), "Day", "--origin -10 where the run starts one step before"),
+        ("day", (150, 151), "Day", "--origin 149 where the run starts one step before"),
+    ],
+)
+def test_data_outside_the_run_are_never_moved(
+    level: Model, column: str, numbers: tuple[int, ...], units: str, written: str
+) -> None:
+    with pytest.raises(
+        CiparkError, match=rf"no '{column}', .* lies within the model's run, 0 to 100.*{re.escape(written)}"
+    ):
+        clock_of(counting(level, units), axis_of(column, numbers))
+
+
+def test_an_origin_says_where_the_run_starts(level: Model) -> None:
+    week = axis_of("week", (30, 31, 32))
+    timing = clock(counting(level, "Day", 5), week, None, "29", windows=False)
+    assert [timing.time(number) for number in week.numbers] == [12, 19, 26]
+    assert "week 30 is days 5 to 12 of the model; the run starts at week 29" in timing.note
+    with pytest.raises(CiparkError, match=r"--origin is 'May', expected a number"):
+        clock(counting(level, "Day"), week, None, "May", windows=False)
+
+
+def test_years_of_the_calendar_start_a_run_in_years(level: Model) -> None:
+    year = axis_of("year", (1999, 2000, 2001))
+    timing = clock_of(counting(level, "Year"), year)
+    assert [timing.time(number) for number in year.numbers] == [0, 1, 2]
+    assert "the data start with the run" in timing.note
+    assert clock_of(counting(level, "Year", 1990, 2010), year).time(1999) == 1999
+    # the run itself says that it counts years of the calendar
+    assert clock_of(counting(level, "", 1990, 2010), year).time(1999) == 1999
+
+
+@pytest.mark.parametrize(
+    ("units", "times"), [("Day", [0, 366, 731]), ("Month", [0, 12, 24]), ("Hour", [0, 8784, 17544])]
+)
+def test_years_of_the_calendar_are_dates_for_a_model_in_another_unit(
+    level: Model, units: str, times: list[float]
+) -> None:
+    model = counting(level, units)
+    axis = calendar_years(axis_of("year", (1999, 2000, 2001)), model, None)
+    calendar = clock_of(model, axis).calendar
+    assert calendar is not None
+    assert [calendar.time_of(date) for date in axis.dates] == times
+    assert axis.given == ("1999", "2000", "2001")
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------
+
+DAILY = ("2020-03-01", "2020-03-02", "2020-03-03")
+SPACED = {
+    "day": DAILY,
+    "week": ("2020-03-01", "2020-03-08", "2020-03-15"),
+    "month": ("2020-01", "2020-02", "2020-03"),
+    "quarter": ("2020 Q1", "2020 Q2", "2020 Q3"),
+    "year": ("2019-12-31", "2020-12-31", "2021-12-31"),
+}
+
+
+@pytest.mark.parametrize(
+    ("units", "spacing", "second"),
+    [
+        ("Day", "week", 7), ("Days", "month", 29), ("Week", "day", 1 / 7), ("Week", "week", 1), ("Month", "quarter", 3),
+        ("Quarter", "year", 4), ("Year", "year", 1), ("Yrs", "quarter", 0.25), ("Hour", "day", 24),
+        ("Minute", "week", 10080),
+    ],
+)  # fmt: skip
+def test_dates_are_converted_to_the_model_s_unit(level: Model, units: str, spacing: str, second: float) -> None:
+    axis = axis_of("when", SPACED[spacing])
+    timing = clock_of(counting(level, units), axis)
+    assert timing.calendar is not None
+    assert timing.calendar.time_of(axis.dates[0]) == 0
+    assert timing.calendar.time_of(axis.dates[1]) == pytest.approx(second, abs=0.002)
+    assert f"one unit of model time is a {unit_of(units)}" in timing.note
+
+
+@pytest.mark.parametrize("spacing", list(SPACED))
+@pytest.mark.parametrize("units", ["", "Generation"])
+def test_dates_need_a_unit_of_the_model_s_time(level: Model, units: str, spacing: str) -> None:
+    model, axis = counting(level, units), axis_of("when", SPACED[spacing])
+    with pytest.raises(CiparkError, match=rf"dates a {spacing} apart, and the model level .*; write --unit {spacing} "):
+        clock_of(model, axis)
+    assert f"is a {spacing}" in clock_of(model, axis, spacing).note
+
+
+# --- which end of a window a column holds ----------------------------------------------------------------------------
+
+
+def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
+    starts = axis_of("t_start", (0, 1, 2))
+    timing = clock_of(counting(level, ""), starts, windows=True)
+    assert (timing.starts, starts.number_window(2, starts=timing.starts)) == (True, (2, 3))
+    weeks = axis_of("week start", ("2020-03-01", "2020-03-08", "2020-03-15"))
+    # a day begins where the one before it ends
+    assert [date.isoformat() for date in weeks.date_window(2)] == ["2020-03-14", "2020-03-21"]
+    assert weeks.given[0] == "2020-03-01"
+
+
+def test_starts_and_ends_make_windows() -> None:
+    both = axis_of("t_start", (0, 2, 7), t_end=(1, 3, 9))
+    assert (both.column, both.started) == ("t_end", "t_start")
+    assert [both.number_window(i, starts=False) for i in range(3)] == [(0, 1), (2, 3), (7, 9)]
+    days = axis_of("from", ("2020-03-02", "2020-03-09"), to=("2020-03-08", "2020-03-15"))
+    assert [date.isoformat() for date in days.date_window(0)] == ["2020-03-01", "2020-03-08"]
+
+
+def test_a_column_of_intervals_is_not_taken_for_times() -> None:
+    assert axis_of("interval_days", (1, 1, 1), t=(1, 2, 3)).column == "t"
+    with pytest.raises(CiparkError, match=r"each time once; 'day' was taken for the column of times, --time COL"):
+        axis_of("day", (1, 1, 2), n=(3, 5, 4))
+
+
+# --- whole studies ----------------------------------------------------------------------------------------------------
+
+WEEKS = "Week,new infections\n" + "".join(f"{week},{n}\n" for week, n in enumerate((9, 25, 70, 110, 70, 30, 9), 1))
+
+
+def test_a_week_is_a_window_of_seven_days(sir: Path) -> None:
+    made = ask(sir, WEEKS)
+    problem = read_problem(made.folder)
+    assert [term.quantities[0].times for term in problem.terms][:2] == [(0, 7), (7, 14)]
+    table = (made.folder / "data" / "new_infections.csv").read_text().splitlines()
+    assert table[:2] == ["start,end of window,Week as given,new infections", "0,7,1,9"]
+    content = (made.folder / "problem.toml").read_text()
+    assert "# Week counts weeks, the model days: Week 1 is days 0 to 7 of the model." in content
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "message"),
+    [
+        ("Week,infected", ["--unit", "week"], r"--unit is 'week', expected day"),
+        ("Week,infected", ["--time", "infected"], r"'infected' was taken|line"),
+        ("Day,infected", ["--origin", "x"], r"--origin is 'x', expected a number"),
+    ],
+)
+def test_a_contradiction_is_refused_by_the_command(
+    sir: Path, monkeypatch: pytest.MonkeyPatch, header: str, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text(f"{header}\n1,3\n2,3\n3,7\n")
+    result = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", *options])
+    assert result.exit_code == 2, result.output
+    assert re.search(message, result.output), result.output
+    assert not Path("flu").exists()
+
+
+def test_the_command_says_what_a_week_is(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text(WEEKS)
+    result = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
+    assert result.exit_code == 0, result.output
+    assert "Week 1 is days 0 to 7 of the model" in result.output
+
+
+HAND = """
+[model]
+file = "sir.mdl"
+{dates}
+[[observation]]
+name = "ill"
+table = "ill.csv"
+kind = "level"
+variable = "Infected"
+time = "{column}"
+value = "ill"
+family = "normal"
+sd = 3.0
+[[parameter]]
+name = "Contact Rate"
+bounds = [0.1, 2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "dates", "message"),
+    [
+        ("Week", "1", "", r"Week is '1', expected model time, in days: .*'Week' is a column of weeks"),
+        ("date", "2020-03-01", "", r'date is .*expected \[dates\] with unit = "day"'),
+        (
+            "date",
+            "2020-03-01",
+            '[dates]\nunit = "week"\norigin = 2020-02-01',
+            r"unit is 'week', expected 'day', since the",
+        ),
+        ("date", "2020-03-01", '[dates]\nunit = "day"\norigin = 2020-02-01', None),
+        ("day", "1", "", None),
+        ("time", "1", "", None),
+    ],
+)
+def test_a_study_s_unit_of_time_is_the_model_s(
+    sir: Path, column: str, first: str, dates: str, message: str | None
+) -> None:
+    (sir.parent / "ill.csv").write_text(f"{column},ill\n{first},3\n")
+    (sir.parent / "problem.toml").write_text(HAND.format(dates=dates, column=column))
+    if message is None:
+        assert len(read_problem(sir.parent).terms) == 1
+        return
+    with pytest.raises((Problems, CiparkError), match=message):
+        read_problem(sir.parent)
