@@ -20,6 +20,7 @@ from calibration.assess.scores import crps_normal, crps_poisson, crps_sample, lo
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.sampling.convergence import Wanted
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.sample import Chains, Effort
 from calibration.study.problem import read_problem, until
@@ -293,7 +294,7 @@ def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
 
 
 #: Two parameters need fewer steps than the default for as many effective draws.
-QUICK = Effort(ensembles=2, walkers=24, most_steps=1000, least_steps=200, r_hat=1.05, ess=2 * RANKED)
+QUICK = Effort(ensembles=2, walkers=24, most_steps=1000, least_steps=200, wanted=Wanted(r_hat=1.05, ess=2 * RANKED))
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import Posterior, with_terms
-from calibration.sampling.convergence import Convergence, as_numbers, from_numbers
+from calibration.sampling.convergence import Convergence, Wanted, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
 from calibration.sampling.importance import left_out_density
 from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock, log_target
@@ -36,7 +36,7 @@ from calibration.tasks.workers import Progress, Tell, Workers
 #: Pareto k above which a leave-one-out density is not to be trusted.
 RELIABLE = 0.7
 #: R-hat and effective draws that a posterior without a term needs for one density.
-MIXED = (1.05, 100)
+MIXED = Wanted(r_hat=1.05, ess=100.0)
 #: Makes the density of a problem.
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
@@ -291,7 +291,7 @@ def left_out(
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
     logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
-    return log_mean_exp(logs), drawn.chains.reaches(*MIXED)
+    return log_mean_exp(logs), drawn.chains.reaches(MIXED)
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:
