@@ -15,7 +15,7 @@ from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
-from calibration.fit.residuals import FittedRow, fitted
+from calibration.fit.residuals import fitted
 from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.files import Fit, reference_gap
@@ -175,14 +175,6 @@ def _step_shift(problem: CalibrationProblem, optimum: Optimum, engine: EngineNam
     before = fitted(optimum.goal.density, optimum.theta)
     after = fitted(posterior(finer, runner_factory(engine)), optimum.theta)
     shifts = [
-        abs(b.expected - a.expected) / sd
-        for b, a in zip(before, after, strict=True)
-        if b.use == "fit" and (sd := _sd(b)) > 0
+        abs(b.expected - a.expected) / b.sd for b, a in zip(before, after, strict=True) if b.use == "fit" and b.sd > 0
     ]
     return float(max(shifts, default=float("nan")))
-
-
-def _sd(row: FittedRow) -> float:
-    """The noise's standard deviation, from the row's residual; a row that is met exactly says nothing."""
-    nearest = min(max(row.expected, row.lower), row.upper)
-    return abs((nearest - row.expected) / row.residual) if row.residual else 0.0

@@ -9,8 +9,10 @@ from calibration.assess.posterior_predictive import scores
 from calibration.console import plain, printer
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
+from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
 from calibration.report.files import Fit, estimates, posterior_lines
+from calibration.report.findings import chance_limit
 from calibration.sampling.convergence import poorest
 from calibration.sampling.draws import PosteriorDraws
 
@@ -145,9 +147,12 @@ def sentences(fit: Fit) -> Sequence[str]:
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
     said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]
-    far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
+    far = unexplained(fit.rows)
     if far:
-        said.append("More than three standard deviations off: " + ", ".join(map(plain, far)) + ".")
+        said.append(
+            f"Not explained by the model, quantile residual beyond {chance_limit(fit):.1f} (in one study in twenty by "
+            "chance): " + ", ".join(plain(row.label) for row in far) + "."
+        )
     if fit.draws is not None:
         state = (
             "has converged"

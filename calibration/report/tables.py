@@ -52,8 +52,12 @@ def fitted_table(fit: Fit) -> Table:
         seen = f"{row.lower:g}" if row.lower == row.upper else _interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
         rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
-    head = ("number", "seen", "model", "90 % of noise", "residual [sd]", "use")
-    return Table(head, tuple(rows), "Seen against expected at the optimum, whose parameters are held in the band.")
+    head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
+    caption = (
+        "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
+        "normal number that is as improbable as what was seen, in the same direction."
+    )
+    return Table(head, tuple(rows), caption)
 
 
 def prediction_table(found: Sequence[PredictionProfile]) -> Table:
