@@ -24,7 +24,7 @@ from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.sampling.convergence import Convergence, Wanted, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
-from calibration.sampling.importance import left_out_density
+from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock, log_target
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.priors import Array
@@ -33,8 +33,6 @@ from calibration.study.variants import Variant
 from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import Progress, Tell, Workers
 
-#: Pareto k above which a leave-one-out density is not to be trusted.
-RELIABLE = 0.7
 #: R-hat and effective draws that a posterior without a term needs for one density.
 MIXED = Wanted(r_hat=1.05, ess=100.0)
 #: Makes the density of a problem.
@@ -51,6 +49,8 @@ class RivalFit:
     found : tuple of Convergence
     best_log_likelihood : float
         Among the draws.
+    log_likelihood : (n_chains, n_draws, n_terms)
+        Of each fitted term, given the others where a series remembers.
     elpd : (n_terms,)
         Log predictive density of each fitted term, that term left out.
     pareto_k : (n_terms,)
@@ -67,6 +67,7 @@ class RivalFit:
     theta: Array
     found: tuple[Convergence, ...]
     best_log_likelihood: float
+    log_likelihood: Array
     elpd: Array
     pareto_k: Array
     log_evidence: float
@@ -146,7 +147,7 @@ class RivalTask:
             drawn = draw_whole(density, self.chains, self.effort, saved, lambda done, most, _: tell(done, most))
         except NowherePossible:
             return {"refuted": np.array(True)}
-        elpd, pareto_k = leave_one_out(drawn)
+        logs, elpd, pareto_k = leave_one_out(drawn)
         evidence = log_evidence(drawn, self.bridge)
         likelihood = density.log_likelihood(drawn.flat)
         if saved is not None and drawn.chains.converged:
@@ -157,6 +158,7 @@ class RivalTask:
             "found": as_numbers(drawn.chains.found),
             "converged": np.array(drawn.chains.converged),
             "best": likelihood.max(),
+            "log_likelihood": logs.reshape(*drawn.theta.shape[:2], -1),
             "elpd": elpd,
             "pareto_k": pareto_k,
             "evidence": np.array(evidence),
@@ -265,18 +267,20 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
 def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> RivalFit:
     names = problem.space.names
     evidence, error = (float(number) for number in answer["evidence"])
-    theta, elpd, pareto_k = (np.array(answer[name], dtype=float) for name in ("theta", "elpd", "pareto_k"))
+    theta, logs, elpd, pareto_k = (
+        np.array(answer[name], dtype=float) for name in ("theta", "log_likelihood", "elpd", "pareto_k")
+    )
     found, best, converged = from_numbers(names, answer["found"]), float(answer["best"]), bool(answer["converged"])
-    return RivalFit(variant, names, theta, found, best, elpd, pareto_k, evidence, error, converged)
+    return RivalFit(variant, names, theta, found, best, logs, elpd, pareto_k, evidence, error, converged)
 
 
-def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
-    """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
+def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
+    """PSIS-LOO of each fitted term: log likelihood ``(n_draws, n_terms)``, log density and Pareto k ``(n_terms,)``."""
     logs = drawn.density.pointwise(drawn.flat, known="others", weighted=False)
     weights = [term.weight for term in drawn.density.problem.fitted_terms]
-    # draws are thinned: what is left of their dependence is not told to the tail fit
-    found = [left_out_density(column, weight) for column, weight in zip(logs.T, weights, strict=True)]
-    return np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
+    r_eff = relative_efficiency(drawn.theta)
+    found = [left_out_density(column, weight, r_eff) for column, weight in zip(logs.T, weights, strict=True)]
+    return logs, np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
 
 
 def left_out(

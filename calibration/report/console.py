@@ -13,7 +13,7 @@ from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
 from calibration.report.files import Fit, estimates, posterior_lines
 from calibration.report.findings import chance_limit
-from calibration.sampling.convergence import poorest
+from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.sampling.draws import PosteriorDraws
 
 if TYPE_CHECKING:
@@ -91,13 +91,15 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
 
     table = Table(box=None, pad_edge=False)
     table.add_column("posterior", no_wrap=True)
-    for header in ("median", "95 %", "contraction", "R-hat", "ESS bulk", "ESS tail"):
+    for header in ("mean ± error", "median", "95 %", "errors of these", "contraction", "R-hat", "ESS bulk", "ESS tail"):
         table.add_column(header, justify="right", no_wrap=True)
     for line in posterior_lines(fit, draws):
         table.add_row(
             plain(str(line["name"])),
+            f"{line['mean']:.4g} ± {line['mcse_mean']:.1g}",
             f"{line['median']:.4g}",
             f"{line['low_95']:.3g} to {line['high_95']:.3g}",
+            f"{line['mcse_low_95']:.1g}, {line['mcse_high_95']:.1g}",
             f"{line['contraction']:.2f}",
             f"{line['rhat']:.3f}",
             f"{line['ess_bulk']:.0f}",
@@ -159,7 +161,8 @@ def sentences(fit: Fit) -> Sequence[str]:
             if fit.draws.chains.converged
             else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
-        said.append(f"The posterior {state}: {plain(str(poorest(fit.draws.chains.found)))}.")
+        worst = plain(str(poorest(fit.draws.chains.found)))
+        said.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
     if np.isfinite(fit.step_shift):
         said.append(f"Half the time step moves no expected number by more than {fit.step_shift:.2g} of its noise.")
     if fit.reference_gap is not None:

@@ -94,13 +94,23 @@ def parameter_table(fit: Fit, lines: Sequence[Estimate]) -> Table:
 def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction]) -> Table:
     """Posterior of each parameter, what the data added, and how well the draws know it."""
     rows = []
-    for line, mixing, column in zip(lines, drawn.chains.found, drawn.flat.T, strict=True):
-        low, median, high = np.quantile(column, [0.025, 0.5, 0.975])
+    for line, mixing in zip(lines, drawn.chains.found, strict=True):
         size = min(mixing.ess_bulk, mixing.ess_tail)
-        numbers = (f"{median:.3g}", f"{low:.3g} to {high:.3g}", f"{line.contraction:.2f}", f"{line.to_prior:.2f}")
+        numbers = (
+            f"{mixing.mean:.3g} ± {mixing.mcse_mean:.1g}",
+            f"{mixing.median:.3g}",
+            f"{mixing.low:.3g} to {mixing.high:.3g}",
+            f"{mixing.mcse_low:.1g}, {mixing.mcse_high:.1g}",
+            f"{line.contraction:.2f}",
+            f"{line.to_prior:.2f}",
+        )
         rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
-    head = ("parameter", "median", "95 %", "contraction", "to prior", "to data", "R-hat", "ESS", "in words")
+    head = (
+        "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
+        "ESS", "in words",
+    )  # fmt: skip
     caption = (
+        "Errors are Monte Carlo standard errors: how far a number would move with another seed. "
         "Contraction: share of the prior variance that the data took away. To prior, to data: how far the posterior "
         "moves per doubling of the weight of either (above 0.05 counts)."
     )

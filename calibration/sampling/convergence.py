@@ -64,8 +64,8 @@ class Wanted:
         if math.isinf(self.mean_error):
             return words
         return (
-            f"{words}, error of the mean up to {self.mean_error:g} and of the 95 % limits up to {self.limit_error:g} "
-            "posterior standard deviations"
+            f"{words}, error of the mean up to {self.mean_error:.2g} and of the 95 % limits up to "
+            f"{self.limit_error:.2g} posterior standard deviations"
         )
 
 

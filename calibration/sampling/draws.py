@@ -157,28 +157,28 @@ def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]"
     terms = density.problem.terms
     fitted = [i for i, term in enumerate(terms) if term.use == "fit"]
     others = [i for i, term in enumerate(terms) if term.use != "fit"]
-    groups = {"log_likelihood": _log_likelihood("fitted", logs[:, fitted], fitted, density, theta.shape)}
+    logs = logs.reshape(*theta.shape[:2], -1)
+    groups = {"log_likelihood": by_term("fitted", logs[..., fitted], fitted, density.problem)}
     if others:
-        groups["log_likelihood_check"] = _log_likelihood("compared", logs[:, others], others, density, theta.shape)
+        groups["log_likelihood_check"] = by_term("compared", logs[..., others], others, density.problem)
     return groups
 
 
-def _log_likelihood(
-    name: str, logs: Array, chosen: Sequence[int], density: Posterior, shape: tuple[int, ...]
-) -> "xr.Dataset":
+def by_term(name: str, logs: Array, chosen: Sequence[int], problem: CalibrationProblem) -> "xr.Dataset":
+    """One array ``logs : (n_chains, n_draws, n_chosen)`` over the terms of a problem at the positions ``chosen``."""
     import xarray as xr
 
-    observations = [observation.name for observation in density.problem.observations for _ in observation.terms]
-    terms = [density.problem.terms[i] for i in chosen]
+    observations = [observation.name for observation in problem.observations for _ in observation.terms]
+    terms = [problem.terms[i] for i in chosen]
     dim = f"{name}_term"
     coords = {
-        "chain": np.arange(shape[0]),
-        "draw": np.arange(shape[1]),
+        "chain": np.arange(logs.shape[0]),
+        "draw": np.arange(logs.shape[1]),
         dim: [f"{observations[i]}: {term.label}" for i, term in zip(chosen, terms, strict=True)],
         f"{name}_use": (dim, [term.use for term in terms]),
         f"{name}_weight": (dim, [float(term.weight) for term in terms]),
     }
-    return xr.Dataset({name: (("chain", "draw", dim), logs.reshape(*shape[:2], -1))}, coords)
+    return xr.Dataset({name: (("chain", "draw", dim), logs)}, coords)
 
 
 def write_draws(result: "xr.DataTree", path: Path) -> None:
