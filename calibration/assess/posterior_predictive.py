@@ -34,7 +34,8 @@ class Predicted:
     """One observed number against the replicates of all draws.
 
     ``low`` to ``high`` is the central 90 %, ``quarter`` to ``three_quarters`` the central 50 %. ``log_score`` is the
-    log of the mean density of the whole term. ``crps`` is the continuous ranked probability score, None for an interval.
+    log of the mean density of the whole term. ``crps`` is the continuous ranked probability score, None for an
+    interval.
 
     ``pit`` is the randomised probability integral transform, uniform if the model is right. That of a fitted number is
     under the posterior without its term, by importance weights, where ``pareto_k`` says that these are good;

@@ -39,14 +39,11 @@ class Tails:
         """The residual at ``place``, 0 to 1, between the two probabilities; NaN where there are none."""
         from scipy.special import ndtri_exp
 
-        if math.isnan(self.less + self.at_most) or not 0 < place < 1:
+        if math.isnan(self.less) or math.isnan(self.at_most) or not 0 < place < 1:
             return math.nan
         down, up = math.log1p(-place), math.log(place)
         below = float(np.logaddexp(self.less + down, self.at_most + up))
         above = float(np.logaddexp(self.at_least + down, self.more + up))
-        if max(below, above) < math.log(0.499):
-            # no distribution at all: the model says what the noise cannot lie around
-            return math.nan
         # each half from its own tail, where the logarithm keeps its digits
         return float(ndtri_exp(below)) if below < above else -float(ndtri_exp(above))
 
@@ -57,6 +54,10 @@ NOWHERE = Tails(math.nan, math.nan, math.nan, math.nan)
 def count_tails(term: Count, values: Array, spread: Array) -> Tails:
     """Of a count or a measurement by itself; ``values : (1, n_quantities)`` as the model says, ``spread : (1,)``."""
     discrete = term.noise.family in COUNTS
+    # of a net count the gains and the losses, else the number itself
+    means = (values[0, 0],) if term.gains is None else (values[0, 1], values[0, 1] - values[0, 0])
+    if discrete and not all(math.isfinite(mean) and mean >= 0 for mean in means):
+        return NOWHERE
     if not discrete and term.lower == term.upper:
         from scipy.special import log_ndtr
 

@@ -306,19 +306,19 @@ def _is_judged(done: int, effort: Effort) -> bool:
 
     At or just after a look: a budget that is no whole number of blocks shifts those that follow when it is raised.
     """
-    return any(done - effort.block < look <= done for look in _looks(done, effort))
+    return any(done - effort.block < look <= done for look in looks(done, effort))
 
 
-def _looks(done: int, effort: Effort) -> list[int]:
+def looks(done: int, effort: Effort) -> list[int]:
     """Numbers of steps, up to ``done``, after which chains are judged.
 
     The first is the least number of steps, the next comes whenever they have grown by :data:`PATIENCE`, in whole
     blocks.
     """
-    looks = [effort.block * math.ceil(effort.least_steps / effort.block)]
-    while looks[-1] <= done:
-        looks.append(effort.block * math.ceil(PATIENCE * looks[-1] / effort.block))
-    return looks[:-1]
+    found = [effort.block * math.ceil(effort.least_steps / effort.block)]
+    while found[-1] <= done:
+        found.append(effort.block * math.ceil(PATIENCE * found[-1] / effort.block))
+    return found[:-1]
 
 
 def _reached(state: "_State", found: tuple[Convergence, ...], effort: Effort) -> bool:
@@ -334,10 +334,10 @@ def _reached_before(state: "_State", names: tuple[str, ...], values: Callable[[A
     It is looked at again rather than remembered, which is done once or twice in a run: chains that go on after a stop
     end where they would have ended without it.
     """
-    looks = _looks(state.n_steps, effort)
-    if len(looks) < 2:
+    so_far = looks(state.n_steps, effort)
+    if len(so_far) < 2:
         return False
-    before = state.first(looks[-2])
+    before = state.first(so_far[-2])
     return _reached(before, convergence(names, values(before.kept)), effort)
 
 
