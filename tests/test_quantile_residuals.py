@@ -107,13 +107,13 @@ def test_residuals_of_counts_are_those_of_scipy():
 
 
 def test_a_batch_is_no_miracle():
-    """Eleven firms where a twentieth of one was expected: fifty Poisson and 24 own standard deviations, and 3.4."""
-    term = replace(COUNT, noise=Noise("nb1", 3.05), lower=11.0, upper=11.0)
-    mean = 0.05
-    assert (11 - mean) / math.sqrt(mean * 4.05) > 20
-    size = mean / 3.05
+    """Eleven firms where a twentieth of one was expected: 21 standard deviations off, and a residual of 3.4."""
+    term = replace(COUNT, noise=Noise("nb1", 4.12), lower=11.0, upper=11.0)
+    mean = 0.053
+    assert (11 - mean) / math.sqrt(mean * 5.12) > 20
+    size = mean / 4.12
     below = stats.nbinom.sf(10, size, size / (size + mean))
-    assert stats.norm.isf(below) < residual_of(term, [mean], 0.5) < 3.8
+    assert stats.norm.isf(below) < residual_of(term, [mean], 0.5) < 3.45
 
 
 def test_far_tails_keep_their_digits():

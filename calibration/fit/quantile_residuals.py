@@ -1,10 +1,10 @@
 """Randomised quantile residuals: standard normal where the model is right, whatever the family of the noise.
 
-A count of 11 where 0.4 were expected lies 21 standard deviations off and is yet no miracle: the probability of so many
-may be one in two thousand, for which a normal number lies 3.3 off. The residual is that normal number: the standard
-normal quantile of the probability of what was seen. Where a single value, or an interval that was reported, has a
-probability of its own, the residual is that of a uniform number between the probabilities of less and of not more. For
-exact measurements under normal noise it is the usual standardised residual.
+A count of 11 where 0.05 were expected may lie 21 standard deviations off and is yet no miracle: where counts come in
+batches the probability of so many is one in 2,500, for which a normal number lies 3.4 off. The residual is that normal
+number: the standard normal quantile of the probability of what was seen. Where a single value, or an interval that was
+reported, has a probability of its own, the residual is that of a uniform number between the probabilities of less and
+of not more. For exact measurements under normal noise it is the usual standardised residual.
 
 Source: Dunn and Smyth 1996, Journal of Computational and Graphical Statistics 5(3), 236-244.
 """

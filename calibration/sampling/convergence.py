@@ -146,9 +146,12 @@ def _one(name: str, values: Array) -> Convergence:
     ordered = np.sort(values, axis=None)
     low, median, high = np.quantile(ordered, QUANTILES).tolist()
     if ordered[0] == ordered[-1]:
-        return Convergence(name, *(math.nan,) * 3, mean, 0.0, low, median, high, *(math.nan,) * 5)
+        none = math.nan
+        return Convergence(name, none, none, none, mean, 0.0, low, median, high, none, none, none, none, none)
     sizes = [_effective_at(values, quantile) for quantile in (low, median, high)]
-    errors = [quantile_error(ordered, share, size) for share, size in zip(QUANTILES, sizes, strict=True)]
+    of_low, of_median, of_high = (
+        quantile_error(ordered, share, size) for share, size in zip(QUANTILES, sizes, strict=True)
+    )
     return Convergence(
         name,
         float(array_stats.rhat(values.reshape(len(values), -1), chain_axis=0, draw_axis=1, method="rank")),
@@ -160,7 +163,9 @@ def _one(name: str, values: Array) -> Convergence:
         median,
         high,
         float(sd / np.sqrt(effective(values))),
-        *errors,
+        of_low,
+        of_median,
+        of_high,
         max(normal_error(share, size) for share, size in zip(QUANTILES, sizes, strict=True) if share != 0.5),
     )
 

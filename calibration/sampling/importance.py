@@ -60,7 +60,7 @@ def left_out_weights(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tu
         return np.full(len(logs), 1 / len(logs)), 0.0
     found = None
     if weight == 1:
-        found = _fitted_tail(lambda stats: np.append(*stats.psislw(-logs, r_eff=r_eff)))
+        found = _fitted_tail(lambda stats: np.append(*stats.psislw(logs, r_eff=r_eff)))
     smooth, pareto_k = (-weight * logs, float("inf")) if found is None else (found[:-1], float(found[-1]))
     raw = np.exp(smooth - smooth.max())
     return np.asarray(raw / raw.sum()), pareto_k
