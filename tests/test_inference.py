@@ -294,7 +294,14 @@ def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
 
 
 #: Two parameters need fewer steps than the default for as many effective draws.
-QUICK = Effort(ensembles=2, walkers=24, most_steps=1000, least_steps=200, wanted=Wanted(r_hat=1.05, ess=2 * RANKED))
+QUICK = Effort(
+    ensembles=2,
+    walkers=24,
+    most_steps=1000,
+    least_steps=200,
+    wanted=Wanted(r_hat=1.05, ess=2 * RANKED),
+    confirmed=False,
+)
 
 
 @pytest.mark.slow

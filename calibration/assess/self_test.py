@@ -32,7 +32,9 @@ from cipark_sd.scenarios import Scenario, resolve
 RANKED = 99
 #: Enough for ranks: twice as many effective draws as a rank is taken among, since intervals from a hundred are too
 #: narrow by a little. More digits are not needed two hundred times.
-EFFORT = Effort(ensembles=2, most_steps=4000, least_steps=400, wanted=Wanted(r_hat=1.05, ess=2 * RANKED))
+EFFORT = Effort(
+    ensembles=2, most_steps=4000, least_steps=400, wanted=Wanted(r_hat=1.05, ess=2 * RANKED), confirmed=False
+)
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
 

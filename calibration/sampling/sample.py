@@ -71,6 +71,8 @@ class Effort:
         Before which nothing is judged.
     wanted : Wanted
         What every parameter has to reach for the sampler to end before the budget is used up.
+    confirmed : bool
+        Whether it has to be reached at two looks in a row. Ranks, of which no error is printed, need one.
     """
 
     ensembles: int = 4
@@ -79,6 +81,7 @@ class Effort:
     most_steps: int = 6000
     least_steps: int = 400
     wanted: Wanted = CONVERGED
+    confirmed: bool = True
 
     def n_walkers(self, k: int) -> int:
         """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
@@ -279,7 +282,9 @@ def run(
             if finished or _is_judged(done, effort):
                 found, judged = convergence(names, values(state.kept)), done
                 mixed = _reached(state, found, effort)
-                finished = finished or (mixed and _reached_before(state, names, values, effort))
+                finished = finished or (
+                    mixed and (not effort.confirmed or _reached_before(state, names, values, effort))
+                )
             if on_block is not None:
                 on_block(done, effort.most_steps, poorest(found, effort.wanted) if found else None)
             if finished:
