@@ -164,7 +164,21 @@ def test_draws_open_as_a_tree_with_their_groups(sir: Path) -> None:
     tree = xr.load_datatree(sir / "out" / "draws.nc", engine="h5netcdf")
     assert set(tree.children) >= {"posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data"}
     assert all(variable.dims == ("chain", "draw") for variable in tree["posterior"].data_vars.values())
-    assert tree["log_likelihood/cases"].sizes["cases_term"] == len(CASES)
+    # means, limits and their errors are those of all positions of the chains, in table and record alike
+    with (sir / "out/posterior.csv").open(encoding="utf-8", newline="") as file:
+        lines = {line["name"]: line for line in csv.DictReader(file)}
+    record = json.loads((sir / "out/fit.json").read_text(encoding="utf-8"))
+    for name, line in lines.items():
+        own = tree["convergence"].to_dataset().sel(parameter=name)
+        for column, field in (
+            ("mean", "mean"), ("median", "median"), ("low_95", "low"), ("high_95", "high"), ("mcse_mean", "mcse_mean"),
+            ("mcse_median", "mcse_median"), ("mcse_low_95", "mcse_low"), ("mcse_high_95", "mcse_high"),
+            ("ess_bulk", "ess_bulk"), ("ess_tail", "ess_tail"), ("rhat", "r_hat"),
+        ):  # fmt: skip
+            assert float(line[column]) == float(own[field]) == record["posterior"][name][column]
+    assert record["converged_means"].startswith("R-hat below 1.01, effective sizes above 400, error of the mean up to")
+    assert "Monte Carlo standard errors" in (sir / "out/report.html").read_text(encoding="utf-8")
+    assert tree["log_likelihood/fitted"].sizes["fitted_term"] == len(CASES)
 
 
 PREDICTED = """

@@ -29,7 +29,7 @@ from calibration.assess.scores import (
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
-from calibration.sampling.convergence import convergence
+from calibration.sampling.convergence import Wanted, convergence
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.sample import Chains, Effort, log_target
 from calibration.sampling.unconstrained import Unconstrained
@@ -167,7 +167,7 @@ def exact_left_out(i):
 
 
 def test_leaving_one_out_is_exact_on_a_conjugate_model(conjugate):
-    elpd, pareto_k = leave_one_out(conjugate)
+    _, elpd, pareto_k = leave_one_out(conjugate)
     assert elpd == pytest.approx([exact_left_out(i) for i in range(3)], abs=0.03)
     assert (pareto_k < 0.7).all()
 
@@ -383,7 +383,14 @@ def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
 
 
 #: Two parameters need fewer steps than the default for as many effective draws.
-QUICK = Effort(ensembles=2, walkers=24, most_steps=1000, least_steps=200, r_hat=1.05, ess=2 * RANKED)
+QUICK = Effort(
+    ensembles=2,
+    walkers=24,
+    most_steps=1000,
+    least_steps=200,
+    wanted=Wanted(r_hat=1.05, ess=2 * RANKED),
+    confirmed=False,
+)
 
 
 @pytest.mark.slow

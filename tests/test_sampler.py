@@ -5,7 +5,7 @@ import pytest
 from arviz_stats.base import array_stats
 
 from calibration.sampling.annealing import annealed
-from calibration.sampling.convergence import convergence, effective, poorest
+from calibration.sampling.convergence import Wanted, convergence, effective, poorest
 from calibration.sampling.moves import step
 from calibration.sampling.sample import Chains, Effort, prior_draws, run
 from calibration.sampling.unconstrained import Unconstrained
@@ -115,7 +115,9 @@ def test_a_stop_does_not_move_the_steps_at_which_chains_are_judged(stop, tmp_pat
 
 
 def test_a_smaller_budget_takes_no_more_steps_than_it_asks_for(tmp_path):
-    large, small = (Effort(walkers=24, most_steps=n, least_steps=200, ess=1e9) for n in (600, 400))
+    large, small = (
+        Effort(walkers=24, most_steps=n, least_steps=200, wanted=Wanted(r_hat=1.01, ess=1e9)) for n in (600, 400)
+    )
     chains(gaussian, 3, 1, large, saved=tmp_path / "chains.npz")
     assert np.array_equal(
         chains(gaussian, 3, 1, small, saved=tmp_path / "chains.npz").position, chains(gaussian, 3, 1, small).position
@@ -196,7 +198,7 @@ def test_chains_that_begin_with_a_lost_walker_have_not_converged():
     assert Chains(position, logs[:1], np.ones(1), steady).converged
     lost = Chains(position, logs, np.ones(2), steady)
     assert not lost.converged
-    assert not lost.reaches(r_hat=2.0, ess=0.0)
+    assert not lost.reaches(Wanted(r_hat=2.0, ess=0.0))
     assert lost.n_stranded == 1
 
 

@@ -1,28 +1,46 @@
 """What the model says the data would be: replicated observations over joint draws, their bands, ranks and scores."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from calibration.assess.scores import LEVELS, crps_sample, quantiles, randomised_pit
+from calibration.assess.scores import LEVELS, crps_sample, quantiles
+from calibration.fit.quantile_residuals import place_of
 from calibration.fit.residuals import labels_of
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import replicate_by_term
-from calibration.likelihood.streams import term_streams
-from calibration.study.observations import Use
+from calibration.sampling.importance import RELIABLE, left_out_weights
+from calibration.study.observations import COUNTS, Breakdown, Count, Term, Use
 from calibration.study.priors import Array
+
+#: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
+Kind = Literal["count", "measurement", "share", "cell"]
+
+
+def kind_of(term: Term) -> Kind:
+    """Of the numbers of a term."""
+    if isinstance(term, Breakdown):
+        return "cell"
+    if isinstance(term, Count):
+        return "count" if term.noise.family in COUNTS else "measurement"
+    return "share"
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """One observed number against the replicates of all draws.
 
-    ``low`` to ``high`` is the central 90 %, ``quarter`` to ``three_quarters`` the central 50 %. ``pit`` is the
-    randomised probability integral transform, uniform if the model is right. ``log_score`` is the log of the mean
-    density of the whole term. ``crps`` is the continuous ranked probability score; it and ``pit`` are None for an
+    ``low`` to ``high`` is the central 90 %, ``quarter`` to ``three_quarters`` the central 50 %. ``log_score`` is the
+    log of the mean density of the whole term. ``crps`` is the continuous ranked probability score, None for an
     interval.
+
+    ``pit`` is the randomised probability integral transform, uniform if the model is right. That of a fitted number is
+    under the posterior without its term, by importance weights, where ``pareto_k`` says that these are good;
+    ``left_out`` is False where they are not and the number has been seen by its prediction. ``kind`` is what the number
+    is; cells of a breakdown add up to a total, so that their PITs depend on each other.
     """
 
     label: str
@@ -34,7 +52,10 @@ class Predicted:
     median: float
     three_quarters: float
     high: float
-    pit: float | None
+    pit: float
+    left_out: bool
+    pareto_k: float
+    kind: Kind
     crps: float | None
     log_score: float
 
@@ -44,13 +65,16 @@ class Predicted:
         return self.lower <= high and self.upper >= low
 
 
-def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[Predicted]:
+def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff: float = 1.0) -> list[Predicted]:
     """All observed numbers, whatever their use, given joint draws ``theta : (n, k)``.
 
     Those of an autocorrelated series are predicted from the fitted ones before them. Draws for which the model has no
     value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
-    own.
+    own. ``r_eff`` is the share of the draws that is effective,
+    :func:`calibration.sampling.importance.relative_efficiency`.
     """
+    seed = density.problem.method.seed
+    names = [observation.name for observation in density.problem.observations for _ in observation.terms]
     values = density.quantities(theta)
     logs = density.pointwise(theta, fitted_only=False)
     counts = np.repeat(
@@ -59,13 +83,19 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[
     )
     usable = np.isfinite(values[:, counts]).all(axis=-1)
     theta, logs = theta[usable], logs[usable]
+    others = density.pointwise(theta, fitted_only=False, known="others", weighted=False)
     rows: list[Predicted] = []
     drawn_by_term = replicate_by_term(density, theta, rng, one_step=True)
-    streams = term_streams(rng, density.problem.terms)
     for i, (term, replicates) in enumerate(zip(density.problem.terms, drawn_by_term, strict=True)):
         score = float(np.logaddexp.reduce(logs[:, i]) - math.log(len(logs)))
+        weights, pareto_k = np.full(len(theta), 1 / len(theta)), 0.0
+        if term.use == "fit":
+            smoothed, pareto_k = left_out_weights(others[:, i], term.weight, r_eff)
+            weights = smoothed if pareto_k <= RELIABLE else weights
         for (label, lower, upper), drawn in zip(labels_of(term), replicates.T, strict=True):
-            drawn = drawn[np.isfinite(drawn)] if term.use == "check" else drawn
+            if term.use == "check":
+                drawn = drawn[np.isfinite(drawn)]
+                weights = np.full(len(drawn), 1 / max(len(drawn), 1))
             low, quarter, median, three_quarters, high = quantiles(drawn, LEVELS)
             exact = lower == upper and len(drawn) > 0
             rows.append(
@@ -79,12 +109,34 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator) -> list[
                     median,
                     three_quarters,
                     high,
-                    randomised_pit(drawn, lower, upper, streams[i]) if exact else None,
+                    _pit(drawn, weights, lower, upper, place_of(seed, "pit", names[i], label)),
+                    pareto_k <= RELIABLE,
+                    pareto_k,
+                    kind_of(term),
                     crps_sample(drawn, lower) if exact else None,
                     score,
                 )
             )
     return rows
+
+
+def _pit(drawn: Array, weights: Array, lower: float, upper: float, place: float) -> float:
+    """At ``place``, 0 to 1, between the weighted shares of draws below what was seen and not above it."""
+    below, up_to = float(weights @ (drawn < lower)), float(weights @ (drawn <= upper))
+    return below + place * (up_to - below)
+
+
+def judged(rows: Sequence[Predicted]) -> list[Predicted]:
+    """The fitted numbers whose PITs may be looked at together: all of one kind, counts where there are any.
+
+    Cells of a breakdown are none of them: one follows from the others.
+    """
+    fitted = [row for row in rows if row.use == "fit"]
+    for kind in ("count", "measurement", "share"):
+        chosen = [row for row in fitted if row.kind == kind]
+        if chosen:
+            return chosen
+    return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, rival_numbers, with_variant
 from calibration.likelihood.forward import EngineName
 from calibration.likelihood.posterior import On
-from calibration.sampling.draws import problem_digest
+from calibration.sampling.draws import by_term, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -94,7 +96,10 @@ def keep_rivals(
     folder: Path,
     keys: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the draws of each rival as NetCDF with a group ``posterior``, and a table of their weights.
+    """Write the draws of each rival as NetCDF for ArviZ, and a table of their weights.
+
+    The groups are ``posterior``, with one variable ``theta`` over all parameters, and ``log_likelihood`` as of
+    :mod:`calibration.sampling.draws`, for ``az.compare``.
 
     The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
     whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
@@ -109,8 +114,7 @@ def keep_rivals(
     (folder / WEIGHTS).unlink(missing_ok=True)
     for fit in fits:
         name = fit.variant.name
-        digest = problem_digest(with_variant(problem, fit.variant))
-        _write(fit, draws_file(folder, name), (keys or {}).get(name, ""), digest)
+        _write(fit, draws_file(folder, name), (keys or {}).get(name, ""), with_variant(problem, fit.variant))
     _write_weights(lines, refuted, folder / WEIGHTS)
 
 
@@ -137,15 +141,18 @@ def _key(path: Path) -> str | None:
         return str(tree.attrs.get("key"))
 
 
-def _write(fit: RivalFit, path: Path, key: str, digest: str) -> None:
+def _write(fit: RivalFit, path: Path, key: str, problem: CalibrationProblem) -> None:
     import xarray as xr
 
     names = list(fit.names)
-    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords={"parameter": names})
-    tree = xr.DataTree.from_dict({"/posterior": group})
+    coords = {"chain": np.arange(fit.theta.shape[0]), "draw": np.arange(fit.theta.shape[1]), "parameter": names}
+    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords)
+    fitted_terms = [i for i, term in enumerate(problem.terms) if term.use == "fit"]
+    logs = by_term("fitted", fit.log_likelihood, fitted_terms, problem)
+    tree = xr.DataTree.from_dict({"/posterior": group, "/log_likelihood": logs})
     tree.attrs = {
         "key": key,
-        "study_digest": digest,
+        "study_digest": problem_digest(problem),
         "converged": int(fit.converged),
         "cipark_sd_version": version(),
     }

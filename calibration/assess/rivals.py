@@ -23,9 +23,9 @@ from calibration.assess.evidence import log_evidence
 from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import named_streams
-from calibration.sampling.convergence import Convergence, as_numbers, from_numbers
+from calibration.sampling.convergence import Convergence, Wanted, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
-from calibration.sampling.importance import left_out_density
+from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
@@ -33,10 +33,8 @@ from calibration.study.variants import Variant
 from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import Progress, Tell, Workers
 
-#: Pareto k above which a leave-one-out density is not to be trusted.
-RELIABLE = 0.7
 #: R-hat and effective draws that a posterior without a term needs for one density.
-MIXED = (1.05, 100)
+MIXED = Wanted(r_hat=1.05, ess=100.0)
 #: Stage of a study's random numbers that its rivals have, whichever command fits them.
 STAGE = 103
 #: Makes the density of a problem.
@@ -53,6 +51,8 @@ class RivalFit:
     found : tuple of Convergence
     best_log_likelihood : float
         Among the draws.
+    log_likelihood : (n_chains, n_draws, n_terms)
+        Of each fitted term, given the others where a series remembers.
     elpd : (n_terms,)
         Log predictive density of each fitted term, that term left out.
     pareto_k : (n_terms,)
@@ -69,6 +69,7 @@ class RivalFit:
     theta: Array
     found: tuple[Convergence, ...]
     best_log_likelihood: float
+    log_likelihood: Array
     elpd: Array
     pareto_k: Array
     log_evidence: float
@@ -148,7 +149,7 @@ class RivalTask:
             drawn = draw_whole(density, self.chains, self.effort, saved, lambda done, most, _: tell(done, most))
         except NowherePossible:
             return {"refuted": np.array(True)}
-        elpd, pareto_k = leave_one_out(drawn)
+        logs, elpd, pareto_k = leave_one_out(drawn)
         evidence = log_evidence(drawn, self.bridge)
         likelihood = density.log_likelihood(drawn.flat)
         if saved is not None and drawn.chains.converged:
@@ -159,6 +160,7 @@ class RivalTask:
             "found": as_numbers(drawn.chains.found),
             "converged": np.array(drawn.chains.converged),
             "best": likelihood.max(),
+            "log_likelihood": logs.reshape(*drawn.theta.shape[:2], -1),
             "elpd": elpd,
             "pareto_k": pareto_k,
             "evidence": np.array(evidence),
@@ -273,27 +275,20 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
 def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> RivalFit:
     names = problem.space.names
     evidence, error = (float(number) for number in answer["evidence"])
-    theta, elpd, pareto_k = (np.array(answer[name], dtype=float) for name in ("theta", "elpd", "pareto_k"))
+    theta, logs, elpd, pareto_k = (
+        np.array(answer[name], dtype=float) for name in ("theta", "log_likelihood", "elpd", "pareto_k")
+    )
     found, best, converged = from_numbers(names, answer["found"]), float(answer["best"]), bool(answer["converged"])
-    return RivalFit(variant, names, theta, found, best, elpd, pareto_k, evidence, error, converged)
+    return RivalFit(variant, names, theta, found, best, logs, elpd, pareto_k, evidence, error, converged)
 
 
-def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array]:
-    """PSIS-LOO of each fitted term: log density and Pareto k ``(n_terms,)``."""
+def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
+    """PSIS-LOO of each fitted term: log likelihood ``(n_draws, n_terms)``, log density and Pareto k ``(n_terms,)``."""
     logs = drawn.density.pointwise(drawn.flat, known="others", weighted=False)
     weights = [term.weight for term in drawn.density.problem.fitted_terms]
-    efficiency = relative_efficiency(drawn)
-    found = [left_out_density(column, weight, efficiency) for column, weight in zip(logs.T, weights, strict=True)]
-    return np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
-
-
-def relative_efficiency(drawn: PosteriorDraws) -> float:
-    """Effective draws, the mean over the parameters, as a share of the draws that are kept; at most 1.
-
-    What ArviZ takes too where a tail is fitted to draws that depend on each other.
-    """
-    sizes = [one.ess_bulk for one in drawn.chains.found if np.isfinite(one.ess_bulk)]
-    return min(1.0, float(np.mean(sizes)) / len(drawn.flat)) if sizes else 1.0
+    r_eff = relative_efficiency(drawn.theta)
+    found = [left_out_density(column, weight, r_eff) for column, weight in zip(logs.T, weights, strict=True)]
+    return logs, np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
 
 
 def left_out(
@@ -308,7 +303,7 @@ def left_out(
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
     logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
-    return log_mean_exp(logs), drawn.chains.reaches(*MIXED)
+    return log_mean_exp(logs), drawn.chains.reaches(MIXED)
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

@@ -19,6 +19,7 @@ from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
+from calibration.sampling.convergence import Wanted
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.sampling.sample import Effort, prior_draws
 from calibration.study.priors import Array, to_scale
@@ -31,7 +32,9 @@ from cipark_sd.scenarios import Scenario, resolve
 RANKED = 99
 #: Enough for ranks: twice as many effective draws as a rank is taken among, since intervals from a hundred are too
 #: narrow by a little. More digits are not needed two hundred times.
-EFFORT = Effort(ensembles=2, most_steps=4000, least_steps=400, r_hat=1.05, ess=2 * RANKED)
+EFFORT = Effort(
+    ensembles=2, most_steps=4000, least_steps=400, wanted=Wanted(r_hat=1.05, ess=2 * RANKED), confirmed=False
+)
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
 
@@ -110,7 +113,7 @@ class DataSetTask:
         return {
             "rank": rank,
             "inside": within,
-            "converged": np.array(drawn.chains.reaches(self.effort.r_hat, self.effort.ess)),
+            "converged": np.array(drawn.chains.reaches(self.effort.wanted)),
             "impossible": np.array(tried),
         }
 

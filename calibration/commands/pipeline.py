@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from calibration.assess.posterior_predictive import predict
+from calibration.assess.posterior_predictive import Predicted, predict
 from calibration.console import plain, progress_bars
 from calibration.fit import profiling
 from calibration.fit.diagnostics import identifiability
@@ -22,6 +22,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.files import Fit
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
+from calibration.sampling.importance import relative_efficiency
 from calibration.sampling.sample import Effort
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
@@ -99,7 +100,10 @@ def fit(settings: Settings) -> Fit:
         if settings.profiles and not optimum.interrupted:
             predictions, optimum = profiling.predictions(optimum, engine, parts, bar)
         draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
-    predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1])) if draws is not None else []
+    predicted: list[Predicted] = []
+    if draws is not None:
+        r_eff = relative_efficiency(draws.theta)
+        predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1]), r_eff=r_eff)
     return Fit(
         problem,
         optimum,

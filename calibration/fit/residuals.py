@@ -1,12 +1,13 @@
 """Observed against expected, row by row, with the noise's own band: what a person looks at first."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
+from calibration.fit.quantile_residuals import NOWHERE, Tails, count_tails, mass_tails, place_of
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.term_density import net_count
 from calibration.study.observations import Breakdown, Count, Share, Term, Use
@@ -20,9 +21,10 @@ BAND = 0.9
 class FittedRow:
     """One observed number.
 
-    ``low`` and ``high`` hold the central 90 % of the noise around ``expected``, parameters held at the estimate;
-    ``residual`` is the distance to the nearest observed value in standard deviations. Both take a number of an
-    autocorrelated series by itself; ``log_likelihood`` is given the numbers before it.
+    ``low`` and ``high`` hold the central 90 % of the noise around ``expected``, parameters held at the estimate, and
+    ``sd`` is its standard deviation. ``residual`` is the randomised quantile residual of
+    :mod:`calibration.fit.quantile_residuals`. These take a number of an autocorrelated series, and a cell of a
+    breakdown, by itself; ``log_likelihood`` is given the numbers before it, and that of the whole breakdown.
     """
 
     observation: str
@@ -35,6 +37,7 @@ class FittedRow:
     expected: float
     low: float
     high: float
+    sd: float
     residual: float
     log_likelihood: float
 
@@ -54,95 +57,123 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
 def fitted(density: Posterior, theta: Array) -> list[FittedRow]:
     """All rows at one parameter vector ``(k,)``; a breakdown gives a row a category."""
     full = theta[None, :]
+    quantities = density.quantities(full)
     values = density.by_term(full)
     logs = density.pointwise(full, fitted_only=False)[0]
+    seed = density.problem.method.seed
     rows: list[FittedRow] = []
-    index = 0
+    index = position = 0
     for observation in density.problem.observations:
         for term in observation.terms:
-            here = values[index][0]
-            log = float(logs[index])
-            index += 1
+            raw = quantities[:, position : position + len(term.quantities)]
             window = term.quantities[0]
-            for label, lower, upper, expected, sd, low, high in _numbers(density, term, here, full):
-                nearest = min(max(expected, lower), upper)
-                residual = (nearest - expected) / sd if sd > 0 else math.nan
+            for number in _numbers(density, term, raw, values[index][0], full):
+                place = place_of(seed, observation.name, number.label, window.start, window.end)
                 rows.append(
                     FittedRow(
                         observation.name,
-                        label,
+                        number.label,
                         term.use,
                         window.start,
                         window.end,
-                        lower,
-                        upper,
-                        expected,
-                        low,
-                        high,
-                        residual,
-                        log,
+                        number.lower,
+                        number.upper,
+                        number.expected,
+                        number.low,
+                        number.high,
+                        number.sd,
+                        number.tails.residual(place),
+                        float(logs[index]),
                     )
                 )
+            index += 1
+            position += len(term.quantities)
     return rows
 
 
-def noise_sd(density: Posterior, theta: Array) -> list[tuple[float, float]]:
-    """What is expected at one parameter vector ``(k,)`` and the noise's standard deviation, of each fitted number."""
-    full = theta[None, :]
-    return [
-        (expected, sd)
-        for term, here in zip(density.problem.terms, density.by_term(full), strict=True)
-        if term.use == "fit"
-        for _, _, _, expected, sd, _, _ in _numbers(density, term, here[0], full)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """One observed number with what the noise around it does."""
+
+    label: str
+    lower: float
+    upper: float
+    expected: float
+    sd: float
+    low: float
+    high: float
+    tails: Tails
 
 
-_Number = tuple[str, float, float, float, float, float, float]
-
-
-def _numbers(density: Posterior, term: Count | Breakdown | Share, here: Array, theta: Array) -> Iterator[_Number]:
-    """Label, observed interval, expected, its standard deviation and its band."""
-    from scipy import stats
-
-    tail = (1 - BAND) / 2
+def _numbers(
+    density: Posterior, term: Count | Breakdown | Share, raw: Array, here: Array, theta: Array
+) -> Iterator[_Number]:
+    """The numbers of a term; ``raw : (1, n_quantities)`` as the model says, ``here`` what the noise lies around."""
+    spread = density.spread(term.noise, theta)
     match term:
         case Count():
-            spread = density.spread(term.noise, theta)
-            yield (term.label, term.lower, term.upper, float(here[0]), *_count_band(term, here[None, :], spread, tail))
+            expected = float(here[0])
+            sd, low, high = _count_band(term, here[None, :], spread, (1 - BAND) / 2)
+            tails = count_tails(term, raw, spread) if math.isfinite(sd) else NOWHERE
+            yield _Number(term.label, term.lower, term.upper, expected, sd, low, high, tails)
         case Breakdown():
-            if term.recodes:
-                yield from _recoded(density, term, theta, tail)
-                return
-            total = sum(term.counts)
-            for category, count, share in zip(term.categories, term.counts, here / here.sum(), strict=True):
-                label = f"{term.label}: {category}"
-                sd = math.sqrt(max(total * share * (1 - share), 0.0))
-                band = stats.binom.ppf(np.array([tail, 1 - tail]), total, np.clip(share, 0, 1))
-                yield label, count, count, float(total * share), sd, float(band[0]), float(band[1])
+            masses = _cells(density, term, here, spread, theta)
+            for category, count, mass in zip(term.categories, term.counts, masses, strict=True):
+                yield _of_total(f"{term.label}: {category}", count, count, mass)
         case Share():
-            p = float(here[0] / here[1])
-            band = stats.binom.ppf(np.array([tail, 1 - tail]), term.total, np.clip(p, 0, 1))
-            sd = math.sqrt(max(term.total * p * (1 - p), 0.0))
-            yield term.label, term.lower, term.upper, term.total * p, sd, float(band[0]), float(band[1])
+            mass = _binomial(round(term.total), float(here[0] / here[1]))
+            yield _of_total(term.label, term.lower, term.upper, mass)
         case _:
             assert_never(term)
 
 
-def _recoded(density: Posterior, term: Breakdown, theta: Array, tail: float) -> Iterator[_Number]:
-    """Reported categories of members that another table has: sums of binomials, one a true category."""
+def _of_total(label: str, lower: float, upper: float, mass: Array) -> _Number:
+    """A number out of a total, with the probabilities ``mass : (total + 1,)``."""
+    if not np.isfinite(mass).all():
+        return _Number(label, lower, upper, *(math.nan,) * 4, NOWHERE)
+    tail = (1 - BAND) / 2
+    counts = np.arange(len(mass))
+    expected = float(mass @ counts)
+    sd = math.sqrt(float(mass @ (counts - expected) ** 2))
+    # the sum of all may be one less a rounding error
+    low, high = np.minimum(np.searchsorted(mass.cumsum(), [tail, 1 - tail]), len(mass) - 1)
+    return _Number(label, lower, upper, expected, sd, float(low), float(high), mass_tails(mass, lower, upper))
+
+
+def _cells(density: Posterior, term: Breakdown, here: Array, spread: Array, theta: Array) -> list[Array]:
+    """The probabilities of each cell of a breakdown by itself."""
     from scipy import stats
 
+    total = round(sum(term.counts))
     matrix = density.matrix(term, theta)
-    if matrix is None or term.given is None:
-        return
-    for category, count, column in zip(term.categories, term.counts, matrix[0].T, strict=True):
-        mass = np.ones(1)
-        for size, p in zip(term.given, column, strict=True):
-            mass = np.convolve(mass, stats.binom.pmf(np.arange(size + 1), size, p))
-        low, high = np.searchsorted(mass.cumsum(), [tail, 1 - tail])
-        sizes = np.array(term.given)
-        sd = math.sqrt(float((sizes * column * (1 - column)).sum()))
-        yield f"{term.label}: {category}", count, count, float(sizes @ column), sd, float(low), float(high)
+    if term.recodes and matrix is not None and term.given is not None:
+        return [_recoded(term.given, column) for column in matrix[0].T]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = here / here.sum()
+    if term.noise.family == "multinomial":
+        return [_binomial(total, float(share)) for share in shares]
+    counts, concentration = np.arange(total + 1), float(spread[0])
+    # a cell that nobody or everybody is in has no beta distribution
+    return [
+        stats.betabinom.pmf(counts, total, concentration * share, concentration * (1 - share))
+        if 0 < share < 1
+        else _binomial(total, float(share))
+        for share in shares
+    ]
+
+
+def _binomial(total: int, probability: float) -> Array:
+    from scipy import stats
+
+    return np.asarray(stats.binom.pmf(np.arange(total + 1), total, probability))
+
+
+def _recoded(given: Sequence[float], column: Array) -> Array:
+    """Reported members of a category whose true categories have known sizes: a sum of binomials."""
+    mass = np.ones(1)
+    for size, probability in zip(given, column, strict=True):
+        mass = np.convolve(mass, _binomial(round(size), float(probability)))
+    return mass
 
 
 def _count_band(term: Count, here: Array, spread: Array, tail: float) -> tuple[float, float, float]:

@@ -195,7 +195,7 @@ def shift_at_half_the_step(optimum: Optimum, engine: EngineName) -> float:
     Of the fitted numbers at the estimate, whose parameters stay as they are. NaN with PySD, where it takes too long;
     infinite where the model fails.
     """
-    from calibration.fit.residuals import noise_sd
+    from calibration.fit.residuals import fitted
 
     if engine == "pysd":
         return float("nan")
@@ -205,8 +205,12 @@ def shift_at_half_the_step(optimum: Optimum, engine: EngineName) -> float:
     finer = posterior(
         replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), runner_factory(engine)
     )
-    before, after = noise_sd(density, optimum.theta), noise_sd(finer, optimum.theta)
-    shifts = [abs(moved - expected) / sd for (expected, sd), (moved, _) in zip(before, after, strict=True) if sd > 0]
+    before, after = fitted(density, optimum.theta), fitted(finer, optimum.theta)
+    shifts = [
+        abs(moved.expected - row.expected) / row.sd
+        for row, moved in zip(before, after, strict=True)
+        if row.use == "fit" and row.sd > 0
+    ]
     if not np.isfinite(shifts).all():
         return float("inf")
     return float(max(shifts, default=float("nan")))

@@ -10,6 +10,7 @@ import numpy as np
 from calibration.assess.assessment import Inquiry
 from calibration.assess.contraction import Contraction
 from calibration.assess.forecast import table as forecast_table
+from calibration.assess.posterior_predictive import judged
 from calibration.assess.scores import LEVELS, Score
 from calibration.assess.self_test import MASSES, SelfTest
 from calibration.report import figures_assessment, figures_posterior
@@ -49,7 +50,7 @@ def write(fit: Fit, drawn: PosteriorDraws, found: Inquiry, folder: Path) -> list
 def _of_draws(fit: Fit, drawn: PosteriorDraws, found: Inquiry) -> "Iterator[tuple[str, Figure]]":
     narrowed: list[Contraction] = sorted(found.contractions, key=lambda line: -line.contraction)
     names = [line.name for line in narrowed[:MOST]]
-    pits = [row.pit for row in fit.predicted if row.use == "fit" and row.pit is not None]
+    pits = judged(fit.predicted)
     yield "bands", figures_posterior.bands_figure(drawn, found.replicates)
     yield "posterior", figures_posterior.posterior_figure(fit.problem.space, drawn.flat)
     yield "pairs", figures_posterior.pairs_figure(drawn, names)

@@ -9,13 +9,14 @@ from calibration.assess.posterior_predictive import scores
 from calibration.console import plain, printer
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
+from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
 from calibration.fit.threshold import percent
 from calibration.fit.verification import half_step_sentence
 from calibration.report.files import Fit, estimates, posterior_lines
-from calibration.report.findings import estimate_words
+from calibration.report.findings import chance_limit, estimate_words
 from calibration.report.intervals import interval, number, verdict_interval
-from calibration.sampling.convergence import poorest
+from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.sampling.draws import PosteriorDraws
 
 if TYPE_CHECKING:
@@ -96,14 +97,15 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
 
     table = Table(box=None, pad_edge=False)
     table.add_column("posterior", no_wrap=True)
-    level = f"{100 * fit.level:g}"
-    for header in ("median", percent(fit.level), "contraction", "R-hat", "ESS bulk", "ESS tail"):
+    for header in ("mean ± error", "median", "95 %", "errors of these", "contraction", "R-hat", "ESS bulk", "ESS tail"):
         table.add_column(header, justify="right", no_wrap=True)
     for line in posterior_lines(fit, draws):
         table.add_row(
             plain(str(line["name"])),
+            f"{line['mean']:.4g} ± {line['mcse_mean']:.1g}",
             f"{line['median']:.4g}",
-            f"{line[f'low_{level}']:.3g} to {line[f'high_{level}']:.3g}",
+            f"{line['low_95']:.3g} to {line['high_95']:.3g}",
+            f"{line['mcse_low_95']:.1g}, {line['mcse_high_95']:.1g}",
             f"{line['contraction']:.2f}",
             f"{line['rhat']:.3f}",
             f"{line['ess_bulk']:.0f}",
@@ -152,16 +154,20 @@ def sentences(fit: Fit) -> Sequence[str]:
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
     said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]
-    far = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
+    far = unexplained(fit.rows)
     if far:
-        said.append("More than three standard deviations off: " + ", ".join(map(plain, far)) + ".")
+        said.append(
+            f"Not explained by the model, quantile residual beyond {chance_limit(fit):.1f} (in one study in twenty by "
+            "chance): " + ", ".join(plain(row.label) for row in far) + "."
+        )
     if fit.draws is not None:
         state = (
             "has converged"
             if fit.draws.chains.converged
             else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
-        said.append(f"The posterior {state}: {plain(str(poorest(fit.draws.chains.found)))}.")
+        worst = plain(str(poorest(fit.draws.chains.found)))
+        said.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
     step = half_step_sentence(fit.step_shift)
     if step:
         said.append(step)

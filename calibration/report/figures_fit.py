@@ -8,6 +8,7 @@ import numpy as np
 from calibration.fit.optimise import ARRIVED, Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
+from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.residuals import FittedRow
 from calibration.fit.threshold import percent
 from calibration.report.drawing import (
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: A residual beyond this many standard deviations is labelled with its date.
-NOTABLE = 3.0
 #: How a use of a row is drawn: face, edge, label.
 USES = {
     "fit": (DATA, DATA, "fitted"),
@@ -107,7 +106,7 @@ def draw_levels(axis: "Axes", seen: Sequence[tuple[float, float, float, str]]) -
 
 def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
     axis.axhline(0, color=GREY, lw=0.8)
-    axis.axhspan(-2, 2, color="0.94", lw=0, zorder=0)
+    axis.axhspan(-1.96, 1.96, color="0.94", lw=0, zorder=0)
     for index, name in enumerate(dict.fromkeys(row.observation for row in rows)):
         own = [row for row in rows if row.observation == name]
         axis.plot(
@@ -118,24 +117,14 @@ def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
             color=PALETTE[index % len(PALETTE)],
             label=name,
         )
-    for row in rows:
-        if abs(row.residual) > NOTABLE:
-            axis.annotate(row.label, (row.end, row.residual), fontsize=7, ha="right", va="center",
-                          xytext=(-6, 0), textcoords="offset points")  # fmt: skip
-    # one batch must not press all other residuals onto the axis
-    far = max((abs(row.residual) for row in rows), default=1.0)
-    if far > 6:
-        axis.set_yscale("symlog", linthresh=4)
-        ticks = [t for t in (-100, -30, -10, -4, -2, 0, 2, 4, 10, 30, 100) if abs(t) <= 1.2 * far]
-        low = min(row.residual for row in rows)
-        axis.set_yticks([t for t in ticks if t >= min(1.2 * low, -2)], minor=False)
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.minorticks_off()
-        scale = "; beyond 4 the axis is logarithmic"
-    else:
-        scale = ""
-    axis.set_ylabel("residual [sd of the noise]")
-    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: within 2 sd{scale})")
+    limit = beyond_chance(len(rows))
+    for place in (-limit, limit):
+        axis.axhline(place, color=GREY, lw=0.6, ls=":")
+    for row in unexplained(rows):
+        axis.annotate(row.label, (row.end, row.residual), fontsize=7, ha="right", va="center",
+                      xytext=(-6, 0), textcoords="offset points")  # fmt: skip
+    axis.set_ylabel("quantile residual\n[standard normal]")
+    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95 % of each; dotted: 95 % of all together)")
     # below the panel: a residual may lie anywhere in it
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.assess.posterior_predictive import Predicted
 from calibration.assess.scores import LEVELS
 from calibration.likelihood.replicate import numbers
 from calibration.report.drawing import (
@@ -193,19 +194,28 @@ def mixing_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
 
 
 @styled
-def pit_figure(pits: Sequence[float]) -> "Figure":
-    """The ordered PIT values against uniform ones, with the 95 % band that holds at each place."""
+def pit_figure(rows: Sequence[Predicted]) -> "Figure":
+    """The ordered PIT values of numbers of one kind against uniform ones, with the 95 % band that holds at each place.
+
+    Hollow: the number could not be left out, so that its prediction has seen it.
+    """
     from scipy import stats
 
     figure, axes = panels(1, 2, 2.9)
-    ordered = np.sort(pits)
+    rows = sorted(rows, key=lambda row: row.pit)
+    ordered = np.array([row.pit for row in rows])
+    left_out = np.array([row.left_out for row in rows])
     n = len(ordered)
     place = np.arange(1, n + 1)
     low, high = (np.asarray(stats.beta.ppf(level, place, n + 1 - place)) for level in (0.025, 0.975))
     axis, bars = axes
-    axis.fill_between(place / (n + 1), low, high, color="0.85", lw=0, label="95 % where forecasts are right")
+    axis.fill_between(place / (n + 1), low, high, color="0.85", lw=0, label="95 % where predictions are right")
     axis.plot([0, 1], [0, 1], color=GREY, lw=0.8)
-    axis.plot(place / (n + 1), ordered, "o", ms=3, color=MODEL, label=f"{n} fitted numbers")
+    what = rows[0].kind
+    for chosen, face, label in ((left_out, MODEL, "left out"), (~left_out, "white", "seen by its prediction")):
+        if chosen.any():
+            words = f"{chosen.sum()} {what}{'s' if chosen.sum() > 1 else ''}, each {label}"
+            axis.plot((place / (n + 1))[chosen], ordered[chosen], "o", ms=3, mfc=face, mec=MODEL, label=words)
     axis.set_xlabel("expected of a uniform")
     axis.set_ylabel("probability of less than what was seen (PIT)")
     axis.set_aspect("equal")
@@ -214,6 +224,6 @@ def pit_figure(pits: Sequence[float]) -> "Figure":
     bars.hist(ordered, bins=np.linspace(0, 1, bins + 1).tolist(), color=MODEL, alpha=0.5)
     bars.axhline(n / bins, color=GREY, lw=0.8)
     bars.set_xlabel("PIT")
-    bars.set_ylabel("numbers")
+    bars.set_ylabel(f"{what}s")
     whole_counts(bars)
     return figure

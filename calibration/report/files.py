@@ -24,6 +24,7 @@ from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.report import figures_fit
 from calibration.report.drawing import quantity_label, time_label
 from calibration.report.intervals import interval
+from calibration.sampling.convergence import CONVERGED
 from calibration.sampling.draws import PosteriorDraws, tree, write_draws
 from calibration.study.observations import Count, Observation, Quantity
 from calibration.study.predictions import Prediction
@@ -207,7 +208,9 @@ def prediction_lines(found: Sequence[PredictionProfile]) -> list[dict[str, objec
 
 
 def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
-    """A line a parameter: moments, interval of the fit's level, contraction, and how well the draws know them.
+    """A line a parameter: moments, central 95 %, their Monte Carlo errors, contraction, and how well the chains mix.
+
+    Moments, limits and errors are those of all positions of the chains, of which draws are kept.
 
     Contraction is one less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have
     said nothing.
@@ -215,19 +218,22 @@ def posterior_lines(fit: Fit, draws: PosteriorDraws) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
     shares = (np.arange(2000) + 0.5) / 2000
     for parameter, column, found in zip(fit.problem.space, draws.flat.T, draws.chains.found, strict=True):
-        low, median, high = np.quantile(column, [(1 - fit.level) / 2, 0.5, (1 + fit.level) / 2]).tolist()
         prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
         ratio = float(to_scale(column, parameter.scale).var() / prior.var())
         lines.append(
             {
                 "name": parameter.name,
                 "use": parameter.use,
-                "mean": float(column.mean()),
-                "median": median,
-                f"low_{100 * fit.level:g}": low,
-                f"high_{100 * fit.level:g}": high,
-                "contraction": 1 - ratio,
+                "mean": found.mean,
+                "sd": found.sd,
+                "median": found.median,
+                "low_95": found.low,
+                "high_95": found.high,
                 "mcse_mean": found.mcse_mean,
+                "mcse_median": found.mcse_median,
+                "mcse_low_95": found.mcse_low,
+                "mcse_high_95": found.mcse_high,
+                "contraction": 1 - ratio,
                 "rhat": found.r_hat,
                 "ess_bulk": found.ess_bulk,
                 "ess_tail": found.ess_tail,
@@ -299,6 +305,15 @@ def record(fit: Fit) -> dict[str, object]:
         },
         "converged": None if fit.draws is None else fit.draws.chains.converged,
         "comparison_with_pysd": fit.replication.record(),
+        "converged_means": None if fit.draws is None else str(CONVERGED),
+        "posterior": None
+        if fit.draws is None
+        else {
+            str(line.pop("name")): {
+                key: _finite(value) if isinstance(value, float) else value for key, value in line.items()
+            }
+            for line in posterior_lines(fit, fit.draws)
+        },
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
     }
 

@@ -11,6 +11,7 @@ from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score, mean_error
+from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.threshold import percent, threshold
 from calibration.report.files import Fit
 from calibration.study.questions import Cause
@@ -252,10 +253,18 @@ def supports(fit: Fit, found: Inquiry | None) -> str:
     if found is not None:
         steady = [line.name for line in found.contractions if line.verdict == "the data decide"]
         said += f" Decided by the data rather than by the prior: {listed(steady)}."
-    missed = [row.label for row in fit.rows if row.use == "fit" and abs(row.residual) > 3]
+    missed = unexplained(fit.rows)
     if missed:
-        said += f" Not explained by the model, and left to its noise: {listed(missed)}."
+        said += (
+            f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
+            f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
+        )
     return said.strip()
+
+
+def chance_limit(fit: Fit) -> float:
+    """What no residual of so many fitted numbers exceeds by chance, as a rule."""
+    return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
 
 
 def adds(fit: Fit, found: Inquiry | None, checked: str) -> str:

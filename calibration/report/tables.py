@@ -55,8 +55,12 @@ def fitted_table(fit: Fit) -> Table:
         seen = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
         rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
-    head = ("number", "seen", "model", "90 % of noise", "residual [sd]", "use")
-    return Table(head, tuple(rows), "Seen against expected at the optimum, whose parameters are held in the band.")
+    head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
+    caption = (
+        "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
+        "normal number that is as improbable as what was seen, in the same direction."
+    )
+    return Table(head, tuple(rows), caption)
 
 
 def prediction_table(found: Sequence[PredictionProfile]) -> Table:
@@ -91,13 +95,23 @@ def parameter_table(fit: Fit, lines: Sequence[Estimate]) -> Table:
 def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction], *, level: float) -> Table:
     """Posterior of each parameter, what the data added, and how well the draws know it."""
     rows = []
-    for line, mixing, column in zip(lines, drawn.chains.found, drawn.flat.T, strict=True):
-        low, median, high = np.quantile(column, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    for line, mixing in zip(lines, drawn.chains.found, strict=True):
         size = min(mixing.ess_bulk, mixing.ess_tail)
-        numbers = (f"{median:.3g}", f"{low:.3g} to {high:.3g}", f"{line.contraction:.2f}", f"{line.to_prior:.2f}")
+        numbers = (
+            f"{mixing.mean:.3g} ± {mixing.mcse_mean:.1g}",
+            f"{mixing.median:.3g}",
+            f"{mixing.low:.3g} to {mixing.high:.3g}",
+            f"{mixing.mcse_low:.1g}, {mixing.mcse_high:.1g}",
+            f"{line.contraction:.2f}",
+            f"{line.to_prior:.2f}",
+        )
         rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
-    head = ("parameter", "median", percent(level), "contraction", "to prior", "to data", "R-hat", "ESS", "in words")
+    head = (
+        "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
+        "ESS", "in words",
+    )  # fmt: skip
     caption = (
+        "Errors are Monte Carlo standard errors: how far a number would move with another seed. "
         "Contraction: share of the prior variance that the data took away. To prior, to data: how far the posterior "
         "moves per doubling of the weight of either (above 0.05 counts)."
     )

@@ -1,13 +1,17 @@
 """Posterior draws as an xarray ``DataTree`` that ArviZ opens as it stands.
 
-Groups: ``prior``, ``posterior``, ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``sample_stats``, and
-``convergence`` with R-hat, ESS and MCSE of the ensembles before thinning. A *chain* is one independent ensemble; its
-draws are walkers' positions evenly spaced over the second half of the run. ArviZ's own ESS of these draws sees the
-thinned chain only; the numbers to quote stand in ``convergence``.
+Groups: ``posterior``, ``prior``, ``posterior_predictive``, ``prior_predictive``, ``observed_data``, ``sample_stats``;
+``log_likelihood`` with one variable, the terms that were fitted, each given the others where a series remembers, which
+is what ``az.loo`` and ``az.compare`` need; ``log_likelihood_check`` with the terms that were not; and ``convergence``.
+
+A *chain* is one independent ensemble. Its draws follow one walker after the other, each through the second half of the
+run, so that neighbours depend on each other as a walker's positions do and ArviZ finds about the effective sizes that
+the ensembles have. (Side by side, walkers would look like independent draws.) Moments, limits and their errors in
+``convergence`` come from all positions, of which the draws are evenly spaced ones.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,7 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
 from calibration.sampling.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
@@ -26,8 +31,13 @@ from cipark_sd.results import version, write_netcdf
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Draws kept of each ensemble.
-PER_CHAIN = 1000
+#: Draws kept of each ensemble: of four as many as hold 4,000 effective ones without loss.
+PER_CHAIN = 2500
+#: What a reader of the file has to know of it.
+DRAWS = (
+    "A chain is one independent ensemble; its draws follow one walker after the other. Moments, limits, effective "
+    "sizes and Monte Carlo errors of the whole run stand in the group convergence."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +87,8 @@ def draw_whole(
 
 def kept(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
     """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
-    n_ensembles, k = len(chains.kept), chains.kept.shape[-1]
-    free = chains.kept.reshape(n_ensembles, -1, k)
-    logs = chains.log_density[:, chains.n_steps // 2 :].reshape(n_ensembles, -1)
+    # not step by step, where neighbours are different walkers and look independent
+    free, logs = one_by_one(chains.kept), one_by_one(chains.log_density[:, chains.n_steps // 2 :])
     chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
     theta = Unconstrained(density.space).theta(free[:, chosen])
     return PosteriorDraws(density, chains, theta, logs[:, chosen])
@@ -96,7 +105,8 @@ def run_posterior(
 ) -> "xr.DataTree":
     """Sample the posterior of ``density`` and return everything about it as a tree.
 
-    ``tree.attrs["converged"]`` is 1 where every parameter reached R-hat and ESS; it says 0 and not more otherwise.
+    ``tree.attrs["converged"]`` is 1 where every parameter reached
+    :data:`calibration.sampling.convergence.CONVERGED`; it says 0 and not more otherwise.
     """
     streams = np.random.default_rng(seed).spawn(2)
     drawn = draw(density, streams[0], effort=effort, per_chain=per_chain, saved=saved, on_block=on_block)
@@ -112,13 +122,16 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     n_chains, n_draws, _ = theta.shape
     prior = prior_draws(density.space, n_chains * n_draws, rng).reshape(theta.shape)
     predicted = replicate(density, drawn.flat, rng).reshape(n_chains, n_draws, -1)
-    pointwise = density.pointwise(drawn.flat, fitted_only=False).reshape(n_chains, n_draws, -1)
+    # what the prior predicts has a stream of its own: nothing else depends on it
+    before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(n_chains, n_draws, -1)
+    observations = density.problem.observations
     groups = {
         "posterior": _parameters(theta, names),
         "prior": _parameters(prior, names),
-        "posterior_predictive": _by_observation(predicted, density.problem.observations),
-        "log_likelihood": _by_term(pointwise, density.problem.observations),
-        "observed_data": _observed(density.problem.observations),
+        "posterior_predictive": _by_observation(predicted, observations),
+        "prior_predictive": _by_observation(before, observations),
+        "observed_data": _observed(observations),
+        **log_likelihoods(density, theta),
         "sample_stats": xr.Dataset(
             {"lp": (("chain", "draw"), drawn.log_density)}, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)}
         ),
@@ -126,9 +139,45 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     }
     result = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()})
     result.attrs = _attributes(drawn, seed)
-    for name in ("posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data", "sample_stats"):
-        result[name].attrs = {"inference_library": "cipark_sd", "inference_library_version": version()}
+    for name in groups:
+        result[name].attrs |= {"inference_library": "cipark_sd", "inference_library_version": version()}
     return result
+
+
+def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
+    """Groups ``log_likelihood`` and, where there are terms that were not fitted, ``log_likelihood_check``.
+
+    Each is one array over the terms, ``theta : (n_chains, n_draws, k)``, without the weights that terms had in the fit:
+    ``az.loo`` weighs draws by a term's density, which leaves out a term of weight 1 only. A term of an autocorrelated
+    series is given the fitted ones on both sides of it.
+    """
+    flat = theta.reshape(-1, theta.shape[-1])
+    logs = density.pointwise(flat, fitted_only=False, known="others", weighted=False)
+    terms = density.problem.terms
+    fitted = [i for i, term in enumerate(terms) if term.use == "fit"]
+    others = [i for i, term in enumerate(terms) if term.use != "fit"]
+    logs = logs.reshape(*theta.shape[:2], -1)
+    groups = {"log_likelihood": by_term("fitted", logs[..., fitted], fitted, density.problem)}
+    if others:
+        groups["log_likelihood_check"] = by_term("compared", logs[..., others], others, density.problem)
+    return groups
+
+
+def by_term(name: str, logs: Array, chosen: Sequence[int], problem: CalibrationProblem) -> "xr.Dataset":
+    """One array ``logs : (n_chains, n_draws, n_chosen)`` over the terms of a problem at the positions ``chosen``."""
+    import xarray as xr
+
+    observations = [observation.name for observation in problem.observations for _ in observation.terms]
+    terms = [problem.terms[i] for i in chosen]
+    dim = f"{name}_term"
+    coords = {
+        "chain": np.arange(logs.shape[0]),
+        "draw": np.arange(logs.shape[1]),
+        dim: [f"{observations[i]}: {term.label}" for i, term in zip(chosen, terms, strict=True)],
+        f"{name}_use": (dim, [term.use for term in terms]),
+        f"{name}_weight": (dim, [float(term.weight) for term in terms]),
+    }
+    return xr.Dataset({name: (("chain", "draw", dim), logs)}, coords)
 
 
 def write_draws(result: "xr.DataTree", path: Path) -> None:
@@ -160,6 +209,7 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
         "interrupted": int(drawn.chains.interrupted),
         "steps": drawn.chains.n_steps,
         "walkers": drawn.chains.position.shape[2],
+        "draws": DRAWS,
         "cipark_sd_version": version(),
         "numpy_version": np.__version__,
         "scipy_version": scipy.__version__,
@@ -220,6 +270,8 @@ def _rows(found: Sequence[Number], name: str) -> tuple[list[int], dict[str, obje
         dim: [found[i].label for i in chosen],
         f"{_file_name(name)}_time": (dim, [found[i].time for i in chosen]),
         f"{_file_name(name)}_use": (dim, [found[i].use for i in chosen]),
+        f"{_file_name(name)}_lower": (dim, [found[i].lower for i in chosen]),
+        f"{_file_name(name)}_upper": (dim, [found[i].upper for i in chosen]),
     }
     return chosen, coords
 
@@ -237,23 +289,8 @@ def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.D
     return xr.Dataset(variables, coords)
 
 
-def _by_term(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
-    import xarray as xr
-
-    coords: dict[str, object] = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
-    variables = {}
-    position = 0
-    for observation in observations:
-        name, n = _file_name(observation.name), len(observation.terms)
-        variables[name] = (("chain", "draw", f"{name}_term"), values[..., position : position + n])
-        coords[f"{name}_term"] = [term.label for term in observation.terms]
-        coords[f"{name}_term_use"] = (f"{name}_term", [term.use for term in observation.terms])
-        position += n
-    return xr.Dataset(variables, coords)
-
-
 def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
-    """Each observation's numbers, the middle of an interval, and its ends as ``…_lower`` and ``…_upper``."""
+    """Each observation's numbers, the middle of an interval; its ends are the coordinates ``…_lower``, ``…_upper``."""
     import xarray as xr
 
     found = numbers(observations)
@@ -265,20 +302,16 @@ def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
         name = _file_name(observation.name)
         lower = np.array([found[i].lower for i in chosen])
         upper = np.array([found[i].upper for i in chosen])
-        for suffix, column in (
-            ("", np.where(np.isfinite(upper), (lower + upper) / 2, lower)),
-            ("_lower", lower),
-            ("_upper", upper),
-        ):
-            variables[name + suffix] = ((f"{name}_row",), column)
+        variables[name] = ((f"{name}_row",), np.where(np.isfinite(upper), (lower + upper) / 2, lower))
     return xr.Dataset(variables, coords)
 
 
 def _convergence(chains: Chains) -> "xr.Dataset":
     import xarray as xr
 
-    fields = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+    names = [field.name for field in fields(Convergence)][1:]
+    columns = zip(names, as_numbers(chains.found).T, strict=True)
     return xr.Dataset(
-        {field: (("parameter",), [getattr(one, field) for one in chains.found]) for field in fields},
-        {"parameter": [one.name for one in chains.found]},
+        {name: (("parameter",), column) for name, column in columns},
+        {"parameter": [line.name for line in chains.found]},
     )

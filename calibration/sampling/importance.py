@@ -15,27 +15,55 @@ import numpy as np
 
 from calibration.study.priors import Array
 
+#: Pareto k above which an estimate is not to be trusted.
+RELIABLE = 0.7
 #: Differences of log densities that are rounding and no information.
 ROUNDING = 1e-9
 
 
-def left_out_density(logs: Array, weight: float = 1.0, efficiency: float = 1.0) -> tuple[float, float]:
+def relative_efficiency(theta: Array) -> float:
+    """Effective draws of the means per draw of ``theta : (n_chains, n_draws, k)``, over all parameters.
+
+    What ``az.loo`` takes to see how long a tail dependent draws have.
+    """
+    from arviz_stats.base import array_stats
+
+    sizes = [array_stats.ess(column, chain_axis=0, draw_axis=1, method="mean") for column in np.moveaxis(theta, -1, 0)]
+    return float(np.mean(sizes) / (theta.shape[0] * theta.shape[1]))
+
+
+def left_out_density(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tuple[float, float]:
     """Log predictive density of a term left out, and Pareto k, from its log likelihood ``(n,)`` at posterior draws.
 
+    ``r_eff`` is the :func:`relative_efficiency` of the draws.
     Infinite k says that the tail cannot be judged: several draws share the lowest likelihood, or the term had another
-    ``weight`` than 1 in the fit, so that leaving it out weighs draws otherwise than its density does. ``efficiency`` is
-    the share of the draws that they are worth: the fewer, the more of the tail is smoothed.
+    ``weight`` than 1 in the fit, so that leaving it out weighs draws otherwise than its density does.
     """
     if np.ptp(logs) < ROUNDING:
         return float(logs.mean()), 0.0
     if weight != 1:
         outside = np.logaddexp.reduce(-weight * logs)
         return float(np.logaddexp.reduce((1 - weight) * logs) - outside), float("inf")
-    found = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :], r_eff=efficiency), dtype=float))
+    found = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :], r_eff=r_eff), dtype=float))
     if found is None:
         return float(np.log(len(logs)) - np.logaddexp.reduce(-logs)), float("inf")
     elpd, pareto_k, _ = found
     return float(elpd), float(pareto_k)
+
+
+def left_out_weights(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tuple[Array, float]:
+    """Weights ``(n,)`` that bring posterior draws to those without a term, summing to 1, and Pareto k.
+
+    As of :func:`left_out_density`.
+    """
+    if np.ptp(logs) < ROUNDING:
+        return np.full(len(logs), 1 / len(logs)), 0.0
+    found = None
+    if weight == 1:
+        found = _fitted_tail(lambda stats: np.append(*stats.psislw(logs, r_eff=r_eff)))
+    smooth, pareto_k = (-weight * logs, float("inf")) if found is None else (found[:-1], float(found[-1]))
+    raw = np.exp(smooth - smooth.max())
+    return np.asarray(raw / raw.sum()), pareto_k
 
 
 def power_weights(logs: Array, power: float) -> Array:

@@ -1,8 +1,10 @@
 """Draws from the posterior by several independent ensembles, as long as they need.
 
 Each ensemble starts from its own draws of the prior, annealed to the posterior, and has its own stream of random
-numbers. After each block of steps the first half of what there is counts as warm-up and the rest is judged; sampling
-ends when every parameter has converged or when the budget of steps is used up, which is said and not hidden.
+numbers. The first half of what there is counts as warm-up and the rest is judged, ever more rarely; sampling ends when
+every parameter has converged at two judgements in a row or when the budget of steps is used up, which is said and not
+hidden. One judgement is not enough: effective sizes are estimates, and of many looks at them the first that is good is
+good by chance.
 
 A walker that stays behind in a mode of no weight would be counted as if its mode had one; chains that hold such a
 walker have not converged (Hou et al. 2012, ApJ 745, 198, section 3.4, tell them likewise by how far they lie below).
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.annealing import annealed
-from calibration.sampling.convergence import ESS, R_HAT, Convergence, convergence, poorest
+from calibration.sampling.convergence import CONVERGED, Convergence, Wanted, convergence, poorest
 from calibration.sampling.moves import Target, step
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.parameters import ParameterSpace
@@ -67,8 +69,10 @@ class Effort:
         Budget, warm-up included.
     least_steps : int
         Before which nothing is judged.
-    r_hat, ess : float
+    wanted : Wanted
         What every parameter has to reach for the sampler to end before the budget is used up.
+    confirmed : bool
+        Whether it has to be reached at two looks in a row. Ranks, of which no error is printed, need one.
     """
 
     ensembles: int = 4
@@ -76,8 +80,8 @@ class Effort:
     block: int = 100
     most_steps: int = 6000
     least_steps: int = 400
-    r_hat: float = R_HAT
-    ess: float = ESS
+    wanted: Wanted = CONVERGED
+    confirmed: bool = True
 
     def n_walkers(self, k: int) -> int:
         """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
@@ -132,12 +136,12 @@ class Chains:
 
     @property
     def converged(self) -> bool:
-        """Whether every parameter mixes well enough and no walker is lost."""
-        return self.reaches(R_HAT, ESS)
+        """Whether the numbers of every parameter may be printed and no walker is lost."""
+        return self.reaches(CONVERGED)
 
-    def reaches(self, r_hat: float, ess: float) -> bool:
+    def reaches(self, wanted: Wanted) -> bool:
         """As :attr:`converged`, by other bounds."""
-        return all(one.reaches(r_hat, ess) for one in self.found) and not self.n_stranded
+        return all(line.reaches(wanted) for line in self.found) and not self.n_stranded
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
@@ -245,7 +249,7 @@ def run(
     saved: Path | None = None,
     on_block: OnBlock | None = None,
 ) -> Chains:
-    """Sample ``target`` until it has converged or the budget is used up.
+    """Sample ``target`` until it has converged at two judgements in a row or the budget is used up.
 
     Parameters
     ----------
@@ -277,11 +281,12 @@ def run(
             finished = done >= effort.most_steps
             if finished or _is_judged(done, effort):
                 found, judged = convergence(names, values(state.kept)), done
-                half = state.log_density[:, done // 2 :]
-                mixed = all(one.reaches(effort.r_hat, effort.ess) for one in found)
-                finished |= mixed and not stranded(half, state.position.shape[-1]).any()
+                mixed = _reached(state, found, effort)
+                finished = finished or (
+                    mixed and (not effort.confirmed or _reached_before(state, names, values, effort))
+                )
             if on_block is not None:
-                on_block(done, effort.most_steps, poorest(found) if found else None)
+                on_block(done, effort.most_steps, poorest(found, effort.wanted) if found else None)
             if finished:
                 break
             state = state.block(target, streams, min(effort.block, effort.most_steps - done))
@@ -304,13 +309,41 @@ def run(
 def _is_judged(done: int, effort: Effort) -> bool:
     """Whether chains are judged after so many steps; no matter when they were started, so that a stop changes nothing.
 
-    The first time after the least number of steps, then whenever they have grown by :data:`PATIENCE`, in whole blocks.
+    At or just after a look: a budget that is no whole number of blocks shifts those that follow when it is raised.
     """
-    look = effort.block * math.ceil(effort.least_steps / effort.block)
-    while look <= done - effort.block:
-        look = effort.block * math.ceil(PATIENCE * look / effort.block)
-    # at or just after: a budget that is no whole number of blocks shifts those that follow when it is raised
-    return look <= done
+    return any(done - effort.block < look <= done for look in looks(done, effort))
+
+
+def looks(done: int, effort: Effort) -> list[int]:
+    """Numbers of steps, up to ``done``, after which chains are judged.
+
+    The first is the least number of steps, the next comes whenever they have grown by :data:`PATIENCE`, in whole
+    blocks.
+    """
+    found = [effort.block * math.ceil(effort.least_steps / effort.block)]
+    while found[-1] <= done:
+        found.append(effort.block * math.ceil(PATIENCE * found[-1] / effort.block))
+    return found[:-1]
+
+
+def _reached(state: "_State", found: tuple[Convergence, ...], effort: Effort) -> bool:
+    """Whether chains that were judged reach what is wanted, no walker lost."""
+    half = state.log_density[:, state.n_steps // 2 :]
+    mixed = all(line.reaches(effort.wanted) for line in found)
+    return mixed and not stranded(half, state.position.shape[-1]).any()
+
+
+def _reached_before(state: "_State", names: tuple[str, ...], values: Callable[[Array], Array], effort: Effort) -> bool:
+    """Whether the chains reached it at the look before this one already.
+
+    It is looked at again rather than remembered, which is done once or twice in a run: chains that go on after a stop
+    end where they would have ended without it.
+    """
+    so_far = looks(state.n_steps, effort)
+    if len(so_far) < 2:
+        return False
+    before = state.first(so_far[-2])
+    return _reached(before, convergence(names, values(before.kept)), effort)
 
 
 def _begun(

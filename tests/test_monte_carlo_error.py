@@ -1,0 +1,184 @@
+"""Monte Carlo errors of means and limits, and the rule by which sampling ends."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from arviz_stats.base import array_stats
+from scipy import stats
+
+from calibration.sampling import sample
+from calibration.sampling.convergence import (
+    CONVERGED,
+    QUANTILES,
+    Convergence,
+    Wanted,
+    as_numbers,
+    convergence,
+    effective,
+    from_numbers,
+    normal_error,
+    poorest,
+)
+from calibration.sampling.draws import PER_CHAIN, kept
+from calibration.sampling.sample import Chains, Effort, run
+from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import Normal
+
+GOOD = Convergence("x", 1.001, 2000, 2000, 5.0, 2.0, 1.0, 5.0, 9.0, 0.05, 0.1, 0.05, 0.1, 0.06)
+
+
+def walkers(rho, rng, ensembles=4, steps=500, n=24):
+    """Stationary first-order autoregressions of standard normals ``(ensembles, steps, n)``, each by itself."""
+    noise = rng.normal(size=(ensembles, steps, n))
+    series = np.empty_like(noise)
+    series[:, 0] = noise[:, 0]
+    for t in range(1, steps):
+        series[:, t] = rho * series[:, t - 1] + np.sqrt(1 - rho**2) * noise[:, t]
+    return series
+
+
+def test_what_converged_means():
+    assert Wanted(r_hat=1.01, ess=400.0, mean_error=1 / 30, limit_error=0.1) == CONVERGED
+    assert Effort().wanted is CONVERGED
+    assert QUANTILES == (0.025, 0.5, 0.975)
+    assert GOOD.reached
+    assert str(CONVERGED) == (
+        "R-hat below 1.01, effective sizes above 400, error of the mean up to 0.033 and of the 95 % limits up to 0.1 "
+        "posterior standard deviations"
+    )
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [{"r_hat": 1.011}, {"ess_bulk": 399.0}, {"ess_tail": 399.0}, {"mcse_mean": 0.068}, {"limit_error": 0.101},
+     {"mcse_mean": float("nan")}, {"limit_error": float("nan")}],
+)  # fmt: skip
+def test_each_number_alone_can_say_that_it_has_not(worse):
+    assert not replace(GOOD, **worse).reached
+    assert poorest([GOOD, replace(GOOD, name="y", **worse)]).name == "y" or "nan" in str(worse.values())
+
+
+def test_effective_draws_that_the_errors_take():
+    """About 900 for a mean to a thirtieth and 715 for a limit to a tenth of a standard deviation."""
+    assert 1 / np.sqrt(900) == pytest.approx(CONVERGED.mean_error)
+    assert normal_error(0.025, 715) == pytest.approx(0.1, abs=1e-3)
+    drawn = np.random.default_rng(1).normal(size=(2000, 715))
+    # of 2000 limits the scatter is known to 1.6 %
+    assert np.quantile(drawn, 0.025, axis=1).std() == pytest.approx(0.1, rel=0.1)
+
+
+def test_with_one_walker_the_errors_of_quantiles_are_those_of_arviz():
+    series = walkers(0.7, np.random.default_rng(2), steps=1000, n=1)
+    line = convergence(["x"], series[..., None])[0]
+    for share, error in zip(QUANTILES, (line.mcse_low, line.mcse_median, line.mcse_high), strict=True):
+        expected = array_stats.mcse(series[..., 0], chain_axis=0, draw_axis=1, method="quantile", prob=share)
+        assert error == pytest.approx(expected, rel=0.02)
+    assert (line.mean, line.sd, line.median) == (series.mean(), series.std(), np.median(series))
+
+
+def test_the_effective_size_of_the_tails_is_that_of_the_worse_tail():
+    """Quick below and slow above: excursions upwards last long."""
+    slow, quick = walkers(0.99, np.random.default_rng(3)), walkers(0.0, np.random.default_rng(4))
+    values = np.where(slow > 1, 5 + slow, quick)
+    low, high = (effective((values <= np.quantile(values, share)).astype(float)) for share in (0.05, 0.95))
+    assert high < low / 5
+    line = convergence(["x"], values[..., None])[0]
+    assert line.ess_tail == pytest.approx(high)
+    assert convergence(["x"], -values[..., None])[0].ess_tail == pytest.approx(high, rel=0.05)
+
+
+def test_the_limit_that_is_known_worse_decides():
+    slow, quick = walkers(0.99, np.random.default_rng(3)), walkers(0.0, np.random.default_rng(4))
+    line = convergence(["x"], np.where(slow > 1, 5 + slow, quick)[..., None])[0]
+    turned = convergence(["x"], -np.where(slow > 1, 5 + slow, quick)[..., None])[0]
+    assert line.mcse_high > 2 * line.mcse_low
+    assert line.limit_error == pytest.approx(turned.limit_error, rel=0.05)
+
+
+def test_numbers_of_convergence_go_back_and_forth():
+    assert from_numbers(["x", "y"], as_numbers([GOOD, replace(GOOD, name="y", mean=3.0)])) == (
+        GOOD,
+        replace(GOOD, name="y", mean=3.0),
+    )
+
+
+def test_errors_of_means_and_limits_are_as_large_as_they_say():
+    """Forty independent ensembles of the sampler, taken four by four: ten runs of known truth."""
+    covariance = np.array([[1.0, 0.0], [0.0, 100.0]])
+    precision, root = np.linalg.inv(covariance), np.linalg.cholesky(covariance)
+    streams = np.random.default_rng(5).spawn(40)
+    start = np.stack([stream.normal(size=(24, 2)) @ root.T for stream in streams])
+    effort = Effort(ensembles=40, walkers=24, most_steps=300, least_steps=300)
+
+    def target(x):
+        return -0.5 * np.einsum("ni,ij,nj->n", x, precision, x)
+
+    def skewed(free):
+        return np.stack([free[..., 0], np.exp(free[..., 1] / 10)], axis=-1)
+
+    chains = run(target, start, streams, ("x", "y"), skewed, effort)
+    limits = stats.norm.ppf(QUANTILES)
+    truth = [(0.0, *limits), (np.exp(0.5), *np.exp(limits))]
+    z = []
+    for first in range(0, 40, 4):
+        for line, (mean, low, median, high) in zip(
+            convergence(("x", "y"), skewed(chains.kept[first : first + 4])), truth, strict=True
+        ):
+            z.append(
+                (
+                    (line.mean - mean) / line.mcse_mean,
+                    (line.low - low) / line.mcse_low,
+                    (line.median - median) / line.mcse_median,
+                    (line.high - high) / line.mcse_high,
+                )
+            )
+    # the root of the mean of twenty squares is known to a sixth
+    assert np.sqrt(np.mean(np.square(z), axis=0)) == pytest.approx(np.ones(4), abs=0.45)
+    assert np.sqrt(np.mean(np.square(z))) == pytest.approx(1, abs=0.25)
+
+
+def looked_at(good, monkeypatch, most_steps=2000):
+    """Steps at which a run ends whose chains are judged good after ``good`` steps only."""
+
+    def judged(names, values):
+        # the second half
+        n = next(n for n in range(2 * values.shape[1] - 1, 2 * values.shape[1] + 1) if n % 10 == 0)
+        return tuple(replace(GOOD, name=name, r_hat=1.0 if n in good else 1.5) for name in names)
+
+    monkeypatch.setattr(sample, "convergence", judged)
+    streams = np.random.default_rng(6).spawn(2)
+    effort = Effort(ensembles=2, walkers=8, block=100, most_steps=most_steps, least_steps=400)
+    start = np.stack([stream.normal(size=(8, 1)) for stream in streams])
+    return run(lambda x: -0.5 * (x**2).sum(axis=1), start, streams, ("x",), lambda free: free, effort).n_steps
+
+
+def test_one_good_look_is_not_enough(monkeypatch):
+    """Looks come after 400, 500, 700, 900, 1200, 1500 and 1900 steps."""
+    assert looked_at({400, 700, 900, 1500}, monkeypatch) == 900
+    assert looked_at({400, 500}, monkeypatch) == 500
+    assert looked_at({400, 700, 1200}, monkeypatch) == 2000
+
+
+def test_draws_of_a_file_have_the_effective_sizes_of_the_chains():
+    """From 400 to 4,000 of them, by ArviZ on the draws that are kept, against ours on all and the closed form."""
+    rng = np.random.default_rng(7)
+    rhos = [0.85, 0.95, 0.983]
+    steps = 500
+    free = np.stack([walkers(rho, rng, steps=2 * steps) for rho in rhos], axis=-1)
+    names = [f"rho {rho}" for rho in rhos]
+    found = convergence(names, free[:, steps:])
+    chains = Chains(free, np.zeros(free.shape[:3]), np.ones(4), found)
+    space = ParameterSpace(tuple(Parameter(name, Normal(0, 1)) for name in names))
+    drawn = kept(SimpleNamespace(space=space), chains)
+    assert drawn.theta.shape == (4, PER_CHAIN, 3)
+    for i, (rho, line) in enumerate(zip(rhos, found, strict=True)):
+        truth = 4 * 24 * steps * (1 - rho) / (1 + rho)
+        bulk = array_stats.ess(drawn.theta[..., i], chain_axis=0, draw_axis=1, method="bulk")
+        tail = array_stats.ess(drawn.theta[..., i], chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
+        assert line.ess_bulk == pytest.approx(truth, rel=0.25)
+        assert bulk == pytest.approx(line.ess_bulk, rel=0.2)
+        assert tail == pytest.approx(line.ess_tail, rel=0.25)
+    assert found[0].ess_bulk > 3000
+    assert found[2].ess_bulk < 600
