@@ -52,7 +52,8 @@ CASES = (11, 33, 88, 182, 232, 171, 90, 43, 21)
 @pytest.fixture
 def sir(write_mdl: Write, tmp_path: Path) -> Path:
     """A stranger's study: an SIR model and weekly cases."""
-    write_mdl(SIR, name="sir.mdl", final=10, step=0.0625)
+    model = write_mdl(SIR, name="sir.mdl", final=10, step=0.0625)
+    model.write_text(model.read_text().replace("~ Year ~", "~ Week ~"))
     days = (
         "2020-03-09",
         "2020-03-16",
