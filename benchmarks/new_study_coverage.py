@@ -91,7 +91,7 @@ def fitted(case: Case, number: int, seed: int, folder: Path) -> list[Line]:
     for name, truth in case.truth.items():
         ends: tuple[float, float, float] = (math.nan, math.nan, math.nan)
         if name in optimum.goal.space.names:
-            found = profile(optimum, name)
+            found = profile(optimum, name, level=method.level)
             lower = -math.inf if found.lower is None else found.lower
             ends = (estimates[name], lower, math.inf if found.upper is None else found.upper)
         lines.append(Line(case.name, number, name, truth, *ends))
