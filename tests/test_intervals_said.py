@@ -3,7 +3,6 @@
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parent))
 from regression_problems import RAT42, study
 
-from calibration.assess.contraction import Contraction
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate
 from calibration.fit.verdict import Side, Verdict
@@ -21,7 +19,6 @@ from calibration.report import console, figures_fit, files
 from calibration.report.files import Fit
 from calibration.report.intervals import interval, number, verdict_interval
 from calibration.report.page import report
-from calibration.report.tables import contracted
 from calibration.study.problem import read_problem
 from cipark_sd.errors import InvalidValue
 
@@ -41,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fit(folder: Path) -> Fit:
-    return pipeline.fit(pipeline.Settings(folder, starts=2))
+    return pipeline.fit(pipeline.Settings(folder, engine="native", starts=2))
 
 
 def text(fit: Fit) -> str:
@@ -113,14 +110,6 @@ def test_the_figures_have_the_level_and_its_threshold(fit: Fit) -> None:
             assert result.threshold.rise < axis.get_ylim()[1]
 
 
-def test_the_posterior_s_limits_are_of_the_level() -> None:
-    draws = np.linspace(0, 1000, 1001)[:, None]
-    mixing = SimpleNamespace(ess_bulk=1.0, ess_tail=1.0, r_hat=1.0)
-    drawn = SimpleNamespace(chains=SimpleNamespace(found=[mixing]), flat=draws)
-    table = contracted(drawn, [Contraction("a", 0.5, 0.5, 0.5, 0.1, 0.1)], level=0.8)  # type: ignore[arg-type]
-    assert (table.head[2], table.rows[0][2]) == ("80 %", "100 to 900")
-
-
 @pytest.mark.parametrize("level", ["0", "1", "95", "-0.5", '"high"', "nan"])
 def test_a_level_that_is_none_is_refused(folder: Path, tmp_path: Path, level: str) -> None:
     for path in folder.iterdir():
@@ -140,7 +129,7 @@ def test_so_is_one_of_the_command_line(folder: Path, level: str) -> None:
 
 
 def test_the_command_line_s_level_comes_first(folder: Path) -> None:
-    asked = pipeline._asked(read_problem(folder), pipeline.Settings(folder, level=0.6))
+    asked = pipeline._asked(read_problem(folder), pipeline.Settings(folder, engine="native", level=0.6))
     assert (read_problem(folder).method.level, asked.method.level) == (0.83, 0.6)
 
 

@@ -182,7 +182,7 @@ def _posterior(fit: Fit, found: Inquiry | None, pictures: Pictures) -> list[Sect
         return []
     blocks: tuple[Block, ...] = (
         Paragraph(_sampled(drawn)),
-        contracted(drawn, found.contractions, level=fit.level),
+        contracted(drawn, found.contractions),
         *_picture(pictures, "posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
         *_picture(
             pictures,

@@ -92,7 +92,7 @@ def parameter_table(fit: Fit, lines: Sequence[Estimate]) -> Table:
     return Table(head, tuple(rows), "Priors, estimates with standard errors, and profile intervals.")
 
 
-def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction], *, level: float) -> Table:
+def contracted(drawn: PosteriorDraws, lines: Sequence[Contraction]) -> Table:
     """Posterior of each parameter, what the data added, and how well the draws know it."""
     rows = []
     for line, mixing in zip(lines, drawn.chains.found, strict=True):
