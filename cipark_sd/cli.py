@@ -13,6 +13,11 @@ import click
 
 from cipark_sd.errors import CiparkError, UnknownName
 
+# Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
+# A user's own setting stays; it has to stand before NumPy is imported.
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
 #: Commands of this package: name -> (module, one line of help). Help is here so that ``cipark --help`` imports nothing.
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "run": ("cipark_sd.commands.run", "Run a model and see its course."),

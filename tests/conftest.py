@@ -1,6 +1,10 @@
 """Small models that several tests read."""
 
 import os
+
+# one thread of linear algebra, as the commands have it: it has to stand before NumPy is imported
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -22,6 +22,7 @@ from calibration.fit.threshold import Threshold, percent, threshold
 from calibration.fit.verdict import Side, Verdict
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
+from calibration.study.problem import read_problem
 
 # --- exact intervals --------------------------------------------------------------------------------------------------
 
@@ -160,6 +161,40 @@ def test_which_rule_applies_is_read_from_the_noise(tmp_path: Path) -> None:
     assert "F(1, 6)" in threshold(estimated.goal, 0.9).words
     assert "chi-square(1)" in threshold(known.goal, 0.9).words
     assert (percent(0.9), percent(0.995)) == ("90 %", "99.5 %")
+
+
+COUNTED = """
+[model]
+file = "m.mdl"
+[[parameter]]
+name = "Rate"
+bounds = [0.1, 100]
+[[observation]]
+name = "seen"
+kind = "flow"
+variable = "entering"
+start = 0
+table = "seen.csv"
+"""
+
+
+@pytest.mark.parametrize(
+    ("noise", "rule"),
+    [
+        ('family = "nb1"\ndispersion = "spread"\n[[parameter]]\nname = "spread"\ntarget = "noise"\nbounds = [0.001, 100]', (6, 5)),
+        ('family = "nb1"\ndispersion = 1.0', (0, 0)),
+        ('family = "poisson"', (0, 0)),
+    ],
+)
+def test_counts_go_by_f_where_their_dispersion_is_fitted(tmp_path: Path, noise: str, rule: tuple[int, int]) -> None:
+    (tmp_path / "m.mdl").write_text(
+        "Rate = 5 ~ firm/Year ~ |\nentering = Rate ~ firm/Year ~ |\nINITIAL TIME = 0 ~ Year ~ |\n"
+        "FINAL TIME = 6 ~ Year ~ |\nTIME STEP = 0.25 ~ Year ~ |\nSAVEPER = 1 ~ Year ~ |\n"
+    )
+    (tmp_path / "seen.csv").write_text("time,value\n1,2\n2,9\n3,4\n4,7\n5,1\n6,8\n")
+    (tmp_path / "problem.toml").write_text(COUNTED + noise)
+    density = posterior(read_problem(tmp_path), runner_factory("native"))
+    assert threshold(objective(density, estimate="ml"), 0.95) == Threshold(0.95, *rule)
 
 
 @pytest.mark.parametrize(("n", "p"), [(6, 2), (8, 3), (13, 3), (20, 2), (30, 3)])
