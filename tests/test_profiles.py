@@ -178,10 +178,20 @@ table = "seen.csv"
 """
 
 
+FITTED_DISPERSION = """
+family = "nb1"
+dispersion = "spread"
+[[parameter]]
+name = "spread"
+target = "noise"
+bounds = [0.001, 100]
+"""
+
+
 @pytest.mark.parametrize(
     ("noise", "rule"),
     [
-        ('family = "nb1"\ndispersion = "spread"\n[[parameter]]\nname = "spread"\ntarget = "noise"\nbounds = [0.001, 100]', (6, 5)),
+        (FITTED_DISPERSION, (6, 5)),
         ('family = "nb1"\ndispersion = 1.0', (0, 0)),
         ('family = "poisson"', (0, 0)),
     ],

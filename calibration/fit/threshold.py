@@ -2,11 +2,11 @@
 
 With known noise, twice the rise is about chi-square with one degree of freedom. Where the standard deviation of normal
 noise is estimated from the same few numbers, that interval is too narrow: with n numbers and p parameters of their
-means, twice the rise at one value of a parameter is ``n log(1 + F / (n - p))``, and F, the extra sum of squares over the
-residual variance, is F(1, n - p) distributed, exactly so in a linear model. This is the interval of the t-profiles of
-Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1. Counts whose dispersion is
-estimated get the same, as in quasi-likelihood (McCullagh and Nelder 1989, Generalized Linear Models, section 9.2): there
-it is an approximation, which ``benchmarks/new_study_coverage.py`` measures.
+means, twice the rise at one value of a parameter is ``n log(1 + F / (n - p))``, and F, the extra sum of squares over
+the residual variance, is F(1, n - p) distributed, exactly so in a linear model. This is the interval of the t-profiles
+of Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, section 6.1. Counts whose dispersion is
+estimated get the same, as in quasi-likelihood (McCullagh and Nelder 1989, Generalized Linear Models, section 9.2): an
+approximation there, which ``benchmarks/new_study_coverage.py`` measures.
 """
 
 import math
