@@ -73,9 +73,10 @@ class Basis:
                 text = f"{self.n} draws from a Laplace approximation of the posterior at its mode, not from chains"
                 if math.isnan(self.pareto_k):
                     return text
+                k = f"Pareto k {self.pareto_k:.2f}"
                 if self.pareto_k <= RELIABLE:
-                    return f"{text}; near the posterior (Pareto k {self.pareto_k:.2f}, at most {RELIABLE:g})"
-                return f"{text}; NOT near the posterior, so that bands are rough (Pareto k {self.pareto_k:.2f}, above {RELIABLE:g})"
+                    return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
+                return f"{text}; NOT near the posterior, so that bands are rough ({k}, above {RELIABLE:g})"
             case "prior":
                 return f"{self.n} draws from the PRIOR: nothing here has seen the data"
             case _:

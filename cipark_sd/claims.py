@@ -74,7 +74,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class BayesFactor:
-    """Posterior odds over prior odds; zero or infinite where a count is zero, and then an end of the interval bounds it.
+    """Posterior odds over prior odds; zero or infinite where a count is zero, and then one end of the interval is left.
 
     The interval joins those of the two probabilities, so that it covers with at least :data:`CONFIDENCE`.
     """
@@ -92,7 +92,7 @@ class BayesFactor:
         if self.low == 0 and math.isfinite(self.high):
             return f"under {high}"
         if math.isinf(self.high):
-            return "no bound from these draws"
+            return "not bounded"
         return f"{low} to {high}"
 
     def __str__(self) -> str:
@@ -182,8 +182,8 @@ def count_sentence(found: Sequence[Classified]) -> str:
     under = "the one structure" if structures == 1 else f"each of {structures} structures"
     fitted = any(e.posterior is not None for one in found for e in one.evidence)
     told = [
-        f"{counts['built in']} of {n} are built in: true (or false) in {BUILT_IN:.0%} of the prior draws or more under "
-        f"{under}, so that their coming true says nothing of the world.",
+        f"{counts['built in']} of {n} are built in: true (or false) in {BUILT_IN:.0%} or more of the draws that have "
+        f"seen no data, under {under}, so that their coming true says nothing of the world.",
         f"{counts['informed']} are informed by the data: their odds have moved by a factor of {INFORMED:g} or more."
         if fitted
         else "None can be informed: no draws have seen data.",

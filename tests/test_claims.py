@@ -98,8 +98,8 @@ def test_the_factor_is_posterior_odds_over_prior_odds():
         ((200, 400), (400, 400), "over 86"),
         ((200, 400), (0, 400), "under 0.012"),
         ((0, 400), (200, 400), "over 86"),
-        ((0, 400), (0, 400), "no bound from these draws"),
-        ((400, 400), (400, 400), "no bound from these draws"),
+        ((0, 400), (0, 400), "not bounded"),
+        ((400, 400), (400, 400), "not bounded"),
     ],
 )
 def test_a_count_of_none_gives_a_bound(prior, posterior, text):
@@ -131,9 +131,9 @@ def test_over_structures_the_widest_bounds_stand():
 def test_the_sentence_counts_classes_and_says_what_they_mean():
     found = [classify([seen(1.0, 1.0)])] * 3 + [classify([seen(0.5, 0.95)])] + [classify([seen(0.5, 0.5)])] * 2
     assert count_sentence(found) == (
-        "3 of 6 expectations are built in: true (or false) in 90% of the prior draws or more under the one structure, "
-        "so that their coming true says nothing of the world. 1 are informed by the data: their odds have moved by a "
-        "factor of 3 or more. 2 are undecided."
+        "3 of 6 expectations are built in: true (or false) in 90% or more of the draws that have seen no data, under "
+        "the one structure, so that their coming true says nothing of the world. 1 are informed by the data: their "
+        "odds have moved by a factor of 3 or more. 2 are undecided."
     )
     assert "None can be informed: no draws have seen data." in count_sentence([classify([seen(1.0)])])
     assert "under each of 2 structures" in count_sentence([classify([seen(1.0), seen(1.0)])])

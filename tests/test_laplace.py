@@ -51,10 +51,9 @@ def test_moments_are_near_those_of_the_posterior(density, exact):
     assert found.pareto_k < 0.7
 
 
-def test_draws_come_in_proportion_to_their_weights_and_the_same_seed_gives_the_same(density):
+def test_the_same_seed_gives_the_same_draws(density):
     one, two = (laplace(density, np.array([100.0, 0.2]), 500, np.random.default_rng(3)).theta for _ in range(2))
     assert np.array_equal(one, two)
-    assert len(np.unique(one, axis=0)) < 500
 
 
 def test_the_mode_does_not_depend_on_where_the_search_starts(density):
@@ -132,4 +131,9 @@ def test_the_middle_of_the_draws_is_judged_and_not_all_that_they_reach(density):
 
 
 def test_priors_near_the_data_do_not_contradict_them(density):
-    assert list(contradictions(density, prior_draws(density.space, 300, np.random.default_rng(2)), np.random.default_rng(3))) == []
+    assert (
+        list(
+            contradictions(density, prior_draws(density.space, 300, np.random.default_rng(2)), np.random.default_rng(3))
+        )
+        == []
+    )

@@ -72,7 +72,4 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
         lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
         if upper < low or lower > high:
             date = density.problem.calendar.label(terms[-1].quantity.end)
-            yield Contradiction(
-                observation.name, date, lower, upper, float(model[middle]), float(low), float(high)
-            )
-
+            yield Contradiction(observation.name, date, lower, upper, float(model[middle]), float(low), float(high))

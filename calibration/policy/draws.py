@@ -19,7 +19,6 @@ from cipark_sd.experiments.definition import Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 
-
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300
 #: Where a call keeps approximations, in its output folder.
@@ -150,7 +149,13 @@ def _with_approximations(
     files, refuted = approximated(
         study.problem, missing, fit, folder / APPROXIMATIONS, seed, engine=engine, on_structure=on_structure
     )
-    who = "" if len(rivals) == 1 else f" of {', '.join(rival.id for rival in missing)}" if kept.files else " of each rival"
+    who = (
+        ""
+        if len(rivals) == 1
+        else f" of {', '.join(rival.id for rival in missing)}"
+        if kept.files
+        else " of each rival"
+    )
     study_name = "" if name == DEFAULT_STUDY else f" {study.problem.folder}"
     more = " --all" if len(rivals) > 1 else " --posterior"
     notes.append(

@@ -16,10 +16,12 @@ from cipark_sd.report import Block, Listing, Page, Paragraph, Section, Table, re
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key
 
+_EXPECTED = "What was expected, and what can be said of it"
 #: Sections in the order of the page, by the part that writes them.
 TITLES: Mapping[str, tuple[str, ...]] = {
     "rest": ("What this rests on",),
-    "effects": ("What was expected, and what became of it", "What each policy changes"),
+    "signs": ("What is assumed: signs under the priors", _EXPECTED),
+    "effects": (_EXPECTED, "What each policy changes"),
     "attribution": ("Which mechanism did it",),
     "robustness": ("What does well whatever is true", "Where it fails"),
     "design": ("What the same money could have bought",),
@@ -44,7 +46,7 @@ def write(setting: Setting, made: Sequence[Section]) -> None:
     sections |= {
         section.title: section for section in (*titled("rest", _rest(setting)), *titled("limits", _limits(setting)))
     }
-    order = [title for titles in TITLES.values() for title in titles]
+    order = dict.fromkeys(title for titles in TITLES.values() for title in titles)
     page = Page(title, identity, tuple(sections[title] for title in order if title in sections))
     write_page(page, setting.folder)
 
@@ -79,7 +81,7 @@ def _kept(setting: Setting, identity: str) -> tuple[Section, ...]:
 
 
 def _rest(setting: Setting) -> list[Block]:
-    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=setting.unseen), *map(Paragraph, setting.notes)]
+    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=_doubtful(setting)), *map(Paragraph, setting.notes)]
     if setting.catalogue.note:
         said.append(Paragraph(setting.catalogue.note))
     said.append(
@@ -93,13 +95,18 @@ def _rest(setting: Setting) -> list[Block]:
     return said
 
 
+def _doubtful(setting: Setting) -> bool:
+    """Whether the draws are anything else than those of chains that have converged."""
+    return any(draws.origin != "posterior" or not draws.converged for draws in setting.draws.values())
+
+
 def _rivals(setting: Setting) -> Table:
     unreliable = _unreliable(setting)
     rows = []
     for rival in setting.rivals:
         draws = setting.draws[rival.id]
         weight = "" if math.isnan(draws.weight) else f"{draws.weight:.3f}"
-        rows.append((rival.id, rival.title, draws.origin, weight, unreliable.get(rival.id, "")))
+        rows.append((rival.id, rival.title, draws.basis.label, weight, unreliable.get(rival.id, "")))
     caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
     return Table(
         ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge"), tuple(rows), caption
@@ -119,7 +126,7 @@ def _limits(setting: Setting) -> list[Block]:
     items = []
     little = _untaught(setting)
     if setting.unseen:
-        items.append("No data have been used: bands show what was assumed before, not what is known.")
+        items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif little:
         first = setting.rivals[0].id
         items.append(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.claims import wilson
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
-from cipark_sd.claims import wilson
 from cipark_sd.sensitivity.decisions import Quantity
 from cipark_sd.sensitivity.factors import Array, Factor, Factors
 from cipark_sd.sensitivity.response import Output, model_response
