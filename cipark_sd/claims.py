@@ -181,15 +181,16 @@ def count_sentence(found: Sequence[Classified]) -> str:
     structures = max((len(one.evidence) for one in found), default=1)
     under = "the one structure" if structures == 1 else f"each of {structures} structures"
     fitted = any(e.posterior is not None for one in found for e in one.evidence)
-    told = [
-        f"{counts['built in']} of {n} are built in: true (or false) in {BUILT_IN:.0%} or more of the draws that have "
-        f"seen no data, under {under}, so that their coming true says nothing of the world.",
-        f"{counts['informed']} are informed by the data: their odds have moved by a factor of {INFORMED:g} or more."
+    moved = (
+        f"{counts['informed']} (their odds have moved by a factor of {INFORMED:g} or more)"
         if fitted
-        else "None can be informed: no draws have seen data.",
-        f"{counts['undecided']} are undecided.",
-    ]
-    return " ".join(told)
+        else "none can be, since no draws have seen data"
+    )
+    return (
+        f"Built in: {counts['built in']} of {n} (true, or false, in {BUILT_IN:.0%} or more of the draws that have seen "
+        f"no data, under {under}, so that their coming true says nothing of the world). Informed by the data: {moved}. "
+        f"Undecided: {counts['undecided']}."
+    )
 
 
 def over_structures(factors: Sequence[BayesFactor]) -> BayesFactor:

@@ -131,9 +131,11 @@ def test_over_structures_the_widest_bounds_stand():
 def test_the_sentence_counts_classes_and_says_what_they_mean():
     found = [classify([seen(1.0, 1.0)])] * 3 + [classify([seen(0.5, 0.95)])] + [classify([seen(0.5, 0.5)])] * 2
     assert count_sentence(found) == (
-        "3 of 6 expectations are built in: true (or false) in 90% or more of the draws that have seen no data, under "
-        "the one structure, so that their coming true says nothing of the world. 1 are informed by the data: their "
-        "odds have moved by a factor of 3 or more. 2 are undecided."
+        "Built in: 3 of 6 expectations (true, or false, in 90% or more of the draws that have seen no data, under the "
+        "one structure, so that their coming true says nothing of the world). Informed by the data: 1 (their odds have "
+        "moved by a factor of 3 or more). Undecided: 2."
     )
-    assert "None can be informed: no draws have seen data." in count_sentence([classify([seen(1.0)])])
+    unseen = count_sentence([classify([seen(1.0)])])
+    assert unseen.startswith("Built in: 1 of 1 expectation (")
+    assert "Informed by the data: none can be, since no draws have seen data. Undecided: 0." in unseen
     assert "under each of 2 structures" in count_sentence([classify([seen(1.0), seen(1.0)])])
