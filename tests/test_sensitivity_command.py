@@ -292,7 +292,7 @@ def test_priors_that_contradict_the_data_are_told_at_the_head(run, study, tmp_pa
     result, folder = run("-n", "64", "--method", "sobol", target=str(study))
     assert result.exit_code == 0, result.output
     said = " ".join(block.text for block in first_words(folder))
-    assert "These priors contradict the data: seen by 10: 9" in said
+    assert "These priors contradict the data: seen by 10: 103 in the model" in said
     assert "300 in the data" in said
 
 
