@@ -184,7 +184,7 @@ def count_sentence(found: Sequence[Classified]) -> str:
     moved = (
         f"{counts['informed']} (their odds have moved by a factor of {INFORMED:g} or more)"
         if fitted
-        else "none can be, since no draws have seen data"
+        else "none can be, since no posterior stands behind all that varies"
     )
     return (
         f"Built in: {counts['built in']} of {n} (true, or false, in {BUILT_IN:.0%} or more of the draws that have seen "

@@ -137,5 +137,7 @@ def test_the_sentence_counts_classes_and_says_what_they_mean():
     )
     unseen = count_sentence([classify([seen(1.0)])])
     assert unseen.startswith("Built in: 1 of 1 expectation (")
-    assert "Informed by the data: none can be, since no draws have seen data. Undecided: 0." in unseen
+    assert (
+        "Informed by the data: none can be, since no posterior stands behind all that varies. Undecided: 0." in unseen
+    )
     assert "under each of 2 structures" in count_sentence([classify([seen(1.0), seen(1.0)])])

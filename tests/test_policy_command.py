@@ -45,6 +45,14 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert shown.output.splitlines()[1] == told
     page = read_page(folder)
     assert page.identity.startswith(told)
+    # an answer comes before the table of what the structures are
+    assert [section.title for section in page.sections] == [
+        "What this rests on",
+        "What was expected, and what can be said of it",
+        "What each policy changes",
+        "The rival structures",
+        "What cannot be known from this",
+    ]
     first = page.sections[0]
     assert (first.title, first.blocks[0]) == ("What this rests on", Paragraph(f"{told}."))
     for name in ("effects.csv", "claims.csv"):

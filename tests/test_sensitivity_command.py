@@ -314,7 +314,9 @@ def fitted_study(study, tmp_path, monkeypatch):
 
 
 def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
-    result, folder = run("-n", "64", "--method", "sample", "--method", "decisions", target=str(fitted_study))
+    """Without further constants all that varies has draws, and claims have a posterior."""
+    (fitted_study / "sensitivity.toml").write_text('[[moment]]\nlabel = "at ten"\ntime = 10\n', encoding="utf-8")
+    result, folder = run("-n", "64", "--method", "decisions", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert not blocks[0].warning
@@ -322,7 +324,7 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     said = " ".join(block.text for block in blocks)
     assert "The fit is that in cipark-output/growth" in said
     assert "'--draws prior' analyses the assumptions before the fit" in said
-    assert "1 of 2 constants have no draws and vary over their priors" in said
+    assert "no draws" not in said
     titles = {section.title for section in read_page(folder).sections}
     assert {"How often the best policy changes", "What each claim rests on"} <= titles
     assert pd.read_csv(folder / "choices.csv").set_index("alternative")["best"]["early"] == 1.0
@@ -330,6 +332,18 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     assert claims[["prior", "posterior", "class"]].to_numpy().tolist() == [[1.0, 1.0, "built in"]]
     assert set(claims["draws"]) == {"posterior, 400 draws, converged"}
     assert {"claims.png", "choices.png"} <= {path.name for path in folder.iterdir()}
+
+
+def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, fitted_study):
+    result, folder = run("-n", "64", "--method", "decisions", target=str(fitted_study))
+    assert result.exit_code == 0, result.output
+    said = " ".join(block.text for block in first_words(folder))
+    assert "1 of 2 constants have no draws: the fit holds them at values of its own" in said
+    assert "no Bayes factor is taken of them" in said
+    claims = pd.read_csv(folder / "claims.csv")
+    assert "posterior" not in claims
+    assert claims[["prior", "true"]].to_numpy().tolist() == [[1.0, 1.0]]
+    assert "none can be, since no posterior stands behind all that varies" in result.output
 
 
 @pytest.mark.parametrize("arguments", [("--draws", "prior", "--method", "tornado"), ("--method", "tornado")])

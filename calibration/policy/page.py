@@ -26,6 +26,7 @@ TITLES: Mapping[str, tuple[str, ...]] = {
     "robustness": ("What does well whatever is true", "Where it fails"),
     "design": ("What the same money could have bought",),
     "information": ("What it would be worth to know more",),
+    "rivals": ("The rival structures",),
     "limits": ("What cannot be known from this",),
 }
 #: A posterior variance above this share of the prior's says that the data taught little of a parameter.
@@ -44,7 +45,9 @@ def write(setting: Setting, made: Sequence[Section]) -> None:
     sections = {section.title: section for section in _kept(setting, identity)}
     sections |= {section.title: section for section in made}
     sections |= {
-        section.title: section for section in (*titled("rest", _rest(setting)), *titled("limits", _limits(setting)))
+        section.title: section
+        for part, blocks in (("rest", _rest(setting)), ("rivals", _rivals(setting)), ("limits", _limits(setting)))
+        for section in titled(part, blocks)
     }
     order = dict.fromkeys(title for titles in TITLES.values() for title in titles)
     page = Page(title, identity, tuple(sections[title] for title in order if title in sections))
@@ -90,8 +93,6 @@ def _rest(setting: Setting) -> list[Block]:
             "Effects are those of expected numbers, without the noise of counts."
         )
     )
-    if len(setting.rivals) > 1:
-        said.append(_rivals(setting))
     return said
 
 
@@ -100,7 +101,10 @@ def _doubtful(setting: Setting) -> bool:
     return any(draws.origin != "posterior" or not draws.converged for draws in setting.draws.values())
 
 
-def _rivals(setting: Setting) -> Table:
+def _rivals(setting: Setting) -> list[Block]:
+    """What each structure says and what its draws are; nothing where there is one only."""
+    if len(setting.rivals) == 1:
+        return []
     unreliable = _unreliable(setting)
     rows = []
     for rival in setting.rivals:
@@ -108,9 +112,8 @@ def _rivals(setting: Setting) -> Table:
         weight = "" if math.isnan(draws.weight) else f"{draws.weight:.3f}"
         rows.append((rival.id, rival.title, draws.basis.label, weight, unreliable.get(rival.id, "")))
     caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
-    return Table(
-        ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge"), tuple(rows), caption
-    )
+    head = ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge")
+    return [Table(head, tuple(rows), caption)]
 
 
 def _unreliable(setting: Setting) -> dict[str, str]:

@@ -121,6 +121,8 @@ class Setting:
 
     def _whose(self, basis: Basis, own: Sequence[str]) -> str:
         each = f"each of {len(own)} structures" if len(own) == len(self.draws) else ", ".join(own)
+        if basis.origin == "laplace":
+            return f"{each}, k the largest of them"
         lent = basis.origin == "borrowed"
         return f"{each}, not fitted and so with those of {next(iter(self.draws))}" if lent else each
 

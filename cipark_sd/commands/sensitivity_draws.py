@@ -37,6 +37,9 @@ class Inputs:
         What the draws are.
     effective : float
         How many independent draws they are worth.
+    whole : bool
+        Whether all that varies has draws of the fit. A fit holds other constants at values of its own; where these vary
+        over their priors, the two together are no posterior.
     notes : tuple of str
         Sentences for the head of the page, each of which a reader must know.
     """
@@ -45,7 +48,13 @@ class Inputs:
     prior: Study
     basis: Basis
     effective: float = float("inf")
+    whole: bool = True
     notes: tuple[str, ...] = ()
+
+    @property
+    def independent(self) -> float | None:
+        """For claims: what draws of a posterior are worth, None where there is no posterior of all that varies."""
+        return self.effective if self.whole and not self.unseen else None
 
     @property
     def unseen(self) -> bool:
@@ -82,8 +91,12 @@ def _after(study: Study, given: FittedDraws, notes: tuple[str, ...]) -> Inputs:
     joint = with_draws(study, given.columns, given.source)
     rest = len(joint.factors) - sum(1 for name in joint.factors.names if name in given.columns)
     if rest:
-        notes += (f"{rest} of {len(joint.factors)} constants have no draws and vary over their priors.",)
-    return Inputs(joint, study, given.basis, given.effective, notes)
+        notes += (
+            f"{rest} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
+            "here they vary over their priors. The two together reach further than a posterior, so that no Bayes "
+            "factor is taken of them; 'cipark policy' sets expectations against the fit itself.",
+        )
+    return Inputs(joint, study, given.basis, given.effective, not rest, notes)
 
 
 def _without_fit(request: Request, study: Study) -> list[str]:

@@ -192,13 +192,14 @@ def _ends_table(found: "xr.Dataset", choice: str) -> Table:
 def _claims_table(found: Found) -> Table:
     claims = found.claims
     assert claims is not None  # else it is not asked for
-    fitted = not found.inputs.unseen
+    seen, fitted = not found.inputs.unseen, found.inputs.independent is not None
     rows = []
     for place in range(claims.sizes["claim"]):
         at = claims.isel(claim=place)
         low, middle, high = at["margin"].to_numpy()
         evidence = evidence_of(at)
-        after = (f"{float(at['true']):.2f}", str(evidence.factor)) if fitted else ()
+        after = [f"{float(at['true']):.2f}"] if seen else []
+        after += [str(evidence.factor)] if fitted else []
         rows.append(
             (
                 str(at["claim"].item()),
@@ -210,12 +211,14 @@ def _claims_table(found: Found) -> Table:
                 plain(deciding(at)),
             )
         )
-    between = " and after the fit, and the Bayes factor between" if fitted else ""
+    between = f" and {found.over}" if seen else ""
+    between += ", and the Bayes factor between" if fitted else ""
     caption = (
         f"Probabilities under the priors{between}; margins {found.over}: median, and 5 to 95 % of the draws; "
         "constants: index and half of its 95 % interval"
     )
-    head = ("claim", "policy", "class", "P prior", *(("P posterior", "Bayes factor") if fitted else ()))
+    after_fit = (("P posterior", "Bayes factor") if fitted else ("P after the fit",)) if seen else ()
+    head = ("claim", "policy", "class", "P prior", *after_fit)
     return Table((*head, "margin", "moved by"), tuple(rows), caption)
 
 

@@ -122,15 +122,20 @@ def _decisions(request: Request, found: Found, step: Step) -> None:
     """Claims against the priors; which alternative is best only where data stand behind the draws."""
     from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 
-    inputs, asked = found.inputs, found.study.decisions
-    more = {"seed": request.seed, "resamples": request.resamples, "workers": request.workers, "progress": step}
-    draws = max(_DRAWS, request.rows // 4)
+    inputs, asked, draws = found.inputs, found.study.decisions, max(_DRAWS, request.rows // 4)
+
+    def over(compute: "Callable[..., xr.Dataset]", study: Study) -> "xr.Dataset":
+        return compute(
+            study, n=draws, seed=request.seed, resamples=request.resamples, workers=request.workers, progress=step
+        )
+
     if asked.claims:
-        claims = claims_over_draws(inputs.study, n=draws, **more)
-        prior = claims if inputs.unseen else claims_over_draws(inputs.prior, n=draws, **more)
-        found.claims = with_classes(claims, prior, None if inputs.unseen else min(draws, inputs.effective))
+        claims = over(claims_over_draws, inputs.study)
+        prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
+        worth = inputs.independent
+        found.claims = with_classes(claims, prior, None if worth is None else min(draws, worth))
     if asked.choices and not inputs.unseen:
-        found.choices = best_alternatives(inputs.study, n=draws, **more)
+        found.choices = over(best_alternatives, inputs.study)
 
 
 def _response(study: Study, workers: int | None) -> ModelResponse:

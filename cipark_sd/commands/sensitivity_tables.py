@@ -65,6 +65,7 @@ def _claims(claims: "xr.Dataset") -> "pd.DataFrame":
             "class": classified.kind,
             "side": classified.side,
             "n_failed": int(at["n_failed"]),
+            "true": float(at["true"]),
             "prior": evidence.prior.share,
             "prior_low": evidence.prior.interval[0],
             "prior_high": evidence.prior.interval[1],

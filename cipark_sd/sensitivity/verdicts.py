@@ -45,6 +45,8 @@ def claim_sentences(found: "xr.Dataset") -> Iterator[str]:
             continue
         (evidence,) = classified.evidence
         after = "" if evidence.posterior is None else f" and {evidence.posterior.share:.2f} after the fit"
+        if evidence.posterior is None and float(at["true"]) != evidence.prior.share:
+            after = f" and {float(at['true']):.2f} in these draws"
         factor = "" if evidence.factor is None else f"; Bayes factor {evidence.factor}"
         yield (
             f"{at['claim'].item()}: {classified}, probability {evidence.prior.share:.2f} under the priors{after}"
