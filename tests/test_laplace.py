@@ -91,7 +91,7 @@ def test_what_a_file_says_of_its_draws_is_read_with_them(problem, tmp_path):
     assert len(draws) == 1000
     assert 100 < draws.effective <= 1000
     assert "Laplace approximation" in draws.basis.sentence
-    assert "near the posterior" in draws.basis.sentence
+    assert "; near the posterior (Pareto k" in draws.basis.sentence
 
 
 def test_the_optimum_of_another_fit_is_not_taken(problem, density, tmp_path):
