@@ -104,7 +104,7 @@ def bayes_factor(prior: Tally, posterior: Tally) -> BayesFactor:
     """By how much data have multiplied the odds of something.
 
     >>> str(bayes_factor(Tally(100, 200), Tally(160, 200)))
-    '4 (2.2 to 7.2)'
+    '4 (2.1 to 7.4)'
     >>> str(bayes_factor(Tally(100, 200), Tally(200, 200)))
     'over 39'
     """
