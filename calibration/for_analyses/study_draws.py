@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from calibration.sampling.convergence import ESS
+from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Rival
@@ -80,7 +80,7 @@ def described(draws: Draws, path: Path) -> Draws:
         quality = {name: float(attributes.get(name, np.nan)) for name in ("pareto_k", "effective")}
         return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])
     converged = None if "converged" not in attributes else bool(attributes["converged"])
-    independent = float(np.min(sizes)) if len(sizes) else ESS if converged else UNCONVERGED
+    independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
     return replace(draws, converged=converged, independent=independent)
 
 
