@@ -1,6 +1,6 @@
 """How long each part of ``cipark policy`` takes on the park, beside its goal, and what became of the expectations.
 
-    python benchmarks/policy.py                               the fit in cipark-output/great_stone, else the priors
+    python benchmarks/policy.py                               the fit in cipark-output/great_stone, or own searches
     python benchmarks/policy.py --draws my_fit --n 500        a folder that cipark calibrate --all has written
     python benchmarks/policy.py --part attribution
 
@@ -9,6 +9,7 @@ was computed, whatever else ran. Each part starts a new process, as it does for 
 """
 
 import argparse
+import collections
 import csv
 import os
 import resource
@@ -25,7 +26,7 @@ PARTS = ("effects", "attribution", "robustness", "design", "information")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", help="prior, or a folder with a fit")
+    parser.add_argument("--draws", help="a folder with a fit")
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--quick", action="store_true", help="see that it runs")
@@ -33,9 +34,11 @@ def main() -> None:
     asked = ["effects"] if arguments.quick else arguments.part or list(PARTS)
     more = ["--n", str(5 if arguments.quick else arguments.n)]
     more += ["--rivals", "M0,M1"] if arguments.quick else []
-    more += ["--draws", "prior" if arguments.quick else arguments.draws] if arguments.quick or arguments.draws else []
+    more += ["--draws", arguments.draws] if arguments.draws else []
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.quick and not arguments.draws:
+            more += ["--draws", str(quick_draws(Path(folder) / "draws-M0.nc"))]
         for part in asked:
             wall, processor, shown = timed(["--part", part, *more, "-o", folder])
             if part == asked[0]:
@@ -59,16 +62,33 @@ def timed(arguments: list[str]) -> tuple[float, float, str]:
     return time.perf_counter() - wall, processor, made.stdout
 
 
+def quick_draws(path: Path) -> Path:
+    """Draws within three per cent of the file's constants in place of a fit: enough to see that all runs."""
+    import numpy as np
+    import xarray as xr
+
+    from calibration.policy.study import find_policy_study, read_policy_study
+    from cipark_sd.sensitivity.factors import around
+
+    problem = read_policy_study(find_policy_study("great_stone")).problem
+    factors = around(problem.model, 0.2).factors
+    middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
+    centre = np.array([middle.get(parameter.name, parameter.median) for parameter in problem.space])
+    theta = centre * np.exp(0.03 * np.random.default_rng(1).standard_normal((1, 8, len(centre))))
+    group = xr.Dataset({"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(problem.space.names)})
+    xr.DataTree.from_dict({"/posterior": group}).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
 def print_claims(path: Path) -> None:
-    """How many rivals each expectation holds, fails and has no effect in, those that hold everywhere aside."""
+    """How many expectations are of which class, and those that are not built in."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    rivals = sum(name.startswith("P ") for name in rows[0])
-    doubtful = [row for row in rows if int(row["holds_in"]) < rivals]
-    print(f"{len(rows) - len(doubtful)} of {len(rows)} expectations hold under all {rivals} rivals; the others:")
-    for row in doubtful:
-        counts = f"holds in {row['holds_in']}, fails in {row['fails_in']}, no effect in {row['no_effect_in']}"
-        print(f"  {row['policy']} {row['title']}: {row['expected']}: {counts}")
+        rows = {(row["policy"], row["expected"]): row for row in csv.DictReader(file)}
+    kinds = collections.Counter(row["class"] for row in rows.values())
+    print(f"{len(rows)} expectations: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    for row in rows.values():
+        if row["class"] != "built in":
+            print(f"  {row['class']}: {row['policy']} {row['title']}: {row['expected']}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_the_page_holds_its_figures_and_names_what_is_missing(folder):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") >= 8
     assert not re.search(r'(src|href)="(?!data:|#)', page)
-    for words in ("What the data support", "What the theory adds", "What cannot be known", "missing"):
+    for words in ("What the data say", "What the theory adds", "What cannot be known", "missing"):
         assert words in page
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
-from calibration.policy.draws import find_draws
+from calibration.policy.draws import PRIOR_DRAWS, find_draws
 from calibration.policy.study import read_policy_study
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import find_study
@@ -60,10 +60,51 @@ def found(park, folder, ids=("M0", "M1", "M2"), sources=()):
     return find_draws(park, rivals, sources, 5, 1, folder)
 
 
-def test_without_a_fit_the_priors_are_taken_and_it_says_how_to_get_one(park, here):
+@pytest.fixture
+def approximations(monkeypatch):
+    """Files of draws instead of searches, and what was asked for."""
+    asked = []
+
+    def made(problem, rivals, fit, folder, seed, **more):
+        asked.append((tuple(rival.id for rival in rivals), fit, folder))
+        folder.mkdir(parents=True)
+        theta = problem.space.from_unit(np.random.default_rng(2).random((8, len(problem.space))))[None]
+        for rival in rivals:
+            group = xr.Dataset(
+                {"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(problem.space.names)}
+            )
+            tree = xr.DataTree.from_dict({"/posterior": group})
+            tree.attrs = {
+                "study_digest": problem_digest(with_variant(problem, Variant(rival.id, "", rival.scenario))),
+                "approximation": "laplace",
+                "pareto_k": 0.4,
+                "effective": 7.0,
+            }
+            tree.to_netcdf(draws_file(folder, rival.id), engine="h5netcdf")
+        return {rival.id: draws_file(folder, rival.id) for rival in rivals}, ()
+
+    monkeypatch.setattr("calibration.policy.draws.approximated", made)
+    return asked
+
+
+def test_without_a_posterior_each_rival_gets_an_approximation_and_it_says_how_to_get_more(park, here, approximations):
     got = found(park, here / "out")
-    assert {draws.origin for draws in got.draws.values()} == {"prior"}
-    assert "'cipark calibrate --all' makes one" in " ".join(got.notes)
+    assert {draws.origin for draws in got.draws.values()} == {"laplace"}
+    assert got.draws["M0"].pareto_k == 0.4
+    assert got.draws["M0"].effective == 5
+    assert [ids for ids, _, _ in approximations] == [("M0", "M1", "M2")]
+    said = " ".join(got.notes)
+    assert "No posterior of each rival is at hand in cipark-output/great_stone: a Laplace approximation" in said
+    assert "'cipark calibrate --all' samples the posterior" in said
+
+
+def test_expectations_are_set_against_draws_of_the_priors(park, here):
+    left_by_calibrate(park, here / "cipark-output" / "great_stone")
+    got = found(park, here / "out")
+    assert {draws.origin for draws in got.prior.values()} == {"prior"}
+    assert {len(draws) for draws in got.prior.values()} == {PRIOR_DRAWS} == {300}
+    named = found(park, here / "out", sources=("prior",))
+    assert named.prior is named.draws
 
 
 def test_what_a_calibration_has_left_is_taken_up_and_named(park, here):
@@ -80,21 +121,41 @@ def test_the_output_folder_of_a_calibration_can_be_named(park, here):
     assert found(park, here / "out", sources=(str(folder),)).notes == (f"Draws: {folder / RIVALS}.",)
 
 
-def test_the_posterior_of_one_structure_is_lent_to_the_others(park, here):
-    place = here / "cipark-output" / "great_stone"
+def one_posterior(park, here):
     left_by_calibrate(park, here / "x", ids=("M0",))
-    place.mkdir(parents=True)
+    path = here / "draws.nc"
     with xr.open_datatree(draws_file(here / "x" / RIVALS, "M0"), engine="h5netcdf") as tree:
         tree.attrs["study_digest"] = problem_digest(park.problem)
-        tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
+        tree.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+def test_beside_the_posterior_of_one_structure_the_others_are_approximated(park, here, approximations):
+    place = here / "cipark-output" / "great_stone"
+    place.mkdir(parents=True)
+    one_posterior(park, here).rename(place / "draws.nc")
     got = found(park, here / "out")
+    assert [got.draws[name].origin for name in ("M0", "M1", "M2")] == ["posterior", "laplace", "laplace"]
+    assert [ids for ids, _, _ in approximations] == [("M1", "M2")]
+    assert "No posterior of M1, M2 is at hand" in " ".join(got.notes)
+
+
+def test_a_posterior_that_is_named_is_lent_to_the_other_structures(park, here):
+    got = found(park, here / "out", sources=(str(one_posterior(park, here)),))
     assert [got.draws[name].origin for name in ("M0", "M1", "M2")] == ["posterior", "borrowed", "borrowed"]
 
 
-def test_a_fit_of_other_data_is_not_taken_up_and_it_says_so(park, here):
+def test_chains_are_worth_what_their_convergence_vouches_for(park, here):
+    left_by_calibrate(park, here / "fit", rough=("M1",))
+    got = found(park, here / "out", sources=(str(here / "fit"),))
+    assert (got.draws["M0"].converged, got.draws["M0"].independent) == (True, 400)
+    assert (got.draws["M1"].converged, got.draws["M1"].independent) == (False, 100)
+
+
+def test_a_fit_of_other_data_is_not_taken_up_and_it_says_so(park, here, approximations):
     left_by_calibrate(park, here / "cipark-output" / "great_stone", stale=("M1",))
     got = found(park, here / "out")
-    assert {draws.origin for draws in got.draws.values()} == {"prior"}
+    assert {draws.origin for draws in got.draws.values()} == {"laplace"}
     assert "is not taken: it is a fit of other data" in got.notes[0]
 
 

@@ -5,11 +5,12 @@ import pytest
 import xarray as xr
 
 from cipark_sd import results
+from cipark_sd.claims import Evidence, Tally
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.effects import claims, effects, summary, table, weighted_quantiles
+from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles
 from cipark_sd.experiments.run import at_steps, failed, run_one, run_policies
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.library import bundled
@@ -235,11 +236,74 @@ def test_a_claim_counts_the_draws_in_which_it_is_true():
         {"policy": ["base", "p"], "rival": ["M0"], "time": [1.0], "weight": ("rival", [np.nan])},
     )
     policy = Policy("p", "", expected=(Expected("y", 1.0, "less", factor=0.5), Expected("y", 1.0, "more")))
-    half, more = claims(data, [policy])
-    assert half.probability == {"M0": 0.5}
-    assert more.probability == {"M0": 0.25}
-    assert half.verdict("M0") == "open"
-    assert not half.survives
+    half, more = claims([policy], data)
+    assert half.evidence == (Evidence("M0", Tally(2, 4)),)
+    assert more.evidence[0].prior.share == 0.25
+    assert half.classified.kind == "undecided"
+
+
+def many(own, base=10.0):
+    """A policy with outcomes ``own : (n_rivals, n_draws)`` beside a base that is always the same."""
+    own = np.asarray(own, dtype=float)
+    values = np.stack([np.full_like(own, base), own])[..., None]
+    rivals = [f"M{i}" for i in range(len(own))]
+    return xr.Dataset(
+        {"y": (("policy", "rival", "draw", "time"), values)},
+        {"policy": ["base", "p"], "rival": rivals, "time": [1.0], "weight": ("rival", [np.nan] * len(own))},
+    )
+
+
+MORE = Policy("p", "", expected=(Expected("y", 1.0, "more"),))
+
+
+def test_prior_and_posterior_keep_their_places():
+    """Swapped, what data have informed would be what they speak against."""
+    half, nearly = np.repeat([9.0, 11.0], 100)[None], np.repeat([9.0, 11.0], [10, 190])[None]
+    (found,) = claims([MORE], many(half), many(nearly))
+    assert (found.evidence[0].prior.share, found.evidence[0].posterior.share) == (0.5, 0.95)
+    assert (found.classified.kind, found.classified.side) == ("informed", "for")
+    (turned,) = claims([MORE], many(nearly), many(half))
+    assert (turned.classified.kind, turned.classified.side) == ("informed", "against")
+
+
+def test_a_posterior_is_worth_its_independent_draws_and_a_borrowed_one_is_none():
+    half, nearly = np.repeat([[9.0, 11.0]], 100, axis=1), np.repeat([[9.0, 11.0]], [10, 190], axis=1)
+    prior, after = many(np.repeat(half, 2, axis=0)), many(np.repeat(nearly, 2, axis=0))
+    (found,) = claims([MORE], prior, after, {"M0": 50.0})
+    assert found.evidence[0].posterior == Tally(0.95 * 50, 50)
+    assert found.evidence[1].posterior is None
+    assert found.classified.kind == "undecided"
+    (found,) = claims([MORE], prior, after, {"M0": 200.0, "M1": 200.0})
+    assert found.classified.kind == "informed"
+
+
+def test_a_policy_that_changes_nothing_under_a_structure_is_idle_there():
+    (found,) = claims([MORE], many([[11.0] * 95 + [10.0] * 5, [10.0] * 91 + [11.0] * 9]))
+    assert [one.idle for one in found.evidence] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ([[11.0] * 100], "more"),
+        ([[9.0] * 100], "less"),
+        ([[11.0] * 80 + [9.0] * 20], "either"),
+        ([[11.0] * 91 + [9.0] * 9], "either"),
+        ([[10.0] * 100], "no change"),
+        ([[11.0] * 100, [9.0] * 100], "either"),
+        ([[11.0] * 100, [10.0] * 100], "more"),
+    ],
+)
+def test_a_sign_is_told_where_every_structure_has_it(own, told):
+    assert sign(many(own), "p", "y", 1.0) == told
+
+
+def test_intervals_of_a_summary_are_fifty_and_ninety_per_cent():
+    """Of the whole numbers from 0 to 100, with and without weights."""
+    values = np.arange(101.0)
+    for found in (summary(values), summary(values, np.full(101, 1 / 101))):
+        ends = (found.low90, found.low50, found.median, found.high50, found.high90)
+        assert ends == pytest.approx((5, 25, 50, 75, 95), abs=0.5)
 
 
 def test_no_china_merchants_is_a_small_loss_where_the_founder_is_able(result):

@@ -14,7 +14,7 @@ from cipark_sd.experiments.discovery import discover, plain_words, prim_box, qua
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import run_futures, sample_futures
 from cipark_sd.experiments.information import measured, partial, perfect
-from cipark_sd.experiments.robustness import measures, regret, stability, winners, winners_by_group
+from cipark_sd.experiments.robustness import MEASURES, measures, regret, stability, winners, winners_by_group
 from cipark_sd.experiments.run import run_policies
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.library import bundled
@@ -41,6 +41,39 @@ def test_less_is_more_turned_round():
     for name in ("mean_regret", "high_regret", "worst_regret", "best"):
         assert np.allclose(more[name], less[name])
     assert winners(more) == winners(less, "less")
+
+
+def test_low_and_high_regret_are_what_nine_futures_in_ten_keep():
+    """Of 101 futures the first policy has 0 to 100 and the second 50 always: the tenth part, and its regret."""
+    values = np.stack([np.arange(101.0), np.full(101, 50.0)])
+    found = measures(values)
+    assert found["low"].tolist() == [10, 50]
+    # the first lacks 50 - x below 50: at the 90 % quantile 40; the second x - 50 above it: 40 as well
+    assert found["high_regret"].tolist() == [40, 40]
+    assert found["worst_regret"].tolist() == [50, 50]
+    assert found["mean_regret"] == pytest.approx([sum(range(51)) / 101] * 2)
+    less = measures(values, better="less")
+    # where less is better the bad tenth is the upper one
+    assert less["low"].tolist() == [90, 50]
+    for name, words in (("low", "nine futures in ten"), ("high_regret", "nine futures in ten")):
+        assert words in MEASURES[name][0]
+
+
+def test_ranks_of_resamples_are_ninety_per_cent_intervals(monkeypatch):
+    """Policies that take turns at every rank: five per cent of the ranks are cut off at each end."""
+    n = 21
+    values = np.zeros((n, n))
+    shift = iter(range(n))
+
+    def turned(values, satisfied=None, better="more"):
+        return {"mean": -np.roll(np.arange(n, dtype=float), next(shift))}
+
+    monkeypatch.setattr("cipark_sd.experiments.robustness.measures", turned)
+    sure = stability(values, None, "mean", np.random.default_rng(0), resamples=n)
+    # each policy has each rank from 1 to 21 once: 5 and 95 % are ranks 2 and 20
+    assert sure.low.tolist() == [2] * n
+    assert sure.high.tolist() == [20] * n
+    assert sure.wins == pytest.approx([1 / n] * n)
 
 
 def test_the_best_policy_of_each_future_has_no_regret():

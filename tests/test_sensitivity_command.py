@@ -6,7 +6,9 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 
+from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
+from cipark_sd.commands.sensitivity_draws import Inputs
 from cipark_sd.commands.sensitivity_figures import drawings
 from cipark_sd.commands.sensitivity_found import Found
 from cipark_sd.errors import CiparkError
@@ -167,14 +169,15 @@ def test_a_study_keeps_its_priors(run):
 
 
 def test_there_is_no_figure_of_what_was_not_computed():
-    assert list(drawings(Found(find_study(None)))) == []
+    study = find_study(None)
+    assert list(drawings(Found(study, Inputs(study, study, Basis("prior", 64))))) == []
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     _, folder = run("-n", "64")
     page = read_page(folder)
     titles = [section.title for section in page.sections]
-    assert titles[:2] == ["The assumptions that matter", "How that changes over time"]
+    assert titles[:3] == ["What this rests on", "The assumptions that matter", "How that changes over time"]
     blocks = [block for section in page.sections for block in section.blocks]
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
@@ -248,27 +251,144 @@ def study(write_mdl, tmp_path):
     return folder
 
 
-def test_a_study_with_policies_has_its_claims_and_its_strategies_on_the_page(run, study):
+def first_words(folder):
+    """The first section of the page, as a reader meets it."""
+    first = read_page(folder).sections[0]
+    assert first.title == "What this rests on"
+    return first.blocks
+
+
+def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result, folder = run("-n", "64", "--method", "sobol", "--method", "decisions", target=str(study))
     assert result.exit_code == 0, result.output
+    blocks = first_words(folder)
+    assert blocks[0].warning
+    said = " ".join(block.text for block in blocks)
+    assert said.startswith("1024 draws from the PRIOR: nothing here has seen the data.")
+    assert "not what the data left open" in said
+    assert "For what is left after the data run 'cipark calibrate'" in said
+    assert "nothing is ranked before a fit" in said
+    assert result.output.splitlines()[1].startswith("1024 draws from the PRIOR")
+    assert (folder / "summary.txt").read_text().splitlines()[2].startswith("1024 draws from the PRIOR")
+    assert read_page(folder).identity.startswith("1024 draws from the PRIOR")
     titles = [section.title for section in read_page(folder).sections]
-    assert {"How often the best policy changes", "What each claim rests on"} <= set(titles)
-    assert pd.read_csv(folder / "claims.csv")["holds"].tolist() == [1.0]
+    assert "What each claim rests on" in titles
+    assert "How often the best policy changes" not in titles
+    assert not (folder / "choices.csv").exists()
+    claims = pd.read_csv(folder / "claims.csv")
+    assert set(claims["draws"]) == {"prior, 1024 draws, no data seen"}
+    assert claims[["class", "prior"]].to_numpy().tolist() == [["built in", 1.0]]
+    assert "posterior" not in claims
+    captions = [b.caption for s in read_page(folder).sections for b in s.blocks if isinstance(b, Table)]
+    assert any("at ten, over the priors: mean" in caption for caption in captions)
+    with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
+        assert "PRIOR" in found.attrs["basis"]
+
+
+def test_priors_that_contradict_the_data_are_told_at_the_head(run, study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (study / "seen.csv").write_text("time,stock\n5,50\n10,300\n", encoding="utf-8")
+    result, folder = run("-n", "64", "--method", "sobol", target=str(study))
+    assert result.exit_code == 0, result.output
+    said = " ".join(block.text for block in first_words(folder))
+    assert "These priors contradict the data: seen by 10: 103 in the model" in said
+    assert "300 in the data" in said
+
+
+@pytest.fixture
+def fitted_study(study, tmp_path, monkeypatch):
+    """What ``cipark calibrate --posterior`` leaves: chains, draws, the digest of the study."""
+    monkeypatch.chdir(tmp_path)
+    from calibration.sampling.draws import problem_digest
+    from calibration.study.problem import read_problem
+
+    rng = np.random.default_rng(1)
+    posterior = xr.Dataset({"Room": (("chain", "draw"), 100 + 2 * rng.standard_normal((4, 100)))})
+    tree = xr.DataTree.from_dict({"/posterior": posterior})
+    tree.attrs = {"study_digest": problem_digest(read_problem(study)), "converged": 1}
+    usual = tmp_path / "cipark-output" / "growth"
+    usual.mkdir(parents=True)
+    tree.to_netcdf(usual / "draws.nc", engine="h5netcdf")
+    return study
+
+
+def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
+    """Without further constants all that varies has draws, and claims have a posterior."""
+    (fitted_study / "sensitivity.toml").write_text('[[moment]]\nlabel = "at ten"\ntime = 10\n', encoding="utf-8")
+    result, folder = run("-n", "64", "--method", "decisions", target=str(fitted_study))
+    assert result.exit_code == 0, result.output
+    blocks = first_words(folder)
+    assert not blocks[0].warning
+    assert blocks[0].text == "400 draws from the posterior; the chains have converged."
+    said = " ".join(block.text for block in blocks)
+    assert "The fit is that in cipark-output/growth" in said
+    assert "'--draws prior' analyses the assumptions before the fit" in said
+    assert "no draws" not in said
+    titles = {section.title for section in read_page(folder).sections}
+    assert {"How often the best policy changes", "What each claim rests on"} <= titles
     assert pd.read_csv(folder / "choices.csv").set_index("alternative")["best"]["early"] == 1.0
+    claims = pd.read_csv(folder / "claims.csv")
+    assert claims[["prior", "posterior", "class"]].to_numpy().tolist() == [[1.0, 1.0, "built in"]]
+    assert set(claims["draws"]) == {"posterior, 400 draws, converged"}
     assert {"claims.png", "choices.png"} <= {path.name for path in folder.iterdir()}
 
 
-def test_posterior_draws_of_a_study_are_mentioned_where_calibrate_leaves_them(run, study, tmp_path, monkeypatch):
+def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, fitted_study):
+    result, folder = run("-n", "64", "--method", "decisions", target=str(fitted_study))
+    assert result.exit_code == 0, result.output
+    said = " ".join(block.text for block in first_words(folder))
+    assert "1 of 2 constants have no draws: the fit holds them at values of its own" in said
+    assert "no Bayes factor is taken of them" in said
+    claims = pd.read_csv(folder / "claims.csv")
+    assert "posterior" not in claims
+    assert claims[["prior", "true"]].to_numpy().tolist() == [[1.0, 1.0]]
+    assert "none can be, since no posterior stands behind all that varies" in result.output
+
+
+@pytest.mark.parametrize("arguments", [("--draws", "prior", "--method", "tornado"), ("--method", "tornado")])
+def test_priors_are_taken_where_they_are_named_or_needed(run, fitted_study, arguments):
+    result, folder = run(*arguments, target=str(fitted_study))
+    assert result.exit_code == 0, result.output
+    assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
+
+
+def test_after_a_fit_without_chains_a_laplace_approximation_is_named_as_one(run, study, tmp_path, monkeypatch):
+    import json
+
+    from calibration.likelihood.posterior import On
+    from calibration.study.problem import read_problem
+
     monkeypatch.chdir(tmp_path)
+    problem = read_problem(study)
+    likelihood = float(On("native")(problem).log_likelihood(np.array([[100.0]]))[0])
     usual = tmp_path / "cipark-output" / "growth"
     usual.mkdir(parents=True)
-    (usual / "draws.nc").write_bytes(b"")
-    found = find_study(str(study))
-    assert found.drawn is not None
-    assert found.drawn.name == "draws.nc"
-    monkeypatch.setattr("cipark_sd.commands.sensitivity_request._DEFAULT_METHODS", ("tornado",))
-    result, _ = run(target=str(study))
-    assert f"--draws {found.drawn}" in result.output
+    (usual / "fit.json").write_text(json.dumps({"parameters": {"Room": 100.0}, "log_likelihood": likelihood}))
+    result, folder = run("-n", "64", "--method", "sample", target=str(study))
+    assert result.exit_code == 0, result.output
+    blocks = first_words(folder)
+    assert blocks[0].warning
+    assert "1000 draws from a Laplace approximation of the posterior at its mode, not from chains" in blocks[0].text
+    assert pd.read_csv(folder / "fan.csv")["draws"][0].startswith("Laplace approximation, 1000 draws, Pareto k")
+
+
+def test_a_fit_of_other_data_is_not_taken(run, fitted_study):
+    (fitted_study / "seen.csv").write_text("time,stock\n5,50\n10,98\n", encoding="utf-8")
+    result, folder = run("--method", "sample", "-n", "64", target=str(fitted_study))
+    assert result.exit_code == 0, result.output
+    assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
+
+
+def test_a_bare_model_says_that_its_ranges_are_given(run):
+    result, folder = run("-n", "64", "--method", "tornado", "--range", "0.3")
+    assert result.exit_code == 0, result.output
+    blocks = first_words(folder)
+    assert "ranges given by you" in blocks[0].text
+    assert "there are no data" in blocks[0].text
+    assert blocks[1].text == "Each constant varies within 30% of its value in the file, as --range says."
+    _, folder = run("-n", "64", "--method", "tornado")
+    assert first_words(folder)[1].text.startswith("Each constant varies within 20% of its value in the file, since")
 
 
 def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study, tmp_path):
@@ -282,13 +402,15 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     result, folder = run("-n", "256", "--draws", str(tmp_path / "draws.nc"), target=str(study))
     assert result.exit_code == 0, result.output
-    first = read_page(folder).sections[0]
-    assert "Shapley effects" in first.blocks[0].text
-    assert "draws.nc" in first.blocks[0].text
+    rest = first_words(folder)
+    assert "whether the chains have converged is not recorded" in rest[0].text
+    assert "draws.nc" in rest[1].text
+    assert "Shapley effects" in read_page(folder).sections[1].blocks[0].text
     assert {"shapley.png", "shapley-over-time.png"} <= {path.name for path in folder.iterdir()}
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
+    from cipark_sd.commands.sensitivity_draws import inputs_of
     from cipark_sd.commands.sensitivity_request import Request
     from cipark_sd.commands.sensitivity_target import asked_study
 
@@ -307,7 +429,8 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
         coords={"Side": ["left", "right"]},
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
-    study = asked_study(Request(str(path), draws=tmp_path / "draws.nc"))
+    request = Request(str(path), draws=tmp_path / "draws.nc")
+    study = inputs_of(request, asked_study(request), tmp_path, 64).study
     assert study.factors.names == ("Size[left]", "Size[right]")
     assert dict(study.scenario.overrides) == {"pace": 4.0}
 

@@ -1,13 +1,16 @@
 """Claims and choices over uncertain constants, and the estimator that reads single effects off a sample."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from calibration.for_analyses.decisions import decisions_of
+from cipark_sd.claims import classify
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
 from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws
+from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity
 from cipark_sd.sensitivity.factors import Factor, Factors
 from cipark_sd.sensitivity.ranking import Moment
@@ -15,7 +18,7 @@ from cipark_sd.sensitivity.response import Output
 from cipark_sd.sensitivity.sample import sample
 from cipark_sd.sensitivity.slices import pooled_effects, single_effects
 from cipark_sd.sensitivity.study import Study, find_study
-from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding
+from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, evidence_of
 
 DECAY = """
 Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |
@@ -99,11 +102,11 @@ def test_what_decides_alone_has_an_index_of_one():
     np.testing.assert_allclose(index, [1.0, 0.0], atol=0.03)
 
 
-def test_a_claim_holds_in_the_share_of_draws_in_which_it_does_in_closed_form(study_of):
+def test_a_claim_is_true_in_the_share_of_draws_in_which_it_is_in_closed_form(study_of):
     """Slow decay leaves more than the drawn rate where that is over 0.1: in three quarters of its range."""
     found = claims_over_draws(study_of(claims=(Claim("slow", AT_2, True, "base"),)), n=1024, seed=1)
-    assert float(found["holds"][0]) == pytest.approx(0.75, abs=0.001)
-    assert float(found["holds_low"][0]) < 0.75 < float(found["holds_high"][0])
+    assert float(found["true"][0]) == pytest.approx(0.75, abs=0.001)
+    assert float(found["true_low"][0]) < 0.75 < float(found["true_high"][0])
     assert [name for name, _, _ in deciding(found.isel(claim=0))] == ["Rate"]
 
 
@@ -113,8 +116,35 @@ def test_the_margin_of_a_claim_has_its_factor_and_its_direction(study_of):
     found = claims_over_draws(study_of(claims=(claim,)), n=1024, seed=1)
     left = [100 * (1 - rate * 0.25) ** 8 for rate in (0.1, 0.15)]
     assert float(found["margin"].sel(percentile=50)[0]) == pytest.approx(0.5 * left[1] - left[0], rel=0.02)
-    assert float(found["holds"][0]) == 0
-    assert "in 0% of the draws" in " ".join(claim_sentences(found))
+    assert float(found["true"][0]) == 0
+    assert "Built in: 1 of 1 expectation" in " ".join(claim_sentences(with_classes(found, found, None)))
+
+
+def test_claims_are_classed_by_the_same_rule_as_policies(study_of):
+    """Three quarters of the priors' draws and all of a narrower range: odds of 3, and more than can be counted."""
+    claim = Claim("slow", AT_2, True, "base")
+    study = study_of(claims=(claim,))
+    prior = claims_over_draws(study, n=1024, seed=1)
+    fitted = replace(study, factors=Factors((*study.factors.blocks[:-1], flat("Rate", 0.15, 0.2))))
+    after = claims_over_draws(fitted, n=1024, seed=1)
+    at = with_classes(after, prior, 400).isel(claim=0)
+    evidence = evidence_of(at)
+    assert evidence.prior.share == pytest.approx(0.75, abs=0.001)
+    assert (evidence.posterior.share, evidence.posterior.n) == (1, 400)
+    assert classify([evidence]).kind == "informed"
+    assert evidence.factor.low > 20
+    assert not evidence.idle
+    said = list(claim_sentences(with_classes(after, prior, 400)))
+    assert "Informed by the data: 1" in said[0]
+    assert "informed, probability 0.75 under the priors and 1.00 after the fit; Bayes factor over" in said[1]
+    # without a fit the same claim is undecided, and it says so
+    assert "Informed by the data: none can be" in next(iter(claim_sentences(with_classes(prior, prior, None))))
+
+
+def test_a_claim_about_a_policy_that_does_nothing_is_known_as_such(study_of):
+    found = claims_over_draws(study_of(claims=(Claim("base", AT_2, True, "base"),)), n=64, seed=1)
+    assert float(found["same"][0]) == 1
+    assert evidence_of(with_classes(found, found, None).isel(claim=0)).idle
 
 
 def test_a_share_is_one_variable_by_another(study_of):

@@ -1,5 +1,7 @@
 """What a stranger asks of ``cipark sensitivity``: names, options, models with holes; and what is drawn beside."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import xarray as xr
 from click.testing import CliRunner
 
 from cipark_sd.cli import cli
+from cipark_sd.commands.sensitivity_draws import inputs_of
 from cipark_sd.commands.sensitivity_figures import Drawing, drawn
 from cipark_sd.commands.sensitivity_request import Request
 from cipark_sd.commands.sensitivity_target import asked_study
@@ -135,6 +138,7 @@ def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
     [
         ({"until": 0.1, "rows": 64, "most_rows": 32}, "as many as --rows, 64"),
         ({"methods": ("sample",), "resume": True}, "--resume is 'given without Sobol indices'"),
+        ({"draws": Path("draws.nc"), "until": 0.1}, "--until is 'given without Sobol indices'"),
         ({"methods": ("sample",), "pairs": ("Room", "Migration")}, "--pairs is 'given without Sobol indices'"),
     ],
 )
@@ -152,7 +156,8 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
     rng = np.random.default_rng(1)
     posterior = xr.Dataset({name: (("chain", "draw"), rng.random((2, 50))) for name in ("Room", "Threshold")})
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
-    study = asked_study(Request(str(strange), draws=tmp_path))
+    request = Request(str(strange), draws=tmp_path)
+    study = inputs_of(request, asked_study(request), tmp_path, 64).study
     assert study.factors.names[:2] == ("Room", "Threshold")
 
 

@@ -39,15 +39,16 @@ def policy(
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
     it the park's. Without --draws the posterior draws are taken that cipark calibrate --all has left in
-    cipark-output; where there are none the parameters are drawn from their priors, and every table says so. --draws
-    fit samples the posterior of every rival first, which takes minutes and is kept in the output folder. A call that
-    was stopped goes on where it was.
+    cipark-output. A structure that has none gets a Laplace approximation at its optimum, which takes seconds and is
+    named as one wherever a number of it stands. --draws fit samples the posterior of every rival first, which takes
+    minutes; both are kept in the output folder. --draws prior shows signs only, and stops where the priors contradict
+    the data. A call that was stopped goes on where it was.
 
     \b
     Examples:
-      cipark policy                                what became of the paper's claims
+      cipark policy                                what can be said of the paper's claims
       cipark policy --draws fit --outcome all      fit every rival first
-      cipark policy --draws prior                  as if nothing had been fitted
+      cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure
       cipark policy --part attribution             who made the park
       cipark policy --part all --n 200 -o policies

@@ -6,15 +6,16 @@ held fixed in the fit, and says which outputs are looked at, and when.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from calibration.for_analyses.decisions import read_decisions
+from calibration.for_analyses.fit_at_hand import after_fit, against_data
 from calibration.study.parameters import Parameter
 from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
 from calibration.study.problem import FILE as PROBLEM
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.errors import CiparkError, UnknownName, raise_all
-from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.inputs import read_toml
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
@@ -94,14 +95,9 @@ def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
         drains,
         name=folder.resolve().name,
         decisions=read_decisions(folder, problem.model),
-        drawn=_drawn(folder),
+        after_fit=partial(after_fit, problem),
+        against_data=partial(against_data, problem),
     )
-
-
-def _drawn(folder: Path) -> Path | None:
-    """Where ``cipark calibrate --posterior`` leaves the draws of a study when it is told no other place."""
-    path = OUTPUT_FOLDER / folder.resolve().name / "draws.nc"
-    return path if path.is_file() else None
 
 
 def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:

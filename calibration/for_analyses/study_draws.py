@@ -1,11 +1,13 @@
 """Joint draws of a study's parameters for experiments: from its priors, or from a file of posterior draws."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Rival
@@ -14,6 +16,11 @@ from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
     import xarray as xr
+
+#: What a file of draws says in ``approximation`` where they are those of :mod:`calibration.sampling.laplace`.
+LAPLACE: Literal["laplace"] = "laplace"
+#: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
+UNCONVERGED = 100.0
 
 
 def draws_from_prior(problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str) -> Draws:
@@ -58,7 +65,23 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
         if override_key(name) not in found
     ]
     raise_all(str(path), missing)
-    return Draws(rival, {name: found[override_key(name)] for name in wanted}, "posterior")
+    values = {name: found[override_key(name)] for name in wanted}
+    return described(Draws(rival, values, "posterior"), path)
+
+
+def described(draws: Draws, path: Path) -> Draws:
+    """Posterior draws with what their file says of them: an approximation, converged or not, worth how many."""
+    import xarray as xr
+
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        attributes = dict(tree.attrs)
+        sizes = tree["convergence"]["ess_bulk"].to_numpy() if "convergence" in tree.children else np.array([])
+    if attributes.get("approximation") == LAPLACE:
+        quality = {name: float(attributes.get(name, np.nan)) for name in ("pareto_k", "effective")}
+        return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])
+    converged = None if "converged" not in attributes else bool(attributes["converged"])
+    independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
+    return replace(draws, converged=converged, independent=independent)
 
 
 def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
@@ -131,7 +154,7 @@ def draws_for(
 def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
     if weights is None:
         return draws
-    return Draws(draws.rival, draws.values, draws.origin, weights.get(draws.rival, 0.0))
+    return replace(draws, weight=weights.get(draws.rival, 0.0))
 
 
 def read_weights(path: Path | str, rivals: Sequence[Rival]) -> dict[str, float]:

@@ -44,7 +44,7 @@ def show_attribution(setting: Setting) -> list[Section]:
         save(setting, found, f"{name.replace(' ', '_')}.nc")
         frames.append(attribution_table(found).assign(variant="" if variant is None else variant.id))
         blocks += _variant(setting, found, variant)
-    pd.concat(frames).to_csv(setting.folder / "attribution.csv", index=False)
+    setting.write_csv(pd.concat(frames), "attribution.csv")
     return titled("attribution", blocks)
 
 
@@ -142,7 +142,7 @@ def _main_table(setting: Setting, found: "xr.Dataset", variant: str) -> Table:
     units = setting.units(outcome)
     title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
     who = f" (rival {setting.rivals[0].id})" if len(setting.rivals) > 1 else ""
-    caption = f"{title} at {at:g}: who did it{who}{', ' + variant if variant else ''}"
+    caption = f"{title} at {at:g}: who did it{who}{', ' + variant if variant else ''} ({setting.of_draws})"
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
     return _without_rivals(setting, Table(head, tuple(rows), caption))
 
@@ -160,6 +160,6 @@ def _interactions(setting: Setting, found: "xr.Dataset") -> Table:
     titles = [f"{one.title} x {other.title}" for one, other in combinations(setting.catalogue.factors, 2)]
     order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
     rows = [(titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())) for i in order]
-    caption = "What pairs are worth together beyond one by one (the largest six)"
+    caption = f"What pairs are worth together beyond one by one (the largest six; {setting.of_draws})"
     worth = setting.rivals[0].id if len(setting.rivals) > 1 else "worth"
     return _without_rivals(setting, Table(("pair", worth, "over rivals"), tuple(rows), caption))

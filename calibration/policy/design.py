@@ -81,7 +81,7 @@ def _write(setting: Setting, front: search.Front) -> None:
     for name in search.GOALS:
         frame[name] = getattr(front.searched, name)
         frame[f"{name} fresh"] = getattr(front.fresh, name)
-    frame.to_csv(setting.folder / "design.csv", index=False)
+    setting.write_csv(frame, "design.csv")
 
 
 def _picks(setting: Setting, wanted: Design, budget: float, front: search.Front) -> Table:
@@ -109,7 +109,7 @@ def _picks(setting: Setting, wanted: Design, budget: float, front: search.Front)
     units, money = setting.units(outcome.id), setting.catalogue.money
     caption = (
         f"{outcome.title}{f' [{units}]' if units else ''} at {wanted.at:g}, at most {budget:.6g} {money} to spend: "
-        f"{len(front.settings)} settings on the front"
+        f"{len(front.settings)} settings on the front ({setting.of_draws})"
     )
     return Table(("setting", *levers, *goals), tuple(rows), caption)
 

@@ -1,4 +1,4 @@
-"""Where the draws of ``cipark policy`` come from: a fit that is at hand, files that are named, priors or ranges."""
+"""Where the draws of ``cipark policy`` come from: a fit, an approximation at its optimum, files, priors or ranges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,22 @@ from pathlib import Path
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
 from calibration.assess.rivals import with_variant
+from calibration.for_analyses.approximation import OnStructure, approximated
 from calibration.for_analyses.study_draws import draws_for, read_weights
+from calibration.likelihood.forward import EngineName
 from calibration.policy.study import PolicyStudy
 from calibration.sampling.draws import problem_digest
+from calibration.study.library import DEFAULT_STUDY
 from calibration.study.variants import Variant
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
+
+#: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
+PRIOR_DRAWS = 300
+#: Where a call keeps approximations, in its output folder.
+APPROXIMATIONS = "laplace"
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class Found:
     rivals : tuple of Rival
         Those that have draws: one that the data refute is left out.
     draws : dict of str to Draws
+    prior : dict of str to Draws
+        What expectations are set against: draws that have seen no data, the same under each rival.
     weights : Path or None
         The file that their weights come from.
     notes : tuple of str
@@ -34,6 +44,7 @@ class Found:
 
     rivals: tuple[Rival, ...]
     draws: dict[str, Draws]
+    prior: dict[str, Draws]
     weights: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -61,6 +72,9 @@ def find_draws(
     seed: int,
     folder: Path,
     weights: Path | None = None,
+    *,
+    engine: EngineName = "native",
+    on_structure: OnStructure | None = None,
 ) -> Found:
     """``n`` draws for each rival.
 
@@ -68,12 +82,15 @@ def find_draws(
     ----------
     sources : sequence of str
         ``prior``, a folder, or files as :func:`calibration.for_analyses.study_draws.draws_for` takes them. Without
-        any: the first fit of this very study (same model, data, priors and settings) in ``folder`` and in the default
-        output folders of ``cipark policy`` and ``cipark calibrate``, or the priors.
+        any: the first posterior of this very study (same model, data, priors and settings) in ``folder`` and in the
+        default output folders of ``cipark policy`` and ``cipark calibrate``; a rival that has none gets a Laplace
+        approximation at its own optimum.
     folder : Path
         Where this call writes.
     weights : Path, optional
         A table of weights in place of the one beside the draws.
+    on_structure : function, optional
+        Called while rivals are approximated.
 
     Raises
     ------
@@ -83,34 +100,73 @@ def find_draws(
         if tuple(sources) not in ((), ("prior",)):
             expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
             raise InvalidValue("the draws", ", ".join(sources), expected, where="--draws")
-        return Found(rivals, study.draws_from_ranges(rivals, n, seed))
+        ranges = study.draws_from_ranges(rivals, n, seed)
+        return Found(rivals, ranges, ranges)
     notes: list[str] = []
+    kept: _Kept | None = None
     if not sources:
-        kept = _at_hand(study, rivals, folder, notes)
+        kept = _with_approximations(study, rivals, seed, folder, notes, engine, on_structure)
     elif len(sources) == 1 and sources[0] != "prior" and Path(sources[0]).is_dir():
         kept = _in_folder(Path(sources[0]), rivals)
         if not kept.files:
             expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
             raise InvalidValue("the draws", sources[0], expected, where="--draws")
-    else:
-        kept = None
+        notes.append(f"Draws: {kept.place}.")
     files = {} if kept is None else kept.files
-    asked = tuple(f"{rival}={path}" for rival, path in files.items()) or tuple(sources) or ("prior",)
+    asked = tuple(f"{rival}={path}" for rival, path in files.items()) or tuple(sources)
     table = weights or (None if kept is None else kept.weights)
     refuted = () if kept is None else kept.refuted
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
     if kept is not None:
-        alone = len(kept.files) + len(kept.refuted) < len(rivals)
-        notes.insert(0, f"Draws: {kept.place}{'; cipark calibrate --all fits the other rivals too' if alone else ''}.")
         notes += _doubts(study, rivals, kept)
     given = None if table is None else read_weights(table, study.rivals)
-    return Found(able, draws_for(study.problem, able, asked, n, seed, given), table, tuple(notes))
+    drawn = draws_for(study.problem, able, asked, n, seed, given)
+    unseen = all(one.origin == "prior" for one in drawn.values())
+    prior = drawn if unseen else draws_for(study.problem, able, ("prior",), PRIOR_DRAWS, seed + 1)
+    return Found(able, drawn, prior, table, tuple(notes))
+
+
+def _with_approximations(
+    study: PolicyStudy,
+    rivals: tuple[Rival, ...],
+    seed: int,
+    folder: Path,
+    notes: list[str],
+    engine: EngineName,
+    on_structure: OnStructure | None,
+) -> _Kept:
+    """The posteriors at hand, and for the rivals without one an approximation; where each comes from is noted."""
+    name = study.problem.folder.resolve().name
+    kept = _at_hand(study, rivals, folder, notes) or _Kept(folder / APPROXIMATIONS, {})
+    missing = tuple(rival for rival in rivals if rival.id not in (*kept.files, *kept.refuted))
+    if kept.files:
+        notes.append(f"Draws: {kept.place}.")
+    if not missing:
+        return kept
+    fit = OUTPUT_FOLDER / name
+    files, refuted = approximated(
+        study.problem, missing, fit, folder / APPROXIMATIONS, seed, engine=engine, on_structure=on_structure
+    )
+    who = (
+        ""
+        if len(rivals) == 1
+        else f" of {', '.join(rival.id for rival in missing)}"
+        if kept.files
+        else " of each rival"
+    )
+    study_name = "" if name == DEFAULT_STUDY else f" {study.problem.folder}"
+    more = " --all" if len(rivals) > 1 else " --posterior"
+    notes.append(
+        f"No posterior{who} is at hand in {fit}: a Laplace approximation at the optimum stands for it. "
+        f"'cipark calibrate{study_name}{more}' samples the posterior, which is then taken up from there."
+    )
+    return _Kept(kept.place, {**kept.files, **files}, kept.weights, (*kept.refuted, *refuted))
 
 
 def _at_hand(study: PolicyStudy, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Kept | None:
-    """The first place with draws of this very study; what is found and not taken is noted."""
+    """The first place with posterior draws of this very study; what is found and not taken is noted."""
     name = study.problem.folder.resolve().name
     places = (folder / "posterior", OUTPUT_FOLDER / f"{name}-policy" / "posterior", OUTPUT_FOLDER / name)
     for place in dict.fromkeys(places):
@@ -124,11 +180,6 @@ def _at_hand(study: PolicyStudy, rivals: Sequence[Rival], folder: Path, notes: l
             )
             continue
         return kept
-    notes.append(
-        f"No fit of this study is at hand in {OUTPUT_FOLDER / name}: 'cipark calibrate "
-        f"{'' if name == 'great_stone' else f'{study.problem.folder} '}--all' makes one with all rivals, and is then "
-        "taken up from there."
-    )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What ``cipark policy`` shows of the past: what each policy changes, and what became of what was expected."""
+"""What ``cipark policy`` shows of the past: what each policy changes, and what can be said of what was expected."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from calibration.policy.expectations import classified_claims, show_claims
 from calibration.policy.page import titled
 from calibration.policy.setting import Setting, save
-from calibration.policy.words import KINDS, as_expected, band, in_words, rivals_in_words, show, signed, verdict
+from calibration.policy.words import as_expected, band, show, signed
 from cipark_sd.commands.tables import number
 from cipark_sd.experiments.definition import BASE, Policy
-from cipark_sd.experiments.effects import SURE, WEIGHTED, Claim, claims, table
+from cipark_sd.experiments.effects import WEIGHTED, Claim, table
 from cipark_sd.plotting.files import save_for_print
-from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
+from cipark_sd.report import Block, Paragraph, Picture, Section, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,17 +33,16 @@ def show_effects(setting: Setting) -> list[Section]:
         click.echo("no [[policy]] to compare with the base")
         return []
     frame = table(result)
-    frame.to_csv(setting.folder / "effects.csv", index=False)
+    setting.write_csv(frame, "effects.csv")
     headline, at = catalogue.headline
     full = tuple(dict.fromkeys((headline, *catalogue.beside)))
     asked = setting.settings.outcomes or full
-    found = claims(result, catalogue.policies)
+    found = classified_claims(setting, None if setting.unseen else result)
     printed = {one.id: effects_table(setting, frame, one.id, found) for one in catalogue.outcomes}
     for one in list(printed) if "all" in asked else asked:
         show(printed[one])
         click.echo()
-    write_claims(setting, found)
-    expected = _expectations(setting, found)
+    expected = show_claims(setting, found)
     _draw(setting, frame, headline, at)
     changes: list[Block] = [
         printed[headline],
@@ -100,7 +100,7 @@ def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str, found: 
     title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
     who = f"; rivals by weight ({setting.weighed})" if shown == WEIGHTED else f"; rival {first}" if several else ""
     last = f"; MC error{' and the range of medians over rivals' if several else ''} at {times[0]:g}"
-    caption = f"{title}: difference to the base (medians; mean of the base {levels}{who}{last})"
+    caption = f"{title}: difference to the base ({setting.of_draws}; medians; mean of the base {levels}{who}{last})"
     return Table(tuple(head), tuple(rows), caption)
 
 
@@ -121,7 +121,8 @@ def _other_outcomes(setting: Setting, frame: "pd.DataFrame", at: float) -> Table
         outcome.title + (f" [{setting.units(outcome.id)}]" if setting.units(outcome.id) else "")
         for outcome in setting.catalogue.outcomes
     ]
-    caption = f"All outcomes at {at:g}: median difference to the base (* the 90 % interval leaves out zero)"
+    star = "* the 90 % interval leaves out zero"
+    caption = f"All outcomes at {at:g}: median difference to the base ({setting.of_draws}; {star})"
     return Table(("", "policy", *titles), tuple(rows), caption)
 
 
@@ -141,95 +142,6 @@ def numbers(rows: "pd.DataFrame") -> dict[str, float]:
     """The only row of a table, its numbers by column."""
     (row,) = rows.select_dtypes("number").to_dict("records")
     return {str(name): float(value) for name, value in row.items()}
-
-
-def _expectations(setting: Setting, found: Sequence[Claim]) -> list[Block]:
-    """Print what became of all expectations; the same for the page, in words first."""
-    if not found:
-        return []
-    catalogue = setting.catalogue
-    weighted = np.isfinite(found[0].weighted)
-    single = len(setting.rivals) == 1
-    verdicts = Table(
-        ("", "policy", "expected", *(["P by weight"] if weighted else []), "least P", "verdict", "source"),
-        tuple(
-            (
-                claim.policy.id,
-                claim.policy.title,
-                in_words(claim.expected, catalogue),
-                *([f"{claim.weighted:.2f}"] if weighted else []),
-                f"{min(claim.probability.values()):.2f}",
-                verdict(claim),
-                claim.policy.source,
-            )
-            for claim in found
-        ),
-        f"What was expected (it holds where true in {SURE:.0%} of the draws, fails where in {1 - SURE:.0%} or fewer)",
-    )
-    show(Table(verdicts.head[:-1], tuple(row[:-1] for row in verdicts.rows), verdicts.caption))
-    surviving = sum(claim.survives for claim in found)
-    under = "" if single else f" under every one of {len(setting.rivals)} rivals"
-    summary = f"{surviving} of {len(found)} expectations hold{under}."
-    click.echo(summary)
-    titles = {rival.id: rival.title for rival in setting.rivals}
-    doubts = tuple(_doubt(claim, setting, titles) for claim in found if not claim.survives)
-    blocks: list[Block] = [
-        Paragraph(summary + (" Those that do not:" if doubts else "")),
-        *([Listing(doubts)] if doubts else []),
-    ]
-    blocks.append(verdicts)
-    if not single:
-        blocks.append(_probabilities(setting, found))
-    return blocks
-
-
-def _doubt(claim: Claim, setting: Setting, titles: dict[str, str]) -> str:
-    """One expectation that does not survive, and where not."""
-    said = f"{claim.policy.title} ({claim.policy.id}): {in_words(claim.expected, setting.catalogue)}. "
-    if len(claim.probability) == 1:
-        return said + f"True in {next(iter(claim.probability.values())):.0%} of the draws."
-    found = {kind: claim.rivals(kind) for kind in KINDS if kind != "holds"}
-    parts = [f"{KINDS[kind]} under {rivals_in_words(rivals, titles)}" for kind, rivals in found.items() if rivals]
-    where = "; ".join(parts)
-    mixed = f" Probability by weight: {claim.weighted:.2f}." if np.isfinite(claim.weighted) else ""
-    return f"{said}{where[:1].upper()}{where[1:]}.{mixed}"
-
-
-def _probabilities(setting: Setting, found: Sequence[Claim]) -> Table:
-    weighted = np.isfinite(found[0].weighted)
-    ids = [rival.id for rival in setting.rivals]
-    rows = tuple(
-        (
-            claim.policy.id,
-            in_words(claim.expected, setting.catalogue),
-            *(f"{claim.probability[one]:.2f}" for one in ids),
-            *([f"{claim.weighted:.2f}"] if weighted else []),
-        )
-        for claim in found
-    )
-    head = ("", "expected", *ids, *(["by weight"] if weighted else []))
-    return Table(head, rows, "Probability of each expectation under each rival")
-
-
-def write_claims(setting: Setting, found: Sequence[Claim]) -> None:
-    """``claims.csv``: one row for each expectation, its probability under each rival."""
-    import pandas as pd
-
-    rows = [
-        {
-            "policy": claim.policy.id,
-            "title": claim.policy.title,
-            "expected": str(claim.expected),
-            "source": claim.policy.source,
-            "weighted": claim.weighted,
-            "holds_in": len(claim.rivals("holds")),
-            "fails_in": len(claim.rivals("fails")),
-            "no_effect_in": len(claim.rivals("idle")),
-        }
-        | {f"P {rival}": share for rival, share in claim.probability.items()}
-        for claim in found
-    ]
-    pd.DataFrame(rows).to_csv(setting.folder / "claims.csv", index=False)
 
 
 def _largest(frame: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:

@@ -33,7 +33,7 @@ def show_information(setting: Setting) -> list[Section]:
     tried = try_strategies(setting)
     utilities = tried.values if tried.outcome.better == "more" else -tried.values
     frame = _worths(setting, tried, utilities)
-    frame.to_csv(setting.folder / "information.csv", index=False)
+    setting.write_csv(frame, "information.csv")
     everything = float(frame.loc[frame["kind"] == "everything", "value"].iloc[0])
     rows = tuple(
         (
@@ -45,7 +45,7 @@ def show_information(setting: Setting) -> list[Section]:
         )
         for row in frame.to_dict("records")
     )
-    title = f"What knowing more is worth, in {heading(setting, tried)}"
+    title = f"What knowing more is worth, in {heading(setting, tried)} ({setting.of_draws})"
     table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
     show(table)
     chosen = tried.strategies[int(utilities.mean(axis=1).argmax())].title

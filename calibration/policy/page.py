@@ -16,14 +16,17 @@ from cipark_sd.report import Block, Listing, Page, Paragraph, Section, Table, re
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key
 
+_EXPECTED = "What was expected, and what can be said of it"
 #: Sections in the order of the page, by the part that writes them.
 TITLES: Mapping[str, tuple[str, ...]] = {
     "rest": ("What this rests on",),
-    "effects": ("What was expected, and what became of it", "What each policy changes"),
+    "signs": ("What is assumed: signs under the priors", _EXPECTED),
+    "effects": (_EXPECTED, "What each policy changes"),
     "attribution": ("Which mechanism did it",),
     "robustness": ("What does well whatever is true", "Where it fails"),
     "design": ("What the same money could have bought",),
     "information": ("What it would be worth to know more",),
+    "rivals": ("The rival structures",),
     "limits": ("What cannot be known from this",),
 }
 #: A posterior variance above this share of the prior's says that the data taught little of a parameter.
@@ -42,9 +45,11 @@ def write(setting: Setting, made: Sequence[Section]) -> None:
     sections = {section.title: section for section in _kept(setting, identity)}
     sections |= {section.title: section for section in made}
     sections |= {
-        section.title: section for section in (*titled("rest", _rest(setting)), *titled("limits", _limits(setting)))
+        section.title: section
+        for part, blocks in (("rest", _rest(setting)), ("rivals", _rivals(setting)), ("limits", _limits(setting)))
+        for section in titled(part, blocks)
     }
-    order = [title for titles in TITLES.values() for title in titles]
+    order = dict.fromkeys(title for titles in TITLES.values() for title in titles)
     page = Page(title, identity, tuple(sections[title] for title in order if title in sections))
     write_page(page, setting.folder)
 
@@ -79,7 +84,7 @@ def _kept(setting: Setting, identity: str) -> tuple[Section, ...]:
 
 
 def _rest(setting: Setting) -> list[Block]:
-    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=setting.unseen), *map(Paragraph, setting.notes)]
+    said: list[Block] = [Paragraph(f"{setting.basis}.", warning=_doubtful(setting)), *map(Paragraph, setting.notes)]
     if setting.catalogue.note:
         said.append(Paragraph(setting.catalogue.note))
     said.append(
@@ -88,22 +93,27 @@ def _rest(setting: Setting) -> list[Block]:
             "Effects are those of expected numbers, without the noise of counts."
         )
     )
-    if len(setting.rivals) > 1:
-        said.append(_rivals(setting))
     return said
 
 
-def _rivals(setting: Setting) -> Table:
+def _doubtful(setting: Setting) -> bool:
+    """Whether the draws are anything else than those of chains that have converged."""
+    return any(draws.origin != "posterior" or not draws.converged for draws in setting.draws.values())
+
+
+def _rivals(setting: Setting) -> list[Block]:
+    """What each structure says and what its draws are; nothing where there is one only."""
+    if len(setting.rivals) == 1:
+        return []
     unreliable = _unreliable(setting)
     rows = []
     for rival in setting.rivals:
         draws = setting.draws[rival.id]
         weight = "" if math.isnan(draws.weight) else f"{draws.weight:.3f}"
-        rows.append((rival.id, rival.title, draws.origin, weight, unreliable.get(rival.id, "")))
+        rows.append((rival.id, rival.title, draws.basis.label, weight, unreliable.get(rival.id, "")))
     caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
-    return Table(
-        ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge"), tuple(rows), caption
-    )
+    head = ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge")
+    return [Table(head, tuple(rows), caption)]
 
 
 def _unreliable(setting: Setting) -> dict[str, str]:
@@ -119,7 +129,7 @@ def _limits(setting: Setting) -> list[Block]:
     items = []
     little = _untaught(setting)
     if setting.unseen:
-        items.append("No data have been used: bands show what was assumed before, not what is known.")
+        items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif little:
         first = setting.rivals[0].id
         items.append(

@@ -133,7 +133,7 @@ def show_robustness(setting: Setting) -> list[Section]:
     meanings += ["demands: " + ", ".join(map(str, tried.wanted.criteria))] if tried.wanted.criteria else []
     for line in meanings:
         click.echo(f"  {line}")
-    steady = _stability(tried, found)
+    steady = _stability(setting, tried, found)
     click.echo()
     show(steady)
     blocks += [Paragraph(_winner(tried, found)), table, Listing(tuple(meanings))]
@@ -179,7 +179,7 @@ def _measures(setting: Setting, tried: Tried, found: dict[str, Array]) -> Table:
     better = tried.outcome.better
     best = winners(found, better)
     frame = pd.DataFrame(found, index=pd.Index([s.id for s in tried.strategies], name="strategy"))
-    frame.to_csv(setting.folder / "robustness.csv")
+    setting.write_csv(frame.reset_index(), "robustness.csv")
     rows = tuple(
         (
             policy.title,
@@ -193,7 +193,9 @@ def _measures(setting: Setting, tried: Tried, found: dict[str, Array]) -> Table:
     )
     save_for_print(figure, setting.folder, "robustness")
     head = ("strategy", *(name.replace("_", " ") for name in found))
-    return Table(head, rows, f"{title} over {tried.values.shape[1]} futures (* the best by that measure)")
+    return Table(
+        head, rows, f"{title} over {tried.values.shape[1]} futures ({setting.of_draws}; * the best by that measure)"
+    )
 
 
 def _cell(name: str, value: float) -> str:
@@ -211,7 +213,7 @@ def _winner(tried: Tried, found: dict[str, Array]) -> str:
     return "Measures name different winners: " + "; ".join(parts) + "."
 
 
-def _stability(tried: Tried, found: dict[str, Array]) -> Table:
+def _stability(setting: Setting, tried: Tried, found: dict[str, Array]) -> Table:
     """Whether the winner of a measure stays so: over resamples of the futures, and under each rival."""
     better = tried.outcome.better
     rng = np.random.default_rng(tried.wanted.seed)
@@ -231,7 +233,9 @@ def _stability(tried: Tried, found: dict[str, Array]) -> Table:
             )
         )
     more = ("rivals", "another one under") if len(by_rival) > 1 else ()
-    return Table(("by", "the best", "in resamples", "rank, 90 %", *more), tuple(rows), "How stable that is")
+    return Table(
+        ("by", "the best", "in resamples", "rank, 90 %", *more), tuple(rows), f"How stable that is ({setting.of_draws})"
+    )
 
 
 def _failures(setting: Setting, tried: Tried, found: dict[str, Array]) -> list[Block]:
@@ -273,4 +277,4 @@ def _write_box(setting: Setting, name: str, box: Box | None) -> None:
          "failing": box.failing}
         for r in box.restrictions
     ]  # fmt: skip
-    pd.DataFrame(rows).to_csv(setting.folder / f"{name}.csv", index=False)
+    setting.write_csv(pd.DataFrame(rows), f"{name}.csv")

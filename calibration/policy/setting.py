@@ -5,29 +5,41 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
+from calibration.assess.rivals import with_variant
+from calibration.for_analyses.contradiction import contradictions
+from calibration.likelihood.posterior import On
 from calibration.policy.draws import Found, find_draws
 from calibration.policy.parts import PARTS
 from calibration.policy.study import FILE, PolicyStudy, find_policy_study, read_policy_study
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
+from calibration.study.variants import Variant
 from cipark_sd import results
+from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import OnProgress, failed, run_policies
-from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.files import OUTPUT_FOLDER, whole
 from cipark_sd.report import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
     from calibration.likelihood.forward import EngineName
+
+
+#: Parts that have something to say without a fit: signs.
+WITHOUT_RANKING = ("effects",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +62,15 @@ class Settings:
 class Setting:
     """What all parts share.
 
-    ``weights`` is the file that the weights of the rivals come from, if they have any; ``notes`` say where the draws
-    come from and what a reader must know of them.
+    ``prior`` are the draws that expectations are set against; ``weights`` is the file that the weights of the rivals
+    come from, if they have any; ``notes`` say where the draws come from and what a reader must know of them.
     """
 
     settings: Settings
     study: PolicyStudy
     rivals: tuple[Rival, ...]
     draws: dict[str, Draws]
+    prior: dict[str, Draws]
     folder: Path
     weights: Path | None = None
     notes: tuple[str, ...] = ()
@@ -80,24 +93,58 @@ class Setting:
     @property
     def unseen(self) -> bool:
         """Whether the draws have seen no data."""
-        return {draws.origin for draws in self.draws.values()} <= {"prior", "ranges"}
+        return all(draws.origin in UNSEEN for draws in self.draws.values())
+
+    @property
+    def signs_only(self) -> bool:
+        """Whether the draws are of the priors of a study: what policies do is then said by its sign alone."""
+        return all(draws.origin == "prior" for draws in self.draws.values())
+
+    @property
+    def bases(self) -> dict[Origin, tuple[Basis, tuple[str, ...]]]:
+        """By origin, what the draws are at their worst, and the rivals that have them."""
+        found: dict[Origin, list[str]] = {}
+        for rival, draws in self.draws.items():
+            found.setdefault(draws.origin, []).append(rival)
+        return {origin: (_worst([self.draws[r].basis for r in own]), tuple(own)) for origin, own in found.items()}
 
     @property
     def basis(self) -> str:
         """In words: what the draws are."""
-        n = len(next(iter(self.draws.values())))
-        origins = [draws.origin for draws in self.draws.values()]
-        if set(origins) == {"prior"}:
-            return f"{n} draws from the PRIOR: nothing here has seen the data"
-        if set(origins) == {"ranges"}:
-            return f"{n} draws from declared ranges, any value as good as another: nothing here has seen data"
-        borrowed = [rival for rival, draws in self.draws.items() if draws.origin == "borrowed"]
-        own = [rival for rival in self.draws if rival not in borrowed]
-        lent = f"; not fitted, so with the draws of {own[0]}: {', '.join(borrowed)}" if borrowed else ""
-        weighted = f", by weight {self.weighed}" if self.weighed else ""
-        whose = "posterior" if self.problem.folder == self.study.folder else f"posterior of {self.problem.folder.name}"
-        several = f" of each of {len(own)} rivals" if not borrowed else f" under {', '.join(own)}"
-        return f"{n} draws from the {whose}{several if len(self.rivals) > 1 else ''}{weighted}{lent}"
+        told = []
+        for basis, own in self.bases.values():
+            who = "" if len(self.draws) == 1 else f" ({self._whose(basis, own)})"
+            told.append(f"{basis.sentence}{who}")
+        study = "" if self.problem.folder == self.study.folder or self.unseen else f" of {self.problem.folder.name}"
+        weighted = f"; by weight {self.weighed}" if self.weighed else ""
+        return f"{'; '.join(told)}{study and f'; the fit is that{study}'}{weighted}"
+
+    def _whose(self, basis: Basis, own: Sequence[str]) -> str:
+        each = f"each of {len(own)} structures" if len(own) == len(self.draws) else ", ".join(own)
+        if basis.origin == "laplace":
+            return f"{each}, k the largest of them"
+        lent = basis.origin == "borrowed"
+        return f"{each}, not fitted and so with those of {next(iter(self.draws))}" if lent else each
+
+    @property
+    def of_draws(self) -> str:
+        """For captions: what kind of draws the numbers are of."""
+        return " and ".join(basis.name for basis, _ in self.bases.values())
+
+    @property
+    def label(self) -> str:
+        """For a column of files."""
+        return "; ".join(
+            basis.label if len(self.bases) == 1 else f"{', '.join(own)}: {basis.label}"
+            for basis, own in self.bases.values()
+        )
+
+    def write_csv(self, frame: "pd.DataFrame", name: str) -> None:
+        """A table as CSV whose first column says of each row what draws it rests on; whole or not at all."""
+        labelled = frame.copy()
+        labelled.insert(0, "draws", self.label)
+        with whole(self.folder / name) as partial:
+            labelled.to_csv(partial, index=False)
 
     @property
     def weighed(self) -> str:
@@ -122,6 +169,21 @@ class Setting:
             plain = units.lower() in ("", "1", "dmnl", "dimensionless") or "[" in one.title
             titles[one.name] = one.title if plain else f"{one.title} [{units}]"
         return titles
+
+    def from_prior(self, policies: Sequence[Policy], outcomes: Sequence[str], times: Sequence[float]) -> "xr.Dataset":
+        """Policies over the prior draws that expectations are set against, with progress."""
+        with progress("the same without data") as tick:
+            return run_policies(
+                self.problem.model,
+                policies,
+                self.rivals,
+                self.prior,
+                [self.catalogue.outcome_by_id[outcome] for outcome in outcomes],
+                times,
+                scenario=self.scenario,
+                engine=self.settings.engine,
+                progress=tick,
+            )
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the setting's draws and rivals, with progress; what fails is said."""
@@ -148,7 +210,7 @@ class Setting:
 
 
 def start(settings: Settings) -> Setting:
-    """Read the study, its catalogue and its draws.
+    """Read the study, its catalogue and its draws, and set the base against the data.
 
     Raises
     ------
@@ -165,13 +227,58 @@ def start(settings: Settings) -> Setting:
     found = _draws(settings, study, rivals, folder)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in found.rivals)
-    return Setting(settings, study, placed, found.draws, folder, found.weights, found.notes)
+    setting = Setting(settings, study, placed, found.draws, found.prior, folder, found.weights, found.notes)
+    return _against_data(setting)
+
+
+def _against_data(setting: Setting) -> Setting:
+    """The setting, if its base does not contradict the data; after a fit that is said, before one it is an error.
+
+    Raises
+    ------
+    CiparkError
+        When the priors have a base that the data rule out.
+    """
+    if not setting.study.fitted:
+        return setting
+    first = setting.rivals[0]
+    variant = Variant(first.id, first.title, first.scenario)
+    density = On("numpy" if setting.settings.engine == "numpy" else "native")(with_variant(setting.problem, variant))
+    draws = setting.draws[first.id]
+    theta = np.tile(setting.problem.space.medians, (len(draws), 1))
+    for position, parameter in enumerate(setting.problem.space):
+        theta[:, position] = draws.values.get(override_key(parameter.name), theta[:, position])
+    told = "; ".join(map(str, contradictions(density, theta, np.random.default_rng([setting.settings.seed, 3]))))
+    if not told:
+        return setting
+    if setting.signs_only:
+        name = setting.problem.folder.resolve().name
+        study = "" if name == DEFAULT_STUDY else f" {setting.problem.folder}"
+        raise CiparkError(
+            f"cipark policy --draws prior: the base contradicts the data, so that nothing is shown of what policies "
+            f"change of it: {told}. Run 'cipark calibrate{study}', and then 'cipark policy{study}' without --draws, "
+            "which takes up that fit."
+        )
+    return replace(setting, notes=(f"The base does not meet the data even after the fit: {told}.", *setting.notes))
+
+
+def _worst(bases: Sequence[Basis]) -> Basis:
+    """One basis for several of the same origin: converged where all have, as far from the posterior as the farthest."""
+    converged: bool | None = True
+    if any(basis.converged is None for basis in bases):
+        converged = None
+    if any(basis.converged is False for basis in bases):
+        converged = False
+    return replace(bases[0], converged=converged, pareto_k=max(basis.pareto_k for basis in bases))
 
 
 def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path) -> Found:
     """The draws, fitted first where that is asked for, with progress."""
+    engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
+    find = partial(find_draws, study, rivals, engine=engine, weights=settings.weights)
     if settings.sources != ("fit",) or not study.fitted:
-        return find_draws(study, rivals, settings.sources, settings.n_draws, settings.seed, folder, settings.weights)
+        with progress("approximations of the posteriors") as tick:
+            return find(settings.sources, settings.n_draws, settings.seed, folder, on_structure=tick)
     from calibration.assess.rival_draws import fitted
 
     kept = folder / "posterior"
@@ -182,9 +289,8 @@ def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], fo
             if tick is not None:
                 tick(ids.index(name) * most + done, len(ids) * most)
 
-        engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
         fitted(study.problem, rivals, kept, engine=engine, on_steps=told)
-    return find_draws(study, rivals, (str(kept),), settings.n_draws, settings.seed, folder, settings.weights)
+    return find((str(kept),), settings.n_draws, settings.seed, folder)
 
 
 def _asked_for(settings: Settings, study: PolicyStudy) -> tuple[Rival, ...]:
@@ -222,6 +328,8 @@ def run(settings: Settings, parts: Sequence[str] | None) -> None:
     ------
     Problems
         For each part that is asked for and has no table, before anything is run.
+    InvalidValue
+        When a part that ranks is asked for with draws from the priors of a study.
     """
     setting = start(settings)
     without = lacking(setting.catalogue)
@@ -243,7 +351,15 @@ def run(settings: Settings, parts: Sequence[str] | None) -> None:
 
     if parts is None and without:
         click.echo("left out, since the catalogue has no table for it: " + ", ".join(without) + "\n")
-    for part in [part for part in PARTS if part not in without] if parts is None else parts:
+    asked = [part for part in PARTS if part not in without] if parts is None else list(parts)
+    ranking = [part for part in asked if part not in WITHOUT_RANKING]
+    if setting.signs_only and ranking:
+        if parts is not None:
+            expected = f"{' or '.join(WITHOUT_RANKING)}: from the priors nothing is ranked and no size is told"
+            raise InvalidValue("--part", ", ".join(ranking), expected, where="cipark policy --draws prior")
+        click.echo("left out, since from the priors nothing is ranked: " + ", ".join(ranking) + "\n")
+        asked = [part for part in asked if part in WITHOUT_RANKING]
+    for part in asked:
         # after each part, so that a call that is stopped leaves what it has found
         policy_page.write(setting, _shown(setting, part))
     click.echo(f"\nwritten to {setting.folder}; {setting.folder / HTML} has all of it on one page")
@@ -254,8 +370,9 @@ def _shown(setting: Setting, part: str) -> list[Section]:
     match part:
         case "effects":
             from calibration.policy.effects import show_effects
+            from calibration.policy.signs import show_signs
 
-            return show_effects(setting)
+            return show_signs(setting) if setting.signs_only else show_effects(setting)
         case "attribution":
             from calibration.policy.attribution import show_attribution
 

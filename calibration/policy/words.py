@@ -1,16 +1,15 @@
 """Numbers and expectations as people read them, and tables that go to the screen and to the page alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from cipark_sd.claims import Tally
 from cipark_sd.commands.tables import print_table
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
-from cipark_sd.experiments.effects import Claim, Verdict
+from cipark_sd.experiments.effects import Claim
 from cipark_sd.report import Table
 
-#: What a verdict is called.
-KINDS: Mapping[Verdict, str] = {"holds": "holds", "fails": "fails", "open": "open", "idle": "no effect"}
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
@@ -39,13 +38,23 @@ def share(value: float, whole: float) -> str:
 
 
 def as_expected(claim: Claim) -> str:
-    """An expectation in one or two words, and in how many rivals it holds."""
-    expected, n = claim.expected, len(claim.probability)
+    """An expectation in one or two words, and its class."""
+    expected = claim.expected
     than = "" if expected.than == BASE else f" than {expected.than}"
     times = "" if expected.factor == 1 else f" than {_times(expected.factor)}{'it' if expected.than == BASE else ''}"
-    holds = len(claim.rivals("holds"))
-    came = f"{holds} of {n}" if n > 1 else KINDS[claim.verdict(next(iter(claim.probability)))]
-    return f"{expected.how}{times or than}: {came}"
+    return f"{expected.how}{times or than}: {claim.classified}"
+
+
+def shares(tallies: Sequence[Tally]) -> str:
+    """A probability, or from the least to the largest over structures.
+
+    >>> shares([Tally(1, 4)]), shares([Tally(1, 4), Tally(3, 4)])
+    ('0.25', '0.25 to 0.75')
+    """
+    if not tallies:
+        return ""
+    low, high = (f"{end([one.share for one in tallies]):.2f}" for end in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _times(factor: float) -> str:
@@ -61,28 +70,6 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     title = catalogue.outcome_by_id[expected.outcome].title
     than = "the base" if expected.than == BASE else expected.than
     return f"{title} at {expected.at:g} {expected.how} than {_times(expected.factor)}{than}"
-
-
-def verdict(claim: Claim) -> str:
-    """What became of an expectation, in a few words."""
-    holds, fails, opened, idle = (claim.rivals(kind) for kind in KINDS)
-    n = len(claim.probability)
-    if n == 1:
-        return KINDS[claim.verdict(next(iter(claim.probability)))]
-    if len(holds) == n:
-        return f"holds under all {n} rivals"
-    if len(fails) == n:
-        return f"fails under all {n} rivals"
-    parts = [f"holds under {len(holds)} of {n}" if holds else f"holds under none of {n}"]
-    parts += [f"fails under {', '.join(fails)}"] if fails else []
-    parts += [f"open under {', '.join(opened)}"] if opened else []
-    parts += [f"no effect under {', '.join(idle)}"] if idle else []
-    return "; ".join(parts)
-
-
-def rivals_in_words(ids: Sequence[str], titles: Mapping[str, str]) -> str:
-    """Rivals with what each of them says."""
-    return ", ".join(f"{one} ({titles[one]})" if titles.get(one) else one for one in ids)
 
 
 def show(table: Table) -> None:

@@ -248,7 +248,7 @@ def _gaps(rolling: RollingOrigin) -> str:
 
 
 def supports(fit: Fit, found: Inquiry | None) -> str:
-    """What the data support."""
+    """What the data say."""
     said = fit.problem.questions.supports
     if found is not None:
         steady = [line.name for line in found.contractions if line.verdict == "the data decide"]

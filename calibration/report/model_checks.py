@@ -52,12 +52,13 @@ def values_of(fit: Fit) -> dict[str, float]:
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
-    """How many of the modeller's own expectations hold, and which do not."""
+    """How many of the modeller's own checks pass, and which do not."""
     own = [outcome for outcome in outcomes if outcome.source != BUILT_IN_SOURCE]
     if not own:
         return "The model comes with no checks of what its theory expects."
     failed = [outcome for outcome in own if outcome.status == "fail"]
-    said = f"At the estimate {len(own) - len(failed)} of {len(own)} checks of what the theory expects hold"
+    said = f"At the estimate {len(own) - len(failed)} of {len(own)} checks of what the theory expects pass"
+    caution = " That a check passes is no evidence for the theory: an equation may force it whatever the data are."
     if not failed:
-        return said + "."
-    return said + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "."
+        return said + "." + caution
+    return said + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "." + caution

@@ -109,7 +109,7 @@ def _warnings(fit: Fit, found: Inquiry | None) -> list[Paragraph]:
 
 def _honest(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> tuple[Block, ...]:
     return (
-        Paragraph("What the data support. " + findings.supports(fit, found)),
+        Paragraph("What the data say. " + findings.supports(fit, found)),
         Paragraph("What the theory adds. " + findings.adds(fit, found, checked(checks))),
         Paragraph("What cannot be known from these data. " + findings.unknowable(fit, found)),
     )

@@ -22,7 +22,7 @@ METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions
 @click.option("--most-rows", type=int, default=1 << 16, show_default=True, help="Where --until stops.")
 @click.option("--pairs", multiple=True, metavar="NAME", help="Second order among these constants (two at least).")
 @click.option("--at", "moments", multiple=True, type=float, metavar="TIME", help="Rank at this time.")
-@click.option("--draws", type=click.Path(path_type=Path), help="Posterior draws: a fit's folder, .nc or .csv.")
+@click.option("--draws", type=click.Path(path_type=Path), help="prior, or draws: a fit's folder, .nc or .csv.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Of the bootstrap.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
@@ -45,16 +45,17 @@ METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions
 def command(**asked: Any) -> None:
     """Ask which uncertain constants drive the outputs of a model, when, and how sure that is.
 
-    STUDY is a folder or a study by name: its priors say how uncertain each constant is, and the claims and strategies
-    of its policies.toml are examined as well. MODEL is a Vensim or XMILE file: all constants vary by --range around
-    their values, within their limits. Without either it is the park study. report.html in the output folder tells the
-    answer in words.
+    STUDY is a folder or a study by name. After cipark calibrate its constants vary as the fit has left them, and before
+    that, or with --draws prior, over their priors; the claims and strategies of its policies.toml are examined as well.
+    MODEL is a Vensim or XMILE file: all constants vary by --range around their values, within their limits. Without
+    either it is the park study. report.html in the output folder tells the answer in words, what the draws are first.
 
     \b
     Examples:
       cipark sensitivity                                     the park: what moves residents, and China Merchants' effect
       cipark sensitivity --until 0.05                        as many runs as the intervals need
       cipark sensitivity my.mdl --output Population --range 0.3
+      cipark sensitivity --draws prior                       which assumptions matter before the data
       cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other
       cipark sensitivity --loops 20                          which feedback loops lead, and when
     """

@@ -18,13 +18,15 @@ def write(found: Found, folder: Path, seed: int, workers: int = 1) -> list[Path]
         together = found.together()
         datasets = found.datasets() | ({} if together is None else {"all_indices": together})
         for name, dataset in datasets.items():
-            written.append(write_netcdf(dataset, folder / f"{name}.nc"))
+            written.append(write_netcdf(dataset.assign_attrs(basis=found.inputs.basis.sentence), folder / f"{name}.nc"))
         all_tables = tables(found, seed)
         for name, table in all_tables.items():
             written.append(folder / f"{name}.csv")
+            labelled = table.copy()
+            labelled.insert(0, "draws", found.inputs.basis.label)
             with whole(written[-1]) as partial:
-                table.to_csv(partial, index=False, lineterminator="\n")
-        text = f"{found.study.title}\n\n" + "\n\n".join(found.sentences()) + "\n"
+                labelled.to_csv(partial, index=False, lineterminator="\n")
+        text = "\n\n".join([found.study.title, *found.rests_on, *found.sentences()]) + "\n"
         written.append(write_text(folder / "summary.txt", text))
         pictures = figures()
     written += pictures

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.commands.sensitivity_draws import Inputs
 from cipark_sd.sensitivity.behaviour import mode_shares
 from cipark_sd.sensitivity.loops import takeovers
 from cipark_sd.sensitivity.ranking import Moment, sentences, shapley_sentences
@@ -28,10 +29,10 @@ DATASETS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "claims",
 
 @dataclass
 class Found:
-    """What was computed; ``draws`` is the file of the posterior draws where the constants are theirs."""
+    """What was computed, and of what inputs."""
 
     study: Study
-    draws: str | None = None
+    inputs: Inputs
     morris: "xr.Dataset | None" = None
     sobol: "xr.Dataset | None" = None
     sample: "xr.Dataset | None" = None
@@ -46,6 +47,19 @@ class Found:
     def moments(self) -> tuple[Moment, ...]:
         """Of the study."""
         return self.study.moments
+
+    @property
+    def rests_on(self) -> list[str]:
+        """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
+        told = [f"{self.inputs.basis.sentence}.", *self.inputs.notes]
+        if self.inputs.unseen and self.study.decisions.choices and self.claims is not None:
+            told.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
+        return told
+
+    @property
+    def over(self) -> str:
+        """For captions: what the numbers are taken over."""
+        return f"over {self.inputs.basis.name.removeprefix('draws from ')}"
 
     def datasets(self) -> "dict[str, xr.Dataset]":
         """All that there are, by name."""

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.claims import classify
 from cipark_sd.commands.sensitivity_found import Found, until_sentences
 from cipark_sd.commands.sensitivity_ranking import interval, pairs, ranking
 from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.sensitivity.behaviour import FEWEST, mode_shares
 from cipark_sd.sensitivity.loops import leads
 from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Moment, gaps, kept_at_half, leaders, negligible, ranked
-from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, plain
+from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, evidence_of, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ def page(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str
     """The page of what was computed, with the pictures that were drawn."""
     study = found.study
     sections = [
+        _rest(found),
         *_headline(found, pictures),
         *_decisions(found, pictures),
         *_reach(found, tables, pictures),
@@ -36,7 +38,7 @@ def page(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str
         _constants(study.factors),
         _methods(found),
     ]
-    facts = [f"{study.model.name}, digest {study.model.digest[:12]}"]
+    facts = [found.inputs.basis.sentence, f"{study.model.name}, digest {study.model.digest[:12]}"]
     facts += [
         f"{name}: "
         + ", ".join(f"{dataset.attrs[key]} {key}" for key in ("rows", "draws", "runs") if key in dataset.attrs)
@@ -46,6 +48,14 @@ def page(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str
     seeds = sorted({int(dataset.attrs["seed"]) for dataset in found.datasets().values() if "seed" in dataset.attrs})
     facts += [f"seeds {', '.join(map(str, seeds))}"] if seeds else []
     return Page(f"Which assumptions matter: {study.title}", "; ".join(facts), tuple(sections))
+
+
+def _rest(found: Found) -> Section:
+    """What the draws are; set apart for all but those of chains that have converged."""
+    basis = found.inputs.basis
+    sure = basis.origin == "posterior" and bool(basis.converged)
+    first, *more = found.rests_on
+    return Section("What this rests on", (Paragraph(first, warning=not sure), *map(Paragraph, more)))
 
 
 def _headline(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
@@ -77,7 +87,7 @@ def _sobol_blocks(found: Found, indices: "xr.Dataset") -> Iterator[Block]:
             rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
             at = indices.sel(output=output).sel(time=moment.time, method="nearest")
             caption = (
-                f"{output}, {moment.label}: mean {float(at['mean']):.3g}, standard deviation "
+                f"{output}, {moment.label}, {found.over}: mean {float(at['mean']):.3g}, standard deviation "
                 f"{float(np.sqrt(at['variance'])):.3g} {at['units'].item()}; single effects make up "
                 f"{float(at['S1'].sum()):.0%} of the variance"
             )
@@ -100,11 +110,10 @@ def _course_blocks(indices: "xr.Dataset", pictures: Sequence[str]) -> Iterator[B
 
 
 def _shapley_blocks(found: Found, effects: "xr.Dataset", pictures: Sequence[str]) -> Iterator[Block]:
-    origin = f" The draws are those of {found.draws}." if found.draws else ""
     yield Paragraph(
         "The constants depend on each other, so their shares of the variance are Shapley effects: what knowing a "
         "constant takes from the variance, on average over all orders in which constants can become known. All shares "
-        f"together make one; intervals are 95 %.{origin}"
+        "together make one; intervals are 95 %."
     )
     for output in map(str, effects["output"].to_numpy()):
         for moment in found.moments:
@@ -124,7 +133,7 @@ def _shapley_blocks(found: Found, effects: "xr.Dataset", pictures: Sequence[str]
                 name = str(at["parameter"].to_numpy()[i])
                 rows.append((str(place), name, told, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
             deviation = float(np.sqrt(at["variance"]))
-            caption = f"{output}, {moment.label}: standard deviation {deviation:.3g} {at['units'].item()}"
+            caption = f"{output}, {moment.label}, {found.over}: standard deviation {deviation:.3g} {at['units'].item()}"
             yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)
     yield from _picture(pictures, "shapley", "Shapley effects of the ten strongest constants.")
 
@@ -161,7 +170,7 @@ def _decisions(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
                 "of the claim. The index of a constant is the share of the margin's variance that it explains alone."
             ),
             Listing(tuple(claim_sentences(found.claims))),
-            _claims_table(found.claims),
+            _claims_table(found),
         ]
         blocks += _picture(pictures, "claims", "Which constants move which claim.")
         yield Section("What each claim rests on", tuple(blocks))
@@ -180,22 +189,37 @@ def _ends_table(found: "xr.Dataset", choice: str) -> Table:
     return Table(("constant", *titles), tuple(rows), caption)
 
 
-def _claims_table(found: "xr.Dataset") -> Table:
+def _claims_table(found: Found) -> Table:
+    claims = found.claims
+    assert claims is not None  # else it is not asked for
+    seen, fitted = not found.inputs.unseen, found.inputs.independent is not None
     rows = []
-    for place in range(found.sizes["claim"]):
-        at = found.isel(claim=place)
+    for place in range(claims.sizes["claim"]):
+        at = claims.isel(claim=place)
         low, middle, high = at["margin"].to_numpy()
+        evidence = evidence_of(at)
+        after = [f"{float(at['true']):.2f}"] if seen else []
+        after += [str(evidence.factor)] if fitted else []
         rows.append(
             (
                 str(at["claim"].item()),
                 str(at["title"].item()),
-                f"{float(at['holds']):.0%} ({float(at['holds_low']):.0%} to {float(at['holds_high']):.0%})",
+                str(classify([evidence])),
+                f"{evidence.prior.share:.2f}",
+                *after,
                 f"{middle:.3g} ({low:.3g} to {high:.3g})",
                 plain(deciding(at)),
             )
         )
-    caption = "Margins: median, and 5 to 95 % of the draws. Constants: index and half of its 95 % interval"
-    return Table(("claim", "policy", "holds in", "margin", "moved by"), tuple(rows), caption)
+    between = f" and {found.over}" if seen else ""
+    between += ", and the Bayes factor between" if fitted else ""
+    caption = (
+        f"Probabilities under the priors{between}; margins {found.over}: median, and 5 to 95 % of the draws; "
+        "constants: index and half of its 95 % interval"
+    )
+    after_fit = (("P posterior", "Bayes factor") if fitted else ("P after the fit",)) if seen else ()
+    head = ("claim", "policy", "class", "P prior", *after_fit)
+    return Table((*head, "margin", "moved by"), tuple(rows), caption)
 
 
 def _reach(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str]) -> Iterator[Section]:

@@ -13,6 +13,8 @@ from cipark_sd.sensitivity.study import Study
 _DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
 _JOINT_METHODS = ("sample", "shapley", "decisions")
 _WHERE = "sensitivity"
+#: Share of a bare model's constants by which they vary when nothing is said.
+RANGE = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,20 @@ class Request:
     allow_files: tuple[Path, ...] = ()
 
     @property
+    def prior(self) -> bool:
+        """Whether the priors are asked for by name, whatever has been fitted."""
+        return self.draws == Path("prior")
+
+    @property
     def wants_sobol(self) -> bool:
         """Whether indices are computed, to which some options belong."""
-        return "sobol" in self.methods if self.methods else self.draws is None
+        return "sobol" in self.methods if self.methods else self.draws is None or self.prior
+
+    @property
+    def takes_fit(self) -> bool:
+        """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
+        of_sobol = self.until is not None or self.pairs or self.resume
+        return self.draws is None and not of_sobol and all(method in _JOINT_METHODS for method in self.methods)
 
 
 def contradictions(request: Request) -> Iterator[CiparkError]:
@@ -58,7 +71,7 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
             "--most-rows", request.most_rows, f"as many as --rows, {request.rows}, or more", where=_WHERE
         )
     wrong = [method for method in request.methods if method not in _JOINT_METHODS]
-    if request.draws is not None and wrong:
+    if request.draws is not None and not request.prior and wrong:
         expected = f"{' or '.join(_JOINT_METHODS)}: the others need constants that do not depend on each other"
         yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
     elif not request.wants_sobol:
@@ -82,11 +95,11 @@ def contradictions_with_study(request: Request, study: Study) -> Iterator[Cipark
             yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
 
 
-def asked_methods(request: Request, study: Study) -> tuple[str, ...]:
-    """In the order in which they are computed."""
+def asked_methods(request: Request, study: Study, *, joint: bool) -> tuple[str, ...]:
+    """In the order in which they are computed; ``joint`` where constants depend on each other."""
     if request.methods:
         return tuple(dict.fromkeys(request.methods))
-    default = _DEFAULT_METHODS if request.draws is None else ("sample", "shapley")
+    default = ("sample", "shapley") if joint else _DEFAULT_METHODS
     # other outputs than the study's are asked about for their own sake
     return (*default, "decisions") if _decides(study) and not request.outputs else default
 

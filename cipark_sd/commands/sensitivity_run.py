@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from cipark_sd.commands.sensitivity_draws import inputs_of
 from cipark_sd.commands.sensitivity_files import write
 from cipark_sd.commands.sensitivity_found import Found
 from cipark_sd.commands.sensitivity_request import Request, asked_methods, paired
@@ -39,16 +40,18 @@ def answer(request: Request) -> None:
     ------
     InvalidValue, UnknownName, Problems
     """
-    study = asked_study(request)
-    methods = asked_methods(request, study)
-    if study.drawn is not None and request.draws is None and not request.methods:
-        click.echo(f"note: there are posterior draws of this study; they are used with --draws {study.drawn}", err=True)
-    folder = request.folder or OUTPUT_FOLDER / f"{study.name}-sensitivity"
+    asked = asked_study(request)
+    folder = request.folder or OUTPUT_FOLDER / f"{asked.name}-sensitivity"
     _make(folder)
+    inputs = inputs_of(request, asked, folder, max(request.rows, _DRAWS))
+    study = inputs.study
+    methods = asked_methods(request, study, joint=not inputs.unseen)
     response = _response(study, request.workers)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     click.echo(f"{study.title}: " + ", ".join(f"{len(n)} {what}{'s' * (len(n) != 1)}" for what, n in sizes.items()))
-    found = Found(study, None if request.draws is None else request.draws.name)
+    found = Found(study, inputs)
+    for sentence in found.rests_on:
+        click.echo(sentence)
     try:
         with _progress() as step:
             for method in methods:
@@ -116,24 +119,23 @@ def _sobol(request: Request, response: ModelResponse, folder: Path, study: Study
 
 
 def _decisions(request: Request, found: Found, step: Step) -> None:
-    from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws
+    """Claims against the priors; which alternative is best only where data stand behind the draws."""
+    from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 
-    asked = found.study.decisions
-    draws = max(_DRAWS, request.rows // 4)
-    for name, some, compute in (
-        ("claims", asked.claims, claims_over_draws),
-        ("choices", asked.choices, best_alternatives),
-    ):
-        if some:
-            result = compute(
-                found.study,
-                n=draws,
-                seed=request.seed,
-                resamples=request.resamples,
-                workers=request.workers,
-                progress=step,
-            )
-            setattr(found, name, result)
+    inputs, asked, draws = found.inputs, found.study.decisions, max(_DRAWS, request.rows // 4)
+
+    def over(compute: "Callable[..., xr.Dataset]", study: Study) -> "xr.Dataset":
+        return compute(
+            study, n=draws, seed=request.seed, resamples=request.resamples, workers=request.workers, progress=step
+        )
+
+    if asked.claims:
+        claims = over(claims_over_draws, inputs.study)
+        prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
+        worth = inputs.independent
+        found.claims = with_classes(claims, prior, None if worth is None else min(draws, worth))
+    if asked.choices and not inputs.unseen:
+        found.choices = over(best_alternatives, inputs.study)
 
 
 def _response(study: Study, workers: int | None) -> ModelResponse:

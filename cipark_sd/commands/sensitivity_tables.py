@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.claims import classify
 from cipark_sd.commands.sensitivity_found import Found
 from cipark_sd.sensitivity.behaviour import measures, mode_shares
 from cipark_sd.sensitivity.loops import leads
 from cipark_sd.sensitivity.ranking import Moment, ranked
 from cipark_sd.sensitivity.sample import fan, pawn
+from cipark_sd.sensitivity.verdicts import evidence_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,7 @@ def tables(found: Found, seed: int) -> "dict[str, pd.DataFrame]":
     if found.sample is not None:
         result |= _sample_tables(found.sample, moments, seed)
     if found.claims is not None:
-        result["claims"] = found.claims[["holds", "holds_low", "holds_high", "n_failed"]].to_dataframe().reset_index()
+        result["claims"] = _claims(found.claims)
         result["claims_indices"] = found.claims[["S1", "S1_conf"]].to_dataframe().reset_index()
     if found.choices is not None:
         names = ["best", "best_low", "best_high", "mean", "regret"]
@@ -46,6 +48,35 @@ def tables(found: Found, seed: int) -> "dict[str, pd.DataFrame]":
     if found.loops is not None:
         result |= _loop_tables(found.loops)
     return result
+
+
+def _claims(claims: "xr.Dataset") -> "pd.DataFrame":
+    """One row for each claim: class, probabilities before and after the fit, the Bayes factor between them."""
+    import pandas as pd
+
+    rows = []
+    for place in range(claims.sizes["claim"]):
+        at = claims.isel(claim=place)
+        evidence = evidence_of(at)
+        classified = classify([evidence])
+        facts: dict[str, object] = {
+            "claim": str(at["claim"].item()),
+            "title": str(at["title"].item()),
+            "class": classified.kind,
+            "side": classified.side,
+            "n_failed": int(at["n_failed"]),
+            "true": float(at["true"]),
+            "prior": evidence.prior.share,
+            "prior_low": evidence.prior.interval[0],
+            "prior_high": evidence.prior.interval[1],
+        }
+        after, factor = evidence.posterior, evidence.factor
+        if after is not None and factor is not None:
+            low, high = after.interval
+            facts |= {"posterior": after.share, "posterior_low": low, "posterior_high": high}
+            facts |= {"bayes_factor": factor.value, "bayes_factor_low": factor.low, "bayes_factor_high": factor.high}
+        rows.append(facts)
+    return pd.DataFrame(rows)
 
 
 def _sobol_tables(indices: "xr.Dataset", moments: Sequence[Moment]) -> "dict[str, pd.DataFrame]":

@@ -4,37 +4,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
-import numpy as np
 
-from cipark_sd.commands.sensitivity_request import Request, contradictions, contradictions_with_study
+from cipark_sd.commands.sensitivity_request import RANGE, Request, contradictions, contradictions_with_study
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
-from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, parse_assignments, resolve, split_key
-from cipark_sd.sensitivity.factors import Array, Factors, around, element_label, from_draws
+from cipark_sd.sensitivity.factors import around, element_label
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output, output_problem
 from cipark_sd.sensitivity.study import Study, find_study
 
-if TYPE_CHECKING:
-    import xarray as xr
-
 T = TypeVar("T")
 
-#: Share of a bare model's constants by which they vary when nothing is said.
-_RANGE = 0.2
-#: An eigenvalue of a correlation under this means that some draws follow from others.
-_SINGULAR = 1e-8
 #: Outputs of a bare model when none is named.
 _STOCKS = 3
 
 
 def asked_study(request: Request) -> Study:
-    """What the user named, with what the options change; all that is wrong is told at once.
+    """What the user named, with what the options change but for draws; all that is wrong is told at once.
 
     Raises
     ------
@@ -52,7 +43,7 @@ def asked_study(request: Request) -> Study:
             _collected(problems, partial(resolve, model, world))
     raise_all("sensitivity", problems)
     assert study is not None  # else there is a problem
-    return study if request.draws is None else with_draws(study, request.draws)
+    return study
 
 
 def _collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None:
@@ -94,7 +85,7 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
 
     model = read_model(path, allow_files=request.allow_files)
     problems += _unknown(model, request.leave_out)
-    found = around(model, _RANGE if request.share is None else request.share, without=request.leave_out)
+    found = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
         by_reason.setdefault(reason, []).append(name)
@@ -112,6 +103,7 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
         moments=(Moment("at the end", model.time.final),),
         scenario=Scenario(),
         name=path.stem,
+        origin="ranges",
     )
 
 
@@ -139,74 +131,3 @@ def _stocks(model: Model) -> tuple[str, ...]:
             f"note: of {len(names)} stocks the first {_STOCKS} are explained; --output NAME asks for others", err=True
         )
     return tuple(names[:_STOCKS])
-
-
-def with_draws(study: Study, path: Path) -> Study:
-    """The study with constants as joint draws have them, and its other ones as its priors do.
-
-    A column that is no constant of the model (a noise parameter, say) is left out; one that never varies is held.
-
-    Raises
-    ------
-    InvalidValue
-    """
-    table = _columns(path)
-    named = {
-        name: column
-        for name, column in table.items()
-        if isinstance(study.model.by_name.get(split_key(override_key(name))[0]), Constant)
-    }
-    bad = [name for name, column in named.items() if not np.isfinite(column).all()]
-    if bad:
-        raise InvalidValue("the draws of", ", ".join(bad), "finite numbers", where=str(path))
-    varied = {name: column for name, column in named.items() if len(column) and np.ptp(column) > 0}
-    if not varied:
-        expected = f"some constants of {study.model.name} that vary"
-        raise InvalidValue("the draws", ", ".join(table), expected, where=str(path))
-    drawn = from_draws(tuple(varied), np.stack(list(varied.values()), axis=1))
-    if drawn.correlation is not None and np.linalg.eigvalsh(drawn.correlation)[0] < _SINGULAR:
-        n = len(next(iter(varied.values())))
-        expected = f"more than constants ({len(varied)}), none of which follows from the others"
-        raise InvalidValue("the draws", f"{n} rows", expected, where=str(path))
-    known = {override_key(name) for name in named}
-    rest = tuple(block for block in study.factors.blocks if not known & {override_key(n) for n in block.names})
-    blocks = (*drawn.blocks, *rest)
-    correlation = np.eye(sum(len(block.names) for block in blocks))
-    correlation[: len(drawn), : len(drawn)] = drawn.correlation
-    held = {name: float(column[0]) for name, column in named.items() if name not in varied}
-    return replace(study, factors=Factors(blocks, correlation), scenario=study.scenario | Scenario("", held))
-
-
-def _columns(path: Path) -> dict[str, Array]:
-    """Draws by name, of a file or of the folder of a fit."""
-    import pandas as pd
-    import xarray as xr
-
-    path = path / "draws.nc" if path.is_dir() else path
-    try:
-        check_readable(path, TABLE_LIMIT)
-        if path.suffix.lower() == ".nc":
-            with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:
-                return _flat(opened.load())
-        return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
-    except (OSError, ValueError, KeyError) as problem:
-        expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
-        raise InvalidValue("the draws", f"{path} ({problem})", expected, where="--draws") from None
-
-
-def _flat(group: "xr.Dataset") -> dict[str, Array]:
-    """Variables over chains and draws; one with further dims is a name for each of their elements.
-
-    A dim ``parameter`` holds the names themselves.
-    """
-    found: dict[str, Array] = {}
-    for label, array in group.data_vars.items():
-        own = [dim for dim in array.dims if dim in ("chain", "draw", "sample")]
-        others = [dim for dim in array.dims if dim not in own]
-        values = array.transpose(*own, *others).to_numpy().astype(float)
-        values = values.reshape(-1, *values.shape[len(own) :])
-        for place in np.ndindex(*values.shape[1:]):
-            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(others, place, strict=True))
-            name = f"{label}[{elements}]" if elements else str(label)
-            found[elements if others == ["parameter"] else name] = values[(slice(None), *place)]
-    return found

@@ -3,17 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.errors import InvalidValue
 from cipark_sd.scenarios import override_key
-
-#: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself;
-#: ``ranges`` are those of a model without a study, between declared limits.
-Origin = Literal["prior", "ranges", "posterior", "borrowed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +25,12 @@ class Draws:
     origin : Origin
     weight : float
         Of the structure among its rivals, such as a stacking weight; NaN where there is none.
+    converged : bool or None
+        Of draws from chains; None where nobody has said.
+    pareto_k : float
+        Of draws from a Laplace approximation; NaN where it is not known.
+    independent : float
+        How many independent draws all of them are worth, at most; infinite for draws that do not depend on each other.
 
     Raises
     ------
@@ -40,6 +42,9 @@ class Draws:
     values: Mapping[str, NDArray[np.float64]]
     origin: Origin
     weight: float = field(default=float("nan"))
+    converged: bool | None = None
+    pareto_k: float = float("nan")
+    independent: float = float("inf")
 
     def __post_init__(self) -> None:
         values = {override_key(name): np.asarray(array, dtype=float) for name, array in self.values.items()}
@@ -55,6 +60,16 @@ class Draws:
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
+    @property
+    def basis(self) -> Basis:
+        """What they are, in words."""
+        return Basis(self.origin, len(self), self.converged, self.pareto_k)
+
+    @property
+    def effective(self) -> float:
+        """How many independent draws these are worth."""
+        return min(float(len(self)), self.independent)
+
     def take(self, positions: ArrayLike) -> "Draws":
         """Some of the draws, by position."""
         chosen = np.asarray(positions)
@@ -62,7 +77,7 @@ class Draws:
 
     def under(self, rival: str) -> "Draws":
         """The same draws for another structure: those from data are borrowed, others stay what they are."""
-        seen = self.origin in ("posterior", "borrowed")
+        seen = self.origin not in UNSEEN
         return replace(self, rival=rival, origin="borrowed" if seen else self.origin)
 
     def thinned(self, n: int, rng: np.random.Generator) -> "Draws":

@@ -1,14 +1,15 @@
-"""What policies change: paired differences to the base, and how often what was expected of them comes true."""
+"""What policies change: paired differences to the base, and what can be said of what was expected of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.claims import BUILT_IN, IDLE, Classified, Evidence, Tally, classify
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import BASE, Expected, Policy
+from cipark_sd.experiments.definition import BASE, Expected, How, Policy
 from cipark_sd.experiments.run import time_position
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 #: The mixture over rivals by their weights, in the column ``rival`` of a table.
 WEIGHTED = "weighted"
-#: An expectation holds where its probability is at least this, and fails where that of its opposite is.
-SURE = 0.9
-#: ``idle`` is where the policy does nothing under the rival: the mechanism that it works through is switched off there.
-Verdict = Literal["holds", "fails", "open", "idle"]
+#: What a policy does to an outcome whatever the draw, where that can be said.
+Sign = Literal["more", "less", "no change", "either"]
+#: Outcomes that differ by less than this share are the same.
+_EQUAL = 1e-12
 
 
 def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
@@ -156,58 +157,79 @@ def _fields(found: Summary) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An expectation and what became of it: the probability that it is true under each rival, by rival id.
-
-    Parameters
-    ----------
-    weighted : float
-        The probability over the rivals by their weights, NaN without weights.
-    same : dict of str to float
-        By rival, the share of draws in which the policy leaves the outcome as it is under what it is compared with.
-    """
+    """An expectation, and the draws in which it is true under each structure."""
 
     policy: Policy
     expected: Expected
-    probability: dict[str, float]
-    weighted: float
-    same: dict[str, float] = field(default_factory=dict)
-
-    def verdict(self, rival: str) -> Verdict:
-        """Whether it holds under a rival, fails there, has no effect there, or the draws leave it open."""
-        probability = self.probability[rival]
-        if probability < SURE <= self.same.get(rival, 0.0):
-            return "idle"
-        return "holds" if probability >= SURE else "fails" if probability <= 1 - SURE else "open"
-
-    def rivals(self, verdict: Verdict) -> tuple[str, ...]:
-        """The rivals under which the verdict is that."""
-        return tuple(rival for rival in self.probability if self.verdict(rival) == verdict)
+    evidence: tuple[Evidence, ...]
 
     @property
-    def survives(self) -> bool:
-        """Whether it holds under every rival."""
-        return len(self.rivals("holds")) == len(self.probability)
+    def classified(self) -> Classified:
+        """Built in, informed or undecided."""
+        return classify(self.evidence)
 
 
-def claims(result: "xr.Dataset", policies: Sequence[Policy]) -> list[Claim]:
-    """What became of all that is expected of ``policies``, in order."""
-    weights = weights_of(result)
-    rivals = [str(rival) for rival in result["rival"].to_numpy()]
-    times = result["time"].to_numpy().tolist()
+def claims(
+    policies: Sequence[Policy],
+    prior: "xr.Dataset",
+    posterior: "xr.Dataset | None" = None,
+    effective: Mapping[str, float] | None = None,
+) -> list[Claim]:
+    """What draws say of all that is expected of ``policies``, in order.
+
+    Parameters
+    ----------
+    prior : Dataset
+        Of :func:`cipark_sd.experiments.run.run_policies`, with draws that have seen no data.
+    posterior : Dataset, optional
+        The same with draws after a fit.
+    effective : mapping of str to float, optional
+        How many independent draws those of a rival are worth after its fit. A rival that is not named has not been
+        fitted itself; without the mapping all have, and their draws are independent.
+    """
     found = []
     for policy in policies:
         for expected in policy.expected:
-            at = time_position(expected.at, times)
-            values = result[expected.outcome].isel(time=at).transpose("policy", "rival", "draw")
-            own = values.sel(policy=policy.id).to_numpy()
-            plain = values.sel(policy=expected.than).to_numpy()
-            other = expected.factor * plain
-            fine = np.isfinite(own) & np.isfinite(other)
-            true = np.where(fine, own > other if expected.how == "more" else own < other, np.nan)
-            same = np.where(fine, np.isclose(own, plain, rtol=1e-12, atol=0), np.nan)
-            shares = np.array([_mean(row) for row in true.astype(float)])
-            probability = {rival: float(share) for rival, share in zip(rivals, shares, strict=True)}
-            weighted = float("nan") if weights is None else float(weights @ shares)
-            idle = {rival: _mean(row) for rival, row in zip(rivals, same, strict=True)}
-            found.append(Claim(policy, expected, probability, weighted, idle))
+            before = _tallies(prior, policy, expected)
+            after = {} if posterior is None else _tallies(posterior, policy, expected)
+            evidence = []
+            for rival, (tally, idle) in before.items():
+                fitted = rival in after and (effective is None or rival in effective)
+                worth = float("inf") if effective is None else effective.get(rival, float("inf"))
+                own = after[rival][0].worth(worth) if fitted else None
+                evidence.append(Evidence(rival, tally, own, idle >= IDLE))
+            found.append(Claim(policy, expected, tuple(evidence)))
     return found
+
+
+def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[str, tuple[Tally, float]]:
+    """By rival, how often an expectation is true, and in which share of the draws the policy changes nothing."""
+    at = time_position(expected.at, result["time"].to_numpy().tolist())
+    values = result[expected.outcome].isel(time=at).transpose("policy", "rival", "draw")
+    own, plain = (values.sel(policy=name).to_numpy() for name in (policy.id, expected.than))
+    found = {}
+    for rival, here, there in zip(map(str, result["rival"].to_numpy()), own, plain, strict=True):
+        fine = np.isfinite(here) & np.isfinite(there)
+        here, there = here[fine], there[fine]
+        other = expected.factor * there
+        true = here > other if expected.how == "more" else here < other
+        same = np.isclose(here, there, rtol=_EQUAL, atol=0)
+        found[rival] = Tally(int(true.sum()), int(fine.sum())), float(same.mean()) if len(same) else 0.0
+    return found
+
+
+def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:
+    """Whether a policy brings more or less of an outcome than the base under every structure.
+
+    A sign is told where it is the same in at least :data:`cipark_sd.claims.BUILT_IN` of the draws, by an interval that
+    clears it, under each structure in which the policy does anything.
+    """
+    signs: set[Sign] = set()
+    ways: tuple[tuple[How, Sign], ...] = (("more", "more"), ("less", "less"))
+    by_way = {way: _tallies(result, Policy(policy, ""), Expected(outcome, at, way)) for way, _ in ways}
+    for rival, (_, idle) in by_way["more"].items():
+        if idle >= IDLE:
+            continue
+        clear = [word for way, word in ways if by_way[way][rival][0].interval[0] >= BUILT_IN]
+        signs.add(clear[0] if clear else "either")
+    return "no change" if not signs else signs.pop() if len(signs) == 1 else "either"

@@ -18,7 +18,7 @@ _COLUMNS, _ROWS = 14, 8
 
 @styled
 def claims_map(found: "xr.Dataset") -> "Figure":
-    """Which constants move the margin of which claim: first-order indices, and how often the claim holds."""
+    """Which constants move the margin of which claim: first-order indices, and how often the claim is true."""
     claims = [str(claim) for claim in found["claim"].to_numpy()]
     index = found["S1"].transpose("claim", "parameter").to_numpy()
     shown = largest(np.nan_to_num(index).max(axis=0), min(_COLUMNS, index.shape[1]))
@@ -28,14 +28,14 @@ def claims_map(found: "xr.Dataset") -> "Figure":
     mesh = axes.imshow(values, aspect="auto", cmap="cividis", vmin=0, vmax=max(0.1, float(np.nanmax(values))))
     names = [str(found["parameter"].to_numpy()[i]) for i in shown]
     axes.set_xticks(range(len(shown)), names, fontsize=TINY, rotation=40, ha="right", rotation_mode="anchor")
-    holds = found["holds"].to_numpy()
-    axes.set_yticks(range(len(claims)), [f"{c}  {h:.0%}" for c, h in zip(claims, holds, strict=True)], fontsize=TINY)
+    true = found["true"].to_numpy()
+    axes.set_yticks(range(len(claims)), [f"{c}  {t:.0%}" for c, t in zip(claims, true, strict=True)], fontsize=TINY)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.colorbar(mesh, ax=axes, shrink=0.6, label="share of the variance of the margin")
     note(
         figure,
-        "Claims compare alternatives by their short names; beside each the share of the draws in which it holds. "
+        "Claims compare alternatives by their short names; beside each the share of the draws in which it is true. "
         f"Columns are the constants with the largest indices. {made(found)}",
     )
     return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.claims import wilson
 from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
@@ -169,14 +170,6 @@ def mode_shares(drawn: "xr.Dataset", *, leading: int = 3) -> list[ModeShare]:
                 apart = _apart(shares[mode == i], shares[known & (mode != i)], names, leading)
                 found.append(ModeShare(str(output), MODES[i], count / n, low, high, apart))
     return found
-
-
-def wilson(count: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Source: Wilson 1927, Journal of the American Statistical Association 22."""
-    share = count / n
-    middle = share + z**2 / (2 * n)
-    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float((middle - reach) / (1 + z**2 / n)), float((middle + reach) / (1 + z**2 / n))
 
 
 def _apart(inside: Array, outside: Array, names: list[str], leading: int) -> tuple[tuple[str, float], ...]:

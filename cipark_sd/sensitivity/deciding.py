@@ -1,4 +1,4 @@
-"""How often claims hold and alternatives are the best over uncertain constants, and which constants decide that.
+"""How often claims are true and alternatives the best over uncertain constants, and which constants decide that.
 
 All alternatives are run with the same draws, so that a difference between two of them is due to what they change.
 """
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.claims import wilson
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
-from cipark_sd.sensitivity.behaviour import wilson
 from cipark_sd.sensitivity.decisions import Quantity
 from cipark_sd.sensitivity.factors import Array, Factor, Factors
 from cipark_sd.sensitivity.response import Output, model_response
@@ -39,16 +39,17 @@ def claims_over_draws(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> "xr.Dataset":
-    """In which share of the draws each claim holds, and which constants move its margin.
+    """In which share of the draws each claim is true, and which constants move its margin.
 
     The margin is the quantity under the alternative less ``factor`` times that under the other one, in the claim's
-    direction: above zero the claim holds.
+    direction: above zero the claim is true.
 
     Returns
     -------
     xarray.Dataset
-        ``holds``, ``holds_low``, ``holds_high`` (95 % Wilson interval), ``margin`` (percentiles 5, 50 and 95),
-        ``n_failed`` with dim ``claim``; ``S1``, ``S1_conf`` of the margin with dims parameter, claim.
+        ``true``, ``true_low``, ``true_high`` (95 % Wilson interval), ``n_true``, ``n_known``, ``n_failed``, ``same``
+        (share of the draws in which the alternative changes nothing), ``margin`` (percentiles 5, 50 and 95) with dim
+        ``claim``; ``S1``, ``S1_conf`` of the margin with dims parameter, claim.
 
     Raises
     ------
@@ -68,16 +69,20 @@ def claims_over_draws(
     of_margins = _sample_of(drawn, margins, labels)
     effects = single_effects(of_margins, seed=seed, resamples=resamples).isel(time=0, drop=True)
     known = np.isfinite(margins)
-    counts, holding = known.sum(axis=0), (margins > 0).sum(axis=0)
-    intervals = [wilson(int(h), int(c)) if c else (np.nan, np.nan) for h, c in zip(holding, counts, strict=True)]
+    counts, true = known.sum(axis=0), (margins > 0).sum(axis=0)
+    intervals = [wilson(int(t), int(c)) if c else (np.nan, np.nan) for t, c in zip(true, counts, strict=True)]
+    equal = known & np.isclose(values[:, 0::2], values[:, 1::2], rtol=_EQUAL, atol=0)
     percentiles = np.full((3, len(labels)), np.nan)
     percentiles[:, counts > 0] = np.nanpercentile(margins[:, counts > 0], (5, 50, 95), axis=0)
     data: dict[str, Any] = {
         "S1": (("parameter", "claim"), effects["S1"].to_numpy()),
         "S1_conf": (("parameter", "claim"), effects["S1_conf"].to_numpy()),
-        "holds": (("claim",), np.divide(holding, counts, out=np.full(len(labels), np.nan), where=counts > 0)),
-        "holds_low": (("claim",), [low for low, _ in intervals]),
-        "holds_high": (("claim",), [high for _, high in intervals]),
+        "true": (("claim",), np.divide(true, counts, out=np.full(len(labels), np.nan), where=counts > 0)),
+        "true_low": (("claim",), [low for low, _ in intervals]),
+        "true_high": (("claim",), [high for _, high in intervals]),
+        "n_true": (("claim",), true),
+        "n_known": (("claim",), counts),
+        "same": (("claim",), equal.sum(axis=0) / np.maximum(counts, 1)),
         "margin": (("percentile", "claim"), percentiles),
         "n_failed": (("claim",), (~known).sum(axis=0)),
     }
@@ -89,6 +94,31 @@ def claims_over_draws(
         "percentile": [5.0, 50.0, 95.0],
     }
     return xr.Dataset(data, coords=coords, attrs=_facts("claims", drawn, seed))
+
+
+def with_classes(claims: "xr.Dataset", prior: "xr.Dataset", effective: float | None) -> "xr.Dataset":
+    """Claims over some draws beside what they are over draws that have seen no data.
+
+    Parameters
+    ----------
+    claims, prior : Dataset
+        Of :func:`claims_over_draws`.
+    effective : float or None
+        How many independent draws those of ``claims`` are worth; None where they have seen no data either.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``claims`` with ``prior_true``, ``prior_n``, ``prior_same`` and ``effective`` (NaN without data) beside; from
+        them :func:`cipark_sd.sensitivity.verdicts.evidence_of` makes what a claim is classified by.
+    """
+    worth = np.nan if effective is None else effective
+    return claims.assign(
+        prior_true=prior["n_true"],
+        prior_n=prior["n_known"],
+        prior_same=prior["same"],
+        effective=(("claim",), np.full(claims.sizes["claim"], worth)),
+    )
 
 
 def best_alternatives(

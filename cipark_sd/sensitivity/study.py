@@ -5,20 +5,44 @@ the user typed and answers with the study, or with None when it is not one of it
 """
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from cipark_sd.basis import Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.decisions import Decisions
-from cipark_sd.sensitivity.factors import Factors
+from cipark_sd.sensitivity.factors import Array, Factors
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output
 
 #: The entry-point group of study readers.
 GROUP = "cipark_sd.studies"
+
+
+@dataclass(frozen=True)
+class FittedDraws:
+    """Joint draws of a study's constants after a fit.
+
+    Parameters
+    ----------
+    basis : Basis
+        What they are.
+    columns : mapping of str to (n,)
+        By the name of the constant.
+    effective : float
+        How many independent draws they are worth.
+    source : str
+        Where they come from.
+    """
+
+    basis: Basis
+    columns: Mapping[str, Array]
+    effective: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +57,12 @@ class Study:
         Short, as part of a folder's name.
     decisions : Decisions
         Claims and choices that are examined as well; none where a study has none.
-    drawn : Path, optional
-        Posterior draws of this study that a calibration has left in its usual place.
+    origin : {"prior", "ranges"}
+        Whether the factors are priors of a study or ranges that a user gave for a bare model.
+    after_fit : function, optional
+        Draws of a fit of this very study that is at hand, or None; given a folder for what it computes, and a seed.
+    against_data : function, optional
+        In words, where the model with its priors has numbers that the data rule out; empty where it has none.
     """
 
     title: str
@@ -47,7 +75,9 @@ class Study:
     drains: tuple[tuple[str, str], ...] = ()
     name: str = "model"
     decisions: Decisions = field(default_factory=Decisions)
-    drawn: Path | None = None
+    origin: Literal["prior", "ranges"] = "prior"
+    after_fit: Callable[[Path, int], FittedDraws | None] | None = None
+    against_data: Callable[[], str] | None = None
 
 
 #: Reads what the user named, or the reader's default for None; None when that is not a study of its kind. The paths are

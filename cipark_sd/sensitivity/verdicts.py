@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.claims import IDLE, Evidence, Tally, classify, count_sentence
+
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Claims that hold in fewer draws than this rest on the constants.
-SURE = 0.95
+#: The structure of a study as it stands; its rivals are for ``cipark policy``.
+ONE = "model"
 
 
 def deciding(found: "xr.Dataset", *, count: int = 3) -> list[tuple[str, float, float]]:
@@ -25,18 +27,31 @@ def plain(parts: list[tuple[str, float, float]]) -> str:
     return ", ".join(f"{name} ({value:.2f} +- {width:.2f})" for name, value, width in parts) or "no constant alone"
 
 
+def evidence_of(at: "xr.Dataset") -> Evidence:
+    """What draws say of one claim, of a Dataset of :func:`cipark_sd.sensitivity.deciding.with_classes`."""
+    prior = Tally(float(at["prior_true"]), float(at["prior_n"]))
+    worth = float(at["effective"])
+    after = None if np.isnan(worth) else Tally(float(at["n_true"]), float(at["n_known"])).worth(worth)
+    return Evidence(ONE, prior, after, bool(float(at["prior_same"]) >= IDLE))
+
+
 def claim_sentences(found: "xr.Dataset") -> Iterator[str]:
-    """How many claims hold whatever the constants are, and what the others rest on."""
-    holds = found["holds"].to_numpy()
-    known = np.isfinite(holds)
-    firm = int((holds[known] >= SURE).sum())
-    yield (
-        f"Of {len(holds)} claims {firm} hold in at least {SURE:.0%} of {found.attrs['draws']} draws of the uncertain "
-        f"constants."
-    )
-    for place in np.flatnonzero(known & (holds < SURE)):
-        at = found.isel(claim=int(place))
-        yield f"{at['claim'].item()}: in {float(at['holds']):.0%} of the draws; moved by {plain(deciding(at))}."
+    """How many claims are of which class, and what those that are not built in rest on."""
+    each = [found.isel(claim=place) for place in range(found.sizes["claim"])]
+    classes = [classify([evidence_of(at)]) for at in each]
+    yield count_sentence(classes)
+    for at, classified in zip(each, classes, strict=True):
+        if classified.kind == "built in":
+            continue
+        (evidence,) = classified.evidence
+        after = "" if evidence.posterior is None else f" and {evidence.posterior.share:.2f} after the fit"
+        if evidence.posterior is None and float(at["true"]) != evidence.prior.share:
+            after = f" and {float(at['true']):.2f} in these draws"
+        factor = "" if evidence.factor is None else f"; Bayes factor {evidence.factor}"
+        yield (
+            f"{at['claim'].item()}: {classified}, probability {evidence.prior.share:.2f} under the priors{after}"
+            f"{factor}; moved by {plain(deciding(at))}."
+        )
 
 
 def choice_sentences(found: "xr.Dataset") -> Iterator[str]:

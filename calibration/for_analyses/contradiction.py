@@ -1,0 +1,75 @@
+"""Whether the model, with some draws of its parameters, has numbers that the data rule out.
+
+What policies do is a difference to a base; where the base has 155 firms and 60 were counted, it is the base of another
+park. The middle of the draws is set against the data, with the noise that the study gives them: not the whole of what
+the draws allow, since a wide prior contains nearly everything and that is no reason to believe its middle.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.replicate import replicate_by_term
+from calibration.study.observations import Count
+from calibration.study.priors import Array
+
+#: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
+CENTRAL = 0.95
+_REPLICATES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """One series: what was counted by a date, and what the middle draw has there with the band of its noise."""
+
+    observation: str
+    date: str
+    lower: float
+    upper: float
+    model: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        seen = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
+        return (
+            f"{self.observation} by {self.date}: {self.model:.3g} in the model (median of the draws; noise of the data "
+            f"allows {self.low:.3g} to {self.high:.3g}), {seen} in the data"
+        )
+
+
+def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -> Iterator[Contradiction]:
+    """Each fitted series of counts or measurements of which the last number lies outside the noise of the middle draw.
+
+    Increments are added up from the first to the last, so that a series of entries is judged by how many there are in
+    the end.
+
+    Parameters
+    ----------
+    theta : (n, k)
+        Of the density's parameters, in order.
+    """
+    expected = density.by_term(theta)
+    position = 0
+    for observation in density.problem.observations:
+        members = list(range(position, position := position + len(observation.terms)))
+        chosen = [i for i in members if isinstance(t := density.problem.terms[i], Count) and t.use == "fit"]
+        if not chosen:
+            continue
+        if observation.kind != "increments":
+            chosen = [max(chosen, key=lambda i: density.problem.terms[i].quantities[0].end)]
+        model = np.sum([expected[i][:, 0] for i in chosen], axis=0)
+        known = np.flatnonzero(np.isfinite(model))
+        if not len(known):
+            continue
+        middle = known[np.argsort(model[known], kind="stable")[len(known) // 2]]
+        terms = [term for i in chosen if isinstance(term := density.problem.terms[i], Count)]
+        by_term = replicate_by_term(density, np.repeat(theta[None, middle], _REPLICATES, axis=0), rng)
+        made = np.sum([by_term[i][:, 0] for i in chosen], axis=0)
+        low, high = np.quantile(made[np.isfinite(made)], [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+        lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
+        if upper < low or lower > high:
+            date = density.problem.calendar.label(terms[-1].quantity.end)
+            yield Contradiction(observation.name, date, lower, upper, float(model[middle]), float(low), float(high))

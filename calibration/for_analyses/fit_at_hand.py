@@ -1,0 +1,57 @@
+"""Draws of a study's parameters after a fit that is at hand, for ``cipark sensitivity``."""
+
+from pathlib import Path
+
+import numpy as np
+
+from calibration.for_analyses.approximation import approximated, optimum_of
+from calibration.for_analyses.contradiction import contradictions
+from calibration.for_analyses.study_draws import draws_from_file
+from calibration.likelihood.posterior import On
+from calibration.sampling.draws import problem_digest
+from calibration.sampling.sample import prior_draws
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.experiments.definition import ONLY, Rival
+from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.scenarios import override_key
+from cipark_sd.sensitivity.study import FittedDraws
+
+#: Prior draws whose middle is set against the data.
+_PRIOR_DRAWS = 500
+
+
+def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDraws | None:
+    """Posterior draws that ``cipark calibrate`` has left in its usual place, else an approximation at its optimum.
+
+    None where there is no fit of this very study: the same model, data and priors.
+    """
+    place = OUTPUT_FOLDER / problem.folder.resolve().name
+    path = place / "draws.nc"
+    if not (path.is_file() and _is_of(path, problem)):
+        if optimum_of(place, On("native")(problem)) is None:
+            return None
+        files, refuted = approximated(problem, (Rival(ONLY, problem.title),), place, folder / "laplace", seed)
+        if refuted:
+            return None
+        path = files[ONLY]
+    draws = draws_from_file(problem, path, ONLY)
+    spelt = {override_key(name): name for name in problem.space.names}
+    columns = {spelt[key]: values for key, values in draws.values.items()}
+    return FittedDraws(draws.basis, columns, draws.effective, str(place))
+
+
+def _is_of(path: Path, problem: CalibrationProblem) -> bool:
+    import xarray as xr
+
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            return bool(tree.attrs.get("study_digest") == problem_digest(problem))
+    except (OSError, ValueError):
+        return False
+
+
+def against_data(problem: CalibrationProblem) -> str:
+    """In words, where the model with the middle of its priors has numbers that the data rule out; empty for nowhere."""
+    density, rng = On("native")(problem), np.random.default_rng(0)
+    theta = prior_draws(problem.space, _PRIOR_DRAWS, rng)
+    return "; ".join(map(str, contradictions(density, theta, rng)))

@@ -1,0 +1,86 @@
+"""What draws are, in words that pages, consoles and files share: what they have seen, how many, how good."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+#: Where draws come from. ``laplace`` are those of a normal approximation at the mode of the posterior; ``borrowed`` are
+#: those of another structure, used for one that has not been fitted itself; ``ranges`` lie between limits that a user
+#: gave, and there are no data.
+Origin = Literal["prior", "ranges", "posterior", "laplace", "borrowed"]
+#: Origins that have seen no data.
+UNSEEN: tuple[Origin, ...] = ("prior", "ranges")
+#: Pareto k above which draws of an approximation are no stand-in for the posterior (Vehtari et al. 2024, JMLR 25(72)).
+RELIABLE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What ``n`` draws are.
+
+    Parameters
+    ----------
+    origin : Origin
+    n : int
+    converged : bool or None
+        Of a posterior, whether its chains have; None where nobody has said.
+    pareto_k : float
+        Of a Laplace approximation, the shape of the tail of its importance ratios against the posterior; NaN where it
+        is not known.
+    """
+
+    origin: Origin
+    n: int
+    converged: bool | None = None
+    pareto_k: float = float("nan")
+
+    @property
+    def name(self) -> str:
+        """A few words for captions."""
+        return {
+            "prior": "draws from the priors",
+            "ranges": "draws from ranges given by you",
+            "posterior": "posterior draws",
+            "laplace": "draws of a Laplace approximation",
+            "borrowed": "posterior draws of another structure",
+        }[self.origin]
+
+    @property
+    def label(self) -> str:
+        """For a column of a table: origin, number and quality."""
+        match self.origin:
+            case "posterior" | "borrowed":
+                quality = {True: "converged", False: "not converged", None: "convergence not recorded"}[self.converged]
+                return f"{self.origin}, {self.n} draws, {quality}"
+            case "laplace":
+                known = "" if math.isnan(self.pareto_k) else f", Pareto k {self.pareto_k:.2f}"
+                return f"Laplace approximation, {self.n} draws{known}"
+            case _:
+                return f"{self.origin}, {self.n} draws, no data seen"
+
+    @property
+    def sentence(self) -> str:
+        """What stands first on a page and a console; without a full stop."""
+        match self.origin:
+            case "posterior" | "borrowed":
+                quality = {
+                    True: "the chains have converged",
+                    False: "the chains have NOT converged, so that bands are rough",
+                    None: "whether the chains have converged is not recorded",
+                }[self.converged]
+                return f"{self.n} draws from the posterior; {quality}"
+            case "laplace":
+                text = f"{self.n} draws from a Laplace approximation of the posterior at its mode, not from chains"
+                if math.isnan(self.pareto_k):
+                    return text
+                k = f"Pareto k {self.pareto_k:.2f}"
+                if self.pareto_k <= RELIABLE:
+                    return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
+                return f"{text}; NOT near the posterior, so that bands are rough ({k}, above {RELIABLE:g})"
+            case "prior":
+                return f"{self.n} draws from the PRIOR: nothing here has seen the data"
+            case _:
+                return (
+                    f"{self.n} draws from ranges given by you, any value as good as another: there are no data, and "
+                    "all numbers are conditional on these ranges"
+                )

@@ -1,0 +1,214 @@
+"""What can be said of an expectation: whether the model has it built in, whether data have informed it, or neither.
+
+A sign that an equation forces comes true in draws that have seen no data, so that its coming true after a fit says
+nothing. An expectation is set against the priors first:
+
+- **built in**: true in at least :data:`BUILT_IN` of the prior draws under every structure (or false in as many: built
+  in against it), so that it could not come out otherwise;
+- **informed**: the data have moved its odds by a Bayes factor of at least :data:`INFORMED` in the same direction under
+  every structure in which the policy does anything;
+- **undecided**: all else, too few draws to tell included.
+
+Draws are finite, and a class is given only where the interval of a probability or a factor clears its threshold.
+
+Source: Kass and Raftery 1995, Journal of the American Statistical Association 90, 773-795, for the Bayes factor as
+posterior odds over prior odds and for 3 as where evidence begins to be positive; Wilson 1927, ibid. 22, 209-212, for
+the interval.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+#: An expectation that is true in this share of prior draws under every structure is built in.
+BUILT_IN = 0.9
+#: A Bayes factor of this much, or one over it, says that data have informed an expectation.
+INFORMED = 3.0
+#: Of the intervals that have to clear the two.
+CONFIDENCE = 0.95
+#: A policy that leaves the outcome as it is in this share of draws does nothing under a structure.
+IDLE = 0.9
+
+Kind = Literal["built in", "informed", "undecided"]
+KINDS: tuple[Kind, ...] = ("built in", "informed", "undecided")
+Side = Literal["for", "against", ""]
+
+
+def wilson(count: float, n: float) -> tuple[float, float]:
+    """The interval of a share of which ``count`` of ``n`` have been seen, with :data:`CONFIDENCE`.
+
+    Neither has to be whole: draws that depend on each other are worth fewer.
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share, z2 = count / n, z * z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # at the ends the interval closes exactly, which rounding would miss
+    return (0.0 if count == 0 else max(0.0, middle - half)), (1.0 if count == n else min(1.0, middle + half))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """In how many of ``n`` draws something is true."""
+
+    true: float
+    n: float
+
+    @property
+    def share(self) -> float:
+        """The probability; NaN without a draw."""
+        return self.true / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the probability; all of 0 to 1 without a draw."""
+        return wilson(self.true, self.n) if self.n else (0.0, 1.0)
+
+    def worth(self, n: float) -> "Tally":
+        """The same share of ``n`` independent draws, where that is fewer."""
+        return self if not n < self.n else Tally(self.share * n, n)
+
+
+@dataclass(frozen=True, slots=True)
+class BayesFactor:
+    """Posterior odds over prior odds; zero or infinite where a count is zero, and then one end of the interval is left.
+
+    The interval joins those of the two probabilities, so that it covers with at least :data:`CONFIDENCE`.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def bounds(self) -> str:
+        """The interval alone, or the end of it that there is."""
+        low, high = _digits(self.low), _digits(self.high)
+        if self.low > 0 and math.isinf(self.high):
+            return f"over {low}"
+        if self.low == 0 and math.isfinite(self.high):
+            return f"under {high}"
+        if math.isinf(self.high):
+            return "not bounded"
+        return f"{low} to {high}"
+
+    def __str__(self) -> str:
+        bounded = 0 < self.value < math.inf and self.low > 0 and math.isfinite(self.high)
+        return f"{_digits(self.value)} ({self.bounds})" if bounded else self.bounds
+
+
+def bayes_factor(prior: Tally, posterior: Tally) -> BayesFactor:
+    """By how much data have multiplied the odds of something.
+
+    >>> str(bayes_factor(Tally(100, 200), Tally(160, 200)))
+    '4 (2.1 to 7.4)'
+    >>> str(bayes_factor(Tally(100, 200), Tally(200, 200)))
+    'over 39'
+    """
+    (prior_low, prior_high), (low, high) = prior.interval, posterior.interval
+    return BayesFactor(
+        _ratio(_odds(posterior.share), _odds(prior.share)),
+        _ratio(_odds(low), _odds(prior_high)),
+        _ratio(_odds(high), _odds(prior_low)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What draws say of an expectation under one structure.
+
+    Parameters
+    ----------
+    structure : str
+    prior : Tally
+    posterior : Tally or None
+        None where this structure has not been fitted.
+    idle : bool
+        The policy does nothing here: the mechanism that it works through is switched off.
+    """
+
+    structure: str
+    prior: Tally
+    posterior: Tally | None = None
+    idle: bool = False
+
+    @property
+    def factor(self) -> BayesFactor | None:
+        """None without a posterior."""
+        return None if self.posterior is None else bayes_factor(self.prior, self.posterior)
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A class, on which side of the expectation it stands, and what it rests on."""
+
+    kind: Kind
+    side: Side
+    evidence: tuple[Evidence, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}, against it" if self.side == "against" else self.kind
+
+
+def classify(evidence: Sequence[Evidence]) -> Classified:
+    """The class of an expectation; what data say against something built in comes before its being built in."""
+    active = [one for one in evidence if not one.idle]
+    factors = [one.factor for one in active]
+    known = [factor for factor in factors if factor is not None]
+    moved: Side = ""
+    if known and len(known) == len(active):
+        if all(factor.low >= INFORMED for factor in known):
+            moved = "for"
+        elif all(factor.high <= 1 / INFORMED for factor in known):
+            moved = "against"
+    built: Side = ""
+    if evidence and all(one.prior.interval[0] >= BUILT_IN for one in evidence):
+        built = "for"
+    elif active and all(one.prior.interval[1] <= 1 - BUILT_IN for one in active):
+        built = "against"
+    if built and (not moved or moved == built):
+        return Classified("built in", built, tuple(evidence))
+    return Classified("informed" if moved else "undecided", moved, tuple(evidence))
+
+
+def count_sentence(found: Sequence[Classified]) -> str:
+    """How many expectations are of which class, and what the classes say."""
+    counts = Counter(one.kind for one in found)
+    n = f"{len(found)} expectation{'s' * (len(found) != 1)}"
+    structures = max((len(one.evidence) for one in found), default=1)
+    under = "the one structure" if structures == 1 else f"each of {structures} structures"
+    fitted = any(e.posterior is not None for one in found for e in one.evidence)
+    moved = (
+        f"{counts['informed']} (their odds have moved by a factor of {INFORMED:g} or more)"
+        if fitted
+        else "none can be, since no posterior stands behind all that varies"
+    )
+    return (
+        f"Built in: {counts['built in']} of {n} (true, or false, in {BUILT_IN:.0%} or more of the draws that have seen "
+        f"no data, under {under}, so that their coming true says nothing of the world). Informed by the data: {moved}. "
+        f"Undecided: {counts['undecided']}."
+    )
+
+
+def over_structures(factors: Sequence[BayesFactor]) -> BayesFactor:
+    """From the lowest to the highest bound of several factors; its value is that of the only one, if it is one."""
+    value = factors[0].value if len(factors) == 1 else float("nan")
+    return BayesFactor(value, min(f.low for f in factors), max(f.high for f in factors))
+
+
+def _odds(share: float) -> float:
+    return math.inf if share == 1 else share / (1 - share)
+
+
+def _ratio(above: float, below: float) -> float:
+    """A quotient of odds, NaN where both are zero or infinite."""
+    if (above == 0 and below == 0) or (math.isinf(above) and math.isinf(below)):
+        return float("nan")
+    return math.inf if below == 0 else 0.0 if math.isinf(below) else above / below
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

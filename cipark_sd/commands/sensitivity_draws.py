@@ -1,0 +1,220 @@
+"""What the constants of ``cipark sensitivity`` vary over: priors, ranges, or joint draws after a fit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.commands.sensitivity_request import RANGE, Request
+from cipark_sd.errors import InvalidValue
+from cipark_sd.inputs import TABLE_LIMIT, check_readable
+from cipark_sd.model.variables import Constant
+from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.sensitivity.factors import Array, Factors, from_draws
+from cipark_sd.sensitivity.study import FittedDraws, Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: An eigenvalue of a correlation under this means that some draws follow from others.
+_SINGULAR = 1e-8
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What varies.
+
+    Parameters
+    ----------
+    study : Study
+        With the factors that are drawn from.
+    prior : Study
+        The same with those that have seen no data, which claims are set against.
+    basis : Basis
+        What the draws are.
+    effective : float
+        How many independent draws they are worth.
+    whole : bool
+        Whether all that varies has draws of the fit. A fit holds other constants at values of its own; where these vary
+        over their priors, the two together are no posterior.
+    notes : tuple of str
+        Sentences for the head of the page, each of which a reader must know.
+    """
+
+    study: Study
+    prior: Study
+    basis: Basis
+    effective: float = float("inf")
+    whole: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def independent(self) -> float | None:
+        """For claims: what draws of a posterior are worth, None where there is no posterior of all that varies."""
+        return self.effective if self.whole and not self.unseen else None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no data stand behind what varies."""
+        return self.basis.origin in UNSEEN
+
+
+def inputs_of(request: Request, study: Study, folder: Path, n: int) -> Inputs:
+    """What varies by the request: named draws, those of a fit that is at hand, else priors or ranges.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the output, for what has to be computed.
+    n : int
+        Draws that priors and ranges are sampled by.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    if request.draws is not None and not request.prior:
+        given = _read(request.draws)
+        return _after(study, given, (f"The draws are those of {given.source}.",))
+    if request.takes_fit and study.after_fit is not None:
+        found = study.after_fit(folder, request.seed)
+        if found is not None:
+            more = "'--draws prior' analyses the assumptions before the fit instead."
+            return _after(study, found, (f"The fit is that in {found.source}; {more}",))
+    return Inputs(study, study, Basis(study.origin, n), notes=tuple(_without_fit(request, study)))
+
+
+def _after(study: Study, given: FittedDraws, notes: tuple[str, ...]) -> Inputs:
+    joint = with_draws(study, given.columns, given.source)
+    rest = len(joint.factors) - sum(1 for name in joint.factors.names if name in given.columns)
+    if rest:
+        notes += (
+            f"{rest} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
+            "here they vary over their priors. The two together reach further than a posterior, so that no Bayes "
+            "factor is taken of them; 'cipark policy' sets expectations against the fit itself.",
+        )
+    return Inputs(joint, study, given.basis, given.effective, not rest, notes)
+
+
+def _without_fit(request: Request, study: Study) -> list[str]:
+    """What to know of an analysis that has seen no data, and how there is one that has."""
+    if study.origin == "ranges":
+        share = RANGE if request.share is None else request.share
+        told = "as --range says" if request.share is not None else "since --range says nothing else"
+        return [f"Each constant varies within {share:.0%} of its value in the file, {told}."]
+    notes = [
+        "The constants vary over their priors: this says which assumptions matter before the data, not what the data "
+        "left open. No number here is a finding about the world."
+    ]
+    against = "" if study.against_data is None else study.against_data()
+    if against:
+        notes.append(f"These priors contradict the data: {against}.")
+    if study.after_fit is not None:
+        how = "leave out --draws" if request.prior else "leave out --method, or name only sample, shapley or decisions"
+        notes.append(
+            f"For what is left after the data run 'cipark calibrate', then this command; its fit is taken up"
+            f"{'' if request.takes_fit else f' if you {how}'}."
+        )
+    return notes
+
+
+def _read(path: Path) -> FittedDraws:
+    """Draws by name, of a file or of the folder of a fit, with what the file says of them.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    columns = _columns(path)
+    n = len(next(iter(columns.values()), ()))
+    file = path / "draws.nc" if path.is_dir() else path
+    facts: Mapping[str, object] = {}
+    if file.suffix.lower() == ".nc":
+        import xarray as xr
+
+        with xr.open_datatree(file, engine="h5netcdf") as tree:
+            facts = {str(name): value for name, value in tree.attrs.items()}
+    if facts.get("approximation") == "laplace":
+        k, worth = (float(str(facts.get(name, "nan"))) for name in ("pareto_k", "effective"))
+        return FittedDraws(Basis("laplace", n, pareto_k=k), columns, worth, str(path))
+    converged = None if "converged" not in facts else bool(facts["converged"])
+    return FittedDraws(Basis("posterior", n, converged), columns, float(n), str(path))
+
+
+def with_draws(study: Study, table: Mapping[str, Array], where: str) -> Study:
+    """The study with constants as joint draws have them, and its other ones as its priors do.
+
+    A column that is no constant of the model (a noise parameter, say) is left out; one that never varies is held.
+
+    Parameters
+    ----------
+    table : mapping of str to (n,)
+    where : str
+        Where the draws come from, for messages.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    named = {
+        name: column
+        for name, column in table.items()
+        if isinstance(study.model.by_name.get(split_key(override_key(name))[0]), Constant)
+    }
+    bad = [name for name, column in named.items() if not np.isfinite(column).all()]
+    if bad:
+        raise InvalidValue("the draws of", ", ".join(bad), "finite numbers", where=where)
+    varied = {name: column for name, column in named.items() if len(column) and np.ptp(column) > 0}
+    if not varied:
+        expected = f"some constants of {study.model.name} that vary"
+        raise InvalidValue("the draws", ", ".join(table), expected, where=where)
+    drawn = from_draws(tuple(varied), np.stack(list(varied.values()), axis=1))
+    if drawn.correlation is not None and np.linalg.eigvalsh(drawn.correlation)[0] < _SINGULAR:
+        n = len(next(iter(varied.values())))
+        expected = f"more than constants ({len(varied)}), none of which follows from the others"
+        raise InvalidValue("the draws", f"{n} rows", expected, where=where)
+    known = {override_key(name) for name in named}
+    rest = tuple(block for block in study.factors.blocks if not known & {override_key(n) for n in block.names})
+    blocks = (*drawn.blocks, *rest)
+    correlation = np.eye(sum(len(block.names) for block in blocks))
+    correlation[: len(drawn), : len(drawn)] = drawn.correlation
+    held = {name: float(column[0]) for name, column in named.items() if name not in varied}
+    return replace(study, factors=Factors(blocks, correlation), scenario=study.scenario | Scenario("", held))
+
+
+def _columns(path: Path) -> dict[str, Array]:
+    """Draws by name, of a file or of the folder of a fit."""
+    import pandas as pd
+    import xarray as xr
+
+    path = path / "draws.nc" if path.is_dir() else path
+    try:
+        check_readable(path, TABLE_LIMIT)
+        if path.suffix.lower() == ".nc":
+            with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:
+                return _flat(opened.load())
+        return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
+    except (OSError, ValueError, KeyError) as problem:
+        expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
+        raise InvalidValue("the draws", f"{path} ({problem})", expected, where="--draws") from None
+
+
+def _flat(group: "xr.Dataset") -> dict[str, Array]:
+    """Variables over chains and draws; one with further dims is a name for each of their elements.
+
+    A dim ``parameter`` holds the names themselves.
+    """
+    found: dict[str, Array] = {}
+    for label, array in group.data_vars.items():
+        own = [dim for dim in array.dims if dim in ("chain", "draw", "sample")]
+        others = [dim for dim in array.dims if dim not in own]
+        values = array.transpose(*own, *others).to_numpy().astype(float)
+        values = values.reshape(-1, *values.shape[len(own) :])
+        for place in np.ndindex(*values.shape[1:]):
+            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(others, place, strict=True))
+            name = f"{label}[{elements}]" if elements else str(label)
+            found[elements if others == ["parameter"] else name] = values[(slice(None), *place)]
+    return found

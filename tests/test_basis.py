@@ -1,0 +1,58 @@
+"""The sentences that say what draws are."""
+
+import math
+
+import pytest
+
+from cipark_sd.basis import RELIABLE, Basis
+
+
+@pytest.mark.parametrize(
+    ("basis", "sentence"),
+    [
+        (Basis("posterior", 9, True), "9 draws from the posterior; the chains have converged"),
+        (
+            Basis("posterior", 9, False),
+            "9 draws from the posterior; the chains have NOT converged, so that bands are rough",
+        ),
+        (Basis("posterior", 9), "9 draws from the posterior; whether the chains have converged is not recorded"),
+        (
+            Basis("laplace", 9, pareto_k=0.7),
+            "9 draws from a Laplace approximation of the posterior at its mode, not from chains; near the posterior "
+            "(Pareto k 0.70, at most 0.7)",
+        ),
+        (
+            Basis("laplace", 9, pareto_k=0.72),
+            "9 draws from a Laplace approximation of the posterior at its mode, not from chains; NOT near the "
+            "posterior, so that bands are rough (Pareto k 0.72, above 0.7)",
+        ),
+        (Basis("prior", 9), "9 draws from the PRIOR: nothing here has seen the data"),
+        (
+            Basis("ranges", 9),
+            "9 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
+            "conditional on these ranges",
+        ),
+    ],
+)
+def test_the_sentence_says_origin_number_and_quality(basis, sentence):
+    assert basis.sentence == sentence
+
+
+def test_the_limit_of_pareto_k_is_that_of_the_literature():
+    assert RELIABLE == 0.7
+    assert "Pareto k inf" in Basis("laplace", 9, pareto_k=math.inf).label
+    assert "NOT near" in Basis("laplace", 9, pareto_k=math.inf).sentence
+
+
+@pytest.mark.parametrize(
+    ("basis", "label"),
+    [
+        (Basis("posterior", 9, True), "posterior, 9 draws, converged"),
+        (Basis("borrowed", 9, False), "borrowed, 9 draws, not converged"),
+        (Basis("laplace", 9, pareto_k=0.5), "Laplace approximation, 9 draws, Pareto k 0.50"),
+        (Basis("prior", 9), "prior, 9 draws, no data seen"),
+        (Basis("ranges", 9), "ranges, 9 draws, no data seen"),
+    ],
+)
+def test_the_label_of_a_file_says_the_same(basis, label):
+    assert basis.label == label

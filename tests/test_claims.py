@@ -1,0 +1,143 @@
+"""What can be said of an expectation: built in, informed or undecided, and by which thresholds."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cipark_sd import claims
+from cipark_sd.claims import Evidence, Tally, bayes_factor, classify, count_sentence, over_structures, wilson
+
+
+def seen(prior, posterior=None, n=400, idle=False, structure="M0"):
+    after = None if posterior is None else Tally(posterior * n, n)
+    return Evidence(structure, Tally(prior * n, n), after, idle)
+
+
+def test_the_thresholds_are_those_that_the_documents_name():
+    assert (claims.BUILT_IN, claims.INFORMED, claims.CONFIDENCE, claims.IDLE) == (0.9, 3.0, 0.95, 0.9)
+
+
+def test_intervals_of_shares_are_wilsons():
+    for count, n in ((0, 50), (7, 50), (50, 50), (450, 500)):
+        judge = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
+        assert wilson(count, n) == pytest.approx((judge.low, judge.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "kind", "side"),
+    [
+        # nothing the data could do would make it untrue
+        ([seen(1.0, 1.0)], "built in", "for"),
+        ([seen(0.95, 0.97)], "built in", "for"),
+        # the interval of 0.91 in 400 draws reaches below 0.9, and that of 0.85 lies below it
+        ([seen(0.91, 0.95)], "undecided", ""),
+        ([seen(0.85, 0.9)], "undecided", ""),
+        # the same two shares with the fit and its absence swapped are no longer the same
+        ([seen(0.5, 0.9)], "informed", "for"),
+        ([seen(0.9, 0.5)], "informed", "against"),
+        # a factor of 1.5 is no information, nor is one of 3.0 that is not known well enough
+        ([seen(0.5, 0.6)], "undecided", ""),
+        ([seen(0.5, 0.75)], "undecided", ""),
+        # odds of 1 and of 4.6: over 3 with 2000 draws, not with 100
+        ([seen(0.5, 0.82, 2000)], "informed", "for"),
+        ([seen(0.5, 0.82, 100)], "undecided", ""),
+        # what the equations deny
+        ([seen(0.0, 0.0)], "built in", "against"),
+        # data against what is built in are worth more than its being built in
+        ([seen(0.97, 0.3)], "informed", "against"),
+        # without data nothing is informed
+        ([seen(0.5)], "undecided", ""),
+        ([seen(1.0)], "built in", "for"),
+    ],
+)
+def test_one_structure(evidence, kind, side):
+    found = classify(evidence)
+    assert (found.kind, found.side) == (kind, side)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "kind"),
+    [
+        ([seen(1.0, 1.0), seen(0.99, 1.0)], "built in"),
+        ([seen(1.0, 1.0), seen(0.5, 0.5)], "undecided"),
+        ([seen(0.5, 0.95), seen(0.4, 0.9)], "informed"),
+        ([seen(0.5, 0.95), seen(0.5, 0.5)], "undecided"),
+        ([seen(0.5, 0.95), seen(0.9, 0.3)], "undecided"),
+        # a structure without the mechanism has nothing to say to the data, but the sign is not in all structures
+        ([seen(0.5, 0.95), seen(0.0, 0.0, idle=True)], "informed"),
+        ([seen(1.0, 1.0), seen(0.0, 0.0, idle=True)], "undecided"),
+        # a structure that has not been fitted leaves the answer open
+        ([seen(0.5, 0.95), seen(0.5)], "undecided"),
+        ([seen(0.0, 0.0, idle=True)], "undecided"),
+    ],
+)
+def test_several_structures(evidence, kind):
+    assert classify(evidence).kind == kind
+
+
+def test_a_class_needs_enough_draws():
+    # all of 30 are true, and yet 0.89 is possible
+    assert classify([seen(1.0, n=30)]).kind == "undecided"
+    assert classify([seen(1.0, n=40)]).kind == "built in"
+
+
+def test_the_factor_is_posterior_odds_over_prior_odds():
+    factor = bayes_factor(Tally(100, 400), Tally(300, 400))
+    assert factor.value == pytest.approx(9)
+    assert factor.low < 9 < factor.high
+    turned = bayes_factor(Tally(300, 400), Tally(100, 400))
+    assert (turned.value, turned.low, turned.high) == pytest.approx((1 / 9, 1 / factor.high, 1 / factor.low))
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior", "text"),
+    [
+        ((100, 400), (300, 400), "9 (5.7 to 14)"),
+        ((200, 400), (400, 400), "over 86"),
+        ((200, 400), (0, 400), "under 0.012"),
+        ((0, 400), (200, 400), "over 86"),
+        ((0, 400), (0, 400), "not bounded"),
+        ((400, 400), (400, 400), "not bounded"),
+    ],
+)
+def test_a_count_of_none_gives_a_bound(prior, posterior, text):
+    assert str(bayes_factor(Tally(*prior), Tally(*posterior))) == text
+
+
+def test_the_interval_of_the_factor_covers():
+    rng = np.random.default_rng(1)
+    p, q, n = 0.3, 0.8, 300
+    true = q / (1 - q) / (p / (1 - p))
+    factors = [bayes_factor(Tally(a, n), Tally(b, n)) for a, b in rng.binomial(n, (p, q), (2000, 2)).tolist()]
+    assert np.mean([f.low <= true <= f.high for f in factors]) >= 0.95
+
+
+def test_fewer_independent_draws_widen_the_interval_and_leave_the_share():
+    few = Tally(80, 400).worth(100)
+    assert few.share == 0.2
+    assert few.interval == pytest.approx(wilson(20, 100))
+    assert Tally(80, 400).worth(1e9) == Tally(80, 400)
+
+
+def test_over_structures_the_widest_bounds_stand():
+    factors = [bayes_factor(Tally(100, 400), Tally(300, 400)), bayes_factor(Tally(200, 400), Tally(400, 400))]
+    spanned = over_structures(factors)
+    assert (spanned.low, math.isinf(spanned.high)) == (factors[0].low, True)
+    assert str(over_structures(factors[:1])) == str(factors[0])
+
+
+def test_the_sentence_counts_classes_and_says_what_they_mean():
+    found = [classify([seen(1.0, 1.0)])] * 3 + [classify([seen(0.5, 0.95)])] + [classify([seen(0.5, 0.5)])] * 2
+    assert count_sentence(found) == (
+        "Built in: 3 of 6 expectations (true, or false, in 90% or more of the draws that have seen no data, under the "
+        "one structure, so that their coming true says nothing of the world). Informed by the data: 1 (their odds have "
+        "moved by a factor of 3 or more). Undecided: 2."
+    )
+    unseen = count_sentence([classify([seen(1.0)])])
+    assert unseen.startswith("Built in: 1 of 1 expectation (")
+    assert (
+        "Informed by the data: none can be, since no posterior stands behind all that varies. Undecided: 0." in unseen
+    )
+    assert "under each of 2 structures" in count_sentence([classify([seen(1.0), seen(1.0)])])
