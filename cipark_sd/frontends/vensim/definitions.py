@@ -6,7 +6,7 @@ The right side of an equation stays tokens: which names are tables is known only
 import re
 from dataclasses import dataclass
 
-from cipark_sd.frontends.vensim.expressions import Cursor, Names, SyntaxProblem
+from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.vensim.ranges import ToRange
 from cipark_sd.frontends.vensim.tokens import is_name
 from cipark_sd.naming import plain_label

@@ -6,86 +6,19 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from typing import ClassVar
 
-from cipark_sd.frontends.vensim.functions import FUNCTIONS, WrongCall
+from cipark_sd.frontends.calls import WrongCall
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
+from cipark_sd.frontends.vensim.functions import FUNCTIONS
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Neg, Operator, Ref, Table, Text
-from cipark_sd.naming import canonical
-
-#: Deeper nesting than this no model needs; it would exhaust Python's stack.
-DEEPEST = 100
+from cipark_sd.model.expr import Apply, Call, Const, Expr, Operator, Ref, Table, Text
 
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
-#: How closely each operator binds, and what it is.
-_BINARY: Mapping[str, tuple[int, Operator]] = {
-    ":OR:": (_OR, "or"),
-    ":AND:": (_AND, "and"),
-    "=": (_COMPARISON, "="),
-    "<>": (_COMPARISON, "<>"),
-    "<": (_COMPARISON, "<"),
-    "<=": (_COMPARISON, "<="),
-    ">": (_COMPARISON, ">"),
-    ">=": (_COMPARISON, ">="),
-    "+": (_SUM, "+"),
-    "-": (_SUM, "-"),
-    "*": (_PRODUCT, "*"),
-    "/": (_PRODUCT, "/"),
-    "^": (_POWER, "^"),
-}
 
 
-class SyntaxProblem(Exception):
-    """What is wrong at a token, by its number in the equation."""
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(reason)
-        self.index = index
-        self.reason = reason
-
-
-class Names(dict[str, str]):
-    """Canonical names of spellings, each computed once."""
-
-    def __missing__(self, token: str) -> str:
-        name = self[token] = canonical(token)
-        return name
-
-
-@dataclass(slots=True)
-class Cursor:
-    """Tokens of one equation and the one that is looked at."""
-
-    tokens: Sequence[str]
-    at: int = 0
-
-    @property
-    def token(self) -> str:
-        """The token looked at; empty behind the last one."""
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
-
-    def take(self, expected: str, *, in_words: str = "") -> None:
-        """Step over a token that has to stand here."""
-        if self.token != expected:
-            raise self.unexpected(in_words or f"{expected!r}")
-        self.at += 1
-
-    def accept(self, token: str) -> bool:
-        """Step over a token if it stands here."""
-        if self.token == token:
-            self.at += 1
-            return True
-        return False
-
-    def unexpected(self, expected: str) -> SyntaxProblem:
-        """What to raise where something else was expected."""
-        token = " ".join(self.token.split())
-        what = f"{token!r} cannot stand here" if token else "it ends too early"
-        return SyntaxProblem(self.at, f"{what}; expected {expected}")
-
-
-class Reader:
+class Reader(Climber):
     """Expressions of one section: the model or a macro.
 
     Parameters
@@ -96,57 +29,35 @@ class Reader:
         Canonical names that stand for tables: ``name(x)`` applies them.
     """
 
+    binary: ClassVar[Mapping[str, tuple[int, Operator]]] = {
+        ":OR:": (_OR, "or"),
+        ":AND:": (_AND, "and"),
+        "=": (_COMPARISON, "="),
+        "<>": (_COMPARISON, "<>"),
+        "<": (_COMPARISON, "<"),
+        "<=": (_COMPARISON, "<="),
+        ">": (_COMPARISON, ">"),
+        ">=": (_COMPARISON, ">="),
+        "+": (_SUM, "+"),
+        "-": (_SUM, "-"),
+        "*": (_PRODUCT, "*"),
+        "/": (_PRODUCT, "/"),
+        "^": (_POWER, "^"),
+    }
+    negation, sign, power, unchained = _NOT, _SIGN, _POWER, _COMPARISON
+
     def __init__(self, names: Names, lookups: Collection[str]) -> None:
-        self.names = names
+        super().__init__(names)
         self.lookups = lookups
-        self.depth = 0
 
-    def expression(self, cursor: Cursor, least: int = 0) -> Expr:
-        """The expression that begins at the cursor, as far as its operators bind at least so closely."""
-        left = self._operand(cursor, least)
-        while (found := _BINARY.get(cursor.token)) is not None and found[0] >= least:
-            binds, operator = found
-            cursor.at += 1
-            # a power groups to the right and takes a sign; all others group to the left
-            left = Binary(operator, left, self.expression(cursor, _SIGN if binds == _POWER else binds + 1))
-            if binds == _COMPARISON and _BINARY.get(cursor.token, (0, ""))[0] == _COMPARISON:
-                raise SyntaxProblem(cursor.at, "comparisons do not chain; join them by :AND:")
-        return left
-
-    def _operand(self, cursor: Cursor, least: int) -> Expr:
-        token = cursor.token
-        if token in ("+", "-"):
-            negative = False
-            while cursor.token in ("+", "-"):
-                negative ^= cursor.token == "-"
-                cursor.at += 1
-            signed = self.expression(cursor, _SIGN)
-            return _negated(signed) if negative else signed
-        if token == ":NOT:" and least <= _NOT:
-            cursor.at += 1
-            return Call("not", (self.expression(cursor, _NOT),))
-        return self._atom(cursor)
-
-    def _nested(self, cursor: Cursor) -> Expr:
-        """An expression inside brackets."""
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise SyntaxProblem(cursor.at, f"it is nested more than {DEEPEST} deep; give its parts names of their own")
-        inner = self.expression(cursor)
-        self.depth -= 1
-        return inner
-
-    def _atom(self, cursor: Cursor) -> Expr:
+    def atom(self, cursor: Cursor) -> Expr:
+        """A number, a name with what belongs to it, a text, or an expression in brackets."""
         token = cursor.token
         if is_number(token):
             cursor.at += 1
             return Const(float(token))
         if token == "(":
-            opened = cursor.at
-            cursor.at += 1
-            inner = self._nested(cursor)
-            self._close(cursor, opened)
-            return inner
+            return self.parenthesis(cursor)
         if is_name(token):
             return self._named(cursor)
         if token == ":NA:":
@@ -159,11 +70,6 @@ class Reader:
         if token == ":IMPLIES:":
             raise SyntaxProblem(cursor.at, ":IMPLIES: is for reality checks and has no place in an equation")
         raise cursor.unexpected("a number, a name or '('")
-
-    def _close(self, cursor: Cursor, opened: int) -> None:
-        if cursor.token == "":
-            raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take(")", in_words="an operator or ')'")
 
     def _named(self, cursor: Cursor) -> Expr:
         name, at = self.names[cursor.token], cursor.at
@@ -195,9 +101,9 @@ class Reader:
         cursor.take("(")
         if cursor.accept(")"):
             return ()
-        arguments = [self._nested(cursor)]
+        arguments = [self.nested(cursor)]
         while cursor.accept(","):
-            arguments.append(self._nested(cursor))
+            arguments.append(self.nested(cursor))
         if cursor.token == ":":
             raise SyntaxProblem(
                 cursor.at, "further results of a macro are not supported; write a macro of its own for each result"
@@ -210,10 +116,10 @@ class Reader:
     def _with_lookup(self, cursor: Cursor) -> Expr:
         opened = cursor.at
         cursor.take("(")
-        argument = self._nested(cursor)
+        argument = self.nested(cursor)
         cursor.take(",")
         read = table(cursor)
-        self._close(cursor, opened)
+        self.close(cursor, opened)
         return Apply(read, argument)
 
     def subscripts(self, cursor: Cursor) -> tuple[str, ...]:
@@ -231,14 +137,6 @@ class Reader:
         name = self.names[cursor.token]
         cursor.at += 1
         return name + "!" if cursor.accept("!") else name
-
-
-def _negated(expr: Expr) -> Expr:
-    match expr:
-        case Const(value):
-            return Const(-value)
-        case _:
-            return Neg(expr)
 
 
 def number(cursor: Cursor) -> float:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
 from cipark_sd.frontends.checked import checked_model
+from cipark_sd.frontends.climbing import Names, SyntaxProblem
 from cipark_sd.frontends.sanitise import decoded
 from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
-from cipark_sd.frontends.vensim.expressions import Names, Reader, SyntaxProblem
+from cipark_sd.frontends.vensim.expressions import Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions
 from cipark_sd.frontends.vensim.tokens import place, tokens
 from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variable

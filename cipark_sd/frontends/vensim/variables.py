@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from cipark_sd.errors import EquationError
+from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
 from cipark_sd.frontends.dimensions import merged_dimensions
 from cipark_sd.frontends.vensim.definitions import EquationHead
 from cipark_sd.frontends.vensim.entries import Entry
-from cipark_sd.frontends.vensim.expressions import Cursor, Reader, SyntaxProblem, number, table
+from cipark_sd.frontends.vensim.expressions import Reader, number, table
 from cipark_sd.model.expr import Call, Const, Expr, Grid, Interpolation, Neg, Table, Text, walk
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
