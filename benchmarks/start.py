@@ -85,7 +85,7 @@ def large(n_elements: int) -> dict[str, float | int]:
     """Operations of the generated model, and seconds to read, lower and compile it."""
     from cipark_sd.engines.compiled import Settings, program_for
     from cipark_sd.engines.native import load
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generated.mdl"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cipark_sd.errors import CiparkError as CiparkError
-    from cipark_sd.frontends.via_pysd import read_model as read_model
+    from cipark_sd.frontends.model_file import read_model as read_model
     from cipark_sd.library import bundled as bundled
     from cipark_sd.model.expr import Table as Table
     from cipark_sd.model.model import Model as Model
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Imported when first asked for: xarray and PySD take a second.
 _PUBLIC = {
     "CiparkError": "errors",
-    "read_model": "frontends.via_pysd",
+    "read_model": "frontends.model_file",
     "bundled": "library",
     "Table": "model.expr",
     "Model": "model.model",

@@ -22,7 +22,7 @@ from pathlib import Path
 from cipark_sd.files import whole
 
 #: Bytes that a kind of entry may take up together; the entries that were used least recently go first.
-LIMITS = {"kernels": 256 * 2**20, "models": 64 * 2**20}
+LIMITS = {"kernels": 256 * 2**20}
 _SIGNATURE = _KEY = 32
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -57,7 +57,8 @@ def kept(kind: str, key: str) -> bytes | None:
 
     Parameters
     ----------
-    kind : {"kernels", "models"}
+    kind : str
+        One of :data:`LIMITS`.
     key : str
         A digest, in hexadecimal.
     """

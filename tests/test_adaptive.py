@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cipark_sd.errors import InvalidValue, UnsupportedFeature
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate

@@ -9,7 +9,7 @@ from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_prio
 
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 
 Write = Callable[..., Path]

@@ -12,7 +12,7 @@ from cipark_sd import cli
 from cipark_sd.commands.display import display_of
 from cipark_sd.engines.reference_translation import _read_externals
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import OutsideFolder, beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Origin

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.simulate import simulate
 

@@ -10,7 +10,7 @@ import pytest
 
 from cipark_sd import cache
 from cipark_sd.engines import native
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulate import simulate
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes are those of POSIX systems")
@@ -24,6 +24,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(cache, "_warned", False)
+    # a second kind, to which no entry of the first belongs
+    monkeypatch.setitem(cache.LIMITS, "models", 2**20)
     before = os.umask(0o002)
     yield tmp_path / "cache"
     os.umask(before)
@@ -155,3 +157,13 @@ def test_without_a_place_for_the_key_only_time_is_lost(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     cache.keep("models", KEY, b"content")
     assert cache.kept("models", KEY) is None
+
+
+def test_the_least_recently_used_entries_go_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cache.LIMITS, "models", 3 * (100 + 32))
+    for age, key in enumerate(("a", "b", "c")):
+        cache.keep("models", key, bytes(100))
+        os.utime(folder / "models" / key, (1000 + age, 1000 + age))
+    assert cache.kept("models", "a") == bytes(100)
+    cache.keep("models", "d", bytes(100))
+    assert sorted(path.name for path in (folder / "models").iterdir()) == ["a", "c", "d"]

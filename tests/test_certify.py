@@ -14,7 +14,7 @@ from cipark_sd.certify.certificate import Certificate, as_json, certify, write
 from cipark_sd.cli import cli
 from cipark_sd.engines.reference_faults import FAULTS, faults_of
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.variables import Lookup
 from cipark_sd.results import to_table

@@ -12,7 +12,7 @@ from cipark_sd.checks.file import read_checks
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.checks.run import run_checks
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate

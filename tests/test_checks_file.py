@@ -8,7 +8,7 @@ import pytest
 from cipark_sd.checks.evaluate import OutsideRun
 from cipark_sd.checks.file import read_checks
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 
 Write = Callable[..., Path]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup
 

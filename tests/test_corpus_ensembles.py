@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cipark_sd.ensemble import ensemble
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario

@@ -9,7 +9,7 @@ from lxml import etree
 
 from cipark_sd.errors import ModelFileError
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.drawing import vensim_views
 from cipark_sd.model.model import Model
 

@@ -10,7 +10,7 @@ import pytest
 from cipark_sd.compiler.elementary import ON_ARRAYS
 from cipark_sd.compiler.primitives import MEANING, library
 from cipark_sd.ensemble import ensemble
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 
 SPECIAL = np.array(

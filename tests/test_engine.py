@@ -12,7 +12,7 @@ from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines import compiled
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate
 

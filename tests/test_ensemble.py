@@ -10,7 +10,7 @@ from cipark_sd.engines.compiled import Reduction
 from cipark_sd.engines.native_ir import LANES
 from cipark_sd.ensemble import LEAST, MOST, SHARES, chunk_size, ensemble
 from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Binary, Const, Ref, Table
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, TimeSeries

@@ -18,7 +18,7 @@ from cipark_sd.exporters.flat import flat_model, flat_model_file
 from cipark_sd.exporters.mdl import to_mdl
 from cipark_sd.exporters.mdl import write_mdl as save_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.expr import Const, Expr, Neg, rebuild
 from cipark_sd.model.model import Model

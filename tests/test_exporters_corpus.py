@@ -10,7 +10,7 @@ from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.exporters.flat import flat_model
 from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"

@@ -1,12 +1,14 @@
 """What the front end understands, and how it says what it does not."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cipark_sd.errors import EquationError, ModelFileError, Problems, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Binary, Const, Grid, Neg, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, Stock
 
@@ -143,3 +145,30 @@ def test_a_range_and_its_copy_make_two_dimensions(write_mdl: Write) -> None:
 def test_an_unknown_name_in_an_initial_value_is_found_too(write_mdl: Write) -> None:
     with pytest.raises(UnknownName, match="the equation of 'Stock' has no variable 'strat'; did you mean 'start'"):
         read_model(write_mdl("Stock = INTEG(1, strat) ~~|\nstart = 2 ~~|\n"))
+
+
+def test_elements_that_stand_in_a_changed_file_are_read_anew(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "places.csv").write_text("East\nWest\n", encoding="utf-8")
+    path = write_mdl("Place: GET DIRECT SUBSCRIPT('places.csv', ',', 'A1', 'A', '') ~~| level[Place] = 1 ~~|")
+    first = read_model(path)
+    assert first.dimensions[0].element_labels == ("East", "West")
+    (tmp_path / "places.csv").write_text("East\nNorth\n", encoding="utf-8")
+    assert read_model(path).dimensions[0].element_labels == ("East", "North")
+    assert read_model(path).digest != first.digest
+
+
+def test_a_changed_external_file_changes_the_digest(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text("1\n2\n", encoding="utf-8")
+    path = write_mdl("rate = GET DIRECT CONSTANTS('numbers.csv', ',', 'A2') ~~|")
+    first = read_model(path)
+    (tmp_path / "numbers.csv").write_text("1\n3\n", encoding="utf-8")
+    assert read_model(path).digest != first.digest
+
+
+def test_reading_imports_no_other_reader(write_mdl: Write) -> None:
+    path = write_mdl("rate = 0.1 ~~|")
+    text = (
+        f"import sys, cipark_sd as c;c.read_model({str(path)!r}); print('pysd' in sys.modules, 'xarray' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"

@@ -8,7 +8,7 @@ import pytest
 
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.gradients import value_and_jacobian
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Constant, Lookup

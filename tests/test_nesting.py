@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from cipark_sd import cli
 from cipark_sd.checks.expression import ExpressionError, parse_expression
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
 from cipark_sd.simulate import simulate
@@ -114,7 +114,7 @@ def test_what_no_reader_caught_is_no_traceback(write_mdl: Write, monkeypatch: py
     def deep(*_: object, **__: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr("cipark_sd.frontends.via_pysd.read_model", deep)
+    monkeypatch.setattr("cipark_sd.frontends.model_file.read_model", deep)
     done = CliRunner().invoke(cli.cli, ["show", str(write_mdl("a = 1 ~~|"))])
     assert (done.exit_code, done.output) == (2, "error: something in the input is nested too deeply\n")
 

@@ -16,7 +16,7 @@ from calibration.study.problem import read_problem
 from calibration.study.time_units import TIME_UNITS, length, unit_in, unit_of
 from cipark_sd.cli import cli
 from cipark_sd.errors import CiparkError, Problems
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 
 Write = Callable[..., Path]

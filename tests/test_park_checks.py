@@ -3,7 +3,7 @@
 import pytest
 
 from cipark_sd.checks.file import read_checks
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
 from cipark_sd.model.unit_check import check_units

@@ -10,7 +10,7 @@ import xarray as xr
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.experiments.effects import table
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.plotting.files import save_figure
 from cipark_sd.plotting.observed import Observed, ObservedFile, read_observed

@@ -13,7 +13,7 @@ from cipark_sd.experiments.attribution import attribution, factorial, interactio
 from cipark_sd.experiments.definition import Factor, Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import run_policies
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
 

@@ -14,7 +14,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import resolve
 

@@ -13,7 +13,7 @@ from cipark_sd.experiments.design import Evaluator, cost, score, search
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.ema import ema_model, ensemble_evaluator
 from cipark_sd.experiments.futures import sample_futures
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate

@@ -12,7 +12,7 @@ from cipark_sd.experiments.definition import Expected, Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles
 from cipark_sd.experiments.run import at_steps, failed, run_one, run_policies
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate

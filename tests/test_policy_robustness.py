@@ -16,7 +16,7 @@ from cipark_sd.experiments.futures import run_futures, sample_futures
 from cipark_sd.experiments.information import measured, partial, perfect
 from cipark_sd.experiments.robustness import MEASURES, measures, regret, stability, winners, winners_by_group
 from cipark_sd.experiments.run import run_policies
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 import cipark_sd
 from cipark_sd.errors import InvalidValue, ModelFileError, OffGrid, RunFailed, UnknownName, UnsupportedFeature
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.results import load, save, to_table
 from cipark_sd.scenarios import Scenario

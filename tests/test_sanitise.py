@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cipark_sd.errors import EquationError, ModelFileError, Problems, UnsupportedFeature
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.frontends.sanitise_xmile import sanitised_equation
-from cipark_sd.frontends.via_pysd import read_model
 from cipark_sd.model.expr import Binary, Call, Const, Neg, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Series
 

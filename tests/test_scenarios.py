@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve, value_at
 

@@ -8,7 +8,7 @@ import pytest
 from calibration.for_analyses.decisions import decisions_of
 from cipark_sd.claims import classify
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity

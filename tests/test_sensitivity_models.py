@@ -5,7 +5,7 @@ import pytest
 
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.behaviour import MODES, measures, mode_shares, modes
 from cipark_sd.sensitivity.factors import Factor, Factors, Shares, around, check_factors, from_draws

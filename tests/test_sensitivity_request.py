@@ -162,7 +162,7 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
 
 
 def test_an_output_that_fails_takes_no_other_with_it(strange):
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
 
     factors = Factors((Factor("Threshold", lambda shares: 1.0 + 0.1 * shares),))
     asked = [Output("total", "Total"), Output("doubtful", "Doubtful")]
@@ -182,7 +182,7 @@ def test_rankings_agree_over_the_factors_that_have_a_value_in_each():
 
 
 def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
 
     factors = Factors((Factor("Room", lambda shares: 900 + 200 * shares),))
     response = model_response(read_model(strange), factors, [Output("total", "Total")])

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cipark_sd import cli, inputs
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import read_bytes
 from cipark_sd.plotting.observed import ObservedFile, read_observed
 from cipark_sd.results import load

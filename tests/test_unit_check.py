@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.unit_check import check_units
 
 Write = Callable[..., Path]

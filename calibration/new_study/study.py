@@ -23,7 +23,7 @@ from calibration.study.problem import FILE, read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
 from cipark_sd.frontends.external_files import external_names
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock

@@ -16,7 +16,7 @@ from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import sample_ranges
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model

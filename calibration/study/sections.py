@@ -22,7 +22,7 @@ from calibration.study.priors import (
 )
 from calibration.study.time_units import unit_of
 from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model

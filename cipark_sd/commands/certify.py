@@ -71,7 +71,7 @@ def command(
 
     from cipark_sd.certify.certificate import SUFFIXES, certify, write
     from cipark_sd.certify.compare import TOLERANCE
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import bundled
     from cipark_sd.results import check_writable
     from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario

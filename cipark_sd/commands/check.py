@@ -55,7 +55,7 @@ def command(
     from cipark_sd.checks.file import read_checks
     from cipark_sd.checks.outcome import write_report
     from cipark_sd.errors import InvalidValue
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import bundled
 
     if output is not None and output.suffix.lower() not in (".csv", ".json"):

@@ -39,7 +39,7 @@ def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_fi
       cipark convert my.mdl -o my_flat.mdl --flat
     """
     from cipark_sd.exporters.flat import flat_model
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
 
     _check_output(file, output, inline_lookups)
     model = read_model(file, allow_files=allow_files)

@@ -78,7 +78,7 @@ def command(
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
     from cipark_sd.commands.display import display_of
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.simulate import simulate
 
     path = file or bundled()

@@ -81,7 +81,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Study:
 
 
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
 
     model = read_model(path, allow_files=request.allow_files)
     problems += _unknown(model, request.leave_out)

@@ -48,7 +48,7 @@ def command(
       cipark show my.xmile --program --search price
       cipark show my.mdl --format csv > variables.csv
     """
-    from cipark_sd.frontends.via_pysd import read_model
+    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
     model = read_model(file or bundled(), allow_files=allow_files)

@@ -12,7 +12,7 @@ from typing import Any
 from cipark_sd.engines.reference_neutral import Labels, neutral_model
 from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.external_files import located
-from cipark_sd.frontends.kept import current_digest
+from cipark_sd.frontends.file_state import current_digest
 from cipark_sd.frontends.via_pysd import abstract_model
 from cipark_sd.model.model import Format, Model, Origin
 

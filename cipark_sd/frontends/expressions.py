@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import EquationError
+from cipark_sd.frontends.nesting import MOST_PARTS, TOO_LONG
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -30,10 +31,6 @@ _LOGIC: Mapping[str, Operator] = {":and:": "and", "and": "and", ":or:": "or", "o
 _OF_XMILE: Mapping[str, str] = {"integer": "floor", "modulo": "floored_modulo"}
 #: Functions in which an XMILE array without subscripts is meant whole.
 _WHOLE_ARRAY = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile")
-
-
-#: Parts of one variable's equations, written out.
-MOST_PARTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -62,12 +59,7 @@ class Converter:
     def __call__(self, ast: Any) -> Expr:
         self.n_parts += 1
         if self.n_parts > MOST_PARTS:
-            raise EquationError(
-                self.scope.where,
-                self.variable,
-                f"has more than {MOST_PARTS:,} parts when it is written out; a SMOOTH or DELAY without an initial "
-                "value starts at its input, so each one inside another doubles them: give it a variable of its own",
-            )
+            raise EquationError(self.scope.where, self.variable, TOO_LONG)
         if isinstance(ast, bool | int | float | np.number):
             return Const(float(ast))
         if isinstance(ast, np.ndarray):

@@ -4,13 +4,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cipark_sd.model.expr import Expr, children
+
 #: Frames for PySD's parser, which takes some twenty for each pair of parentheses. It is Python throughout, so that
 #: frames take memory and not the machine's stack.
 _FRAMES = 12_000
 _OPENING, _CLOSING = "([", ")]"
 _WAY_ROUND = "put inner parts into variables of their own"
+#: Parts of one equation, written out.
+MOST_PARTS = 200_000
 #: What an error says of an equation that a later pass cannot take.
 TOO_DEEP = f"is nested too deeply, or has too many terms in a row; {_WAY_ROUND}"
+
+#: The same of one that is too long when it is written out.
+TOO_LONG = (
+    f"has more than {MOST_PARTS:,} parts when it is written out; a SMOOTH or DELAY without an initial value starts at "
+    "its input, so each one inside another doubles them: give it a variable of its own"
+)
 
 
 @contextmanager
@@ -41,3 +51,22 @@ def too_deep(text: str) -> str:
     """What an error says of an equation with this text that the parser cannot take."""
     levels = depth(text)
     return f"is nested in {levels} levels of parentheses, which is too deep; {_WAY_ROUND}" if levels > 10 else TOO_DEEP
+
+
+def n_parts(expr: Expr) -> int:
+    """How many parts an expression has when it is written out; one that stands in several places counts in each.
+
+    A SMOOTH or DELAY without an initial value starts at its input, so each one inside another doubles them.
+    """
+    sizes: dict[int, int] = {}
+    rest = [expr]
+    while rest:
+        part = rest[-1]
+        inner = children(part)
+        missing = [child for child in inner if id(child) not in sizes]
+        if missing:
+            rest += missing
+        else:
+            sizes[id(part)] = 1 + sum(sizes[id(child)] for child in inner)
+            rest.pop()
+    return sizes[id(expr)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
 from cipark_sd.frontends.assemble import assemble
-from cipark_sd.frontends.kept import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes, parsed_before, remember_parsed
+from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, model_bytes
 from cipark_sd.frontends.nesting import room_for_parser, too_deep
 from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
@@ -28,38 +28,15 @@ from cipark_sd.frontends.xml_tree import xml_tree
 from cipark_sd.model.model import Format, Model
 
 
-def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
-    """The model in a Vensim (``.mdl``) or XMILE (``.xmile``, ``.xml``, ``.stmx``) file.
-
-    A model that was read before, by any process, is taken from the cache while nothing that it reads has changed.
-
-    Parameters
-    ----------
-    path : path
-    allow_files : sequence of path
-        Folders beneath which files may lie that the model names (``GET DIRECT …``), beside the model's own.
+def read_with_pysd(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
+    """The model in a file as PySD reads it: the judge of :func:`cipark_sd.frontends.model_file.read_model`.
 
     Raises
     ------
-    ModelFileError
-        When the file is missing, is neither format, is no regular file or too large, or cannot be taken apart into
-        equations.
-    OutsideFolder
-        When it names a file that lies elsewhere, links resolved.
-    EquationError, UnknownName, Problems
-        For what is wrong in the equations, all of it at once.
+    ModelFileError, OutsideFolder, EquationError, UnknownName, Problems
     """
     path = Path(path)
-    if not path.exists():
-        raise ModelFileError(path, _missing(path))
-    raw = model_bytes(path)
-    known = dict.fromkeys(VENSIM_SUFFIXES, "vensim") | dict.fromkeys(XMILE_SUFFIXES, "xmile")
-    if path.suffix.lower() not in known:
-        listed = ", ".join(known)
-        raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {listed})")
-    allowed = tuple(Path(folder).resolve() for folder in allow_files)
-    before = parsed_before(path, raw, allowed)
-    return before if before is not None else remember_parsed(_parse(path, raw, allowed), raw)
+    return _parse(path, model_bytes(path), tuple(Path(folder).resolve() for folder in allow_files))
 
 
 def _parse(path: Path, raw: bytes, allowed: tuple[Path, ...] = ()) -> Model:
@@ -83,14 +60,6 @@ def abstract_model(path: Path, source_format: Format) -> Any:
         raw = model_bytes(path)
         parsed = _parsed_vensim(path, raw) if source_format == "vensim" else _parsed_xmile(path, raw)
         return parsed.get_abstract_model()
-
-
-def _missing(path: Path) -> str:
-    import difflib
-
-    folder = path.parent if path.parent.is_dir() else Path()
-    near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir() if p.is_file()], n=1)
-    return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def sanitised_file(path: Path, source_format: Format, raw: bytes | None = None) -> Any:

@@ -5,6 +5,9 @@ from typing import Any
 
 from cipark_sd.errors import ModelFileError
 
+#: Faults that vendors' own files have and that lose nothing: a prefix that is not declared, dashes in a comment.
+_HARMLESS = frozenset({"NS_ERR_UNDEFINED_NAMESPACE", "ERR_HYPHEN_IN_COMMENT"})
+
 
 def xml_tree(raw: bytes, path: Path) -> Any:
     """The root element (of ``lxml.etree``) of an XML file without comments and processing instructions.
@@ -24,7 +27,8 @@ def xml_tree(raw: bytes, path: Path) -> Any:
         dtd_validation=False,
         attribute_defaults=False,
         huge_tree=False,
-        recover=False,
+        # all faults are looked at below; without this, the harmless ones would end the reading
+        recover=True,
         remove_comments=True,
         remove_pis=True,
     )
@@ -32,6 +36,10 @@ def xml_tree(raw: bytes, path: Path) -> Any:
         root = etree.fromstring(raw, parser)
     except (etree.XMLSyntaxError, ValueError) as problem:
         raise ModelFileError(path, f"is not XML: {problem.msg if hasattr(problem, 'msg') else problem}") from None
-    if root.getroottree().docinfo.doctype:
+    if root is not None and root.getroottree().docinfo.doctype:
         raise ModelFileError(path, "has a document type declaration (<!DOCTYPE>), which XMILE does not know")
+    faults = [f for f in parser.error_log if f.level > etree.ErrorLevels.WARNING and f.type_name not in _HARMLESS]
+    if root is None or faults:
+        said = f"{faults[0].message}, line {faults[0].line}, column {faults[0].column}" if faults else "it is empty"
+        raise ModelFileError(path, f"is not XML: {said}")
     return root

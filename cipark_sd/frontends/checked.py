@@ -1,0 +1,167 @@
+"""The last step of every reader: each name is checked, and the parts become one model."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cipark_sd.errors import CiparkError, EquationError, UnknownName, raise_all
+from cipark_sd.frontends.external_files import external_contents, external_names
+from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
+from cipark_sd.frontends.refused import refused_functions
+from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, walk
+from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
+from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
+
+
+def checked_model(
+    path: Path,
+    source_format: Format,
+    *,
+    variables: tuple[Variable, ...],
+    dimensions: tuple[Dimension, ...],
+    macros: tuple[Macro, ...],
+    raw: bytes,
+    method: Method,
+    drawing: str,
+    unit_synonyms: tuple[tuple[str, ...], ...],
+    range_files: tuple[str, ...] = (),
+    allowed: tuple[Path, ...] = (),
+    problems: list[CiparkError],
+) -> Model:
+    """The model of what a reader found; ``problems`` are those met so far.
+
+    Parameters
+    ----------
+    range_files : tuple of str
+        Files in which elements of its subscript ranges stand.
+    allowed : tuple of Path
+        Folders in which its files may lie, beside its own.
+
+    Raises
+    ------
+    OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
+        All problems together.
+    """
+    problems += _too_deep(path.name, variables)
+    for macro in macros:
+        problems += _too_deep(f"{path.name}, macro {macro.name}", macro.variables)
+    # what follows walks through the expressions; and a name may be unknown because its entry could not be read
+    raise_all(str(path), problems)
+    problems += _self_calling(path.name, macros)
+    macro_names = frozenset(macro.name for macro in macros)
+    problems += unknown_references(path.name, variables, dimensions, (), macro_names)
+    own = [variable.name for variable in variables]
+    for macro in macros:
+        # inside a macro a dollar marks a variable of the model itself
+        extra = (*macro.parameters, *(f"{name}$" for name in (*own, "time", *_GIVEN)), *_GIVEN)
+        where = f"{path.name}, macro {macro.name}"
+        problems += unknown_references(where, macro.variables, dimensions, extra, macro_names)
+    raise_all(str(path), problems)
+    by_name = {variable.name: variable for variable in variables}
+    time = TimeSpec(
+        initial=_control_value(by_name, "initial_time"),
+        final=_control_value(by_name, "final_time"),
+        step=_control_value(by_name, "time_step"),
+        saveper=_control_value(by_name, "saveper"),
+        method=method,
+        units=next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), ""),
+    )
+    return Model(
+        name=path.stem,
+        variables=variables,
+        time=time,
+        dimensions=dimensions,
+        macros=macros,
+        digest=digest_of(raw, *external_contents(path, external_names(variables, macros, range_files), allowed)),
+        drawing=drawing,
+        unit_synonyms=unit_synonyms,
+        range_files=range_files,
+        origin=Origin(path.resolve(), source_format, allowed),
+    )
+
+
+#: Expressions inside one another in one equation.
+MOST_LEVELS = 300
+#: Control variables that a macro may use without being given them.
+_GIVEN = ("time_step", "initial_time", "final_time", "saveper")
+
+
+def _too_deep(where: str, variables: Iterable[Variable]) -> Iterator[CiparkError]:
+    """One error for each variable that the passes after this one, which go down by recursion, cannot take."""
+    for variable in variables:
+        if any(n_parts(expr) > MOST_PARTS for expr in expressions(variable)):
+            yield EquationError(where, variable.label, TOO_LONG)
+        elif any(levels(expr) > MOST_LEVELS for expr in expressions(variable)):
+            yield EquationError(where, variable.label, TOO_DEEP)
+
+
+def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
+    """One error for each macro that calls itself, be it through others: it has no end."""
+    known = {macro.name for macro in macros}
+    called = {
+        macro.name: {
+            part.function
+            for variable in macro.variables
+            for expr in expressions(variable)
+            for part in walk(expr)
+            if isinstance(part, Call) and part.function in known
+        }
+        for macro in macros
+    }
+    for name in called:
+        reached, rest = set[str](), [*called[name]]
+        while rest:
+            inner = rest.pop()
+            if inner not in reached:
+                reached.add(inner)
+                rest += called[inner]
+        if name in reached:
+            through = sorted(other for other in reached - {name} if name in called[other])
+            way = "" if name in called[name] else f" through {' and '.join(map(repr, through))}"
+            yield EquationError(where, f"macro {name}", f"calls itself{way}, which never ends")
+
+
+def unknown_references(
+    where: str,
+    variables: Iterable[Variable],
+    dimensions: Sequence[Dimension],
+    extra: Collection[str],
+    macros: frozenset[str],
+) -> list[CiparkError]:
+    """One error for each name in the equations that stands for nothing; ``extra`` are known beside the variables."""
+    variables = tuple(variables)
+    subscripts = {dimension.name for dimension in dimensions} | {
+        e for dimension in dimensions for e in dimension.elements
+    }
+    names = {variable.name for variable in variables} | subscripts | {"time", *extra}
+    labels = [variable.label for variable in variables]
+    subscript_labels = [label for d in dimensions for label in (d.label, *d.element_labels)]
+    problems: list[CiparkError] = []
+    for variable in variables:
+        place = f"{where}: the equation of {variable.label!r}"
+        seen: set[str] = set()
+        problems += refused_functions(where, variable.label, expressions(variable), macros)
+        for expr in expressions(variable):
+            for ref in references(expr):
+                if ref.name not in names and ref.name not in seen:
+                    seen.add(ref.name)
+                    problems.append(UnknownName(ref.name, labels, where=place))
+                for sub in ref.subscripts:
+                    if sub.removesuffix("!") not in subscripts and sub not in seen:
+                        seen.add(sub)
+                        problems.append(UnknownName(sub, subscript_labels, kind="dimension or element", where=place))
+    return problems
+
+
+def _control_value(variables: Mapping[str, Variable], name: str) -> float:
+    """The number a control variable has, followed through plain references; NaN when it is computed."""
+    for _ in range(len(variables)):
+        match variables.get(name):
+            case Constant(pieces=(Piece(Const(value)),)):
+                return value
+            case Auxiliary(pieces=(Piece(Ref(target, ())),)):
+                name = target
+            case Auxiliary(pieces=(Piece(Binary("/", Const(over), Const(under))),)) if under:
+                return over / under
+            case _:
+                return float("nan")
+    return float("nan")

@@ -1,0 +1,163 @@
+"""Precedence climbing over tokens, for both languages.
+
+A language gives the tokens and says what its atoms are; how operators bind is one table. Operators that are words are
+tokens of the form ``:AND:`` in either language.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Operator
+from cipark_sd.naming import canonical
+
+#: Deeper nesting than this no model needs; it would exhaust Python's stack.
+DEEPEST = 100
+
+
+class SyntaxProblem(Exception):
+    """What is wrong at a token, by its number in the equation."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+        self.reason = reason
+
+
+class Names(dict[str, str]):
+    """Canonical names of spellings, each computed once."""
+
+    def __missing__(self, token: str) -> str:
+        name = self[token] = canonical(token)
+        return name
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Tokens of one equation and the one that is looked at."""
+
+    tokens: Sequence[str]
+    at: int = 0
+
+    @property
+    def token(self) -> str:
+        """The token looked at; empty behind the last one."""
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def take(self, expected: str, *, in_words: str = "") -> None:
+        """Step over a token that has to stand here."""
+        if self.token != expected:
+            raise self.unexpected(in_words or f"{expected!r}")
+        self.at += 1
+
+    def accept(self, token: str) -> bool:
+        """Step over a token if it stands here."""
+        if self.token == token:
+            self.at += 1
+            return True
+        return False
+
+    def unexpected(self, expected: str) -> SyntaxProblem:
+        """What to raise where something else was expected."""
+        token = " ".join(self.token.split())
+        what = f"{token!r} cannot stand here" if token else "it ends too early"
+        return SyntaxProblem(self.at, f"{what}; expected {expected}")
+
+
+class Climber:
+    """Expressions by precedence climbing; a language's reader extends it by its atoms.
+
+    Attributes
+    ----------
+    binary : mapping
+        For each operator's token how closely it binds, and what it is.
+    negation : int
+        How closely the operand of ``:NOT:`` binds at least.
+    sign, power : int
+        The levels of a sign and of ``^``.
+    unchained : int or None
+        The level whose operators do not chain.
+    """
+
+    binary: ClassVar[Mapping[str, tuple[int, Operator]]]
+    negation: ClassVar[int]
+    sign: ClassVar[int]
+    power: ClassVar[int]
+    unchained: ClassVar[int | None] = None
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.depth = 0
+
+    def expression(self, cursor: Cursor, least: int = 0) -> Expr:
+        """The expression that begins at the cursor, as far as its operators bind at least so closely."""
+        left = self._operand(cursor, least)
+        while (found := self.binary.get(cursor.token)) is not None and found[0] >= least:
+            binds, operator = found
+            token, at = cursor.token, cursor.at
+            cursor.at += 1
+            # a power groups to the right and takes a sign; all others group to the left
+            right = self.expression(cursor, self.sign if binds == self.power else binds + 1)
+            left = self._joined(token, operator, left, right)
+            if binds == self.unchained and self.binary.get(cursor.token, (0, ""))[0] == binds:
+                raise SyntaxProblem(at, "comparisons do not chain; join them by AND")
+        return left
+
+    def _joined(self, token: str, operator: Operator, left: Expr, right: Expr) -> Expr:
+        return Binary(operator, left, right)
+
+    def _operand(self, cursor: Cursor, least: int) -> Expr:
+        token = cursor.token
+        if token in ("+", "-"):
+            negative = False
+            while cursor.token in ("+", "-"):
+                negative ^= cursor.token == "-"
+                cursor.at += 1
+            signed = self.expression(cursor, self.sign)
+            return negated(signed) if negative else signed
+        if token == ":NOT:" and least <= self.negation:
+            cursor.at += 1
+            return Call("not", (self.expression(cursor, self.negation),))
+        return self.atom(cursor)
+
+    def atom(self, cursor: Cursor) -> Expr:
+        """What stands between operators; the language's own."""
+        raise NotImplementedError
+
+    def nested(self, cursor: Cursor) -> Expr:
+        """An expression inside brackets.
+
+        Raises
+        ------
+        SyntaxProblem
+            Beyond :data:`DEEPEST`.
+        """
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise SyntaxProblem(cursor.at, f"it is nested more than {DEEPEST} deep; give its parts names of their own")
+        inner = self.expression(cursor)
+        self.depth -= 1
+        return inner
+
+    def parenthesis(self, cursor: Cursor) -> Expr:
+        """``( … )``."""
+        opened = cursor.at
+        cursor.take("(")
+        inner = self.nested(cursor)
+        self.close(cursor, opened)
+        return inner
+
+    def close(self, cursor: Cursor, opened: int) -> None:
+        """The bracket that closes the one at ``opened``."""
+        if cursor.token == "":
+            raise SyntaxProblem(opened, "this bracket is never closed")
+        cursor.take(")", in_words="an operator or ')'")
+
+
+def negated(expr: Expr) -> Expr:
+    """``-expr``; a number takes the sign itself."""
+    match expr:
+        case Const(value):
+            return Const(-value)
+        case _:
+            return Neg(expr)

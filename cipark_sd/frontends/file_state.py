@@ -1,0 +1,44 @@
+"""Which files a model reads and what they hold by now."""
+
+from pathlib import Path
+
+from cipark_sd.errors import ModelFileError
+from cipark_sd.frontends.external_files import external_contents, external_names
+from cipark_sd.inputs import MODEL_LIMIT, read_bytes
+from cipark_sd.model.model import Model, digest_of
+
+VENSIM_SUFFIXES = (".mdl",)
+XMILE_SUFFIXES = (".xmile", ".xml", ".stmx", ".itmx")
+
+
+def current_digest(model: Model) -> str:
+    """The digest that the file of ``model`` has by now: another one than the model's where it has changed since.
+
+    Raises
+    ------
+    ModelFileError
+        When the model has no file or the file is gone.
+    """
+    if model.origin is None:
+        raise ModelFileError(model.name, "was not read from a file")
+    path = model.origin.path
+    if not path.exists():
+        raise ModelFileError(path, "does not exist any more")
+    files = external_names(model.variables, model.macros, model.range_files)
+    return digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
+
+
+def model_bytes(path: Path) -> bytes:
+    """What a model file holds.
+
+    Raises
+    ------
+    ModelFileError
+        When it cannot be read: a folder, a pipe, a device, a file beyond all size.
+    """
+    try:
+        return read_bytes(path, MODEL_LIMIT)
+    except IsADirectoryError:
+        raise ModelFileError(path, "is a folder, not a model file") from None
+    except OSError as problem:
+        raise ModelFileError(path, f"cannot be read: {problem.strerror}") from None

@@ -1,0 +1,51 @@
+"""Model files: which there are, what they hold by now, and the one way to read one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cipark_sd.errors import ModelFileError
+from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
+from cipark_sd.frontends.vensim.reader import read_vensim
+from cipark_sd.frontends.xmile.reader import read_xmile
+from cipark_sd.model.model import Model
+
+SUFFIXES = (*VENSIM_SUFFIXES, *XMILE_SUFFIXES)
+
+
+def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
+    """The model in a Vensim (``.mdl``) or XMILE (``.xmile``, ``.xml``, ``.stmx``) file.
+
+    Parameters
+    ----------
+    path : path
+    allow_files : sequence of path
+        Folders beneath which files may lie that the model names (``GET DIRECT …``), beside the model's own.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is missing, is neither format, is no regular file or too large, or cannot be taken apart into
+        equations.
+    OutsideFolder
+        When it names a file that lies elsewhere, links resolved.
+    EquationError, UnknownName, Problems
+        For what is wrong in the equations, all of it at once.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ModelFileError(path, _missing(path))
+    if path.suffix.lower() not in SUFFIXES and not path.is_dir():
+        listed = ", ".join(SUFFIXES)
+        raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {listed})")
+    raw = model_bytes(path)
+    allowed = tuple(Path(folder).resolve() for folder in allow_files)
+    read = read_vensim if path.suffix.lower() in VENSIM_SUFFIXES else read_xmile
+    return read(path, raw, allowed)
+
+
+def _missing(path: Path) -> str:
+    import difflib
+
+    folder = path.parent if path.parent.is_dir() else Path()
+    near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir() if p.is_file()], n=1)
+    return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -1,0 +1,168 @@
+"""A Vensim file taken apart into entries: equation, units and comment of each, and the drawing behind them.
+
+Comments in braces and line continuations are blanked and not cut out, so that a place in an entry is a place in the
+file.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cipark_sd.naming import plain_label
+
+#: The mark of the drawing: with three backslashes anywhere, with two at the start of a line.
+_DRAWING = re.compile(r"\\\\\\---///|^\\\\---///", re.MULTILINE)
+_CONTINUATION = re.compile(r"\\(?=[ \t]*\n)")
+_QUOTED = re.compile(r'"(?:\\"|[^"])*"')
+_STOP = re.compile(r'[{"~|]')
+_BRACE = re.compile(r"[{}]")
+_BANNER = re.compile(r"\*{4,}\s*\.([^\n*]+?)\s*\*{4,}")
+_GROUP = re.compile(r"\s*:GROUP\b([^\n]*)", re.IGNORECASE)
+_FLAG = re.compile(r"\s*:\s*SUP", re.IGNORECASE)
+_MACRO = re.compile(r"\s*:MACRO:", re.IGNORECASE)
+_MACRO_HEAD = re.compile(r"\s*:MACRO:\s*(\"(?:\\\"|[^\"])*\"|[^\W\d][\w'$ \t\n]*?)\s*\(([^)]*)\)", re.IGNORECASE)
+_END_OF_MACRO = re.compile(r"\s*:END OF MACRO:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One equation of the file.
+
+    Parameters
+    ----------
+    at : int
+        Where ``equation`` begins in the text.
+    equation : str
+        As it stands, comments and continuations blanked.
+    units, doc : str
+        On one line; ``doc`` without flags such as ``:SUPPLEMENTARY``.
+    group : str
+        The sector that the last banner names.
+    """
+
+    at: int
+    equation: str
+    units: str
+    doc: str
+    group: str
+
+
+@dataclass(slots=True)
+class MacroText:
+    """A ``:MACRO:`` with its entries; ``head`` is what stands in its brackets."""
+
+    at: int
+    name: str
+    head: str
+    entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class VensimText:
+    """The parts of a file; ``text`` is all before the drawing, with line ends of one kind: what places refer to."""
+
+    text: str
+    entries: Sequence[Entry]
+    macros: Sequence[MacroText]
+    broken: Sequence[tuple[int, str]]
+    drawing: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in re.finditer("\n", self.text))]
+
+    def place(self, at: int) -> str:
+        """A position as ``line:column``, both from 1."""
+        line = bisect_right(self._line_starts, at)
+        return f"{line}:{at - self._line_starts[line - 1] + 1}"
+
+
+def split(text: str) -> VensimText:
+    """The entries, macros and drawing of a Vensim file.
+
+    ``broken`` lists places at which a macro's head cannot be read, with what is wrong there.
+    """
+    mark = _DRAWING.search(text)
+    equations, drawing = (text[: mark.start()], text[mark.start() :]) if mark else (text, "")
+    equations = equations.replace("\r\n", "\n").replace("\r", "\n")
+    main: list[Entry] = []
+    macros: list[MacroText] = []
+    broken: list[tuple[int, str]] = []
+    inside: MacroText | None = None
+    group = ""
+    for at, fields in _fields(equations):
+        equation = fields[0]
+        while True:
+            if ended := _END_OF_MACRO.match(equation):
+                inside, found = None, ended
+            elif begun := _MACRO_HEAD.match(equation):
+                inside, found = MacroText(at, plain_label(begun.group(1)), begun.group(2)), begun
+                macros.append(inside)
+            elif begun := _MACRO.match(equation):
+                broken.append((at, "a macro begins :MACRO: NAME(input, …), which this is not"))
+                inside, found = MacroText(at, "?", ""), begun
+            else:
+                break
+            at, equation = at + found.end(), equation[found.end() :]
+        if banner := _BANNER.search(equation):
+            group = plain_label(banner.group(1))
+            continue
+        if marked := _GROUP.match(equation):
+            group = plain_label(marked.group(1))
+            continue
+        bare = equation.lstrip()
+        if not bare.strip() or bare.startswith("*"):
+            continue
+        at += len(equation) - len(bare)
+        doc = " ".join(part for part in fields[2:] if not _FLAG.match(part))
+        entry = Entry(at, bare.rstrip(), " ".join(fields[1].split()) if len(fields) > 1 else "", doc, group)
+        (inside.entries if inside else main).append(entry)
+    return VensimText(equations, main, macros, broken, drawing)
+
+
+def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Where each entry begins, and its fields between the tildes."""
+    ends = _comment_ends(text)
+    start = position = 0
+    fields: list[str] = []
+    parts: list[str] = []
+    begun = 0
+    while found := _STOP.search(text, position):
+        at, mark = found.start(), found.group()
+        if mark == "{":
+            end = ends.get(at) if len(fields) < 2 else None
+            if end is not None:
+                parts += [_plain(text[start:at], fields), re.sub(r"[^\n]", " ", text[at:end])]
+                start = end
+            position = end or at + 1
+        elif mark == '"':
+            quoted = None if fields else _QUOTED.match(text, at)
+            position = quoted.end() if quoted else at + 1
+        else:
+            fields.append("".join([*parts, _plain(text[start:at], fields)]))
+            parts, start, position = [], at + 1, at + 1
+            if mark == "|":
+                yield begun, fields
+                fields, begun = [], position
+    rest = "".join([*parts, _plain(text[start:], fields)])
+    if rest.strip() or any(part.strip() for part in fields):
+        yield begun, [*fields, rest]
+
+
+def _plain(text: str, fields: Sequence[str]) -> str:
+    """Continuations in an equation become blanks; comments and units keep what they say."""
+    return text if fields else _CONTINUATION.sub(" ", text)
+
+
+def _comment_ends(text: str) -> dict[int, int]:
+    """For each opening brace that is closed, where its comment ends, comments inside it included."""
+    ends: dict[int, int] = {}
+    open_at: list[int] = []
+    for found in _BRACE.finditer(text):
+        if found.group() == "{":
+            open_at.append(found.start())
+        elif open_at:
+            ends[open_at.pop()] = found.end()
+    return ends

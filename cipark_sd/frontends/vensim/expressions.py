@@ -1,0 +1,195 @@
+"""Expressions of Vensim by precedence climbing.
+
+From loosest to tightest: ``:OR:``, ``:AND:``, ``:NOT:``, comparisons (no chains), ``+ -``, ``* /``, a sign, ``^`` to
+the right with a sign allowed in its exponent. Vensim's recorded runs settle what the manual leaves open: ``4^3^2`` is
+262144, ``-2^2`` is -4 and ``:NOT: a > b`` negates the comparison.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+from cipark_sd.frontends.calls import WrongCall
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
+from cipark_sd.frontends.vensim.functions import FUNCTIONS
+from cipark_sd.frontends.vensim.tokens import is_name, is_number
+from cipark_sd.model.expr import Apply, Call, Const, Expr, Operator, Ref, Table, Text
+
+_OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
+
+
+class Reader(Climber):
+    """Expressions of one section: the model or a macro.
+
+    Parameters
+    ----------
+    names : Names
+        Shared by all equations.
+    lookups : collection of str
+        Canonical names that stand for tables: ``name(x)`` applies them.
+    """
+
+    binary: ClassVar[Mapping[str, tuple[int, Operator]]] = {
+        ":OR:": (_OR, "or"),
+        ":AND:": (_AND, "and"),
+        "=": (_COMPARISON, "="),
+        "<>": (_COMPARISON, "<>"),
+        "<": (_COMPARISON, "<"),
+        "<=": (_COMPARISON, "<="),
+        ">": (_COMPARISON, ">"),
+        ">=": (_COMPARISON, ">="),
+        "+": (_SUM, "+"),
+        "-": (_SUM, "-"),
+        "*": (_PRODUCT, "*"),
+        "/": (_PRODUCT, "/"),
+        "^": (_POWER, "^"),
+    }
+    negation, sign, power, unchained = _NOT, _SIGN, _POWER, _COMPARISON
+
+    def __init__(self, names: Names, lookups: Collection[str]) -> None:
+        super().__init__(names)
+        self.lookups = lookups
+
+    def atom(self, cursor: Cursor) -> Expr:
+        """A number, a name with what belongs to it, a text, or an expression in brackets."""
+        token = cursor.token
+        if is_number(token):
+            cursor.at += 1
+            return Const(float(token))
+        if token == "(":
+            return self.parenthesis(cursor)
+        if is_name(token):
+            return self._named(cursor)
+        if token == ":NA:":
+            cursor.at += 1
+            # missing: not a number, as in PySD
+            return Const(math.nan)
+        if token[:1] == "'" and len(token) > 1:
+            cursor.at += 1
+            return Text(token[1:-1])
+        if token == ":IMPLIES:":
+            raise SyntaxProblem(cursor.at, ":IMPLIES: is for reality checks and has no place in an equation")
+        raise cursor.unexpected("a number, a name or '('")
+
+    def _named(self, cursor: Cursor) -> Expr:
+        name, at = self.names[cursor.token], cursor.at
+        cursor.at += 1
+        subscripts = self.subscripts(cursor) if cursor.token == "[" else ()
+        if cursor.token != "(":
+            return Ref(name, subscripts)
+        if name == "with_lookup":
+            return self._with_lookup(cursor)
+        if name == "tabbed_array":
+            raise SyntaxProblem(at, "TABBED ARRAY stands alone on the right side of an equation")
+        arguments = self._arguments(cursor)
+        if name in self.lookups:
+            if len(arguments) != 1:
+                raise SyntaxProblem(at, f"the lookup takes one argument, here are {len(arguments)}")
+            return Apply(Ref(name, subscripts), arguments[0])
+        if subscripts:
+            raise SyntaxProblem(at, "a name with subscripts and arguments has to be a lookup, which this is not")
+        meaning = FUNCTIONS.get(name)
+        if meaning is None:
+            return Call(name, arguments)
+        try:
+            return meaning(arguments)
+        except WrongCall as problem:
+            raise SyntaxProblem(at, str(problem)) from None
+
+    def _arguments(self, cursor: Cursor) -> tuple[Expr, ...]:
+        opened = cursor.at
+        cursor.take("(")
+        if cursor.accept(")"):
+            return ()
+        arguments = [self.nested(cursor)]
+        while cursor.accept(","):
+            arguments.append(self.nested(cursor))
+        if cursor.token == ":":
+            raise SyntaxProblem(
+                cursor.at, "further results of a macro are not supported; write a macro of its own for each result"
+            )
+        if cursor.token == "":
+            raise SyntaxProblem(opened, "this bracket is never closed")
+        cursor.take(")", in_words="an operator, ',' or ')'")
+        return tuple(arguments)
+
+    def _with_lookup(self, cursor: Cursor) -> Expr:
+        opened = cursor.at
+        cursor.take("(")
+        argument = self.nested(cursor)
+        cursor.take(",")
+        read = table(cursor)
+        self.close(cursor, opened)
+        return Apply(read, argument)
+
+    def subscripts(self, cursor: Cursor) -> tuple[str, ...]:
+        """``[a, b!]`` in canonical names, the mark of a sum kept."""
+        cursor.take("[")
+        found = [self._subscript(cursor)]
+        while cursor.accept(","):
+            found.append(self._subscript(cursor))
+        cursor.take("]", in_words="',' or ']'")
+        return tuple(found)
+
+    def _subscript(self, cursor: Cursor) -> str:
+        if not is_name(cursor.token):
+            raise cursor.unexpected("a subscript range or an element")
+        name = self.names[cursor.token]
+        cursor.at += 1
+        return name + "!" if cursor.accept("!") else name
+
+
+def number(cursor: Cursor) -> float:
+    """A number with its sign."""
+    sign = 1.0
+    while cursor.token in ("+", "-"):
+        sign = -sign if cursor.token == "-" else sign
+        cursor.at += 1
+    if not is_number(cursor.token):
+        raise cursor.unexpected("a number")
+    value = sign * float(cursor.token)
+    cursor.at += 1
+    return value
+
+
+def table(cursor: Cursor) -> Table:
+    """``([ranges], (x, y), …)``, or the old form ``(x, x, …, y, y, …)``; points in the order of x.
+
+    What stands in the square brackets is the range of a graph and says nothing to a run.
+    """
+    opened = cursor.at
+    cursor.take("(")
+    if cursor.accept("["):
+        while cursor.token != "]":
+            if not cursor.token:
+                raise SyntaxProblem(opened + 1, "this bracket is never closed")
+            cursor.at += 1
+        cursor.at += 1
+        cursor.accept(",")
+    pairs = _pairs(cursor) if cursor.token == "(" else _halves(cursor, opened)
+    cursor.take(")", in_words="a point (x, y), ',' or ')'")
+    pairs.sort(key=lambda point: point[0])
+    return Table(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
+
+
+def _pairs(cursor: Cursor) -> list[tuple[float, float]]:
+    points = []
+    while cursor.accept("("):
+        x = number(cursor)
+        cursor.take(",")
+        points.append((x, number(cursor)))
+        cursor.take(")")
+        cursor.accept(",")
+    return points
+
+
+def _halves(cursor: Cursor, opened: int) -> list[tuple[float, float]]:
+    numbers = [number(cursor)]
+    while cursor.accept(","):
+        numbers.append(number(cursor))
+    half = len(numbers) // 2
+    if 2 * half != len(numbers) or half < 2:
+        raise SyntaxProblem(
+            opened, f"a table of {len(numbers)} numbers is neither points (x, y) nor x, … and then y, …"
+        )
+    return list(zip(numbers[:half], numbers[half:], strict=True))

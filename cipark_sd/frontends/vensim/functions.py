@@ -1,0 +1,45 @@
+"""Vensim's functions that are something else in the model's own terms, by canonical name.
+
+A function that is not here keeps its name and its arguments. Source of the orders of arguments: Vensim's reference
+manual, function by function.
+"""
+
+from collections.abc import Mapping
+
+from cipark_sd.frontends.calls import Meaning, counted, of_order, rebuilt
+from cipark_sd.model.expr import Call, Const, If
+
+FUNCTIONS: Mapping[str, Meaning] = {
+    "if_then_else": rebuilt("IF THEN ELSE", "condition, then, else", If),
+    "game": rebuilt("GAME", "value", lambda value: value),
+    "initial": counted("initial", "INITIAL", "value"),
+    "active_initial": counted("active_initial", "ACTIVE INITIAL", "value, initial value"),
+    "delay1": rebuilt("DELAY1", "input, delay time", of_order("delay", 1.0)),
+    "delay1i": rebuilt("DELAY1I", "input, delay time, initial value", of_order("delay", 1.0)),
+    "delay3": rebuilt("DELAY3", "input, delay time", of_order("delay", 3.0)),
+    "delay3i": rebuilt("DELAY3I", "input, delay time, initial value", of_order("delay", 3.0)),
+    "delay_n": counted("delay_n", "DELAY N", "input, delay time, initial value, order"),
+    "delay_fixed": counted("delay_fixed", "DELAY FIXED", "input, delay time, initial value"),
+    "smooth": rebuilt("SMOOTH", "input, smooth time", of_order("smooth", 1.0)),
+    "smoothi": rebuilt("SMOOTHI", "input, smooth time, initial value", of_order("smooth", 1.0)),
+    "smooth3": rebuilt("SMOOTH3", "input, smooth time", of_order("smooth", 3.0)),
+    "smooth3i": rebuilt("SMOOTH3I", "input, smooth time, initial value", of_order("smooth", 3.0)),
+    "smooth_n": counted("smooth_n", "SMOOTH N", "input, smooth time, initial value, order"),
+    "trend": counted("trend", "TREND", "input, average time, initial trend"),
+    "forecast": rebuilt(
+        "FORECAST",
+        "input, average time, horizon",
+        lambda x, average, horizon: Call("forecast", (x, average, horizon, Const(0.0))),
+    ),
+    "sample_if_true": counted("sample_if_true", "SAMPLE IF TRUE", "condition, input, initial value"),
+    "allocate_available": counted("allocate_available", "ALLOCATE AVAILABLE", "request, priority profile, available"),
+    "allocate_by_priority": counted(
+        "allocate_by_priority", "ALLOCATE BY PRIORITY", "request, priority, size, width, supply"
+    ),
+    # the model's own order of arguments is start, interval, width, end
+    "pulse_train": rebuilt(
+        "PULSE TRAIN",
+        "start, width, interval, end",
+        lambda start, width, interval, end: Call("pulse_train", (start, interval, width, end)),
+    ),
+}

@@ -1,0 +1,133 @@
+"""Subscript ranges: elements, ranges inside ranges, copies under another name, elements from a file, and mappings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, UnsupportedFeature
+from cipark_sd.model.model import Dimension
+from cipark_sd.naming import canonical, plain_label
+
+
+@dataclass(frozen=True, slots=True)
+class ToRange:
+    """``-> target`` or ``-> (target: member, …)``, labels as they stand."""
+
+    target: str
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A definition of a range as it stands in the file.
+
+    ``members`` are labels of elements or of other ranges; ``copied`` names the range that this one repeats;
+    ``external`` holds file, tab, first cell, last cell and prefix of a range that stands in a spreadsheet.
+    """
+
+    label: str
+    where: str
+    members: tuple[str, ...] = ()
+    copied: str = ""
+    external: tuple[str, ...] = ()
+    mappings: tuple[ToRange, ...] = ()
+
+
+@dataclass
+class _Ranges:
+    """Ranges on their way to dimensions: labels by canonical name as first spelled, elements by range."""
+
+    path: Path
+    defined: dict[str, Range]
+    problems: list[CiparkError]
+    labels: dict[str, str] = field(default_factory=dict)
+    elements: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def spell(self, label: str) -> str:
+        """The canonical name; the spelling is kept if it is the first."""
+        name = canonical(label)
+        self.labels.setdefault(name, plain_label(label))
+        return name
+
+    def flat(self, name: str, inside: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The elements of a range, those of ranges inside it in their place."""
+        if name in self.elements:
+            return self.elements[name]
+        found = self.defined[name]
+        if name in inside:
+            raise EquationError(
+                found.where, plain_label(found.label), "contains itself; every name stands for one thing"
+            )
+        if found.external:
+            members = self._from_file(found)
+        elif found.copied:
+            target = canonical(found.copied)
+            if target not in self.defined:
+                known = [one.label for one in self.defined.values()]
+                raise UnknownName(plain_label(found.copied), known, kind="subscript range", where=found.where)
+            members = self.flat(target, (*inside, name))
+        else:
+            members = ()
+            for member in found.members:
+                own = canonical(member)
+                if own == name:
+                    raise EquationError(
+                        found.where, plain_label(found.label), "contains itself; every name stands for one thing"
+                    )
+                members += self.flat(own, (*inside, name)) if own in self.defined else (own,)
+        self.elements[name] = members
+        return members
+
+    def _from_file(self, found: Range) -> tuple[str, ...]:
+        from pysd.py_backend.external import ExtSubscript
+
+        try:
+            labels = ExtSubscript(*found.external, root=self.path.parent).subscript
+        except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
+            raise ModelFileError(self.path, f"has a subscript range that cannot be read: {problem}") from None
+        if not labels:
+            raise ModelFileError(self.path, f"has a subscript range that cannot be read: {found.label!r} is empty")
+        return tuple(self.spell(str(label)) for label in labels)
+
+
+def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]) -> tuple[Dimension, ...]:
+    """The dimensions of a model; what is wrong with a range is added to the problems.
+
+    A mapping holds element by element, in order.
+    """
+    ranges = _Ranges(path, {}, problems)
+    for found in defined:
+        name = ranges.spell(found.label)
+        for label in (*found.members, *([found.copied] if found.copied else [])):
+            ranges.spell(label)
+        if name in ranges.defined:
+            problems.append(EquationError(found.where, plain_label(found.label), "stands twice"))
+        ranges.defined[name] = found
+    made: list[Dimension] = []
+    for name, found in ranges.defined.items():
+        try:
+            elements = ranges.flat(name)
+            targets = [_target(found, mapping, ranges) for mapping in found.mappings]
+        except CiparkError as problem:
+            problems.append(problem)
+            continue
+        if found.copied:
+            targets.append(canonical(found.copied))
+        made.append(
+            Dimension(name, ranges.labels[name], elements, tuple(ranges.labels[e] for e in elements), tuple(targets))
+        )
+    return tuple(made)
+
+
+def _target(found: Range, mapping: ToRange, ranges: _Ranges) -> str:
+    target = canonical(mapping.target)
+    if mapping.members:
+        members = tuple(map(canonical, mapping.members))
+        if target not in ranges.defined or members != ranges.flat(target):
+            raise UnsupportedFeature(
+                f"a mapping to {plain_label(mapping.target)} that is not element by element in order",
+                variable=plain_label(found.label),
+                where=found.where,
+                alternative="list both ranges in the same order, or write one equation for each element",
+            )
+    return target

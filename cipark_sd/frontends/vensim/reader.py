@@ -1,0 +1,151 @@
+"""A Vensim file to a model."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from cipark_sd.errors import CiparkError, EquationError, ModelFileError
+from cipark_sd.frontends.checked import checked_model
+from cipark_sd.frontends.climbing import Names, SyntaxProblem
+from cipark_sd.frontends.external_files import check_located
+from cipark_sd.frontends.sanitise import decoded
+from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
+from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
+from cipark_sd.frontends.vensim.expressions import Reader
+from cipark_sd.frontends.vensim.ranges import Range, dimensions
+from cipark_sd.frontends.vensim.tokens import place, tokens
+from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variable
+from cipark_sd.frontends.vensim_details import vensim_method, vensim_synonyms
+from cipark_sd.model.model import Dimension, Macro, Model
+from cipark_sd.model.variables import Variable
+from cipark_sd.naming import canonical, plain_label
+
+
+def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
+    """The model in a ``.mdl`` file that holds ``raw``; ``allowed`` are folders in which files may lie that it names.
+
+    Raises
+    ------
+    ModelFileError
+        Where the file has no equations.
+    OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
+        For all that is wrong, at once, each with its line and column.
+    """
+    text = decoded(raw)
+    file = split(text)
+    problems: list[CiparkError] = [
+        ModelFileError(path, f"line {file.place(at).partition(':')[0]}: {reason}") for at, reason in file.broken
+    ]
+    names = Names()
+    main = _Section(path, file, names, problems, path.name)
+    main.read_heads(file.entries)
+    if not main.definitions and not problems:
+        raise ModelFileError(path, "has no equations outside its macros" if file.macros else "has no equations")
+    range_files = tuple(sorted({found.external[0] for found in main.ranges if found.external}))
+    check_located(path, range_files, allowed)
+    made = dimensions(path, main.ranges, problems)
+    return checked_model(
+        path,
+        "vensim",
+        variables=main.variables(made),
+        dimensions=made,
+        macros=tuple(_macro(macro, path, file, names, problems, made, main.lookups) for macro in file.macros),
+        raw=raw,
+        method=vensim_method(text),
+        drawing=file.drawing,
+        unit_synonyms=vensim_synonyms(text),
+        range_files=range_files,
+        allowed=allowed,
+        problems=problems,
+    )
+
+
+def _macro(
+    macro: MacroText,
+    path: Path,
+    file: VensimText,
+    names: Names,
+    problems: list[CiparkError],
+    made: tuple[Dimension, ...],
+    lookups: Collection[str],
+) -> Macro:
+    section = _Section(path, file, names, problems, f"{path.name}, macro {macro.name}")
+    section.read_heads(macro.entries)
+    name = canonical(macro.name)
+    inputs, _, outputs = macro.head.partition(":")
+    results = [canonical(result) for result in outputs.split(",") if result.strip()]
+    return Macro(
+        name=name,
+        parameters=tuple(canonical(parameter) for parameter in inputs.split(",") if parameter.strip()),
+        results=(name, *(result for result in results if result != name)),
+        variables=section.variables(made, lookups),
+    )
+
+
+class _Section:
+    """The entries of the model, or of one macro."""
+
+    def __init__(self, path: Path, file: VensimText, names: Names, problems: list[CiparkError], where: str) -> None:
+        self.path, self.file, self.names, self.problems, self.where = path, file, names, problems, where
+        self.ranges: list[Range] = []
+        self.definitions: dict[str, Definition] = {}
+
+    @property
+    def lookups(self) -> set[str]:
+        """Canonical names of the tables."""
+        return {
+            name
+            for name, definition in self.definitions.items()
+            if all(equation.is_table for equation in definition.equations)
+        }
+
+    def read_heads(self, entries: Sequence[Entry]) -> None:
+        """Sort the entries into ranges and equations by name."""
+        for entry in entries:
+            found = tokens(entry.equation)
+            try:
+                left = head(found, self.names)
+            except SyntaxProblem as problem:
+                self._note(entry, found, problem)
+                continue
+            match left:
+                case RangeHead(label, members, copied, external, mappings):
+                    self.ranges.append(Range(label, self._where(entry.at), members, copied, external, mappings))
+                case EquationHead(label, name):
+                    definition = self.definitions.setdefault(name, Definition(label))
+                    definition.equations.append(Equation(entry, left, found))
+                case RealityCheck():
+                    continue
+
+    def variables(self, made: tuple[Dimension, ...], lookups: Collection[str] = ()) -> tuple[Variable, ...]:
+        """The variables; what cannot be read is noted."""
+        reader = Reader(self.names, self.lookups | set(lookups))
+        done: list[Variable] = []
+        for definition in self.definitions.values():
+            first = definition.equations[0].entry
+            try:
+                sides = [self._side(equation, reader) for equation in definition.equations]
+                done.append(variable(definition, sides, made, self.where, first.group))
+            except _Noted:
+                continue
+            except CiparkError as problem:
+                self.problems.append(problem)
+        return tuple(done)
+
+    def _side(self, equation: Equation, reader: Reader):  # type: ignore[no-untyped-def]
+        try:
+            return right_side(equation, reader)
+        except SyntaxProblem as problem:
+            self._note(equation.entry, equation.tokens, problem)
+            raise _Noted from None
+
+    def _where(self, at: int) -> str:
+        return f"{self.where}:{self.file.place(at)}"
+
+    def _note(self, entry: Entry, found: Sequence[str], problem: SyntaxProblem) -> None:
+        at = entry.at + place(entry.equation, problem.index)
+        label = plain_label(found[0]) if found else "?"
+        self.problems.append(EquationError(self._where(at), label, f"cannot be read: {problem.reason}"))
+
+
+class _Noted(Exception):
+    """The problem is in the list already."""

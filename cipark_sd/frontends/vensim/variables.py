@@ -1,0 +1,342 @@
+"""Equations of one name to a variable: its kind, its dimensions and the pieces that it is made of."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from cipark_sd.errors import EquationError
+from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
+from cipark_sd.frontends.dimensions import merged_dimensions
+from cipark_sd.frontends.vensim.definitions import EquationHead
+from cipark_sd.frontends.vensim.entries import Entry
+from cipark_sd.frontends.vensim.expressions import Reader, number, table
+from cipark_sd.model.expr import Call, Const, Expr, Grid, Interpolation, Neg, Table, Text, walk
+from cipark_sd.model.model import Dimension
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    External,
+    ExternalPiece,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    StockPiece,
+    TablePiece,
+    Variable,
+)
+
+_GET = re.compile(r"get_(?:xls|direct)_(constants|data|lookups)")
+_LIMITS = re.compile(r"\[([^\[\]]*)\]\s*$")
+#: Texts that each GET function takes: file, tab, (row or column,) cell.
+_TEXTS = {"constants": 3, "data": 4, "lookups": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """One equation with its left side read and its right side as tokens."""
+
+    entry: Entry
+    head: EquationHead
+    tokens: Sequence[str]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it defines a table, in place or in a file."""
+        if self.head.kind == "(":
+            return True
+        first = self.tokens[self.head.start : self.head.start + 1]
+        return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) in ("get_xls_lookups", "get_direct_lookups")
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The right side of a data variable that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A right side that stands in a file."""
+
+    kind: str
+    external: External
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """``INTEG(flow, initial)``."""
+
+    flow: Expr
+    initial: Expr
+
+
+_Right = Expr | Table | _Missing | _Source | _Level
+
+
+@dataclass
+class Definition:
+    """All equations of one name."""
+
+    label: str
+    equations: list[Equation] = field(default_factory=list)
+
+
+def right_side(equation: Equation, reader: Reader) -> _Right:
+    """What an equation says.
+
+    Raises
+    ------
+    SyntaxProblem
+    """
+    reader.depth = 0
+    cursor = Cursor(equation.tokens, equation.head.start)
+    if equation.head.kind == "":
+        return _Missing()
+    if equation.head.kind == "(":
+        first = cursor.tokens[cursor.at + 1 : cursor.at + 2]
+        if first and _GET.fullmatch(reader.names[first[0]]):
+            cursor.at += 1
+            expr = reader.expression(cursor)
+            cursor.take(")")
+            read: _Right = _source(expr)
+        else:
+            read = table(cursor)
+        _end(cursor)
+        return read
+    if not cursor.token:
+        raise SyntaxProblem(cursor.at, "the right side is empty; the model is not finished")
+    literal = _literal_array(equation, cursor)
+    if literal is not None:
+        return literal
+    if reader.names.get(cursor.token) == "integ" or cursor.token.lower() == "integ":
+        level = _level(cursor, reader)
+        if level is not None:
+            return level
+    expr = reader.expression(cursor)
+    _end(cursor)
+    return _source(expr)
+
+
+def _end(cursor: Cursor) -> None:
+    if cursor.token == ")":
+        raise SyntaxProblem(cursor.at, "')' closes nothing")
+    if cursor.token:
+        raise cursor.unexpected("an operator or the end of the equation")
+
+
+def _level(cursor: Cursor, reader: Reader) -> _Level | None:
+    if cursor.tokens[cursor.at + 1 : cursor.at + 2] != ["("]:
+        return None
+    at = cursor.at
+    call = reader.expression(cursor)
+    _end(cursor)
+    match call:
+        case Call("integ", (flow, initial)):
+            return _Level(flow, initial)
+        case Call("integ", arguments):
+            raise SyntaxProblem(at, f"INTEG(net flow, initial value) takes 2 arguments, here are {len(arguments)}")
+        case _:
+            raise SyntaxProblem(at, "an INTEG stands alone on the right side; give the stock a name of its own")
+
+
+def _literal_array(equation: Equation, cursor: Cursor) -> Grid | None:
+    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``; None where the right side is something else."""
+    tokens = cursor.tokens
+    if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
+        return _tabbed(equation)
+    rest = tokens[cursor.at :]
+    if "," not in rest and ";" not in rest:
+        return None
+    start = cursor.at
+    try:
+        rows = [[number(cursor)]]
+    except SyntaxProblem:
+        cursor.at = start
+        return None
+    if cursor.token not in (",", ";"):
+        cursor.at = start
+        return None
+    while cursor.token:
+        if cursor.accept(";"):
+            if not cursor.token:
+                break
+            rows.append([])
+        elif not cursor.accept(","):
+            raise cursor.unexpected("',', ';' or the end of the equation")
+        rows[-1].append(number(cursor))
+    return _grid(rows, start)
+
+
+def _tabbed(equation: Equation) -> Grid:
+    body = equation.entry.equation.partition("(")[2].rpartition(")")[0] if equation.head.kind else ""
+    lines = [line.replace("\\t", " ").split() for line in body.splitlines()]
+    rows = [line for line in lines if line]
+    try:
+        return _grid([[float(cell) for cell in row] for row in rows], equation.head.start)
+    except ValueError as problem:
+        raise SyntaxProblem(equation.head.start, f"TABBED ARRAY holds numbers only: {problem}") from None
+
+
+def _grid(rows: Sequence[Sequence[float]], at: int) -> Grid:
+    if len({len(row) for row in rows}) != 1:
+        raise SyntaxProblem(at, "the rows of the array differ in length")
+    width = len(rows[0])
+    values = tuple(value for row in rows for value in row)
+    # a single row or column is a list
+    return Grid(values, (len(values),) if len(rows) == 1 or width == 1 else (len(rows), width))
+
+
+def _source(expr: Expr) -> _Right:
+    """A right side that is a GET function and nothing else."""
+    match expr:
+        case Call(function, arguments) if found := _GET.fullmatch(function):
+            kind = found.group(1)
+            texts = [argument.value for argument in arguments if isinstance(argument, Text)]
+            if len(texts) != len(arguments) or len(texts) != _TEXTS[kind]:
+                spelling = function.upper().replace("_", " ")
+                raise SyntaxProblem(0, f"{spelling} takes {_TEXTS[kind]} texts in single quotes: file, tab, cells")
+            file, tab, *along, cell = texts
+            return _Source(kind, External(file, tab, cell, *along))
+        case _:
+            return expr
+
+
+def variable(
+    definition: Definition, sides: Sequence[_Right], dimensions: tuple[Dimension, ...], where: str, group: str
+) -> Variable:
+    """The variable of all equations of one name, whose right sides are ``sides``.
+
+    Raises
+    ------
+    EquationError, UnknownName
+    """
+    equations = definition.equations
+    heads = [equation.head for equation in equations]
+    spans = [head.subscripts for head in heads]
+    label = definition.label
+    if len(set(spans)) < len(spans):
+        raise EquationError(where, label, "stands twice")
+    described = _described(definition, dimensions, where, group)
+    places = [(head.subscripts, head.exceptions) for head in heads]
+    if all(equation.is_table for equation in equations):
+        tables = [side.external if isinstance(side, _Source) else cast(Table, side) for side in sides]
+        return Lookup(**described, pieces=tuple(TablePiece(t, *at) for t, at in zip(tables, places, strict=True)))
+    if any(equation.is_table for equation in equations):
+        raise EquationError(where, label, "is a table for some subscripts only")
+    if any(head.kind in ("", ":=") for head in heads) or any(
+        isinstance(side, _Source) and side.kind == "data" for side in sides
+    ):
+        return _series(described, heads, sides, places, where)
+    if all(isinstance(side, _Level) for side in sides):
+        levels = [cast(_Level, side) for side in sides]
+        return Stock(
+            **described,
+            pieces=tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True)),
+        )
+    if any(isinstance(side, _Level) for side in sides):
+        raise EquationError(where, label, "is a stock for some subscripts only")
+    if all(isinstance(side, _Source) or _is_literal(side) for side in sides):
+        return Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True)))
+    pieces = []
+    for side, at in zip(sides, places, strict=True):
+        if isinstance(side, _Source):
+            reason = "reads a file for some subscripts and computes others; give the numbers of the file a name"
+            raise EquationError(where, label, reason)
+        expr = cast(Expr, side)
+        if any(isinstance(part, Call) and part.function == "integ" for part in walk(expr)):
+            reason = "has an INTEG inside an expression; a stock's equation is INTEG alone"
+            raise EquationError(where, label, reason)
+        if nested := next((p.function for p in walk(expr) if isinstance(p, Call) and _GET.fullmatch(p.function)), ""):
+            spelling = nested.upper().replace("_", " ")
+            reason = f"has a {spelling} inside an expression; give what it reads a name of its own"
+            raise EquationError(where, label, reason)
+        pieces.append(Piece(expr, *at))
+    return Auxiliary(**described, pieces=tuple(pieces))
+
+
+def _series(
+    described: Mapping[str, Any],
+    heads: Sequence[EquationHead],
+    sides: Sequence[_Right],
+    places: Sequence[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]],
+    where: str,
+) -> Variable:
+    if all(isinstance(side, _Source) and side.kind == "constants" for side in sides):
+        return Constant(
+            **described,
+            pieces=tuple(ExternalPiece(cast(_Source, s).external, *at) for s, at in zip(sides, places, strict=True)),
+        )
+    sources: list[External | None] = []
+    for side in sides:
+        match side:
+            case _Missing():
+                sources.append(None)
+            case _Source("data", external):
+                sources.append(external)
+            case _:
+                reason = "is a data variable with an equation that is not GET DATA"
+                raise EquationError(where, str(described["label"]), reason)
+    keyword = next((head.keyword for head in heads if head.keyword), "interpolate")
+    return Series(
+        **described,
+        pieces=tuple(ExternalPiece(s, *at) for s, at in zip(sources, places, strict=True)),
+        interpolation=cast(Interpolation, keyword),
+    )
+
+
+def _is_literal(side: _Right) -> bool:
+    match side:
+        case Const() | Grid() | Neg(Const()):
+            return True
+        case _:
+            return False
+
+
+def _literal(side: _Right, span: tuple[str, ...], exceptions: tuple[tuple[str, ...], ...]) -> Piece | ExternalPiece:
+    match side:
+        case _Source(_, external):
+            return ExternalPiece(external, span, exceptions)
+        case _:
+            return Piece(cast(Expr, side), span, exceptions)
+
+
+def _described(definition: Definition, dimensions: tuple[Dimension, ...], where: str, group: str) -> dict[str, Any]:
+    """What every variable carries; of several entries the last that says something counts."""
+    units, limits, doc = "", (None, None), ""
+    for equation in definition.equations:
+        said, ends = _units(equation.entry.units)
+        units, limits = said or units, ends or limits  # type: ignore[assignment]
+        doc = " ".join(equation.entry.doc.replace("\\n", " ").split()) or doc
+    head = definition.equations[0].head
+    return {
+        "name": head.name,
+        "label": definition.label,
+        "units": units,
+        "doc": doc,
+        "limits": limits,
+        "dims": merged_dimensions(
+            [equation.head.subscripts for equation in definition.equations],
+            dimensions,
+            where=where,
+            variable=definition.label,
+        ),
+        "group": group,
+    }
+
+
+def _units(text: str) -> tuple[str, tuple[float | None, float | None] | None]:
+    """Units, and the sensible range in brackets behind them if it is one."""
+    text = text.replace('"', "")
+    found = _LIMITS.search(text)
+    if found is None:
+        return text.replace("[", "(").replace("]", ")"), None
+    units = text[: found.start()].replace("[", "(").replace("]", ")").strip()
+    ends = [end.strip() for end in found.group(1).split(",")]
+    try:
+        numbers = [None if end in ("", "?") else float(end.replace(" ", "")) for end in ends]
+    except ValueError:
+        return f"{units} ({found.group(1)})".strip(), None
+    if len(numbers) < 2:
+        return f"{units} ({found.group(1)})".strip(), None
+    return units, (numbers[0], numbers[1])

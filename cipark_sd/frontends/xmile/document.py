@@ -1,0 +1,55 @@
+"""An XMILE document: parsed without entities and without the network, and looked at by local names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cipark_sd.errors import ModelFileError
+from cipark_sd.frontends.xml_tree import xml_tree
+
+
+class Document:
+    """The root of a file and the namespace that its parts are in."""
+
+    def __init__(self, path: Path, root: Any) -> None:
+        self.path = path
+        self.root = root
+        self.space = root.tag.rpartition("}")[0].removeprefix("{") if "}" in root.tag else ""
+
+    def children(self, node: Any, *names: str) -> Iterator[Any]:
+        """The children of a node with these names; elements of a vendor's own namespace are none of them."""
+        for child in node:
+            if isinstance(child.tag, str) and self.name(child) in names:
+                yield child
+
+    def child(self, node: Any, name: str) -> Any | None:
+        """The first child of that name."""
+        return next(self.children(node, name), None)
+
+    def text(self, node: Any, name: str) -> str:
+        """The text of the first child of that name, on one line; empty where there is none."""
+        found = self.child(node, name)
+        return "" if found is None else " ".join("".join(found.itertext()).replace("\\n", " ").split())
+
+    def name(self, node: Any) -> str:
+        """The local name of an element of XMILE; empty for one of another namespace."""
+        space, _, local = node.tag.rpartition("}")
+        return local if space.removeprefix("{") == self.space else ""
+
+
+def parse(path: Path, raw: bytes) -> Document:
+    """The document in a file.
+
+    Raises
+    ------
+    ModelFileError
+        Where it is not XML, declares a document type, or is not XMILE.
+    """
+    root = xml_tree(raw, path)
+    space, _, local = root.tag.rpartition("}")
+    if local != "xmile":
+        raise ModelFileError(path, f"is XML but not XMILE: its root is <{local}>")
+    if not space:
+        expected = 'xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"'
+        raise ModelFileError(path, f"has no XMILE namespace; its root needs {expected}")
+    return Document(path, root)

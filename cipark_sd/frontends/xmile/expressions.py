@@ -1,0 +1,300 @@
+"""Expressions of XMILE by precedence climbing.
+
+From loosest to tightest (XMILE 1.0, section 3.3.1): ``OR``, ``AND``, ``= <>``, ``< <= > >=``, ``+ -``,
+``* / // MOD``, a sign and ``NOT``, ``^`` to the right. ``//`` is a division that gives 0 where the divisor is 0.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cipark_sd.frontends.calls import WrongCall
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
+from cipark_sd.frontends.xmile.functions import FUNCTIONS, PROVIDED
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table
+from cipark_sd.model.model import Dimension
+
+_OR, _AND, _EQUALITY, _ORDER, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
+_TOKEN = re.compile(
+    r"""
+    \s*(
+      "(?:\\"|[^"])*"
+    | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?
+    | (?:[^\W\d]|[^\x00-\x7f]|\.(?=[^\W\d]))(?:[\w'$.]|[^\x00-\x7f])*
+    | <>|<=|>=|//
+    | [^\s]
+    )
+    """,
+    re.VERBOSE,
+)
+_WORDS = {"and": ":AND:", "or": ":OR:", "not": ":NOT:", "mod": ":MOD:"}
+_CONDITIONAL = ("if", "then", "else")
+#: Functions over whole arrays: a name without subscripts inside them is summed over.
+REDUCTIONS = frozenset({"sum", "prod", "mean", "size", "stddev", "vmin", "vmax", "vmin_xmile", "vmax_xmile"})
+_BRACE = re.compile(r"[{}]")
+
+
+def tokens(equation: str) -> list[str]:
+    """The tokens of an equation without its comments; words that are operators as ``:AND:`` and the like.
+
+    Names may have blanks, as converters from Vensim write them: words that follow each other are one name.
+    """
+    found: list[str] = []
+    word_before = False
+    for token in _TOKEN.findall(without_comments(equation)):
+        operator = _WORDS.get(token.lower())
+        word = operator is None and token[0] not in "\"'" and _is_name(token) and token.lower() not in _CONDITIONAL
+        if word and word_before:
+            found[-1] += " " + token
+        else:
+            found.append(operator or token)
+        word_before = word
+    return found
+
+
+def without_comments(text: str) -> str:
+    """The text with what stands in braces blanked, nested ones included."""
+    parts: list[str] = []
+    depth = start = 0
+    for found in _BRACE.finditer(text):
+        if found.group() == "{":
+            if depth == 0:
+                parts.append(text[start : found.start()])
+                start = found.start()
+            depth += 1
+        elif depth:
+            depth -= 1
+            if depth == 0:
+                parts.append(" " * (found.end() - start))
+                start = found.end()
+    return "".join([*parts, text[start:]])
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What names mean in one model of a file.
+
+    Parameters
+    ----------
+    resolve : callable
+        The full canonical name of a variable as it is named here.
+    whole : mapping
+        The dimensions of each subscripted variable, by full name: a name without subscripts stands for all of it.
+    lookups : collection of str
+        Full names of the graphical functions.
+    own : frozenset of str
+        Full names of all variables.
+    tables : mapping
+        The tables of variables that apply one to their own equation, by full name.
+    dimensions : mapping
+        Dimensions by canonical name.
+    """
+
+    resolve: Callable[[str], str]
+    whole: Mapping[str, tuple[str, ...]]
+    lookups: frozenset[str]
+    own: frozenset[str]
+    tables: Mapping[str, Table]
+    dimensions: Mapping[str, Dimension]
+
+
+class Reader(Climber):
+    """Expressions of one model of a file."""
+
+    binary: ClassVar[Mapping[str, tuple[int, Operator]]] = {
+        ":OR:": (_OR, "or"),
+        ":AND:": (_AND, "and"),
+        "=": (_EQUALITY, "="),
+        "<>": (_EQUALITY, "<>"),
+        "<": (_ORDER, "<"),
+        "<=": (_ORDER, "<="),
+        ">": (_ORDER, ">"),
+        ">=": (_ORDER, ">="),
+        "+": (_SUM, "+"),
+        "-": (_SUM, "-"),
+        "*": (_PRODUCT, "*"),
+        "/": (_PRODUCT, "/"),
+        "//": (_PRODUCT, "/"),
+        ":MOD:": (_PRODUCT, "/"),
+        "^": (_POWER, "^"),
+    }
+    negation, sign, power = _SIGN, _SIGN, _POWER
+
+    def __init__(self, names: Names, scope: Scope) -> None:
+        super().__init__(names)
+        self.scope = scope
+        self.reductions = 0
+
+    def _joined(self, token: str, operator: Operator, left: Expr, right: Expr) -> Expr:
+        match token:
+            case "//":
+                return Call("zidz", (left, right))
+            case ":MOD:":
+                return Call("floored_modulo", (left, right))
+            case _:
+                return Binary(operator, left, right)
+
+    def _operand(self, cursor: Cursor, least: int) -> Expr:
+        if cursor.token.lower() == "if":
+            return self._conditional(cursor)
+        return super()._operand(cursor, least)
+
+    def _conditional(self, cursor: Cursor) -> Expr:
+        parts = []
+        for word in _CONDITIONAL:
+            if cursor.token.lower() != word:
+                raise cursor.unexpected(word.upper())
+            cursor.at += 1
+            parts.append(self.nested(cursor))
+        return If(*parts)
+
+    def atom(self, cursor: Cursor) -> Expr:
+        """A number, a name with what belongs to it, or an expression in brackets."""
+        token = cursor.token
+        if token[:1].isdigit() or (token[:1] == "." and token[1:2].isdigit()):
+            cursor.at += 1
+            return Const(float(token))
+        if token == "(":
+            return self.parenthesis(cursor)
+        if _is_name(token) and token.lower() not in _CONDITIONAL:
+            return self._named(cursor)
+        raise cursor.unexpected("a number, a name, IF or '('")
+
+    def _named(self, cursor: Cursor) -> Expr:
+        at, short = cursor.at, self.names[cursor.token]
+        cursor.at += 1
+        name = self.scope.resolve(short)
+        if cursor.token == "[":
+            subscripts = self._subscripts(cursor, name)
+            if cursor.token == "(" and name in self.scope.lookups:
+                return Apply(Ref(name, subscripts), self._single(cursor, at))
+            return Ref(name, subscripts)
+        if cursor.token == "(":
+            if name in self.scope.lookups:
+                return Apply(Ref(name), self._single(cursor, at))
+            return self._call(cursor, at, short)
+        if short in PROVIDED and name not in self.scope.own:
+            return PROVIDED[short]
+        if name not in self.scope.own and "." in short:
+            return self._element(at, short)
+        mark = "!" if self.reductions else ""
+        return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
+
+    def _single(self, cursor: Cursor, at: int) -> Expr:
+        arguments = self._arguments(cursor)
+        if len(arguments) != 1:
+            raise SyntaxProblem(at, f"the graphical function takes one argument, here are {len(arguments)}")
+        return arguments[0]
+
+    def _element(self, at: int, short: str) -> Expr:
+        """``Dimension.element``: the element's number, from 1."""
+        dimension, _, element = short.partition(".")
+        found = self.scope.dimensions.get(dimension)
+        if found is None:
+            return Ref(short)
+        if element not in found.elements:
+            raise SyntaxProblem(at, f"the dimension {found.label!r} has no element {element!r}")
+        return Const(float(found.elements.index(element) + 1))
+
+    def _call(self, cursor: Cursor, at: int, function: str) -> Expr:
+        inside = function in REDUCTIONS or function in ("min", "max")
+        arguments = self._arguments(cursor, summing=inside)
+        if function in ("lookup", "lookup_area") and arguments:
+            return self._lookup(at, function, arguments)
+        if function in ("min", "max") and len(arguments) > 1:
+            arguments = tuple(_unmarked(argument) for argument in arguments)
+        meaning = FUNCTIONS.get(function)
+        if meaning is None:
+            return Call(function, arguments)
+        try:
+            return meaning(arguments)
+        except WrongCall as problem:
+            raise SyntaxProblem(at, str(problem)) from None
+
+    def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:
+        match arguments:
+            case (Ref() as table, argument) if function == "lookup" and table.name in self.scope.lookups:
+                return Apply(table, argument)
+            case (Ref(name, ()), argument) if function == "lookup" and name in self.scope.tables:
+                return Apply(self.scope.tables[name], argument)
+            case _:
+                return Call(function, arguments)
+
+    def _arguments(self, cursor: Cursor, *, summing: bool = False) -> tuple[Expr, ...]:
+        outside, self.reductions = self.reductions, int(summing)
+        opened = cursor.at
+        cursor.take("(")
+        arguments: list[Expr] = []
+        if cursor.token != ")":
+            arguments.append(self.nested(cursor))
+            while cursor.accept(","):
+                arguments.append(self.nested(cursor))
+        if cursor.token == "":
+            raise SyntaxProblem(opened, "this bracket is never closed")
+        cursor.take(")", in_words="an operator, ',' or ')'")
+        self.reductions = outside
+        return tuple(arguments)
+
+    def _subscripts(self, cursor: Cursor, name: str) -> tuple[str, ...]:
+        opened, dims = cursor.at, self.scope.whole.get(name, ())
+        cursor.take("[")
+        found: list[str] = []
+        while True:
+            found.append(self._subscript(cursor, dims[len(found)] if len(found) < len(dims) else ""))
+            if not cursor.accept(","):
+                break
+        if cursor.token == "":
+            raise SyntaxProblem(opened, "this bracket is never closed")
+        cursor.take("]", in_words="',' or ']'")
+        return tuple(found)
+
+    def _subscript(self, cursor: Cursor, dim: str) -> str:
+        token = cursor.token
+        following = cursor.tokens[cursor.at + 1 : cursor.at + 2]
+        if token == "*":
+            cursor.at += 1
+            over = dim
+            if cursor.accept(":"):
+                over = self.names[cursor.token]
+                cursor.at += 1
+            if not over:
+                raise SyntaxProblem(cursor.at, "'*' stands for a dimension, and the variable has none there")
+            return over + "!"
+        if following not in ([","], ["]"], ["!"]):
+            raise SyntaxProblem(cursor.at, "a subscript is a dimension, an element, a number or '*'; use one of these")
+        if token.isdigit():
+            cursor.at += 1
+            return self._numbered(cursor, token, dim)
+        if not _is_name(token):
+            raise cursor.unexpected("a dimension, an element, a number or '*'")
+        cursor.at += 1
+        name = self.names[token]
+        if "." in name and name.partition(".")[0] in self.scope.dimensions:
+            name = name.partition(".")[2]
+        return name + "!" if cursor.accept("!") else name
+
+    def _numbered(self, cursor: Cursor, token: str, dim: str) -> str:
+        dimension = self.scope.dimensions.get(dim)
+        if dimension is None or token in dimension.elements:
+            return token
+        place = int(token)
+        if not 1 <= place <= len(dimension.elements):
+            many = len(dimension.elements)
+            raise SyntaxProblem(cursor.at - 1, f"the dimension {dimension.label!r} has {many} elements, not {place}")
+        return dimension.elements[place - 1]
+
+
+def _is_name(token: str) -> bool:
+    return token[:1] in ('"', "_") or token[:1].isalpha() or token[:1] > "\x7f" or (token[:1] == "." and len(token) > 1)
+
+
+def _unmarked(expr: Expr) -> Expr:
+    """A whole array inside MIN or MAX of several arguments is meant element by element."""
+    from cipark_sd.model.expr import rebuild
+
+    match expr:
+        case Ref(name, subscripts):
+            return Ref(name, tuple(sub.removesuffix("!") for sub in subscripts))
+        case _:
+            return rebuild(expr, _unmarked)

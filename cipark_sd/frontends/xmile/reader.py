@@ -1,0 +1,297 @@
+"""An XMILE file to a model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFileError, UnsupportedFeature
+from cipark_sd.frontends.checked import checked_model
+from cipark_sd.frontends.climbing import Names
+from cipark_sd.frontends.xmile.document import Document, parse
+from cipark_sd.frontends.xmile.expressions import Reader, Scope
+from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
+from cipark_sd.frontends.xmile.variables import Elements, NonNegative, is_table
+from cipark_sd.frontends.xmile_details import xmile_groups, xmile_method, xmile_synonyms
+from cipark_sd.model.expr import Binary, Const, Expr, Ref, Table
+from cipark_sd.model.model import CONTROL, Dimension, Macro, Model
+from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable
+from cipark_sd.naming import canonical, plain_label
+
+#: Parts that no engine here has, and the way round each.
+_REFUSED: Mapping[str, str] = {
+    "conveyor": "model the conveyor as DELAY or as a chain of stocks",
+    "queue": "model the queue as a stock with an outflow",
+    "oven": "model the oven as a stock with a PULSE outflow",
+}
+#: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
+_SAVE_INTERVAL = "save_interval"
+MOST_ELEMENTS = 100_000
+
+
+def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
+    """The model in an XMILE file that holds ``raw``.
+
+    Raises
+    ------
+    ModelFileError
+        Where the file is not XMILE or its run's times are not known.
+    EquationError, UnknownName, UnsupportedFeature, Problems
+        For all that is wrong, at once, each with its line.
+    """
+    from lxml import etree
+
+    document = parse(path, raw)
+    specs = document.child(document.root, "sim_specs")
+    if specs is None:
+        raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
+    problems: list[CiparkError] = [*_refused(document)]
+    dimensions = _dimensions(document, problems)
+    space = {"x": document.space}
+    variables = _variables(document, dimensions, xmile_groups(document.root, space), problems)
+    controls = _controls(document, specs, problems)
+    declared = {variable.name: variable for variable in variables if variable.name in CONTROL}
+    controls = [_described(control, declared.get(control.name)) for control in controls]
+    views = [view for model in document.children(document.root, "model") for view in document.children(model, "views")]
+    return checked_model(
+        path,
+        "xmile",
+        variables=(*(v for v in variables if v.name not in CONTROL), *controls),
+        dimensions=dimensions,
+        macros=_macros(document, problems),
+        raw=raw,
+        method=xmile_method(document.root, space, path),
+        drawing="".join(etree.tostring(view, encoding="unicode") for view in views),
+        unit_synonyms=xmile_synonyms(document.root, space),
+        allowed=allowed,
+        problems=problems,
+    )
+
+
+def _refused(document: Document) -> list[CiparkError]:
+    found: list[CiparkError] = []
+    for model in document.children(document.root, "model"):
+        for variables in document.children(model, "variables"):
+            for node in document.children(variables, *KINDS, *_REFUSED):
+                parts = [document.name(node), *(document.name(p) for p in document.children(node, *_REFUSED))]
+                found += [
+                    UnsupportedFeature(
+                        f"the XMILE part <{part}>",
+                        variable=plain_label(node.get("name", part)),
+                        where=document.path.name,
+                        alternative=_REFUSED[part],
+                    )
+                    for part in parts
+                    if part in _REFUSED
+                ]
+                if node.get("name") is None and document.name(node) in KINDS:
+                    what = f"<{document.name(node)}> in line {node.sourceline}"
+                    found.append(ModelFileError(document.path, f"has a {what} without a name"))
+    return found
+
+
+def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimension, ...]:
+    listed = document.child(document.root, "dimensions")
+    made: dict[str, Dimension] = {}
+    for node in [] if listed is None else document.children(listed, "dim"):
+        label = node.get("name")
+        if not label:
+            problems.append(ModelFileError(document.path, f"has a <dim> in line {node.sourceline} without a name"))
+            continue
+        labels = [plain_label(element.get("name", "")) for element in document.children(node, "elem")]
+        if not labels:
+            size = node.get("size", "")
+            if not size.isascii() or not size.isdigit() or not 0 < int(size[:9]) <= MOST_ELEMENTS or len(size) > 9:
+                expected = f"a whole number from 1 to {MOST_ELEMENTS}, or elements"
+                problems.append(
+                    InvalidValue(f"the size of the dimension {label!r}", size, expected, where=document.path.name)
+                )
+                continue
+            labels = [str(number) for number in range(1, int(size) + 1)]
+        made[canonical(label)] = Dimension(
+            canonical(label), plain_label(label), tuple(map(canonical, labels)), tuple(labels)
+        )
+    return tuple(made.values())
+
+
+def _variables(
+    document: Document, dimensions: tuple[Dimension, ...], groups: Mapping[str, str], problems: list[CiparkError]
+) -> tuple[Variable, ...]:
+    placed = [
+        (instance, [node for node in nodes if node.get("name")]) for instance, nodes in instances(document, problems)
+    ]
+    by_name = {instance.prefix + canonical(node.get("name")): node for instance, nodes in placed for node in nodes}
+    whole = {name: _dims(document, node, dimensions) for name, node in by_name.items()}
+    lookups = frozenset(name for name, node in by_name.items() if is_table(document, node))
+    names = Names()
+    done: dict[str, Variable] = {}
+    tables: dict[str, Table] = {}
+    for instance, nodes in placed:
+        scope = Scope(
+            instance.resolve,
+            {name: dims for name, dims in whole.items() if dims},
+            lookups,
+            frozenset(by_name),
+            tables,
+            {dimension.name: dimension for dimension in dimensions},
+        )
+        elements = Elements(
+            document,
+            instance,
+            Reader(names, scope),
+            dimensions,
+            _non_negative(document, instance),
+            groups,
+            lambda name: whole.get(name, ()),
+        )
+        for node in nodes:
+            try:
+                if (table := elements.table_of(node)) is not None:
+                    tables[instance.prefix + canonical(node.get("name"))] = table
+            except CiparkError:
+                # told once, when the variable itself is read
+                continue
+        for node in nodes:
+            try:
+                variable = elements.variable(node)
+                if variable.name in done:
+                    raise EquationError(document.path.name, variable.label, "stands twice")
+                done[variable.name] = variable
+            except CiparkError as problem:
+                problems.append(problem)
+    return tuple(done.values())
+
+
+def _dims(document: Document, node: Any, dimensions: Sequence[Dimension]) -> tuple[str, ...]:
+    """The dimensions that an element declares; where it only lists elements, the smallest that hold them."""
+    listed = document.child(node, "dimensions")
+    if listed is not None:
+        return tuple(canonical(dim.get("name", "")) for dim in document.children(listed, "dim"))
+    spans = [element.get("subscript", "").split(",") for element in document.children(node, "element")]
+    if not spans:
+        return ()
+    found: list[str] = []
+    for position in range(min(map(len, spans))):
+        used = {canonical(span[position]) for span in spans}
+        wide = [d for d in dimensions if used <= set(d.elements) and d.name not in found]
+        if wide:
+            found.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
+    return tuple(found)
+
+
+def _non_negative(document: Document, instance: Instance) -> NonNegative:
+    """What ``<behavior>`` says of all stocks and flows, of the model or of the file."""
+    found: dict[Literal["stock", "flow"], bool] = {"stock": False, "flow": False}
+    for holder in (document.root, instance.node):
+        behavior = document.child(holder, "behavior")
+        if behavior is None:
+            continue
+        kinds: tuple[Literal["stock", "flow"], ...] = ("stock", "flow")
+        for kind in kinds:
+            own = document.child(behavior, kind)
+            found[kind] |= document.child(behavior, "non_negative") is not None or (
+                own is not None and document.child(own, "non_negative") is not None
+            )
+    return found
+
+
+def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> list[Variable]:
+    """The control variables of ``<sim_specs>``, under Vensim's names."""
+    units = specs.get("time_units", "")
+    scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
+    instance = Instance(document.root, "", "")
+    elements = Elements(
+        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: ()
+    )
+    made: list[Variable] = []
+    for label, tag, doc in (
+        ("INITIAL TIME", "start", "The initial time for the simulation."),
+        ("FINAL TIME", "stop", "The final time for the simulation."),
+        ("TIME STEP", "dt", "The time step for the simulation."),
+    ):
+        node = document.child(specs, tag)
+        if node is None and tag != "dt":
+            problems.append(ModelFileError(document.path, f"has no <{tag}> in <sim_specs>"))
+            continue
+        try:
+            # without a step the standard has 1
+            expr: Expr = Const(1.0) if node is None else elements.read("".join(node.itertext()), label, node.sourceline)
+        except CiparkError as problem:
+            problems.append(problem)
+            continue
+        if node is not None and node.get("reciprocal", "").lower() == "true":
+            match expr:
+                case Const(value) if value:
+                    expr = Const(1.0 / value)
+                case _:
+                    expr = Binary("/", Const(1.0), expr)
+        made.append(_control(label, units, doc, expr))
+    saved = "The save time step for the simulation."
+    made.append(_control("SAVEPER", units, saved, _save_period(document, specs, problems)))
+    return made
+
+
+def _control(label: str, units: str, doc: str, expr: Expr) -> Variable:
+    described: dict[str, Any] = {"name": canonical(label), "label": label, "units": units, "doc": doc}
+    match expr:
+        case Const():
+            return Constant(**described, pieces=(Piece(expr),))
+        case _:
+            return Auxiliary(**described, pieces=(Piece(expr),))
+
+
+def _save_period(document: Document, specs: Any, problems: list[CiparkError]) -> Expr:
+    interval = next((value for key, value in specs.attrib.items() if key.rpartition("}")[2] == _SAVE_INTERVAL), None)
+    interval = interval or next((value for key, value in specs.attrib.items() if key == f"isee:{_SAVE_INTERVAL}"), None)
+    if interval is None:
+        return Ref("time_step")
+    try:
+        return Const(float(interval))
+    except ValueError:
+        problems.append(InvalidValue("the save interval", interval, "a number", where=document.path.name))
+        return Ref("time_step")
+
+
+def _described(control: Variable, own: Variable | None) -> Variable:
+    """A control variable with the words of its own element, where the file has one."""
+    if own is None:
+        return control
+    return replace(
+        control, label=own.label, doc=own.doc, units=own.units or control.units, limits=own.limits, group=own.group
+    )
+
+
+def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...]:
+    """The ``<macro>`` parts: their parameters, their variables, and the equation that is their value."""
+    made: list[Macro] = []
+    for node in document.children(document.root, "macro"):
+        label = node.get("name", "")
+        parameters = tuple(canonical("".join(parm.itertext())) for parm in document.children(node, "parm"))
+        inner = document.child(node, "variables")
+        nodes = [] if inner is None else [n for n in document.children(inner, *KINDS) if n.get("name")]
+        own = frozenset((*parameters, *(canonical(n.get("name")) for n in nodes)))
+        lookups = frozenset(canonical(n.get("name")) for n in nodes if is_table(document, n))
+        scope = Scope(lambda name: name, {}, lookups, own, {}, {})
+        elements = Elements(
+            document,
+            Instance(node, "", ""),
+            Reader(Names(), scope),
+            (),
+            {"stock": False, "flow": False},
+            {},
+            lambda name: (),
+        )
+        variables: list[Variable] = []
+        try:
+            equation = document.child(node, "eqn")
+            if equation is None:
+                raise EquationError(document.path.name, label, "is missing; the macro has no value")
+            variables += [elements.variable(n) for n in nodes]
+            if canonical(label) not in own:
+                value = elements.read("".join(equation.itertext()), label, equation.sourceline)
+                variables.append(Auxiliary(name=canonical(label), label=plain_label(label), pieces=(Piece(value),)))
+        except CiparkError as problem:
+            problems.append(problem)
+            continue
+        made.append(Macro(canonical(label), parameters, (canonical(label),), tuple(variables)))
+    return tuple(made)

@@ -1,0 +1,307 @@
+"""Elements of an XMILE file to variables."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from cipark_sd.errors import EquationError, UnknownName
+from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
+from cipark_sd.frontends.xmile.document import Document
+from cipark_sd.frontends.xmile.expressions import Reader, tokens
+from cipark_sd.frontends.xmile.modules import Instance
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table
+from cipark_sd.model.model import Dimension
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    Lookup,
+    Piece,
+    Stock,
+    StockPiece,
+    Subscripts,
+    TablePiece,
+    Variable,
+)
+from cipark_sd.naming import canonical, plain_label
+
+_INTERPOLATION: Mapping[str, Interpolation] = {
+    "continuous": "interpolate",
+    "extrapolate": "extrapolate",
+    "discrete": "hold_backward",
+}
+_LITERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+#: What an unfinished variable of Stella has for an equation.
+_UNFINISHED = ("", "???")
+NonNegative = Mapping[Literal["stock", "flow"], bool]
+
+
+class Elements:
+    """Turns the elements of one model of a file into variables.
+
+    Parameters
+    ----------
+    document : Document
+    instance : Instance
+        The model and where it stands.
+    reader : Reader
+        Of its expressions.
+    non_negative : mapping
+        Whether stocks and flows are so unless they say otherwise.
+    dims_of : callable
+        The dimensions of a variable by its full name.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        instance: Instance,
+        reader: Reader,
+        dimensions: Sequence[Dimension],
+        non_negative: NonNegative,
+        groups: Mapping[str, str],
+        dims_of: Callable[[str], Subscripts],
+    ) -> None:
+        self.document, self.instance, self.reader = document, instance, reader
+        self.dimensions = {dimension.name: dimension for dimension in dimensions}
+        self.non_negative, self.groups, self.dims_of = non_negative, groups, dims_of
+
+    @property
+    def where(self) -> str:
+        """What messages begin with."""
+        return self.document.path.name
+
+    def variable(self, node: Any) -> Variable:
+        """The variable of an element.
+
+        Raises
+        ------
+        EquationError
+        """
+        name = self.instance.prefix + canonical(node.get("name"))
+        label = self.instance.title + plain_label(node.get("name"))
+        dims = self.dims_of(name)
+        if unknown := [dim for dim in dims if dim not in self.dimensions]:
+            raise UnknownName(unknown[0], list(self.dimensions), kind="dimension", where=f"{self.where}: {label!r}")
+        described: dict[str, Any] = {
+            "name": name,
+            "label": label,
+            "units": self.document.text(node, "units"),
+            "doc": self.document.text(node, "doc"),
+            "limits": self._limits(node, label),
+            "dims": dims,
+            "group": self.groups.get(canonical(node.get("name")), ""),
+        }
+        if (source := self.instance.inputs.get(canonical(node.get("name")))) is not None:
+            return Auxiliary(**described, pieces=(Piece(Ref(source, dims), dims),))
+        kind = self.document.name(node)
+        if kind == "stock":
+            return self._stock(node, described)
+        if is_table(self.document, node):
+            return self._lookup(node, described)
+        parts = [(self._equation(part, label), span) for part, span in self._parts(node, label, dims)]
+        table = self.document.child(node, "gf")
+        if table is not None:
+            whole = self._table(table, label)
+            parts = [
+                (Apply(self._own_table(part, whole, label), expr), span)
+                for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
+            ]
+        if kind == "flow" and self._is_non_negative(node, "flow"):
+            parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
+        if all(_is_literal(expr) for expr, _ in parts):
+            return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
+        return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
+
+    def _own_table(self, part: Any, whole: Table, label: str) -> Table:
+        own = self.document.child(part, "gf")
+        return whole if own is None else self._table(own, label)
+
+    def _limits(self, node: Any, label: str) -> tuple[float | None, float | None]:
+        scale = self.document.child(node, "range")
+        if scale is None and is_table(self.document, node):
+            table = node if self.document.name(node) == "gf" else self.document.child(node, "gf")
+            scale = None if table is None else self.document.child(table, "yscale")
+        if scale is None:
+            return (None, None)
+        ends = [self._number(end, "the range", label) if (end := scale.get(key)) else None for key in ("min", "max")]
+        low, high = (None if end is None or not math.isfinite(end) else end for end in ends)
+        return low, high
+
+    def _parts(self, node: Any, label: str, dims: Subscripts) -> list[tuple[Any, Subscripts]]:
+        """The equations of an element with the subscripts that each holds for."""
+        elements = list(self.document.children(node, "element"))
+        equations = list(self.document.children(node, "eqn"))
+        if not elements and len(equations) > 1:
+            return self._listed(equations, label, dims)
+        if not elements:
+            return [(node, dims)]
+        parts = []
+        for element in elements:
+            span = tuple(
+                self.reader.names[sub.strip()].rpartition(".")[2] for sub in element.get("subscript", "").split(",")
+            )
+            if len(span) != len(dims):
+                reason = f"has an element with {len(span)} subscripts, but {len(dims)} dimensions"
+                raise EquationError(self.where, label, reason)
+            parts.append((element, span))
+        if len({span for _, span in parts}) < len(parts):
+            raise EquationError(self.where, label, "has two equations for one element")
+        return parts
+
+    def _listed(self, equations: Sequence[Any], label: str, dims: Subscripts) -> list[tuple[Any, Subscripts]]:
+        """Several equations in a row, one for each element in order."""
+        spans: list[Subscripts] = [()]
+        for dim in dims:
+            spans = [(*head, element) for head in spans for element in self.dimensions[dim].elements]
+        if len(spans) != len(equations):
+            reason = f"has {len(equations)} equations for {len(spans)} elements"
+            raise EquationError(self.where, label, reason)
+        return list(zip(equations, spans, strict=True))
+
+    def _equation(self, node: Any, label: str) -> Expr:
+        found = node if self.document.name(node) == "eqn" else self.document.child(node, "eqn")
+        text = "" if found is None else "".join(found.itertext())
+        line = node.sourceline if found is None else found.sourceline
+        return self.read(text, label, line)
+
+    def read(self, text: str, label: str, line: int) -> Expr:
+        """An expression from its text.
+
+        Raises
+        ------
+        EquationError
+            With the line of the file that it stands on.
+        """
+        if text.strip() in _UNFINISHED:
+            raise EquationError(f"{self.where}:{line}", label, "is missing; the model is not finished")
+        if (grid := _literal_array(text)) is not None:
+            return grid
+        self.reader.depth = 0
+        cursor = Cursor(tokens(text))
+        try:
+            expr = self.reader.expression(cursor)
+            if cursor.token:
+                raise cursor.unexpected("an operator or the end of the equation")
+        except SyntaxProblem as problem:
+            raise EquationError(f"{self.where}:{line}", label, f"cannot be read: {problem.reason}") from None
+        return expr
+
+    def _lookup(self, node: Any, described: Mapping[str, Any]) -> Variable:
+        label, dims = str(described["label"]), cast(Subscripts, described["dims"])
+        own = node if self.document.name(node) == "gf" else self.document.child(node, "gf")
+        parts = self._parts(node, label, dims)
+        tables = [self._table(own if (part is node) else (self.document.child(part, "gf")), label) for part, _ in parts]
+        return Lookup(
+            **described, pieces=tuple(TablePiece(t, span) for t, (_, span) in zip(tables, parts, strict=True))
+        )
+
+    def table_of(self, node: Any) -> Table | None:
+        """The table that a variable applies to its own equation; None where it has none or is a table itself."""
+        found = self.document.child(node, "gf")
+        if found is None or is_table(self.document, node):
+            return None
+        return self._table(found, plain_label(node.get("name")))
+
+    def _table(self, node: Any, label: str) -> Table:
+        if node is None or (heights := self.document.child(node, "ypts")) is None:
+            raise EquationError(self.where, label, "has a graphical function without <ypts>")
+        y = self._numbers(heights, label)
+        scale, points = self.document.child(node, "xscale"), self.document.child(node, "xpts")
+        if points is not None:
+            x = self._numbers(points, label)
+        elif scale is not None:
+            ends = [self._number(scale.get(key) or "", f"the {key} of <xscale>", label) for key in ("min", "max")]
+            x = np.linspace(ends[0], ends[1], len(y)).tolist()
+        else:
+            raise EquationError(self.where, label, "has a graphical function with neither <xpts> nor <xscale>")
+        if len(x) != len(y) or not y:
+            raise EquationError(self.where, label, f"has a graphical function of {len(x)} x and {len(y)} y values")
+        kind = node.get("type", "continuous")
+        if kind not in _INTERPOLATION:
+            known = ", ".join(_INTERPOLATION)
+            raise EquationError(self.where, label, f"has a graphical function of type {kind!r}; known: {known}")
+        order = sorted(range(len(x)), key=lambda place: x[place])
+        return Table(tuple(x[i] for i in order), tuple(y[i] for i in order), _INTERPOLATION[kind])
+
+    def _numbers(self, node: Any, label: str) -> list[float]:
+        separator = node.get("sep", ",")
+        text = "".join(node.itertext())
+        parts = text.split(separator) if separator.strip() else text.split()
+        return [self._number(part, f"a point of <{self.document.name(node)}>", label) for part in parts if part.strip()]
+
+    def _number(self, text: str, what: str, label: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise EquationError(self.where, label, f"has {what} {text.strip()!r}, which is no number") from None
+
+    def _is_non_negative(self, node: Any, kind: Literal["stock", "flow"]) -> bool:
+        mark = self.document.child(node, "non_negative")
+        if mark is None:
+            return self.non_negative[kind]
+        return "false" not in "".join(mark.itertext()).lower()
+
+    def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
+        label, dims = str(described["label"]), cast(Subscripts, described["dims"])
+        non_negative = self._is_non_negative(node, "stock")
+        flows = [
+            (self.reader.scope.resolve(canonical("".join(flow.itertext()))), self.document.name(flow) == "inflow")
+            for flow in self.document.children(node, "inflow", "outflow")
+        ]
+        flows.sort(key=lambda flow: not flow[1])
+        pieces = []
+        for part, span in self._parts(node, label, dims):
+            here = dict(zip(dims, span, strict=True))
+            pieces.append(
+                StockPiece(self._net(flows, here, label), self._equation(part, label), span, non_negative=non_negative)
+            )
+        return Stock(**described, pieces=tuple(pieces))
+
+    def _net(self, flows: Sequence[tuple[str, bool]], here: Mapping[str, str], label: str) -> Expr:
+        """Inflows less outflows; each element of a stock has that of a flow."""
+        net: Expr | None = None
+        for name, enters in flows:
+            dims = self.dims_of(name)
+            missing = [dim for dim in dims if dim not in here]
+            if missing:
+                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock does not have"
+                raise EquationError(self.where, label, reason)
+            flow = Ref(name, tuple(here[dim] for dim in dims))
+            first = flow if enters else Neg(flow)
+            net = first if net is None else Binary("+" if enters else "-", net, flow)
+        return Const(0.0) if net is None else net
+
+
+def is_table(document: Document, node: Any) -> bool:
+    """Whether an element is a graphical function and no equation uses it in place."""
+    if document.name(node) == "gf":
+        return True
+    if document.name(node) not in ("aux", "flow"):
+        return False
+    elements = list(document.children(node, "element"))
+    if elements:
+        return all(document.child(e, "gf") is not None and document.child(e, "eqn") is None for e in elements)
+    return document.child(node, "gf") is not None and document.child(node, "eqn") is None
+
+
+def _literal_array(text: str) -> Grid | None:
+    """``1, 2; 3, 4``; None where the text is something else."""
+    if "," not in text and ";" not in text:
+        return None
+    rows = [[cell.strip() for cell in row.split(",")] for row in text.strip().rstrip(";").split(";")]
+    if not all(_LITERAL.fullmatch(cell) for row in rows for cell in row) or len({len(row) for row in rows}) != 1:
+        return None
+    values = tuple(float(cell) for row in rows for cell in row)
+    flat = len(rows) == 1 or len(rows[0]) == 1
+    return Grid(values, (len(values),) if flat else (len(rows), len(rows[0])))
+
+
+def _is_literal(expr: Expr) -> bool:
+    match expr:
+        case Const() | Grid():
+            return True
+        case _:
+            return False
