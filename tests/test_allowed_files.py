@@ -10,6 +10,7 @@ from calibration.policy.study import read_policy_study
 from calibration.study.problem import read_problem
 from cipark_sd import cli
 from cipark_sd.commands.display import display_of
+from cipark_sd.engines.reference_neutral import Labels
 from cipark_sd.engines.reference_translation import _read_externals
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
 from cipark_sd.frontends.model_file import read_model
@@ -94,13 +95,16 @@ def test_a_macro_is_no_way_round(tmp_path: Path, outside: Path) -> None:
 
 def test_what_the_translated_text_names_is_looked_at_as_well(tmp_path: Path, outside: Path) -> None:
     class External:
-        files = ("../outside.csv",)
+        def __init__(self) -> None:
+            self.files = ["x0001"]
 
     class Loaded:
         _external_elements = (External(),)
 
     with pytest.raises(OutsideFolder):
-        _read_externals(Loaded(), Origin(model_file(tmp_path, ""), "vensim"))
+        _read_externals(
+            Loaded(), Origin(model_file(tmp_path, ""), "vensim"), Labels({}, {}, {"x0001": "../outside.csv"})
+        )
 
 
 @pytest.mark.parametrize("command", ["run", "show", "check", "certify", "sensitivity", "convert"])

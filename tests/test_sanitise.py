@@ -101,7 +101,7 @@ def test_and_binds_more_closely_than_or(write_mdl: Write) -> None:
 
 def test_the_square_of_minus_two_is_told_from_minus_two_squared(write_mdl: Write) -> None:
     path = write_mdl("a = (-2) ^ 2 ~~|\nb = -2 ^ 2 ~~|")
-    assert expression(path, "a") == Binary("^", Binary("-", Const(0.0), Const(2.0)), Const(2.0))
+    assert expression(path, "a") == Binary("^", Const(-2.0), Const(2.0))
     assert expression(path, "b") == Neg(Binary("^", Const(2.0), Const(2.0)))
 
 
@@ -197,12 +197,16 @@ def test_functions_that_nothing_here_runs_are_refused_all_at_once(write_mdl: Wri
 
 def test_further_results_of_a_macro_are_refused_by_name(write_mdl: Write) -> None:
     path = write_mdl(":MACRO: m(a : b)\nm = a ~~|\nb = 2 * a ~~|\n:END OF MACRO:\nx = m(2 : y) ~~|")
-    with pytest.raises(UnsupportedFeature, match="'x' uses the further results of the macro m"):
+    with pytest.raises(
+        EquationError, match=r"model\.mdl:6:9: the equation of 'x' .* further results of a macro are not supported"
+    ):
         read_model(path)
 
 
 def test_a_wrong_number_of_arguments_is_said_in_words(write_mdl: Write) -> None:
-    with pytest.raises(EquationError, match="'x' cannot be read: a function of it is given the wrong number"):
+    with pytest.raises(
+        EquationError, match=r"'x' cannot be read: SMOOTH\(input, smooth time\) takes 2 arguments, here are 1"
+    ):
         read_model(write_mdl("x = SMOOTH(1) ~~|"))
 
 
@@ -241,7 +245,7 @@ XMILE = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-@pytest.mark.parametrize("part", ["conveyor", "queue", "module", "macro"])
+@pytest.mark.parametrize("part", ["conveyor", "queue", "oven"])
 def test_parts_that_would_be_passed_over_in_silence_are_refused(tmp_path: Path, part: str) -> None:
     path = tmp_path / "model.xmile"
     path.write_text(XMILE.format(f'<stock name="Line"><eqn>1</eqn><{part}/></stock>'), encoding="utf-8")
