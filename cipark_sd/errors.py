@@ -64,13 +64,17 @@ def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
 
 
 class UnknownName(CiparkError):
-    """A name that stands for nothing where it was used."""
+    """A name that stands for nothing where it was used; with a ``listing`` the known names follow it."""
 
-    def __init__(self, name: str, known: Iterable[str], *, kind: str = "variable", where: str) -> None:
+    def __init__(
+        self, name: str, known: Iterable[str], *, kind: str = "variable", where: str, listing: str = ""
+    ) -> None:
+        known = tuple(known)
         self.name = name
         self.kind = kind
         self.where = where
-        super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known)}")
+        listed = f"; {listing} {', '.join(known)}" if listing else ""
+        super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known)}{listed}")
 
 
 class ModelFileError(CiparkError):

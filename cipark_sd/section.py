@@ -47,8 +47,8 @@ class Section:
         self.wrong(key, "a text")
         return default or ""
 
-    def choice(self, key: str, options: Sequence[T], default: T | None = None) -> T:
-        """One of several words."""
+    def choice(self, key: str, options: Sequence[T], default: T | None = None, *, listing: str = "") -> T:
+        """One of several words; with ``listing``, a beginning such as ``"it takes"``, the message lists them."""
         value = self.raw(key)
         if value is None and default is not None:
             return default
@@ -56,7 +56,7 @@ class Section:
             if value == option:
                 return option
         if isinstance(value, str):
-            self.problems.append(UnknownName(value, options, kind=key, where=self.where))
+            self.problems.append(UnknownName(value, options, kind=key, where=self.where, listing=listing))
         else:
             self.wrong(key, "one of " + ", ".join(options))
         return options[0]

@@ -4,90 +4,103 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.likelihood import densities as likelihoods
+from calibration.families.base import Array
+from calibration.families.binomial import Binomial
+from calibration.families.count_interval import count_interval
+from calibration.families.dirichlet_multinomial import DirichletMultinomial
+from calibration.families.lognormal import Lognormal
+from calibration.families.multinomial import Multinomial
+from calibration.families.negative_binomial import NB1, NB2
+from calibration.families.normal import Normal
+from calibration.families.poisson import Poisson
+from calibration.families.student_t import StudentT
+from calibration.likelihood.net_counts import difference_of_counts
 
 MEANS = np.array([0.05, 0.7, 3.0, 12.5, 80.0])
 COUNTS = np.array([0.0, 1.0, 2.0, 11.0, 60.0])[:, None]
+NO_SPREAD = np.array(np.nan)
+
+
+def poisson(value: Array, mean: Array) -> Array:
+    return Poisson().log_density(value, mean, NO_SPREAD)
 
 
 def test_normal_equals_scipy() -> None:
-    got = likelihoods.normal(COUNTS, MEANS, np.array(1.7))
+    got = Normal().log_density(COUNTS, MEANS, np.array(1.7))
     np.testing.assert_allclose(got, stats.norm.logpdf(COUNTS, MEANS, 1.7), rtol=1e-12)
 
 
 def test_lognormal_equals_scipy() -> None:
-    got = likelihoods.lognormal(COUNTS + 0.5, MEANS, np.array(0.6))
+    got = Lognormal().log_density(COUNTS + 0.5, MEANS, np.array(0.6))
     np.testing.assert_allclose(got, stats.lognorm.logpdf(COUNTS + 0.5, 0.6, scale=MEANS), rtol=1e-12)
 
 
 def test_student_t_equals_scipy() -> None:
-    got = likelihoods.student_t(COUNTS, MEANS, np.array(2.0), 3.5)
+    got = StudentT(dof=3.5).log_density(COUNTS, MEANS, np.array(2.0))
     np.testing.assert_allclose(got, stats.t.logpdf(COUNTS, 3.5, MEANS, 2.0), rtol=1e-12)
 
 
 def test_poisson_equals_scipy() -> None:
-    np.testing.assert_allclose(likelihoods.poisson(COUNTS, MEANS), stats.poisson.logpmf(COUNTS, MEANS), rtol=1e-12)
+    np.testing.assert_allclose(poisson(COUNTS, MEANS), stats.poisson.logpmf(COUNTS, MEANS), rtol=1e-12)
 
 
 def test_poisson_with_mean_zero_allows_only_zero() -> None:
-    assert likelihoods.poisson(np.array([0.0, 1.0]), np.array(0.0)).tolist() == [0.0, -np.inf]
+    assert poisson(np.array([0.0, 1.0]), np.array(0.0)).tolist() == [0.0, -np.inf]
 
 
 def test_a_negative_mean_is_impossible_and_not_floored() -> None:
-    for family in (likelihoods.poisson, lambda y, m: likelihoods.nb1(y, m, np.array(1.0))):
+    for family in (poisson, lambda y, m: NB1().log_density(y, m, np.array(1.0))):
         assert np.isneginf(family(np.array([0.0, 3.0]), np.array(-0.5))).all()
 
 
 @pytest.mark.parametrize("alpha", [0.01, 1.0, 8.0])
 def test_nb1_equals_scipy(alpha: float) -> None:
     expected = stats.nbinom.logpmf(COUNTS, MEANS / alpha, 1 / (1 + alpha))
-    np.testing.assert_allclose(likelihoods.nb1(COUNTS, MEANS, np.array(alpha)), expected, rtol=1e-9)
+    np.testing.assert_allclose(NB1().log_density(COUNTS, MEANS, np.array(alpha)), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 1.0, 8.0])
 def test_nb2_equals_scipy(alpha: float) -> None:
     expected = stats.nbinom.logpmf(COUNTS, 1 / alpha, 1 / (1 + alpha * MEANS))
-    np.testing.assert_allclose(likelihoods.nb2(COUNTS, MEANS, np.array(alpha)), expected, rtol=1e-9)
+    np.testing.assert_allclose(NB2().log_density(COUNTS, MEANS, np.array(alpha)), expected, rtol=1e-9)
 
 
 def test_nb1_of_two_windows_adds_up_to_nb1_of_both() -> None:
     alpha, total = np.array(2.0), 6
     parts = np.arange(total + 1.0)
-    pieces = likelihoods.nb1(parts, np.array(1.3), alpha) + likelihoods.nb1(total - parts, np.array(2.2), alpha)
-    whole = likelihoods.nb1(np.array(float(total)), np.array(3.5), alpha)
+    pieces = NB1().log_density(parts, np.array(1.3), alpha) + NB1().log_density(total - parts, np.array(2.2), alpha)
+    whole = NB1().log_density(np.array(float(total)), np.array(3.5), alpha)
     assert np.logaddexp.reduce(pieces) == pytest.approx(float(whole), rel=1e-12)
 
 
 def test_binomial_equals_scipy() -> None:
     p = np.array([0.0, 0.2, 0.9, 1.0])
-    got = likelihoods.binomial(np.array(3.0), np.array(10.0), p)
+    got = Binomial().log_density(np.array(3.0), np.array(10.0), p)
     np.testing.assert_allclose(got, stats.binom.logpmf(3, 10, p), rtol=1e-12)
 
 
 def test_multinomial_equals_scipy_whatever_the_scale_of_the_expected() -> None:
     counts, expected = np.array([3.0, 0.0, 5.0]), np.array([[1.0, 0.0, 2.0], [0.3, 0.3, 0.4]])
     shares = expected / expected.sum(axis=1, keepdims=True)
-    got = likelihoods.multinomial(counts, 17 * expected)
+    got = Multinomial().log_density(counts, 17 * expected, NO_SPREAD)
     np.testing.assert_allclose(got, [stats.multinomial.logpmf(counts, 8, p) for p in shares], rtol=1e-12)
 
 
 def test_dirichlet_multinomial_equals_scipy() -> None:
     counts, expected = np.array([3.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0])
-    got = likelihoods.dirichlet_multinomial(counts, expected, np.array(7.0))
+    got = DirichletMultinomial().log_density(counts, expected, np.array(7.0))
     assert float(got) == pytest.approx(stats.dirichlet_multinomial.logpmf([3, 1, 5], 7 * expected / 6, 9), rel=1e-12)
 
 
 def test_dirichlet_multinomial_becomes_the_multinomial() -> None:
     counts, expected = np.array([3.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0])
-    got = likelihoods.dirichlet_multinomial(counts, expected, np.array(1e6))
-    assert float(got) == pytest.approx(float(likelihoods.multinomial(counts, expected)), abs=1e-4)
+    got = DirichletMultinomial().log_density(counts, expected, np.array(1e6))
+    assert float(got) == pytest.approx(float(Multinomial().log_density(counts, expected, NO_SPREAD)), abs=1e-4)
 
 
 def _interval(lower: float, upper: float, mean: float) -> float:
     means = np.array([mean])
-    return float(
-        likelihoods.count_interval(lambda k: likelihoods.poisson(k, means), lower, upper, means, means**0.5)[0]
-    )
+    return float(count_interval(lambda k: poisson(k, means), lower, upper, means, means**0.5)[0])
 
 
 def test_an_interval_is_a_difference_of_distribution_functions() -> None:
@@ -106,8 +119,8 @@ def test_at_least_is_the_survival_function(mean: float) -> None:
 
 
 def test_a_normal_interval_keeps_its_digits_in_both_tails() -> None:
-    left = likelihoods.continuous_interval(np.array(-41.0), np.array(-40.0), np.array(0.0), np.array(1.0))
-    right = likelihoods.continuous_interval(np.array(40.0), np.array(41.0), np.array(0.0), np.array(1.0))
+    left = Normal().log_interval(-41.0, -40.0, np.array(0.0), np.array(1.0))
+    right = Normal().log_interval(40.0, 41.0, np.array(0.0), np.array(1.0))
     assert float(left) == pytest.approx(stats.norm.logcdf(-40), rel=1e-9)
     assert float(right) == pytest.approx(float(left), rel=1e-12)
 
@@ -115,14 +128,14 @@ def test_a_normal_interval_keeps_its_digits_in_both_tails() -> None:
 @pytest.mark.parametrize("value", [-3.0, 0.0, 4.0])
 def test_a_difference_of_poisson_counts_is_skellam(value: float) -> None:
     gains, losses = np.array([2.5, 6.0]), np.array([0.4, 3.0])
-    got = likelihoods.difference_of_counts(np.array(value), lambda k: likelihoods.poisson(k, gains), losses)
+    got = difference_of_counts(np.array(value), lambda k: poisson(k, gains), losses)
     np.testing.assert_allclose(got, stats.skellam.logpmf(value, gains, losses), rtol=1e-9)
 
 
 def test_without_losses_a_difference_is_the_gains() -> None:
     mean, alpha = np.array([2.5, 6.0]), np.array(3.0)
-    got = likelihoods.difference_of_counts(np.array(4.0), lambda k: likelihoods.nb1(k, mean, alpha), np.zeros(2))
-    np.testing.assert_allclose(got, likelihoods.nb1(np.array(4.0), mean, alpha), rtol=1e-12)
+    got = difference_of_counts(np.array(4.0), lambda k: NB1().log_density(k, mean, alpha), np.zeros(2))
+    np.testing.assert_allclose(got, NB1().log_density(np.array(4.0), mean, alpha), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +145,8 @@ def test_without_losses_a_difference_is_the_gains() -> None:
 def test_an_interval_of_gains_less_losses_counts_negative_numbers(lower: float, upper: float, net: float) -> None:
     gained, lost = np.array([5.0 + max(net, 0)]), np.array([5.0 + max(-net, 0)])
     exact = stats.skellam(gained, lost)
-    found = likelihoods.count_interval(
-        lambda k: likelihoods.difference_of_counts(k, lambda n: likelihoods.poisson(n, gained), lost),
+    found = count_interval(
+        lambda k: difference_of_counts(k, lambda n: poisson(n, gained), lost),
         lower,
         upper,
         gained - lost,

@@ -1,15 +1,16 @@
 """docs/calibration.md describes every key that the reader of a study takes, and its example is a study."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from calibration.families import registry
 from calibration.study import classification as coding
 from calibration.study import predictions as predictions_
 from calibration.study import problem, questions, sections, terms, variants
 from calibration.study import rows as tables
-from calibration.study.observations import FAMILIES_OF, SPREAD_OF
 from calibration.study.priors import FAMILIES
 from calibration.study.problem import read_problem
 from calibration.study.rows import DERIVED, USES
@@ -33,11 +34,13 @@ def keys() -> set[str]:
     }
     # keys that stand in tables of their own in the reader
     found |= {"from", "to", "step", "informed", "caused", "predicted", "settled", "supports", "theory", "unknown"}
-    found |= {"rival", "scenario", "experiment", DERIVED, *SPREAD_OF.values()}
+    found |= {"rival", "scenario", "experiment", DERIVED}
+    for noise in registry.families():
+        found |= {noise.spread, *(option.name for option in fields(noise))} - {""}
     return found | {field for family in FAMILIES.values() for field in family.__slots__}
 
 
-WORDS = {*FAMILIES, *FAMILIES_OF, *(f for families in FAMILIES_OF.values() for f in families), *OPTIMISERS, *USES}
+WORDS = {*FAMILIES, *terms.KINDS, *(noise.name for noise in registry.families()), *OPTIMISERS, *USES}
 
 
 def test_the_reader_s_keys_are_found() -> None:

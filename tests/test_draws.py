@@ -11,6 +11,11 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import COUNTS, small_study
 
+from calibration.families.binomial import Binomial
+from calibration.families.dirichlet_multinomial import DirichletMultinomial
+from calibration.families.negative_binomial import NB1, NB2
+from calibration.families.normal import Normal
+from calibration.families.poisson import Poisson
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
@@ -70,17 +75,17 @@ def test_predictions_scatter_as_the_noise_does(density):
 
 
 QUANTITY = Quantity((("x", 1.0),), "at", 0, 1)
-COUNT = Count("c", QUANTITY, 0, 0, Noise("poisson"))
+COUNT = Count("c", QUANTITY, 0, 0, Noise(Poisson()))
 
 
 @pytest.mark.parametrize(
     ("term", "values"),
     [
         (COUNT, [3.0]),
-        (replace(COUNT, noise=Noise("nb1", 1.5)), [3.0]),
-        (replace(COUNT, noise=Noise("nb2", 0.7)), [3.0]),
-        (replace(COUNT, noise=Noise("nb1", 0.5), gains=QUANTITY), [2.0, 3.5]),
-        (Share("s", (QUANTITY, QUANTITY), 0, 0, 12.0, Noise("binomial")), [1.0, 4.0]),
+        (replace(COUNT, noise=Noise(NB1(), 1.5)), [3.0]),
+        (replace(COUNT, noise=Noise(NB2(), 0.7)), [3.0]),
+        (replace(COUNT, noise=Noise(NB1(), 0.5), gains=QUANTITY), [2.0, 3.5]),
+        (Share("s", (QUANTITY, QUANTITY), 0, 0, 12.0, Noise(Binomial())), [1.0, 4.0]),
     ],
     ids=["poisson", "nb1", "nb2", "net", "share"],
 )
@@ -95,7 +100,7 @@ def test_random_numbers_have_the_mass_that_the_likelihood_gives_them(term, value
 
 
 def test_random_breakdowns_have_the_mass_that_the_likelihood_gives_them():
-    noise = Noise("dirichlet-multinomial", 4.0)
+    noise = Noise(DirichletMultinomial(), 4.0)
     term = Breakdown("b", ("x", "y"), (QUANTITY, QUANTITY), (1.0, 2.0), noise)
     n = 100_000
     drawn = replicate_term(term, np.repeat([[1.0, 3.0]], n, axis=0), np.full(n, 4.0), np.random.default_rng(4))
@@ -116,7 +121,7 @@ def coarse(density, term, value, rng):
 
 
 def test_an_interval_around_a_random_count_is_as_frequent_as_its_likelihood_says(density):
-    term = Count("c", QUANTITY, 4.0, 6.0, Noise("poisson"))
+    term = Count("c", QUANTITY, 4.0, 6.0, Noise(Poisson()))
     rng = np.random.default_rng(5)
     mean, n = np.array([[3.0]]), 20_000
     drawn = replicate_term(term, np.repeat(mean, n, axis=0), np.zeros(n), rng)[:, 0]
@@ -130,7 +135,7 @@ def test_an_interval_around_a_random_count_is_as_frequent_as_its_likelihood_says
 
 
 def test_an_interval_around_a_random_measurement_is_as_frequent_as_its_likelihood_says(density):
-    term = Count("c", QUANTITY, 0.0, 3.0, Noise("normal", 1.0))
+    term = Count("c", QUANTITY, 0.0, 3.0, Noise(Normal(), 1.0))
     rng = np.random.default_rng(6)
     ends = np.array([coarse(density, term, value, rng).lower for value in rng.normal(2.0, 1.0, 20_000)])
     for low in (-1.5, 0.0, 1.0):
@@ -141,7 +146,7 @@ def test_an_interval_around_a_random_measurement_is_as_frequent_as_its_likelihoo
 
 
 def test_an_open_end_stays_where_it_was_told_and_other_numbers_are_exact(density):
-    term = Share("s", (QUANTITY, QUANTITY), 8.0, 27.0, 27.0, Noise("binomial"))
+    term = Share("s", (QUANTITY, QUANTITY), 8.0, 27.0, 27.0, Noise(Binomial()))
     rng = np.random.default_rng(7)
     assert coarse(density, term, 8.0, rng) == coarse(density, term, 20.0, rng) == term
     below = coarse(density, term, 7.0, rng)

@@ -208,7 +208,7 @@ def test_a_total_counted_from_an_earlier_day_has_no_first_increment(sir: Path) -
 def test_whole_numbers_in_a_unit_of_measure_are_no_counts(write_mdl: Write) -> None:
     model = write_mdl("BOD = INTEG(k * (limit - BOD), 0)~~|k = 1~~|limit = 100~~|")
     made = ask(model, "x,BOD (mg/l)\n1,109\n2,149\n3,149\n5,191\n7,213\n10,224\n")
-    assert (made.series[0].kind, made.series[0].family) == ("level", "normal")
+    assert (made.series[0].kind, made.series[0].family.name) == ("level", "normal")
 
 
 def test_data_files_of_the_model_come_along(write_mdl: Write) -> None:

@@ -14,6 +14,10 @@ from small_study import small_study
 
 from calibration.assess import posterior_predictive
 from calibration.assess.posterior_predictive import Predicted, _pit, judged, kind_of, predict
+from calibration.families.binomial import Binomial
+from calibration.families.lognormal import Lognormal
+from calibration.families.multinomial import Multinomial
+from calibration.families.negative_binomial import NB1
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.report.figures_posterior import pit_figure
@@ -37,11 +41,11 @@ def test_counts_stand_alone_and_cells_never():
 
 
 def test_what_a_number_is():
-    count = Count("c", QUANTITY, 1, 1, Noise("nb1", 1.0))
+    count = Count("c", QUANTITY, 1, 1, Noise(NB1(), 1.0))
     assert kind_of(count) == "count"
-    assert kind_of(replace(count, noise=Noise("lognormal", 1.0))) == "measurement"
-    assert kind_of(Share("s", (QUANTITY, QUANTITY), 1, 1, 4, Noise("binomial"))) == "share"
-    assert kind_of(Breakdown("b", ("x", "y"), (QUANTITY, QUANTITY), (1, 2), Noise("multinomial"))) == "cell"
+    assert kind_of(replace(count, noise=Noise(Lognormal(), 1.0))) == "measurement"
+    assert kind_of(Share("s", (QUANTITY, QUANTITY), 1, 1, 4, Noise(Binomial()))) == "share"
+    assert kind_of(Breakdown("b", ("x", "y"), (QUANTITY, QUANTITY), (1, 2), Noise(Multinomial()))) == "cell"
 
 
 def test_a_pit_lies_between_weighted_shares():

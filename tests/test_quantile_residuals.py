@@ -13,6 +13,14 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
+from calibration.families.binomial import Binomial
+from calibration.families.dirichlet_multinomial import DirichletMultinomial
+from calibration.families.lognormal import Lognormal
+from calibration.families.multinomial import Multinomial
+from calibration.families.negative_binomial import NB1, NB2
+from calibration.families.normal import Normal
+from calibration.families.poisson import Poisson
+from calibration.families.student_t import StudentT
 from calibration.fit import residuals
 from calibration.fit.quantile_residuals import (
     FAMILY_LEVEL,
@@ -33,7 +41,7 @@ from calibration.report.files import levels_of
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
 
 QUANTITY = Quantity((("x", 1.0),), "at", 0, 1)
-COUNT = Count("c", QUANTITY, 0, 0, Noise("poisson"))
+COUNT = Count("c", QUANTITY, 0, 0, Noise(Poisson()))
 N = 800
 
 
@@ -50,13 +58,13 @@ def residual_of(term, values, place):
 @pytest.mark.parametrize(
     ("noise", "values", "gains"),
     [
-        (Noise("poisson"), [2.0], None),
-        (Noise("nb1", 3.0), [1.0], None),
-        (Noise("nb2", 0.7), [4.0], None),
-        (Noise("nb1", 0.5), [2.0, 3.5], QUANTITY),
-        (Noise("normal", 2.0), [5.0], None),
-        (Noise("lognormal", 0.6), [5.0], None),
-        (Noise("student-t", 2.0, dof=3.0), [5.0], None),
+        (Noise(Poisson()), [2.0], None),
+        (Noise(NB1(), 3.0), [1.0], None),
+        (Noise(NB2(), 0.7), [4.0], None),
+        (Noise(NB1(), 0.5), [2.0, 3.5], QUANTITY),
+        (Noise(Normal(), 2.0), [5.0], None),
+        (Noise(Lognormal(), 0.6), [5.0], None),
+        (Noise(StudentT(dof=3.0), 2.0), [5.0], None),
     ],
     ids=["poisson", "nb1", "nb2", "net", "normal", "lognormal", "student-t"],
 )
@@ -72,11 +80,11 @@ def test_residuals_are_standard_normal_where_the_model_is_right(noise, values, g
         lower, upper = value, value
         if width:
             # three counts to a report, or all measurements between two marks
-            counts = noise.family in ("poisson", "nb1", "nb2")
+            counts = noise.family.discrete
             step = width + 1 if counts else width
             lower = step * math.floor(value / step)
             upper = lower + width
-            lower = max(lower, 0.0) if noise.family == "lognormal" else lower
+            lower = max(lower, 0.0) if noise.family.relative else lower
         if (lower, upper) not in kept:
             seen = replace(term, lower=lower, upper=upper)
             kept[lower, upper] = count_tails(seen, np.array([values]), np.full(1, noise.spread))
@@ -85,18 +93,18 @@ def test_residuals_are_standard_normal_where_the_model_is_right(noise, values, g
 
 
 def test_residuals_of_measurements_are_the_usual_ones():
-    term = replace(COUNT, noise=Noise("normal", 2.0), lower=9.0, upper=9.0)
+    term = replace(COUNT, noise=Noise(Normal(), 2.0), lower=9.0, upper=9.0)
     for place in (0.01, 0.5, 0.99):
         assert residual_of(term, [5.0], place) == pytest.approx(2.0, abs=1e-9)
-        logs = replace(term, noise=Noise("lognormal", 0.5))
+        logs = replace(term, noise=Noise(Lognormal(), 0.5))
         assert residual_of(logs, [5.0], place) == pytest.approx(math.log(9 / 5) / 0.5, abs=1e-9)
-        heavy = replace(term, noise=Noise("student-t", 2.0, dof=4.0))
+        heavy = replace(term, noise=Noise(StudentT(dof=4.0), 2.0))
         expected = stats.norm.ppf(stats.t.cdf(2.0, 4.0))
         assert residual_of(heavy, [5.0], place) == pytest.approx(expected, abs=1e-9)
 
 
 def test_residuals_of_counts_are_those_of_scipy():
-    term = replace(COUNT, noise=Noise("nb1", 3.0), lower=4.0, upper=6.0)
+    term = replace(COUNT, noise=Noise(NB1(), 3.0), lower=4.0, upper=6.0)
     size = 2.0 / 3.0
     law = stats.nbinom(size, size / (size + 2.0))
     for place in (0.1, 0.5, 0.9):
@@ -108,7 +116,7 @@ def test_residuals_of_counts_are_those_of_scipy():
 
 def test_a_batch_is_no_miracle():
     """Eleven firms where a twentieth of one was expected: 21 standard deviations off, and a residual of 3.4."""
-    term = replace(COUNT, noise=Noise("nb1", 4.12), lower=11.0, upper=11.0)
+    term = replace(COUNT, noise=Noise(NB1(), 4.12), lower=11.0, upper=11.0)
     mean = 0.053
     assert (11 - mean) / math.sqrt(mean * 5.12) > 20
     size = mean / 4.12
@@ -117,7 +125,7 @@ def test_a_batch_is_no_miracle():
 
 
 def test_far_tails_keep_their_digits():
-    term = replace(COUNT, noise=Noise("poisson"), lower=400.0, upper=400.0)
+    term = replace(COUNT, noise=Noise(Poisson()), lower=400.0, upper=400.0)
     expected = -stats.norm.ppf(stats.poisson.sf(400, 100.0) + 0.5 * stats.poisson.pmf(400, 100.0))
     assert residual_of(term, [100.0], 0.5) == pytest.approx(expected, rel=1e-6)
     assert residual_of(replace(term, lower=0.0, upper=0.0), [300.0], 0.5) < -20
@@ -129,7 +137,7 @@ def test_what_the_noise_cannot_lie_around_has_no_residual():
 
 
 def test_the_cells_of_tables_have_the_law_of_one_cell():
-    noise = Noise("dirichlet-multinomial", 4.0)
+    noise = Noise(DirichletMultinomial(), 4.0)
     term = Breakdown("b", ("x", "y", "z"), (QUANTITY,) * 3, (3.0, 5.0, 2.0), noise)
     density = SimpleNamespace(matrix=lambda term, theta: None)
     here = np.array([2.0, 5.0, 3.0])
@@ -138,7 +146,7 @@ def test_the_cells_of_tables_have_the_law_of_one_cell():
     drawn = replicate_term(term, np.repeat([here], 40_000, axis=0), np.full(40_000, 4.0), rng)
     for mass, column in zip(masses, drawn.T, strict=True):
         assert mass == pytest.approx(np.bincount(column.astype(int), minlength=11) / 40_000, abs=0.01)
-    plain = residuals._cells(density, replace(term, noise=Noise("multinomial")), here, np.ones(1), np.zeros((1, 0)))
+    plain = residuals._cells(density, replace(term, noise=Noise(Multinomial())), here, np.ones(1), np.zeros((1, 0)))
     assert plain[0] == pytest.approx(stats.binom.pmf(np.arange(11), 10, 0.2), abs=1e-12)
 
 
@@ -223,7 +231,7 @@ def test_running_totals_of_intervals_add_their_middles():
 
 
 def test_shares_in_the_table(density):
-    share = Share("s", (QUANTITY, QUANTITY), 3.0, 5.0, 12.0, Noise("binomial"))
+    share = Share("s", (QUANTITY, QUANTITY), 3.0, 5.0, 12.0, Noise(Binomial()))
     numbers = list(residuals._numbers(
         SimpleNamespace(spread=lambda noise, theta: np.ones(1)), share, np.array([[1.0, 4.0]]), np.array([1.0, 4.0]),
         np.zeros((1, 0))))  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.likelihood.densities import nb1
+from calibration.families.negative_binomial import NB1
 from calibration.sampling.sample import Effort, run
 from calibration.study.priors import Array
 
@@ -109,7 +109,7 @@ def forecast(
     def target(p: Array) -> Array:
         prior = -0.5 * (((p - baseline.mean) / baseline.sd) ** 2).sum(axis=1)
         mean = increments(p, fitted.start, fitted.end)
-        return np.asarray(prior + nb1(fitted.count, mean, np.exp(p[:, -1:])).sum(axis=1))
+        return np.asarray(prior + NB1().log_density(fitted.count, mean, np.exp(p[:, -1:])).sum(axis=1))
 
     sampling, predicting = rng.spawn(2)
     streams = sampling.spawn(EFFORT.ensembles)
@@ -119,8 +119,7 @@ def forecast(
     p = chains.kept.reshape(-1, k)
     p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
     mean, alpha = increments(p, start, end), np.exp(p[:, -1:])
-    drawn = predicting.poisson(np.minimum(predicting.gamma(mean / alpha, alpha), 1e15)).astype(float)
-    return drawn, nb1(count, mean, alpha)
+    return NB1().draw(mean, alpha, predicting), NB1().log_density(count, mean, alpha)
 
 
 def names() -> Sequence[str]:

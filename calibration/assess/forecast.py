@@ -15,7 +15,7 @@ from calibration.assess.holdout import DensityOf
 from calibration.assess.scores import quantiles
 from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import named_streams
-from calibration.study.observations import COUNTS, Count, Observation
+from calibration.study.observations import Count, Observation
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -61,7 +61,8 @@ class _Future:
         low, high = self.level
         if not np.isfinite(high) or low == high:
             return np.full(n, low)
-        if self.ahead.terms[0].noise.family in COUNTS:
+        first = self.ahead.terms[0]
+        if isinstance(first, Count) and first.noise.family.discrete:
             return rng.integers(np.ceil(low), np.floor(high) + 1, size=n).astype(float)
         return rng.uniform(low, high, size=n)
 

@@ -19,7 +19,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.draws import PER_CHAIN, chains_path, draw_whole, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
-from calibration.study.observations import COUNTS, Count, Observation
+from calibration.study.observations import Count, Observation
 from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem, until
 from calibration.tasks.kept import Answer, key, stream
@@ -154,7 +154,7 @@ def baseline_scores(observation: Observation, origin: float, rng: np.random.Gene
     if any(number.lower != number.upper or number.lower < 0 for number in (*seen[0], *later[0])):
         return []
     # a probability of counts cannot be set against a density of measurements
-    if any(isinstance(term, Count) and term.noise.family not in COUNTS for term in observation.terms):
+    if any(isinstance(term, Count) and not term.noise.family.discrete for term in observation.terms):
         return []
     found = []
     for baseline in baselines.baselines(seen[1]):

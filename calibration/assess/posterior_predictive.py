@@ -9,11 +9,10 @@ import numpy as np
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
 from calibration.fit.quantile_residuals import place_of
-from calibration.fit.residuals import labels_of
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import replicate_by_term
+from calibration.likelihood.replicate import labels_of, replicate_by_term
 from calibration.sampling.importance import RELIABLE, left_out_weights
-from calibration.study.observations import COUNTS, Breakdown, Count, Term, Use
+from calibration.study.observations import Breakdown, Count, Term, Use
 from calibration.study.priors import Array
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
@@ -25,7 +24,7 @@ def kind_of(term: Term) -> Kind:
     if isinstance(term, Breakdown):
         return "cell"
     if isinstance(term, Count):
-        return "count" if term.noise.family in COUNTS else "measurement"
+        return "count" if term.noise.family.discrete else "measurement"
     return "share"
 
 

@@ -122,7 +122,7 @@ def _told(made: "NewStudy") -> list[str]:
         whole = " + ".join(one.match.names)
         fitted = "" if one.n_fitted == len(one.rows) else f", {one.n_fitted} increments"
         span = f"{len(one.rows)} rows{fitted}, {one.rows[0].given} to {one.rows[-1].given}"
-        lines.append(f"  data    {one.match.column} -> {whole}, {_READ[one.kind]}, {one.family}; {span}")
+        lines.append(f"  data    {one.match.column} -> {whole}, {_READ[one.kind]}, {one.family.name}; {span}")
         if one.dropped:
             lines.append(f"          {len(one.dropped)} rows before the run's initial time are left out")
     if made.ignored:

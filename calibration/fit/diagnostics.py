@@ -11,7 +11,6 @@ import numpy as np
 from calibration.fit.box_search import curvature
 from calibration.fit.optimise import Optimum
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.term_density import count_sd
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.priors import Array, to_scale
 
@@ -124,8 +123,11 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
         match term:
             case Count():
                 spread = density.spread(term.noise, theta)
-                sd = _sd(term, here[:, 0], spread)
-                scaled = np.log(there[:, 0]) if term.noise.family == "lognormal" else there[:, 0]
+                sd = term.noise.family.sd(here[:, 0], spread)
+                if term.noise.family.discrete:
+                    # an expected count of nearly nothing has a standard deviation of nearly nothing
+                    sd = np.maximum(sd, 1e-3)
+                scaled = np.log(there[:, 0]) if term.noise.family.relative else there[:, 0]
                 rows[i] = [np.sqrt(term.weight) * scaled / sd]
             case Breakdown():
                 shares = here / here.sum(axis=-1, keepdims=True)
@@ -146,13 +148,6 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
             for i, column in zip(fitted, ((scores - mean) / np.sqrt(variance)).T, strict=True):
                 rows[i] = [column]
     return np.stack([row for own in rows.values() for row in own], axis=-1)
-
-
-def _sd(term: Count, mean: Array, spread: Array) -> Array:
-    if term.noise.family in ("normal", "lognormal", "student-t"):
-        return spread
-    # an expected count of nearly nothing has a standard deviation of nearly nothing
-    return np.maximum(count_sd(term.noise, mean, spread), 1e-3)
 
 
 def unseen(result: Identifiability, *, share: float = 0.1) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.families import normal
 from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter, ParameterSpace
@@ -177,11 +178,10 @@ def check_least_squares(goal: Objective) -> None:
     """
     where = "the optimiser least-squares"
     for term in goal.density.problem.fitted_terms:
-        family = term.noise.family
         exact = isinstance(term, Count) and term.lower == term.upper
-        if family != "normal" or not exact or term.noise.names or term.noise.memory is not None:
+        if term.noise.family != normal.Normal() or not exact or term.noise.names or term.noise.memory is not None:
             expected = "an exact value with normal noise of known sd and no autocorrelation; else use l-bfgs-b"
-            raise InvalidValue(repr(term.label), family, expected, where=where)
+            raise InvalidValue(repr(term.label), term.noise.family.name, expected, where=where)
     for i in goal.free[goal.with_prior[goal.free]]:
         parameter = goal.density.space.parameters[i]
         if not _suits(parameter.prior, parameter.scale):

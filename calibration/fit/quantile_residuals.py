@@ -17,9 +17,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from calibration.likelihood.autocorrelation import score
-from calibration.likelihood.term_density import term_log_density
-from calibration.study.observations import COUNTS, Count
+from calibration.families.base import MeasurementFamily
+from calibration.likelihood.term_density import expected_numbers, term_log_density
+from calibration.study.observations import Count
 from calibration.study.priors import Array
 
 #: Probability that a right model has any residual beyond :func:`beyond_chance` among all numbers that were fitted.
@@ -53,20 +53,19 @@ NOWHERE = Tails(math.nan, math.nan, math.nan, math.nan)
 
 def count_tails(term: Count, values: Array, spread: Array) -> Tails:
     """Of a count or a measurement by itself; ``values : (1, n_quantities)`` as the model says, ``spread : (1,)``."""
-    discrete = term.noise.family in COUNTS
+    family = term.noise.family
     # of a net count the gains and the losses, else the number itself
     means = (values[0, 0],) if term.gains is None else (values[0, 1], values[0, 1] - values[0, 0])
-    if discrete and not all(math.isfinite(mean) and mean >= 0 for mean in means):
+    if family.discrete and not all(math.isfinite(mean) and mean >= 0 for mean in means):
         return NOWHERE
-    if not discrete and term.lower == term.upper:
+    if isinstance(family, MeasurementFamily) and term.lower == term.upper:
         from scipy.special import log_ndtr
 
-        mean = values[:, 0] if term.denominator is None else values[:, 0] / values[:, -1]
-        z = float(score(term.noise, np.array(term.lower), mean, spread)[0])
+        z = float(family.score(np.array(term.lower), expected_numbers(term, values)[:, 0], spread)[0])
         below, above = float(log_ndtr(z)), float(log_ndtr(-z))
         return Tails(below, above, below, above)
     # the next count
-    step = 1.0 if discrete else 0.0
+    step = 1.0 if family.discrete else 0.0
 
     def log_probability(lower: float, upper: float) -> float:
         if math.isinf(lower) and math.isinf(upper):

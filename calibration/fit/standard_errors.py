@@ -111,7 +111,7 @@ def _information(goal: Objective, theta: Array) -> Array:
     measured = all(
         isinstance(term, Count)
         and term.lower == term.upper
-        and term.noise.family in ("normal", "lognormal")
+        and term.noise.family.gaussian
         and term.noise.memory is None
         for term in terms
     )
@@ -176,9 +176,9 @@ def residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
         if not counts or len(counts) < len(terms) or len(noises) > 1:
             continue
         family = next(iter(noises)).family
-        if family not in ("normal", "lognormal"):
+        if not family.gaussian:
             continue
-        gaps = [math.log(t.lower / e) if family == "lognormal" else t.lower - e for t, e in counts]
+        gaps = [math.log(t.lower / e) if family.relative else t.lower - e for t, e in counts]
         squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
         dof = sum(t.weight for t, _ in counts) * (1 - n_model / n_fitted)
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan

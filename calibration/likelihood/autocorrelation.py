@@ -1,10 +1,9 @@
 """Residuals that remember: a first-order autocorrelation over any gaps in time.
 
-Each measurement has a standard normal score: its residual over the standard deviation for the normal, the same of the
-logarithms for the lognormal, and for Student's t the normal quantile of the residual's probability (a Gaussian copula,
-so that each residual by itself is Student's exactly). Scores are a stationary Gaussian process whose correlation over a
-gap is ``phi ** (gap / lag)``: a first-order autoregression where dates are even, and the same process seen less often
-where they are not. The process is Markov, so a score depends on its nearest known neighbours only.
+Each measurement has a standard normal score, which its family gives
+(:meth:`calibration.families.base.MeasurementFamily.score`). Scores are a stationary Gaussian process whose correlation
+over a gap is ``phi ** (gap / lag)``: a first-order autoregression where dates are even, and the same process seen less
+often where they are not. The process is Markov, so a score depends on its nearest known neighbours only.
 
 Source: Robinson 1977, Stochastic Processes and their Applications 6(1), 9-24 (unequal spacing); Song 2000, Scandinavian
 Journal of Statistics 27(2), 305-320 (densities under a Gaussian copula).
@@ -16,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.study.observations import Count, Memory, Noise
+from calibration.study.observations import Count, Memory
 
 Array = NDArray[np.float64]
 #: What a fitted score is judged by: those before it, so that a product is the joint density, or all the others.
@@ -125,36 +124,6 @@ def bridge(past: Array, past_score: Array, future: Array, future_score: Array) -
     away = 1 - (past * future) ** 2
     mean = (past * (1 - future**2) * past_score + future * (1 - past**2) * future_score) / away
     return np.asarray(mean), np.asarray((1 - past**2) * (1 - future**2) / away)
-
-
-def score(noise: Noise, seen: Array, mean: Array, spread: Array) -> Array:
-    """Standard normal scores of measurements, all broadcast; NaN where a lognormal has no logarithm."""
-    from scipy.special import ndtri, stdtr
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        match noise.family:
-            case "lognormal":
-                return np.asarray((np.log(seen) - np.log(mean)) / spread)
-            case "student-t":
-                residual = (seen - mean) / spread
-                tail = np.maximum(stdtr(noise.dof, -np.abs(residual)), 1e-300)
-                return np.asarray(-np.sign(residual) * ndtri(tail))
-            case _:
-                return np.asarray((seen - mean) / spread)
-
-
-def measurement(noise: Noise, scores: Array, mean: Array, spread: Array) -> Array:
-    """The measurements whose :func:`score` is given."""
-    from scipy.special import ndtr, stdtrit
-
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        match noise.family:
-            case "lognormal":
-                return np.where(mean > 0, mean * np.exp(spread * scores), np.nan)
-            case "student-t":
-                return np.asarray(mean - np.sign(scores) * spread * stdtrit(noise.dof, ndtr(-np.abs(scores))))
-            case _:
-                return np.asarray(mean + spread * scores)
 
 
 def series_of(terms: "list[tuple[int, Count]]", memory: Memory) -> Series:

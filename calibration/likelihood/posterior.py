@@ -1,16 +1,17 @@
 """The log density of a problem's parameters: model outputs, read as the observations read them, under their noise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood.autocorrelation import Known, Series, score, series_of
+from calibration.families.base import Family, MeasurementFamily
+from calibration.likelihood.autocorrelation import Known, Series, series_of
 from calibration.likelihood.forward import EngineName, Runner, RunnerFactory, runner_factory
 from calibration.likelihood.observation_operator import Reader, reader
-from calibration.likelihood.term_density import exact_count, expected_numbers, term_log_density
+from calibration.likelihood.term_density import expected_numbers, number_family, term_log_density
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
@@ -103,12 +104,17 @@ class Posterior:
     def scores(self, series: Series, values: Array, theta: Array) -> Array:
         """Standard normal scores ``(n, m)`` of a series, ``values`` as of :meth:`quantities`."""
         columns = []
-        for i in series.members:
-            term = self.problem.terms[i]
-            if isinstance(term, Count):
-                mean = expected_numbers(term, values[:, self._slots[i]])[:, 0]
-                columns.append(score(term.noise, np.array(term.lower), mean, self.spread(term.noise, theta)))
+        for i, term, family in self.measured(series):
+            mean = expected_numbers(term, values[:, self._slots[i]])[:, 0]
+            columns.append(family.score(np.array(term.lower), mean, self.spread(term.noise, theta)))
         return np.stack(columns, axis=1)
+
+    def measured(self, series: Series) -> Iterator[tuple[int, Count, MeasurementFamily]]:
+        """The terms of a series with their positions and families."""
+        for i in series.members.tolist():
+            term = self.problem.terms[i]
+            if isinstance(term, Count) and isinstance(term.noise.family, MeasurementFamily):
+                yield i, term, term.noise.family
 
     def phi(self, series: Series, theta: Array) -> Array:
         """The autocorrelation of a series ``(n,)``."""
@@ -139,7 +145,8 @@ class Posterior:
         with np.errstate(over="ignore"):
             if isinstance(term, Count) and term.lower == term.upper:
                 seen = np.array([one.lower for one in terms if isinstance(one, Count)])
-                logs = exact_count(term, seen, expected_numbers(term, values), spread)
+                expected = expected_numbers(term, values)
+                logs = number_family(term, expected).log_density(seen, expected[..., 0], spread)
             else:
                 logs = term_log_density(term, values[:, 0], spread[:, 0], self.matrix(term, theta))[:, None]
         return np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
@@ -158,7 +165,7 @@ class Posterior:
             total[possible] = prior[possible] + self.log_likelihood(theta[possible])
         return total
 
-    def spread(self, noise: Noise, theta: Array) -> Array:
+    def spread(self, noise: Noise[Family], theta: Array) -> Array:
         """The spread of a noise for each row ``(n,)``."""
         return self._number(noise.spread, theta)
 

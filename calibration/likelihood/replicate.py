@@ -9,11 +9,10 @@ from typing import assert_never
 
 import numpy as np
 
-from calibration.likelihood.autocorrelation import measurement
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import term_streams
-from calibration.likelihood.term_density import expected_numbers
-from calibration.study.observations import COUNTS, Breakdown, Count, Noise, Observation, Share, Term
+from calibration.likelihood.term_density import expected_numbers, number_family, part
+from calibration.study.observations import Breakdown, Count, Observation, Share, Term
 from calibration.study.priors import Array
 
 
@@ -31,6 +30,18 @@ class Number:
     use: str
 
 
+def labels_of(term: Term) -> list[tuple[str, float, float]]:
+    """Label and observed interval of each number of a term; a breakdown has one a category."""
+    match term:
+        case Count() | Share():
+            return [(term.label, term.lower, term.upper)]
+        case Breakdown():
+            pairs = zip(term.categories, term.counts, strict=True)
+            return [(f"{term.label}: {category}", count, count) for category, count in pairs]
+        case _:
+            assert_never(term)
+
+
 def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
     """All numbers in order."""
     found: list[Number] = []
@@ -38,17 +49,9 @@ def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
     for observation in observations:
         for term in observation.terms:
             time = max(quantity.end for quantity in term.quantities)
-            match term:
-                case Count() | Share():
-                    seen = [(term.label, term.lower, term.upper)]
-                case Breakdown():
-                    pairs = zip(term.categories, term.counts, strict=True)
-                    seen = [(f"{term.label}: {category}", count, count) for category, count in pairs]
-                case _:
-                    assert_never(term)
             found.extend(
                 Number(observation.name, index, slot, label, time, low, high, term.use)
-                for slot, (label, low, high) in enumerate(seen)
+                for slot, (label, low, high) in enumerate(labels_of(term))
             )
             index += 1
     return tuple(found)
@@ -105,9 +108,9 @@ def _remembered(
         if not one_step:
             counts = np.array([density.problem.terms[i].use != "check" for i in series.members])
             drawn[:, counts] = series.only(counts).sample(scores[:, counts], phi, noise[:, counts])
-        for i, column in zip(series.members.tolist(), drawn.T, strict=True):
-            own = density.problem.terms[i].noise
-            found[i] = measurement(own, column, expected[i][:, 0], density.spread(own, theta))[:, None]
+        for (i, term, family), column in zip(density.measured(series), drawn.T, strict=True):
+            spread = density.spread(term.noise, theta)
+            found[i] = family.from_score(column, expected[i][:, 0], spread)[:, None]
     return found
 
 
@@ -126,63 +129,21 @@ def replicate_term(
     match term:
         case Count():
             values = expected_numbers(term, values)
-            if term.gains is None:
-                return _count(term.noise, values[:, 0], spread, rng)[:, None]
-            gains = _count(term.noise, values[:, 1], spread, rng)
-            losses = _count(Noise("poisson"), np.maximum(values[:, 1] - values[:, 0], 0.0), spread, rng)
-            return np.asarray((gains - losses)[:, None])
+            return number_family(term, values).draw(values[:, 0], spread, rng)[:, None]
         case Breakdown():
             if term.given is not None and term.recodes and matrix is not None:
                 drawn = [rng.multinomial(int(size), matrix[:, k]) for k, size in enumerate(term.given)]
                 return np.asarray(sum(drawn), dtype=float)
-            return _breakdown(term, expected_numbers(term, values, matrix), spread, rng)
-        case Share():
+            sizes = expected_numbers(term, values, matrix)
             with np.errstate(invalid="ignore", divide="ignore"):
-                share = values[:, 0] / values[:, 1]
-            possible = (share >= 0) & (share <= 1)
-            drawn_share = rng.binomial(round(term.total), np.where(possible, share, 0.0))
-            return np.where(possible, drawn_share, np.nan)[:, None]
+                shares = sizes / sizes.sum(axis=1, keepdims=True)
+            possible = (np.isfinite(shares) & (shares >= 0)).all(axis=1)[:, None]
+            usable = np.where(possible, shares, 1 / shares.shape[1])
+            return np.where(possible, term.noise.family.draw(round(sum(term.counts)), usable, spread, rng), np.nan)
+        case Share():
+            return term.noise.family.draw(round(term.total), part(values), rng)[:, None]
         case _:
             assert_never(term)
-
-
-def _count(noise: Noise, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
-    match noise.family:
-        case "normal":
-            return np.asarray(mean + spread * rng.standard_normal(len(mean)))
-        case "student-t":
-            return np.asarray(mean + spread * rng.standard_t(noise.dof, len(mean)))
-        case "lognormal":
-            possible = mean > 0
-            drawn = np.where(possible, mean, 1.0) * np.exp(spread * rng.standard_normal(len(mean)))
-            return np.where(possible, drawn, np.nan)
-        case _:
-            possible = np.isfinite(mean) & (mean >= 0)
-            usable = np.where(possible, mean, 0.0)
-            match noise.family:
-                case "nb1":
-                    # a gamma with mean m and variance m alpha, so that the mixture has variance m (1 + alpha)
-                    usable = rng.gamma(usable / spread, spread)
-                case "nb2":
-                    usable = usable * rng.gamma(1 / spread, spread)
-                case _:
-                    pass
-            # numpy's Poisson ends near 2**63
-            return np.where(possible, rng.poisson(np.minimum(usable, 1e15)), np.nan)
-
-
-def _breakdown(term: Breakdown, values: Array, spread: Array, rng: np.random.Generator) -> Array:
-    total = round(sum(term.counts))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = values / values.sum(axis=1, keepdims=True)
-    possible = (np.isfinite(shares) & (shares >= 0)).all(axis=1)
-    usable = np.where(possible[:, None], shares, 1 / shares.shape[1])
-    if term.noise.family == "dirichlet-multinomial":
-        weights = rng.gamma(spread[:, None] * usable)
-        sums = weights.sum(axis=1, keepdims=True)
-        usable = np.where(sums > 0, weights / np.where(sums > 0, sums, 1.0), usable)
-        usable = usable / usable.sum(axis=1, keepdims=True)
-    return np.where(possible[:, None], rng.multinomial(total, usable), np.nan)
 
 
 def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Posterior:
@@ -217,11 +178,9 @@ def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Coun
     if np.isinf(width) or term.upper >= ceiling:
         # a known end is part of how the number was told, not of the number
         return term if term.lower <= value <= term.upper else replace(term, lower=value, upper=value)
-    if isinstance(term, Share) or term.noise.family in COUNTS:
+    if isinstance(term, Share) or term.noise.family.discrete:
         low = value - float(rng.integers(int(width) + 1))
-    else:
-        low = value - width * rng.random()
-    if isinstance(term, Count) and term.noise.family == "lognormal":
-        # nothing lies below zero
-        return replace(term, lower=max(low, 0.0), upper=low + width)
-    return replace(term, lower=low, upper=low + width)
+        return replace(term, lower=low, upper=low + width)
+    low = value - width * rng.random()
+    # of a proportion nothing lies below zero
+    return replace(term, lower=max(low, 0.0) if term.noise.family.relative else low, upper=low + width)

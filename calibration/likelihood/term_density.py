@@ -5,8 +5,10 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood import densities
-from calibration.study.observations import Breakdown, Count, Noise, Share, Term
+from calibration.families.base import CountFamily, NumberFamily
+from calibration.likelihood.misclassification import recoded
+from calibration.likelihood.net_counts import NetCount
+from calibration.study.observations import Breakdown, Count, Share, Term
 
 Array = NDArray[np.float64]
 
@@ -47,104 +49,31 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
     values = expected_numbers(term, values, matrix)
     match term:
         case Count():
+            family = number_family(term, values)
             if term.lower == term.upper:
-                return exact_count(term, np.array(term.lower), values, spread)
-            return _interval_count(term, values, spread)
+                return family.log_density(np.array(term.lower), values[..., 0], spread)
+            return family.log_interval(term.lower, term.upper, values[..., 0], spread)
         case Breakdown():
             counts = np.array(term.counts)
             if term.recodes and matrix is not None:
-                return densities.recoded(counts, np.array(term.given), matrix)
-            if term.noise.family == "multinomial":
-                return densities.multinomial(counts, values)
-            return densities.dirichlet_multinomial(counts, values, spread)
+                return recoded(counts, np.array(term.given), matrix)
+            return term.noise.family.log_density(counts, values, spread)
         case Share():
-            return _share(term, values)
+            total, probability = np.array(term.total), part(values)
+            if term.lower == term.upper:
+                return term.noise.family.log_density(np.array(term.lower), total, probability)
+            return term.noise.family.log_interval(term.lower, term.upper, total, probability)
         case _:
             assert_never(term)
 
 
-def count_log_mass(noise: Noise, mean: Array, spread: Array) -> densities.LogMass:
-    """The family of a count as a function of the count.
-
-    Raises
-    ------
-    ValueError
-        For a family that is not one of counts.
-    """
-    match noise.family:
-        case "poisson":
-            return lambda count: densities.poisson(count, mean)
-        case "nb1":
-            return lambda count: densities.nb1(count, mean, spread)
-        case "nb2":
-            return lambda count: densities.nb2(count, mean, spread)
-        case _:
-            raise ValueError(f"{noise.family} is not a family of counts")
+def number_family(term: Count, values: Array) -> NumberFamily:
+    """The family of a number around ``values[..., 0]``: its own, or that of a net count, gains ``values[..., 1]``."""
+    family = term.noise.family
+    return NetCount(family, values[..., 1]) if term.gains is not None and isinstance(family, CountFamily) else family
 
 
-def count_sd(noise: Noise, mean: Array, spread: Array) -> Array:
-    """Standard deviation of a count around ``mean``."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        match noise.family:
-            case "nb1":
-                variance = mean * (1 + spread)
-            case "nb2":
-                variance = mean + spread * mean**2
-            case _:
-                variance = mean
-        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
-
-
-def exact_count(term: Count, seen: Array, values: Array, spread: Array) -> Array:
-    """Log density of exact numbers ``seen``; ``values : (…, n_quantities)``, the rest broadcast against ``(…)``."""
-    mean = values[..., 0]
-    match term.noise.family:
-        case "normal":
-            return densities.normal(seen, mean, spread)
-        case "lognormal":
-            return densities.lognormal(seen, mean, spread)
-        case "student-t":
-            return densities.student_t(seen, mean, spread, term.noise.dof)
-        case _:
-            return net_count(term, values, spread)[0](seen)
-
-
-def _interval_count(term: Count, values: Array, spread: Array) -> Array:
-    lower, upper = np.array(term.lower), np.array(term.upper)
-    match term.noise.family:
-        case "normal":
-            return densities.continuous_interval(lower, upper, values[:, 0], spread)
-        case "lognormal":
-            return densities.lognormal_interval(lower, upper, values[:, 0], spread)
-        case "student-t":
-            return densities.student_t_interval(lower, upper, values[:, 0], spread, term.noise.dof)
-    mass, mean, sd = net_count(term, values, spread)
-    least = 0.0 if term.gains is None else -np.inf
-    return densities.count_interval(mass, term.lower, term.upper, mean, sd, least=least)
-
-
-def net_count(term: Count, values: Array, spread: Array) -> tuple[densities.LogMass, Array, Array]:
-    """Log mass, mean and standard deviation of a count, as a difference of gains and losses where it is one."""
-    if term.gains is None:
-        mean = values[..., 0]
-        return count_log_mass(term.noise, mean, spread), mean, count_sd(term.noise, mean, spread)
-    net, gained = values[..., 0], values[..., 1]
-    gains = count_log_mass(term.noise, gained, spread)
-    losses = gained - net
-    sd = np.sqrt(count_sd(term.noise, gained, spread) ** 2 + np.maximum(losses, 0.0))
-    return lambda count: densities.difference_of_counts(count, gains, losses), net, sd
-
-
-def _share(term: Share, values: Array) -> Array:
-    total = np.array(term.total)
+def part(values: Array) -> Array:
+    """The share of a total ``(n,)`` that a part has, from the values of both ``(n, 2)``."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        probability = values[:, 0] / values[:, 1]
-    if term.lower == term.upper:
-        return densities.binomial(np.array(term.lower), total, probability)
-    return densities.count_interval(
-        lambda count: densities.binomial(count, total, probability),
-        term.lower,
-        term.upper,
-        probability * total,
-        np.sqrt(total * probability),
-    )
+        return np.asarray(values[:, 0] / values[:, 1])

@@ -12,7 +12,6 @@ import numpy as np
 from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.term_density import count_sd
 from calibration.new_study.parameters import Candidate, Role
 from calibration.study.observations import Count
 from calibration.study.priors import Array, from_scale, to_scale
@@ -85,11 +84,9 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
         if not isinstance(term, Count):
             continue
         spread, mean = density.spread(term.noise, centre[None, :]), values[:, 0]
-        relative = term.noise.family == "lognormal"
-        measured = term.noise.family in ("normal", "lognormal")
-        sd = spread if measured else count_sd(term.noise, np.maximum(mean[:1], 1.0), spread)
+        sd = term.noise.family.sd(np.maximum(mean[:1], 1.0), spread)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = (np.log(mean) if relative else mean) / sd[0]
+            scaled = (np.log(mean) if term.noise.family.relative else mean) / sd[0]
         columns.append(scaled[1:])
     k = len(places)
     rows = np.stack(columns, axis=1)

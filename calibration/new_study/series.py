@@ -9,11 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from calibration.families.lognormal import Lognormal
+from calibration.families.negative_binomial import NB1
+from calibration.families.normal import Normal
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing, number_reader
-from calibration.study.observations import Family
 from calibration.study.priors import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const
@@ -31,6 +33,8 @@ TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
 _SPAN = 3.0
 Shape = Literal["level", "flow", "increments"]
+#: The noise that a new study proposes.
+NewFamily = NB1 | Lognormal | Normal
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Series:
 
     match: Match
     kind: Shape
-    family: Family
+    family: NewFamily
     rows: tuple[Row, ...]
     dropped: tuple[str, ...]
     since: float | None = None
@@ -129,12 +133,12 @@ def shape(data: Reading, moving: frozenset[str], growing: frozenset[str]) -> Sha
     return "level"
 
 
-def family(data: Reading, kind: Shape) -> Family:
+def family(data: Reading, kind: Shape) -> NewFamily:
     """Counts are over-dispersed (NB1), measurements that span a range are lognormal, others normal."""
     seen = data.seen
     if data.counted and (kind != "level" or (seen.max() <= MOST_COUNTED and not _too_smooth(seen))):
-        return "nb1"
-    return "lognormal" if seen.min() > 0 and seen.max() > _SPAN * seen.min() else "normal"
+        return NB1()
+    return Lognormal() if seen.min() > 0 and seen.max() > _SPAN * seen.min() else Normal()
 
 
 def _too_smooth(seen: Array) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from calibration.families import lognormal, normal
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
 from calibration.new_study.parameters import Candidate
 from calibration.new_study.series import Series
-from calibration.study.observations import SPREAD_OF
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
 from cipark_sd.model.model import Model
 
@@ -91,8 +91,8 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {number(series.since)} # the stock is nothing then: {_SINCE}"]),
         f"value = {toml(value_column(series))}",
-        f'family = "{series.family}" # {_FAMILY[series.family]}',
-        f"{SPREAD_OF[series.family]} = {toml(noise_name(series))}",
+        f'family = "{series.family.name}" # {_FAMILY[series.family.name]}',
+        f"{series.family.spread} = {toml(noise_name(series))}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -126,13 +126,13 @@ def noise_name(series: Series) -> str:
 def noise(series: Series) -> str:
     """The ``[[parameter]]`` of a spread."""
     median, sigma = 1.0, 1.5
-    if series.family == "lognormal":
+    if series.family == lognormal.Lognormal():
         median, sigma = 0.2, 1.0
-    elif series.family == "normal":
+    elif series.family == normal.Normal():
         sd = float(np.std(series.values))
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
     # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
-    least = 1e-5 if series.family == "nb1" else median / 100
+    least = 1e-5 if series.family.discrete else median / 100
     low, high = number(float(f"{least:.3g}")), number(float(f"{median * 100:.3g}"))
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'

@@ -107,7 +107,7 @@ def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
 
 def _optimisation(fit: Fit, found: Inquiry | None) -> list[Item]:
     problem, optimum = fit.problem, fit.optimum
-    families = sorted({term.noise.family for term in problem.fitted_terms})
+    families = sorted({term.noise.family.name for term in problem.fitted_terms})
     payoff = "log posterior" if problem.method.estimate == "map" else "log likelihood"
     n, drawn = len(optimum.searches), fit.draws is not None
     fitted = sum(row.use == "fit" for row in fit.rows)

@@ -34,7 +34,7 @@ def observed_table(fit: Fit) -> Table:
         dated = [row.end for row in own if row.use != "check"] or [row.end for row in own]
         first, last = label(min(dated)), label(max(dated))
         span = first if first == last else f"{first} to {last}"
-        families = ", ".join(sorted({term.noise.family for term in observation.terms}))
+        families = ", ".join(sorted({term.noise.family.name for term in observation.terms}))
         counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
         rows.append((observation.name, observation.kind, _variables(fit, observation), span, families, *counts))
     head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared")

@@ -14,46 +14,15 @@ the integral of a flow over a window.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
+from calibration.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
 from calibration.study.classification import Coding
 from cipark_sd.errors import CiparkError
 
 How = Literal["at", "between", "integral"]
 Use = Literal["fit", "check", "holdout"]
-Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share"]
-Family = Literal[
-    "normal",
-    "lognormal",
-    "student-t",
-    "poisson",
-    "nb1",
-    "nb2",
-    "binomial",
-    "multinomial",
-    "dirichlet-multinomial",
-]
-
-#: Which families suit which kind of observation.
-FAMILIES_OF: dict[Kind, tuple[Family, ...]] = {
-    "increments": ("poisson", "nb1", "nb2", "normal", "lognormal", "student-t"),
-    "flow": ("poisson", "nb1", "nb2", "normal", "lognormal", "student-t"),
-    "level": ("normal", "lognormal", "student-t", "poisson", "nb1", "nb2"),
-    "ratio": ("normal", "lognormal", "student-t"),
-    "breakdown": ("multinomial", "dirichlet-multinomial"),
-    "share": ("binomial",),
-}
-#: Families that need a spread: a dispersion of counts, a standard deviation, or a concentration of shares.
-SPREAD_OF: dict[Family, str] = {
-    "nb1": "dispersion",
-    "nb2": "dispersion",
-    "normal": "sd",
-    "lognormal": "sd",
-    "student-t": "sd",
-    "dirichlet-multinomial": "concentration",
-}
-COUNTS: tuple[Family, ...] = ("poisson", "nb1", "nb2")
-MEASURED: tuple[Family, ...] = ("normal", "lognormal", "student-t")
+F = TypeVar("F", bound=Family, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +54,14 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
-    """A family and its spread, which is a number or the name of a noise parameter; ``dof`` is Student's.
+class Noise(Generic[F]):
+    """A family and its spread, which is a number or the name of a noise parameter.
 
     With a ``memory`` the spread is that of a residual by itself, not of what is new in it.
     """
 
-    family: Family
+    family: F
     spread: float | str = 1.0
-    dof: float = 4.0
     memory: Memory | None = None
 
     @property
@@ -117,7 +85,7 @@ class Count:
     quantity: Quantity
     lower: float
     upper: float
-    noise: Noise
+    noise: Noise[NumberFamily]
     gains: Quantity | None = None
     weight: float = 1.0
     use: Use = "fit"
@@ -149,7 +117,7 @@ class Breakdown:
     categories: tuple[str, ...]
     quantities: tuple[Quantity, ...]
     counts: tuple[float, ...]
-    noise: Noise
+    noise: Noise[SplitFamily]
     weight: float = 1.0
     use: Use = "fit"
     coding: Coding | None = None
@@ -175,7 +143,7 @@ class Share:
     lower: float
     upper: float
     total: float
-    noise: Noise
+    noise: Noise[ShareFamily]
     weight: float = 1.0
     use: Use = "fit"
 

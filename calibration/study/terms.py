@@ -2,22 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import assert_never
 
+from calibration.families import registry
+from calibration.families.base import Family, Kind, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
+from calibration.families.multinomial import Multinomial
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding
 from calibration.study.observations import (
-    COUNTS,
-    FAMILIES_OF,
-    MEASURED,
-    SPREAD_OF,
     Breakdown,
     Count,
+    F,
     How,
-    Kind,
     Memory,
     Noise,
     Observation,
@@ -57,14 +56,13 @@ def read_observation(
     kind = section.choice("kind", KINDS)
     table = section.text("table")
     columns = _columns(section, kind)
-    noise = _noise(section, name, kind, columns)
     weight = section.number("weight", 1.0)
     if not weight > 0:
         section.wrong("weight", "a positive number")
     every = section.choice("use_all", USES, "fit") if "use_all" in section else None
     coding = _coding(section, codings) if kind == "breakdown" and "coding" in section else None
     rows = read_rows(section, _located(section, folder, table, allow_files), columns, calendar, use or every)
-    terms = Terms(section, name, noise, weight, calendar, coding).of(kind, rows)
+    terms = Terms(section, name, weight, calendar, coding).of(kind, columns, rows)
     section.done()
     return Observation(name, kind, table, tuple(terms))
 
@@ -92,18 +90,26 @@ def _columns(section: Section, kind: Kind) -> Columns:
     )
 
 
-def _noise(section: Section, series: str, kind: Kind, columns: Columns) -> Noise:
-    family = section.choice("family", FAMILIES_OF[kind])
-    spread = _spread(section, SPREAD_OF.get(family, ""), columns)
-    dof = section.number("dof", 4.0) if family == "student-t" else 4.0
-    if not dof > 0:
-        section.wrong("dof", "a positive number")
-    if columns.spread and family not in MEASURED:
-        section.wrong("sd_column", "none, except for measurements: " + ", ".join(MEASURED))
-    return Noise(family, spread, dof, _memory(section, series, family))
+def _noise(section: Section, series: str, kind: Kind, columns: Columns, families: Sequence[F]) -> Noise[F]:
+    """The noise of one of the ``families``; its options are its fields."""
+    known = {family.name: family for family in families if kind in family.kinds}
+    family = known[section.choice("family", tuple(known), listing=f"the kind {kind} takes")]
+    options = {field.name: section.number(field.name, getattr(family, field.name)) for field in fields(family)}
+    for option, value in options.items():
+        if not value > 0:
+            section.wrong(option, "a positive number")
+    spread = _spread(section, family.spread, columns)
+    if columns.spread and not isinstance(family, MeasurementFamily):
+        section.wrong("sd_column", _measurements_only())
+    return Noise(replace(family, **options), spread, _memory(section, series, family))
 
 
-def _memory(section: Section, series: str, family: str) -> Memory | None:
+def _measurements_only() -> str:
+    names = [family.name for family in registry.NUMBERS if isinstance(family, MeasurementFamily)]
+    return "none, except for measurements: " + ", ".join(names)
+
+
+def _memory(section: Section, series: str, family: Family) -> Memory | None:
     """What ``autocorrelation`` and ``lag`` say, None where there is none."""
     if "autocorrelation" not in section:
         return None
@@ -112,8 +118,8 @@ def _memory(section: Section, series: str, family: str) -> Memory | None:
     if not lag > 0:
         section.wrong("lag", "a positive time")
         lag = 1.0
-    if family not in MEASURED:
-        section.wrong("autocorrelation", "none, except for measurements: " + ", ".join(MEASURED))
+    if not isinstance(family, MeasurementFamily):
+        section.wrong("autocorrelation", _measurements_only())
         return None
     if isinstance(phi, str) and phi:
         return Memory(series, phi, lag)
@@ -161,56 +167,59 @@ class Terms:
 
     section: Section
     name: str
-    noise: Noise
     weight: float
     calendar: Calendar
     coding: Coding | None = None
 
-    def of(self, kind: Kind, rows: list[Row]) -> list[Term]:
+    def of(self, kind: Kind, columns: Columns, rows: list[Row]) -> list[Term]:
         match kind:
-            case "increments" | "flow":
-                terms = self._windows(kind, rows)
-            case "level":
-                parts = self._parts("variable")
-                terms = [
-                    self._count(row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper) for row in rows
-                ]
-            case "ratio":
-                terms = self._ratios(rows)
             case "breakdown":
-                return self._breakdowns(rows)
+                return self._breakdowns(rows, _noise(self.section, self.name, kind, columns, registry.SPLITS))
             case "share":
-                return self._shares(rows)
+                return self._shares(rows, _noise(self.section, self.name, kind, columns, registry.SHARES))
+            case "increments" | "flow" | "level" | "ratio":
+                noise = _noise(self.section, self.name, kind, columns, registry.NUMBERS)
+                terms = self._counts(kind, rows, noise)
+                self._check_windows(terms, noise.family)
+                self._check_series(terms, noise)
+                return list(terms)
             case _:
                 assert_never(kind)
-        self._check_windows(terms)
-        self._check_series(terms)
-        return terms
+
+    def _counts(self, kind: Kind, rows: list[Row], noise: Noise[NumberFamily]) -> list[Count]:
+        match kind:
+            case "increments" | "flow":
+                return self._windows(kind, rows, noise)
+            case "ratio":
+                return self._ratios(rows, noise)
+        parts = self._parts("variable")
+        return [
+            self._count(noise, row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper) for row in rows
+        ]
 
     def _wrong(self, what: str, value: object, expected: str) -> None:
         self.section.problems.append(InvalidValue(what, value, expected, where=self.section.where))
 
-    def _check_windows(self, terms: Sequence[Term]) -> None:
+    def _check_windows(self, terms: Sequence[Count], family: NumberFamily) -> None:
         """NB2 and windows of unequal length do not go together."""
-        counted = [term for term in terms if isinstance(term, Count) and term.use != "check"]
+        counted = [term for term in terms if term.use != "check"]
         lengths = [term.quantity.end - term.quantity.start for term in counted if term.quantity.how != "at"]
-        if self.noise.family == "nb2" and lengths and max(lengths) > ONE_LENGTH * min(lengths):
+        if not family.additive_over_windows and lengths and max(lengths) > ONE_LENGTH * min(lengths):
             self._wrong(
                 "family",
-                "nb2",
+                family.name,
                 f"nb1 for windows of unequal length (from {min(lengths):.3g} to {max(lengths):.3g} here): the sum of "
-                "two nb2 windows is not nb2 with the same dispersion",
+                f"two {family.name} windows is not {family.name} with the same {family.spread}",
             )
 
-    def _check_series(self, terms: Sequence[Term]) -> None:
+    def _check_series(self, terms: Sequence[Count], noise: Noise[NumberFamily]) -> None:
         """An autocorrelated series has exact values, one at a time."""
-        if self.noise.memory is None:
+        if noise.memory is None:
             return
-        counts = [term for term in terms if isinstance(term, Count)]
-        for term in counts:
+        for term in terms:
             if term.lower != term.upper:
                 self._wrong(term.label, f"{term.lower:g} to {term.upper:g}", "an exact value, for an autocorrelation")
-        for before, after in pairwise(sorted(counts, key=lambda term: term.moment)):
+        for before, after in pairwise(sorted(terms, key=lambda term: term.moment)):
             if before.moment == after.moment:
                 self._wrong("time", f"{after.moment:g}", "each time once, for an autocorrelation")
 
@@ -220,28 +229,37 @@ class Terms:
             self.section.wrong(key, "a variable of the model, or a list of them to add up")
         return signed_parts(names)
 
-    def _count(self, row: Row, quantity: Quantity, lower: float, upper: float, gains: Quantity | None = None) -> Count:
-        noise = self.noise if math.isnan(row.spread) else replace(self.noise, spread=row.spread)
+    def _count(
+        self,
+        noise: Noise[NumberFamily],
+        row: Row,
+        quantity: Quantity,
+        lower: float,
+        upper: float,
+        gains: Quantity | None = None,
+    ) -> Count:
+        noise = noise if math.isnan(row.spread) else replace(noise, spread=row.spread)
         family, shown = noise.family, f"{lower:g}" if lower == upper else f"{lower:g} to {upper:g}"
-        if family in COUNTS and any(math.isfinite(end) and end != round(end) for end in (lower, upper)):
-            self._wrong(f"row {row.line}", shown, f"whole numbers for the family {family}")
-        if family in COUNTS and gains is None and upper < 0:
-            self._wrong(f"row {row.line}", shown, f"no negative number for the family {family}; losses need 'gains'")
-        if family == "lognormal" and not (lower > 0 or (lower == 0 and upper > 0)):
-            self._wrong(f"row {row.line}", shown, "a positive number for the family lognormal")
+        where, of_it = f"row {row.line}", f"for the family {family.name}"
+        if family.discrete and any(math.isfinite(end) and end != round(end) for end in (lower, upper)):
+            self._wrong(where, shown, f"whole numbers {of_it}")
+        if family.discrete and gains is None and upper < 0:
+            self._wrong(where, shown, f"no negative number {of_it}; losses need 'gains'")
+        if family.relative and not (lower > 0 or (lower == 0 and upper > 0)):
+            self._wrong(where, shown, f"a positive number {of_it}")
         label = f"{self.name} {row.date}"
         return Count(label, quantity, lower, upper, noise, gains, self.weight, row.use)
 
-    def _windows(self, kind: Kind, rows: list[Row]) -> list[Term]:
+    def _windows(self, kind: Kind, rows: list[Row], noise: Noise[NumberFamily]) -> list[Count]:
         parts = self._parts("variable")
         gains = self._parts("gains") if "gains" in self.section else None
-        if gains and (kind == "flow" or self.noise.family not in COUNTS):
+        if gains and (kind == "flow" or not noise.family.discrete):
             self.section.wrong("gains", "none, except for increments of counts")
         how: How = "between" if kind == "increments" else "integral"
 
         def term(row: Row, start: float, lower: float, upper: float) -> Count:
             gained = Quantity(gains, "between", start, row.time) if gains else None
-            return self._count(row, Quantity(parts, how, start, row.time), lower, upper, gained)
+            return self._count(noise, row, Quantity(parts, how, start, row.time), lower, upper, gained)
 
         if "start_time" in self.section:
             if "start" in self.section:
@@ -258,7 +276,7 @@ class Terms:
         used = [row for row in rows if row.use != "check"]
         if first is not None:
             used.insert(0, Row(0, "start", first, first, 0.0, 0.0, 0.0, math.nan, math.nan, "", "fit"))
-        terms: list[Term] = [
+        terms = [
             replace(
                 term(row, before.time, row.lower - before.upper, row.upper - before.lower),
                 level=(row.lower, row.upper),
@@ -270,8 +288,8 @@ class Terms:
         # a count that is only looked at is compared with the level that the model has
         checks = [row for row in rows if row.use == "check"]
         for row in checks:
-            count = self._count(row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper)
-            terms.append(replace(count, noise=replace(count.noise, memory=None)))
+            quantity = Quantity(parts, "at", row.time, row.time)
+            terms.append(self._count(replace(noise, memory=None), row, quantity, row.lower, row.upper))
         return terms
 
     def _check_tiling(self, rows: Sequence[Row]) -> None:
@@ -286,25 +304,25 @@ class Terms:
                 "windows' starts: without it each window starts where the row before ends",
             )
 
-    def _ratios(self, rows: list[Row]) -> list[Term]:
+    def _ratios(self, rows: list[Row], noise: Noise[NumberFamily]) -> list[Count]:
         numerator, denominator = self._parts("numerator"), self._parts("denominator")
         how: How = self.section.choice("over", ("at", "between", "integral"), "at")
         if (how == "at") == ("start_time" in self.section):
             self.section.wrong("over", "'between' or 'integral' with start_time, and 'at' without")
-        terms: list[Term] = []
+        terms = []
         for row in rows:
             start = row.time if how == "at" else row.start
             below = Quantity(denominator, how, start, row.time)
-            count = self._count(row, Quantity(numerator, how, start, row.time), row.lower, row.upper)
+            count = self._count(noise, row, Quantity(numerator, how, start, row.time), row.lower, row.upper)
             terms.append(replace(count, denominator=below))
         return terms
 
-    def _breakdowns(self, rows: list[Row]) -> list[Term]:
+    def _breakdowns(self, rows: list[Row], noise: Noise[SplitFamily]) -> list[Term]:
         parts = self._categories()
         if len(parts) < 2:
             self.section.wrong("categories", "two categories at least, each with the model variables that make it")
             return []
-        given, known_at = self._given(parts)
+        given, known_at = self._given(parts, noise.family)
         seen = tuple(parts) if self.coding is None else self.coding.reported
         how: How = "between" if "start_time" in self.section else "at"
         terms: list[Term] = []
@@ -332,7 +350,7 @@ class Terms:
                 quantities += [Quantity(own, "at", known_at, known_at) for own in parts.values()]
             counts = tuple(group[category].value for category in seen)
             label = f"{self.name} {first.date}"
-            term = Breakdown(label, seen, tuple(quantities), counts, self.noise, self.weight, first.use)
+            term = Breakdown(label, seen, tuple(quantities), counts, noise, self.weight, first.use)
             terms.append(self._checked(replace(term, coding=self.coding, given=given)))
         return terms
 
@@ -349,7 +367,7 @@ class Terms:
             return {label: parts.get(label, ()) for label in self.coding.true}
         return {label: parts[label] for label in self.coding.true}
 
-    def _given(self, parts: Mapping[str, object]) -> tuple[tuple[float, ...] | None, float | None]:
+    def _given(self, parts: Mapping[str, object], family: SplitFamily) -> tuple[tuple[float, ...] | None, float | None]:
         """The sizes of the true categories in another table, and its time where it is not of the very same members."""
         if "given" not in self.section:
             return None, None
@@ -360,7 +378,7 @@ class Terms:
             self.section.wrong("given", "the number in each category: " + ", ".join(parts))
             return None, None
         if "given_at" not in self.section:
-            if self.coding is None or self.noise.family != "multinomial":
+            if self.coding is None or family != Multinomial():
                 self.section.wrong("given", "a coding and the family multinomial beside it, or given_at")
                 return None, None
             return sizes, None
@@ -381,7 +399,7 @@ class Terms:
             self._wrong(term.label, f"{counted:g}", f"at most the {given:g} that are given")
         return term
 
-    def _shares(self, rows: list[Row]) -> list[Term]:
+    def _shares(self, rows: list[Row], noise: Noise[ShareFamily]) -> list[Term]:
         numerator, denominator = self._parts("numerator"), self._parts("denominator")
         how: How = "between" if "start_time" in self.section else "at"
         terms: list[Term] = []
@@ -392,5 +410,5 @@ class Terms:
             if not 0 <= row.lower <= upper:
                 self._wrong(f"row {row.line}", row.lower, "between 0 and the total")
             label = f"{self.name} {row.date}"
-            terms.append(Share(label, pair, row.lower, upper, row.total, self.noise, self.weight, row.use))
+            terms.append(Share(label, pair, row.lower, upper, row.total, noise, self.weight, row.use))
         return terms

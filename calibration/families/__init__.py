@@ -1,0 +1,1 @@
+"""Noise families: one file each, and the registry that lists them."""

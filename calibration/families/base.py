@@ -1,0 +1,180 @@
+"""What a noise family has to know of itself: frozen values that the reader of a study and the likelihood ask.
+
+A family says which kinds of observation take it, the key of its spread in a study, and all that is computed with it.
+There are three sorts, by what was observed: one number (:class:`MeasurementFamily` and :class:`CountFamily`), how a
+total splits into categories (:class:`SplitFamily`), and how many of a total belong to a part (:class:`ShareFamily`).
+The fields of a family are its options in a study, positive numbers with a default each.
+
+Predictions come as ``(…, n)`` or, for splits, ``(…, n_categories)``; observations broadcast against them. A prediction
+that a family cannot have (a negative mean, say) has log density minus infinity: nothing is floored, so that an optimum
+cannot sit where the model makes no sense.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.families.count_interval import count_interval
+
+Array = NDArray[np.float64]
+Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share"]
+
+
+def or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
+    """Log densities, minus infinity where nothing is possible."""
+    return np.where(possible & ~np.isnan(logs), logs, -np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Family(ABC):
+    """A noise family.
+
+    ``name`` is the family's in a study, ``spread`` the key of its spread there, empty where it has none; ``kinds`` are
+    the kinds of observation that take it.
+    """
+
+    name: ClassVar[str]
+    spread: ClassVar[str] = ""
+    kinds: ClassVar[tuple[Kind, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFamily(Family):
+    """The noise of one number around a mean, or what stands for it.
+
+    Parameters of all methods: ``value``, ``mean`` and ``spread`` broadcast against each other; values and means are in
+    the unit of the observation.
+    """
+
+    #: Whether it is of whole numbers, none of them negative.
+    discrete: ClassVar[bool]
+    #: Whether the noise is in proportion: additive, with the spread as its sd, for the logarithm of a positive number.
+    relative: ClassVar[bool] = False
+    #: Whether the noise is normal, of the number or of its logarithm.
+    gaussian: ClassVar[bool] = False
+    #: Whether windows may differ in length: the sum over two is of the same family with the same spread.
+    additive_over_windows: ClassVar[bool] = True
+
+    @abstractmethod
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        """Log density, or log probability of a count."""
+
+    @abstractmethod
+    def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
+        """Log probability that the number lies from ``lower`` to ``upper``, either of which may be infinite."""
+
+    @abstractmethod
+    def sd(self, mean: Array, spread: Array) -> Array:
+        """Standard deviation of the noise: of the logarithm where the noise is :attr:`relative`."""
+
+    @abstractmethod
+    def quantile(self, probability: Array, mean: float, spread: float) -> Array:
+        """Quantiles ``(m,)`` at probabilities ``(m,)``; NaN for a mean that the family cannot have."""
+
+    @abstractmethod
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        """A random number for each mean; NaN for a mean that the family cannot have."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementFamily(NumberFamily):
+    """The noise of a measurement, which may be autocorrelated: each has a standard normal score."""
+
+    spread: ClassVar[str] = "sd"
+    kinds: ClassVar[tuple[Kind, ...]] = ("increments", "flow", "level", "ratio")
+    discrete: ClassVar[bool] = False
+
+    @abstractmethod
+    def score(self, value: Array, mean: Array, spread: Array) -> Array:
+        """The standard normal quantile of the probability of no more than ``value``; NaN where it has none."""
+
+    @abstractmethod
+    def from_score(self, score: Array, mean: Array, spread: Array) -> Array:
+        """The measurement whose :meth:`score` is given."""
+
+    def sd(self, mean: Array, spread: Array) -> Array:
+        """The spread itself."""
+        return spread
+
+
+@dataclass(frozen=True, slots=True)
+class CountFamily(NumberFamily):
+    """The noise of a count; intervals and quantiles are sums of probabilities."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("increments", "flow", "level")
+    discrete: ClassVar[bool] = True
+    #: The smallest count there can be.
+    least: ClassVar[float] = 0.0
+
+    @abstractmethod
+    def variance(self, mean: Array, spread: Array) -> Array:
+        """Variance of the count."""
+
+    def sd(self, mean: Array, spread: Array) -> Array:
+        """Standard deviation of the count, 0 around a mean that it cannot have."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(np.sqrt(np.maximum(self.variance(mean, spread), 0.0)))
+
+    def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
+        """Log probability that the count lies from ``lower`` to ``upper``, both included."""
+        sd = self.sd(mean, spread)
+        return count_interval(lambda n: self.log_density(n, mean, spread), lower, upper, mean, sd, least=self.least)
+
+    def quantile(self, probability: Array, mean: float, spread: float) -> Array:
+        """The smallest counts whose distribution function reaches the probabilities."""
+        centre, width = np.array([mean]), np.array([spread])
+        sd = float(self.sd(centre, width)[0])
+        nowhere = np.full(len(probability), math.nan)
+        if not (math.isfinite(sd) and math.isfinite(mean)):
+            return nowhere
+        first, last = math.floor(min(0.0, mean - 10 * sd - 5)), math.ceil(mean + 12 * sd + 20)
+        counts = np.arange(first, last + 1, dtype=float)
+        with np.errstate(over="ignore"):
+            cumulative = np.exp(self.log_density(counts[:, None], centre, width)[:, 0]).cumsum()
+        return counts[np.searchsorted(cumulative, probability)] if cumulative[-1] > 0.5 else nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFamily(Family):
+    """How a given total splits into categories; ``expected`` and ``shares`` are ``(…, n_categories)``."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("breakdown",)
+
+    @abstractmethod
+    def log_density(self, counts: Array, expected: Array, spread: Array) -> Array:
+        """Log probability of the counts given their sum; ``expected`` up to a factor."""
+
+    @abstractmethod
+    def cell(self, total: int, share: float, spread: float) -> Array:
+        """Probabilities ``(total + 1,)`` of the count of one category by itself."""
+
+    @abstractmethod
+    def draw(self, total: int, shares: Array, spread: Array, rng: np.random.Generator) -> Array:
+        """Random counts ``(n, n_categories)`` for ``shares`` that add up to 1 in each row, ``spread : (n,)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFamily(Family):
+    """How many of a given total belong to a part."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("share",)
+
+    @abstractmethod
+    def log_density(self, value: Array, total: Array, probability: Array) -> Array:
+        """Log probability of ``value`` of ``total``."""
+
+    @abstractmethod
+    def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
+        """Log probability of ``lower`` to ``upper`` of ``total``."""
+
+    @abstractmethod
+    def mass(self, total: int, probability: float) -> Array:
+        """Probabilities ``(total + 1,)`` of all values."""
+
+    @abstractmethod
+    def draw(self, total: int, probability: Array, rng: np.random.Generator) -> Array:
+        """A random number for each probability."""

@@ -1,0 +1,39 @@
+"""How many of a total belong to a part, each by itself."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calibration.families.base import Array, ShareFamily, or_never
+from calibration.families.count_interval import count_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Binomial(ShareFamily):
+    """Binomial."""
+
+    name: ClassVar[str] = "binomial"
+
+    def log_density(self, value: Array, total: Array, probability: Array) -> Array:
+        from scipy.special import gammaln, xlog1py, xlogy
+
+        value, total = np.asarray(value, dtype=float), np.asarray(total, dtype=float)
+        rest = total - value
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ways = gammaln(total + 1) - gammaln(value + 1) - gammaln(rest + 1)
+            logs = ways + xlogy(value, probability) + xlog1py(rest, -np.asarray(probability))
+        return or_never((value >= 0) & (rest >= 0) & (probability >= 0) & (probability <= 1), logs)
+
+    def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
+        mean, sd = probability * total, np.sqrt(total * probability)
+        return count_interval(lambda n: self.log_density(n, total, probability), lower, upper, mean, sd)
+
+    def mass(self, total: int, probability: float) -> Array:
+        from scipy import stats
+
+        return np.asarray(stats.binom.pmf(np.arange(total + 1), total, probability))
+
+    def draw(self, total: int, probability: Array, rng: np.random.Generator) -> Array:
+        possible = (probability >= 0) & (probability <= 1)
+        return np.where(possible, rng.binomial(total, np.where(possible, probability, 0.0)), np.nan)

@@ -1,0 +1,50 @@
+"""How a total splits, with shares that scatter around the expected ones."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calibration.families.base import Array, SplitFamily, or_never
+from calibration.families.binomial import Binomial
+
+
+@dataclass(frozen=True, slots=True)
+class DirichletMultinomial(SplitFamily):
+    """Multinomial whose shares vary as a Dirichlet around the expected ones.
+
+    The spread is the ``concentration``, the sum of the Dirichlet's exponents; as it grows the multinomial returns. A
+    category that the model says is empty can hold no one.
+    """
+
+    name: ClassVar[str] = "dirichlet-multinomial"
+    spread: ClassVar[str] = "concentration"
+
+    def log_density(self, counts: Array, expected: Array, spread: Array) -> Array:
+        from scipy.special import gammaln
+
+        counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+        concentration = np.asarray(spread, dtype=float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = expected / expected.sum(axis=-1, keepdims=True)
+            exponents = concentration[..., None] * shares
+            total = counts.sum(axis=-1)
+            outside = gammaln(total + 1) + gammaln(concentration) - gammaln(total + concentration)
+            inside = gammaln(counts + exponents) - gammaln(exponents) - gammaln(counts + 1)
+            inside = np.where(exponents > 0, inside, np.where(counts == 0, 0.0, -np.inf))
+            logs = outside + inside.sum(axis=-1)
+        return or_never((expected >= 0).all(axis=-1) & (expected.sum(axis=-1) > 0), logs)
+
+    def cell(self, total: int, share: float, spread: float) -> Array:
+        from scipy import stats
+
+        # a cell that nobody or everybody is in has no beta distribution
+        if not 0 < share < 1:
+            return Binomial().mass(total, share)
+        return np.asarray(stats.betabinom.pmf(np.arange(total + 1), total, spread * share, spread * (1 - share)))
+
+    def draw(self, total: int, shares: Array, spread: Array, rng: np.random.Generator) -> Array:
+        weights = rng.gamma(spread[:, None] * shares)
+        sums = weights.sum(axis=1, keepdims=True)
+        drawn = np.where(sums > 0, weights / np.where(sums > 0, sums, 1.0), shares)
+        return rng.multinomial(total, drawn / drawn.sum(axis=1, keepdims=True)).astype(float)

@@ -1,0 +1,71 @@
+"""Counts that scatter more than Poisson's.
+
+NB1 is the default for counts over windows of unequal length: its variance ``mean (1 + alpha)`` grows with the mean, so
+the sum of two windows follows the same law with the same ``alpha``, and it *is* a Poisson process of batches whose
+sizes follow the logarithmic distribution. NB2 (variance ``mean + alpha mean²``) has neither property and belongs to
+windows of equal length.
+
+Source: Cameron and Trivedi 2013, Regression Analysis of Count Data, section 3.3.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calibration.families.base import Array, CountFamily, or_never
+from calibration.families.poisson import mixed_poisson
+
+
+@dataclass(frozen=True, slots=True)
+class NB1(CountFamily):
+    """Negative binomial of the first kind: variance ``mean (1 + alpha)``, ``alpha`` the spread."""
+
+    name: ClassVar[str] = "nb1"
+    spread: ClassVar[str] = "dispersion"
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        mean = np.asarray(mean, dtype=float)
+        with np.errstate(invalid="ignore"):
+            # a mean of 0 would give size 0; the branch for it stands in negative_binomial
+            size = np.where(mean > 0, mean, 1.0) / spread
+        return negative_binomial(value, mean, size)
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        return np.asarray(mean * (1 + spread))
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        # a gamma with mean m and variance m alpha, so that the mixture has variance m (1 + alpha)
+        return mixed_poisson(mean, rng, lambda usable: rng.gamma(usable / spread, spread))
+
+
+@dataclass(frozen=True, slots=True)
+class NB2(CountFamily):
+    """Negative binomial of the second kind: variance ``mean + alpha mean²``, ``alpha`` the spread."""
+
+    name: ClassVar[str] = "nb2"
+    spread: ClassVar[str] = "dispersion"
+    additive_over_windows: ClassVar[bool] = False
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        return negative_binomial(value, mean, 1.0 / np.asarray(spread, dtype=float))
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        return np.asarray(mean + spread * mean**2)
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
+
+
+def negative_binomial(value: Array, mean: Array, size: Array) -> Array:
+    """Log probability under ``mean`` and ``size`` (variance ``mean + mean² / size``)."""
+    from scipy.special import gammaln
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # what depends on the model alone is computed once for all values; of no events the power is 1
+        alone = -gammaln(size) - size * np.log1p(mean / size)
+        power = np.where(np.asarray(value) == 0, 0.0, value * np.log(mean / (mean + size)))
+        logs = gammaln(value + size) - gammaln(np.asarray(value) + 1.0) + (alone + power)
+    # no events are expected: 0 is certain
+    logs = np.where((np.asarray(mean) == 0) & (np.asarray(value) == 0), 0.0, logs)
+    return or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)

@@ -1,0 +1,37 @@
+"""Counts of events that come one by one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calibration.families.base import Array, CountFamily, or_never
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson(CountFamily):
+    """Poisson; a mean of exactly 0 allows the value 0 only."""
+
+    name: ClassVar[str] = "poisson"
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        from scipy.special import gammaln, xlogy
+
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logs = xlogy(value, mean) - mean - gammaln(np.asarray(value) + 1.0)
+        return or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        return mean
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        return mixed_poisson(mean, rng, lambda usable: usable)
+
+
+def mixed_poisson(mean: Array, rng: np.random.Generator, rate: Callable[[Array], Array]) -> Array:
+    """Random counts, Poisson around the ``rate`` that is drawn for each mean; NaN where the mean is negative."""
+    possible = np.isfinite(mean) & (mean >= 0)
+    drawn = rate(np.where(possible, mean, 0.0))
+    # numpy's Poisson ends near 2**63
+    return np.where(possible, rng.poisson(np.minimum(drawn, 1e15)), np.nan)

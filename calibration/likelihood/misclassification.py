@@ -1,0 +1,67 @@
+"""The probability that members of known categories are reported in others."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def recoded(counts: Array, given: Array, matrix: Array) -> Array:
+    """Log probability that members of true categories are reported as ``counts``: a sum of multinomials.
+
+    Each of the ``given`` members of a true category is reported by its row of the matrix, and only the sums over the
+    true categories are seen. The probability is the coefficient of a product of multinomials, summed exactly: all
+    summands are positive, so nothing cancels.
+
+    Parameters
+    ----------
+    counts : (n_reported,), given : (n_true,)
+        Of one total.
+    matrix : (n, n_true, n_reported)
+
+    Returns
+    -------
+    (n,)
+    """
+    # the largest reported category is the one that follows from the others, so that the lattice is small
+    by_size = np.argsort(counts, kind="stable")
+    matrix = matrix[:, :, by_size]
+    limits = tuple(int(count) for count in np.asarray(counts)[by_size[:-1]])
+    # the largest true category comes last: of its sum with the others only one entry is needed
+    order = np.argsort(given, kind="stable")
+    total = np.zeros((len(matrix), *(limit + 1 for limit in limits)))
+    total.reshape(len(matrix), -1)[:, 0] = 1.0
+    for position, k in enumerate(order):
+        points, mass = _multinomial_lattice(int(given[k]), limits, matrix[:, k])
+        if position == len(order) - 1:
+            here = np.asarray(limits) - points
+            found = sum(mass[:, i] * total[(slice(None), *place)] for i, place in enumerate(here))
+        else:
+            total = _with(total, points, mass)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(found))
+
+
+def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[NDArray[np.intp], Array]:
+    """Counts in all categories but the last, up to ``limits``, and their masses ``(n, n_points)``; none that is nil."""
+    from scipy.special import gammaln, xlogy
+
+    axes = np.meshgrid(*(np.arange(min(limit, n) + 1) for limit in limits), indexing="ij")
+    points = np.stack([axis.ravel() for axis in axes], axis=-1)
+    points = points[points.sum(axis=1) <= n]
+    whole = np.concatenate([points, n - points.sum(axis=1, keepdims=True)], axis=1)
+    ways = gammaln(n + 1) - gammaln(whole + 1).sum(axis=1)
+    mass = np.exp(ways + xlogy(whole[None], rows[:, None, :]).sum(axis=-1))
+    some = mass.any(axis=0)
+    return points[some], mass[:, some]
+
+
+def _with(total: Array, points: NDArray[np.intp], mass: Array) -> Array:
+    """The lattice of a sum, entries beyond the limits left out."""
+    result = np.zeros_like(total)
+    shape = (len(mass),) + (1,) * (total.ndim - 1)
+    for i, place in enumerate(points):
+        to = tuple(slice(int(by), None) for by in place)
+        left = tuple(slice(0, size - int(by)) for by, size in zip(place, total.shape[1:], strict=True))
+        result[(slice(None), *to)] += mass[:, i].reshape(shape) * total[(slice(None), *left)]
+    return result

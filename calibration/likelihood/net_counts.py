@@ -1,0 +1,108 @@
+"""A net count: gains of any family of counts less losses that are Poisson."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calibration.families.base import Array, CountFamily, or_never
+from calibration.families.count_interval import LogMass
+from calibration.families.poisson import Poisson
+
+#: A tail of the losses that is left out of a difference of counts, as probability.
+LOSS_TAIL = 1e-13
+#: Mean losses up to which a difference of counts is summed number by number.
+MOST_LOSSES = 2000.0
+_POISSON = Poisson()
+
+
+@dataclass(frozen=True, eq=False)
+class NetCount(CountFamily):
+    """The family of a net count whose mean gains are known, its mean being the net increment.
+
+    Parameters
+    ----------
+    gains : CountFamily
+        With the spread of the observation.
+    gained : (…)
+        Mean gains; less the mean they are the mean losses.
+    """
+
+    name: ClassVar[str] = "net count"
+    least: ClassVar[float] = -math.inf
+    gains: CountFamily
+    gained: Array
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        return difference_of_counts(
+            value, lambda count: self.gains.log_density(count, self.gained, spread), self.gained - mean
+        )
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        return np.asarray(self.gains.sd(self.gained, spread) ** 2 + np.maximum(self.gained - mean, 0.0))
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        gained = self.gains.draw(self.gained, spread, rng)
+        return np.asarray(gained - _POISSON.draw(np.maximum(self.gained - mean, 0.0), spread, rng))
+
+
+def _most_losses(mean: float) -> int:
+    """A count that a Poisson variable of that mean exceeds with a probability below ``LOSS_TAIL``.
+
+    Source: the Chernoff bound ``P(X >= x) <= exp(-mean) (e mean / x)^x``.
+    """
+    most = math.ceil(mean) + 1
+    while mean > 0 and most - mean + most * math.log(mean / most) > math.log(LOSS_TAIL):
+        most += max(1, most // 8)
+    return most
+
+
+def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
+    """Log probability that gains less losses make ``value``, gains of any count family and losses Poisson.
+
+    A net stock changes by both. With Poisson gains this is Skellam's distribution (Skellam 1946). The sum over the
+    losses stops where less than ``LOSS_TAIL`` of their probability is left. A net increment that is zero or negative,
+    in the data or in the model, is nothing special here.
+
+    Parameters
+    ----------
+    gains : log mass of the gains, of counts that broadcast against ``losses``
+    losses : (…)
+        Mean losses.
+    """
+    losses = np.asarray(losses, dtype=float)
+    usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
+    many = usable > MOST_LOSSES
+    if many.any():
+        ordinary = difference_of_counts(value, gains, np.where(many, 0.0, losses))
+        return np.where(many, _difference_of_many(value, gains, np.where(many, usable, MOST_LOSSES)), ordinary)
+    most = _most_losses(float(np.max(usable, initial=0.0)))
+    lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
+    with np.errstate(divide="ignore"):
+        logs = _log_sum(gains(value + lost) + _POISSON.log_density(lost, usable, usable))
+    # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
+    return or_never(losses >= -1e-9, logs)
+
+
+def _log_sum(logs: Array) -> Array:
+    """Log of the sum of the exponentials over the first axis.
+
+    That of scipy asks for types and signs that are known here, which takes longer than the sum.
+    """
+    top = logs.max(axis=0)
+    top = np.where(np.isfinite(top), top, 0.0)
+    return np.asarray(np.log(np.exp(logs - top).sum(axis=0)) + top)
+
+
+def _difference_of_many(value: Array, gains: LogMass, losses: Array) -> Array:
+    """:func:`difference_of_counts` for many losses, whose mass is smooth: a sum over every twentieth of a deviation."""
+    from scipy.special import logsumexp
+
+    width = 0.05
+    steps = np.arange(-9, 9 + width / 2, width).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
+    lost = losses + steps * np.sqrt(losses)
+    with np.errstate(divide="ignore"):
+        summed = logsumexp(gains(value + lost) + _POISSON.log_density(lost, losses, losses), axis=0)
+        logs = summed + np.log(width * np.sqrt(losses))
+    return or_never(losses >= 0, logs)
