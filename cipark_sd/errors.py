@@ -73,7 +73,7 @@ class UnknownName(CiparkError):
         self.name = name
         self.kind = kind
         self.where = where
-        listed = f"; {listing} {', '.join(known)}" if listing else ""
+        listed = f" ({listing} {', '.join(known)})" if listing else ""
         super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known)}{listed}")
 
 

@@ -1,6 +1,7 @@
 """A study is read as a whole: what it means, and what is said when it is wrong."""
 
 import datetime
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +185,17 @@ def test_bounds_of_counts_widen_the_bounds_of_their_increments(make: Make) -> No
     (term,) = make(observation, table="time,value,low,high\n0,3,2,4\n2,20,19,22\n").terms
     assert isinstance(term, Count)
     assert (term.lower, term.upper) == (15, 20)
+
+
+def test_an_end_of_an_interval_is_never_missing(make: Make) -> None:
+    observation = OBSERVATION + 'lower = "low"\nupper = "high"\n'
+    with pytest.raises(CiparkError, match="row 3: high is '', expected a number, or inf: at least"):
+        make(observation, table="time,low,high\n0,2,4\n2,19,\n")
+    with pytest.raises(CiparkError, match="row 3: low is '', expected a number"):
+        make(observation, table="time,low,high\n0,2,4\n2,,19\n")
+    (term,) = make(observation, table="time,low,high\n0,2,4\n2,19,inf\n").terms
+    assert isinstance(term, Count)
+    assert (term.lower, term.upper) == (15, math.inf)
 
 
 def test_rows_after_the_origin_are_held_out(make: Make) -> None:

@@ -171,6 +171,8 @@ def _row(
     )
     if not found and math.isnan(lower):
         found.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
+    if not found and math.isnan(upper):
+        found.append(InvalidValue(columns.upper, "", "a number, or inf: at least", where=where))
     if lower > upper:
         found.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
     if columns.spread and not row.spread > 0:
