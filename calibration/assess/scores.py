@@ -115,23 +115,6 @@ def crps_sample(draws: Array, observed: float) -> float:
     return float(2 / n**2 * np.sum((ordered - observed) * (n * (observed < ordered) - ranks + 0.5)))
 
 
-def crps_normal(mean: float, sd: float, observed: float) -> float:
-    """CRPS of a normal. Source: Gneiting and Raftery 2007, equation 21."""
-    from scipy import stats
-
-    z = (observed - mean) / sd
-    return float(sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / math.sqrt(math.pi)))
-
-
-def crps_poisson(mean: float, observed: float) -> float:
-    """CRPS of a Poisson with a positive mean. Source: Wei and Held 2014, TEST 23, 787-805."""
-    from scipy import special, stats
-
-    centre = (observed - mean) * (2 * stats.poisson.cdf(observed, mean) - 1)
-    spread = 2 * mean * stats.poisson.pmf(math.floor(observed), mean)
-    return float(centre + spread - mean * (special.ive(0, 2 * mean) + special.ive(1, 2 * mean)))
-
-
 def randomised_pit(draws: Array, lower: float, upper: float, rng: np.random.Generator) -> float:
     """A uniform number between the probabilities of less than what was seen and of not more than it.
 

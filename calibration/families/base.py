@@ -101,6 +101,12 @@ class MeasurementFamily(NumberFamily):
         return spread
 
 
+def mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, Array]:
+    """The ends of an interval in spreads from the mean, mirrored in the upper tail, where a difference loses digits."""
+    a, b = (np.asarray(lower) - mean) / spread, (np.asarray(upper) - mean) / spread
+    return np.where(a > 0, -b, a), np.where(a > 0, -a, b)
+
+
 @dataclass(frozen=True, slots=True)
 class CountFamily(NumberFamily):
     """The noise of a count; intervals and quantiles are sums of probabilities."""
@@ -144,9 +150,17 @@ class SplitFamily(Family):
 
     kinds: ClassVar[tuple[Kind, ...]] = ("breakdown",)
 
-    @abstractmethod
     def log_density(self, counts: Array, expected: Array, spread: Array) -> Array:
         """Log probability of the counts given their sum; ``expected`` up to a factor."""
+        counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = expected.sum(axis=-1, keepdims=True)
+            logs = self.log_mass(counts, expected / total, np.asarray(spread, dtype=float))
+        return or_never((expected >= 0).all(axis=-1) & (total[..., 0] > 0), logs)
+
+    @abstractmethod
+    def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
+        """Log probability of the counts given their sum, where the ``shares`` are possible."""
 
     @abstractmethod
     def cell(self, total: int, share: float, spread: float) -> Array:

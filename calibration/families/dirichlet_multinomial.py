@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, SplitFamily, or_never
+from calibration.families.base import Array, SplitFamily
 from calibration.families.binomial import Binomial
 
 
@@ -20,20 +20,14 @@ class DirichletMultinomial(SplitFamily):
     name: ClassVar[str] = "dirichlet-multinomial"
     spread: ClassVar[str] = "concentration"
 
-    def log_density(self, counts: Array, expected: Array, spread: Array) -> Array:
+    def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         from scipy.special import gammaln
 
-        counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
-        concentration = np.asarray(spread, dtype=float)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares = expected / expected.sum(axis=-1, keepdims=True)
-            exponents = concentration[..., None] * shares
-            total = counts.sum(axis=-1)
-            outside = gammaln(total + 1) + gammaln(concentration) - gammaln(total + concentration)
-            inside = gammaln(counts + exponents) - gammaln(exponents) - gammaln(counts + 1)
-            inside = np.where(exponents > 0, inside, np.where(counts == 0, 0.0, -np.inf))
-            logs = outside + inside.sum(axis=-1)
-        return or_never((expected >= 0).all(axis=-1) & (expected.sum(axis=-1) > 0), logs)
+        exponents, total = spread[..., None] * shares, counts.sum(axis=-1)
+        outside = gammaln(total + 1) + gammaln(spread) - gammaln(total + spread)
+        inside = gammaln(counts + exponents) - gammaln(exponents) - gammaln(counts + 1)
+        inside = np.where(exponents > 0, inside, np.where(counts == 0, 0.0, -np.inf))
+        return np.asarray(outside + inside.sum(axis=-1))
 
     def cell(self, total: int, share: float, spread: float) -> Array:
         from scipy import stats

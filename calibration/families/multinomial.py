@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, SplitFamily, or_never
+from calibration.families.base import Array, SplitFamily
 from calibration.families.binomial import Binomial
 
 
@@ -15,15 +15,11 @@ class Multinomial(SplitFamily):
 
     name: ClassVar[str] = "multinomial"
 
-    def log_density(self, counts: Array, expected: Array, spread: Array) -> Array:
+    def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         from scipy.special import gammaln, xlogy
 
-        counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares = expected / expected.sum(axis=-1, keepdims=True)
-            ways = gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
-            logs = ways + xlogy(counts, shares).sum(axis=-1)
-        return or_never((expected >= 0).all(axis=-1) & (expected.sum(axis=-1) > 0), logs)
+        ways = gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
+        return np.asarray(ways + xlogy(counts, shares).sum(axis=-1))
 
     def cell(self, total: int, share: float, spread: float) -> Array:
         return Binomial().mass(total, share)

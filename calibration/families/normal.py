@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, MeasurementFamily
+from calibration.families.base import Array, MeasurementFamily, mirrored_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,7 @@ class Normal(MeasurementFamily):
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
         from scipy.special import log_ndtr
 
-        a, b = (np.asarray(lower) - mean) / spread, (np.asarray(upper) - mean) / spread
-        # in the upper tail the mirrored difference keeps its digits
-        mirrored = a > 0
-        a, b = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+        a, b = mirrored_ends(lower, upper, mean, spread)
         low, high = log_ndtr(a), log_ndtr(b)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(np.isneginf(low), high, high + np.log1p(-np.exp(low - high)))

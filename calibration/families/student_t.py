@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, MeasurementFamily
+from calibration.families.base import Array, MeasurementFamily, mirrored_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,7 @@ class StudentT(MeasurementFamily):
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
         from scipy.special import stdtr
 
-        a, b = (np.asarray(lower) - mean) / spread, (np.asarray(upper) - mean) / spread
-        # in the upper tail the mirrored difference keeps its digits
-        mirrored = a > 0
-        a, b = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+        a, b = mirrored_ends(lower, upper, mean, spread)
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(stdtr(self.dof, b) - stdtr(self.dof, a)))
 

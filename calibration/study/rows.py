@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -34,6 +34,10 @@ class Row:
     spread: float
     category: str
     use: Use
+
+    def less(self, before: "Row") -> "Row":
+        """What came since the row before, by the ends of both intervals."""
+        return replace(self, lower=self.lower - before.upper, upper=self.upper - before.lower)
 
 
 @dataclass(frozen=True, slots=True)

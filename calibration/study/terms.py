@@ -30,6 +30,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.inputs import beneath
 from cipark_sd.section import Section
 
+NumberNoise = Noise[NumberFamily]
 KINDS: tuple[Kind, ...] = ("increments", "flow", "level", "ratio", "breakdown", "share")
 #: Windows of one length, as months are.
 ONE_LENGTH = 1.2
@@ -186,16 +187,14 @@ class Terms:
             case _:
                 assert_never(kind)
 
-    def _counts(self, kind: Kind, rows: list[Row], noise: Noise[NumberFamily]) -> list[Count]:
+    def _counts(self, kind: Kind, rows: list[Row], noise: NumberNoise) -> list[Count]:
         match kind:
             case "increments" | "flow":
                 return self._windows(kind, rows, noise)
             case "ratio":
                 return self._ratios(rows, noise)
         parts = self._parts("variable")
-        return [
-            self._count(noise, row, Quantity(parts, "at", row.time, row.time), row.lower, row.upper) for row in rows
-        ]
+        return [self._count(noise, row, Quantity(parts, "at", row.time, row.time)) for row in rows]
 
     def _wrong(self, what: str, value: object, expected: str) -> None:
         self.section.problems.append(InvalidValue(what, value, expected, where=self.section.where))
@@ -212,7 +211,7 @@ class Terms:
                 f"two {family.name} windows is not {family.name} with the same {family.spread}",
             )
 
-    def _check_series(self, terms: Sequence[Count], noise: Noise[NumberFamily]) -> None:
+    def _check_series(self, terms: Sequence[Count], noise: NumberNoise) -> None:
         """An autocorrelated series has exact values, one at a time."""
         if noise.memory is None:
             return
@@ -229,15 +228,8 @@ class Terms:
             self.section.wrong(key, "a variable of the model, or a list of them to add up")
         return signed_parts(names)
 
-    def _count(
-        self,
-        noise: Noise[NumberFamily],
-        row: Row,
-        quantity: Quantity,
-        lower: float,
-        upper: float,
-        gains: Quantity | None = None,
-    ) -> Count:
+    def _count(self, noise: NumberNoise, row: Row, quantity: Quantity, gains: Quantity | None = None) -> Count:
+        lower, upper = row.lower, row.upper
         noise = noise if math.isnan(row.spread) else replace(noise, spread=row.spread)
         family, shown = noise.family, f"{lower:g}" if lower == upper else f"{lower:g} to {upper:g}"
         where, of_it = f"row {row.line}", f"for the family {family.name}"
@@ -250,21 +242,21 @@ class Terms:
         label = f"{self.name} {row.date}"
         return Count(label, quantity, lower, upper, noise, gains, self.weight, row.use)
 
-    def _windows(self, kind: Kind, rows: list[Row], noise: Noise[NumberFamily]) -> list[Count]:
+    def _windows(self, kind: Kind, rows: list[Row], noise: NumberNoise) -> list[Count]:
         parts = self._parts("variable")
         gains = self._parts("gains") if "gains" in self.section else None
         if gains and (kind == "flow" or not noise.family.discrete):
             self.section.wrong("gains", "none, except for increments of counts")
         how: How = "between" if kind == "increments" else "integral"
 
-        def term(row: Row, start: float, lower: float, upper: float) -> Count:
+        def term(row: Row, start: float) -> Count:
             gained = Quantity(gains, "between", start, row.time) if gains else None
-            return self._count(noise, row, Quantity(parts, how, start, row.time), lower, upper, gained)
+            return self._count(noise, row, Quantity(parts, how, start, row.time), gained)
 
         if "start_time" in self.section:
             if "start" in self.section:
                 self.section.wrong("start", "nothing, since start_time names the column of the windows' starts")
-            return [term(row, row.start, row.lower, row.upper) for row in rows]
+            return [term(row, row.start) for row in rows]
         first = self.section.number("start", math.nan) if "start" in self.section else None
         rows = sorted(rows, key=lambda row: row.time)
         if kind == "flow":
@@ -272,16 +264,12 @@ class Terms:
             starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])]
             if first is None and rows:
                 self.section.wrong("start", "the time at which the first row's window starts")
-            return [term(row, start, row.lower, row.upper) for row, start in zip(rows, starts, strict=True)]
+            return [term(row, start) for row, start in zip(rows, starts, strict=True)]
         used = [row for row in rows if row.use != "check"]
         if first is not None:
             used.insert(0, Row(0, "start", first, first, 0.0, 0.0, 0.0, math.nan, math.nan, "", "fit"))
         terms = [
-            replace(
-                term(row, before.time, row.lower - before.upper, row.upper - before.lower),
-                level=(row.lower, row.upper),
-            )
-            for before, row in pairwise(used)
+            replace(term(row.less(before), before.time), level=(row.lower, row.upper)) for before, row in pairwise(used)
         ]
         if not terms and rows:
             self.section.wrong("table", "two dated counts at least, or a start")
@@ -289,7 +277,7 @@ class Terms:
         checks = [row for row in rows if row.use == "check"]
         for row in checks:
             quantity = Quantity(parts, "at", row.time, row.time)
-            terms.append(self._count(replace(noise, memory=None), row, quantity, row.lower, row.upper))
+            terms.append(self._count(replace(noise, memory=None), row, quantity))
         return terms
 
     def _check_tiling(self, rows: Sequence[Row]) -> None:
@@ -304,7 +292,7 @@ class Terms:
                 "windows' starts: without it each window starts where the row before ends",
             )
 
-    def _ratios(self, rows: list[Row], noise: Noise[NumberFamily]) -> list[Count]:
+    def _ratios(self, rows: list[Row], noise: NumberNoise) -> list[Count]:
         numerator, denominator = self._parts("numerator"), self._parts("denominator")
         how: How = self.section.choice("over", ("at", "between", "integral"), "at")
         if (how == "at") == ("start_time" in self.section):
@@ -313,7 +301,7 @@ class Terms:
         for row in rows:
             start = row.time if how == "at" else row.start
             below = Quantity(denominator, how, start, row.time)
-            count = self._count(noise, row, Quantity(numerator, how, start, row.time), row.lower, row.upper)
+            count = self._count(noise, row, Quantity(numerator, how, start, row.time))
             terms.append(replace(count, denominator=below))
         return terms
 
