@@ -204,6 +204,11 @@ def test_options_are_those_of_the_family(tmp_path: Path, lines: str, expected: s
     assert expected in str(raised.value)
 
 
+def test_options_reach_the_family(tmp_path: Path) -> None:
+    study(tmp_path, 'family = "poisson"', 'family = "student-t"\nsd = 2.0\ndof = 2.5')
+    assert {term.noise.family for term in read_problem(tmp_path).terms} == {StudentT(dof=2.5)}
+
+
 def test_the_example_of_the_document_is_a_family_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     laplace, row = example()
     names = [part.removesuffix("()") for part in re.findall(r"\w+\(\)", row)]
