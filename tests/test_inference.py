@@ -25,6 +25,7 @@ from calibration.assess.scores import (
     randomised_pit,
 )
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
+from calibration.families.normal import Normal
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.convergence import Wanted, convergence
@@ -415,7 +416,7 @@ def test_baselines_are_for_counts_that_do_not_fall(study):
     rng = np.random.default_rng(1)
     counts = _until_the_third_year(study)
     assert {score.forecaster for score in baseline_scores(counts, 3.0, rng)} >= {"constant rate", "logistic"}
-    measured = _until_the_third_year(study, noise=replace(counts.terms[0].noise, family="normal", spread=1.0))
+    measured = _until_the_third_year(study, noise=replace(counts.terms[0].noise, family=Normal(), spread=1.0))
     assert baseline_scores(measured, 3.0, rng) == []
     fallen = replace(counts, terms=(replace(counts.terms[0], lower=-2.0, upper=-2.0), *counts.terms[1:]))
     assert baseline_scores(fallen, 3.0, rng) == []
