@@ -9,7 +9,7 @@ import numpy as np
 from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
-from cipark_sd.engines.native import NativeEngine
+from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensemble import ensemble
 
 

@@ -13,7 +13,7 @@ from c_twin import KINDS, OWN, twin
 from cases import CASES, Case
 from measure import in_turn, show, show_machine, show_times
 
-from cipark_sd.engines.native import NativeEngine
+from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensemble import ensemble
 
 

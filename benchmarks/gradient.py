@@ -9,7 +9,7 @@ from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
 from cipark_sd.engines.compiled import Settings
-from cipark_sd.engines.native import NativeEngine
+from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensemble import ensemble
 from cipark_sd.gradients import value_and_jacobian
 

@@ -28,7 +28,7 @@ from cipark_sd.engines.compiled import (
     with_controls,
     with_reductions,
 )
-from cipark_sd.engines.native_ir import LANES
+from cipark_sd.engines.native.ir import LANES
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind

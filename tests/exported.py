@@ -80,7 +80,7 @@ def by_numpy(model: Model) -> pd.DataFrame:
     """All variables at all saved times through the NumPy engine, by flat name."""
     from cipark_sd.engines.compiled import with_controls
     from cipark_sd.scenarios import Scenario, resolve
-    from cipark_sd.simulate import engine_run
+    from cipark_sd.simulation import engine_run
     from cipark_sd.timegrid import time_grid
 
     resolved = with_controls(model, resolve(model, Scenario()))

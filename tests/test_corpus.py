@@ -53,7 +53,7 @@ def by_engine(feature: str, engine: str) -> pd.DataFrame:
     """All variables of a model at all saved times, by flat name."""
     from cipark_sd.engines.compiled import with_controls
     from cipark_sd.scenarios import Scenario, resolve
-    from cipark_sd.simulate import engine_run
+    from cipark_sd.simulation import engine_run
     from cipark_sd.timegrid import time_grid
 
     model = read_model(running.model_file(CORPUS / feature))

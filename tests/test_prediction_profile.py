@@ -15,7 +15,7 @@ from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.engines import reference
+from cipark_sd.engines.reference import engine as reference
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 

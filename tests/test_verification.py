@@ -27,7 +27,7 @@ from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
-from cipark_sd.engines import reference
+from cipark_sd.engines.reference import engine as reference
 
 Write = Callable[..., Path]
 

@@ -19,7 +19,7 @@ from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Status = Literal["agrees", "differs", "failed", "not compared"]
 

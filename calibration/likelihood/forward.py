@@ -187,7 +187,7 @@ class ReferenceRunner:
 
     def _run(self, own: Scenario, outputs: tuple[str, ...]) -> Array:
         """Outputs of one run ``(n_outputs, n_times)``."""
-        from cipark_sd.simulate import simulate
+        from cipark_sd.simulation import simulate
 
         model = self.problem.model
         # a model with an integral is one with Runge-Kutta, which PySD refuses below

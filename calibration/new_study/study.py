@@ -28,7 +28,7 @@ from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 #: Files beside a model that belong to it.
 COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")

@@ -27,7 +27,7 @@ def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
     """
     from cipark_sd.checks.file import read_checks
     from cipark_sd.checks.run import run_checks
-    from cipark_sd.simulate import simulate
+    from cipark_sd.simulation import simulate
 
     model = fit.problem.model
     if model.origin is None:

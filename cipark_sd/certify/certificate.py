@@ -13,7 +13,7 @@ from cipark_sd.certify.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare
 from cipark_sd.certify.round_off import scales
 from cipark_sd.certify.sides import LeftOut, Question, Side, asked, recorded_side, side_of
 from cipark_sd.engines.compiled import with_controls
-from cipark_sd.engines.reference_faults import Fault, faults_of
+from cipark_sd.engines.reference.faults import Fault, faults_of
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
 from cipark_sd.model.model import Method, Model

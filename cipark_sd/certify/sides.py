@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.reference_faults import fault_of_failure
+from cipark_sd.engines.reference.faults import fault_of_failure
 from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
@@ -31,7 +31,7 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
 Values = NDArray[np.float64]

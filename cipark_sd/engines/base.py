@@ -74,7 +74,7 @@ def choose(name: str) -> Engine:
 
             return NumpyEngine()
         case "native":
-            from cipark_sd.engines.native import NativeEngine
+            from cipark_sd.engines.native.engine import NativeEngine
 
             return NativeEngine()
         case _:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 #: Engines by name: the module with a function ``run``, imported when it is asked for.
 ENGINES: Mapping[str, str] = {
-    "pysd": "cipark_sd.engines.reference",
+    "pysd": "cipark_sd.engines.reference.engine",
     "numpy": "cipark_sd.engines.numpy_",
-    "native": "cipark_sd.engines.native",
+    "native": "cipark_sd.engines.native.engine",
     "adaptive": "cipark_sd.engines.adaptive",
 }
 

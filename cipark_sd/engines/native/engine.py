@@ -21,8 +21,8 @@ from cipark_sd.cache import keep, kept
 from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, stage_times
-from cipark_sd.engines.native_ir import LANES
-from cipark_sd.engines.native_kernel import Kernel, kernel
+from cipark_sd.engines.native.ir import LANES
+from cipark_sd.engines.native.kernel import Kernel, kernel
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Resolved
 

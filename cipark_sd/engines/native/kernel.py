@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.native_elementary import FUNCTIONS, definition
-from cipark_sd.engines.native_ir import (
+from cipark_sd.engines.native.elementary import FUNCTIONS, definition
+from cipark_sd.engines.native.ir import (
     ARGUMENTS,
     LANES,
     Body,

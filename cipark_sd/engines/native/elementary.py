@@ -27,12 +27,12 @@ class VectorArithmetic:
         self.v, self.i, self.b = (f"<{lanes} x {kind}>" for kind in ("double", "i64", "i1"))
 
     def number(self, value: float) -> str:
-        from cipark_sd.engines.native_ir import splat
+        from cipark_sd.engines.native.ir import splat
 
         return splat(value)
 
     def integer(self, value: int) -> str:
-        from cipark_sd.engines.native_ir import splat_int
+        from cipark_sd.engines.native.ir import splat_int
 
         return splat_int(value)
 

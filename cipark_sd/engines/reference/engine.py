@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.engines.reference_run import PySDRun
-from cipark_sd.engines.reference_translation import loaded_afresh
+from cipark_sd.engines.reference.run import PySDRun
+from cipark_sd.engines.reference.translation import loaded_afresh
 from cipark_sd.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import ExternalPiece

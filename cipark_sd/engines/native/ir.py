@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from cipark_sd.compiler.primitives import LIBRARY, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
-from cipark_sd.engines.native_elementary import FUNCTIONS
+from cipark_sd.engines.native.elementary import FUNCTIONS
 from cipark_sd.model.expr import Table
 
 LANES = 8
