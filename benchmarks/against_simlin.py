@@ -54,7 +54,7 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
         sim.run_to_end()
 
     one: dict[str, Callable[[], object]] = {
-        "native": lambda: engine.run(case.program, inputs),
+        "native": lambda: engine.execute(case.program, inputs),
         "pysimlin": one_simlin,
         "ensemble() of one": lambda: ensemble(case.model, case.draws(1), save=case.saved),
     }

@@ -83,8 +83,9 @@ SAVEPER=1 ~ Year ~ |
 
 def large(n_elements: int) -> dict[str, float | int]:
     """Operations of the generated model, and seconds to read, lower and compile it."""
-    from cipark_sd.engines.compiled import Settings, program_for
     from cipark_sd.engines.native.engine import load
+    from cipark_sd.engines.programs import program_for
+    from cipark_sd.engines.settings import Settings
     from cipark_sd.frontends.model_file import read_model
 
     with tempfile.TemporaryDirectory() as folder:

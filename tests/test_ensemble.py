@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.engines.compiled import Reduction
-from cipark_sd.engines.native.ir import LANES
+from cipark_sd.engines.native.text import LANES
+from cipark_sd.engines.settings import Reduction
 from cipark_sd.ensemble import LEAST, MOST, SHARES, chunk_size, ensemble
 from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
 from cipark_sd.frontends.model_file import read_model

@@ -14,11 +14,11 @@ from small_study import small_study
 
 from calibration.assess import posterior_predictive
 from calibration.assess.posterior_predictive import Predicted, _pit, judged, kind_of, predict
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.report.figures_posterior import pit_figure
 from calibration.sampling.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
+from cipark_sd.engines.registry import choose
 
 QUANTITY = Quantity((("x", 1.0),), "at", 0, 1)
 
@@ -82,7 +82,7 @@ def test_independent_draws_are_all_effective():
 
 @pytest.fixture(scope="module")
 def density(tmp_path_factory):
-    whole = posterior(small_study(tmp_path_factory.mktemp("study")), runner_factory("native"))
+    whole = posterior(small_study(tmp_path_factory.mktemp("study")), choose("native"))
     terms = [replace(term, use="check") if i == 4 else term for i, term in enumerate(whole.problem.terms)]
     return with_terms(whole, terms)
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from calibration.likelihood.forward import EngineName
-
 
 #: Parts that have something to say without a fit: signs.
 WITHOUT_RANKING = ("effects",)
@@ -289,7 +287,7 @@ def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], fo
             if tick is not None:
                 tick(ids.index(name) * most + done, len(ids) * most)
 
-        fitted(study.problem, rivals, kept, engine=engine, on_steps=told)
+        fitted(study.problem, rivals, kept, engine=settings.engine, on_steps=told)
     return find((str(kept),), settings.n_draws, settings.seed, folder)
 
 
