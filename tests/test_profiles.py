@@ -22,6 +22,7 @@ from calibration.fit.threshold import Threshold, percent, threshold
 from calibration.fit.verdict import Side, Verdict
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
 
 # --- exact intervals --------------------------------------------------------------------------------------------------
 

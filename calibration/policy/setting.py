@@ -241,7 +241,7 @@ def _against_data(setting: Setting) -> Setting:
         return setting
     first = setting.rivals[0]
     variant = Variant(first.id, first.title, first.scenario)
-    density = On("numpy" if setting.settings.engine == "numpy" else "native")(with_variant(setting.problem, variant))
+    density = On(setting.settings.engine)(with_variant(setting.problem, variant))
     draws = setting.draws[first.id]
     theta = np.tile(setting.problem.space.medians, (len(draws), 1))
     for position, parameter in enumerate(setting.problem.space):
@@ -272,8 +272,7 @@ def _worst(bases: Sequence[Basis]) -> Basis:
 
 def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path) -> Found:
     """The draws, fitted first where that is asked for, with progress."""
-    engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
-    find = partial(find_draws, study, rivals, engine=engine, weights=settings.weights)
+    find = partial(find_draws, study, rivals, engine=settings.engine, weights=settings.weights)
     if settings.sources != ("fit",) or not study.fitted:
         with progress("approximations of the posteriors") as tick:
             return find(settings.sources, settings.n_draws, settings.seed, folder, on_structure=tick)
