@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
-    from calibration.likelihood.forward import EngineName
     from calibration.report.files import Fit
-
-_ENGINES = ("native", "numpy", "pysd")
 
 
 @click.command(short_help="Fit a model's parameters to observed data.")
@@ -41,7 +39,7 @@ _ENGINES = ("native", "numpy", "pysd")
     default=None,
     help="Run the estimate again in PySD; default where that takes less than ten seconds.",
 )
-@click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
+@click.option("--engine", type=click.Choice(names(fixed_step=True)), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
 @options.allow_files
 def calibrate(
@@ -65,7 +63,7 @@ def calibrate(
     everything: bool,
     fast: bool,
     compare_pysd: bool | None,
-    engine: "EngineName",
+    engine: str,
     output: Path | None,
     allow_files: tuple[Path, ...],
 ) -> int:

@@ -6,6 +6,7 @@ import click
 
 from calibration.policy.parts import PARTS
 from cipark_sd.commands import options
+from cipark_sd.engines.registry import names
 
 #: What can be asked for, in the order in which it is done.
 
@@ -19,7 +20,7 @@ from cipark_sd.commands import options
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the rivals: CSV with rival,weight.")
 @click.option("--outcome", "outcomes", multiple=True, metavar="ID", help="Print these outcomes; all for all of them.")
 @click.option("--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Of the draws.")
-@click.option("--engine", type=click.Choice(["native", "numpy"]), default="native", show_default=True)
+@click.option("--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for data and figures.")
 @options.allow_files
 def policy(

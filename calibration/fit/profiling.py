@@ -11,11 +11,11 @@ from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.threshold import threshold
-from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.parts import Parts
+from cipark_sd.engines.registry import choose
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -43,7 +43,7 @@ def profiles(optimum: Optimum, parts: Parts, bar: "Progress | None") -> tuple[li
 
 
 def predictions(
-    optimum: Optimum, engine: EngineName, parts: Parts, bar: "Progress | None"
+    optimum: Optimum, engine: str, parts: Parts, bar: "Progress | None"
 ) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
@@ -65,7 +65,7 @@ def predictions(
         for prediction in problem.predictions:
 
             def make(prediction: Prediction = prediction) -> PredictionProfile:
-                value = reported(problem, prediction, runner_factory(engine))
+                value = reported(problem, prediction, choose(engine))
                 found = prediction_profile(
                     goal, optimum.theta, prediction.name, value, rule=rule, held=optimum.stepwise, best=best
                 )

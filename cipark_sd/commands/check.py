@@ -82,7 +82,7 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cipark_sd.checks.run import run_checks
-    from cipark_sd.simulate import simulate
+    from cipark_sd.simulation import simulate
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
