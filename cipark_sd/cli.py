@@ -24,7 +24,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "show": ("cipark_sd.commands.show", "List a model's variables or equations."),
     "check": ("cipark_sd.commands.check", "Test a model: units, conservation, reality checks, time step."),
     "certify": ("cipark_sd.commands.certify", "Run a model on every engine and compare all numbers."),
-    "sensitivity": ("cipark_sd.commands.sensitivity", "Ask which assumptions drive the outputs, and when."),
+    "sensitivity": ("cipark_sd.commands.sensitivity.command", "Ask which assumptions drive the outputs, and when."),
     "report": ("cipark_sd.commands.report", "Put what several commands found on one page."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
 }

@@ -15,7 +15,7 @@ from cipark_sd import results
 from cipark_sd.cli import cli
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.report import Paragraph, Table, read_page
+from cipark_sd.pages.page import Paragraph, Table, read_page
 from cipark_sd.scenarios import Scenario
 from tests.park_draws import near_the_file
 from tests.small_study import small_study

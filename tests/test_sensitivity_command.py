@@ -8,11 +8,11 @@ from click.testing import CliRunner
 
 from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity_draws import Inputs
-from cipark_sd.commands.sensitivity_figures import drawings
-from cipark_sd.commands.sensitivity_found import Found
+from cipark_sd.commands.sensitivity.draws import Inputs
+from cipark_sd.commands.sensitivity.figures import drawings
+from cipark_sd.commands.sensitivity.findings import Found
 from cipark_sd.errors import CiparkError
-from cipark_sd.report import Picture, Table, read_page
+from cipark_sd.pages.page import Picture, Table, read_page
 from cipark_sd.sensitivity.study import find_study
 
 MODEL = """
@@ -410,9 +410,9 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
-    from cipark_sd.commands.sensitivity_draws import inputs_of
-    from cipark_sd.commands.sensitivity_request import Request
-    from cipark_sd.commands.sensitivity_target import asked_study
+    from cipark_sd.commands.sensitivity.draws import inputs_of
+    from cipark_sd.commands.sensitivity.request import Request
+    from cipark_sd.commands.sensitivity.target import asked_study
 
     path = write_mdl("""
         Side: left, right ~ ~ |

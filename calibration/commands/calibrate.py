@@ -131,7 +131,7 @@ def calibrate(
         sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound
     from calibration.report.model_checks import checks_at_estimate
     from calibration.report.page import report
-    from cipark_sd.report import HTML, write_page
+    from cipark_sd.pages.page import HTML, write_page
 
     written += write_page(report(fit, answers, checks_at_estimate(fit), written), folder)
     click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")

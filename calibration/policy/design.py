@@ -12,8 +12,8 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Better, Design
+from cipark_sd.pages.page import Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
-from cipark_sd.report import Paragraph, Picture, Section, Table
 
 
 def show_design(setting: Setting) -> list[Section]:

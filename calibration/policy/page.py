@@ -12,7 +12,7 @@ import numpy as np
 from calibration.policy.setting import Setting
 from calibration.study.priors import to_scale
 from cipark_sd.errors import InvalidValue
-from cipark_sd.report import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
+from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key
 

@@ -28,7 +28,7 @@ from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import OnProgress, failed, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, whole
-from cipark_sd.report import HTML, Section
+from cipark_sd.pages.page import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 if TYPE_CHECKING:

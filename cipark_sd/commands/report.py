@@ -22,7 +22,7 @@ def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
     """
     from cipark_sd.errors import InvalidValue, raise_all
     from cipark_sd.files import write_text
-    from cipark_sd.report import read_page, render
+    from cipark_sd.pages.page import read_page, render
 
     pages, problems = [], []
     for folder in folders:

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cipark_sd.commands.sensitivity_found import Found
+from cipark_sd.commands.sensitivity.findings import Found
 from cipark_sd.sensitivity.ranking import strongest_names
 from cipark_sd.sensitivity.sample import fan
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from cipark_sd.commands.sensitivity_figures import drawings, drawn
-from cipark_sd.commands.sensitivity_found import Found
-from cipark_sd.commands.sensitivity_page import page
-from cipark_sd.commands.sensitivity_tables import tables
+from cipark_sd.commands.sensitivity.figures import drawings, drawn
+from cipark_sd.commands.sensitivity.findings import Found
+from cipark_sd.commands.sensitivity.page import page
+from cipark_sd.commands.sensitivity.tables import tables
 from cipark_sd.files import whole, write_text
-from cipark_sd.report import write_page
+from cipark_sd.pages.page import write_page
 from cipark_sd.results import write_netcdf
 
 

@@ -59,7 +59,7 @@ def command(**asked: Any) -> None:
       cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other
       cipark sensitivity --loops 20                          which feedback loops lead, and when
     """
-    from cipark_sd.commands.sensitivity_request import Request
-    from cipark_sd.commands.sensitivity_run import answer
+    from cipark_sd.commands.sensitivity.compute import answer
+    from cipark_sd.commands.sensitivity.request import Request
 
     answer(Request(**asked))

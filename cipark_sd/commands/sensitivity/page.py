@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.claims import classify
-from cipark_sd.commands.sensitivity_found import Found, until_sentences
-from cipark_sd.commands.sensitivity_ranking import interval, pairs, ranking
-from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.commands.sensitivity.findings import Found, until_sentences
+from cipark_sd.commands.sensitivity.ranking import interval, pairs, ranking
+from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.sensitivity.behaviour import FEWEST, mode_shares
 from cipark_sd.sensitivity.loops import leads
 from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Moment, gaps, kept_at_half, leaders, negligible, ranked

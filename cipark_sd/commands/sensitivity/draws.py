@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.sensitivity_request import RANGE, Request
+from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.errors import InvalidValue
 from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.variables import Constant

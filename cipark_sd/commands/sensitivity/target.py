@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from cipark_sd.commands.sensitivity_request import RANGE, Request, contradictions, contradictions_with_study
+from cipark_sd.commands.sensitivity.request import RANGE, Request, contradictions, contradictions_with_study
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant

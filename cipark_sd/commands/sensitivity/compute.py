@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from cipark_sd.commands.sensitivity_draws import inputs_of
-from cipark_sd.commands.sensitivity_files import write
-from cipark_sd.commands.sensitivity_found import Found
-from cipark_sd.commands.sensitivity_request import Request, asked_methods, paired
-from cipark_sd.commands.sensitivity_target import asked_study
+from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.files import write
+from cipark_sd.commands.sensitivity.findings import Found
+from cipark_sd.commands.sensitivity.request import Request, asked_methods, paired
+from cipark_sd.commands.sensitivity.target import asked_study
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER
