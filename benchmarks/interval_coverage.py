@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import numpy as np
 from measure import show, show_machine
-from numpy.typing import NDArray
 from scipy import stats
 
 from calibration.fit.objective import objective
@@ -23,8 +22,8 @@ from calibration.fit.threshold import percent
 from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
 
-Array = NDArray[np.float64]
 LEVEL = 0.95
 
 

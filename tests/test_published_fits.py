@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import integrate, optimize
 
 from calibration.fit.optimise import Optimum, optimise
@@ -18,9 +17,8 @@ from calibration.sampling.draws import draw
 from calibration.sampling.sample import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario
-
-Array = NDArray[np.float64]
 
 
 def shipped(name: str) -> CalibrationProblem:

@@ -219,13 +219,18 @@ def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path
 
 
 def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
-    from cipark_sd.commands.sensitivity import compute
+    from cipark_sd.console import progress_bars
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with compute._progress() as step:
-        advance = step("sobol")
+    with progress_bars() as bars:
+        advance = bars.counter("sobol, runs")
         advance(5, 10)
-    assert "sobol, runs" in capsys.readouterr().err
+        bars.show("searches", 1, 4, "best of Rate[a]")
+    shown = capsys.readouterr().err
+    assert "sobol, runs" in shown
+    assert "5/10" in shown
+    # square brackets stay what they are
+    assert "searches, best of Rate[a]" in shown
 
 
 def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):

@@ -15,8 +15,8 @@ import numpy as np
 from calibration.fit.optimise import Optimum
 from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulate import simulate

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.errors import RunFailed
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model
@@ -24,7 +24,6 @@ from cipark_sd.timegrid import saved_indices, time_grid
 if TYPE_CHECKING:
     from cipark_sd.engines.compiled import Settings, Task
 
-Array = NDArray[np.float64]
 EngineName = Literal["native", "numpy", "pysd"]
 ENGINES: tuple[EngineName, ...] = ("native", "numpy", "pysd")
 

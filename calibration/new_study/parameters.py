@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from calibration.new_study.matching import element_labels, words
-from calibration.study.priors import Array, LogitNormal, LogNormal, Normal, Prior
+from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
+from cipark_sd.arrays import Array
 from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Const, references
 from cipark_sd.model.model import Model

@@ -1,9 +1,7 @@
 """One call of ``cipark policy``: the parts in order, what is written, and what a person reads."""
 
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +21,11 @@ from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd import results
 from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.console import progress_bars
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, failed, run_policies
+from cipark_sd.experiments.run import failed, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, whole
 from cipark_sd.pages.page import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
@@ -172,7 +171,7 @@ class Setting:
 
     def from_prior(self, policies: Sequence[Policy], outcomes: Sequence[str], times: Sequence[float]) -> "xr.Dataset":
         """Policies over the prior draws that expectations are set against, with progress."""
-        with progress("the same without data") as tick:
+        with progress_bars() as bars:
             return run_policies(
                 self.problem.model,
                 policies,
@@ -182,12 +181,12 @@ class Setting:
                 times,
                 scenario=self.scenario,
                 engine=self.settings.engine,
-                progress=tick,
+                progress=bars.counter("the same without data"),
             )
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the setting's draws and rivals, with progress; what fails is said."""
-        with progress(what) as tick:
+        with progress_bars() as bars:
             result = run_policies(
                 self.problem.model,
                 policies,
@@ -198,7 +197,7 @@ class Setting:
                 scenario=self.scenario,
                 engine=self.settings.engine,
                 parts=None if parts is None else self.folder / parts,
-                progress=tick,
+                progress=bars.counter(what),
             )
         finer = int(result["refined"].sum())
         if finer:
@@ -277,19 +276,24 @@ def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], fo
     engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
     find = partial(find_draws, study, rivals, engine=engine, weights=settings.weights)
     if settings.sources != ("fit",) or not study.fitted:
-        with progress("approximations of the posteriors") as tick:
-            return find(settings.sources, settings.n_draws, settings.seed, folder, on_structure=tick)
+        with progress_bars() as bars:
+            return find(
+                settings.sources,
+                settings.n_draws,
+                settings.seed,
+                folder,
+                on_structure=bars.counter("approximations of the posteriors"),
+            )
     from calibration.assess.rival_draws import fitted
 
     kept = folder / "posterior"
     ids = [rival.id for rival in rivals]
-    with progress("posteriors of the rivals") as tick:
+    with progress_bars() as bars:
 
-        def told(name: str, done: int, most: int) -> None:
-            if tick is not None:
-                tick(ids.index(name) * most + done, len(ids) * most)
+        def show_steps(name: str, done: int, most: int) -> None:
+            bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
 
-        fitted(study.problem, rivals, kept, engine=engine, on_steps=told)
+        fitted(study.problem, rivals, kept, engine=engine, on_steps=show_steps)
     return find((str(kept),), settings.n_draws, settings.seed, folder)
 
 
@@ -389,21 +393,6 @@ def _shown(setting: Setting, part: str) -> list[Section]:
             from calibration.policy.information import show_information
 
             return show_information(setting)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[OnProgress | None]:
-    """A bar where someone watches, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def save(setting: Setting, result: "xr.Dataset", name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.study.calendar import Calendar
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 from cipark_sd.model.model import Model
 from cipark_sd.plotting.paper import WIDTH
 from cipark_sd.plotting.runs import PALETTE

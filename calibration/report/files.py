@@ -28,8 +28,9 @@ from calibration.sampling.convergence import CONVERGED
 from calibration.sampling.draws import PosteriorDraws, tree, write_draws
 from calibration.study.observations import Count, Observation, Quantity
 from calibration.study.predictions import Prediction
-from calibration.study.priors import Array, to_scale
+from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.files import whole, write_text
 from cipark_sd.plotting.files import save_for_print
 from cipark_sd.results import version

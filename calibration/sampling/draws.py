@@ -23,9 +23,9 @@ from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
 from calibration.sampling.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.kept import key, stream
+from cipark_sd.arrays import Array
 from cipark_sd.results import version, write_netcdf
 
 if TYPE_CHECKING:

@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.study.parameters import AIMS, Aim, Parameter
 from calibration.study.priors import Beta
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.section import Section
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

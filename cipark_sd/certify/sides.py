@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.reference_faults import fault_of_failure
@@ -34,7 +35,6 @@ from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulate import simulate
 from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
-Values = NDArray[np.float64]
 #: Everything that can take part by name, in the order in which it is compared.
 KNOWN = ("native", "numpy", "pysd", "pysimlin")
 #: The endings of a recorded run.
@@ -50,7 +50,7 @@ class Side:
 
     name: str
     version: str
-    columns: Mapping[str, Values]
+    columns: Mapping[str, Array]
     recorded: bool = False
     single: bool = False
     remarks: tuple[str, ...] = ()
@@ -303,7 +303,7 @@ def _column(head: str) -> str:
     return flat_name(canonical(name), tuple(canonical(part) for part in rest.rstrip().removesuffix("]").split(",")))
 
 
-def _places(grid: TimeGrid, times: Values) -> tuple[NDArray[np.intp], int]:
+def _places(grid: TimeGrid, times: Array) -> tuple[NDArray[np.intp], int]:
     """For each time its position among the saved ones, -1 for none, and how many have none."""
     saved = grid.saved_times
     places = nearest_indices(saved, times)

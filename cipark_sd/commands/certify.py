@@ -1,19 +1,15 @@
 """``cipark certify``: all engines on one model, and where they part."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import busy, print_table
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cipark_sd.certify.certificate import Certificate
     from cipark_sd.certify.compare import Difference, Pair
 
@@ -82,7 +78,7 @@ def command(
     parts += [parse_assignments(assignments)] if assignments else []
     model = read_model(file or bundled(), allow_files=allow_files)
     names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]
-    with _progress(model.name) as begin:
+    with busy(f"Running {model.name}") as update:
         certificate = certify(
             model,
             functools.reduce(operator.or_, parts, Scenario()),
@@ -91,7 +87,7 @@ def command(
             method=method,
             tolerance=TOLERANCE if tolerance is None else tolerance,
             recorded_tolerance=recorded_tolerance,
-            begin=begin,
+            begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )
     if output is not None:
         write(certificate, output)
@@ -101,21 +97,7 @@ def command(
     return 0 if certificate.certified else 1
 
 
-@contextmanager
-def _progress(model: str) -> "Iterator[Callable[[str], None]]":
-    """Says which engine is running, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda name: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(f"Running {model}") as status:
-        yield lambda name: status.update(f"Running {model} on {name}")
-
-
 def _show(certificate: "Certificate", *, everything: bool) -> None:
-    from cipark_sd.commands.tables import print_table
-
     question = certificate.question
     labels = {column: label for column, (_, label) in question.labels.items()}
     times = question.grid.saved_times
@@ -125,7 +107,7 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
     )
     rows = [_pair_row(pair, labels) for pair in certificate.pairs]
     heads = ("left", "right", "columns", "largest difference", "in", "tolerance", "result")
-    print_table(heads, rows, right=(2, 3, 5), title="")
+    print_table(heads, rows)
     click.echo()
     _show_columns(certificate, labels, everything=everything)
     for absent in certificate.left_out:
@@ -166,8 +148,6 @@ def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
 
 def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, everything: bool) -> None:
     """One row a column: the two sides that differ most in it."""
-    from cipark_sd.commands.tables import print_table
-
     largest: dict[str, tuple[Difference, Pair]] = {}
     for pair in certificate.pairs:
         for difference in pair.differences:

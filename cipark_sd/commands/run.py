@@ -2,7 +2,6 @@
 
 import functools
 import operator
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import busy, number, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
@@ -95,7 +95,7 @@ def command(
         observed = _observed(model, display, data) if figure_file else ()
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
         times = [_time(model, text, "--at") for text in at] or None
-        with _busy(f"Running {model.name}"):
+        with busy(f"Running {model.name}"):
             result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
         observed = _inside(observed, result)
         _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
@@ -124,18 +124,6 @@ def _shown_warnings() -> Iterator[None]:
         finally:
             for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
                 click.echo(f"warning: {text}", err=True)
-
-
-@contextmanager
-def _busy(text: str) -> Iterator[None]:
-    """A sign of life on a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield
 
 
 def _scenario(
@@ -220,8 +208,6 @@ def _print_course(
     model: Model, result: "xr.Dataset", columns: Sequence[str], *, every: float | None, everything: bool
 ) -> None:
     import numpy as np
-
-    from cipark_sd.commands.tables import number, print_table
 
     times = result["time"].to_numpy()
     if everything:

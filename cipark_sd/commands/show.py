@@ -13,6 +13,7 @@ from typing import assert_never
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import print_table
 from cipark_sd.library import bundled
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
@@ -168,8 +169,6 @@ _WIDE = 120
 
 
 def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
-    from cipark_sd.commands.tables import print_table
-
     width = shutil.get_terminal_size().columns
     narrow = sys.stdout.isatty() and width < _WIDE
     rows = []
@@ -186,5 +185,5 @@ def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
             if doc:
                 click.echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
     else:
-        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows)
+        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows, right=())
     click.echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd import results
+from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.compiled import flat_model
 from cipark_sd.ensemble import ensemble
@@ -24,7 +25,6 @@ from cipark_sd.timegrid import time_grid
 if TYPE_CHECKING:
     import xarray as xr
 
-Array = NDArray[np.float64]
 #: Called with the runs done and all runs.
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.

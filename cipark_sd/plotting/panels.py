@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH
 from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.ranking import Moment
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
     import xarray as xr
