@@ -67,10 +67,11 @@ def quick_draws(path: Path) -> Path:
     import numpy as np
     import xarray as xr
 
-    from calibration.policy.study import find_policy_study, read_policy_study
+    from calibration.policy.study import read_policy_study
+    from calibration.study.library import STUDIES
     from cipark_sd.sensitivity.factors import around
 
-    problem = read_policy_study(find_policy_study("great_stone")).problem
+    problem = read_policy_study(STUDIES / "great_stone").problem
     factors = around(problem.model, 0.2).factors
     middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
     centre = np.array([middle.get(parameter.name, parameter.median) for parameter in problem.space])

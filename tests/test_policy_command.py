@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from calibration.policy import page as policy_page
 from calibration.policy.setting import Setting, Settings, start
-from calibration.policy.study import find_policy_study, read_policy_study
+from calibration.policy.study import read_policy_study
+from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
 from cipark_sd.experiments.definition import Factor
@@ -28,7 +29,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Arguments of a call with draws of two rivals that meet the data."""
-    study = read_policy_study(find_policy_study("great_stone"))
+    study = read_policy_study(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path_factory.mktemp("fit"), ("M0", "M1"))
     return ["policy", "--n", "6", "--rivals", "M0,M1", "--draws", str(fit)]
 
@@ -280,7 +281,7 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
 
 
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
-    study = read_policy_study(find_policy_study("great_stone"))
+    study = read_policy_study(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
     asked = Settings(None, (str(fit),), 4, ("M0",), None, (), 1, "native", tmp_path / "out")
     started = start(asked)

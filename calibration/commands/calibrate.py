@@ -9,7 +9,6 @@ from cipark_sd.commands import options
 
 if TYPE_CHECKING:
     from calibration.likelihood.forward import EngineName
-    from calibration.report.files import Fit
 
 _ENGINES = ("native", "numpy", "pysd")
 
@@ -42,7 +41,7 @@ _ENGINES = ("native", "numpy", "pysd")
     help="Run the estimate again in PySD; default where that takes less than ten seconds.",
 )
 @click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True)
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for tables and figures.")
 @options.allow_files
 def calibrate(
     study: str | None,
@@ -87,11 +86,12 @@ def calibrate(
     """
     from calibration.commands import pipeline
     from calibration.report import console as fitting_console
+    from calibration.report import files
     from calibration.study.library import DEFAULT_STUDY, find_study
-    from cipark_sd.files import OUTPUT_FOLDER
+    from cipark_sd.files import OUTPUT_FOLDER, output_folder
 
     found = find_study(study or DEFAULT_STUDY)
-    folder = output or OUTPUT_FOLDER / found.name
+    folder = output_folder(output or OUTPUT_FOLDER / found.name)
     settings = pipeline.Settings(
         study=found,
         starts=starts,
@@ -118,7 +118,7 @@ def calibrate(
     )
     fit = pipeline.fit(settings)
     fitting_console.show(fit)
-    written = _write(fit, folder)
+    written = files.write(fit, folder)
     sound = not fit.optimum.interrupted and fit.replication.sound
     answers = None
     if fit.draws is not None:
@@ -137,15 +137,3 @@ def calibrate(
     click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
     click.echo(f"read {folder / HTML}")
     return 0 if sound else 1
-
-
-def _write(fit: "Fit", folder: Path) -> list[Path]:
-    from calibration.report import files
-    from cipark_sd.errors import InvalidValue
-
-    try:
-        return files.write(fit, folder)
-    except OSError as problem:
-        raise InvalidValue(
-            "the output folder", str(folder), f"one that can be written ({problem})", where="-o"
-        ) from None

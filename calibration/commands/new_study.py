@@ -59,9 +59,9 @@ def new_study(
 
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
-    from calibration.new_study.text import slug
     from calibration.study.time_units import TimeUnit
     from cipark_sd.errors import InvalidValue
+    from cipark_sd.files import file_name
 
     if template is not None:
         if model is not None or data is not None:
@@ -76,7 +76,7 @@ def new_study(
         raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
     if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
         raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
-    folder = output or Path(slug(data.stem))
+    folder = output or Path(file_name(data.stem))
     made = making.new_study(
         making.Asked(
             model,

@@ -20,7 +20,7 @@ from cipark_sd.commands import options
 @click.option("--outcome", "outcomes", multiple=True, metavar="ID", help="Print these outcomes; all for all of them.")
 @click.option("--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Of the draws.")
 @click.option("--engine", type=click.Choice(["native", "numpy"]), default="native", show_default=True)
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for data and figures.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for data and figures.")
 @options.allow_files
 def policy(
     study: str | None,

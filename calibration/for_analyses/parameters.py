@@ -13,7 +13,6 @@ from calibration.for_analyses.decisions import read_decisions
 from calibration.for_analyses.fit_at_hand import after_fit, against_data
 from calibration.study.parameters import Parameter
 from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
-from calibration.study.problem import FILE as PROBLEM
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.errors import CiparkError, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
@@ -39,16 +38,14 @@ def find(target: str | None, allow_files: Sequence[Path] = ()) -> Study | None:
     """
     import difflib
 
-    from calibration.study.library import DEFAULT_STUDY, STUDIES
+    from calibration.study.library import DEFAULT_STUDY, known_studies, study_folder
 
-    if target is None:
-        return read_study(STUDIES / DEFAULT_STUDY, allow_files)
-    for folder in (Path(target), STUDIES / target):
-        if (folder / PROBLEM).is_file():
-            return read_study(folder, allow_files)
-    roots = (STUDIES, Path(target).parent)
-    known = sorted({path.parent.name for root in roots for path in root.glob(f"*/{PROBLEM}")})
-    if difflib.get_close_matches(Path(target).name, known, n=1):
+    target = target or DEFAULT_STUDY
+    folder = study_folder(target)
+    if folder is not None:
+        return read_study(folder, allow_files)
+    known = known_studies(target)
+    if difflib.get_close_matches(target, known, n=1):
         raise UnknownName(target, known, kind="model file, study's folder or study by name", where="sensitivity")
     return None
 

@@ -15,8 +15,8 @@ from calibration.for_analyses.contradiction import contradictions
 from calibration.likelihood.posterior import On
 from calibration.policy.draws import Found, find_draws
 from calibration.policy.parts import PARTS
-from calibration.policy.study import FILE, PolicyStudy, find_policy_study, read_policy_study
-from calibration.study.library import DEFAULT_STUDY
+from calibration.policy.study import FILE, PolicyStudy, read_policy_study
+from calibration.study.library import DEFAULT_STUDY, find_study
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd import results
@@ -26,7 +26,8 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import failed, run_policies
-from cipark_sd.files import OUTPUT_FOLDER, whole
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_table
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.page import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
@@ -140,10 +141,7 @@ class Setting:
 
     def write_csv(self, frame: "pd.DataFrame", name: str) -> None:
         """A table as CSV whose first column says of each row what draws it rests on; whole or not at all."""
-        labelled = frame.copy()
-        labelled.insert(0, "draws", self.label)
-        with whole(self.folder / name) as partial:
-            labelled.to_csv(partial, index=False)
+        write_table(self.folder / name, frame, draws=self.label)
 
     @property
     def weighed(self) -> str:
@@ -165,7 +163,7 @@ class Setting:
         titles = {}
         for one in self.catalogue.uncertainties:
             units = self.problem.model[split_key(override_key(one.name))[0]].units
-            plain = units.lower() in ("", "1", "dmnl", "dimensionless") or "[" in one.title
+            plain = is_dimensionless(units) or "[" in one.title
             titles[one.name] = one.title if plain else f"{one.title} [{units}]"
         return titles
 
@@ -215,14 +213,10 @@ def start(settings: Settings) -> Setting:
     ------
     CiparkError
     """
-    study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY), allow_files=settings.allow_files)
+    place = find_study(settings.study or DEFAULT_STUDY, file=FILE, where="policy")
+    study = read_policy_study(place, allow_files=settings.allow_files)
     rivals = _asked_for(settings, study)
-    folder = settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        expected = f"one that can be written ({fault.strerror})"
-        raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
+    folder = output_folder(settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy")
     found = _draws(settings, study, rivals, folder)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in found.rivals)

@@ -21,7 +21,7 @@ def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
       cipark report first-look -o look.html
     """
     from cipark_sd.errors import InvalidValue, raise_all
-    from cipark_sd.files import write_text
+    from cipark_sd.files import output_folder, write_text
     from cipark_sd.pages.page import read_page, render
 
     pages, problems = [], []
@@ -31,9 +31,6 @@ def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
         except InvalidValue as problem:
             problems.append(problem)
     raise_all("cipark report", problems)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_text(output, render(pages, title))
-    except OSError as problem:
-        raise InvalidValue("the page", str(output), f"a file that can be written ({problem})", where="-o") from None
+    output_folder(output.parent)
+    write_text(output, render(pages, title))
     click.echo(f"written to {output}")

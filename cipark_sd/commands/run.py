@@ -13,7 +13,7 @@ import click
 from cipark_sd.commands import options
 from cipark_sd.console import busy, number, print_table
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
@@ -165,11 +165,7 @@ def _check_outputs(output: Path | None, figure_file: Path | None, *, default: bo
         from cipark_sd.plotting.files import check_figure_path
 
         if default and figure_file.parent == OUTPUT_FOLDER:
-            try:
-                OUTPUT_FOLDER.mkdir(exist_ok=True)
-            except OSError as problem:
-                expected = f"one that can be made ({problem.strerror}); name another place with --figure"
-                raise InvalidValue("the folder", str(OUTPUT_FOLDER), expected, where="--figure") from None
+            output_folder(OUTPUT_FOLDER, where="--figure")
         check_figure_path(figure_file)
 
 

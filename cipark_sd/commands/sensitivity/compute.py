@@ -14,8 +14,7 @@ from cipark_sd.commands.sensitivity.request import Request, asked_methods, paire
 from cipark_sd.commands.sensitivity.target import asked_study
 from cipark_sd.console import progress_bars
 from cipark_sd.ensemble import processors
-from cipark_sd.errors import InvalidValue
-from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.study import Study
 from cipark_sd.timegrid import time_grid
@@ -40,8 +39,7 @@ def answer(request: Request) -> None:
     InvalidValue, UnknownName, Problems
     """
     asked = asked_study(request)
-    folder = request.folder or OUTPUT_FOLDER / f"{asked.name}-sensitivity"
-    _make(folder)
+    folder = output_folder(request.folder or OUTPUT_FOLDER / f"{asked.name}-sensitivity")
     inputs = inputs_of(request, asked, folder, max(request.rows, _DRAWS))
     study = inputs.study
     methods = asked_methods(request, study, joint=not inputs.unseen)
@@ -178,12 +176,3 @@ def _store(folder: Path) -> Path:
 
 def _kept(folder: Path) -> bool:
     return _store(folder).is_file()
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise InvalidValue(
-            "the folder", str(folder), f"one that can be made ({problem.strerror})", where="-o"
-        ) from None
