@@ -31,7 +31,7 @@ def small(tmp_path_factory):
     """Arguments of a call with draws of two rivals that meet the data."""
     study = read_policy_study(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path_factory.mktemp("fit"), ("M0", "M1"))
-    return ["policy", "--n", "6", "--rivals", "M0,M1", "--draws", str(fit)]
+    return ["policy", "--runs", "6", "--rivals", "M0,M1", "--draws", str(fit)]
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,9 @@ def test_mistakes_are_told_in_one_message(arguments, message, tmp_path):
 
 def test_a_base_that_contradicts_the_data_stops_the_call_and_says_what_to_run(tmp_path):
     """The park under its priors has two and a half times the firms that were counted."""
-    shown = CliRunner().invoke(cli, ["policy", "--draws", "prior", "--n", "100", "--rivals", "M0", "-o", str(tmp_path)])
+    shown = CliRunner().invoke(
+        cli, ["policy", "--draws", "prior", "--runs", "100", "--rivals", "M0", "-o", str(tmp_path)]
+    )
     assert shown.exit_code == 2
     text = " ".join(shown.output.split())
     counted = re.search(r"residents by (\S+): (\d+) in the model .* allows (\d+) to (\d+)\), (\d+) in the data", text)
@@ -224,7 +226,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
-    shown = run("policy", leaving, "--draws", "prior", "--n", "300", "-o", here / "out")
+    shown = run("policy", leaving, "--draws", "prior", "--runs", "300", "-o", here / "out")
     assert shown.exit_code == 0, shown.output
     assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
     assert "Signs under the priors. No data have been used" in shown.output
@@ -248,12 +250,12 @@ def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
     shown = CliRunner().invoke(cli, ["policy", str(leaving), "--draws", "prior", "--part", "attribution"])
     assert shown.exit_code == 2
     assert "from the priors nothing is ranked and no size is told" in " ".join(shown.output.split())
-    shown = run("policy", leaving, "--draws", "prior", "--n", "50", "--part", "all", "-o", here / "all")
+    shown = run("policy", leaving, "--draws", "prior", "--runs", "50", "--part", "all", "-o", here / "all")
     assert "left out, since from the priors nothing is ranked: attribution" in shown.output
 
 
 def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_stands(leaving, here):
-    shown = run("policy", leaving, "--n", "200", "-o", here / "out")
+    shown = run("policy", leaving, "--runs", "200", "-o", here / "out")
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert lines[1].startswith("200 draws from a Laplace approximation of the posterior at its mode, not from chains")
@@ -275,7 +277,7 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
     # a second call takes the kept draws, and the same call gives the same numbers
     kept = (here / "out" / "laplace" / "draws-model.nc").read_bytes()
     first = pd.read_csv(here / "out" / "effects.csv")
-    run("policy", leaving, "--n", "200", "-o", here / "out")
+    run("policy", leaving, "--runs", "200", "-o", here / "out")
     assert (here / "out" / "laplace" / "draws-model.nc").read_bytes() == kept
     pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
 

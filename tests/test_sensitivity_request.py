@@ -84,7 +84,18 @@ def strange(write_mdl):
 
 
 def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path):
-    asked = ["--output", "Total", "--output", "Still", "--output", "Doubtful", "-n", "16", "--method", "sobol"]
+    asked = [
+        "--variables",
+        "Total",
+        "--variables",
+        "Still",
+        "--variables",
+        "Doubtful",
+        "--rows",
+        "16",
+        "--method",
+        "sobol",
+    ]
     called = ["sensitivity", str(strange), *asked, "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(cli, called)
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""``cipark certify``: all engines on one model, and where they part."""
+"""``cipark certify``: all engines on one model, and their first divergence."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -21,15 +21,27 @@ SHOWN = 15
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
 @click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario (TOML).")
-@click.option("--recorded", type=click.Path(path_type=Path), help="A run from elsewhere: .csv, .tab or Vensim's .vdf.")
-@click.option("--engines", "wanted", multiple=True, metavar="NAMES", help="Only these: native, numpy, pysd, pysimlin.")
-@click.option("--method", type=click.Choice(get_args(Method)), help="Integrate otherwise than the file says.")
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0), help="Between engines, a share of a column's scale.  [1e-12]"
+    "--recorded",
+    type=click.Path(path_type=Path),
+    help="A run of another program: .csv, .tab or Vensim's .vdf.",
 )
-@click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="The same against the recorded run.")
-@click.option("--all", "everything", is_flag=True, help="List every variable, equal ones too.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the certificate to FILE.json or FILE.csv.")
+@click.option(
+    "--engines",
+    "wanted",
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated: native, numpy, pysd, pysimlin.",
+)
+@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Between engines, relative to a column's scale.  [default: 1e-12]",
+)
+@click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run.")
+@click.option("--all", "everything", is_flag=True, help="List all variables, equal ones too.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the certificate: FILE.json or FILE.csv.")
 @options.allow_files
 def command(
     file: Path | None,
@@ -46,10 +58,10 @@ def command(
 ) -> int:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
-    For each variable the largest difference is told, as a share of the largest value of its column, and when the two
-    sides first part. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column that
-    is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. Where PySD is
-    known to be wrong the fault is named, and speaks against PySD, not against the model.
+    For each variable the table shows the largest difference, relative to the largest value of its column, and the time
+    of the first divergence. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column
+    that is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. Where PySD
+    is known to be wrong the fault is named, and speaks against PySD, not against the model.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.

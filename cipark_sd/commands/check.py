@@ -22,11 +22,16 @@ SHOWN = 10
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--checks", "checks_file", type=click.Path(path_type=Path), help="Checks file; without it FILE's own.")
-@click.option("--engine", default="native", show_default=True, help="What runs the model.")
-@click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
-@click.option("--extreme", is_flag=True, help="Drive every constant that has limits to both of them.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write every finding to a .csv or .json file.")
+@click.option(
+    "--checks",
+    "checks_file",
+    type=click.Path(path_type=Path),
+    help="Checks file (default: the one beside FILE).",
+)
+@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
+@click.option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
+@click.option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save all findings: FILE.csv or FILE.json.")
 @options.allow_files
 def command(
     file: Path | None,

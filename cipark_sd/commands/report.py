@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 
-@click.command("report", short_help="Put what several commands found on one page.")
+@click.command("report", short_help="Combine several reports on one page.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--title", help="Of the whole page; default the titles of its parts.")
+@click.option("--title", help="Title of the page (default: the titles of its parts).")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
               show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
 def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
-    """Put what several commands found on one self-contained page.
+    """Combine the reports of several commands on one self-contained page.
 
     FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page.
 

@@ -178,10 +178,21 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "new-study": ("new-study", "{model}", "{data}", "-o", "{out}/study"),
     "calibrate": ("calibrate", "{study}", "--starts", "1", "--no-profiles", "-o", "{out}/fit"),
     "calibrate pysd": ("calibrate", "{study}", "--fast", "--starts", "1", "--engine", "pysd", "-o", "{out}/slow"),
-    "sensitivity": ("sensitivity", "{model}", "--output", "Cup", "--method", "morris", "-o", "{out}/which"),
+    "sensitivity": ("sensitivity", "{model}", "--variables", "Cup", "--method", "morris", "-o", "{out}/which"),
     "sensitivity of the study": ("sensitivity", "{study}", "--method", "morris", "-o", "{out}/of"),
-    "loops": ("sensitivity", "{model}", "--output", "Cup", "--method", "tornado", "--loops", "1", "-o", "{out}/loops"),
-    "policy": ("policy", "{study}", "--draws", "prior", "--n", "4", "--part", "effects", "-o", "{out}/policy"),
+    "loops": (
+        "sensitivity",
+        "{model}",
+        "--variables",
+        "Cup",
+        "--method",
+        "tornado",
+        "--loops",
+        "1",
+        "-o",
+        "{out}/loops",
+    ),
+    "policy": ("policy", "{study}", "--draws", "prior", "--runs", "4", "--part", "effects", "-o", "{out}/policy"),
 }
 #: Commands by the template of a case, where they are not all.
 _READERS: dict[str, tuple[str, ...]] = {

@@ -39,7 +39,7 @@ def answer(request: Request) -> None:
     InvalidValue, UnknownName, Problems
     """
     asked = asked_study(request)
-    folder = output_folder(request.folder or OUTPUT_FOLDER / f"{asked.name}-sensitivity")
+    folder = output_folder(request.output or OUTPUT_FOLDER / f"{asked.name}-sensitivity")
     inputs = inputs_of(request, asked, folder, max(request.rows, _DRAWS))
     study = inputs.study
     methods = asked_methods(request, study, joint=not inputs.unseen)
