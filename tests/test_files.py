@@ -108,7 +108,7 @@ def test_a_folder_without_a_study_does_not_hide_the_study_of_that_name(
         (r"rich\.(progress|table)", "cipark_sd/console.py"),
         (r"csv\.(writer|DictWriter)|\.to_csv\(", "cipark_sd/files.py"),
         (r"^Array = NDArray\[np\.float64\]", "cipark_sd/arrays.py"),
-        (r"tomllib\.", "cipark_sd/inputs.py"),
+        (r"tomllib\.loads\(text\)", "cipark_sd/inputs.py"),
         (r"def (_is_text|_is_word|is_text)\b", "cipark_sd/console.py"),
         (r"\"dmnl\"", "cipark_sd/model/units.py"),
     ],

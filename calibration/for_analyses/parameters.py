@@ -64,7 +64,7 @@ def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
     path = folder / FILE
     content = read_toml(path) if path.exists() else {}
     problems: list[CiparkError] = []
-    top = Section(content, FILE, problems)
+    top = Section(content, "", problems)
     fitted = [parameter for parameter in problem.space if parameter.target == "model"]
     blocks: list[Factor | Shares] = [_fitted(parameter) for parameter in fitted]
     blocks += [factor for table in top.tables("factor") if (factor := _factor(table, problems)) is not None]
@@ -146,7 +146,7 @@ def _prior(section: Section, low: float, high: float, mode: float) -> Prior | No
             return Triangular(low, mode, high)
         section.wrong("mode", f"a number from {low:g} to {high:g}")
         return None
-    inner = Section(content, f"{section.where}, prior", section.problems)
+    inner = Section(content, "prior", section.problems, within=section)
     before = len(section.problems)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
     numbers = {field: inner.number(field) for field in family.__slots__}

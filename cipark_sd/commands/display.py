@@ -30,6 +30,7 @@ from typing import Any
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.inputs import beneath, read_toml
 from cipark_sd.plotting.observed import ObservedFile
+from cipark_sd.toml_lines import place
 
 _KEYS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "table": {"columns": list, "every": (int, float)},
@@ -70,9 +71,8 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     path = model_path.with_suffix(".display.toml")
     if not path.exists():
         return Display()
-    where = str(path)
     content = read_toml(path)
-    raise_all(where, _problems(content, where))
+    raise_all(str(path), _problems(content))
     table, figure = content.get("table", {}), content.get("figure", {})
     return Display(
         columns=tuple(map(str, table.get("columns", ()))),
@@ -83,24 +83,32 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     )
 
 
-def _problems(content: Mapping[str, Any], where: str) -> list[CiparkError]:
+def _problems(content: Mapping[str, Any]) -> list[CiparkError]:
     problems: list[CiparkError] = []
     for section, entries in content.items():
         if section not in _KEYS or not isinstance(entries, dict):
-            problems.append(UnknownName(section, _KEYS, kind="table", where=where))
+            problems.append(UnknownName(section, _KEYS, kind="table", where=place(content, "", section)))
             continue
         for key, value in entries.items():
             kind = _KEYS[section].get(key)
             if kind is None:
-                problems.append(UnknownName(key, _KEYS[section], kind=f"key in [{section}]", where=where))
+                problems.append(
+                    UnknownName(key, _KEYS[section], kind=f"key in [{section}]", where=place(entries, "", key))
+                )
             elif not isinstance(value, kind):
                 wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-                problems.append(InvalidValue(f"{key!r} in [{section}]", value, f"a {wanted}", where=where))
+                problems.append(
+                    InvalidValue(f"{key!r} in [{section}]", value, f"a {wanted}", where=place(entries, "", key))
+                )
     every = content["table"].get("every") if isinstance(content.get("table"), dict) else None
     if isinstance(every, int | float) and not (math.isfinite(every) and every > 0):
-        problems.append(InvalidValue("'every' in [table]", every, "a positive number", where=where))
+        problems.append(
+            InvalidValue("'every' in [table]", every, "a positive number", where=place(content["table"], "", "every"))
+        )
     if "observed" in content and isinstance(content["observed"], dict) and "file" not in content["observed"]:
-        problems.append(InvalidValue("'file' in [observed]", None, "the name of a CSV file", where=where))
+        problems.append(
+            InvalidValue("'file' in [observed]", None, "the name of a CSV file", where=place(content["observed"], ""))
+        )
     return problems
 
 

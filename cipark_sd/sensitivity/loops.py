@@ -21,6 +21,7 @@ from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.toml_lines import place
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,10 +61,13 @@ def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
     problems: list[CiparkError] = []
     found: list[NamedLoop] = []
     for number, entry in enumerate(content.get("loop", []), start=1):
-        where = f"{path.name}, loop {number}"
+        where = place(entry, f"loop {number}")
         extra = sorted(set(entry) - {"name", "through", "avoiding", "polarity"})
         problems += [
-            UnknownName(key, ("name", "through", "avoiding", "polarity"), kind="key", where=where) for key in extra
+            UnknownName(
+                key, ("name", "through", "avoiding", "polarity"), kind="key", where=place(entry, f"loop {number}", key)
+            )
+            for key in extra
         ]
         polarity = entry.get("polarity", "")
         if not isinstance(entry.get("name"), str) or not entry.get("through") or polarity not in ("R", "B", ""):
