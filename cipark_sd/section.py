@@ -29,11 +29,13 @@ class Section:
     def __init__(
         self, content: object, name: str, problems: list[CiparkError], *, within: "Section | None" = None
     ) -> None:
-        self.name = name if within is None or not within.name else f"{within.name}, {name}"
+        self.name: str = name if within is None or not within.name else f"{within.name}, {name}"
         self.problems = problems
         self._asked: set[str] = set()
         self.content: Mapping[str, object] = content if isinstance(content, Mapping) else {}
-        self._placed = within._placed if within is not None and not isinstance(content, LinedTable) else self.content
+        self._placed: Mapping[str, object] = (
+            within._placed if within is not None and not isinstance(content, LinedTable) else self.content
+        )
         if not isinstance(content, Mapping):
             self.problems.append(InvalidValue("its content", content, "a table", where=self.where))
 

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from cipark_sd.cli import BUILT_IN, ORDER, cli
 from cipark_sd.commands.options import variable_names
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 
 

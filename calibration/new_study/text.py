@@ -166,14 +166,12 @@ _HEAD = """\
 # values in the model file. A prior should say what was known before the data, and `why` should say from where.
 """
 _PARAMETERS = """\
-# --- parameters -----------------------------------------------------------------------------------------------------
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
 # these data depend, so that no interval rests on a guess of another; hold one where you know it better. A prior is one
 # of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential.
 
 """
 _METHOD = """\
-# --- how -------------------------------------------------------------------------------------------------------------
 # ml: the estimates and their intervals come from the data alone, within the bounds; placeholders decide nothing there.
 # With "map" the priors count too: for when they say what was known. They always count in --posterior.
 
@@ -183,7 +181,6 @@ starts = 20
 fast_starts = 8
 seed = 1"""
 _FIXED = """\
-# --- held at the model's value, and why -----------------------------------------------------------------------------
 # To free one, make it a [[parameter]] with a prior.
 
 """

@@ -154,9 +154,6 @@ def _largest(question: Question, sides: Sequence[Side], *, keep_zero: bool = Fal
     return largest
 
 
-# --- as a file -------------------------------------------------------------------------------------------------------
-
-
 def write(certificate: Certificate, path: Path | str) -> None:
     """Write a certificate as ``.json``, or its columns as ``.csv``, one line a column and pair."""
     path = Path(path)

@@ -161,9 +161,6 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     return Side(name, version("pysd") if name == "pysd" else own_version(), columns, remarks=remarks)
 
 
-# --- pysimlin --------------------------------------------------------------------------------------------------------
-
-
 def _simlin(question: Question) -> Side | LeftOut:
     import simlin
 
@@ -221,9 +218,6 @@ def _numbers(question: Question) -> dict[str, float]:
         assert isinstance(value, float | int)
         numbers[flat_name(name, elements)] = value
     return numbers
-
-
-# --- recorded runs ---------------------------------------------------------------------------------------------------
 
 
 def recorded_side(question: Question, path: Path) -> Side:

@@ -72,8 +72,6 @@ class _Reader:
         runs = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
         return Checks(builtin, runs, tuple(checks), tuple(conservation))
 
-    # --- parts ---
-
     def run(self, name: str, value: object) -> None:
         where = place(value, f"[runs.{name}]")
         run = self.table(value, where)
@@ -216,8 +214,6 @@ class _Reader:
                 self.problems.append(problem)
         return flows
 
-    # --- values ---
-
     def known(self, entry: Mapping[str, object], keys: Sequence[str], where: str) -> None:
         name = where.removeprefix(f"{place(entry, '')}: ")
         self.problems += [
@@ -284,8 +280,6 @@ class _Reader:
         for name in sorted({name for name in ids if ids.count(name) > 1 or name in reserved}):
             expected = "an id that no other check, no built-in one and no run has"
             self.problems.append(InvalidValue("id", name, expected, where=self.name))
-
-    # --- times against runs ---
 
     def span(self, scenario: Scenario) -> tuple[float, float]:
         try:

@@ -122,8 +122,6 @@ def settings(model: Model, resolved: Resolved) -> Settings:
     return Settings(numbers, initials, tables, series)
 
 
-# --- models and programs ----------------------------------------------------------------------------------------------
-
 _LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, Model]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
@@ -247,9 +245,6 @@ def program_for(
 def tangents_of(program: Program) -> Program:
     """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
     return _remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
-
-
-# --- running ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

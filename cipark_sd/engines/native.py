@@ -149,8 +149,6 @@ def _capacities(program: Program, inputs: Inputs) -> tuple[NDArray[np.int64], in
     return np.array([*told, 0], dtype=np.int64), total
 
 
-# --- compiling and keeping --------------------------------------------------------------------------------------------
-
 _LOADED: dict[str, Loaded] = {}
 
 

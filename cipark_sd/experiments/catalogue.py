@@ -137,8 +137,6 @@ class _Reader(ValueReader):
         self.problems += contradictions(catalogue)
         return catalogue
 
-    # --- tables -------------------------------------------------------------------------------------------------------
-
     def sections(self, top: Section, key: str) -> list[Section]:
         found = []
         for number, content in enumerate(top.tables(key), 1):
@@ -294,8 +292,6 @@ class _Reader(ValueReader):
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
         return outcome, section.number("at", times[-1] if times else math.nan)
-
-    # --- the file as a whole -----------------------------------------------------------------------------------------
 
     def unique(self, items: Sequence[_T], what: str) -> tuple[_T, ...]:
         for id_, count in Counter(item.id for item in items).items():

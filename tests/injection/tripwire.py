@@ -159,8 +159,6 @@ def _holds_payload(code: Any) -> bool:
     return any(BELL in text for text in texts) or any(map(_holds_payload, code.co_consts))
 
 
-# --- the commands ----------------------------------------------------------------------------------------------------
-
 #: Arguments by command: {model}, {data}, {scenario}, {study} and {out} stand for what a case has.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "certify": ("certify", "{model}", "{scenario}", "-o", "{out}/certificate.json"),
