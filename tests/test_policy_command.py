@@ -48,14 +48,14 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert page.identity.startswith(told)
     # an answer comes before the table of what the structures are
     assert [section.title for section in page.sections] == [
-        "What this rests on",
+        "Basis and assumptions",
         "What was expected, and what can be said of it",
-        "What each policy changes",
+        "Effects of each policy",
         "The rival structures",
-        "What cannot be known from this",
+        "Limitations",
     ]
     first = page.sections[0]
-    assert (first.title, first.blocks[0]) == ("What this rests on", Paragraph(f"{told}."))
+    assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
     for name in ("effects.csv", "claims.csv"):
         assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
     assert "Residents [firm]: difference to the base (posterior draws; medians" in shown.output
@@ -231,9 +231,9 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
     assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
     assert "Signs under the priors. No data have been used" in shown.output
     sections = {section.title: section for section in read_page(here / "out").sections}
-    assert list(sections)[:2] == ["What this rests on", "What is assumed: signs under the priors"]
-    assert sections["What this rests on"].blocks[0].warning
-    heading, table = sections["What is assumed: signs under the priors"].blocks
+    assert list(sections)[:2] == ["Basis and assumptions", "Assumed signs under the priors"]
+    assert sections["Basis and assumptions"].blocks[0].warning
+    heading, table = sections["Assumed signs under the priors"].blocks
     assert heading.warning
     # in the order of the catalogue: the largest effect does not come first
     assert table.rows == (("Half the pace", "less"), ("Twice the pace", "more"), ("Nothing", "no change"))

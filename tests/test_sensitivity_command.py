@@ -70,7 +70,7 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "measures.csv",
         "pawn.csv",
     } <= names
-    assert {"indices.png", "convergence.png", "fan.png", "shapley.png", "scatter_stock_at-the-end.png"} <= names
+    assert {"indices.png", "convergence.png", "fan.png", "shapley.png", "scatter_stock_at_the_end.png"} <= names
     assert {"report.json", "report.html", "tornado.png", "morris.png", "heat-map.png"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (folder / "summary.txt").read_text(encoding="utf-8")
@@ -183,13 +183,13 @@ def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     _, folder = run("--rows", "64")
     page = read_page(folder)
     titles = [section.title for section in page.sections]
-    assert titles[:3] == ["What this rests on", "The assumptions that matter", "How that changes over time"]
+    assert titles[:3] == ["Basis and assumptions", "The assumptions that matter", "How that changes over time"]
     blocks = [block for section in page.sections for block in section.blocks]
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
     shown = {block.file for block in blocks if isinstance(block, Picture)}
     assert shown == {path.name for path in folder.glob("*.png")}
-    assert titles[-2] == "What was uncertain: 4 constants"
+    assert titles[-2] == "Uncertain inputs: 4 constants"
 
 
 STUDY = """
@@ -260,7 +260,7 @@ def study(write_mdl, tmp_path):
 def first_words(folder):
     """The first section of the page, as a reader meets it."""
     first = read_page(folder).sections[0]
-    assert first.title == "What this rests on"
+    assert first.title == "Basis and assumptions"
     return first.blocks
 
 
@@ -279,7 +279,7 @@ def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study
     assert (folder / "summary.txt").read_text().splitlines()[2].startswith("1024 draws from the PRIOR")
     assert read_page(folder).identity.startswith("1024 draws from the PRIOR")
     titles = [section.title for section in read_page(folder).sections]
-    assert "What each claim rests on" in titles
+    assert "Basis of each claim" in titles
     assert "How often the best policy changes" not in titles
     assert not (folder / "choices.csv").exists()
     claims = pd.read_csv(folder / "claims.csv")
@@ -332,7 +332,7 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     assert "'--draws prior' analyses the assumptions before the fit" in said
     assert "no draws" not in said
     titles = {section.title for section in read_page(folder).sections}
-    assert {"How often the best policy changes", "What each claim rests on"} <= titles
+    assert {"How often the best policy changes", "Basis of each claim"} <= titles
     assert pd.read_csv(folder / "choices.csv").set_index("alternative")["best"]["early"] == 1.0
     claims = pd.read_csv(folder / "claims.csv")
     assert claims[["prior", "posterior", "class"]].to_numpy().tolist() == [[1.0, 1.0, "built in"]]
