@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import numpy as np
 from measure import show, show_machine
-from numpy.typing import NDArray
 from scipy import stats
 
 from calibration.fit.objective import objective
@@ -22,9 +21,9 @@ from calibration.fit.profile import Profile, profile
 from calibration.fit.threshold import percent
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 
-Array = NDArray[np.float64]
 LEVEL = 0.95
 
 

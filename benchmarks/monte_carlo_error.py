@@ -16,8 +16,9 @@ import numpy as np
 from scipy import stats
 
 from calibration.sampling.convergence import CONVERGED, QUANTILES, Convergence, convergence
-from calibration.sampling.moves import Array, step
+from calibration.sampling.moves import step
 from calibration.sampling.sample import Effort, looks
+from cipark_sd.arrays import Array
 
 EFFORT = Effort()
 Truth = list[tuple[float, ...]]

@@ -11,14 +11,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
-Array = NDArray[np.float64]
 #: By what a constant of the model file differs from the truth, up or down by chance.
 FACTOR = 3.0
 

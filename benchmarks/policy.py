@@ -1,7 +1,7 @@
 """How long each part of ``cipark policy`` takes on the park, beside its goal, and what became of the expectations.
 
     python benchmarks/policy.py                               the fit in cipark-output/great_stone, or own searches
-    python benchmarks/policy.py --draws my_fit --n 500        a folder that cipark calibrate --all has written
+    python benchmarks/policy.py --draws my_fit --runs 500        a folder that cipark calibrate --all has written
     python benchmarks/policy.py --part attribution
 
 Run it where the fit is. Wall time says what a user waits on a machine with nothing else to do; processor time is what
@@ -27,12 +27,12 @@ PARTS = ("effects", "attribution", "robustness", "design", "information")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", help="a folder with a fit")
-    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     arguments = parser.parse_args()
     asked = ["effects"] if arguments.quick else arguments.part or list(PARTS)
-    more = ["--n", str(5 if arguments.quick else arguments.n)]
+    more = ["--runs", str(5 if arguments.quick else arguments.n)]
     more += ["--rivals", "M0,M1"] if arguments.quick else []
     more += ["--draws", arguments.draws] if arguments.draws else []
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
@@ -67,10 +67,11 @@ def quick_draws(path: Path) -> Path:
     import numpy as np
     import xarray as xr
 
-    from calibration.policy.study import find_policy_study, read_policy_study
+    from calibration.policy.study import read_policy_study
+    from calibration.study.library import STUDIES
     from cipark_sd.sensitivity.factors import around
 
-    problem = read_policy_study(find_policy_study("great_stone")).problem
+    problem = read_policy_study(STUDIES / "great_stone").problem
     factors = around(problem.model, 0.2).factors
     middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
     centre = np.array([middle.get(parameter.name, parameter.median) for parameter in problem.space])

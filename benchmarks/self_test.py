@@ -15,13 +15,13 @@ from cases import HERE
 from measure import show, show_machine
 
 from calibration.assess.self_test import MASSES, SelfTest, self_test
-from calibration.console import progress_bars
 from calibration.likelihood.posterior import On
 from calibration.report.figures_assessment import self_test_figure
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
+from cipark_sd.console import progress_bars
 from cipark_sd.ensemble import processors
 from cipark_sd.plotting.files import save_for_print
 
@@ -49,29 +49,20 @@ def processor_seconds() -> float:
 
 def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[str, ...]:
     """Run one study; a row of the table."""
-    bar = progress_bars()
-    task = bar.add_task(name, total=n) if bar is not None else None
-
-    def told(now: Progress) -> None:
-        if bar is not None and task is not None:
-            bar.update(task, completed=now.done)
-
     start, before = time.perf_counter(), processor_seconds()
-    if bar is not None:
-        bar.start()
-    try:
-        with Workers(n_workers, Kept(folder / KEPT)) as workers:
-            found = self_test(
-                read_problem(FOLDERS[name]),
-                On("native"),
-                n,
-                np.random.default_rng(seed),
-                workers=workers,
-                on_progress=told,
-            )
-    finally:
-        if bar is not None:
-            bar.stop()
+    with progress_bars() as bars, Workers(n_workers, Kept(folder / KEPT)) as workers:
+
+        def show_progress(now: Progress) -> None:
+            bars.show(name, now.done, n)
+
+        found = self_test(
+            read_problem(FOLDERS[name]),
+            On("native"),
+            n,
+            np.random.default_rng(seed),
+            workers=workers,
+            on_progress=show_progress,
+        )
     write(found, name, folder)
     outside = ", ".join(found.outside(np.random.default_rng(1))) or "none"
     shares = (f"{share:.3f}" for share in found.pooled.tolist())

@@ -99,9 +99,6 @@ def keep(kind: str, key: str, content: bytes) -> None:
         return
 
 
-# --- whom an entry comes from ----------------------------------------------------------------------------------------
-
-
 def _signature(kind: str, key: str, content: bytes) -> bytes:
     # the lengths of kind and key are fixed by what they are, so no other pair gives the same bytes
     return hmac.digest(_user_key(key_file()), f"{kind}\n{key}\n".encode() + content, "sha256")

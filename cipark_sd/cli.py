@@ -20,14 +20,16 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 #: Commands of this package: name -> (module, one line of help). Help is here so that ``cipark --help`` imports nothing.
 BUILT_IN: Mapping[str, tuple[str, str]] = {
-    "run": ("cipark_sd.commands.run", "Run a model and see its course."),
+    "run": ("cipark_sd.commands.run", "Run a model and show the results."),
     "show": ("cipark_sd.commands.show", "List a model's variables or equations."),
     "check": ("cipark_sd.commands.check", "Test a model: units, conservation, reality checks, time step."),
     "certify": ("cipark_sd.commands.certify", "Run a model on every engine and compare all numbers."),
-    "sensitivity": ("cipark_sd.commands.sensitivity", "Ask which assumptions drive the outputs, and when."),
-    "report": ("cipark_sd.commands.report", "Put what several commands found on one page."),
+    "sensitivity": ("cipark_sd.commands.sensitivity.command", "Find the assumptions that drive the outputs, and when."),
+    "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
 }
+#: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
+ORDER = ("show", "run", "check", "certify", "convert", "new-study", "calibrate", "sensitivity", "policy", "report")
 #: Other packages add commands under this entry-point group; each entry point is a click command in a
 #: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
 GROUP = "cipark_sd.commands"
@@ -46,8 +48,8 @@ class _Commands(click.Group):
     """Commands that are imported when they are called; one that cannot be imported does not keep the others from it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        plug_ins = {entry.name for entry in importlib.metadata.entry_points(group=GROUP)} - BUILT_IN.keys()
-        return [*BUILT_IN, *sorted(plug_ins)]
+        names = BUILT_IN.keys() | {entry.name for entry in importlib.metadata.entry_points(group=GROUP)}
+        return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in BUILT_IN:
@@ -84,9 +86,10 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, line) for name, (_, line) in BUILT_IN.items()]
-        plug_ins = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx) if name not in BUILT_IN)
-        rows += [(name, command.get_short_help_str(limit=80)) for name, command in plug_ins if command is not None]
+        rows = []
+        for name in self.list_commands(ctx):
+            command = None if name in BUILT_IN else self.get_command(ctx, name)
+            rows.append((name, BUILT_IN[name][1] if command is None else command.get_short_help_str(limit=80)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

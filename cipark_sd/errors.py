@@ -7,13 +7,17 @@ import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+#: So many names are listed where none is close to the one that is not known.
+_LISTED = 8
+
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """``'; did you mean …?'`` with the closest known names, or an empty text."""
+    """``'; did you mean …?'`` with the closest known names, else the names themselves where they are few."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), list(by_folded), n=3, cutoff=0.6)
     if not close:
-        return ""
+        few = 0 < len(by_folded) <= _LISTED
+        return f"; known: {', '.join(map(repr, by_folded.values()))}" if few else ""
     return "; did you mean " + " or ".join(repr(by_folded[match]) for match in close) + "?"
 
 

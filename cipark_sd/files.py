@@ -1,12 +1,62 @@
-"""Files that appear whole or not at all: whoever reads beside us, or after a stop, sees the old file or the new one."""
+"""Atomic file writes: whoever reads at the same time, or after a stop, sees the old file or the new one."""
 
+import csv
+import hashlib
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cipark_sd.errors import InvalidValue
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Where commands write when they are told no other place.
 OUTPUT_FOLDER = Path("cipark-output")
+
+
+#: Characters of a file's name that come from a text; file systems take some 250 bytes.
+_NAME_LENGTH = 60
+
+
+def output_folder(folder: Path, *, where: str = "--output") -> Path:
+    """The folder itself, made with those above it where it is not there yet.
+
+    Raises
+    ------
+    InvalidValue
+        When it cannot be made or written to.
+    """
+    expected = f"one that can be made and written to ({{}}); name another one with {where}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise InvalidValue("the output folder", str(folder), expected.format(reason), where=where) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidValue("the output folder", str(folder), expected.format("permission denied"), where=where)
+    return folder
+
+
+def file_name(text: str, *, unique: bool = False) -> str:
+    """A text as the stem of a file's name: folded letters and digits, all else an underscore.
+
+    Parameters
+    ----------
+    unique : bool
+        Whether another text must get another name; what was changed or cut is then told apart by a digest.
+
+    >>> file_name("New cases (per week)"), file_name("a/b", unique=True), file_name("a_b", unique=True)
+    ('new_cases_per_week', 'a_b-c14cddc033', 'a_b')
+    """
+    folded = "".join(character if character.isalnum() else "_" for character in text.casefold())
+    name = "_".join(filter(None, folded.split("_"))) or "unnamed"
+    if unique and (name != text or len(name) > _NAME_LENGTH):
+        return f"{name[:_NAME_LENGTH]}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    return name
 
 
 @contextmanager
@@ -35,3 +85,39 @@ def write_text(path: Path, text: str) -> Path:
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
     return path
+
+
+def csv_text(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
+    """Rows as CSV under their keys or under ``columns``; None is an empty cell. Empty without rows and columns."""
+    text = io.StringIO()
+    names = list(columns or (rows[0] if rows else ()))
+    if names:
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def write_table(
+    path: Path,
+    table: "Sequence[Mapping[str, object]] | pd.DataFrame",
+    *,
+    columns: Sequence[str] | None = None,
+    draws: str = "",
+) -> Path:
+    """Write a table as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    table : sequence of mapping, or DataFrame
+        The index of a frame is left out.
+    columns : sequence of str, optional
+        Of rows; by default the keys of the first.
+    draws : str, optional
+        What draws a frame rests on, for a first column that says it of each row.
+    """
+    if isinstance(table, Sequence):
+        return write_text(path, csv_text(table, columns))
+    if draws:
+        table = table.assign(draws=draws)[["draws", *table.columns]]
+    return write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -10,9 +10,9 @@ import stat
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.toml_lines import LinedTable, lined
 
 MEGABYTE = 2**20
 #: The largest model in public use has 2 MB.
@@ -88,8 +88,8 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says.
+def read_toml(path: Path) -> LinedTable:
+    """What a TOML file says, in tables that know their lines.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def toml_text(path: Path) -> str:
         raise InvalidValue("the file", problem.strerror, "a TOML file that can be read", where=str(path)) from None
 
 
-def parsed_toml(text: str, path: Path) -> dict[str, Any]:
+def parsed_toml(text: str, path: Path) -> LinedTable:
     """A text as TOML; see :func:`read_toml`."""
     try:
         content = tomllib.loads(text)
@@ -137,7 +137,7 @@ def parsed_toml(text: str, path: Path) -> dict[str, Any]:
                 raise InvalidValue("a whole number", shown, "less than 2^63", where=str(path))
             case _:
                 pass
-    return content
+    return lined(content, text, path)
 
 
 def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> Path:

@@ -18,6 +18,7 @@ from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
+from cipark_sd.toml_lines import place
 
 _INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.
@@ -239,18 +240,21 @@ def read_scenario(path: Path | str) -> Scenario:
         expected = "a file that exists" + (f"; did you mean {near[0]!r}?" if near else "")
         raise InvalidValue("the scenario file", str(path), expected, where="--scenario") from None
     problems: list[CiparkError] = [
-        UnknownName(key, ("name", "set", "time"), kind="key", where=str(path))
+        UnknownName(key, ("name", "set", "time"), kind="key", where=place(content, "", key))
         for key in content.keys() - {"name", "set", "time"}
     ]
     problems += [
-        InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=str(path))
+        InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=place(content, "", table))
         for table in ("set", "time")
         if not isinstance(content.get(table, {}), dict)
     ]
     raise_all(str(path), problems)
     times = content.get("time", {})
     short = {"from": "initial_time", "to": "final_time", "step": "time_step", "save_every": "saveper"}
-    problems += [UnknownName(key, short, kind="key in [time]", where=str(path)) for key in times.keys() - short.keys()]
+    problems += [
+        UnknownName(key, short, kind="key in [time]", where=place(times, "", key))
+        for key in times.keys() - short.keys()
+    ]
     raise_all(str(path), problems)
     given = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
     overrides = _checked(given, str(path))

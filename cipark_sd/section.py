@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.toml_lines import LinedTable, place
 
 T = TypeVar("T", bound=str)
 
@@ -12,25 +13,47 @@ T = TypeVar("T", bound=str)
 class Section:
     """A TOML table with its name for messages and the list into which problems go.
 
-    Each method returns a usable value even when it notes a problem, so that reading goes on to the next.
+    Each method returns a usable value even when it notes a problem, so that reading goes on to the next. Messages name
+    the file and the line of the key, where the table was read from a file.
+
+    Parameters
+    ----------
+    content : mapping
+    name : str
+        Of the table, such as ``parameter 'beta'``; empty for the file itself.
+    problems : list of CiparkError
+    within : Section, optional
+        The one that holds this table; its line stands for a table that has none, such as a value that is no table.
     """
 
-    def __init__(self, content: object, where: str, problems: list[CiparkError]) -> None:
-        self.where = where
+    def __init__(
+        self, content: object, name: str, problems: list[CiparkError], *, within: "Section | None" = None
+    ) -> None:
+        self.name: str = name if within is None or not within.name else f"{within.name}, {name}"
         self.problems = problems
         self._asked: set[str] = set()
-        if isinstance(content, Mapping):
-            self.content: Mapping[str, object] = content
-        else:
-            self.content = {}
-            self.problems.append(InvalidValue("its content", content, "a table", where=where))
+        self.content: Mapping[str, object] = content if isinstance(content, Mapping) else {}
+        self._placed: Mapping[str, object] = (
+            within._placed if within is not None and not isinstance(content, LinedTable) else self.content
+        )
+        if not isinstance(content, Mapping):
+            self.problems.append(InvalidValue("its content", content, "a table", where=self.where))
+
+    @property
+    def where(self) -> str:
+        """The file, the line of the table, and its name."""
+        return place(self._placed, self.name)
+
+    def at(self, key: str) -> str:
+        """The file, the line of a key, and the name of the table."""
+        return place(self._placed, self.name, key)
 
     def __contains__(self, key: str) -> bool:
         return key in self.content
 
     def wrong(self, key: str, expected: str) -> None:
         """Note that the value of ``key`` is not what is expected."""
-        self.problems.append(InvalidValue(key, self.content.get(key), expected, where=self.where))
+        self.problems.append(InvalidValue(key, self.content.get(key), expected, where=self.at(key)))
 
     def raw(self, key: str) -> object:
         """The value as it stands, None where there is none."""
@@ -56,7 +79,7 @@ class Section:
             if value == option:
                 return option
         if isinstance(value, str):
-            self.problems.append(UnknownName(value, options, kind=key, where=self.where, listing=listing))
+            self.problems.append(UnknownName(value, options, kind=key, where=self.at(key), listing=listing))
         else:
             self.wrong(key, "one of " + ", ".join(options))
         return options[0]
@@ -107,4 +130,4 @@ class Section:
         """Note every key that nothing asked for."""
         for key in self.content:
             if key not in self._asked:
-                self.problems.append(UnknownName(key, sorted(self._asked), kind="key", where=self.where))
+                self.problems.append(UnknownName(key, sorted(self._asked), kind="key", where=self.at(key)))

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from regression_problems import Curve, Range
 from scipy import optimize, stats
 
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, local_search, optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 
-Array = NDArray[np.float64]
 #: Lower end, upper end, scale.
 Range = tuple[float, float, str]
 

@@ -63,9 +63,6 @@ def make(tmp_path: Path, write_mdl: Write) -> Callable[..., CalibrationProblem]:
 Make = Callable[..., CalibrationProblem]
 
 
-# --- dates and reading ------------------------------------------------------------------------------------------------
-
-
 def test_the_last_day_of_a_year_closes_it_in_leap_years_too() -> None:
     assert decimal_year(datetime.date(2019, 12, 31)) == 2020
     assert decimal_year(datetime.date(2020, 12, 31)) == 2021
@@ -160,9 +157,6 @@ def test_an_integrated_flow_equals_the_increments_of_its_stock(make: Make) -> No
     np.testing.assert_allclose(both[0], both[1], rtol=1e-12)
 
 
-# --- what a study means -----------------------------------------------------------------------------------------------
-
-
 def test_dated_counts_become_windows_between_them(make: Make) -> None:
     terms = make().terms
     assert [(t.quantities[0].start, t.quantities[0].end, t.lower) for t in terms if isinstance(t, Count)] == [
@@ -225,8 +219,6 @@ def test_what_the_data_do_not_touch_ends_at_its_prior_median(make: Make) -> None
     optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="map")
     assert optimum.theta[1] == pytest.approx(0.45, rel=1e-3)
 
-
-# --- what is said when it is wrong ------------------------------------------------------------------------------------
 
 WRONG = {
     "variable 'Membrs'; did you mean 'Members'": (OBSERVATION.replace('"Members"', '"Membrs"'), PARAMETER),

@@ -55,7 +55,7 @@ def test_bad_input_exits_with_2_and_one_message(cipark: Cipark, write_mdl: Write
     checks.write_text(CHECKS.format(at=99))
     code, out, err = cipark("check", write_mdl(EQUATIONS), "--checks", checks)
     assert (code, out) == (2, "")
-    assert err == "error: mine.toml, A: time 99 lies outside the run (from 0 to 10)\n"
+    assert err == f"error: {checks}:1: A: time 99 lies outside the run (from 0 to 10)\n"
 
 
 def test_an_unknown_engine_exits_with_2(cipark: Cipark, write_mdl: Write) -> None:

@@ -139,7 +139,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         def of(name: str) -> Path:
             if name not in done:
                 folder = write(tmp_path_factory.mktemp("study"), name)
-                options = ("--all", "--self-test", "1", "--steps", "200", "--draws", "100", "--fast", "--starts", "2")
+                options = ("--all", "--self-test", "1", "--steps", "200", "--keep", "100", "--fast", "--starts", "2")
                 arguments = ["calibrate", str(folder), "-o", str(folder / "out"), *options]
                 answer = CliRunner().invoke(cli, arguments, standalone_mode=False)
                 assert answer.exception is None, answer.exception

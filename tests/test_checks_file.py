@@ -46,7 +46,7 @@ def check(expect: str, more: str = "at = 5") -> str:
     ("text", "kind", "message"),
     [
         ("[[check", InvalidValue, "expected TOML"),
-        ("[runz]", UnknownName, "the file has no key 'runz'; did you mean 'runs'"),
+        ("[runz]", UnknownName, ":1 has no key 'runz'; did you mean 'runs'"),
         ("[builtin]\nunit = true", UnknownName, "no key 'unit'; did you mean 'units'"),
         ("[builtin]\nunits = 3", InvalidValue, 'units is 3, expected true, false or "note"'),
         ("[builtin]\nmay_be_negative = ['Pol']", UnknownName, "'Pol'; did you mean 'Pool'"),

@@ -47,9 +47,6 @@ def table(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-# --- run -------------------------------------------------------------------------------------------------------------
-
-
 def test_a_run_prints_stocks_at_about_ten_times(teacup: Path) -> None:
     lines = table(cipark("run", teacup).stdout)
     assert lines[0] == ["Time", "[Year]", "Cup", "[degrees]"]
@@ -140,9 +137,6 @@ XMILE = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-# --- show ------------------------------------------------------------------------------------------------------------
-
-
 def test_show_lists_variables_with_kind_units_value_limits_and_documentation(teacup: Path) -> None:
     text = cipark("show", teacup, "--search", "cup").stdout.splitlines()
     assert text[0].split() == ["Name", "Kind", "Units", "Value", "Limits", "Documentation"]
@@ -169,9 +163,6 @@ def test_show_gives_json_and_csv(teacup: Path) -> None:
     assert (pool["subscripts"], pool["value"], pool["sector"]) == (["Region"], "1, 2", "Kitchen")
     Path("v.csv").write_text(cipark("show", teacup, "--format", "csv").stdout)
     assert pd.read_csv("v.csv").set_index("name").loc["room", "high"] == 100
-
-
-# --- mistakes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,9 +311,6 @@ def test_simulate_is_the_function_whatever_was_imported_before(first: str) -> No
     code = f"{first}; import sys; from cipark_sd import simulate; sys.exit(simulate.__name__ != 'simulate')"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
-
-
-# --- the park --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -44,9 +44,6 @@ def density_of(problem):
     return posterior(problem, choose("native"))
 
 
-# --- scores -----------------------------------------------------------------------------------------------------------
-
-
 def test_crps_of_a_sample_is_the_integral_over_its_steps():
     draws = np.random.default_rng(1).normal(size=11)
     edges = np.sort(np.append(draws, 0.3))
@@ -108,8 +105,6 @@ def test_the_error_of_a_mean_score_is_its_spread(correlation, twice):
     mean, error = np.array(found).T
     assert 0.8 < np.sqrt((error**2).mean()) / mean.std() < 1.3
 
-
-# --- rivals -----------------------------------------------------------------------------------------------------------
 
 SHAPE, SCALE, COUNTS = 2.0, 3.0, (4, 9, 5)
 
@@ -286,9 +281,6 @@ def test_a_rival_with_an_unknown_name_is_told_the_known_one(tmp_path):
         small_study(tmp_path, '[[rival]]\nname = "x"\nset = { "pase" = 1 }\n')
 
 
-# --- contraction, hold-out, forecast ----------------------------------------------------------------------------------
-
-
 def test_contraction_of_exact_draws_is_that_of_the_two_gammas(conjugate):
     line = contractions(conjugate)[0]
     prior, post = np.log(stats.gamma(SHAPE, scale=SCALE).rvs(200_000, random_state=1)), np.log(conjugate.flat[:, 0])
@@ -341,9 +333,6 @@ def test_a_forecast_goes_on_from_the_last_count(study, drawn):
     assert rows[3].mean - 85 == pytest.approx(expected, rel=0.1)
 
 
-# --- self-test --------------------------------------------------------------------------------------------------------
-
-
 def test_the_band_holds_the_share_of_uniform_ranks_that_it_says():
     rng = np.random.default_rng(17)
     low, high = rank_band(200, rng)
@@ -392,9 +381,6 @@ def test_a_likelihood_that_counts_the_data_twice_is_found_out(study, monkeypatch
     monkeypatch.setattr(Posterior, "log_likelihood", lambda self, theta: 2 * honest(self, theta))
     found = self_test(study, density_of, 120, np.random.default_rng(20), effort=QUICK)
     assert found.pooled[2] < 0.9
-
-
-# --- scores of what was predicted -------------------------------------------------------------------------------------
 
 
 def test_weights_count_in_the_fit_and_not_in_scores(study):

@@ -58,9 +58,6 @@ def content(made: making.NewStudy) -> dict[str, object]:
     return tomllib.loads((made.folder / "problem.toml").read_text(encoding="utf-8"))
 
 
-# --- numbers and dates as people write them ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("texts", "delimiter", "numbers"),
     [
@@ -140,9 +137,6 @@ def test_the_column_of_times_is_found_by_dates_names_or_order(tmp_path: Path) ->
         assert read_axis(read_sheet(path), None, None).column == column
 
 
-# --- which variable ---------------------------------------------------------------------------------------------------
-
-
 def test_names_are_compared_as_words() -> None:
     assert words("Number of newCases (per week)") == ("new", "case")
     assert likeness("Population (millions)", "population") == 1
@@ -172,9 +166,6 @@ def test_a_subscripted_variable_is_matched_by_element_or_as_the_sum(write_mdl: W
     assert made.ignored == ("firms",)
     made = ask(model, "time,firms\n1,3.5\n2,4.5\n3,6.5\n", force=True)
     assert made.series[0].match.names == ("Firms[north]", "Firms[south]")
-
-
-# --- what a column is -------------------------------------------------------------------------------------------------
 
 
 def test_a_stock_is_a_level_from_the_first_date_on(sir: Path) -> None:
@@ -247,9 +238,6 @@ def test_a_run_that_ends_before_the_data_goes_on(sir: Path) -> None:
     assert problem.scenario.final_time == 20
 
 
-# --- which constants --------------------------------------------------------------------------------------------------
-
-
 def test_what_reaches_the_data_is_fitted_and_the_rest_held_with_a_reason(sir: Path) -> None:
     made = ask(sir, "day,infected\n" + "".join(f"{t},{n}\n" for t, n in enumerate((3, 8, 28, 75, 221, 291, 255, 235))))
     roles = {one.name: one.role for one in made.candidates}
@@ -300,9 +288,6 @@ def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
     problem = written(ask(sir, "day,infected\n1,3\n2,8\n3,20\n4,45\n"))
     density = posterior(problem, choose("numpy"))
     assert np.isfinite(density.log_posterior(problem.space.medians[None, :])).all()
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
 
 
 def run(*arguments: str) -> Result:

@@ -65,9 +65,6 @@ def ask(model: Path, table: str, **more: object) -> making.NewStudy:
     return making.new_study(making.Asked(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("texts", "unit"),
     [
@@ -105,9 +102,6 @@ def test_lengths_agree_with_the_clock_and_the_calendar() -> None:
     for one in TIME_UNITS:
         for other in TIME_UNITS:
             assert length(one, other) * length(other, one) == pytest.approx(1, rel=1e-14)
-
-
-# --- numbers ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -203,8 +197,6 @@ def test_years_of_the_calendar_are_dates_for_a_model_in_another_unit(
     assert axis.given == ("1999", "2000", "2001")
 
 
-# --- dates ------------------------------------------------------------------------------------------------------------
-
 DAILY = ("2020-03-01", "2020-03-02", "2020-03-03")
 SPACED = {
     "day": DAILY,
@@ -241,9 +233,6 @@ def test_dates_need_a_unit_of_the_model_s_time(level: Model, units: str, spacing
     assert f"is a {spacing}" in clock_of(model, axis, spacing).note
 
 
-# --- which end of a window a column holds ----------------------------------------------------------------------------
-
-
 def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
     starts = axis_of("t_start", (0, 1, 2))
     timing = clock_of(counting(level, ""), starts, windows=True)
@@ -267,8 +256,6 @@ def test_a_column_of_intervals_is_not_taken_for_times() -> None:
     with pytest.raises(CiparkError, match=r"each time once; 'day' was taken for the column of times, --time COL"):
         axis_of("day", (1, 1, 2), n=(3, 5, 4))
 
-
-# --- whole studies ----------------------------------------------------------------------------------------------------
 
 WEEKS = "Week,new infections\n" + "".join(f"{week},{n}\n" for week, n in enumerate((9, 25, 70, 110, 70, 30, 9), 1))
 

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 
 from calibration.policy import page as policy_page
 from calibration.policy.setting import Setting, Settings, start
-from calibration.policy.study import find_policy_study, read_policy_study
+from calibration.policy.study import read_policy_study
+from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.report import Paragraph, Table, read_page
+from cipark_sd.pages.page import Paragraph, Table, read_page
 from cipark_sd.scenarios import Scenario
 from tests.park_draws import near_the_file
 from tests.small_study import small_study
@@ -28,9 +29,9 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Arguments of a call with draws of two rivals that meet the data."""
-    study = read_policy_study(find_policy_study("great_stone"))
+    study = read_policy_study(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path_factory.mktemp("fit"), ("M0", "M1"))
-    return ["policy", "--n", "6", "--rivals", "M0,M1", "--draws", str(fit)]
+    return ["policy", "--runs", "6", "--rivals", "M0,M1", "--draws", str(fit)]
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +48,14 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert page.identity.startswith(told)
     # an answer comes before the table of what the structures are
     assert [section.title for section in page.sections] == [
-        "What this rests on",
+        "Basis and assumptions",
         "What was expected, and what can be said of it",
-        "What each policy changes",
+        "Effects of each policy",
         "The rival structures",
-        "What cannot be known from this",
+        "Limitations",
     ]
     first = page.sections[0]
-    assert (first.title, first.blocks[0]) == ("What this rests on", Paragraph(f"{told}."))
+    assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
     for name in ("effects.csv", "claims.csv"):
         assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
     assert "Residents [firm]: difference to the base (posterior draws; medians" in shown.output
@@ -163,7 +164,9 @@ def test_mistakes_are_told_in_one_message(arguments, message, tmp_path):
 
 def test_a_base_that_contradicts_the_data_stops_the_call_and_says_what_to_run(tmp_path):
     """The park under its priors has two and a half times the firms that were counted."""
-    shown = CliRunner().invoke(cli, ["policy", "--draws", "prior", "--n", "100", "--rivals", "M0", "-o", str(tmp_path)])
+    shown = CliRunner().invoke(
+        cli, ["policy", "--draws", "prior", "--runs", "100", "--rivals", "M0", "-o", str(tmp_path)]
+    )
     assert shown.exit_code == 2
     text = " ".join(shown.output.split())
     counted = re.search(r"residents by (\S+): (\d+) in the model .* allows (\d+) to (\d+)\), (\d+) in the data", text)
@@ -223,14 +226,14 @@ def here(tmp_path, monkeypatch):
 
 
 def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
-    shown = run("policy", leaving, "--draws", "prior", "--n", "300", "-o", here / "out")
+    shown = run("policy", leaving, "--draws", "prior", "--runs", "300", "-o", here / "out")
     assert shown.exit_code == 0, shown.output
     assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
     assert "Signs under the priors. No data have been used" in shown.output
     sections = {section.title: section for section in read_page(here / "out").sections}
-    assert list(sections)[:2] == ["What this rests on", "What is assumed: signs under the priors"]
-    assert sections["What this rests on"].blocks[0].warning
-    heading, table = sections["What is assumed: signs under the priors"].blocks
+    assert list(sections)[:2] == ["Basis and assumptions", "Assumed signs under the priors"]
+    assert sections["Basis and assumptions"].blocks[0].warning
+    heading, table = sections["Assumed signs under the priors"].blocks
     assert heading.warning
     # in the order of the catalogue: the largest effect does not come first
     assert table.rows == (("Half the pace", "less"), ("Twice the pace", "more"), ("Nothing", "no change"))
@@ -247,12 +250,12 @@ def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
     shown = CliRunner().invoke(cli, ["policy", str(leaving), "--draws", "prior", "--part", "attribution"])
     assert shown.exit_code == 2
     assert "from the priors nothing is ranked and no size is told" in " ".join(shown.output.split())
-    shown = run("policy", leaving, "--draws", "prior", "--n", "50", "--part", "all", "-o", here / "all")
+    shown = run("policy", leaving, "--draws", "prior", "--runs", "50", "--part", "all", "-o", here / "all")
     assert "left out, since from the priors nothing is ranked: attribution" in shown.output
 
 
 def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_stands(leaving, here):
-    shown = run("policy", leaving, "--n", "200", "-o", here / "out")
+    shown = run("policy", leaving, "--runs", "200", "-o", here / "out")
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert lines[1].startswith("200 draws from a Laplace approximation of the posterior at its mode, not from chains")
@@ -274,13 +277,13 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
     # a second call takes the kept draws, and the same call gives the same numbers
     kept = (here / "out" / "laplace" / "draws-model.nc").read_bytes()
     first = pd.read_csv(here / "out" / "effects.csv")
-    run("policy", leaving, "--n", "200", "-o", here / "out")
+    run("policy", leaving, "--runs", "200", "-o", here / "out")
     assert (here / "out" / "laplace" / "draws-model.nc").read_bytes() == kept
     pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
 
 
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
-    study = read_policy_study(find_policy_study("great_stone"))
+    study = read_policy_study(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
     asked = Settings(None, (str(fit),), 4, ("M0",), None, (), 1, "native", tmp_path / "out")
     started = start(asked)

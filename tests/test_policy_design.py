@@ -128,9 +128,6 @@ def test_a_budget_that_pays_for_nothing_is_an_error(park, front):
         search(dear, dear, budget=10, share=0.1, population=8, generations=1, rng=np.random.default_rng(0))
 
 
-# --- the EMA workbench -----------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def workbench():
     with warnings.catch_warnings():

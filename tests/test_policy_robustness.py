@@ -190,9 +190,6 @@ def test_without_failures_there_is_no_box(space):
     assert "fails in 0%" in sentence
 
 
-# --- value of information: two choices, one worth nothing and one worth theta ----------------------------------------
-
-
 def normal_case(n=4000, s1=2.0, s2=1.0):
     rng = np.random.default_rng(5)
     first, second = rng.normal(0, s1, n), rng.normal(0, s2, n)
@@ -281,8 +278,6 @@ def test_a_noisy_measurement_has_its_closed_form():
     )
     assert found.value == pytest.approx(unit_loss(4 / math.sqrt(4 + 2.25)), abs=4 * found.error + 0.03)
 
-
-# --- futures of the park ---------------------------------------------------------------------------------------------
 
 RIVALS = (Rival("M0", ""), Rival("M1", "", Scenario("", {"Founding Capability": 1})))
 POOL = np.linspace(0.4, 0.9, 10)

@@ -12,7 +12,7 @@ from cipark_sd import results
 from cipark_sd.cli import cli
 
 FISHERY = Path(__file__).parent / "policy_fishery"
-DRAWS = ["--n", "40"]
+DRAWS = ["--runs", "40"]
 
 
 def run(*arguments):

@@ -24,8 +24,6 @@ from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
-# --- exact intervals --------------------------------------------------------------------------------------------------
-
 
 def wide(curve: Curve, factor: float, scale: str) -> dict[str, Range]:
     """Bounds with the published estimates in their middle, on the log scale."""
@@ -85,9 +83,6 @@ def test_a_nuisance_parameter_near_its_bound_moves(tmp_path: Path) -> None:
     assert [found.lower, found.upper] == pytest.approx([233.758, 244.392], abs=1e-3)
 
 
-# --- published regressions --------------------------------------------------------------------------------------------
-
-
 def test_the_t_profiles_of_puromycin_are_the_published_ones(tmp_path: Path) -> None:
     """confint(nls(rate ~ Vm * conc / (K + conc))) of R for the treated cells, which interpolates its profile."""
     problem = study(tmp_path, PUROMYCIN, wide(PUROMYCIN, 100, "log"), sd=(1.0, 100.0, "log"))
@@ -131,9 +126,6 @@ def test_an_estimate_on_its_bound_has_no_standard_error_and_its_verdict_says_so(
     assert str(found) == "estimate on its upper bound; bounded from below only"
     other = profile(optimum, "b", level=0.95).verdict
     assert (other.lower.state, other.lower.reason) == ("closed", "a")
-
-
-# --- levels -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_threshold_is_half_the_quantile_of_chi_square() -> None:
@@ -223,8 +215,6 @@ def test_small_samples_with_an_estimated_spread_are_covered_at_the_nominal_rate(
         assert (rise <= Threshold(0.95).rise).mean() == pytest.approx(0.869, abs=0.006)
 
 
-# --- sides ------------------------------------------------------------------------------------------------------------
-
 LINE = Curve("a * x", lambda x, a: a * x, (1, 2, 3, 4), (1.1, 1.9, 3.2, 3.9), ("a",), (1.0,), (0.1,), 0.3, 0.1)
 
 
@@ -307,9 +297,6 @@ def test_only_a_side_that_the_data_bound_has_a_limit() -> None:
     assert [side.limit for side in BOTH.values()] == [3.0, None, None, None]
 
 
-# --- searches ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("curve", "factor"), [(MISRA1A, 1e4), (BOXBOD, 1e4), (RAT42, 100.0), (PUROMYCIN, 1e4)])
 def test_a_search_ends_at_the_certified_estimates_however_wide_the_bounds(
     tmp_path: Path, curve: Curve, factor: float
@@ -332,8 +319,6 @@ def test_every_pair_of_level_and_side_is_nested(tmp_path: Path) -> None:
         if narrow < broad:
             assert ends[broad].lower < ends[narrow].lower < ends[narrow].upper < ends[broad].upper  # type: ignore[operator]
 
-
-# --- predictions ------------------------------------------------------------------------------------------------------
 
 #: The initial slope a b of an approach to a limit, and the time b / c at which a logistic curve turns, as parameters.
 SLOPE = replace(

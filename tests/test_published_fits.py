@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import integrate, optimize
 
 from calibration.fit.optimise import Optimum, optimise
@@ -17,10 +16,9 @@ from calibration.sampling.draws import draw
 from calibration.sampling.sample import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import Scenario
-
-Array = NDArray[np.float64]
 
 
 def shipped(name: str) -> CalibrationProblem:
@@ -51,8 +49,6 @@ def standard_deviations(optimum: Optimum) -> Array:
     jacobian = np.stack(columns, axis=1)
     return np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)))
 
-
-# --- NIST, Statistical Reference Datasets: certified to eleven digits -------------------------------------------------
 
 #: Study, residual standard deviation, sum of squares, estimates, their standard deviations.
 CERTIFIED = [
@@ -96,9 +92,6 @@ def test_the_file_s_method_is_what_makes_the_digits() -> None:
     assert 0.01 < moved[2] < 0.1
 
 
-# --- Bass diffusion ---------------------------------------------------------------------------------------------------
-
-
 def test_air_conditioners_give_the_published_least_squares_of_bass_diffusion() -> None:
     """Srinivasan and Mason 1986, Marketing Science 5(2): p = 0.0094, q = 0.3748, m = 18.713 million."""
     market, innovation, imitation = best(shipped("bass_air_conditioners")).theta
@@ -116,9 +109,6 @@ def test_air_conditioners_by_scipy() -> None:
 
     found = optimize.least_squares(misfit, [18000, 0.01, 0.4], x_scale=[1e4, 0.01, 0.1], xtol=1e-14, ftol=1e-14)
     np.testing.assert_allclose(best(shipped("bass_air_conditioners")).theta, found.x, rtol=1e-5)
-
-
-# --- a Poisson process seen in intervals ------------------------------------------------------------------------------
 
 
 def test_grouped_failures_give_the_published_power_law() -> None:
@@ -139,9 +129,6 @@ def test_grouped_failures_solve_crow_s_equation() -> None:
     beta = optimize.brentq(equation, 0.3, 2, xtol=1e-12)
     expected = [counts.sum() / ends[-1] ** beta, beta]
     np.testing.assert_allclose(best(shipped("crow_grouped")).theta, expected, rtol=1e-5)
-
-
-# --- posteriors -------------------------------------------------------------------------------------------------------
 
 
 def drawn(name: str, *, most_steps: int) -> dict[str, Array]:

@@ -292,9 +292,6 @@ def test_the_engine_gives_what_plain_pysd_gives_bit_for_bit(write_mdl: Write, eq
         assert np.array_equal(ours[canonical(label)].to_numpy(), values), label
 
 
-# --- repaired faults of PySD -----------------------------------------------------------------------------------------
-
-
 def test_an_integer_initial_value_does_not_truncate_a_smooth(write_mdl: Write) -> None:
     run = simulate(read_model(write_mdl("s = SMOOTHI(1.9, 2, 1) ~~|", step=1)))
     assert run["s"][:3].to_numpy() == pytest.approx([1, 1.45, 1.675])

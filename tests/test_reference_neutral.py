@@ -153,9 +153,6 @@ def test_a_text_in_an_equation_is_refused(write_mdl: Write) -> None:
         simulate(model, engine="pysd")
 
 
-# --- the list --------------------------------------------------------------------------------------------------------
-
-
 def test_what_pysd_writes_is_on_the_list() -> None:
     require_allowed(MODULE, path=Path("model.mdl"))
 

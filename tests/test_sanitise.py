@@ -215,9 +215,6 @@ def test_a_stock_inside_an_expression_is_an_error_of_its_own(write_mdl: Write) -
         read_model(write_mdl("x = 1 + INTEG(1, 0) ~~|"))
 
 
-# --- XMILE -----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("written", "given"),
     [

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 
 from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity_draws import Inputs
-from cipark_sd.commands.sensitivity_figures import drawings
-from cipark_sd.commands.sensitivity_found import Found
+from cipark_sd.commands.sensitivity.draws import Inputs
+from cipark_sd.commands.sensitivity.figures import drawings
+from cipark_sd.commands.sensitivity.findings import Found
 from cipark_sd.errors import CiparkError
-from cipark_sd.report import Picture, Table, read_page
+from cipark_sd.pages.page import Picture, Table, read_page
 from cipark_sd.sensitivity.study import find_study
 
 MODEL = """
@@ -39,7 +39,7 @@ def run(write_mdl, tmp_path):
 
 def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
     result, folder = run(
-        "-n",
+        "--rows",
         "64",
         "--method",
         "morris",
@@ -70,7 +70,7 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "measures.csv",
         "pawn.csv",
     } <= names
-    assert {"indices.png", "convergence.png", "fan.png", "shapley.png", "scatter_stock_at-the-end.png"} <= names
+    assert {"indices.png", "convergence.png", "fan.png", "shapley.png", "scatter_stock_at_the_end.png"} <= names
     assert {"report.json", "report.html", "tornado.png", "morris.png", "heat-map.png"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (folder / "summary.txt").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
 
 
 def test_a_dataset_has_the_dims_that_are_documented(run):
-    _, folder = run("-n", "64", "--method", "sobol")
+    _, folder = run("--rows", "64", "--method", "sobol")
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
         assert found["S1"].dims == ("parameter", "output", "time")
         assert found["ST_at_n"].dims == ("n", "parameter", "output", "time")
@@ -90,7 +90,13 @@ def test_a_dataset_has_the_dims_that_are_documented(run):
 def test_one_dataset_has_the_indices_of_all_methods(run):
     asked = ("morris", "sobol", "dgsm", "shapley", "tornado")
     _, folder = run(
-        "-n", "64", *(word for method in asked for word in ("--method", method)), "--pairs", "room", "--pairs", "Rate"
+        "--rows",
+        "64",
+        *(word for method in asked for word in ("--method", method)),
+        "--pairs",
+        "room",
+        "--pairs",
+        "Rate",
     )
     with (
         xr.open_dataset(folder / "all_indices.nc", engine="h5netcdf") as found,
@@ -114,7 +120,7 @@ def test_one_dataset_has_the_indices_of_all_methods(run):
 
 
 def test_an_effect_is_added_to_each_output(run):
-    result, folder = run("-n", "64", "--method", "sobol", "--effect", "Switch=0", "--leave-out", "Switch")
+    result, folder = run("--rows", "64", "--method", "sobol", "--effect", "Switch=0", "--leave-out", "Switch")
     assert result.exit_code == 0, result.output
     table = pd.read_csv(folder / "ranking.csv")
     assert set(table["output"]) == {"Stock", "Stock, effect against Switch=0"}
@@ -126,7 +132,7 @@ def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path
     z = rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], size=500)
     table = pd.DataFrame({"Rate": 1 + 0.1 * z[:, 0], "Room": 100 + 10 * z[:, 1], "noise": z[:, 0]})
     table.to_csv(tmp_path / "draws.csv", index=False)
-    result, folder = run("-n", "256", "--draws", str(tmp_path / "draws.csv"))
+    result, folder = run("--rows", "256", "--draws", str(tmp_path / "draws.csv"))
     assert result.exit_code == 0, result.output
     with xr.open_dataset(folder / "sample.nc", engine="h5netcdf") as drawn:
         assert set(drawn["parameter"].to_numpy()) == {"Rate", "Room", "Start", "Switch"}
@@ -135,8 +141,8 @@ def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path
 
 
 def test_a_stopped_design_is_resumed(run):
-    run("-n", "64", "--method", "sobol")
-    result, folder = run("-n", "128", "--method", "sobol", "--resume")
+    run("--rows", "64", "--method", "sobol")
+    result, folder = run("--rows", "128", "--method", "sobol", "--resume")
     assert result.exit_code == 0
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
         assert found.attrs["rows"] == 128
@@ -145,8 +151,8 @@ def test_a_stopped_design_is_resumed(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-n", "100"), "a power of two such as 64 or 128"),
-        (("--output", "Stok"), "did you mean 'Stock'"),
+        (("--rows", "100"), "a power of two such as 64 or 128"),
+        (("--variables", "Stok"), "did you mean 'Stock'"),
         (("--range", "1.5"), "a share between 0 and 1"),
         (("--pairs", "Rate"), "two constants at least"),
         (("--pairs", "Rate", "--pairs", "Rom", "--method", "sobol"), "did you mean 'Room'"),
@@ -174,16 +180,16 @@ def test_there_is_no_figure_of_what_was_not_computed():
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
-    _, folder = run("-n", "64")
+    _, folder = run("--rows", "64")
     page = read_page(folder)
     titles = [section.title for section in page.sections]
-    assert titles[:3] == ["What this rests on", "The assumptions that matter", "How that changes over time"]
+    assert titles[:3] == ["Basis and assumptions", "The assumptions that matter", "How that changes over time"]
     blocks = [block for section in page.sections for block in section.blocks]
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
     shown = {block.file for block in blocks if isinstance(block, Picture)}
     assert shown == {path.name for path in folder.glob("*.png")}
-    assert titles[-2] == "What was uncertain: 4 constants"
+    assert titles[-2] == "Uncertain inputs: 4 constants"
 
 
 STUDY = """
@@ -254,13 +260,13 @@ def study(write_mdl, tmp_path):
 def first_words(folder):
     """The first section of the page, as a reader meets it."""
     first = read_page(folder).sections[0]
-    assert first.title == "What this rests on"
+    assert first.title == "Basis and assumptions"
     return first.blocks
 
 
 def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result, folder = run("-n", "64", "--method", "sobol", "--method", "decisions", target=str(study))
+    result, folder = run("--rows", "64", "--method", "sobol", "--method", "decisions", target=str(study))
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert blocks[0].warning
@@ -273,7 +279,7 @@ def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study
     assert (folder / "summary.txt").read_text().splitlines()[2].startswith("1024 draws from the PRIOR")
     assert read_page(folder).identity.startswith("1024 draws from the PRIOR")
     titles = [section.title for section in read_page(folder).sections]
-    assert "What each claim rests on" in titles
+    assert "Basis of each claim" in titles
     assert "How often the best policy changes" not in titles
     assert not (folder / "choices.csv").exists()
     claims = pd.read_csv(folder / "claims.csv")
@@ -289,7 +295,7 @@ def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study
 def test_priors_that_contradict_the_data_are_told_at_the_head(run, study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (study / "seen.csv").write_text("time,stock\n5,50\n10,300\n", encoding="utf-8")
-    result, folder = run("-n", "64", "--method", "sobol", target=str(study))
+    result, folder = run("--rows", "64", "--method", "sobol", target=str(study))
     assert result.exit_code == 0, result.output
     said = " ".join(block.text for block in first_words(folder))
     assert "These priors contradict the data: seen by 10: 103 in the model" in said
@@ -316,7 +322,7 @@ def fitted_study(study, tmp_path, monkeypatch):
 def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     """Without further constants all that varies has draws, and claims have a posterior."""
     (fitted_study / "sensitivity.toml").write_text('[[moment]]\nlabel = "at ten"\ntime = 10\n', encoding="utf-8")
-    result, folder = run("-n", "64", "--method", "decisions", target=str(fitted_study))
+    result, folder = run("--rows", "64", "--method", "decisions", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert not blocks[0].warning
@@ -326,7 +332,7 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     assert "'--draws prior' analyses the assumptions before the fit" in said
     assert "no draws" not in said
     titles = {section.title for section in read_page(folder).sections}
-    assert {"How often the best policy changes", "What each claim rests on"} <= titles
+    assert {"How often the best policy changes", "Basis of each claim"} <= titles
     assert pd.read_csv(folder / "choices.csv").set_index("alternative")["best"]["early"] == 1.0
     claims = pd.read_csv(folder / "claims.csv")
     assert claims[["prior", "posterior", "class"]].to_numpy().tolist() == [[1.0, 1.0, "built in"]]
@@ -335,7 +341,7 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
 
 
 def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, fitted_study):
-    result, folder = run("-n", "64", "--method", "decisions", target=str(fitted_study))
+    result, folder = run("--rows", "64", "--method", "decisions", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     said = " ".join(block.text for block in first_words(folder))
     assert "1 of 2 constants have no draws: the fit holds them at values of its own" in said
@@ -365,7 +371,7 @@ def test_after_a_fit_without_chains_a_laplace_approximation_is_named_as_one(run,
     usual = tmp_path / "cipark-output" / "growth"
     usual.mkdir(parents=True)
     (usual / "fit.json").write_text(json.dumps({"parameters": {"Room": 100.0}, "log_likelihood": likelihood}))
-    result, folder = run("-n", "64", "--method", "sample", target=str(study))
+    result, folder = run("--rows", "64", "--method", "sample", target=str(study))
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert blocks[0].warning
@@ -375,19 +381,19 @@ def test_after_a_fit_without_chains_a_laplace_approximation_is_named_as_one(run,
 
 def test_a_fit_of_other_data_is_not_taken(run, fitted_study):
     (fitted_study / "seen.csv").write_text("time,stock\n5,50\n10,98\n", encoding="utf-8")
-    result, folder = run("--method", "sample", "-n", "64", target=str(fitted_study))
+    result, folder = run("--method", "sample", "--rows", "64", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
 
 
 def test_a_bare_model_says_that_its_ranges_are_given(run):
-    result, folder = run("-n", "64", "--method", "tornado", "--range", "0.3")
+    result, folder = run("--rows", "64", "--method", "tornado", "--range", "0.3")
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert "ranges given by you" in blocks[0].text
     assert "there are no data" in blocks[0].text
     assert blocks[1].text == "Each constant varies within 30% of its value in the file, as --range says."
-    _, folder = run("-n", "64", "--method", "tornado")
+    _, folder = run("--rows", "64", "--method", "tornado")
     assert first_words(folder)[1].text.startswith("Each constant varies within 20% of its value in the file, since")
 
 
@@ -400,7 +406,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
         | {"Rate": (("chain", "draw"), 1 + 0.1 * z[..., 1])}
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
-    result, folder = run("-n", "256", "--draws", str(tmp_path / "draws.nc"), target=str(study))
+    result, folder = run("--rows", "256", "--draws", str(tmp_path / "draws.nc"), target=str(study))
     assert result.exit_code == 0, result.output
     rest = first_words(folder)
     assert "whether the chains have converged is not recorded" in rest[0].text
@@ -410,9 +416,9 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
-    from cipark_sd.commands.sensitivity_draws import inputs_of
-    from cipark_sd.commands.sensitivity_request import Request
-    from cipark_sd.commands.sensitivity_target import asked_study
+    from cipark_sd.commands.sensitivity.draws import inputs_of
+    from cipark_sd.commands.sensitivity.request import Request
+    from cipark_sd.commands.sensitivity.target import asked_study
 
     path = write_mdl("""
         Side: left, right ~ ~ |
@@ -449,14 +455,14 @@ def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
         add(self, *arrays)
 
     monkeypatch.setattr(module.SobolSums, "add", stopped)
-    result, folder = run("-n", "1024", "--method", "sobol")
+    result, folder = run("--rows", "1024", "--method", "sobol")
     assert result.exit_code == 130
     assert "--resume" in result.output
     monkeypatch.setattr(module.SobolSums, "add", add)
-    resumed, _ = run("-n", "1024", "--method", "sobol", "--resume")
+    resumed, _ = run("--rows", "1024", "--method", "sobol", "--resume")
     assert resumed.exit_code == 0
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as opened:
         once = opened.load()
-    run("-n", "1024", "--method", "sobol")
+    run("--rows", "1024", "--method", "sobol")
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as opened:
         assert once.equals(opened.load())

@@ -83,5 +83,5 @@ def test_all_mistakes_of_a_names_file_are_told_at_once(tmp_path, logistic):
     path.write_text(
         '[[loop]]\nname = "a"\nthrough = ["Peple"]\n[[loop]]\nname = "b"\npolarity = "X"\nthrough = ["Rate"]\n'
     )
-    with pytest.raises(CiparkError, match=r"(?s)did you mean 'People'.*polarity R or B"):
+    with pytest.raises(CiparkError, match=r"(?s)did you mean 'People'.*no polarity 'X'; known: 'R', 'B'"):
         read_loops(path, logistic)

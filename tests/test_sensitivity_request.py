@@ -9,13 +9,13 @@ import xarray as xr
 from click.testing import CliRunner
 
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity_draws import inputs_of
-from cipark_sd.commands.sensitivity_figures import Drawing, drawn
-from cipark_sd.commands.sensitivity_request import Request
-from cipark_sd.commands.sensitivity_target import asked_study
+from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.figures import Drawing, drawn
+from cipark_sd.commands.sensitivity.request import Request
+from cipark_sd.commands.sensitivity.target import asked_study
 from cipark_sd.errors import InvalidValue, Problems, UnknownName
+from cipark_sd.pages.page import Picture, read_page
 from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
-from cipark_sd.report import Picture, read_page
 from cipark_sd.sensitivity.factors import Factor, Factors
 from cipark_sd.sensitivity.local import tornado
 from cipark_sd.sensitivity.morris import rank_agreement
@@ -84,7 +84,18 @@ def strange(write_mdl):
 
 
 def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path):
-    asked = ["--output", "Total", "--output", "Still", "--output", "Doubtful", "-n", "16", "--method", "sobol"]
+    asked = [
+        "--variables",
+        "Total",
+        "--variables",
+        "Still",
+        "--variables",
+        "Doubtful",
+        "--rows",
+        "16",
+        "--method",
+        "sobol",
+    ]
     called = ["sensitivity", str(strange), *asked, "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(cli, called)
     assert result.exit_code == 0, result.output
@@ -191,7 +202,7 @@ def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
         Drawing("fan", fan_chart, (fan(sample(response, n=32, seed=1)), moments)),
         Drawing("tornado", tornado_bars, (tornado(response), moments)),
     ]
-    monkeypatch.setattr("cipark_sd.commands.sensitivity_figures._MANY", 2)
+    monkeypatch.setattr("cipark_sd.commands.sensitivity.figures._MANY", 2)
     files = {}
     for workers in (1, 2):
         folder = tmp_path / str(workers)
@@ -219,13 +230,18 @@ def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path
 
 
 def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
-    from cipark_sd.commands import sensitivity_run
+    from cipark_sd.console import progress_bars
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with sensitivity_run._progress() as step:
-        advance = step("sobol")
+    with progress_bars() as bars:
+        advance = bars.counter("sobol, runs")
         advance(5, 10)
-    assert "sobol, runs" in capsys.readouterr().err
+        bars.show("searches", 1, 4, "best of Rate[a]")
+    shown = capsys.readouterr().err
+    assert "sobol, runs" in shown
+    assert "5/10" in shown
+    # square brackets stay what they are
+    assert "searches, best of Rate[a]" in shown
 
 
 def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):

@@ -171,8 +171,6 @@ def test_a_macro_is_checked_with_the_units_of_its_call(write_mdl: Write) -> None
     assert issue.startswith("x: subtracts different units: firm/Year against firm/Year") or "km2" in issue
 
 
-# --- another program ---
-
 #: Where pysimlin (0.8.5) sees nothing wrong and Vensim's rules do.
 ONLY_OURS = ("comparison", "inside logic", "condition", "power that may change")
 

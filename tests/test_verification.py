@@ -223,9 +223,6 @@ def test_a_difference_is_a_share_of_its_observation(study) -> None:
     assert largest_difference(density, theirs, theirs * np.nan) is None
 
 
-# --- half the time step -----------------------------------------------------------------------------------------------
-
-
 def test_half_the_step_moves_what_euler_moves(study) -> None:
     """A stock of 100 that decays by Euler with steps of 1/2 and 1/4, seen with a standard deviation of 2."""
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
@@ -249,8 +246,6 @@ def test_half_the_step_is_said_with_its_number(study) -> None:
     assert half_step_sentence(float("nan")) == ""
     assert "the model fails at the estimate" in half_step_sentence(float("inf"))
 
-
-# --- engines are named ------------------------------------------------------------------------------------------------
 
 #: What a user calls in Python has a documented default; nothing of ours may rest on it.
 ENTRANCES = {"simulate", "ensemble", "value_and_jacobian", "model_response", "run_policies", "run_futures", "ema_model"}

@@ -123,9 +123,6 @@ def test_a_key_depends_on_streams_and_on_what_they_spawn():
     assert stream(one) != before
 
 
-# --- the stages of an inquiry -----------------------------------------------------------------------------------------
-
-
 def same_fits(one, two):
     return all(
         a.variant.name == b.variant.name
@@ -187,9 +184,6 @@ def test_another_table_or_model_takes_nothing_old(tmp_path, table, old, new):
 
     rivals(read_problem(tmp_path), Workers(0, Kept(folder)), refit=None)
     assert len(list(folder.iterdir())) == 2 * n
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
 
 
 def tables(folder):

@@ -41,7 +41,7 @@ COMMANDS: Sequence[tuple[tuple[str, ...], tuple[int, ...]]] = (
     (("sensitivity", "growth.mdl", "--rows", "64", "-o", "sensitivity"), (0, 1)),
     (("new-study", "growth.mdl", "data.csv", "-o", "study"), (0,)),
     (("calibrate", "study", "--fast", "--posterior", "--steps", "400", "-o", "fit"), (0, 1)),
-    (("policy", "policies", "--part", "all", "--n", "50", "-o", "policy"), (0, 1)),
+    (("policy", "policies", "--part", "all", "--runs", "50", "-o", "policy"), (0, 1)),
     (("report", "fit", "-o", "page.html"), (0,)),
 )
 

@@ -17,10 +17,10 @@ from calibration.assess.self_test import SelfTest, StepShift, integration_error,
 from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.sample import Effort
-from calibration.study.priors import Array
 from calibration.study.variants import Variant
 from calibration.tasks.kept import KEPT
 from calibration.tasks.workers import Progress, Workers
+from cipark_sd.arrays import Array
 
 #: Called with the name of a stage and how far it is.
 OnStage = Callable[[str, Progress], None]

@@ -16,7 +16,7 @@ import numpy as np
 
 from calibration.families.negative_binomial import NB1
 from calibration.sampling.sample import Effort, run
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: A baseline's chains: cheap, since a curve costs nothing.
 EFFORT = Effort(ensembles=4, walkers=24, block=200, most_steps=1200, least_steps=600)

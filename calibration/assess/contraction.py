@@ -15,7 +15,8 @@ import numpy as np
 
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import power_weights
-from calibration.study.priors import Array, to_scale
+from calibration.study.priors import to_scale
+from cipark_sd.arrays import Array
 
 #: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
 SENSITIVE = 0.05

@@ -12,9 +12,9 @@ import numpy as np
 from calibration.assess.holdout import DensityOf
 from calibration.assess.rivals import RivalFit, mixture, with_variant
 from calibration.study.observations import Count, Observation
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
+from cipark_sd.arrays import Array
 
 #: Draws of each rival, and of the mixture.
 DRAWS = 1000

@@ -12,7 +12,7 @@ import numpy as np
 from calibration.sampling.convergence import effective
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.sample import log_target
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 
 def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:

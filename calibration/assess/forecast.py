@@ -16,9 +16,9 @@ from calibration.assess.scores import quantiles
 from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import named_streams
 from calibration.study.observations import Count, Observation
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
+from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario
 
 #: Probabilities of the table.

@@ -20,10 +20,10 @@ from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.draws import PER_CHAIN, chains_path, draw_whole, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
 from calibration.study.observations import Count, Observation
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem, until
 from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import OnProgress, Tell, Workers
+from cipark_sd.arrays import Array
 
 DensityOf = Callable[[CalibrationProblem], Posterior]
 

@@ -13,7 +13,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of, replicate_by_term
 from calibration.sampling.importance import RELIABLE, left_out_weights
 from calibration.study.observations import Breakdown, Count, Term, Use
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
 Kind = Literal["count", "measurement", "share", "cell"]

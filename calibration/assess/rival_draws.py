@@ -18,7 +18,7 @@ from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
-from cipark_sd.files import whole
+from cipark_sd.files import write_table
 from cipark_sd.results import version, write_netcdf
 
 #: The table of weights beside draws of several rivals.
@@ -159,13 +159,11 @@ def _write(fit: RivalFit, path: Path, key: str, problem: CalibrationProblem) -> 
 
 
 def _write_weights(lines: Sequence[Comparison], refuted: Sequence[Variant], path: Path) -> None:
-    head = ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged", "refuted")
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        for line in lines:
-            numbers = (line.stacking, line.elpd, line.elpd_behind, line.behind_error)
-            rest = (line.n_unreliable, f"{line.probability:.6g}", int(line.converged), 0)
-            writer.writerow((line.name, *(f"{n:.6g}" for n in numbers), *rest))
-        for variant in refuted:
-            writer.writerow((variant.name, 0, *[""] * 6, 1))
+    columns = ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged")
+    rows: list[Mapping[str, object]] = []
+    for line in lines:
+        numbers = (f"{n:.6g}" for n in (line.stacking, line.elpd, line.elpd_behind, line.behind_error))
+        cells = (line.name, *numbers, line.n_unreliable, f"{line.probability:.6g}", int(line.converged))
+        rows.append({**dict(zip(columns, cells, strict=True)), "refuted": 0})
+    rows += [{"rival": variant.name, "weight": 0, "refuted": 1} for variant in refuted]
+    write_table(path, rows, columns=(*columns, "refuted"))

@@ -27,11 +27,11 @@ from calibration.sampling.convergence import Convergence, Wanted, as_numbers, fr
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import Progress, Tell, Workers
+from cipark_sd.arrays import Array
 
 #: R-hat and effective draws that a posterior without a term needs for one density.
 MIXED = Wanted(r_hat=1.05, ess=100.0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.replicate import Number
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: Ends of the central 90 % and 50 %, and the median.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -22,10 +22,11 @@ from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.convergence import Wanted
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.sampling.sample import Effort, prior_draws
-from calibration.study.priors import Array, to_scale
+from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import OnProgress, Tell, Workers
+from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario, resolve
 
 #: Draws against which a rank is taken.

@@ -1,25 +1,19 @@
 """The part of ``cipark calibrate`` that follows the posterior: what is asked, with progress, and what is said of it."""
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, cast
-
 from calibration.assess.assessment import Ask, Inquiry, inquire
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
 from calibration.commands.pipeline import Settings, chosen_scenarios
-from calibration.console import plain, printer, progress_bars
 from calibration.fit.threshold import percent
 from calibration.likelihood.posterior import On
 from calibration.report.files import Fit
 from calibration.sampling.sample import Effort
 from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
+from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 
 def inquiry(settings: Settings, fit: Fit) -> Inquiry:
@@ -39,20 +33,10 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
     ask = Ask(settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests)
     kept = None if settings.output is None else Kept(settings.output / KEPT)
     n = processors() if settings.workers is None else settings.workers
-    bar = progress_bars()
-    with (
-        bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()),
-        Workers(n, kept) as workers,
-    ):
-        tasks: dict[str, TaskID] = {}
+    with progress_bars() as bars, Workers(n, kept) as workers:
 
-        def told(stage: str, now: Progress) -> None:
-            if bar is None:
-                return
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage)
-            running = f": {plain(', '.join(now.running))}" if now.running else ""
-            bar.update(tasks[stage], completed=now.done, total=now.total, description=f"{stage}{running}")
+        def show_stage(stage: str, now: Progress) -> None:
+            bars.show(stage, now.done, now.total, ", ".join(now.running))
 
         return inquire(
             drawn,
@@ -63,22 +47,19 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
             effort=effort,
             folder=settings.output,
             workers=workers,
-            on_stage=told,
+            on_stage=show_stage,
         )
 
 
 def show_inquiry(found: Inquiry) -> None:
     """The sentences of an inquiry; its tables are files."""
-    console = printer()
-    console.print(plain(unseen_sentence(found.contractions)))
+    say(unseen_sentence(found.contractions))
     if found.rolling is not None:
-        console.print(plain(verdict(found.rolling)))
+        say(verdict(found.rolling))
     for line in found.comparison:
-        console.print(
-            plain(
-                f"{line.name} ({line.why}): {line.elpd_behind:.1f} behind in log predictive density, "
-                f"stacking weight {line.stacking:.2f}, probability by evidence {line.probability:.2f}"
-            )
+        say(
+            f"{line.name} ({line.why}): {line.elpd_behind:.1f} behind in log predictive density, "
+            f"stacking weight {line.stacking:.2f}, probability by evidence {line.probability:.2f}"
         )
     if found.tested is not None:
-        console.print(f"Self-test: {percent(MASSES[2])} intervals held the truth in {found.tested.pooled[2]:.1%}.")
+        say(f"Self-test: {percent(MASSES[2])} intervals held the truth in {found.tested.pooled[2]:.1%}.")

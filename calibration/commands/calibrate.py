@@ -9,38 +9,66 @@ from cipark_sd.commands import options
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
-    from calibration.report.files import Fit
+    pass
 
 
 @click.command(short_help="Fit a model's parameters to observed data.")
 @click.argument("study", required=False)
-@click.option("--starts", type=click.IntRange(min=1), help="Local searches; default from the study.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the starting points; default from the study.")
-@click.option("--estimate", type=click.Choice(["map", "ml"]), help="With the priors, or the likelihood alone.")
-@click.option("--optimiser", type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]))
+@click.option("--starts", type=click.IntRange(min=1), help="Number of local searches (default: the study's).")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers (default: the study's).")
+@click.option("--estimate", type=click.Choice(["map", "ml"]), help="Maximum a posteriori, or maximum likelihood.")
+@click.option(
+    "--optimiser",
+    type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]),
+    help="Search method (default: the study's).",
+)
 @click.option("--level", type=float, help="Of profile intervals, between 0 and 1; default from the study, else 0.95.")
-@click.option("--until", metavar="DATE", help="Fit as one would have on that date; later rows are held out.")
-@click.option("--fit-also", multiple=True, metavar="NAME", help="Fit an observation that the study only looks at.")
+@click.option("--until", metavar="DATE", help="Fit the rows up to this date; later rows are held out.")
+@click.option("--fit-also", multiple=True, metavar="NAME", help="Also fit this observation of the study; repeatable.")
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
-@click.option("--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Of the sampler, at most.")
-@click.option("--draws", type=click.IntRange(min=100), default=2500, show_default=True, help="Kept of each ensemble.")
-@click.option("--holdout", is_flag=True, help="Fit again as of each origin of the study, and score what came later.")
+@click.option(
+    "--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Largest number of sampler steps."
+)
+@click.option(
+    "--keep",
+    "draws",
+    type=click.IntRange(min=100),
+    default=2500,
+    show_default=True,
+    help="Posterior draws to keep of each ensemble.",
+)
+@click.option("--holdout", is_flag=True, help="Refit at each origin of the study and score later rows.")
 @click.option("--rivals", is_flag=True, help="Fit the study's rival structures and compare them.")
-@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Forecast under it; default all.")
-@click.option("--self-test", "self_tests", type=click.IntRange(min=0), default=0, help="Synthetic data sets to fit.")
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    help="Forecast under this scenario; repeatable (default: all).",
+)
+@click.option(
+    "--self-test", "self_tests", type=click.IntRange(min=0), default=0, help="Number of synthetic data sets to fit."
+)
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
 )
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
-@click.option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless it is asked for.")
+@click.option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless requested.")
 @click.option(
     "--compare-pysd/--no-compare-pysd",
     default=None,
-    help="Run the estimate again in PySD; default where that takes less than ten seconds.",
+    help="Run the estimate in PySD as well (default: if that takes less than ten seconds).",
 )
-@click.option("--engine", type=click.Choice(names(fixed_step=True)), default="native", show_default=True)
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and figures.")
+@click.option(
+    "--engine",
+    type=click.Choice(names(fixed_step=True)),
+    default="native",
+    show_default=True,
+    help="Simulation engine.",
+)
+@options.output_folder("STUDY")
+@options.renamed("--draws", "--keep")
 @options.allow_files
 def calibrate(
     study: str | None,
@@ -67,7 +95,7 @@ def calibrate(
     output: Path | None,
     allow_files: tuple[Path, ...],
 ) -> int:
-    """Fit the parameters of a model to data and say what the data can tell of them.
+    """Fit the parameters of a model to data and show what the data determine.
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
     model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, a posterior that has not
@@ -85,11 +113,12 @@ def calibrate(
     """
     from calibration.commands import pipeline
     from calibration.report import console as fitting_console
+    from calibration.report import files
     from calibration.study.library import DEFAULT_STUDY, find_study
-    from cipark_sd.files import OUTPUT_FOLDER
+    from cipark_sd.files import OUTPUT_FOLDER, output_folder
 
     found = find_study(study or DEFAULT_STUDY)
-    folder = output or OUTPUT_FOLDER / found.name
+    folder = output_folder(output or OUTPUT_FOLDER / found.name)
     settings = pipeline.Settings(
         study=found,
         starts=starts,
@@ -116,7 +145,7 @@ def calibrate(
     )
     fit = pipeline.fit(settings)
     fitting_console.show(fit)
-    written = _write(fit, folder)
+    written = files.write(fit, folder)
     sound = not fit.optimum.interrupted and fit.replication.sound
     answers = None
     if fit.draws is not None:
@@ -129,21 +158,9 @@ def calibrate(
         sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound
     from calibration.report.model_checks import checks_at_estimate
     from calibration.report.page import report
-    from cipark_sd.report import HTML, write_page
+    from cipark_sd.pages.page import HTML, write_page
 
     written += write_page(report(fit, answers, checks_at_estimate(fit), written), folder)
     click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
     click.echo(f"read {folder / HTML}")
     return 0 if sound else 1
-
-
-def _write(fit: "Fit", folder: Path) -> list[Path]:
-    from calibration.report import files
-    from cipark_sd.errors import InvalidValue
-
-    try:
-        return files.write(fit, folder)
-    except OSError as problem:
-        raise InvalidValue(
-            "the output folder", str(folder), f"one that can be written ({problem})", where="-o"
-        ) from None

@@ -17,15 +17,21 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 @click.command("new-study", short_help="Make a study from a model and a CSV file.")
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.argument("data", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The study's folder; default the data's name.")
-@click.option("--from", "template", metavar="STUDY", help="Start from a study that comes with the package instead.")
-@click.option("--time", metavar="COL", help="The column of dates or times.")
-@click.option("--value", "values", multiple=True, metavar="COL=VARIABLE", help="What a column is a reading of.")
-@click.option("--where", "chosen", multiple=True, metavar="COL=TEXT", help="Take only rows with this text in a column.")
-@click.option("--unit", type=click.Choice(_UNITS), help="One unit of the model's time, where the file does not say.")
-@click.option("--origin", metavar="TIME", help="The entry of the column of times at which the model's run starts.")
-@click.option("--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data do not tell.")
-@click.option("--force", is_flag=True, help="Replace the files of a study that is there.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the study (default: the data's name).")
+@click.option("--from", "template", metavar="STUDY", help="Copy a study that comes with the package instead.")
+@click.option("--time", metavar="COL", help="Column of dates or times.")
+@click.option(
+    "--value", "values", multiple=True, metavar="COL=VARIABLE", help="Variable that a column observes; repeatable."
+)
+@click.option(
+    "--where", "chosen", multiple=True, metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
+)
+@click.option("--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say.")
+@click.option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
+@click.option(
+    "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
+)
+@click.option("--force", is_flag=True, help="Replace the files of an existing study.")
 @options.allow_files
 def new_study(
     model: Path | None,
@@ -59,9 +65,9 @@ def new_study(
 
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
-    from calibration.new_study.text import slug
     from calibration.study.time_units import TimeUnit
     from cipark_sd.errors import InvalidValue
+    from cipark_sd.files import file_name
 
     if template is not None:
         if model is not None or data is not None:
@@ -76,7 +82,7 @@ def new_study(
         raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
     if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
         raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
-    folder = output or Path(slug(data.stem))
+    folder = output or Path(file_name(data.stem))
     made = making.new_study(
         making.Asked(
             model,

@@ -1,15 +1,12 @@
 """One call of ``cipark calibrate``: the steps in order, with progress."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from calibration.assess.posterior_predictive import Predicted, predict
-from calibration.console import plain, progress_bars
 from calibration.fit import profiling
 from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum, optimise
@@ -28,11 +25,9 @@ from calibration.study.sections import Method
 from calibration.study.variants import Variant
 from calibration.tasks.kept import KEPT, key
 from calibration.tasks.parts import Parts
+from cipark_sd.console import Bars, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, UnknownName
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +71,11 @@ def fit(settings: Settings) -> Fit:
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     parts = _parts(density, settings, n)
     found_before = parts.count()
-    bar = progress_bars()
-    with bar if bar is not None else cast("AbstractContextManager[object]", nullcontext()):
-        task = bar.add_task("searches", total=n) if bar is not None else None
+    with progress_bars() as bars:
+        bars.show("searches", 0, n)
 
         def searched(done: int, total: int, best: float) -> None:
-            if bar is not None and task is not None:
-                bar.update(task, completed=done, total=total, description=f"searches, best log density {best:.3f}")
+            bars.show("searches", done, total, f"best log density {best:.3f}")
 
         optimum = optimise(
             density,
@@ -96,10 +89,10 @@ def fit(settings: Settings) -> Fit:
         profiles: list[Profile] = []
         predictions: list[PredictionProfile] = []
         if settings.profiles and not optimum.interrupted:
-            profiles, optimum = profiling.profiles(optimum, parts, bar)
+            profiles, optimum = profiling.profiles(optimum, parts, bars)
         if settings.profiles and not optimum.interrupted:
-            predictions, optimum = profiling.predictions(optimum, engine, parts, bar)
-        draws = _sampled(density, settings, bar) if settings.posterior and not optimum.interrupted else None
+            predictions, optimum = profiling.predictions(optimum, engine, parts, bars)
+        draws = _sampled(density, settings, bars) if settings.posterior and not optimum.interrupted else None
     predicted: list[Predicted] = []
     if draws is not None:
         r_eff = relative_efficiency(draws.theta)
@@ -128,14 +121,12 @@ def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
     return Parts(settings.output, key(study_digest(density), how))
 
 
-def _sampled(density: Posterior, settings: Settings, bar: "Progress | None") -> PosteriorDraws:
+def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDraws:
     """Joint draws of all parameters, with a bar."""
-    task = bar.add_task("posterior", total=settings.steps) if bar is not None else None
+    bars.show("posterior", 0, settings.steps)
 
     def stepped(done: int, total: int, worst: Convergence | None) -> None:
-        if bar is not None and task is not None:
-            state = f", {worst}" if worst is not None else ""
-            bar.update(task, completed=done, total=total, description=f"posterior{plain(state)}")
+        bars.show("posterior", done, total, "" if worst is None else str(worst))
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))

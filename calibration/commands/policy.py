@@ -8,20 +8,38 @@ from calibration.policy.parts import PARTS
 from cipark_sd.commands import options
 from cipark_sd.engines.registry import names
 
-#: What can be asked for, in the order in which it is done.
 
-
-@click.command(short_help="Policy experiments: what would have happened, and what to do.")
+@click.command(short_help="Compare policies: effects, attribution, robustness.")
 @click.argument("study", required=False)
-@click.option("--part", "parts", type=click.Choice([*PARTS, "all"]), multiple=True, help="Default: effects.")
-@click.option("--draws", "sources", multiple=True, metavar="FILE", help="prior, fit, FILE, FOLDER or RIVAL=FILE.")
-@click.option("--n", "n_draws", type=click.IntRange(min=2), default=500, show_default=True, help="Draws of each rival.")
-@click.option("--rivals", metavar="IDS", help="Only these rivals, by commas; default all.")
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice([*PARTS, "all"]),
+    multiple=True,
+    help="Analysis to run; repeatable.  [default: effects]",
+)
+@click.option(
+    "--draws", "sources", multiple=True, metavar="SOURCE", help="prior, fit, FILE, FOLDER or RIVAL=FILE; repeatable."
+)
+@click.option(
+    "--runs",
+    "n_draws",
+    type=click.IntRange(min=2),
+    default=500,
+    show_default=True,
+    help="Runs of each policy under each rival structure, one for each draw.",
+)
+@click.option("--rivals", metavar="IDS", help="Comma-separated rival structures (default: all).")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the rivals: CSV with rival,weight.")
-@click.option("--outcome", "outcomes", multiple=True, metavar="ID", help="Print these outcomes; all for all of them.")
-@click.option("--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Of the draws.")
-@click.option("--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True)
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for data and figures.")
+@click.option("--outcome", "outcomes", multiple=True, metavar="ID", help="Print this outcome, or all; repeatable.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Seed of the random numbers."
+)
+@click.option(
+    "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
+)
+@options.output_folder("NAME-policy")
+@options.renamed("--n", "--runs")
 @options.allow_files
 def policy(
     study: str | None,
@@ -51,8 +69,8 @@ def policy(
       cipark policy --draws fit --outcome all      fit every rival first
       cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure
-      cipark policy --part attribution             who made the park
-      cipark policy --part all --n 200 -o policies
+      cipark policy --part attribution             the contribution of each mechanism
+      cipark policy --part all --runs 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
     """
     from calibration.policy import setting

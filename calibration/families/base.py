@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.families.count_interval import count_interval
+from cipark_sd.arrays import Array
 
-Array = NDArray[np.float64]
 Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share"]
 
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
+
 LogMass = Callable[[Array], Array]
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.objective import IMPOSSIBLE, Objective
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: How much the objective rises over a step of a second difference: far above rounding, within the parabola.
 PROBED_RISE = 1e-4

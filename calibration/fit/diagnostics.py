@@ -12,7 +12,8 @@ from calibration.fit.box_search import curvature
 from calibration.fit.optimise import Optimum
 from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Breakdown, Count, Share
-from calibration.study.priors import Array, to_scale
+from calibration.study.priors import to_scale
+from cipark_sd.arrays import Array
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0

@@ -13,7 +13,8 @@ from calibration.families import normal
 from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import Array, LogitNormal, LogNormal, LogUniform, Normal, Prior, Scale, Uniform, to_scale
+from calibration.study.priors import LogitNormal, LogNormal, LogUniform, Normal, Prior, Scale, Uniform, to_scale
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 
 #: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.

@@ -13,9 +13,9 @@ import numpy as np
 from calibration.fit.box_search import minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, check_least_squares, objective
 from calibration.likelihood.posterior import Posterior
-from calibration.study.priors import Array
 from calibration.study.sections import Optimiser
 from calibration.tasks.parts import Parts
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError
 
 #: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.

@@ -44,8 +44,8 @@ from calibration.fit.walk import (
     jumped,
     root,
 )
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 
 #: The largest step, as the move of g when every parameter moves by this share of its range.
 LARGEST = 0.1

@@ -29,7 +29,7 @@ from calibration.fit.walk import (
     jumped,
     root,
 )
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: The largest step, as share of the parameter's search range.
 LARGEST = 0.1

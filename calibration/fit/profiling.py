@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.console import plain
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
@@ -15,10 +13,8 @@ from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.parts import Parts
+from cipark_sd.console import Bars
 from cipark_sd.engines.registry import choose
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10
@@ -26,25 +22,22 @@ JOINT_STARTS = 10
 PRIOR_DRAWS = 2000
 
 
-def profiles(optimum: Optimum, parts: Parts, bar: "Progress | None") -> tuple[list[Profile], Optimum]:
+def profiles(optimum: Optimum, parts: Parts, bars: Bars) -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     names, level = optimum.goal.space.names, optimum.goal.density.problem.method.level
-    task = bar.add_task("profiles", total=len(names)) if bar is not None else None
+    bars.show("profiles", 0, len(names))
     done: list[Profile] = []
     try:
         for name in names:
             make = partial(profile, optimum, name, level=level)
             done.append(parts.recall(Profile, f"profile {name} at {level!r}", make))
-            if bar is not None and task is not None:
-                bar.update(task, advance=1, description=f"profiles, {plain(name)}")
+            bars.show("profiles", len(done), len(names), name)
     except KeyboardInterrupt:
         return done, replace(optimum, interrupted=True)
     return done, optimum
 
 
-def predictions(
-    optimum: Optimum, engine: str, parts: Parts, bar: "Progress | None"
-) -> tuple[list[PredictionProfile], Optimum]:
+def predictions(optimum: Optimum, engine: str, parts: Parts, bars: Bars) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
     rule = threshold(optimum.goal, problem.method.level)
@@ -52,7 +45,7 @@ def predictions(
     if not problem.predictions:
         return done, optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
-    task = bar.add_task("predictions", total=len(problem.predictions)) if bar is not None else None
+    bars.show("predictions", 0, len(problem.predictions))
     try:
         best = optimum.theta
         if len(goal.free) > len(optimum.goal.free):
@@ -72,8 +65,7 @@ def predictions(
                 return _beside_prior(found, value, problem)
 
             done.append(parts.recall(PredictionProfile, f"prediction {prediction!r} at {rule.level!r}", make))
-            if bar is not None and task is not None:
-                bar.update(task, advance=1, description=f"predictions, {plain(prediction.name)}")
+            bars.show("predictions", len(done), len(problem.predictions), prediction.name)
     except KeyboardInterrupt:
         return done, replace(optimum, interrupted=True)
     return done, optimum

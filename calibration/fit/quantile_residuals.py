@@ -20,7 +20,7 @@ import numpy as np
 from calibration.families.base import MeasurementFamily
 from calibration.likelihood.term_density import expected_numbers, term_log_density
 from calibration.study.observations import Count
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: Probability that a right model has any residual beyond :func:`beyond_chance` among all numbers that were fitted.
 FAMILY_LEVEL = 0.05

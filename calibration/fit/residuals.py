@@ -13,7 +13,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
 from calibration.likelihood.term_density import number_family
 from calibration.study.observations import Breakdown, Count, Share, Use
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: The band of the fitted table: central mass.
 BAND = 0.9

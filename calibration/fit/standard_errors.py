@@ -22,7 +22,7 @@ from calibration.fit.optimise import Optimum
 from calibration.fit.threshold import threshold
 from calibration.study.observations import Count
 from calibration.study.parameters import ParameterSpace
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
 SINGULAR = 1e-12

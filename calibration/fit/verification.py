@@ -14,8 +14,8 @@ import numpy as np
 
 from calibration.fit.optimise import Optimum
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import REFERENCE, choose
 from cipark_sd.errors import CiparkError
 from cipark_sd.scenarios import Scenario, resolve

@@ -19,10 +19,10 @@ from calibration.for_analyses.study_draws import LAPLACE
 from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.laplace import laplace
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from calibration.tasks.kept import key
+from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import whole
 from cipark_sd.results import version

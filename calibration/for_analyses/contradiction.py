@@ -13,7 +13,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.study.observations import Count
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
 CENTRAL = 0.95

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import BASE, Catalogue, Outcome, Policy, Uncertainty
 from cipark_sd.model.model import Model
 from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity
-from cipark_sd.sensitivity.factors import Array, Factor
+from cipark_sd.sensitivity.factors import Factor
 
 FILE = "policies.toml"
 

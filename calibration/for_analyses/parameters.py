@@ -13,7 +13,6 @@ from calibration.for_analyses.decisions import read_decisions
 from calibration.for_analyses.fit_at_hand import after_fit, against_data
 from calibration.study.parameters import Parameter
 from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
-from calibration.study.problem import FILE as PROBLEM
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.errors import CiparkError, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
@@ -39,16 +38,14 @@ def find(target: str | None, allow_files: Sequence[Path] = ()) -> Study | None:
     """
     import difflib
 
-    from calibration.study.library import DEFAULT_STUDY, STUDIES
+    from calibration.study.library import DEFAULT_STUDY, known_studies, study_folder
 
-    if target is None:
-        return read_study(STUDIES / DEFAULT_STUDY, allow_files)
-    for folder in (Path(target), STUDIES / target):
-        if (folder / PROBLEM).is_file():
-            return read_study(folder, allow_files)
-    roots = (STUDIES, Path(target).parent)
-    known = sorted({path.parent.name for root in roots for path in root.glob(f"*/{PROBLEM}")})
-    if difflib.get_close_matches(Path(target).name, known, n=1):
+    target = target or DEFAULT_STUDY
+    folder = study_folder(target)
+    if folder is not None:
+        return read_study(folder, allow_files)
+    known = known_studies(target)
+    if difflib.get_close_matches(target, known, n=1):
         raise UnknownName(target, known, kind="model file, study's folder or study by name", where="sensitivity")
     return None
 
@@ -67,7 +64,7 @@ def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
     path = folder / FILE
     content = read_toml(path) if path.exists() else {}
     problems: list[CiparkError] = []
-    top = Section(content, FILE, problems)
+    top = Section(content, "", problems)
     fitted = [parameter for parameter in problem.space if parameter.target == "model"]
     blocks: list[Factor | Shares] = [_fitted(parameter) for parameter in fitted]
     blocks += [factor for table in top.tables("factor") if (factor := _factor(table, problems)) is not None]
@@ -149,7 +146,7 @@ def _prior(section: Section, low: float, high: float, mode: float) -> Prior | No
             return Triangular(low, mode, high)
         section.wrong("mode", f"a number from {low:g} to {high:g}")
         return None
-    inner = Section(content, f"{section.where}, prior", section.problems)
+    inner = Section(content, "prior", section.problems, within=section)
     before = len(section.problems)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
     numbers = {field: inner.number(field) for field in family.__slots__}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.registry import Engine
 from cipark_sd.errors import RunFailed
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cipark_sd.engines.plan import RunPlan
     from cipark_sd.engines.settings import Settings
 
-Array = NDArray[np.float64]
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
 REMEMBERED = 64
 #: Models with added stocks, and what they were made from.

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
 
 
 def recoded(counts: Array, given: Array, matrix: Array) -> Array:

@@ -16,15 +16,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.study.observations import Quantity
+from cipark_sd.arrays import Array
 from cipark_sd.timegrid import SLACK, TimeGrid
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Array = NDArray[np.float64]
 #: Before the name of a flow: the output that a stock would hold which the flow fills. No file can have such a name.
 INTEGRAL = "\0integral of "
 

@@ -15,11 +15,10 @@ from calibration.likelihood.term_density import expected_numbers, number_family,
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import Engine, choose
 from cipark_sd.scenarios import resolve
 from cipark_sd.timegrid import time_grid
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
 from calibration.study.observations import Quantity
 from calibration.study.predictions import Prediction
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import Engine
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.timegrid import time_grid

@@ -13,7 +13,7 @@ from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import term_streams
 from calibration.likelihood.term_density import expected_numbers, number_family, part
 from calibration.study.observations import Breakdown, Count, Observation, Share, Term
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

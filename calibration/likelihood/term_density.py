@@ -3,14 +3,12 @@
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.families.base import CountFamily, NumberFamily
 from calibration.likelihood.misclassification import recoded
 from calibration.likelihood.net_counts import NetCount
 from calibration.study.observations import Breakdown, Count, Share, Term
-
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
 
 
 def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> Array:

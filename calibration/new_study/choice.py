@@ -14,7 +14,8 @@ from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.parameters import Candidate, Role
 from calibration.study.observations import Count
-from calibration.study.priors import Array, from_scale, to_scale
+from calibration.study.priors import from_scale, to_scale
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 
 #: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a constant has to move

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from calibration.new_study.matching import element_labels, words
-from calibration.study.priors import Array, LogitNormal, LogNormal, Normal, Prior
+from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
+from cipark_sd.arrays import Array
 from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Const, references
 from cipark_sd.model.model import Model
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.sensitivity.factors import constant_values
 
 #: Wide: 95 % of the prior within a factor of seven of the model's value, amounts such as a population included.
@@ -100,7 +102,8 @@ def _stable(model: Model, units: str) -> tuple[float, float]:
     step, time = model.time.step, model.time.units
     if not time or not np.isfinite(step):
         return 0.0, math.inf
-    inverse = units.replace(" ", "") in (f"1/{time}", f"Dmnl/{time}", f"dimensionless/{time}")
+    above, _, below = units.replace(" ", "").partition("/")
+    inverse = bool(above) and is_dimensionless(above) and below == time
     return (2 * step if units == time else 0.0), (1 / (2 * step) if inverse else math.inf)
 
 

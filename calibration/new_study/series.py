@@ -16,7 +16,7 @@ from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing, number_reader
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Stock

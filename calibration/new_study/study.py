@@ -22,6 +22,7 @@ from calibration.study.problem import FILE, read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
+from cipark_sd.files import file_name
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Ref
@@ -239,7 +240,7 @@ def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
         shutil.copyfile(asked.model.parent / name, draft / name)
     parts = []
     for one in study.series:
-        relative = f"data/{text.slug(one.match.column)}.csv"
+        relative = f"data/{file_name(one.match.column)}.csv"
         (draft / relative).write_text(text.table(one, study.axis), encoding="utf-8")
         parts.append(text.observation(one, study.axis, relative))
     noises = [text.noise(one) for one in study.series]

@@ -1,7 +1,5 @@
 """The files of a new study as text: problem.toml with comments, tables, README, a first catalogue of policies."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from calibration.new_study.columns import Axis
 from calibration.new_study.parameters import Candidate
 from calibration.new_study.series import Series
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
+from cipark_sd.files import csv_text, file_name
 from cipark_sd.model.model import Model
 
 
@@ -36,27 +35,19 @@ def number(value: float) -> str:
     return repr(float(value))
 
 
-def slug(name: str) -> str:
-    """A file's stem for a name.
-
-    >>> slug("New cases (per week)")
-    'new_cases_per_week'
-    """
-    kept = "".join(c if c.isalnum() else "_" for c in name.casefold())
-    return "_".join(part for part in kept.split("_") if part) or "series"
-
-
 def table(series: Series, axis: Axis) -> str:
     """The table of a series as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    time = time_column(series, axis)
-    given = [] if all(row.given == row.date for row in series.rows) else [axis.column + " as given"]
-    writer.writerow([*(["start"] if series.windowed else []), time, *given, value_column(series)])
-    for row in series.rows:
-        head = [row.start] if series.windowed else []
-        writer.writerow([*head, row.date, *([row.given] if given else []), number(row.value)])
-    return text.getvalue()
+    as_given = any(row.given != row.date for row in series.rows)
+    rows = [
+        {
+            **({"start": row.start} if series.windowed else {}),
+            time_column(series, axis): row.date,
+            **({axis.column + " as given": row.given} if as_given else {}),
+            value_column(series): number(row.value),
+        }
+        for row in series.rows
+    ]
+    return csv_text(rows)
 
 
 def time_column(series: Series, axis: Axis) -> str:
@@ -175,14 +166,12 @@ _HEAD = """\
 # values in the model file. A prior should say what was known before the data, and `why` should say from where.
 """
 _PARAMETERS = """\
-# --- parameters -----------------------------------------------------------------------------------------------------
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
 # these data depend, so that no interval rests on a guess of another; hold one where you know it better. A prior is one
 # of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential.
 
 """
 _METHOD = """\
-# --- how -------------------------------------------------------------------------------------------------------------
 # ml: the estimates and their intervals come from the data alone, within the bounds; placeholders decide nothing there.
 # With "map" the priors count too: for when they say what was known. They always count in --posterior.
 
@@ -192,7 +181,6 @@ starts = 20
 fast_starts = 8
 seed = 1"""
 _FIXED = """\
-# --- held at the model's value, and why -----------------------------------------------------------------------------
 # To free one, make it a [[parameter]] with a prior.
 
 """
@@ -226,7 +214,7 @@ def problem(
 def readme(title: str, model: Model, data: str, series: Sequence[Series]) -> str:
     """The page on which the numbers' origin is written down."""
     rows = "\n".join(
-        f"| `data/{slug(one.match.column)}.csv` | {' + '.join(one.match.names)} | {one.kind} | {len(one.rows)} | "
+        f"| `data/{file_name(one.match.column)}.csv` | {' + '.join(one.match.names)} | {one.kind} | {len(one.rows)} | "
         "*who counted, when, how; address or citation* |"
         for one in series
     )
@@ -296,13 +284,13 @@ def policies(title: str, series: Sequence[Series], found: Sequence[Candidate], e
         f"title = {toml(title)}",
         f"times = [{number(end)}]",
         "\n[headline]",
-        f"outcome = {toml(slug(single[0].match.column))}",
+        f"outcome = {toml(file_name(single[0].match.column))}",
         f"at = {number(end)}",
     ]
     for one in single:
         lines += [
             "\n[[outcome]]",
-            f"id = {toml(slug(one.match.column))}",
+            f"id = {toml(file_name(one.match.column))}",
             f"title = {toml(one.match.variable.label)}",
             f"variable = {toml(one.match.names[0])}",
             f"range = {reach(one)}",

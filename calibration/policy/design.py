@@ -5,15 +5,15 @@ import numpy as np
 
 from calibration.policy.page import titled
 from calibration.policy.robustness import sample
-from calibration.policy.setting import Setting, progress
+from calibration.policy.setting import Setting
 from calibration.policy.words import show
-from cipark_sd.commands.tables import number
+from cipark_sd.console import number, progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Better, Design
+from cipark_sd.pages.page import Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
-from cipark_sd.report import Paragraph, Picture, Section, Table
 
 
 def show_design(setting: Setting) -> list[Section]:
@@ -61,7 +61,7 @@ def _searched(setting: Setting, wanted: Design, budget: float) -> search.Front:
             setting.settings.engine,
         )
 
-    with progress("search") as tick:
+    with progress_bars() as bars:
         return search.search(
             over(wanted.seed, wanted.draws),
             over(wanted.seed + 1, 4 * wanted.draws),
@@ -70,7 +70,7 @@ def _searched(setting: Setting, wanted: Design, budget: float) -> search.Front:
             population=wanted.population,
             generations=wanted.generations,
             rng=np.random.default_rng(wanted.seed),
-            on_generation=tick,
+            on_generation=bars.counter("search"),
         )
 
 

@@ -10,11 +10,11 @@ from calibration.policy.expectations import classified_claims, show_claims
 from calibration.policy.page import titled
 from calibration.policy.setting import Setting, save
 from calibration.policy.words import as_expected, band, show, signed
-from cipark_sd.commands.tables import number
+from cipark_sd.console import number
 from cipark_sd.experiments.definition import BASE, Policy
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
+from cipark_sd.pages.page import Block, Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
-from cipark_sd.report import Block, Paragraph, Picture, Section, Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,26 +4,24 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.policy.page import titled
 from calibration.policy.robustness import Tried, caption, heading, try_strategies
 from calibration.policy.setting import Setting
 from calibration.policy.words import share, show
-from cipark_sd.commands.tables import number
+from cipark_sd.arrays import Array
+from cipark_sd.console import number
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.experiments.information import Worth, measured, partial, perfect
+from cipark_sd.pages.page import Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
-from cipark_sd.report import Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import Scenario, override_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
-
-Array = NDArray[np.float64]
 
 
 def show_information(setting: Setting) -> list[Section]:

@@ -12,22 +12,22 @@ import numpy as np
 from calibration.policy.setting import Setting
 from calibration.study.priors import to_scale
 from cipark_sd.errors import InvalidValue
-from cipark_sd.report import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
+from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key
 
 _EXPECTED = "What was expected, and what can be said of it"
 #: Sections in the order of the page, by the part that writes them.
 TITLES: Mapping[str, tuple[str, ...]] = {
-    "rest": ("What this rests on",),
-    "signs": ("What is assumed: signs under the priors", _EXPECTED),
-    "effects": (_EXPECTED, "What each policy changes"),
-    "attribution": ("Which mechanism did it",),
-    "robustness": ("What does well whatever is true", "Where it fails"),
-    "design": ("What the same money could have bought",),
-    "information": ("What it would be worth to know more",),
+    "rest": ("Basis and assumptions",),
+    "signs": ("Assumed signs under the priors", _EXPECTED),
+    "effects": (_EXPECTED, "Effects of each policy"),
+    "attribution": ("Attribution: the contribution of each mechanism",),
+    "robustness": ("Robust strategies", "Scenario discovery: where the strategy fails"),
+    "design": ("Alternatives for the same money",),
+    "information": ("Value of information",),
     "rivals": ("The rival structures",),
-    "limits": ("What cannot be known from this",),
+    "limits": ("Limitations",),
 }
 #: A posterior variance above this share of the prior's says that the data taught little of a parameter.
 LITTLE = 0.7

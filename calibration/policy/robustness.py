@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.policy.page import titled
-from calibration.policy.setting import Setting, progress
+from calibration.policy.setting import Setting
 from calibration.policy.words import show
-from cipark_sd.commands.tables import number
+from cipark_sd.arrays import Array
+from cipark_sd.console import number, progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.budget import balanced, base_cost, lever_cost, lever_value, policy_cost
 from cipark_sd.experiments.definition import Outcome, Policy, Robustness
@@ -17,11 +18,9 @@ from cipark_sd.experiments.discovery import Box, discover, plain_words
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
 from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
 from cipark_sd.experiments.run import time_position
+from cipark_sd.pages.page import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
-from cipark_sd.report import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.scenarios import override_key
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ def try_strategies(setting: Setting) -> Tried:
         raise InvalidValue("[robustness]", None, "a table with outcome, at and strategies", where="the catalogue")
     strategies = priced(setting, wanted)
     futures = sample(setting, wanted.futures, wanted.seed)
-    with progress("strategies") as tick:
+    with progress_bars() as bars:
         found = run_futures(
             setting.problem.model,
             strategies,
@@ -63,7 +62,7 @@ def try_strategies(setting: Setting) -> Tried:
             catalogue.times,
             scenario=setting.scenario,
             engine=setting.settings.engine,
-            progress=tick,
+            progress=bars.counter("strategies"),
         )
     ids = [outcome.id for outcome in catalogue.outcomes]
     values = found[ids.index(wanted.outcome), :, :, time_position(wanted.at, catalogue.times)]

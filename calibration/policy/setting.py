@@ -1,9 +1,7 @@
 """One call of ``cipark policy``: the parts in order, what is written, and what a person reads."""
 
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,18 +15,20 @@ from calibration.for_analyses.contradiction import contradictions
 from calibration.likelihood.posterior import On
 from calibration.policy.draws import Found, find_draws
 from calibration.policy.parts import PARTS
-from calibration.policy.study import FILE, PolicyStudy, find_policy_study, read_policy_study
-from calibration.study.library import DEFAULT_STUDY
+from calibration.policy.study import FILE, PolicyStudy, read_policy_study
+from calibration.study.library import DEFAULT_STUDY, find_study
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd import results
 from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.console import progress_bars
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, failed, run_policies
-from cipark_sd.files import OUTPUT_FOLDER, whole
-from cipark_sd.report import HTML, Section
+from cipark_sd.experiments.run import failed, run_policies
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_table
+from cipark_sd.model.units import is_dimensionless
+from cipark_sd.pages.page import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 if TYPE_CHECKING:
@@ -139,10 +139,7 @@ class Setting:
 
     def write_csv(self, frame: "pd.DataFrame", name: str) -> None:
         """A table as CSV whose first column says of each row what draws it rests on; whole or not at all."""
-        labelled = frame.copy()
-        labelled.insert(0, "draws", self.label)
-        with whole(self.folder / name) as partial:
-            labelled.to_csv(partial, index=False)
+        write_table(self.folder / name, frame, draws=self.label)
 
     @property
     def weighed(self) -> str:
@@ -164,13 +161,13 @@ class Setting:
         titles = {}
         for one in self.catalogue.uncertainties:
             units = self.problem.model[split_key(override_key(one.name))[0]].units
-            plain = units.lower() in ("", "1", "dmnl", "dimensionless") or "[" in one.title
+            plain = is_dimensionless(units) or "[" in one.title
             titles[one.name] = one.title if plain else f"{one.title} [{units}]"
         return titles
 
     def from_prior(self, policies: Sequence[Policy], outcomes: Sequence[str], times: Sequence[float]) -> "xr.Dataset":
         """Policies over the prior draws that expectations are set against, with progress."""
-        with progress("the same without data") as tick:
+        with progress_bars() as bars:
             return run_policies(
                 self.problem.model,
                 policies,
@@ -180,12 +177,12 @@ class Setting:
                 times,
                 scenario=self.scenario,
                 engine=self.settings.engine,
-                progress=tick,
+                progress=bars.counter("the same without data"),
             )
 
     def policies(self, policies: Sequence[Policy], what: str, parts: str | None = None) -> "xr.Dataset":
         """Policies over the setting's draws and rivals, with progress; what fails is said."""
-        with progress(what) as tick:
+        with progress_bars() as bars:
             result = run_policies(
                 self.problem.model,
                 policies,
@@ -196,7 +193,7 @@ class Setting:
                 scenario=self.scenario,
                 engine=self.settings.engine,
                 parts=None if parts is None else self.folder / parts,
-                progress=tick,
+                progress=bars.counter(what),
             )
         finer = int(result["refined"].sum())
         if finer:
@@ -214,14 +211,10 @@ def start(settings: Settings) -> Setting:
     ------
     CiparkError
     """
-    study = read_policy_study(find_policy_study(settings.study or DEFAULT_STUDY), allow_files=settings.allow_files)
+    place = find_study(settings.study or DEFAULT_STUDY, file=FILE, where="policy")
+    study = read_policy_study(place, allow_files=settings.allow_files)
     rivals = _asked_for(settings, study)
-    folder = settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        expected = f"one that can be written ({fault.strerror})"
-        raise InvalidValue("the output folder", str(folder), expected, where="-o") from None
+    folder = output_folder(settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy")
     found = _draws(settings, study, rivals, folder)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in found.rivals)
@@ -274,19 +267,24 @@ def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], fo
     """The draws, fitted first where that is asked for, with progress."""
     find = partial(find_draws, study, rivals, engine=settings.engine, weights=settings.weights)
     if settings.sources != ("fit",) or not study.fitted:
-        with progress("approximations of the posteriors") as tick:
-            return find(settings.sources, settings.n_draws, settings.seed, folder, on_structure=tick)
+        with progress_bars() as bars:
+            return find(
+                settings.sources,
+                settings.n_draws,
+                settings.seed,
+                folder,
+                on_structure=bars.counter("approximations of the posteriors"),
+            )
     from calibration.assess.rival_draws import fitted
 
     kept = folder / "posterior"
     ids = [rival.id for rival in rivals]
-    with progress("posteriors of the rivals") as tick:
+    with progress_bars() as bars:
 
-        def told(name: str, done: int, most: int) -> None:
-            if tick is not None:
-                tick(ids.index(name) * most + done, len(ids) * most)
+        def show_steps(name: str, done: int, most: int) -> None:
+            bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
 
-        fitted(study.problem, rivals, kept, engine=settings.engine, on_steps=told)
+        fitted(study.problem, rivals, kept, engine=settings.engine, on_steps=show_steps)
     return find((str(kept),), settings.n_draws, settings.seed, folder)
 
 
@@ -386,21 +384,6 @@ def _shown(setting: Setting, part: str) -> list[Section]:
             from calibration.policy.information import show_information
 
             return show_information(setting)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[OnProgress | None]:
-    """A bar where someone watches, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def save(setting: Setting, result: "xr.Dataset", name: str) -> None:

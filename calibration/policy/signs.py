@@ -8,7 +8,7 @@ from calibration.policy.setting import Setting, save
 from calibration.policy.words import show
 from cipark_sd.claims import BUILT_IN
 from cipark_sd.experiments.effects import sign
-from cipark_sd.report import Paragraph, Section, Table
+from cipark_sd.pages.page import Paragraph, Section, Table
 
 #: What stands above them.
 HEADING = (

@@ -64,22 +64,6 @@ class PolicyStudy:
         return {rival.id: Draws(rival.id, values, "ranges") for rival in rivals}
 
 
-def find_policy_study(name: str) -> Path:
-    """A folder as given, or a study of that name that comes with the package and has a catalogue.
-
-    Raises
-    ------
-    UnknownName
-    """
-    given = Path(name)
-    if given.is_dir():
-        return given
-    shipped = sorted(path.name for path in STUDIES.iterdir() if (path / FILE).is_file())
-    if name in shipped:
-        return STUDIES / name
-    raise UnknownName(name, shipped, kind=f"folder with {FILE} and no bundled study", where="cipark policy")
-
-
 def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> PolicyStudy:
     """The catalogue in a folder with its study or its model.
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from cipark_sd.claims import Tally
-from cipark_sd.commands.tables import print_table
+from cipark_sd.console import print_table
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
 from cipark_sd.experiments.effects import Claim
-from cipark_sd.report import Table
+from cipark_sd.pages.page import Table
 
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
@@ -73,10 +73,5 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
 
 
 def show(table: Table) -> None:
-    """Print a table; columns of numbers align to the right."""
-    numbers = [i for i in range(len(table.head)) if i and not any(_is_word(row[i]) for row in table.rows)]
-    print_table(table.head, table.rows, right=numbers, title=table.caption)
-
-
-def _is_word(cell: str) -> bool:
-    return any(c.isalpha() for c in cell.replace(" to ", "").replace("e-", "").replace("e+", "").replace("nan", ""))
+    """Print a table."""
+    print_table(table.head, table.rows, title=table.caption)

@@ -15,9 +15,10 @@ from calibration.assess.scores import LEVELS, Score
 from calibration.assess.self_test import MASSES, SelfTest
 from calibration.report import figures_assessment, figures_posterior
 from calibration.report.drawing import time_label
-from calibration.report.files import Fit, levels_of, write_table
+from calibration.report.files import Fit, levels_of
 from calibration.report.findings import main_effects
 from calibration.sampling.draws import PosteriorDraws
+from cipark_sd.files import write_table
 from cipark_sd.plotting.files import save_for_print
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
 """What a person reads of a fit on the console: tables, and sentences that say what the numbers mean."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calibration.assess.posterior_predictive import scores
-from calibration.console import plain, printer
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import unexplained
@@ -18,90 +16,78 @@ from calibration.report.findings import chance_limit, estimate_words
 from calibration.report.intervals import interval, number, verdict_interval
 from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.sampling.draws import PosteriorDraws
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from cipark_sd.console import print_table, say
 
 
 def show(fit: Fit) -> None:
     """The tables and sentences of a fit."""
-    console = printer()
-    console.print(fit.problem.title, style="bold")
-    _show_estimates(console, fit)
+    say(fit.problem.title, bold=True)
+    _show_estimates(fit)
     if fit.predictions:
-        _show_predictions(console, fit.predictions, percent(fit.level))
-    _show_rows(console, fit.rows)
+        _show_predictions(fit.predictions, percent(fit.level))
+    _show_rows(fit.rows)
     if fit.draws is not None:
-        _show_posterior(console, fit, fit.draws)
+        _show_posterior(fit, fit.draws)
     for sentence in sentences(fit):
-        console.print(sentence)
+        say(sentence)
 
 
-def _show_estimates(console: "Console", fit: Fit) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("parameter", no_wrap=True)
+def _show_estimates(fit: Fit) -> None:
     level = percent(fit.level)
-    for header in ("estimate", "standard error", "prior median", f"{level} of prior", f"{level} profile"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("")
-    for line in estimates(fit):
-        table.add_row(
-            plain(line.name),
+    heads = ("estimate", "standard error", "prior median", f"{level} of prior", f"{level} profile")
+    rows = [
+        (
+            line.name,
             number(line.estimate),
             "" if line.standard_error is None else number(line.standard_error),
             number(line.prior_median),
             interval(line.prior_low, line.prior_high),
             line.profile,
-            plain(line.verdict),
+            line.verdict,
         )
-    console.print(table)
+        for line in estimates(fit)
+    ]
+    print_table(("parameter", *heads, ""), rows, right=(1, 2, 3, 4, 5))
 
 
-def _show_predictions(console: "Console", found: Sequence[PredictionProfile], level: str) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("prediction", no_wrap=True)
-    for header in ("at the estimate", f"{level} profile", f"{level} of priors alone"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("")
-    for one in found:
-        prior = interval(one.prior_low, one.prior_high)
-        row = (plain(one.name), number(one.estimate), verdict_interval(one.sides), prior, plain(one.verdict))
-        table.add_row(*row)
-    console.print()
-    console.print(table)
-
-
-def _show_rows(console: "Console", rows: Iterable[FittedRow]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("observed", no_wrap=True)
-    for header in ("data", "model", "90 % of noise", "residual"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("use")
-    for row in rows:
-        seen = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
-        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
-        table.add_row(plain(row.label), seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use)
-    console.print()
-    console.print(table)
-    console.print()
+def _show_predictions(profiles: Sequence[PredictionProfile], level: str) -> None:
+    heads = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")
+    rows = [
+        (
+            profile.name,
+            number(profile.estimate),
+            verdict_interval(profile.sides),
+            interval(profile.prior_low, profile.prior_high),
+            profile.verdict,
+        )
+        for profile in profiles
+    ]
+    say()
+    print_table(heads, rows, right=(1, 2, 3))
 
 
-def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None:
-    from rich.table import Table
+def _show_rows(rows: Iterable[FittedRow]) -> None:
+    cells = [
+        (
+            row.label,
+            f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper),
+            f"{row.expected:.2f}",
+            f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else "",
+            f"{row.residual:+.1f}",
+            row.use,
+        )
+        for row in rows
+    ]
+    say()
+    print_table(("observed", "data", "model", "90 % of noise", "residual", "use"), cells, right=(1, 2, 3, 4))
+    say()
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("posterior", no_wrap=True)
-    for header in ("mean ± error", "median", "95 %", "errors of these", "contraction", "R-hat", "ESS bulk", "ESS tail"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for line in posterior_lines(fit, draws):
-        table.add_row(
-            plain(str(line["name"])),
+
+def _show_posterior(fit: Fit, draws: PosteriorDraws) -> None:
+    heads = ("mean ± error", "median", "95 %", "errors of these", "contraction", "R-hat", "ESS bulk", "ESS tail")
+    rows = [
+        (
+            str(line["name"]),
             f"{line['mean']:.4g} ± {line['mcse_mean']:.1g}",
             f"{line['median']:.4g}",
             f"{line['low_95']:.3g} to {line['high_95']:.3g}",
@@ -111,12 +97,12 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
             f"{line['ess_bulk']:.0f}",
             f"{line['ess_tail']:.0f}",
         )
-    console.print(table)
-    table = Table(box=None, pad_edge=False)
-    for header in ("predicted", "numbers", "log score", "mean CRPS", "within 50 %", "within 90 %"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for score in scores(fit.optimum.goal.density, list(fit.predicted)):
-        table.add_row(
+        for line in posterior_lines(fit, draws)
+    ]
+    print_table(("posterior", *heads), rows)
+    say()
+    scored = [
+        (
             score.use,
             str(score.n),
             f"{score.log_score:.2f}",
@@ -124,9 +110,10 @@ def _show_posterior(console: "Console", fit: Fit, draws: PosteriorDraws) -> None
             f"{score.within_50:.0%}",
             f"{score.within_90:.0%}",
         )
-    console.print()
-    console.print(table)
-    console.print()
+        for score in scores(fit.optimum.goal.density, list(fit.predicted))
+    ]
+    print_table(("predicted", "numbers", "log score", "mean CRPS", "within 50 %", "within 90 %"), scored)
+    say()
 
 
 def sentences(fit: Fit) -> Sequence[str]:
@@ -142,23 +129,23 @@ def sentences(fit: Fit) -> Sequence[str]:
         said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
-    said += [plain(sentence) for sentence in estimate_words(fit)]
+    said += list(estimate_words(fit))
     if fit.problem.method.estimate == "ml":
         said.append(
             "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
         )
     if optimum.at_bound:
-        said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
-    said += [plain(sentence) for sentence in identifiability_words(found)]
+        said.append("At a bound: " + ", ".join(optimum.at_bound) + ".")
+    said += list(identifiability_words(found))
     opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:
-        said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")
-    said += [plain(sentence) for sentence in prediction_words(fit.predictions, fit.problem)]
+        said.append("Bounded by the data on neither side: " + ", ".join(opened) + ".")
+    said += list(prediction_words(fit.predictions, fit.problem))
     far = unexplained(fit.rows)
     if far:
         said.append(
             f"Not explained by the model, quantile residual beyond {chance_limit(fit):.1f} (in one study in twenty by "
-            "chance): " + ", ".join(plain(row.label) for row in far) + "."
+            "chance): " + ", ".join(row.label for row in far) + "."
         )
     if fit.draws is not None:
         state = (
@@ -166,10 +153,10 @@ def sentences(fit: Fit) -> Sequence[str]:
             if fit.draws.chains.converged
             else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
-        worst = plain(str(poorest(fit.draws.chains.found)))
+        worst = str(poorest(fit.draws.chains.found))
         said.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
     step = half_step_sentence(fit.step_shift)
     if step:
         said.append(step)
-    said.append(plain(fit.replication.sentence))
+    said.append(fit.replication.sentence)
     return said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.study.calendar import Calendar
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 from cipark_sd.model.model import Model
 from cipark_sd.plotting.paper import WIDTH
 from cipark_sd.plotting.runs import PALETTE
@@ -16,7 +16,6 @@ from cipark_sd.scenarios import split_key
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import Formatter
 
 MODEL, OTHER, DATA, GREY = PALETTE[0], PALETTE[1], "#000000", "0.5"
 
@@ -83,13 +82,6 @@ def whole_counts(axis: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-
-
-def as_percent() -> "Formatter":
-    """Shares as people say them."""
-    from matplotlib.ticker import PercentFormatter
-
-    return PercentFormatter(1.0, decimals=0)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -24,7 +24,7 @@ from calibration.report.drawing import (
     wrapped,
 )
 from calibration.report.intervals import verdict_interval
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
 

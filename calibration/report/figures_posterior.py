@@ -24,7 +24,7 @@ from calibration.report.drawing import (
 from calibration.report.figures_fit import draw_levels
 from calibration.sampling.draws import PosteriorDraws
 from calibration.study.parameters import ParameterSpace
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
 

@@ -1,6 +1,5 @@
 """What a calibration leaves behind: tables, figures and one JSON file that says how it was made."""
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -28,10 +27,12 @@ from calibration.sampling.convergence import CONVERGED
 from calibration.sampling.draws import PosteriorDraws, tree, write_draws
 from calibration.study.observations import Count, Observation, Quantity
 from calibration.study.predictions import Prediction
-from calibration.study.priors import Array, to_scale
+from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
-from cipark_sd.files import whole, write_text
+from cipark_sd.files import write_table, write_text
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.files import save_for_print
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
@@ -133,7 +134,6 @@ def estimates(fit: Fit) -> list[Estimate]:
 
 def write(fit: Fit, folder: Path) -> list[Path]:
     """Write tables, figures and the record into ``folder``; each file appears whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = [
         write_table(folder / "summary.csv", [asdict(line) for line in estimates(fit)]),
         write_table(folder / "fitted.csv", [asdict(row) for row in fit.rows]),
@@ -369,7 +369,7 @@ def _parameter_units(fit: Fit, name: str) -> str:
     """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
     variable = fit.problem.model.by_name.get(split_key(override_key(name))[0])
     units = "" if variable is None else variable.units
-    return "" if units.lower() in ("", "1", "dmnl", "dimensionless") else units
+    return "" if is_dimensionless(units) else units
 
 
 def _levels(rows: Sequence[FittedRow], observation: Observation) -> list[FittedRow]:
@@ -413,12 +413,3 @@ def _searches(optimum: Optimum) -> list[Mapping[str, object]]:
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
-    """Write rows as CSV, whole or not at all; nothing is an empty cell."""
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-    return path

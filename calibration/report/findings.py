@@ -35,9 +35,6 @@ def listed(names: Iterable[str], none: str = "none") -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-# --- which parameters the data inform ---------------------------------------------------------------------------------
-
-
 def informed(fit: Fit, found: Inquiry | None) -> list[str]:
     """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
     said = [_narrowed(found.contractions)] if found is not None else []
@@ -103,9 +100,6 @@ def estimate_words(fit: Fit) -> list[str]:
             by_reason.setdefault(reason, []).append(name)
     said += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
     return said
-
-
-# --- what explains the data -------------------------------------------------------------------------------------------
 
 
 def caused(fit: Fit, found: Inquiry | None) -> tuple[str, list[str]]:
@@ -199,9 +193,6 @@ def main_effects(effects: Sequence[Effect]) -> list[Effect]:
     return [effect for effect in effects if effect.observation == effects[0].observation]
 
 
-# --- how well it predicted --------------------------------------------------------------------------------------------
-
-
 def predicted(fit: Fit, found: Inquiry | None) -> list[str]:
     """How forecasts from before the data did against the baselines, over how many numbers."""
     if not fit.problem.holdout:
@@ -242,9 +233,6 @@ def _gaps(rolling: RollingOrigin) -> str:
         + "; ".join(words)
         + "."
     )
-
-
-# --- three honest outputs ---------------------------------------------------------------------------------------------
 
 
 def supports(fit: Fit, found: Inquiry | None) -> str:

@@ -30,7 +30,7 @@ from calibration.report.tables import (
 from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.checks.outcome import Outcome
-from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.results import version
 
 Pictures = Mapping[str, Path]

@@ -17,7 +17,7 @@ from calibration.report.findings import main_effects
 from calibration.report.intervals import interval, number, verdict_interval
 from calibration.sampling.draws import PosteriorDraws
 from calibration.study.observations import Observation
-from cipark_sd.report import Table
+from cipark_sd.pages.page import Table
 from cipark_sd.scenarios import override_key, split_key
 
 #: Dates of a forecast that stand on the page.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.sampling.moves import Target, step
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: Effective share of the population that a rise of the weight leaves.
 REMAINS = 0.5

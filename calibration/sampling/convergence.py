@@ -30,7 +30,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
 
 #: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed.
 SURE = 2.0

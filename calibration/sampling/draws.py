@@ -23,9 +23,9 @@ from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
 from calibration.sampling.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
-from calibration.study.priors import Array
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.kept import key, stream
+from cipark_sd.arrays import Array
 from cipark_sd.results import version, write_netcdf
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def chains_path(folder: Path | None, density: Posterior, rng: np.random.Generato
     return folder / f"chains-{name}.npz"
 
 
-def _file_name(name: str) -> str:
+def _coordinate(name: str) -> str:
     # a slash would make a group of it, and NetCDF lists coordinates by name with blanks between them
     return name.replace("/", " per ").replace(" ", "_")
 
@@ -265,13 +265,13 @@ def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
 
 def _rows(found: Sequence[Number], name: str) -> tuple[list[int], dict[str, object]]:
     chosen = [i for i, number in enumerate(found) if number.observation == name]
-    dim = f"{_file_name(name)}_row"
+    dim = f"{_coordinate(name)}_row"
     coords: dict[str, object] = {
         dim: [found[i].label for i in chosen],
-        f"{_file_name(name)}_time": (dim, [found[i].time for i in chosen]),
-        f"{_file_name(name)}_use": (dim, [found[i].use for i in chosen]),
-        f"{_file_name(name)}_lower": (dim, [found[i].lower for i in chosen]),
-        f"{_file_name(name)}_upper": (dim, [found[i].upper for i in chosen]),
+        f"{_coordinate(name)}_time": (dim, [found[i].time for i in chosen]),
+        f"{_coordinate(name)}_use": (dim, [found[i].use for i in chosen]),
+        f"{_coordinate(name)}_lower": (dim, [found[i].lower for i in chosen]),
+        f"{_coordinate(name)}_upper": (dim, [found[i].upper for i in chosen]),
     }
     return chosen, coords
 
@@ -284,7 +284,7 @@ def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.D
     for observation in observations:
         chosen, own = _rows(found, observation.name)
         coords |= own  # type: ignore[arg-type]
-        name = _file_name(observation.name)
+        name = _coordinate(observation.name)
         variables[name] = (("chain", "draw", f"{name}_row"), values[..., chosen])
     return xr.Dataset(variables, coords)
 
@@ -299,7 +299,7 @@ def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
     for observation in observations:
         chosen, own = _rows(found, observation.name)
         coords |= own
-        name = _file_name(observation.name)
+        name = _coordinate(observation.name)
         lower = np.array([found[i].lower for i in chosen])
         upper = np.array([found[i].upper for i in chosen])
         variables[name] = ((f"{name}_row",), np.where(np.isfinite(upper), (lower + upper) / 2, lower))

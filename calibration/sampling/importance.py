@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: Pareto k above which an estimate is not to be trusted.
 RELIABLE = 0.7

@@ -18,7 +18,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.sample import log_target, prior_draws
 from calibration.sampling.unconstrained import Unconstrained
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 
 #: Half the distance of difference quotients, in standard deviations of the prior: of slopes, and of curvatures.
 _SLOPE, _CURVATURE = 1e-4, 1e-2

@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
+
 #: Log density ``(n,)`` of points ``(n, k)``.
 Target = Callable[[Array], Array]
 

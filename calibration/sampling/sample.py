@@ -28,7 +28,7 @@ from calibration.sampling.convergence import CONVERGED, Convergence, Wanted, con
 from calibration.sampling.moves import Target, step
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.parameters import ParameterSpace
-from calibration.study.priors import Array
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError
 from cipark_sd.files import whole
 

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from calibration.study.parameters import ParameterSpace
-from calibration.study.priors import Array, from_scale, log_jacobian, to_scale
+from calibration.study.priors import from_scale, log_jacobian, to_scale
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.study.parameters import AIMS, Aim, Parameter
 from calibration.study.priors import Beta
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.section import Section
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[
         section.text("name")
         why = section.text("why", "")
         reported = section.names("reported")
-        true = Section(section.raw("true") or {}, f"{section.where}, true", problems)
+        true = Section(section.raw("true") or {}, "true", problems, within=section)
         if len(set(reported)) < 2 or len(set(reported)) < len(reported):
             section.wrong("reported", "two categories at least, each once, in which things are reported")
         if not true.content:
@@ -120,7 +118,7 @@ def _row(section: Section, label: str, n: int) -> Row:
     value = section.raw(label)
     expected = f"{n} probabilities that add up to 1, or a prior such as {{ dirichlet = [8, 1, 1] }} of {n} exponents"
     if isinstance(value, Mapping):
-        inner = Section(value, f"{section.where}, {label}", section.problems)
+        inner = Section(value, label, section.problems, within=section)
         exponents, use = _numbers(inner.raw("dirichlet"), n), inner.choice("use", AIMS, "CAL")
         inner.done()
         if exponents is not None and min(exponents) >= 0 and max(exponents) > 0:

@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.study.priors import Array, Distribution, Prior, Scale, distribution, from_scale, log_jacobian, to_scale
+from calibration.study.priors import Distribution, Prior, Scale, distribution, from_scale, log_jacobian, to_scale
+from cipark_sd.arrays import Array
 
 Target = Literal["model", "noise"]
 #: Fitted, or held at the prior median by the optimiser and drawn by the sampler.

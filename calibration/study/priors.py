@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from cipark_sd.arrays import Array
+
 #: The scale on which a parameter is searched and its density is taken.
 Scale = Literal["identity", "log", "logit"]
 

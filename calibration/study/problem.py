@@ -141,10 +141,10 @@ def read_problem(
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the study", str(folder), f"a folder with {FILE}", where="calibrate") from None
     problems: list[CiparkError] = []
-    top = Section(content, FILE, problems)
+    top = Section(content, "", problems)
     title = top.text("title", folder.name)
-    model, span = model_section(Section(top.raw("model") or {}, "[model]", problems), folder, allow_files)
-    calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems), model)
+    model, span = model_section(Section(top.raw("model") or {}, "[model]", problems, within=top), folder, allow_files)
+    calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems, within=top), model)
     codings = read_codings(top.tables("coding"), problems)
     observations = tuple(
         read_observation(
@@ -164,8 +164,8 @@ def read_problem(
     parameters = tuple(p for table in top.tables("parameter") if (p := parameter_section(table, problems)) is not None)
     parameters += coding_parameters(observations)
     fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed"))
-    method = method_section(Section(top.raw("method") or {}, "[method]", problems))
-    holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems), calendar)
+    method = method_section(Section(top.raw("method") or {}, "[method]", problems, within=top))
+    holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems, within=top), calendar)
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]

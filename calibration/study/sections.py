@@ -138,7 +138,7 @@ def _prior(section: Section, lower: float, upper: float) -> Prior | None:
         section.wrong("prior", "a prior, or bounds at both ends")
         return None
     before = len(section.problems)
-    inner = Section(content, f"{section.where}, prior", section.problems)
+    inner = Section(content, "prior", section.problems, within=section)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
     if len(section.problems) > before:
         return None
@@ -149,7 +149,7 @@ def _prior(section: Section, lower: float, upper: float) -> Prior | None:
     prior = family(**numbers)
     fault = prior_fault(prior)
     if fault is not None:
-        section.problems.append(InvalidValue("prior", prior, fault, where=section.where))
+        section.problems.append(InvalidValue("prior", prior, fault, where=section.at("prior")))
         return None
     return prior
 

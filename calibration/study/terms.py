@@ -344,8 +344,8 @@ class Terms:
 
     def _categories(self) -> dict[str, tuple[tuple[str, float], ...]]:
         """The quantity of each category, in the order of the coding where there is one."""
-        where = f"{self.section.where}, categories"
-        mapping = Section(self.section.raw("categories") or {}, where, self.section.problems)
+        content = self.section.raw("categories") or {}
+        mapping = Section(content, "categories", self.section.problems, within=self.section)
         parts = {category: signed_parts(mapping.names(category)) for category in mapping.content}
         if self.coding is None or not parts:
             return parts
@@ -359,7 +359,7 @@ class Terms:
         """The sizes of the true categories in another table, and its time where it is not of the very same members."""
         if "given" not in self.section:
             return None, None
-        content = Section(self.section.raw("given"), f"{self.section.where}, given", self.section.problems)
+        content = Section(self.section.raw("given"), "given", self.section.problems, within=self.section)
         sizes = tuple(float(content.whole(category, -1)) for category in parts)
         content.done()
         if min(sizes, default=-1.0) < 0:

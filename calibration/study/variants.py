@@ -17,6 +17,7 @@ from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
+from cipark_sd.toml_lines import place
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ def constants_set(section: Section, key: str) -> dict[str, float]:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             values[str(name)] = float(value)
         else:
-            section.problems.append(InvalidValue(str(name), value, "a finite number", where=section.where))
+            section.problems.append(
+                InvalidValue(str(name), value, "a finite number", where=place(raw, section.name, str(name)))
+            )
     return values
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.tasks.kept import KEPT, Kept, key
+from cipark_sd.files import file_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -55,7 +56,7 @@ class Parts:
         """
         if self.folder is None:
             return make()
-        kept, own = Kept(self._place(self.folder)), _file_name(name)
+        kept, own = Kept(self._place(self.folder)), file_name(name, unique=True)
         stored = kept.answer(own)
         if stored is not None:
             return _built(kind, stored, "")
@@ -69,12 +70,6 @@ class Parts:
 
     def _place(self, folder: Path) -> Path:
         return folder / KEPT / f"fit-{self.digest}"
-
-
-def _file_name(name: str) -> str:
-    """The name as it stands where a file may have it, else told apart by a digest."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_ ") else "_" for c in name)[:60]
-    return plain if plain == name else f"{plain}-{key(name)}"
 
 
 def _arrays(name: str, record: "DataclassInstance", prefix: str) -> Iterator[tuple[str, NDArray[np.generic]]]:

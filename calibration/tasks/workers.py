@@ -206,9 +206,6 @@ class _Stage:
             self.on_progress(Progress(finished + part, len(self.tasks), running))
 
 
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, eq=False)
 class _Worker:
     process: SpawnProcess

@@ -15,7 +15,7 @@ from cipark_sd.certify.sides import LeftOut, Question, Side, asked, recorded_sid
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.engines.reference.faults import Fault, faults_of
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import write_text
+from cipark_sd.files import csv_text, write_text
 from cipark_sd.model.model import Method, Model
 from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario
@@ -141,9 +141,6 @@ def _largest(question: Question, sides: Sequence[Side], *, keep_zero: bool = Fal
     return largest
 
 
-# --- as a file -------------------------------------------------------------------------------------------------------
-
-
 def write(certificate: Certificate, path: Path | str) -> None:
     """Write a certificate as ``.json``, or its columns as ``.csv``, one line a column and pair."""
     path = Path(path)
@@ -217,18 +214,10 @@ def _plain(value: float) -> float | str:
 
 
 def _csv(certificate: Certificate) -> str:
-    import csv
-    import io
-
-    text = io.StringIO()
     rows = [
         {"left_side": pair.left, "right_side": pair.right, "tolerance": pair.tolerance}
         | _entry(certificate, pair, position)
         for pair in certificate.pairs
         for position in range(len(pair.differences))
     ]
-    if rows:
-        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    return text.getvalue()
+    return csv_text(rows)

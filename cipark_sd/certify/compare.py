@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.certify.sides import Question, Side, Values
+from cipark_sd.arrays import Array
+from cipark_sd.certify.sides import Question, Side
 from cipark_sd.engines.reference.faults import Fault
 from cipark_sd.model.expr import references
 from cipark_sd.model.variables import Stock, expressions
@@ -120,7 +121,7 @@ def compare(
     return Pair(left.name, right.name, tolerance, tuple(told), _first(question, told))
 
 
-def _shares(a: Values, b: Values, scale: float) -> NDArray[np.float64]:
+def _shares(a: Array, b: Array, scale: float) -> NDArray[np.float64]:
     """Differences as shares of a scale; the same infinity or NaN on both sides is none."""
     with np.errstate(all="ignore"):
         shares = np.abs(a - b) / scale

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import fixed_method
@@ -35,7 +36,6 @@ from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
-Values = NDArray[np.float64]
 #: An engine of another package, which runs a file as it is.
 SIMLIN = "pysimlin"
 #: Everything that can take part by name, in the order in which it is compared.
@@ -54,7 +54,7 @@ class Side:
 
     name: str
     version: str
-    columns: Mapping[str, Values]
+    columns: Mapping[str, Array]
     recorded: bool = False
     compiled: bool = False
     exact_file: bool = False
@@ -174,9 +174,6 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     )
 
 
-# --- pysimlin --------------------------------------------------------------------------------------------------------
-
-
 def _simlin(question: Question) -> Side | LeftOut:
     import simlin
 
@@ -234,9 +231,6 @@ def _numbers(question: Question) -> dict[str, float]:
         assert isinstance(value, float | int)
         numbers[flat_name(name, elements)] = value
     return numbers
-
-
-# --- recorded runs ---------------------------------------------------------------------------------------------------
 
 
 def recorded_side(question: Question, path: Path) -> Side:
@@ -316,7 +310,7 @@ def _column(head: str) -> str:
     return flat_name(canonical(name), tuple(canonical(part) for part in rest.rstrip().removesuffix("]").split(",")))
 
 
-def _places(grid: TimeGrid, times: Values) -> tuple[NDArray[np.intp], int]:
+def _places(grid: TimeGrid, times: Array) -> tuple[NDArray[np.intp], int]:
     """For each time its position among the saved ones, -1 for none, and how many have none."""
     saved = grid.saved_times
     places = nearest_indices(saved, times)

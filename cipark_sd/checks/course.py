@@ -54,9 +54,6 @@ def not_finite(run: str, result: xr.Dataset) -> Iterator[Finding]:
         yield Finding(f"{label} is a finite number", False, time, value, None, f"run {run}; the first to break")
 
 
-# --- conservation ----------------------------------------------------------------------------------------------------
-
-
 def conserved(model: Model, run: str, result: xr.Dataset, law: Conservation) -> Finding:
     """Whether the net flows of the stocks add up to the declared inflows less the outflows, at every saved time.
 
@@ -111,9 +108,6 @@ def _over_time(value: xr.DataArray, times: int) -> np.ndarray[tuple[int], np.dty
     return np.broadcast_to(total, (times,)).astype(float)
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
 def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Finding]:
     """For each use of a table whose argument leaves its range: at how many of the saved times, and how far."""
     reading = Reading(model, {run: result, BASE: result}, run, result["time"].to_numpy())
@@ -140,9 +134,6 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
                 spans = f"argument from {low:.4g} to {high:.4g}, table from {table.x[0]:.4g} to {table.x[-1]:.4g}"
                 remark = f"run {run}; outside at {count} of {len(reading.times)} saved times; {spans}"
                 yield Finding(f"{name} stays in its range", False, remark=remark)
-
-
-# --- time step -------------------------------------------------------------------------------------------------------
 
 
 def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) -> Iterator[Finding]:

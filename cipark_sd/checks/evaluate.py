@@ -101,9 +101,6 @@ def evaluate(expr: Expr, reading: Reading) -> xr.DataArray:
             assert_never(expr)
 
 
-# --- variables -------------------------------------------------------------------------------------------------------
-
-
 def _series(ref: Ref, reading: Reading) -> xr.DataArray:
     model = reading.model
     variable = model.by_name.get(ref.name)
@@ -188,8 +185,6 @@ def named_table(table: Ref, model: Model) -> Table:
         case _:
             raise NoValue(f"the lookup {lookup.label!r}, subscripted or in another file,")
 
-
-# --- operations ------------------------------------------------------------------------------------------------------
 
 _Array = xr.DataArray
 

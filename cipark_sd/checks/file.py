@@ -29,6 +29,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.toml_lines import place
 
 
 def read_checks(path: Path | str, model: Model) -> Checks:
@@ -61,7 +62,7 @@ class _Reader:
         self.scenarios: dict[str, Scenario] = {BASE: Scenario(BASE)}
 
     def read(self, content: Mapping[str, object]) -> Checks:
-        self.known(content, ("builtin", "runs", "check", "conservation"), "the file")
+        self.known(content, ("builtin", "runs", "check", "conservation"), "")
         for name, run in self.table(content.get("runs", {}), "[runs]").items():
             self.run(name, run)
         builtin = self.builtin(self.table(content.get("builtin", {}), "[builtin]"))
@@ -71,10 +72,8 @@ class _Reader:
         runs = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
         return Checks(builtin, runs, tuple(checks), tuple(conservation))
 
-    # --- parts ---
-
     def run(self, name: str, value: object) -> None:
-        where = f"{self.name}, [runs.{name}]"
+        where = place(value, f"[runs.{name}]")
         run = self.table(value, where)
         self.known(run, ("set", "title"), where)
         if canonical(name) == BASE:
@@ -95,7 +94,7 @@ class _Reader:
 
     def check(self, entry: Mapping[str, object], number: int) -> Check:
         name = str(entry.get("id", f"check {number}"))
-        where = f"{self.name}, {name}"
+        where = place(entry, name)
         self.known(entry, ("id", "title", "source", "set", "expect", "at", "from", "to", "tolerance"), where)
         if "id" not in entry:
             self.problems.append(InvalidValue("id", None, "a short name for the check", where=where))
@@ -139,14 +138,14 @@ class _Reader:
         return Expectation(text, expr)
 
     def builtin(self, entry: Mapping[str, object]) -> BuiltIn:
-        where = f"{self.name}, [builtin]"
+        where = place(entry, "[builtin]")
         levels = ("units", "no_negative_stocks", "finite", "declared_units", "documented", "used", "lookup_ranges")
         self.known(entry, (*levels, "may_be_negative", "outputs", "time_step_halving", "extreme"), where)
         default = BuiltIn()
         negative = entry.get("no_negative_stocks")
         allowed = entry.get("may_be_negative", [])
         if isinstance(negative, Mapping):
-            self.known(negative, ("except",), f"{where}, no_negative_stocks")
+            self.known(negative, ("except",), place(negative, "[builtin], no_negative_stocks"))
             entry = {**entry, "no_negative_stocks": True}
             allowed = negative.get("except", [])
         extreme = entry.get("extreme", False)
@@ -180,7 +179,7 @@ class _Reader:
     def halving(self, value: object, where: str) -> Halving | None:
         if isinstance(value, bool):
             return Halving() if value else None
-        where = f"{where}, time_step_halving"
+        where = place(value, "[builtin], time_step_halving")
         entry = self.table(value, where)
         self.known(entry, ("tolerance", "variables", "at", "absolute"), where)
         times = self.times(entry.get("at", "all"), where, default=0.0)
@@ -191,7 +190,7 @@ class _Reader:
 
     def conservation(self, entry: Mapping[str, object], number: int) -> Conservation:
         name = str(entry.get("id", f"conservation {number}"))
-        where = f"{self.name}, {name}"
+        where = place(entry, name)
         self.known(entry, ("id", "title", "stocks", "inflows", "outflows", "tolerance"), where)
         stocks = self.names(entry.get("stocks", []), "stocks", where)
         for stock in stocks:
@@ -215,10 +214,11 @@ class _Reader:
                 self.problems.append(problem)
         return flows
 
-    # --- values ---
-
     def known(self, entry: Mapping[str, object], keys: Sequence[str], where: str) -> None:
-        self.problems += [UnknownName(key, keys, kind="key", where=where) for key in entry if key not in keys]
+        name = where.removeprefix(f"{place(entry, '')}: ")
+        self.problems += [
+            UnknownName(key, keys, kind="key", where=place(entry, name, key)) for key in entry if key not in keys
+        ]
 
     def table(self, value: object, where: str) -> Mapping[str, object]:
         if isinstance(value, Mapping):
@@ -229,7 +229,7 @@ class _Reader:
     def entries(self, content: Mapping[str, object], key: str) -> Iterator[Mapping[str, object]]:
         value = content.get(key, [])
         if not isinstance(value, list):
-            self.problems.append(InvalidValue(key, value, f"a list of tables [[{key}]]", where=self.name))
+            self.problems.append(InvalidValue(key, value, f"a list of tables [[{key}]]", where=place(content, "", key)))
             return
         yield from (self.table(item, f"{self.name}, {key}") for item in value)
 
@@ -280,8 +280,6 @@ class _Reader:
         for name in sorted({name for name in ids if ids.count(name) > 1 or name in reserved}):
             expected = "an id that no other check, no built-in one and no run has"
             self.problems.append(InvalidValue("id", name, expected, where=self.name))
-
-    # --- times against runs ---
 
     def span(self, scenario: Scenario) -> tuple[float, float]:
         try:

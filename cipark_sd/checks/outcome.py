@@ -1,6 +1,5 @@
 """What came out of the checks: values for tables and files."""
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import whole, write_text
+from cipark_sd.files import write_table, write_text
 
 #: note: something to look at that does not count as a failure.
 Status = Literal["pass", "fail", "note"]
@@ -70,12 +69,12 @@ def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
     path = Path(path)
     match path.suffix.lower():
         case ".csv":
-            with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                for item in outcomes:
-                    head = {"id": item.id, "title": item.title, "source": item.source, "status": item.status}
-                    writer.writerows(head | asdict(finding) for finding in item.findings or (Finding("", True),))
+            rows = [
+                {"id": item.id, "title": item.title, "source": item.source, "status": item.status} | asdict(finding)
+                for item in outcomes
+                for finding in item.findings or (Finding("", True),)
+            ]
+            write_table(path, rows, columns=COLUMNS)
         case ".json":
             content = [_plain(asdict(item)) for item in outcomes]
             write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))

@@ -92,9 +92,6 @@ def run_checks(
     return tuple(outcomes)
 
 
-# --- what is needed --------------------------------------------------------------------------------------------------
-
-
 def _chosen(checks: Checks, only: Sequence[str]) -> Checks:
     """The checks with these ids, and nothing else."""
     if not only:
@@ -167,9 +164,6 @@ def _saved(model: Model, looked_at: frozenset[str]) -> tuple[str, ...]:
     )
 
 
-# --- runs ------------------------------------------------------------------------------------------------------------
-
-
 def _made(model: Model, scenario: Scenario, simulate: Simulate, saved: Sequence[str]) -> xr.Dataset | RunFailed:
     try:
         return simulate(model, scenario, save=saved)
@@ -205,9 +199,6 @@ def _reduced(model: Model, result: xr.Dataset | RunFailed, looked_at: frozenset[
         return result
     stocks = {stock.name for stock in model.stocks}
     return result[[name for name in result.data_vars if name in looked_at | stocks]]
-
-
-# --- outcomes --------------------------------------------------------------------------------------------------------
 
 
 def _course_outcomes(

@@ -1,19 +1,15 @@
-"""``cipark certify``: all engines on one model, and where they part."""
+"""``cipark certify``: all engines on one model, and their first divergence."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import busy, print_table
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cipark_sd.certify.certificate import Certificate
     from cipark_sd.certify.compare import Difference, Pair
 
@@ -25,15 +21,27 @@ SHOWN = 15
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
 @click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario (TOML).")
-@click.option("--recorded", type=click.Path(path_type=Path), help="A run from elsewhere: .csv, .tab or Vensim's .vdf.")
-@click.option("--engines", "wanted", multiple=True, metavar="NAMES", help="Only these: native, numpy, pysd, pysimlin.")
-@click.option("--method", type=click.Choice(get_args(Method)), help="Integrate otherwise than the file says.")
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0), help="Between engines, a share of a column's scale.  [1e-12]"
+    "--recorded",
+    type=click.Path(path_type=Path),
+    help="A run of another program: .csv, .tab or Vensim's .vdf.",
 )
-@click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="The same against the recorded run.")
-@click.option("--all", "everything", is_flag=True, help="List every variable, equal ones too.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the certificate to FILE.json or FILE.csv.")
+@click.option(
+    "--engines",
+    "wanted",
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated: native, numpy, pysd, pysimlin.",
+)
+@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Between engines, relative to a column's scale.  [default: 1e-12]",
+)
+@click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run.")
+@click.option("--all", "everything", is_flag=True, help="List all variables, equal ones too.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the certificate: FILE.json or FILE.csv.")
 @options.allow_files
 def command(
     file: Path | None,
@@ -50,10 +58,10 @@ def command(
 ) -> int:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
-    For each variable the largest difference is told, as a share of the largest value of its column, and when the two
-    sides first part. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column that
-    is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. Where PySD is
-    known to be wrong the fault is named, and speaks against PySD, not against the model.
+    For each variable the table shows the largest difference, relative to the largest value of its column, and the time
+    of the first divergence. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column
+    that is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. Where PySD
+    is known to be wrong the fault is named, and speaks against PySD, not against the model.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.
@@ -82,7 +90,7 @@ def command(
     parts += [parse_assignments(assignments)] if assignments else []
     model = read_model(file or bundled(), allow_files=allow_files)
     names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]
-    with _progress(model.name) as begin:
+    with busy(f"Running {model.name}") as update:
         certificate = certify(
             model,
             functools.reduce(operator.or_, parts, Scenario()),
@@ -91,7 +99,7 @@ def command(
             method=method,
             tolerance=TOLERANCE if tolerance is None else tolerance,
             recorded_tolerance=recorded_tolerance,
-            begin=begin,
+            begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )
     if output is not None:
         write(certificate, output)
@@ -101,21 +109,7 @@ def command(
     return 0 if certificate.certified else 1
 
 
-@contextmanager
-def _progress(model: str) -> "Iterator[Callable[[str], None]]":
-    """Says which engine is running, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda name: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(f"Running {model}") as status:
-        yield lambda name: status.update(f"Running {model} on {name}")
-
-
 def _show(certificate: "Certificate", *, everything: bool) -> None:
-    from cipark_sd.commands.tables import print_table
-
     question = certificate.question
     labels = {column: label for column, (_, label) in question.labels.items()}
     times = question.grid.saved_times
@@ -125,7 +119,7 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
     )
     rows = [_pair_row(pair, labels) for pair in certificate.pairs]
     heads = ("left", "right", "columns", "largest difference", "in", "tolerance", "result")
-    print_table(heads, rows, right=(2, 3, 5), title="")
+    print_table(heads, rows)
     click.echo()
     _show_columns(certificate, labels, everything=everything)
     for absent in certificate.left_out:
@@ -166,8 +160,6 @@ def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
 
 def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, everything: bool) -> None:
     """One row a column: the two sides that differ most in it."""
-    from cipark_sd.commands.tables import print_table
-
     largest: dict[str, tuple[Difference, Pair]] = {}
     for pair in certificate.pairs:
         for difference in pair.differences:

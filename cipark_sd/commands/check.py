@@ -1,6 +1,6 @@
 """``cipark check``: test a model against its units, its own laws and the modeller's expectations."""
 
-import sys
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import print_table, progress_bars
 
 if TYPE_CHECKING:
     from cipark_sd.checks.definition import Checks
@@ -21,11 +22,16 @@ SHOWN = 10
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--checks", "checks_file", type=click.Path(path_type=Path), help="Checks file; without it FILE's own.")
-@click.option("--engine", default="native", show_default=True, help="What runs the model.")
-@click.option("--only", multiple=True, metavar="ID", help="Only this check; may be repeated.")
-@click.option("--extreme", is_flag=True, help="Drive every constant that has limits to both of them.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write every finding to a .csv or .json file.")
+@click.option(
+    "--checks",
+    "checks_file",
+    type=click.Path(path_type=Path),
+    help="Checks file (default: the one beside FILE).",
+)
+@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
+@click.option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
+@click.option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save all findings: FILE.csv or FILE.json.")
 @options.allow_files
 def command(
     file: Path | None,
@@ -78,21 +84,14 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
     """The outcomes, with a bar that says which run is being made when a person is looking."""
     import functools
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from cipark_sd.checks.run import run_checks
     from cipark_sd.simulation import simulate
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("runs", total=None)
-        begun = 0
+    with progress_bars() as bars:
+        begun = itertools.count()
 
         def progress(name: str, total: int) -> None:
-            nonlocal begun
-            bar.update(task, total=total, completed=begun, description=name)
-            begun += 1
+            bars.show("runs", next(begun), total, name)
 
         return run_checks(model, checks, functools.partial(simulate, engine=engine), only=only, progress=progress)
 
@@ -100,7 +99,6 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
 def _show(outcomes: Sequence["Outcome"], title: str) -> None:
     """The table: one row a check, and under it the findings of one that does not pass or that has several."""
     from cipark_sd.checks.outcome import BUILT_IN_SOURCE
-    from cipark_sd.commands.tables import print_table
 
     rows = []
     for outcome in outcomes:
@@ -115,7 +113,7 @@ def _show(outcomes: Sequence["Outcome"], title: str) -> None:
             rows.append(["", f"  {finding.claim}{remark}", "", *_numbers(None if only is not None else finding)])
         if len(listed) > SHOWN:
             rows.append(["", f"  and {len(listed) - SHOWN} more; -o report.csv has them all", "", "", "", ""])
-    print_table(("id", "check", "result", "time", "left", "right"), rows, right=(3, 4, 5), title=title)
+    print_table(("id", "check", "result", "time", "left", "right"), rows, title=title)
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
     click.echo(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
 

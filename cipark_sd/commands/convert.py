@@ -16,9 +16,13 @@ _XMILE = (".xmile", ".xml", ".stmx")
 @click.command(short_help="Write a model in another format.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="FILE.xmile or FILE.mdl: the ending says it."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="FILE.xmile or FILE.mdl.",
 )
-@click.option("--flat", is_flag=True, help="Write subscripts out: Residents[SOE] becomes Residents SOE.")
+@click.option("--flat", is_flag=True, help="Expand subscripts: Residents[SOE] becomes Residents SOE.")
 @click.option(
     "--inline-lookups",
     is_flag=True,

@@ -21,29 +21,15 @@
 """
 
 import importlib.util
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.inputs import beneath, read_toml
 from cipark_sd.plotting.observed import ObservedFile
-
-_KEYS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
-    "table": {"columns": list, "every": (int, float)},
-    "figure": {"variables": list, "title": str},
-    "observed": {
-        "package": str,
-        "file": str,
-        "columns": dict,
-        "only": dict,
-        "low": str,
-        "high": str,
-        "label": str,
-    },
-}
+from cipark_sd.section import Section
 
 
 @dataclass(frozen=True)
@@ -70,38 +56,26 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     path = model_path.with_suffix(".display.toml")
     if not path.exists():
         return Display()
-    where = str(path)
-    content = read_toml(path)
-    raise_all(where, _problems(content, where))
-    table, figure = content.get("table", {}), content.get("figure", {})
-    return Display(
-        columns=tuple(map(str, table.get("columns", ()))),
-        every=table.get("every"),
-        variables=tuple(map(str, figure.get("variables", ()))),
-        title=figure.get("title", ""),
-        observed=_observed(content["observed"], path, allow_files) if "observed" in content else None,
+    content, problems = read_toml(path), list[CiparkError]()
+    top = Section(content, "", problems)
+    table, figure, observed = (
+        Section(top.raw(key) or {}, f"[{key}]", problems, within=top) for key in ("table", "figure", "observed")
     )
-
-
-def _problems(content: Mapping[str, Any], where: str) -> list[CiparkError]:
-    problems: list[CiparkError] = []
-    for section, entries in content.items():
-        if section not in _KEYS or not isinstance(entries, dict):
-            problems.append(UnknownName(section, _KEYS, kind="table", where=where))
-            continue
-        for key, value in entries.items():
-            kind = _KEYS[section].get(key)
-            if kind is None:
-                problems.append(UnknownName(key, _KEYS[section], kind=f"key in [{section}]", where=where))
-            elif not isinstance(value, kind):
-                wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-                problems.append(InvalidValue(f"{key!r} in [{section}]", value, f"a {wanted}", where=where))
-    every = content["table"].get("every") if isinstance(content.get("table"), dict) else None
-    if isinstance(every, int | float) and not (math.isfinite(every) and every > 0):
-        problems.append(InvalidValue("'every' in [table]", every, "a positive number", where=where))
-    if "observed" in content and isinstance(content["observed"], dict) and "file" not in content["observed"]:
-        problems.append(InvalidValue("'file' in [observed]", None, "the name of a CSV file", where=where))
-    return problems
+    every = table.number("every") if "every" in table else None
+    if every is not None and every <= 0:
+        table.wrong("every", "a positive number")
+    display = Display(table.names("columns"), every, figure.names("variables"), figure.text("title", ""))
+    if "observed" in top:
+        observed.text("file")
+    for key in ("package", "low", "high", "label"):
+        observed.text(key, "")
+    for key in ("columns", "only"):
+        if not isinstance(observed.raw(key), dict | None):
+            observed.wrong(key, "a table")
+    for section in (top, table, figure, observed):
+        section.done()
+    raise_all(str(path), problems)
+    return replace(display, observed=_observed(observed.content, path, allow_files)) if "observed" in top else display
 
 
 def _observed(entries: Mapping[str, Any], path: Path, allow_files: Sequence[Path]) -> ObservedFile:

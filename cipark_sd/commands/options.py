@@ -1,8 +1,18 @@
-"""Options that every command with a model has."""
+"""Options that several commands have, each with one spelling."""
 
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from cipark_sd.errors import CiparkError
+
+if TYPE_CHECKING:
+    from cipark_sd.model.model import Model
+
+F = TypeVar("F", bound=Callable[..., object])
 
 #: Names the folders in which the files of a model or a study may lie, beside its own.
 allow_files = click.option(
@@ -10,5 +20,36 @@ allow_files = click.option(
     multiple=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Files that the model or study names may lie beneath FOLDER as well as beneath its own; may be repeated.",
+    help="Also read files beneath FOLDER that the model or study names; repeatable.",
 )
+
+
+def output_folder(default: str) -> Callable[[F], F]:
+    """The option for the folder of tables, figures and the page."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help=f"Output folder.  [default: cipark-output/{default}]",
+    )
+
+
+def renamed(old: str, new: str) -> Callable[[F], F]:
+    """An option of earlier versions, which is refused with the name that it has now."""
+
+    def refuse(context: click.Context, option: click.Parameter, value: object) -> None:
+        if value is not None:
+            raise CiparkError(f"{context.info_name}: the option {old} is called {new} now")
+
+    name = "old_" + re.sub(r"\W+", "_", old).strip("_")
+    return click.option(old, name, hidden=True, expose_value=False, is_eager=True, callback=refuse)
+
+
+def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:
+    """Names that were given one by one or with commas between them; a name and an element may have commas."""
+    names: list[str] = []
+    for text in texts:
+        parts = [text] if text in model else re.split(r",(?![^\[]*\])", text)
+        names += [part.strip() for part in parts if part.strip()]
+    return tuple(names)

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 
-@click.command("report", short_help="Put what several commands found on one page.")
+@click.command("report", short_help="Combine several reports on one page.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--title", help="Of the whole page; default the titles of its parts.")
+@click.option("--title", help="Title of the page (default: the titles of its parts).")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
               show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
 def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
-    """Put what several commands found on one self-contained page.
+    """Combine the reports of several commands on one self-contained page.
 
     FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page.
 
@@ -21,8 +21,8 @@ def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
       cipark report first-look -o look.html
     """
     from cipark_sd.errors import InvalidValue, raise_all
-    from cipark_sd.files import write_text
-    from cipark_sd.report import read_page, render
+    from cipark_sd.files import output_folder, write_text
+    from cipark_sd.pages.page import read_page, render
 
     pages, problems = [], []
     for folder in folders:
@@ -31,9 +31,6 @@ def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
         except InvalidValue as problem:
             problems.append(problem)
     raise_all("cipark report", problems)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_text(output, render(pages, title))
-    except OSError as problem:
-        raise InvalidValue("the page", str(output), f"a file that can be written ({problem})", where="-o") from None
+    output_folder(output.parent)
+    write_text(output, render(pages, title))
     click.echo(f"written to {output}")

@@ -2,7 +2,6 @@
 
 import functools
 import operator
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import busy, number, print_table
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
@@ -30,23 +30,27 @@ if TYPE_CHECKING:
 _COLUMNS, _ROWS = 7, 10
 
 
-@click.command(short_help="Run a model and see its course.")
+@click.command(short_help="Run a model and show the results.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
 @click.option(
     "--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file (TOML)."
 )
-@click.option("--from", "start", metavar="TIME", help="Start at another time: a number, or a date for models in years.")
-@click.option("--to", "end", metavar="TIME", help="End at another time.")
-@click.option("--step", type=float, help="Another time step.")
-@click.option("--save-every", type=float, metavar="PERIOD", help="Save in another rhythm.")
-@click.option("--at", "at", multiple=True, metavar="TIME", help="Print (and write) these saved times only.")
-@click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Print, draw and write these, by commas.")
-@click.option("--engine", default="native", show_default=True, help="What runs the model.")
-@click.option("--method", type=click.Choice(get_args(Method)), help="Integrate otherwise than the file says.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the run to FILE.nc or FILE.csv.")
-@click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Draw the run: .png, .svg or .pdf.")
-@click.option("--data", type=click.Path(path_type=Path), help="Observed values beside it: CSV with date,<variable>.")
+@click.option("--from", "start", metavar="TIME", help="Initial time: a number, or a date for models in years.")
+@click.option("--to", "end", metavar="TIME", help="Final time.")
+@click.option("--step", type=float, help="Time step.")
+@click.option("--save-every", type=float, metavar="PERIOD", help="Save at this interval.")
+@click.option("--at", "at", multiple=True, metavar="TIME", help="Print and save only this time; repeatable.")
+@click.option(
+    "--variables", "wanted", multiple=True, metavar="NAMES", help="Comma-separated variables to print, plot and save."
+)
+@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the run: FILE.nc or FILE.csv.")
+@click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Plot the run: .png, .svg or .pdf.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Observed values to plot with the run: CSV with date,<variable>."
+)
 @options.allow_files
 def command(
     file: Path | None,
@@ -65,10 +69,10 @@ def command(
     data: Path | None,
     allow_files: tuple[Path, ...],
 ) -> None:
-    """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its course.
+    """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its time series.
 
-    What the table and the figure show by default stands in FILE's companion my.display.toml, if there is one. Later
-    scenarios win over earlier ones, --set over both.
+    FILE's companion my.display.toml, if there is one, chooses what the table and the figure show. Later scenarios
+    override earlier ones, and --set overrides both.
 
     \b
     Examples:
@@ -89,13 +93,13 @@ def command(
         if file is None and figure_file is None:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
         _check_outputs(output, figure_file, default=file is None)
-        names = _names(model, wanted)
+        names = options.variable_names(model, wanted)
         columns = names or display.columns or _default_columns(model)
         drawn = names or display.variables or columns
         observed = _observed(model, display, data) if figure_file else ()
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
         times = [_time(model, text, "--at") for text in at] or None
-        with _busy(f"Running {model.name}"):
+        with busy(f"Running {model.name}"):
             result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
         observed = _inside(observed, result)
         _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
@@ -124,18 +128,6 @@ def _shown_warnings() -> Iterator[None]:
         finally:
             for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
                 click.echo(f"warning: {text}", err=True)
-
-
-@contextmanager
-def _busy(text: str) -> Iterator[None]:
-    """A sign of life on a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield
 
 
 def _scenario(
@@ -177,20 +169,8 @@ def _check_outputs(output: Path | None, figure_file: Path | None, *, default: bo
         from cipark_sd.plotting.files import check_figure_path
 
         if default and figure_file.parent == OUTPUT_FOLDER:
-            try:
-                OUTPUT_FOLDER.mkdir(exist_ok=True)
-            except OSError as problem:
-                expected = f"one that can be made ({problem.strerror}); name another place with --figure"
-                raise InvalidValue("the folder", str(OUTPUT_FOLDER), expected, where="--figure") from None
+            output_folder(OUTPUT_FOLDER, where="--figure")
         check_figure_path(figure_file)
-
-
-def _names(model: Model, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Names that were given one by one or with commas between them; a name may itself have a comma."""
-    names: list[str] = []
-    for text in wanted:
-        names += [text] if text in model else [part.strip() for part in text.split(",") if part.strip()]
-    return tuple(names)
 
 
 def _default_columns(model: Model) -> tuple[str, ...]:
@@ -220,8 +200,6 @@ def _print_course(
     model: Model, result: "xr.Dataset", columns: Sequence[str], *, every: float | None, everything: bool
 ) -> None:
     import numpy as np
-
-    from cipark_sd.commands.tables import number, print_table
 
     times = result["time"].to_numpy()
     if everything:

@@ -1,7 +1,5 @@
 """``cipark show``: a model's variables or equations."""
 
-import csv
-import io
 import json
 import shutil
 import sys
@@ -13,6 +11,8 @@ from typing import assert_never
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.console import print_table
+from cipark_sd.files import csv_text
 from cipark_sd.library import bundled
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
@@ -155,13 +155,11 @@ def record(model: Model, variable: Variable) -> dict[str, object]:
 
 
 def _echo_csv(records: Sequence[dict[str, object]]) -> None:
-    text = io.StringIO()
-    fields = ["name", "kind", "subscripts", "units", "value", "low", "high", "sector", "documentation", "equations"]
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    for row in records:
-        writer.writerow({key: "\n".join(value) if isinstance(value, list) else value for key, value in row.items()})
-    click.echo(text.getvalue(), nl=False)
+    columns = ("name", "kind", "subscripts", "units", "value", "low", "high", "sector", "documentation", "equations")
+    rows = [
+        {key: "\n".join(value) if isinstance(value, list) else value for key, value in row.items()} for row in records
+    ]
+    click.echo(csv_text(rows, columns), nl=False)
 
 
 #: A terminal narrower than this has each variable in a paragraph of its own instead of a row.
@@ -169,8 +167,6 @@ _WIDE = 120
 
 
 def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
-    from cipark_sd.commands.tables import print_table
-
     width = shutil.get_terminal_size().columns
     narrow = sys.stdout.isatty() and width < _WIDE
     rows = []
@@ -187,5 +183,5 @@ def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
             if doc:
                 click.echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
     else:
-        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows)
+        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows, right=())
     click.echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")

@@ -127,8 +127,6 @@ class Elementary(Generic[T]):
         """Whether a sine or cosine has to come from the C library."""
         return self.o.less(self.o.number(FAR), self._size(x))
 
-    # --- the same where nothing is special, and whether that is so ----------------------------------------------------
-
     def plain_exp(self, x: T) -> tuple[T, T]:
         """The exponential, and whether it is right: of sizes below 700."""
         return self._exp(x, None, plain=True), self.o.less(self._size(x), self.o.number(700.0))
@@ -147,8 +145,6 @@ class Elementary(Generic[T]):
     def _is_normal(self, x: T) -> T:
         o = self.o
         return o.both(o.less(o.number(math.nextafter(2.0**-1022, 0.0)), x), o.less(x, o.number(np.inf)))
-
-    # --- parts -----------------------------------------------------------------------------------------------------
 
     def _wave(self, x: T, quarters: int) -> T:
         """The sine of ``x`` and so many quarters of a turn."""

@@ -92,8 +92,6 @@ class Lowering:
         self._reading: Demand = ("", "run")
         self._numbers: list[float] = []
 
-    # --- order of work ---------------------------------------------------------------------------------------------
-
     def demanded(self, demand: Demand) -> int:
         """The node of a variable, everything that it needs lowered before it."""
         stack = [demand]
@@ -150,8 +148,6 @@ class Lowering:
             n_random=self.n_random,
         )
 
-    # --- variables -------------------------------------------------------------------------------------------------
-
     def _variable(self, name: str, reading: Reading) -> int:
         if name in CONTROL:
             return self.graph.uniform(name)
@@ -204,8 +200,6 @@ class Lowering:
             self.series_of[variable.name] = len(self.series)
             self.series.append(SeriesInput(variable.name, source, variable.interpolation))
         return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[variable.name])
-
-    # --- expressions -----------------------------------------------------------------------------------------------
 
     def _expr(self, expr: Expr, variable: str, reading: Reading) -> int:
         g = self.graph
@@ -265,8 +259,6 @@ class Lowering:
                 raise EquationError(self.model.name, label, "stands in a file that has not been read")
             case _:
                 raise EquationError(self.model.name, self._label(variable), f"calls {table.name!r}, which is no lookup")
-
-    # --- what functions with memory ask for (see statefuls.Memory) --------------------------------------------------
 
     def run(self, expr: Expr, variable: str) -> int:
         """The node of an expression at each instant."""

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.compiler.elementary import ON_ARRAYS
 from cipark_sd.model.expr import Table
-
-Values = NDArray[np.float64]
 
 #: Primitives that are printed between their operands.
 OPERATORS: Mapping[str, str] = {
@@ -74,8 +73,8 @@ def library_address(name: str) -> int:
     return ctypes.cast(getattr(library(), LIBRARY[name][0]), ctypes.c_void_p).value or 0
 
 
-def _lane_by_lane(name: str) -> Callable[..., Values]:
-    def apply(*arguments: ArrayLike) -> Values:
+def _lane_by_lane(name: str) -> Callable[..., Array]:
+    def apply(*arguments: ArrayLike) -> Array:
         function = library_function(name)
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
         flat = [array.ravel().tolist() for array in arrays]
@@ -85,11 +84,11 @@ def _lane_by_lane(name: str) -> Callable[..., Values]:
     return apply
 
 
-def _near(recipe: Callable[[Any], Any], name: str) -> Callable[[ArrayLike], Values]:
+def _near(recipe: Callable[[Any], Any], name: str) -> Callable[[ArrayLike], Array]:
     """The recipe where it holds, elsewhere the C library."""
     library = _lane_by_lane(name)
 
-    def apply(argument: ArrayLike) -> Values:
+    def apply(argument: ArrayLike) -> Array:
         at = np.asarray(argument, dtype=np.float64)
         value, far = np.asarray(recipe(at)), np.asarray(ON_ARRAYS.far(at))
         return np.asarray(np.where(far, library(at), value)) if far.any() else value
@@ -101,15 +100,15 @@ def _truth(values: ArrayLike) -> NDArray[np.bool_]:
     return np.not_equal(values, 0)
 
 
-def _number(truth: ArrayLike) -> Values:
+def _number(truth: ArrayLike) -> Array:
     return np.asarray(truth, dtype=np.float64)
 
 
-def _minimum(a: Values, b: Values) -> Values:
+def _minimum(a: Array, b: Array) -> Array:
     return np.where((a < b) | (a != a), a, b)
 
 
-def _maximum(a: Values, b: Values) -> Values:
+def _maximum(a: Array, b: Array) -> Array:
     return np.where((a > b) | (a != a), a, b)
 
 
@@ -145,7 +144,7 @@ MEANING: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def segments(table: Table) -> tuple[Values, Values, Values]:
+def segments(table: Table) -> tuple[Array, Array, Array]:
     """Knots in ascending order, their values, and the slope to the right of each but the last.
 
     Where two points share an ``x``, the later one holds from there on, and the jump has no slope.
@@ -157,7 +156,7 @@ def segments(table: Table) -> tuple[Values, Values, Values]:
     return x, y, slope
 
 
-def look_up(table: Table, argument: ArrayLike) -> Values:
+def look_up(table: Table, argument: ArrayLike) -> Array:
     """A graphical function's values; on knots exactly the knot's value, between them ``slope * (x - x_j) + y_j``.
 
     NaN gives NaN where points are joined by lines.
@@ -192,7 +191,7 @@ def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def uniform_random(seed: int, stream: int, step: int, run: NDArray[np.uint64]) -> Values:
+def uniform_random(seed: int, stream: int, step: int, run: NDArray[np.uint64]) -> Array:
     """Numbers between 0 and 1, both excluded, each a function of seed, stream, step and run alone.
 
     Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA), applied to one counter after the other,

@@ -10,8 +10,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Factor, Policy
 from cipark_sd.scenarios import Scenario
@@ -19,7 +19,6 @@ from cipark_sd.scenarios import Scenario
 if TYPE_CHECKING:
     import xarray as xr
 
-Array = NDArray[np.float64]
 #: More factors would be more runs than anyone waits for: 4096 for each draw.
 MOST_FACTORS = 12
 

@@ -60,7 +60,7 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     path = Path(path)
     text, content = _read(path)
     reader = _Reader(model)
-    catalogue = reader.read(Section(content, path.name, reader.problems), hashlib.sha256(text.encode()).hexdigest())
+    catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
     raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
     return catalogue
 
@@ -97,9 +97,9 @@ class _Reader(ValueReader):
         title, note, money = (
             top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
         )
-        here = self.place(Section(top.raw("model") or {}, "[model]", self.problems))
+        here = self.place(Section(top.raw("model") or {}, "[model]", self.problems, within=top))
         times = self.times(top, "times")
-        first = Section(top.raw("headline") or {}, "[headline]", self.problems)
+        first = Section(top.raw("headline") or {}, "[headline]", self.problems, within=top)
         outcomes = self.unique([self.outcome(s) for s in self.sections(top, "outcome")], "outcome")
         rivals = self.unique([self.rival(s) for s in self.sections(top, "rival")], "rival")
         policies = self.unique([self.policy(s) for s in self.sections(top, "policy")], "policy")
@@ -118,10 +118,12 @@ class _Reader(ValueReader):
             uncertainties=self.unique([self.uncertainty(s) for s in self.sections(top, "uncertainty")], "uncertainty"),
             levers=self.unique([self.lever(s) for s in self.sections(top, "lever")], "lever"),
             measurements=self.unique([self.measurement(s) for s in self.sections(top, "measurement")], "measurement"),
-            robustness=self.robustness(Section(top.raw("robustness"), "[robustness]", self.problems))
+            robustness=self.robustness(Section(top.raw("robustness"), "[robustness]", self.problems, within=top))
             if "robustness" in top
             else None,
-            design=self.design(Section(top.raw("design"), "[design]", self.problems)) if "design" in top else None,
+            design=self.design(Section(top.raw("design"), "[design]", self.problems, within=top))
+            if "design" in top
+            else None,
             own_rivals=bool(rivals),
             note=note,
             money=money,
@@ -135,14 +137,17 @@ class _Reader(ValueReader):
         self.problems += contradictions(catalogue)
         return catalogue
 
-    # --- tables -------------------------------------------------------------------------------------------------------
-
     def sections(self, top: Section, key: str) -> list[Section]:
         found = []
         for number, content in enumerate(top.tables(key), 1):
             label = content.get("id", number) if isinstance(content, dict) else number
             found.append(
-                Section(content, f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}", self.problems)
+                Section(
+                    content,
+                    f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}",
+                    self.problems,
+                    within=top,
+                )
             )
         return found
 
@@ -166,7 +171,7 @@ class _Reader(ValueReader):
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
-        expected = tuple(self.expected(Section(e, section.where, self.problems)) for e in section.tables("expect"))
+        expected = tuple(self.expected(Section(e, section.name, self.problems)) for e in section.tables("expect"))
         source, cost = section.text("source", ""), section.number("cost", 0.0)
         section.done()
         if id_ == BASE:
@@ -287,8 +292,6 @@ class _Reader(ValueReader):
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
         return outcome, section.number("at", times[-1] if times else math.nan)
-
-    # --- the file as a whole -----------------------------------------------------------------------------------------
 
     def unique(self, items: Sequence[_T], what: str) -> tuple[_T, ...]:
         for id_, count in Counter(item.id for item in items).items():

@@ -64,7 +64,7 @@ class ValueReader:
             if not first <= time <= last:
                 self.problems.append(
                     InvalidValue(
-                        f"a time of {key}", time, f"one of the run, {first:g} to {last:g}", where=section.where
+                        f"a time of {key}", time, f"one of the run, {first:g} to {last:g}", where=section.at(key)
                     )
                 )
         return times

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Better, Lever, Outcome
 from cipark_sd.experiments.futures import Futures
@@ -18,7 +18,6 @@ from cipark_sd.experiments.run import at_steps, run_one
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 
-Array = NDArray[np.float64]
 #: What is sought, in the order of columns: each is made as large as it gets (cost and regret with their sign turned).
 GOALS = ("mean", "tail", "regret", "cost")
 #: Settings that are tried before the search, to know what each future allows.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.claims import BUILT_IN, IDLE, Classified, Evidence, Tally, classify
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Expected, How, Policy
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-Array = NDArray[np.float64]
 #: The mixture over rivals by their weights, in the column ``rival`` of a table.
 WEIGHTED = "weighted"
 #: What a policy does to an outcome whatever the draw, where that can be said.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import OnProgress, at_steps, run_one
@@ -15,8 +16,6 @@ from cipark_sd.scenarios import Scenario, override_key
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

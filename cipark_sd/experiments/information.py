@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 #: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
 KNOTS = 6
 PENALTIES = tuple(10.0 ** np.arange(-4, 7))

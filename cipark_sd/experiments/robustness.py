@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Better
 
-Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 #: The measures in the order of tables, with what they are and whether more of them is better.
 MEASURES: Mapping[str, tuple[str, bool]] = {

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd import results
+from cipark_sd.arrays import Array
 from cipark_sd.engines.columns import Columns
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.files import file_name
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.timegrid import time_grid
@@ -23,7 +25,6 @@ from cipark_sd.timegrid import time_grid
 if TYPE_CHECKING:
     import xarray as xr
 
-Array = NDArray[np.float64]
 #: Called with the runs done and all runs.
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
@@ -79,7 +80,7 @@ def run_policies(
     done: list[xr.Dataset] = []
     counted = 0
     for rival in rivals:
-        own = None if parts is None else parts / f"{_file_name(rival.id)}.nc"
+        own = None if parts is None else parts / f"{file_name(rival.id, unique=True)}.nc"
         part = _kept(own, key)
         if part is None:
             ran = []
@@ -100,7 +101,7 @@ def run_policies(
     together = _together(done)
     if parts is not None:
         for rival in rivals:
-            (parts / f"{_file_name(rival.id)}.nc").unlink(missing_ok=True)
+            (parts / f"{file_name(rival.id, unique=True)}.nc").unlink(missing_ok=True)
         if parts.is_dir() and not any(parts.iterdir()):
             parts.rmdir()
     return together
@@ -355,11 +356,6 @@ def _kept(path: Path | None, key: str) -> "xr.Dataset | None":
         return None
     part = results.load(path)
     return part if part.attrs.get("key") == key else None
-
-
-def _file_name(id_: str) -> str:
-    plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in id_)
-    return f"{plain}-{hashlib.sha256(id_.encode()).hexdigest()[:6]}"
 
 
 def failed(result: "xr.Dataset") -> int:

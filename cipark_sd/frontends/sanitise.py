@@ -115,9 +115,6 @@ def sanitise(text: str, *, where: str = "the model") -> str:
     return "\n".join(lines) + "\n" + (mark + drawing if mark else "")
 
 
-# --- taking the text apart -------------------------------------------------------------------------------------------
-
-
 def _sections(text: str) -> tuple[list[_Entry], list[_Macro]]:
     """The entries of the model and its macros."""
     main: list[_Entry] = []
@@ -193,9 +190,6 @@ def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-# --- what macros use of the model ------------------------------------------------------------------------------------
-
-
 def _lend_globals(main: list[_Entry], macros: list[_Macro], where: str, problems: list[CiparkError]) -> None:
     """Give each macro what it uses of the model's own variables as further arguments."""
     for macro in macros:
@@ -268,9 +262,6 @@ def _with_arguments(entry: _Entry, macro: _Macro, where: str, problems: list[Cip
         equation = equation[:end] + (more if inner.strip() else more.removeprefix(", ")) + equation[end:]
         position = found.end()
     return replace(entry, equation=equation)
-
-
-# --- writing it again ------------------------------------------------------------------------------------------------
 
 
 def _written(entries: list[_Entry], spelling: RangeSpelling, problems: list[CiparkError]) -> Iterator[str]:

@@ -101,9 +101,6 @@ def _with_tree(kind: type[Any], path: Path, raw: bytes) -> Any:
     return file
 
 
-# --- the two formats -------------------------------------------------------------------------------------------------
-
-
 def _parsed_vensim(path: Path, raw: bytes) -> Any:
     """PySD's Vensim file with the syntax trees of its equations."""
     import parsimonious

@@ -93,8 +93,6 @@ class _Checker:
         self.equation: Expr | None = None
         self.macro: _Macro | None = None
 
-    # --- what is declared ---
-
     def declare(self) -> None:
         """Read the declared units of every variable."""
         self.variable = "Time"
@@ -115,8 +113,6 @@ class _Checker:
         except UnitSyntaxError as problem:
             self.issues.append(UnitIssue("unreadable", self.variable, "", problem.message))
             return _UNKNOWN
-
-    # --- equations ---
 
     def check(self, variable: Variable) -> None:
         """All equations of one variable against its units."""
@@ -224,8 +220,6 @@ class _Checker:
             return _UNKNOWN
         return raised**value
 
-    # --- functions ---
-
     def _call(self, function: str, arguments: tuple[Expr, ...]) -> _Units:
         if function in self.macros:
             return self._macro_call(self.macros[function], arguments)
@@ -281,8 +275,6 @@ class _Checker:
         if demand == "none":
             return DIMENSIONLESS
         return self.time if demand == "time" else _over(DIMENSIONLESS, self.time)
-
-    # --- macros ---
 
     def _macro_call(self, macro: Macro, arguments: tuple[Expr, ...]) -> _Units:
         units = [self.infer(argument) for argument in arguments]

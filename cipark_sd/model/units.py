@@ -24,6 +24,15 @@ COMMON_SYNONYMS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def is_dimensionless(units: str) -> bool:
+    """Whether a text of units says that there is none.
+
+    >>> is_dimensionless(""), is_dimensionless("Dmnl"), is_dimensionless("1/Year")
+    (True, True, False)
+    """
+    return units.strip().casefold() in ("", *NONE)
+
+
 class UnitSyntaxError(CiparkError):
     """A text that is no unit."""
 

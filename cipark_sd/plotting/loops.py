@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.plotting.panels import COLOURS, note, titled, with_unit
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
-from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
     import xarray as xr

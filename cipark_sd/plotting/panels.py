@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH
 from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.ranking import Moment
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def titled(axes: "Axes", text: str, *, columns: int = 1) -> None:
 def with_unit(text: str, unit: object) -> str:
     """``text [unit]``, without brackets where there is no unit."""
     known = str(unit).strip()
-    return f"{text} [{known}]" if known and known.lower() != "dmnl" else text
+    return f"{text} [{known}]" if not is_dimensionless(known) else text
 
 
 def years(axes: "Axes", found: "xr.Dataset | xr.DataArray") -> None:

@@ -62,7 +62,7 @@ def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str =
     several = of["rival"].nunique() > 1
     who = "Rivals by weight: m" if first == WEIGHTED else f"Rival {first}: m" if several else "M"
     how = f"{who}edian, 50 and 90 %" + ("; grey: medians under each rival" if several else "")
-    return _finished(figure, axes, "x", "What each policy changes", f"{how}. {caption}")
+    return _finished(figure, axes, "x", "Effects of each policy", f"{how}. {caption}")
 
 
 def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figure":

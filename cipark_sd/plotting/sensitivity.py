@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.plotting.panels import (
     ROWS,
     at_moment,
@@ -21,7 +22,6 @@ from cipark_sd.plotting.panels import (
 )
 from cipark_sd.plotting.paper import SMALL, TINY, styled
 from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.ranking import Moment
 
 if TYPE_CHECKING:

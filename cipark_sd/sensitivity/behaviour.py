@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.claims import wilson
-from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.claims import wilson
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.sensitivity.decisions import Quantity
-from cipark_sd.sensitivity.factors import Array, Factor, Factors
+from cipark_sd.sensitivity.factors import Factor, Factors
 from cipark_sd.sensitivity.response import Output, model_response
 from cipark_sd.sensitivity.sample import sample
 from cipark_sd.sensitivity.slices import pooled_effects, single_effects

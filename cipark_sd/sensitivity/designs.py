@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
-from cipark_sd.sensitivity.factors import Array
 
 #: Rows whose sums are formed together; sums of blocks are added in order, whatever is run at a time.
 BLOCK = 128

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const, Grid
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Variable
 from cipark_sd.scenarios import override_key
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.sensitivity.factors import Array
+from cipark_sd.section import Section
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,25 +57,23 @@ def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
     ------
     InvalidValue, UnknownName, Problems
     """
-    content = read_toml(path)
     problems: list[CiparkError] = []
-    found: list[NamedLoop] = []
-    for number, entry in enumerate(content.get("loop", []), start=1):
-        where = f"{path.name}, loop {number}"
-        extra = sorted(set(entry) - {"name", "through", "avoiding", "polarity"})
-        problems += [
-            UnknownName(key, ("name", "through", "avoiding", "polarity"), kind="key", where=where) for key in extra
-        ]
-        polarity = entry.get("polarity", "")
-        if not isinstance(entry.get("name"), str) or not entry.get("through") or polarity not in ("R", "B", ""):
-            problems.append(InvalidValue("the loop", entry, "name, through = [...] and polarity R or B", where=where))
-            continue
-        sets = [frozenset(canonical(name) for name in entry.get(key, ())) for key in ("through", "avoiding")]
-        labels = [variable.label for variable in model.variables]
-        problems += [UnknownName(n, labels, where=where) for names in sets for n in sorted(names) if n not in model]
-        found.append(NamedLoop(entry["name"], sets[0], sets[1], polarity))
+    top = Section(read_toml(path), "", problems)
+    loops: list[NamedLoop] = []
+    labels = [variable.label for variable in model.variables]
+    for number, entry in enumerate(top.tables("loop"), start=1):
+        section = Section(entry, f"loop {number}", problems, within=top)
+        sets = [section.names(key) for key in ("through", "avoiding")]
+        if not sets[0]:
+            section.wrong("through", "names of variables")
+        problems += [UnknownName(n, labels, where=section.where) for names in sets for n in names if n not in model]
+        through, avoiding = (frozenset(map(canonical, names)) for names in sets)
+        polarity: Polarity = section.choice("polarity", ("R", "B", ""), "")
+        loops.append(NamedLoop(section.text("name"), through, avoiding, polarity))
+        section.done()
+    top.done()
     raise_all(str(path), problems)
-    return tuple(found)
+    return tuple(loops)
 
 
 def loop_dominance(

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivity.designs import morris_points
-from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.response import Response, coordinates
 
 if TYPE_CHECKING:

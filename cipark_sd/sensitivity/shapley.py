@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivity.designs import blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.response import Response, coordinates
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.sensitivity.designs import BLOCK, bootstrap_weights
-from cipark_sd.sensitivity.factors import Array
 
 if TYPE_CHECKING:
     import xarray as xr

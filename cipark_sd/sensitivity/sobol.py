@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import whole
 from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivity.factors import Array
 from cipark_sd.sensitivity.response import Response, coordinates
 from cipark_sd.sensitivity.sums import SobolSums
 

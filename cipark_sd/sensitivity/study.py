@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.decisions import Decisions
-from cipark_sd.sensitivity.factors import Array, Factors
+from cipark_sd.sensitivity.factors import Factors
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.sensitivity.factors import Array
+from cipark_sd.arrays import Array
 
 #: Numbers that are multiplied with the weights at a time: few large products, since each one wakes all threads.
 SLAB = 1 << 22

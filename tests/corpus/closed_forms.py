@@ -91,9 +91,6 @@ def piped(entering: T, n: int, start: float) -> T:
     return np.array([entering[i - n] if i >= n else start for i in range(len(entering))])
 
 
-# --- operators -------------------------------------------------------------------------------------------------------
-
-
 @form()
 def add_subtract(t: T) -> Columns:
     return {
@@ -194,9 +191,6 @@ def division_by_zero(t: T) -> Columns:
 @form()
 def root_of_a_negative(t: T) -> Columns:
     return {"base": -8, "root": math.nan, "square": 64}
-
-
-# --- functions -------------------------------------------------------------------------------------------------------
 
 
 @form()
@@ -360,9 +354,6 @@ def get_time_value(t: T) -> Columns:
     return {"now": t, "later": t + 2}
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
 @form(every=0.5)
 def lookup_named(t: T) -> Columns:
     x, y = (1, 2, 4, 7, 9), (10, 30, 20, 20, 50)
@@ -413,9 +404,6 @@ def xmile_graphical_functions(t: T) -> Columns:
         "value_held": inside, "value_straight": straight, "value_stairs": stairs,
         "inline": np.interp(t / 2, (0, 1, 2, 3, 4), (0, 1, 4, 9, 16)),
     }  # fmt: skip
-
-
-# --- memory ----------------------------------------------------------------------------------------------------------
 
 
 @form(every=0.25)
@@ -627,9 +615,6 @@ def delay_order_reduction_subscripted(t: T) -> Columns:
     return {"entering": entering} | over("duration", north=1, south=8) | over("delayed", **delays)
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
-
-
 @form(every=2)
 def saveper_differs(t: T) -> Columns:
     stock = euler(t, 2, lambda _, y: 1 + 0.1 * y, 8)
@@ -654,9 +639,6 @@ def step_of_a_tenth(t: T) -> Columns:
 @form(2, 8, 0.5)
 def control_from_constants(t: T) -> Columns:
     return {"years": 2, "per_year": 3, "parts": 4, "stock": t - 2}
-
-
-# --- names and syntax ------------------------------------------------------------------------------------------------
 
 
 @form()
@@ -693,9 +675,6 @@ def macro_several(t: T) -> Columns:
 @form(every=0.25)
 def macro_time_step(t: T) -> Columns:
     return {"value": 2 + t}
-
-
-# --- subscripts ------------------------------------------------------------------------------------------------------
 
 
 def over(name: str, **values: T | float) -> Columns:
@@ -926,8 +905,6 @@ def smooth_subscripted(t: T) -> Columns:
     return columns
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
-
 _SEEN = (np.array([0, 2, 5, 8, 9.0]), np.array([10, 14, 8, 20, 18.0]))
 
 
@@ -1028,9 +1005,6 @@ def direct_subscript(t: T) -> Columns:
 def excel(t: T) -> Columns:
     seen = np.interp(t, (0, 4, 10), (10, 20, 5))
     return {"rate": 0.25, "seen": seen, "value": np.interp(t, (0, 4, 10), (1, 3, 9)) / 4 + seen}
-
-
-# --- XMILE -----------------------------------------------------------------------------------------------------------
 
 
 @form()

@@ -32,8 +32,6 @@ class Case:
         return self.name.partition("/")[0]
 
 
-# --- Vensim ----------------------------------------------------------------------------------------------------------
-
 MDL = """{«encoding:UTF-8»}
 { a comment «comment:of the file» }
 ********************************************************
@@ -99,7 +97,6 @@ BESIDE = {
     f"{BELL}.py": "raise SystemExit('rung')\n",
 }
 
-# --- XMILE -----------------------------------------------------------------------------------------------------------
 
 XMILE = """<?xml version="1.0" encoding="utf-8"?>
 <xmile version="«version:1.0»" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0" xmlns:isee="http://iseesystems.com/XMILE">
@@ -130,7 +127,6 @@ XMILE = """<?xml version="1.0" encoding="utf-8"?>
 </xmile>
 """
 
-# --- what stands beside a model --------------------------------------------------------------------------------------
 
 DISPLAY = """[table]
 columns = ["«column:Cup»"]
@@ -221,7 +217,6 @@ name = "«uncertainty:room»"
 range = [10, 30]
 """
 
-# --- payloads --------------------------------------------------------------------------------------------------------
 
 _TEXT = {
     "plain": CALL,

@@ -159,8 +159,6 @@ def _holds_payload(code: Any) -> bool:
     return any(BELL in text for text in texts) or any(map(_holds_payload, code.co_consts))
 
 
-# --- the commands ----------------------------------------------------------------------------------------------------
-
 #: Arguments by command: {model}, {data}, {scenario}, {study} and {out} stand for what a case has.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "certify": ("certify", "{model}", "{scenario}", "-o", "{out}/certificate.json"),
@@ -178,10 +176,21 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "new-study": ("new-study", "{model}", "{data}", "-o", "{out}/study"),
     "calibrate": ("calibrate", "{study}", "--starts", "1", "--no-profiles", "-o", "{out}/fit"),
     "calibrate pysd": ("calibrate", "{study}", "--fast", "--starts", "1", "--engine", "pysd", "-o", "{out}/slow"),
-    "sensitivity": ("sensitivity", "{model}", "--output", "Cup", "--method", "morris", "-o", "{out}/which"),
+    "sensitivity": ("sensitivity", "{model}", "--variables", "Cup", "--method", "morris", "-o", "{out}/which"),
     "sensitivity of the study": ("sensitivity", "{study}", "--method", "morris", "-o", "{out}/of"),
-    "loops": ("sensitivity", "{model}", "--output", "Cup", "--method", "tornado", "--loops", "1", "-o", "{out}/loops"),
-    "policy": ("policy", "{study}", "--draws", "prior", "--n", "4", "--part", "effects", "-o", "{out}/policy"),
+    "loops": (
+        "sensitivity",
+        "{model}",
+        "--variables",
+        "Cup",
+        "--method",
+        "tornado",
+        "--loops",
+        "1",
+        "-o",
+        "{out}/loops",
+    ),
+    "policy": ("policy", "{study}", "--draws", "prior", "--runs", "4", "--part", "effects", "-o", "{out}/policy"),
 }
 #: Commands by the template of a case, where they are not all.
 _READERS: dict[str, tuple[str, ...]] = {

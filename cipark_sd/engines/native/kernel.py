@@ -113,8 +113,6 @@ class _Module:
         for i, (_, node) in enumerate(self.program.outputs):
             body.store(body.use(node), "%out", i)
 
-    # --- from one instant to the next ------------------------------------------------------------------------------
-
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
         """What is called after the outputs: by half steps after the instant, functions."""
         f = self._function
@@ -210,8 +208,6 @@ class _Module:
             memory, capacity = body.ring(i)
             row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {LANES}")
             body.store(body.load("%ws", slots.named("pipe", i)), memory, row)
-
-    # --- the loops -------------------------------------------------------------------------------------------------
 
     def _driver(self, calls: dict[str, list[str]], advance: list[tuple[int, list[str]]]) -> str:
         per_step = 1 if self.method == "euler" else 2

@@ -158,8 +158,6 @@ class _Neutral:
         labels = Labels(variables, elements, dict(self.meaning))
         return AbstractModel(original_path=folder / "model", sections=sections), labels
 
-    # --- sections and elements ---------------------------------------------------------------------------------------
-
     def _section(self, section: Any, folder: Path) -> Any:
         macro = section.type == "macro"
         name = self.macros[canonical(section.name)] if macro else "__main__"
@@ -225,8 +223,6 @@ class _Neutral:
         if name not in self.subscripts:
             raise self._refuse(f"{label!r} is no subscript range and no element of one")
         return self.subscripts[name] + mark
-
-    # --- expressions -------------------------------------------------------------------------------------------------
 
     def _tree(self, node: Any) -> Any:
         """An expression made anew; anything that is not one of the known kinds is refused."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.claims import classify
-from cipark_sd.commands.sensitivity_found import Found
+from cipark_sd.commands.sensitivity.findings import Found
 from cipark_sd.sensitivity.behaviour import measures, mode_shares
 from cipark_sd.sensitivity.loops import leads
 from cipark_sd.sensitivity.ranking import Moment, ranked

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.claims import classify
-from cipark_sd.commands.sensitivity_found import Found, until_sentences
-from cipark_sd.commands.sensitivity_ranking import interval, pairs, ranking
-from cipark_sd.report import Block, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.commands.sensitivity.findings import Found, until_sentences
+from cipark_sd.commands.sensitivity.ranking import interval, pairs, ranking
+from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.sensitivity.behaviour import FEWEST, mode_shares
 from cipark_sd.sensitivity.loops import leads
 from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Moment, gaps, kept_at_half, leaders, negligible, ranked
@@ -55,7 +55,7 @@ def _rest(found: Found) -> Section:
     basis = found.inputs.basis
     sure = basis.origin == "posterior" and bool(basis.converged)
     first, *more = found.rests_on
-    return Section("What this rests on", (Paragraph(first, warning=not sure), *map(Paragraph, more)))
+    return Section("Basis and assumptions", (Paragraph(first, warning=not sure), *map(Paragraph, more)))
 
 
 def _headline(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
@@ -173,7 +173,7 @@ def _decisions(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
             _claims_table(found),
         ]
         blocks += _picture(pictures, "claims", "Which constants move which claim.")
-        yield Section("What each claim rests on", tuple(blocks))
+        yield Section("Basis of each claim", tuple(blocks))
 
 
 def _ends_table(found: "xr.Dataset", choice: str) -> Table:
@@ -366,7 +366,7 @@ def _loops(found: Found, pictures: Sequence[str]) -> Iterator[Section]:
     if not complete:
         blocks.append(Paragraph("In some runs the search for loops did not see all of them.", warning=True))
     blocks += _picture(pictures, "loops", "Loops over time, with bands over the draws.")
-    yield Section("Which feedback loops lead, and when", tuple(blocks))
+    yield Section("Leading feedback loops over time", tuple(blocks))
 
 
 def _constants(factors: "Factors") -> Section:
@@ -380,7 +380,7 @@ def _constants(factors: "Factors") -> Section:
         for name, a, b, c, reason in zip(factors.names, low, middle, high, why, strict=True)
     )
     return Section(
-        f"What was uncertain: {len(factors)} constants", (Table(("constant", "5 %", "median", "95 %", "why"), rows),)
+        f"Uncertain inputs: {len(factors)} constants", (Table(("constant", "5 %", "median", "95 %", "why"), rows),)
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.commands.sensitivity_draws import Inputs
+from cipark_sd.commands.sensitivity.draws import Inputs
 from cipark_sd.sensitivity.behaviour import mode_shares
 from cipark_sd.sensitivity.loops import takeovers
 from cipark_sd.sensitivity.ranking import Moment, sentences, shapley_sentences

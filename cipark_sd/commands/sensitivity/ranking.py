@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.report import Table
+from cipark_sd.pages.page import Table
 from cipark_sd.sensitivity.ranking import Moment, Ranked
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.sensitivity_request import RANGE, Request
+from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.errors import InvalidValue
 from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.sensitivity.factors import Array, Factors, from_draws
+from cipark_sd.sensitivity.factors import Factors, from_draws
 from cipark_sd.sensitivity.study import FittedDraws, Study
 
 if TYPE_CHECKING:

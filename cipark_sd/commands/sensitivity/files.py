@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from cipark_sd.commands.sensitivity_figures import drawings, drawn
-from cipark_sd.commands.sensitivity_found import Found
-from cipark_sd.commands.sensitivity_page import page
-from cipark_sd.commands.sensitivity_tables import tables
-from cipark_sd.files import whole, write_text
-from cipark_sd.report import write_page
+from cipark_sd.commands.sensitivity.figures import drawings, drawn
+from cipark_sd.commands.sensitivity.findings import Found
+from cipark_sd.commands.sensitivity.page import page
+from cipark_sd.commands.sensitivity.tables import tables
+from cipark_sd.files import write_table, write_text
+from cipark_sd.pages.page import write_page
 from cipark_sd.results import write_netcdf
 
 
@@ -21,11 +21,7 @@ def write(found: Found, folder: Path, seed: int, workers: int = 1) -> list[Path]
             written.append(write_netcdf(dataset.assign_attrs(basis=found.inputs.basis.sentence), folder / f"{name}.nc"))
         all_tables = tables(found, seed)
         for name, table in all_tables.items():
-            written.append(folder / f"{name}.csv")
-            labelled = table.copy()
-            labelled.insert(0, "draws", found.inputs.basis.label)
-            with whole(written[-1]) as partial:
-                labelled.to_csv(partial, index=False, lineterminator="\n")
+            written.append(write_table(folder / f"{name}.csv", table, draws=found.inputs.basis.label))
         text = "\n\n".join([found.study.title, *found.rests_on, *found.sentences()]) + "\n"
         written.append(write_text(folder / "summary.txt", text))
         pictures = figures()

@@ -1,22 +1,20 @@
 """One call of ``cipark sensitivity``: the methods in order, with progress."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from cipark_sd.commands.sensitivity_draws import inputs_of
-from cipark_sd.commands.sensitivity_files import write
-from cipark_sd.commands.sensitivity_found import Found
-from cipark_sd.commands.sensitivity_request import Request, asked_methods, paired
-from cipark_sd.commands.sensitivity_target import asked_study
+from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.files import write
+from cipark_sd.commands.sensitivity.findings import Found
+from cipark_sd.commands.sensitivity.request import Request, asked_methods, paired
+from cipark_sd.commands.sensitivity.target import asked_study
+from cipark_sd.console import progress_bars
 from cipark_sd.ensemble import processors
-from cipark_sd.errors import InvalidValue
-from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.study import Study
 from cipark_sd.timegrid import time_grid
@@ -41,8 +39,7 @@ def answer(request: Request) -> None:
     InvalidValue, UnknownName, Problems
     """
     asked = asked_study(request)
-    folder = request.folder or OUTPUT_FOLDER / f"{asked.name}-sensitivity"
-    _make(folder)
+    folder = output_folder(request.output or OUTPUT_FOLDER / f"{asked.name}-sensitivity")
     inputs = inputs_of(request, asked, folder, max(request.rows, _DRAWS))
     study = inputs.study
     methods = asked_methods(request, study, joint=not inputs.unseen)
@@ -53,11 +50,11 @@ def answer(request: Request) -> None:
     for sentence in found.rests_on:
         click.echo(sentence)
     try:
-        with _progress() as step:
+        with progress_bars() as bars:
             for method in methods:
-                _compute(method, request, response, folder, found, step(method))
+                _compute(method, request, response, folder, found, bars.counter(f"{method}, runs"))
             if request.loop_draws is not None:
-                found.loops = _loops(study, request.loop_draws, request.seed, step("loops"))
+                found.loops = _loops(study, request.loop_draws, request.seed, bars.counter("loops, runs"))
         written = write(found, folder, request.seed, request.workers or processors())
     except KeyboardInterrupt:
         kept = " The Sobol design so far is kept: the same command with --resume goes on." if _kept(folder) else ""
@@ -179,31 +176,3 @@ def _store(folder: Path) -> Path:
 
 def _kept(folder: Path) -> bool:
     return _store(folder).is_file()
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise InvalidValue(
-            "the folder", str(folder), f"one that can be made ({problem.strerror})", where="-o"
-        ) from None
-
-
-@contextmanager
-def _progress() -> "Iterator[Callable[[str], Step]]":
-    """Bars with the time left where someone watches, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda name: lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-
-        def step(name: str) -> Step:
-            task = bar.add_task(f"{name}, runs", total=None)
-            return lambda done, total: bar.update(task, completed=done, total=total)
-
-        yield step

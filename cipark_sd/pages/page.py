@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import assert_never
 
+from cipark_sd.console import is_text
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
 from cipark_sd.results import version
@@ -198,7 +199,7 @@ def _rendered(block: Block, folder: Path) -> str:
 
 
 def _table(table: Table) -> str:
-    words = [any(_is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
+    words = [any(is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
 
     def row(tag: str, cells: Sequence[str]) -> str:
         marks = (' class="text"' if text else "" for text in words)
@@ -207,11 +208,6 @@ def _table(table: Table) -> str:
     caption = f"<caption>{_escape(table.caption)}</caption>" if table.caption else ""
     rows = "".join(row("td", cells) for cells in table.rows)
     return f'<div class="wide"><table>{caption}{row("th", table.head)}{rows}</table></div>'
-
-
-def _is_text(cell: str) -> bool:
-    """Whether a cell is words: an interval, a percentage or a signed number are numbers, and so is nothing."""
-    return any(character.isalpha() for character in cell.replace(" to ", "").replace("e-", "").replace("e+", ""))
 
 
 def _escape(text: str) -> str:

@@ -38,7 +38,7 @@ class Request:
     workers: int | None = None
     loop_draws: int | None = None
     resume: bool = False
-    folder: Path | None = None
+    output: Path | None = None
     allow_files: tuple[Path, ...] = ()
 
     @property
@@ -89,6 +89,9 @@ def contradictions_with_study(request: Request, study: Study) -> Iterator[Cipark
     for name in request.pairs:
         if override_key(name) not in known:
             yield UnknownName(name, study.factors.names, kind="uncertain constant", where="--pairs")
+    if request.output is not None and str(request.output) in study.model and not request.output.exists():
+        expected = f"the output folder; --variables {request.output} names an output to analyse"
+        yield InvalidValue("--output", str(request.output), expected, where=_WHERE)
     first, last = study.model.time.initial, study.model.time.final
     for moment in study.moments:
         if not first <= moment.time <= last:

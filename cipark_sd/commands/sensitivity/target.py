@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import click
 
-from cipark_sd.commands.sensitivity_request import RANGE, Request, contradictions, contradictions_with_study
+from cipark_sd.commands.options import variable_names
+from cipark_sd.commands.sensitivity.request import RANGE, Request, contradictions, contradictions_with_study
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
@@ -59,7 +60,7 @@ def _collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | Non
 
 def _named(request: Request, problems: list[CiparkError]) -> Study:
     """The study or the model, with the outputs and moments of the options."""
-    target, outputs = request.target, request.outputs
+    target = request.target
     if target is not None and Path(target).is_file():
         study = _bare(Path(target), request, problems)
     else:
@@ -68,8 +69,9 @@ def _named(request: Request, problems: list[CiparkError]) -> Study:
             if given:
                 expected = "a model file: a study has priors"
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
-    if outputs:
-        study = replace(study, outputs=tuple(Output(name, name) for name in outputs))
+    if request.outputs:
+        names = variable_names(study.model, request.outputs)
+        study = replace(study, outputs=tuple(Output(name, name) for name in names))
     if request.effect is not None:
         world = parse_assignments([request.effect], where="--effect")
         label = f"effect against {request.effect}"
@@ -92,9 +94,9 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         click.echo(f"note: held{why}: {', '.join(names)}", err=True)
-    asked = tuple(request.outputs) or _stocks(model)
+    asked = variable_names(model, request.outputs) or _stocks(model)
     if not asked:
-        raise InvalidValue("the outputs", "none", "--output NAME: the model has no stock", where=model.name)
+        raise InvalidValue("the outputs", "none", "--variables NAMES: the model has no stock", where=model.name)
     return Study(
         title=model.name,
         model=model,
@@ -128,6 +130,7 @@ def _stocks(model: Model) -> tuple[str, ...]:
     left = len(names) - _STOCKS
     if left > 0:
         click.echo(
-            f"note: of {len(names)} stocks the first {_STOCKS} are explained; --output NAME asks for others", err=True
+            f"note: of {len(names)} stocks the first {_STOCKS} are explained; --variables NAMES asks for others",
+            err=True,
         )
     return tuple(names[:_STOCKS])

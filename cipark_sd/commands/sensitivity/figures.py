@@ -9,7 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cipark_sd.commands.sensitivity_found import Found
+from cipark_sd.commands.sensitivity.findings import Found
+from cipark_sd.files import file_name
 from cipark_sd.sensitivity.ranking import strongest_names
 from cipark_sd.sensitivity.sample import fan
 
@@ -71,13 +72,8 @@ def _scatters(found: Found) -> Iterator[Drawing]:
             if len(names) > 1:
                 nearest = float(found.sample["time"].sel(time=moment.time, method="nearest"))
                 part = found.sample.sel(output=[output], time=[nearest], parameter=names)
-                name = f"scatter_{_file(output)}_{_file(moment.label)}"
+                name = f"scatter_{file_name(output)}_{file_name(moment.label)}"
                 yield Drawing(name, plot.scatter_matrix, (part, names, output, moment))
-
-
-def _file(text: str) -> str:
-    """A text as part of a file's name."""
-    return "".join(character if character.isalnum() else "-" for character in text).strip("-").lower()
 
 
 @contextmanager

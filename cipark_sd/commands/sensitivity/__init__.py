@@ -1,0 +1,1 @@
+"""``cipark sensitivity``: request, computation, findings, and the tables, figures and page made of them."""

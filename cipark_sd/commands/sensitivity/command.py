@@ -1,0 +1,71 @@
+"""``cipark sensitivity``: which assumptions drive the outputs, when, and with what confidence."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cipark_sd.commands import options
+
+METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions")
+
+
+@click.command(short_help="Find the assumptions that drive the outputs, and when.")
+@click.argument("target", required=False, metavar="[STUDY|MODEL]")
+@click.option("--variables", "outputs", multiple=True, metavar="NAMES", help="Comma-separated outputs to analyse.")
+@click.option("--effect", metavar="NAME=VALUE", help="Also analyse the effect of this setting on each output.")
+@click.option("--range", "share", type=float, help="Of a bare model: constants vary by this share.  [default: 0.2]")
+@click.option(
+    "--leave-out", multiple=True, metavar="NAME", help="Of a bare model: hold this constant fixed; repeatable."
+)
+@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this method; repeatable.")
+@click.option("--rows", type=int, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2.")
+@click.option(
+    "--until",
+    type=click.FloatRange(0, min_open=True),
+    help="Double the sample until 95 % intervals are within ± this.",
+)
+@click.option("--most-rows", type=int, default=1 << 16, show_default=True, help="Largest sample for --until.")
+@click.option("--pairs", multiple=True, metavar="NAME", help="Second order among these constants (two at least).")
+@click.option("--at", "moments", multiple=True, type=float, metavar="TIME", help="Rank at this time; repeatable.")
+@click.option(
+    "--draws", type=click.Path(path_type=Path), metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the random numbers.")
+@click.option(
+    "--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Resamples of the bootstrap."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
+@click.option(
+    "--loops",
+    "loop_draws",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Loop dominance, with bands over N draws (needs the extra loops).",
+)
+@click.option("--resume", is_flag=True, help="Continue the stopped Sobol design in the output folder.")
+@options.output_folder("NAME-sensitivity")
+@options.renamed("--to", "--output")
+@options.renamed("-n", "--rows")
+@options.allow_files
+def command(**asked: Any) -> None:
+    """Find the uncertain constants that drive the outputs of a model, when, and with what confidence.
+
+    STUDY is a folder or a study by name. After cipark calibrate its constants vary as the fit has left them, and before
+    that, or with --draws prior, over their priors; the claims and strategies of its policies.toml are examined as well.
+    MODEL is a Vensim or XMILE file: all constants vary by --range around their values, within their limits. Without
+    either it is the park study. report.html in the output folder gives the answer in words.
+
+    \b
+    Examples:
+      cipark sensitivity                                     the park: the drivers of residents and of a policy
+      cipark sensitivity --until 0.05                        as many runs as the intervals need
+      cipark sensitivity my.mdl --variables Population --range 0.3
+      cipark sensitivity --draws prior                       which assumptions matter before the data
+      cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other
+      cipark sensitivity --loops 20                          which feedback loops lead, and when
+    """
+    from cipark_sd.commands.sensitivity.compute import answer
+    from cipark_sd.commands.sensitivity.request import Request
+
+    answer(Request(**asked))

@@ -1,0 +1,1 @@
+"""Pages: what a command found, as data and as one HTML file."""
