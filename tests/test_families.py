@@ -19,13 +19,13 @@ from calibration.families.base import Array, CountFamily, MeasurementFamily, Num
 from calibration.families.negative_binomial import NB1
 from calibration.families.student_t import StudentT
 from calibration.fit.residuals import fitted
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.net_counts import NetCount
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replicate
 from calibration.study.observations import Count
 from calibration.study.problem import read_problem
 from calibration.study.terms import KINDS
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -215,7 +215,7 @@ def test_the_example_of_the_document_is_a_family_by_its_row(tmp_path: Path, monk
     assert names == [*(named(family) for family in registry.NUMBERS), "Laplace"]
     monkeypatch.setattr(registry, "NUMBERS", (*registry.NUMBERS, laplace))
     study(tmp_path, 'family = "poisson"', 'family = "laplace"\nsd = 3.0\nautocorrelation = 0.3')
-    density = posterior(read_problem(tmp_path), runner_factory("native"))
+    density = posterior(read_problem(tmp_path), choose("native"))
     assert {term.noise.family for term in density.problem.terms} == {laplace}
     theta = density.space.medians[None, :]
     logs = density.pointwise(theta)[0]

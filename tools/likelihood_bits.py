@@ -22,10 +22,10 @@ from calibration.assess.forecast import forecast
 from calibration.assess.posterior_predictive import predict
 from calibration.fit.diagnostics import standardised
 from calibration.fit.residuals import fitted
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate, replicate_by_term
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.engines.registry import choose
 
 N = 200
 MODEL = """{UTF-8}
@@ -134,7 +134,7 @@ def problems() -> Iterator[tuple[str, CalibrationProblem]]:
 
 def numbers(problem: CalibrationProblem) -> Iterator[tuple[str, object]]:
     """The arrays of a study, by name."""
-    density: Posterior = posterior(problem, runner_factory("native"))
+    density: Posterior = posterior(problem, choose("native"))
     theta = density.space.from_unit(np.random.default_rng(1).uniform(size=(N, len(density.space))))
     yield "log prior", density.space.log_prior(theta)
     for known in ("earlier", "others"):
