@@ -58,20 +58,23 @@ class Verdict:
     on_bound: str = ""
 
     def __str__(self) -> str:
-        """The sentence, the same on every page."""
+        return self.words(self.by)
+
+    def words(self, by: str) -> str:
+        """The sentence, with what bounds a side that is bounded."""
         states = (self.lower.state, self.upper.state)
         if self.lower.reason == self.upper.reason == STEPWISE:
             return STEPWISE
         if states == ("bounded", "bounded"):
-            said = [f"bounded by {self.by}"]
+            said = [f"bounded by {by}"]
         elif states == ("open", "open"):
-            said = [f"not bounded by {self.by}"]
+            said = [f"not bounded by {by}"]
         elif states == ("open", "bounded"):
             said = ["bounded from above only"]
         elif states == ("bounded", "open"):
             said = ["bounded from below only"]
         else:
-            said = [_words(self.lower, "below", self.by), _words(self.upper, "above", self.by)]
+            said = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
         if self.on_bound:
             said.insert(0, f"estimate on its {self.on_bound} bound")
         if self.held:

@@ -142,14 +142,14 @@ def sentences(fit: Fit) -> Sequence[str]:
         said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
-    said += [plain(sentence) for sentence in estimate_words(fit)]
+    said += [plain(sentence) for sentence in (*fit.conditions.warnings, *estimate_words(fit))]
     if fit.problem.method.estimate == "ml":
         said.append(
             "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
         )
     if optimum.at_bound:
         said.append("At a bound: " + ", ".join(map(plain, optimum.at_bound)) + ".")
-    said += [plain(sentence) for sentence in identifiability_words(found)]
+    said += [plain(sentence) for sentence in (*identifiability_words(found), *fit.conditions.remarks)]
     opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(map(plain, opened)) + ".")

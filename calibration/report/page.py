@@ -104,6 +104,7 @@ def _warnings(fit: Fit, found: Inquiry | None) -> list[Paragraph]:
         said.append(fit.replication.sentence)
     if fit.optimum.at_bound:
         said.append(f"The optimum lies at a bound of {findings.listed(fit.optimum.at_bound)}.")
+    said += fit.conditions.warnings
     return [Paragraph(text, warning=True) for text in said]
 
 
@@ -144,6 +145,7 @@ def _optimum(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
         parameter_table(fit, estimates(fit)),
         *map(Paragraph, findings.estimate_words(fit)),
         *map(Paragraph, identifiability_words(fit.identifiability)),
+        *map(Paragraph, fit.conditions.remarks),
         *_picture(pictures, "waterfall", "What each local search reached; a flat left end is reassuring."),
         *_picture(
             pictures,
