@@ -24,7 +24,7 @@ from calibration.likelihood.forward import EngineName
 from calibration.study.cumulative import cumulative_levels, cumulative_words
 from calibration.study.observations import Observation
 from calibration.study.parameters import Parameter
-from calibration.study.priors import to_scale
+from calibration.study.priors import natural_scale, to_scale
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
@@ -55,7 +55,7 @@ class ParameterVerdict:
     strength : float
         How far the data move, in standard deviations of their noise, per prior standard deviation.
     distance : float
-        Of the estimate from the prior median, in prior standard deviations on its scale.
+        Of the estimate from the prior median, in prior standard deviations.
     estimate, median : float
     at_bound : bool
     """
@@ -238,9 +238,13 @@ def conditions(
 
 
 def prior_distance(parameter: Parameter, value: float) -> float:
-    """From the prior median, in halves of the central 68 % of the prior, on the parameter's scale."""
-    low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
-    here, middle = to_scale(np.array([value, parameter.median]), parameter.scale)
+    """From the prior median, in halves of the central 68 % of the prior, on the scale that suits its family.
+
+    A uniform prior is flat on its own scale, whichever one is searched: no estimate within its bounds contradicts it.
+    """
+    scale = natural_scale(parameter.prior)
+    low, high = to_scale(np.array(parameter.interval(ONE_SD)), scale)
+    here, middle = to_scale(np.array([value, parameter.median]), scale)
     return float((here - middle) / ((high - low) / 2))
 
 
