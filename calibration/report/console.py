@@ -8,6 +8,7 @@ import numpy as np
 from calibration.assess.posterior_predictive import scores
 from calibration.console import plain, printer
 from calibration.fit.diagnostics import identifiability_words
+from calibration.fit.optimise import ARRIVED
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
@@ -134,7 +135,7 @@ def sentences(fit: Fit) -> Sequence[str]:
     optimum, found = fit.optimum, fit.identifiability
     said = [
         f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
-        "within 0.1 of the best log density."
+        f"within {ARRIVED:g} of the best log density."
     ]
     if optimum.interrupted:
         said.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
