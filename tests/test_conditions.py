@@ -302,6 +302,10 @@ def test_what_bounds_is_the_data_only_where_they_bound_it_without_priors() -> No
     said = str(verdict(by_data=0.49, leaning_on=("b", "c")))
     assert said == "bounded by the data with the priors of b and c"
     assert str(verdict(by_data=0.1)) == "bounded by the data with the priors of the others together"
+    below = Verdict(BOUNDED.lower, OPEN.upper)
+    assert str(verdict(profile=below)) == "bounded from below only"
+    said = str(verdict(profile=below, by_data=0.1, leaning_on=("b",)))
+    assert said == "bounded from below only, by the data with the priors of b"
     assert str(verdict(by_own_prior=0.49)) == "bounded by the data"
     said = str(verdict(by_own_prior=0.51, given=(held("b", 0.5),)))
     assert said == "bounded by the data; the estimate is by its prior more than by the data, given b = 2"

@@ -70,9 +70,9 @@ class Verdict:
         elif states == ("open", "open"):
             said = [f"not bounded by {by}"]
         elif states == ("open", "bounded"):
-            said = ["bounded from above only"]
+            said = [f"bounded from above only{_with(by)}"]
         elif states == ("bounded", "open"):
-            said = ["bounded from below only"]
+            said = [f"bounded from below only{_with(by)}"]
         else:
             said = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
         if self.on_bound:
@@ -86,6 +86,11 @@ def refused(estimate: float) -> Verdict:
     """Of a parameter that has no profile from local searches."""
     side = Side("unresolved", estimate, STEPWISE)
     return Verdict(side, side)
+
+
+def _with(by: str) -> str:
+    """What bounds one side, where it is not the data alone."""
+    return "" if by == "the data" else f", by {by}"
 
 
 def _words(side: Side, where: str, by: str) -> str:
