@@ -36,7 +36,7 @@ from calibration.study.cumulative import StudyWarning, counted, cumulative_level
 from calibration.study.parameters import Parameter
 from calibration.study.priors import LogNormal, Normal, Uniform
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 
 X = (1.0, 2.0, 4.0, 5.0, 7.0, 8.0, 11.0, 13.0)
 #: A line with an intercept, and numbers around it.

@@ -27,7 +27,7 @@ from calibration.study.sections import Method
 from cipark_sd.checks.course import conserved, halved
 from cipark_sd.checks.definition import BuiltIn, Conservation, Halving
 from cipark_sd.checks.file import read_checks
-from cipark_sd.frontends.via_pysd import read_model
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulate import simulate
 from tests.small_study import small_study
