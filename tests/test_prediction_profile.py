@@ -149,7 +149,7 @@ def test_one_side_is_open_where_the_model_can_say_no_more(tmp_path: Path) -> Non
     )
     assert found.lower is None
     assert found.values[0] == pytest.approx(0, abs=1e-3)
-    assert found.verdict == "bounded from above only"
+    assert found.verdict == "bounded from above only, by data and priors"
     assert found.upper is not None
 
 

@@ -3,6 +3,7 @@
 Source: Brun, Reichert and Künsch 2001, Water Resources Research 37(4), 1015-1030, equations 7 to 12.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,6 +18,8 @@ from cipark_sd.arrays import Array
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0
+#: Central mass of a normal distribution within one standard deviation.
+ONE_SD = 0.6826894921
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +76,8 @@ def identifiability(optimum: Optimum) -> Identifiability:
     k = len(free)
     widths = np.array([ahead[row, j] - behind[row, j] for row, j in enumerate(place)])
     per_box = (expected[:k] - expected[k:]).T / widths
-    prior_sd = np.array([_prior_sd(optimum, i, j) for i, j in zip(free, place, strict=True)])
-    sensitivities = per_box * prior_sd
+    widths_of_priors = np.array([prior_sd(optimum, i, j) for i, j in zip(free, place, strict=True)])
+    sensitivities = per_box * widths_of_priors
     singular = np.linalg.svd(sensitivities, compute_uv=False)
     norms = np.linalg.norm(sensitivities, axis=0)
     importance = norms / np.sqrt(len(sensitivities))
@@ -82,10 +85,10 @@ def identifiability(optimum: Optimum) -> Identifiability:
     normalised = sensitivities[:, usable] / norms[usable]
     seen = [name for name, used in zip(names, usable, strict=True) if used]
     pairs = sorted(
-        ((seen[a], seen[b], _collinearity(normalised[:, [a, b]])) for a, b in combinations(range(len(seen)), 2)),
+        ((seen[a], seen[b], collinearity_index(normalised[:, [a, b]])) for a, b in combinations(range(len(seen)), 2)),
         key=lambda pair: -pair[2],
     )
-    together = _collinearity(normalised) if names and usable.all() else np.inf
+    together = collinearity_index(normalised) if names and usable.all() else np.inf
     return Identifiability(
         names, sensitivities, sensitivities.T @ sensitivities, singular, importance, tuple(pairs), together
     )
@@ -97,15 +100,15 @@ def _moved(point: Array, position: int, by: float) -> Array:
     return moved
 
 
-def _prior_sd(optimum: Optimum, position: int, place: int) -> float:
+def prior_sd(optimum: Optimum, position: int, place: int) -> float:
     """A prior standard deviation on the parameter's scale, as share of its search range: half the central 68 %."""
     parameter = optimum.goal.density.space.parameters[position]
-    low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
+    low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
     start, end = parameter.search_range
     return float((high - low) / 2 / (end - start))
 
 
-def _collinearity(normalised: Array) -> float:
+def collinearity_index(normalised: Array) -> float:
     least = np.linalg.svd(normalised, compute_uv=False)[-1] if normalised.shape[0] >= normalised.shape[1] else 0.0
     return float(1 / least) if least > 1e-12 else float("inf")
 
@@ -151,14 +154,8 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
     return np.stack([row for own in rows.values() for row in own], axis=-1)
 
 
-def unseen(result: Identifiability, *, share: float = 0.1) -> tuple[str, ...]:
-    """Parameters whose importance is below ``share`` of the largest."""
-    largest = result.importance.max()
-    return tuple(n for n, value in zip(result.names, result.importance, strict=True) if value < share * largest)
-
-
 def identifiability_words(found: Identifiability) -> list[str]:
-    """What the Fisher information says, in words: directions, what goes together, and what the data cannot see."""
+    """What the Fisher information says, in words: directions, and what goes together."""
     names, singular = found.names, found.singular_values
     if not names:
         return []
@@ -177,23 +174,19 @@ def identifiability_words(found: Identifiability) -> list[str]:
             first, second, index = found.pairs[0]
             together += f"; of two, at most {index:.1f} ({first} and {second})"
         said.append(together + ".")
-    blind = unseen(found)
-    if blind:
-        said.append("Hardly seen by the data at the optimum: " + ", ".join(blind) + ".")
     return said
 
 
-def identifiability_tables(found: Identifiability) -> dict[str, list[dict[str, object]]]:
+def identifiability_tables(found: Identifiability, hardly_seen: Sequence[str]) -> dict[str, list[dict[str, object]]]:
     """The diagnostics as tables by file name.
 
     ``sensitivity.csv`` has a line a parameter, ``fisher_information.csv`` the matrix, ``singular_values.csv`` a line a
     direction with its part of each parameter, ``collinearity.csv`` a line a pair; all in prior standard deviations.
     """
-    blind = unseen(found)
     _, singular, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
     tables: dict[str, list[dict[str, object]]] = {
         "sensitivity.csv": [
-            {"parameter": name, "importance": float(value), "hardly_seen": name in blind}
+            {"parameter": name, "importance": float(value), "hardly_seen": name in hardly_seen}
             for name, value in zip(found.names, found.importance, strict=True)
         ],
         "fisher_information.csv": [

@@ -124,7 +124,7 @@ def _information(goal: Objective, theta: Array) -> Array:
     noise = np.setdiff1d(np.arange(len(goal.free)), model)
     information[np.ix_(noise, noise)] = observed.matrix[np.ix_(noise, noise)]
     counted = model[goal.with_prior[goal.free[model]]]
-    information[counted, counted] += _prior_information(goal, point)[counted]
+    information[counted, counted] += prior_information(goal, point)[counted]
     return information
 
 
@@ -137,7 +137,7 @@ def _slopes(goal: Objective, theta: Array, point: Array, model: NDArray[np.intp]
     return np.asarray((rows[: len(model)] - rows[len(model) :]).T / widths)
 
 
-def _prior_information(goal: Objective, point: Array) -> Array:
+def prior_information(goal: Objective, point: Array) -> Array:
     """Minus the second derivative of each parameter's log prior on its scale ``(n_free,)``."""
     step = 1e-3
     centre = np.clip(point, step, 1 - step)

@@ -58,20 +58,23 @@ class Verdict:
     on_bound: str = ""
 
     def __str__(self) -> str:
-        """The sentence, the same on every page."""
+        return self.words(self.by)
+
+    def words(self, by: str) -> str:
+        """The sentence, with what bounds a side that is bounded."""
         states = (self.lower.state, self.upper.state)
         if self.lower.reason == self.upper.reason == STEPWISE:
             return STEPWISE
         if states == ("bounded", "bounded"):
-            said = [f"bounded by {self.by}"]
+            said = [f"bounded by {by}"]
         elif states == ("open", "open"):
-            said = [f"not bounded by {self.by}"]
+            said = [f"not bounded by {by}"]
         elif states == ("open", "bounded"):
-            said = ["bounded from above only"]
+            said = [f"bounded from above only{_with(by)}"]
         elif states == ("bounded", "open"):
-            said = ["bounded from below only"]
+            said = [f"bounded from below only{_with(by)}"]
         else:
-            said = [_words(self.lower, "below", self.by), _words(self.upper, "above", self.by)]
+            said = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
         if self.on_bound:
             said.insert(0, f"estimate on its {self.on_bound} bound")
         if self.held:
@@ -83,6 +86,11 @@ def refused(estimate: float) -> Verdict:
     """Of a parameter that has no profile from local searches."""
     side = Side("unresolved", estimate, STEPWISE)
     return Verdict(side, side)
+
+
+def _with(by: str) -> str:
+    """What bounds one side, where it is not the data alone."""
+    return "" if by == "the data" else f", by {by}"
 
 
 def _words(side: Side, where: str, by: str) -> str:

@@ -8,10 +8,9 @@ from typing import Literal
 import numpy as np
 
 from calibration.new_study.matching import element_labels, words
+from calibration.study.constants import reaching, without_scale
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
-from cipark_sd.arrays import Array
-from cipark_sd.checks.structure import equations
-from cipark_sd.model.expr import Const, references
+from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.sensitivity.factors import constant_values
@@ -21,7 +20,6 @@ SIGMA = 1.0
 #: Factor between value and bounds. The searches start from the prior, so that room beyond it costs them nothing.
 REACH = 100.0
 _SHARES = frozenset({"fraction", "share", "probability", "proportion"})
-_SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 Role = Literal["CAL", "PRI", "fixed"]
 
 
@@ -51,23 +49,6 @@ class Candidate:
             low = max(self.value / REACH, min(self.least, self.value / 2))
             return low, min(self.value * REACH, max(self.most, 2 * self.value))
         return None
-
-
-def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
-    """Canonical names of everything on which the variables depend, through stocks and their starts too."""
-    macros = {
-        ref.name for macro in model.macros for v in macro.variables for e in equations(v) for ref in references(e)
-    }
-    found: set[str] = set()
-    waiting = [*names, *(name for name in macros if name in model.by_name)]
-    while waiting:
-        name = waiting.pop()
-        variable = model.by_name.get(name)
-        if name in found or variable is None:
-            continue
-        found.add(name)
-        waiting += [ref.name for expr in equations(variable) for ref in references(expr)]
-    return frozenset(found)
 
 
 def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
@@ -115,19 +96,11 @@ def _prior(model: Model, name: str, value: float, units: str, reaches: bool) -> 
     """A wide prior around a value and no reason, or none and the reason."""
     if not reaches:
         return None, "no observed variable depends on it"
-    if value == 0:
-        return None, "it is zero, which gives no scale to guess a prior from"
-    if value in (0, 1) and _SWITCHES & set(words(name)):
-        return None, "a switch"
-    if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
-        return None, "names an instant of the run"
+    reason = without_scale(model, name, value, units)
+    if reason:
+        return None, reason
     if value < 0:
         return Normal(value, abs(value)), ""
     if value < 1 and _SHARES & set(words(name)):
         return LogitNormal(value, SIGMA), ""
     return LogNormal(value, SIGMA), ""
-
-
-def growing(courses: dict[str, Array]) -> frozenset[str]:
-    """Names of the courses ``(n_times, …)`` that never fall."""
-    return frozenset(name for name, course in courses.items() if np.all(np.diff(course, axis=0) >= 0))

@@ -1,7 +1,6 @@
 """What a column of data is: a level at a date, what happened in a window, or a count that only grows."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing, number_reader
+from calibration.study.cumulative import counted, running_total
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const
@@ -23,11 +23,6 @@ from cipark_sd.model.variables import Stock
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
-#: Units of what is measured and not counted, however whole its numbers are.
-MEASURES = frozenset({"mg", "g", "gram", "grams", "kg", "t", "ton", "tons", "tonne", "tonnes", "mol", "l", "ml"})
-MEASURES |= {"litre", "liter", "m2", "m3", "mm", "cm", "m", "km", "ha", "%", "percent", "degc", "kelvin", "pa"}
-MEASURES |= {"kwh", "mwh", "mw", "gw", "kw", "joule", "usd", "eur", "gbp", "cny", "dollar", "dollars", "$", "€", "£"}
-MEASURES |= {"thousand", "thousands", "million", "millions", "billion", "billions"}
 #: Variance over mean below which whole numbers are no counts.
 TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
@@ -52,10 +47,7 @@ class Reading:
     @property
     def counted(self) -> bool:
         """Whether all are whole numbers, none below 0, and nothing says that they were measured in some unit."""
-        whole = bool(np.all(self.seen >= 0) and np.all(self.seen == np.round(self.seen)))
-        bracketed = " ".join(re.findall(r"[(\[]([^)\]]*)[)\]]", self.match.column))
-        units = re.split(r"[\s/*^_.\d()]+", f"{bracketed} {self.match.variable.units}".casefold())
-        return whole and not MEASURES & set(units)
+        return counted(self.seen, self.match.column, self.match.variable.units)
 
 
 @dataclass(frozen=True)
@@ -127,10 +119,8 @@ def shape(data: Reading, moving: frozenset[str], growing: frozenset[str]) -> Sha
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
-    rises = bool(np.all(np.diff(data.seen) >= 0))
-    if isinstance(variable, Stock) and variable.name in growing and rises and data.counted:
-        return "increments"
-    return "level"
+    total = running_total(variable, data.seen, growing, are_counts=data.counted)
+    return "increments" if total else "level"
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:

@@ -15,13 +15,14 @@ from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import Candidate, candidates, growing
+from calibration.new_study.parameters import Candidate, candidates
 from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
+from calibration.study.cumulative import never_falling
 from calibration.study.problem import FILE, read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.files import file_name
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.model_file import read_model
@@ -29,7 +30,6 @@ from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
 
 #: Files beside a model that belong to it.
 COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
@@ -210,20 +210,11 @@ def _series(
 ) -> tuple[tuple[Series, ...], Clock]:
     readings = [reading(sheet, axis, match) for match in found]
     moving = flows(model)
-    rising = _growing(model, [match.variable.name for match in found])
+    rising = never_falling(model, [match.variable.name for match in found], Scenario())
     shapes = [shape(data, moving, rising) for data in readings]
     timing = clock(model, axis, asked.unit, asked.origin, windows=later or "flow" in shapes)
     pairs = zip(readings, shapes, strict=True)
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
-
-
-def _growing(model: Model, names: Sequence[str]) -> frozenset[str]:
-    """Which of the variables never fall in the run that the file describes; none where that run fails."""
-    try:
-        run = simulate(model, Scenario(), save=list(dict.fromkeys(names)), engine="native")
-    except RunFailed:
-        return frozenset()
-    return growing({name: run[name].to_numpy() for name in names})
 
 
 def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from calibration.assess.posterior_predictive import scores
 from calibration.fit.diagnostics import identifiability_words
+from calibration.fit.optimise import ARRIVED
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
@@ -121,7 +122,7 @@ def sentences(fit: Fit) -> Sequence[str]:
     optimum, found = fit.optimum, fit.identifiability
     said = [
         f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
-        "within 0.1 of the best log density."
+        f"within {ARRIVED:g} of the best log density."
     ]
     if optimum.interrupted:
         said.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
@@ -129,14 +130,14 @@ def sentences(fit: Fit) -> Sequence[str]:
         said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
-    said += list(estimate_words(fit))
+    said += [*fit.conditions.warnings, *estimate_words(fit)]
     if fit.problem.method.estimate == "ml":
         said.append(
             "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
         )
     if optimum.at_bound:
         said.append("At a bound: " + ", ".join(optimum.at_bound) + ".")
-    said += list(identifiability_words(found))
+    said += [*identifiability_words(found), *fit.conditions.remarks]
     opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(opened) + ".")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.posterior_predictive import Predicted
+from calibration.fit.conditions import Conditions, conditions, conditions_record, held_table
 from calibration.fit.diagnostics import Identifiability, identifiability_tables
 from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
@@ -71,6 +72,11 @@ class Fit:
         """Standard errors of the estimates, and the spread of the residuals."""
         return standard_errors(self.optimum)
 
+    @cached_property
+    def conditions(self) -> Conditions:
+        """What estimates, intervals and verdicts are conditional on."""
+        return conditions(self.optimum, self.identifiability, self.profiles, self.rows, self.engine)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -106,12 +112,8 @@ def estimates(fit: Fit) -> list[Estimate]:
     for parameter, value in zip(fit.problem.space, fit.optimum.theta, strict=True):
         low, high = parameter.interval(fit.level)
         found = profiles.get(parameter.name)
-        if parameter.use == "PRI":
-            verdict = "held at the prior median"
-        elif found is not None:
-            verdict = str(found.verdict)
-        else:
-            verdict = "at a bound" if parameter.name in fit.optimum.at_bound else ""
+        held = parameter.use == "PRI"
+        verdict = "held at the prior median" if held else str(fit.conditions.of(parameter.name))
         lines.append(
             Estimate(
                 parameter.name,
@@ -152,7 +154,11 @@ def write(fit: Fit, folder: Path) -> list[Path]:
         ),
         "waterfall": figures_fit.waterfall_figure(fit.optimum),
     }
-    tables = identifiability_tables(fit.identifiability)
+    tables = identifiability_tables(
+        fit.identifiability, [one.name for one in fit.conditions.parameters if one.hardly_seen]
+    )
+    if fit.conditions.held.constants:
+        tables["held.csv"] = held_table(fit.conditions.held)
     if fit.profiles:
         tables["profiles.csv"] = _points("parameter", fit.profiles)
         units = [_parameter_units(fit, result.name) for result in fit.profiles]
@@ -280,6 +286,7 @@ def record(fit: Fit) -> dict[str, object]:
             {"observation": r.observation, "n": r.n, "sum_of_squares": _finite(r.squares), "sd": _finite(r.sd)}
             for r in fit.errors.residuals
         ],
+        "conditions": conditions_record(fit.conditions),
         "at_bound": list(optimum.at_bound),
         "step_functions_of": list(optimum.stepwise),
         "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
@@ -289,7 +296,7 @@ def record(fit: Fit) -> dict[str, object]:
             result.name: {
                 "lower": result.lower,
                 "upper": result.upper,
-                "verdict": str(result.verdict),
+                "verdict": str(fit.conditions.of(result.name)),
                 **_sides(result.verdict, result.threshold),
             }
             for result in fit.profiles

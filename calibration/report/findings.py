@@ -71,7 +71,7 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
 def _profiled(fit: Fit) -> str:
     by_verdict: dict[str, list[str]] = {}
     for result in fit.profiles:
-        by_verdict.setdefault(str(result.verdict), []).append(result.name)
+        by_verdict.setdefault(str(fit.conditions.of(result.name)), []).append(result.name)
     return (
         f"Held at one value after another, each fitted parameter in turn ({percent(fit.level)} profile likelihood): "
         + "; ".join(f"{words}: {listed(names)}" for words, names in by_verdict.items())

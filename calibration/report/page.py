@@ -9,6 +9,7 @@ from calibration.assess.assessment import Inquiry
 from calibration.assess.forecast import origins
 from calibration.assess.self_test import MASSES
 from calibration.fit.diagnostics import identifiability_words
+from calibration.fit.optimise import ARRIVED
 from calibration.fit.prediction_profile import prediction_words
 from calibration.fit.threshold import percent
 from calibration.fit.verification import OPTION, half_step_sentence, not_possible
@@ -104,6 +105,7 @@ def _warnings(fit: Fit, found: Inquiry | None) -> list[Paragraph]:
         said.append(fit.replication.sentence)
     if fit.optimum.at_bound:
         said.append(f"The optimum lies at a bound of {findings.listed(fit.optimum.at_bound)}.")
+    said += fit.conditions.warnings
     return [Paragraph(text, warning=True) for text in said]
 
 
@@ -137,13 +139,14 @@ def _optimum(fit: Fit, pictures: Pictures) -> tuple[Block, ...]:
     optimum, level = fit.optimum, percent(fit.level)
     said = (
         f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches ended "
-        f"within 0.1 of the best."
+        f"within {ARRIVED:g} of the best."
     )
     return (
         Paragraph(said),
         parameter_table(fit, estimates(fit)),
         *map(Paragraph, findings.estimate_words(fit)),
         *map(Paragraph, identifiability_words(fit.identifiability)),
+        *map(Paragraph, fit.conditions.remarks),
         *_picture(pictures, "waterfall", "What each local search reached; a flat left end is reassuring."),
         *_picture(
             pictures,

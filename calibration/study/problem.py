@@ -18,6 +18,7 @@ from calibration.study.consistency import (
     prediction_problems,
     time_problems,
 )
+from calibration.study.cumulative import warn_of_levels
 from calibration.study.observations import Observation, Term, counted_twice
 from calibration.study.parameters import ParameterSpace
 from calibration.study.predictions import Prediction, read_predictions
@@ -133,6 +134,11 @@ def read_problem(
         When the model cannot be read.
     Problems
         For all that is wrong in the study, together.
+
+    Warns
+    -----
+    StudyWarning
+        For a running total that is fitted as a level.
     """
     folder = Path(folder)
     path = folder / FILE
@@ -190,6 +196,7 @@ def read_problem(
     problems += time_problems(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), problems)
+    warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)
     own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
     return CalibrationProblem(*own, rivals, scenarios, experiments, questions, predictions)

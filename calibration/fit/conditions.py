@@ -1,0 +1,312 @@
+"""What the estimates, intervals and verdicts of a fit are conditional on: one value, and its sentences, for all pages.
+
+- the verdict of each parameter: what the profile says, whether data or priors decide, and which held constants matter;
+- held constants for which the data ask for another value (:mod:`calibration.fit.held`);
+- series whose residuals stay on one side of the model (:mod:`calibration.fit.runs`);
+- estimates far from their prior medians;
+- running totals that are fitted as levels (:mod:`calibration.study.cumulative`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.fit.diagnostics import ONE_SD, Identifiability
+from calibration.fit.held import Held, HeldConstants, held_constants
+from calibration.fit.optimise import Optimum
+from calibration.fit.profile import Profile
+from calibration.fit.residuals import FittedRow
+from calibration.fit.runs import Runs, runs_words, series_runs
+from calibration.fit.shares import DECIDES, shares
+from calibration.fit.verdict import Verdict
+from calibration.study.cumulative import cumulative_levels, cumulative_words
+from calibration.study.observations import Observation
+from calibration.study.parameters import Parameter
+from calibration.study.priors import natural_scale, to_scale
+
+#: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
+FAR = 2.0
+#: Length of a parameter's sensitivities below which the data hardly see it: a prior standard deviation of it moves all
+#: of them together by less than this much of their noise.
+SEEN = 1.0
+#: Held constants that a verdict names, and a sentence lists; the others are counted and stand in ``held.csv``.
+NAMED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterVerdict:
+    """What is said of the estimate of one fitted parameter.
+
+    Parameters
+    ----------
+    name : str
+    profile : Verdict, optional
+        None where no profile was asked for.
+    given : tuple of Held
+        Held constants on which the estimate rests.
+    by_data : float
+        Share of the data in what is known of it while the others' priors count, 1 where no prior counts.
+    by_own_prior : float
+        Share of its own prior, which its profile leaves out.
+    leaning_on : tuple of str
+        Fitted parameters whose priors make up for what the data do not say.
+    strength : float
+        How far the data move, in standard deviations of their noise, per prior standard deviation.
+    distance : float
+        Of the estimate from the prior median, in prior standard deviations.
+    estimate, median : float
+    at_bound : bool
+    """
+
+    name: str
+    profile: Verdict | None
+    given: tuple[Held, ...]
+    by_data: float
+    by_own_prior: float
+    leaning_on: tuple[str, ...]
+    strength: float
+    distance: float
+    estimate: float
+    median: float
+    at_bound: bool
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the profile is bounded on both sides."""
+        return self.profile is not None and self.profile.lower.state == self.profile.upper.state == "bounded"
+
+    @property
+    def hardly_seen(self) -> bool:
+        """Whether the data say next to nothing of it: of a profile that is bounded they say enough to bound it."""
+        return self.strength < SEEN and not self.bounded
+
+    @property
+    def by(self) -> str:
+        """What bounds a side of the profile that is bounded."""
+        if self.by_data >= DECIDES:
+            return "the data"
+        return "the data with the priors of " + (_listed(self.leaning_on) if self.leaning_on else "the others together")
+
+    def __str__(self) -> str:
+        """The verdict as it stands beside the interval."""
+        without = "at a bound" if self.at_bound else ""
+        words = without if self.profile is None else self.profile.words(self.by)
+        if self.by_own_prior > DECIDES:
+            words += f"{'; ' if words else ''}the estimate is by its prior more than by the data"
+        if self.given:
+            words += f"{', given ' if words else 'given '}{given_words(self.given)}"
+        return words
+
+
+def given_words(held: Sequence[Held]) -> str:
+    """Held constants with their values, the first ones by name."""
+    named = [f"{one.name} = {one.value:.4g}" for one in held[:NAMED]]
+    left = len(held) - len(named)
+    return _listed([*named, *([f"{left} more that are held"] if left else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """All that a fit is conditional on.
+
+    Parameters
+    ----------
+    parameters : tuple of ParameterVerdict
+        Of the fitted parameters, in order.
+    held : HeldConstants
+    runs : tuple of Runs
+    levels : tuple of Observation
+        Running totals that are fitted as levels.
+    profiled : bool
+        Whether profiles were computed.
+    """
+
+    parameters: tuple[ParameterVerdict, ...]
+    held: HeldConstants
+    runs: tuple[Runs, ...]
+    levels: tuple[Observation, ...]
+    profiled: bool
+
+    def of(self, name: str) -> ParameterVerdict | None:
+        """The verdict of a fitted parameter, None of any other."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What keeps the intervals from meaning what they say: these stand first on every page."""
+        return (
+            *cumulative_words(self.levels),
+            *runs_words(self.runs),
+            *wanted_words(self.held),
+            *(far_words(one) for one in self.parameters if abs(one.distance) > FAR),
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else is to be known of the verdicts."""
+        said = []
+        resting = [one.name for one in self.parameters if one.given]
+        if resting:
+            said.append(
+                f"What {_listed(resting)} {'is' if len(resting) == 1 else 'are'} given is held and not varied: another "
+                "value of it would move the estimate by more than a standard error, or can stand in for it in the "
+                "data. The interval takes the value for known; --posterior varies what has a prior."
+            )
+        if self.held.why_not:
+            said.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
+        hardly = [one.name for one in self.parameters if one.hardly_seen]
+        if hardly:
+            said.append(f"Hardly seen by the data at the optimum: {_listed(hardly)}.")
+        later = [one.name for one in self.parameters if one.strength < SEEN and one.bounded]
+        if later:
+            said.append(
+                f"A prior standard deviation of {_listed(later)} moves the data by less than their noise at the "
+                "optimum, yet the fit gets worse further out, which bounds the profile."
+            )
+        return tuple(said)
+
+
+def wanted_words(held: HeldConstants) -> list[str]:
+    """Held constants for which the data ask for another value, and how to have them fitted."""
+    wanted = held.wanted
+    if not wanted:
+        return []
+    first, n = wanted[0], held.n_tested
+    after = f" after {n} tests" if n > 1 else ""
+    said = [
+        f"{first.name} is held at {first.value:.4g}; the data ask for a {first.asks_for} value (score test, "
+        f"p = {held.adjusted(first):.2g}{after}): have it fitted ({first.toml} in problem.toml), or say why its value "
+        "is known."
+    ]
+    if len(wanted) > 1:
+        others = [f"{one.name} = {one.value:.4g} ({one.asks_for})" for one in wanted[1 : 1 + NAMED]]
+        left = len(wanted) - 1 - len(others)
+        said.append(
+            "The same misfit, or another one, shows in "
+            + _listed([*others, *([f"{left} more that are held"] if left else [])])
+            + ": fit one of them, then look again (held.csv)."
+        )
+    return said
+
+
+def far_words(one: ParameterVerdict) -> str:
+    """An estimate that contradicts its prior."""
+    where = "above" if one.distance > 0 else "below"
+    return (
+        f"The estimate of {one.name}, {one.estimate:.4g}, lies {abs(one.distance):.1f} prior standard deviations "
+        f"{where} its prior median {one.median:.4g}: the prior is a placeholder to be replaced, or the model explains "
+        "the data for another reason."
+    )
+
+
+def conditions(
+    optimum: Optimum,
+    seen: Identifiability,
+    profiles: Iterable[Profile],
+    rows: Sequence[FittedRow],
+    engine: str,
+) -> Conditions:
+    """What the fit at an optimum is conditional on; profiles as far as they were computed."""
+    problem = optimum.goal.density.problem
+    by_profile = {result.name: result.verdict for result in profiles}
+    found = shares(optimum, seen)
+    held = held_constants(optimum, found, engine)
+    strength = dict(zip(seen.names, np.linalg.norm(seen.sensitivities, axis=0).tolist(), strict=True))
+    verdicts = []
+    for position in optimum.goal.free:
+        parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
+        name, inner = parameter.name, parameter.name in found.names
+        verdicts.append(
+            ParameterVerdict(
+                name,
+                by_profile.get(name),
+                held.deciding(name),
+                found.of_data(name) if inner else 1.0,
+                found.of_own_prior(name) if inner else 0.0,
+                found.leaning_on(name) if inner else (),
+                strength.get(name, np.inf),
+                prior_distance(parameter, estimate),
+                estimate,
+                parameter.median,
+                name in optimum.at_bound,
+            )
+        )
+    levels = cumulative_levels(problem.model, problem.scenario, problem.observations)
+    return Conditions(tuple(verdicts), held, series_runs(rows, problem.observations), levels, profiled=bool(by_profile))
+
+
+def prior_distance(parameter: Parameter, value: float) -> float:
+    """From the prior median, in halves of the central 68 % of the prior, on the scale that suits its family.
+
+    A uniform prior is flat on its own scale, whichever one is searched: no estimate within its bounds contradicts it.
+    """
+    scale = natural_scale(parameter.prior)
+    low, high = to_scale(np.array(parameter.interval(ONE_SD)), scale)
+    here, middle = to_scale(np.array([value, parameter.median]), scale)
+    return float((here - middle) / ((high - low) / 2))
+
+
+def conditions_record(found: Conditions) -> dict[str, object]:
+    """For a program: what each estimate is given, the clear score tests, runs and what is warned of."""
+    return {
+        "warnings": list(found.warnings),
+        "remarks": list(found.remarks),
+        "parameters": {
+            one.name: {
+                "verdict": str(one),
+                "given": {held.name: held.value for held in one.given},
+                "share_of_data": one.by_data,
+                "share_of_own_prior": one.by_own_prior,
+                "leans_on_priors_of": list(one.leaning_on),
+                "hardly_seen": one.hardly_seen,
+                "prior_sds_from_median": one.distance if np.isfinite(one.distance) else None,
+            }
+            for one in found.parameters
+        },
+        "score_tests": found.held.n_tested,
+        "data_ask_for": {
+            one.name: {
+                "held_at": one.value,
+                "asks_for": one.asks_for,
+                "p": one.probability,
+                "p_adjusted": found.held.adjusted(one),
+            }
+            for one in found.held.wanted
+        },
+        "runs": [
+            {
+                "observation": one.observation,
+                "above": one.above,
+                "below": one.below,
+                "runs": one.runs,
+                "p_few_runs": one.few_runs,
+                "p_one_sided": one.one_sided,
+            }
+            for one in found.runs
+        ],
+        "running_totals_fitted_as_levels": [one.name for one in found.levels],
+    }
+
+
+def held_table(found: HeldConstants) -> list[dict[str, object]]:
+    """A line a held constant that matters to the fitted numbers, what asks most clearly for another value first."""
+    ordered = sorted(found.constants, key=lambda one: -abs(one.score) if np.isfinite(one.score) else 0.0)
+    return [
+        {
+            "constant": one.name,
+            "held_at": one.value,
+            "from": one.source,
+            "influence": one.influence,
+            "score": one.score if np.isfinite(one.score) else None,
+            "p": one.probability if np.isfinite(one.probability) else None,
+            "p_adjusted": found.adjusted(one) if np.isfinite(one.probability) else None,
+            **{f"shifts {name}": value for name, value in one.shifts},
+        }
+        for one in ordered
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,38 @@
+"""The constants of a model that could be estimated: those that reach what was observed and have a scale."""
+
+import re
+from collections.abc import Iterable
+
+from cipark_sd.checks.structure import equations
+from cipark_sd.model.expr import references
+from cipark_sd.model.model import Model
+
+_SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
+
+
+def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
+    """Canonical names of everything on which the variables depend, through stocks and their starts too."""
+    macros = {
+        ref.name for macro in model.macros for v in macro.variables for e in equations(v) for ref in references(e)
+    }
+    found: set[str] = set()
+    waiting = [*names, *(name for name in macros if name in model.by_name)]
+    while waiting:
+        name = waiting.pop()
+        variable = model.by_name.get(name)
+        if name in found or variable is None:
+            continue
+        found.add(name)
+        waiting += [ref.name for expr in equations(variable) for ref in references(expr)]
+    return frozenset(found)
+
+
+def without_scale(model: Model, name: str, value: float, units: str) -> str:
+    """Why a constant is not a quantity that can be a little larger or smaller; nothing where it is one."""
+    if value == 0:
+        return "it is zero, which gives no scale to guess a prior from"
+    if value in (0, 1) and _SWITCHES & set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())):
+        return "a switch"
+    if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
+        return "names an instant of the run"
+    return ""
