@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, ShareFamily, or_never
+from calibration.families.base import ShareFamily, or_never
 from calibration.families.count_interval import count_interval
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

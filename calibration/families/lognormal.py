@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, MeasurementFamily, or_never
+from calibration.families.base import MeasurementFamily, or_never
 from calibration.families.normal import Normal
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, SplitFamily
+from calibration.families.base import SplitFamily
 from calibration.families.binomial import Binomial
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, CountFamily, or_never
+from calibration.families.base import CountFamily, or_never
 from calibration.families.poisson import mixed_poisson
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

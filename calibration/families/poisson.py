@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, CountFamily, or_never
+from calibration.families.base import CountFamily, or_never
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

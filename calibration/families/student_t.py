@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, MeasurementFamily, mirrored_ends
+from calibration.families.base import MeasurementFamily, mirrored_ends
+from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Array, CountFamily, or_never
+from calibration.families.base import CountFamily, or_never
 from calibration.families.count_interval import LogMass
 from calibration.families.poisson import Poisson
+from cipark_sd.arrays import Array
 
 #: A tail of the losses that is left out of a difference of counts, as probability.
 LOSS_TAIL = 1e-13
