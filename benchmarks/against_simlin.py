@@ -9,7 +9,7 @@ import numpy as np
 from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
-from cipark_sd.engines.native import NativeEngine
+from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensemble import ensemble
 
 
@@ -54,7 +54,7 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
         sim.run_to_end()
 
     one: dict[str, Callable[[], object]] = {
-        "native": lambda: engine.run(case.program, inputs),
+        "native": lambda: engine.execute(case.program, inputs),
         "pysimlin": one_simlin,
         "ensemble() of one": lambda: ensemble(case.model, case.draws(1), save=case.saved),
     }

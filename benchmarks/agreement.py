@@ -16,7 +16,7 @@ from measure import show, show_machine
 
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 
 def worst(own: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, str, float]:

@@ -13,7 +13,7 @@ from c_twin import KINDS, OWN, twin
 from cases import CASES, Case
 from measure import in_turn, show, show_machine, show_times
 
-from cipark_sd.engines.native import NativeEngine
+from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensemble import ensemble
 
 
@@ -21,11 +21,11 @@ def one_core(case: Case, n_runs: int, repeats: int) -> None:
     """Print what a run takes on one core."""
     inputs = case.inputs(n_runs, dates=case.eight_dates())
     engine = NativeEngine()
-    expected = engine.run(case.program, inputs)
+    expected = engine.execute(case.program, inputs)
     assert np.isfinite(expected).all()
     draws, dates = case.draws(n_runs), case.eight_dates()
     sides: dict[str, Callable[[], object]] = {
-        "native": lambda: engine.run(case.program, inputs),
+        "native": lambda: engine.execute(case.program, inputs),
         "ensemble()": lambda: ensemble(case.model, draws, save=case.saved, times=dates, workers=1),
     }
     labels = {"scalar": "C scalar", "lanes": "C 8 lanes", "libmvec": "C 8 lanes, libmvec"}

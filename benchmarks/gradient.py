@@ -8,8 +8,8 @@ import numpy as np
 from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
-from cipark_sd.engines.compiled import Settings
-from cipark_sd.engines.native import NativeEngine
+from cipark_sd.engines.native.engine import NativeEngine
+from cipark_sd.engines.settings import Settings
 from cipark_sd.ensemble import ensemble
 from cipark_sd.gradients import value_and_jacobian
 
@@ -49,12 +49,12 @@ def compare(case: Case, repeats: int) -> None:
         "one run, ensemble()": lambda: ensemble(case.model, one, save=case.saved, times=dates, workers=1),
         "value_and_jacobian()": tangents,
         "central differences": differences,
-        "one run, kernel alone": lambda: engine.run(case.program, inputs),
+        "one run, kernel alone": lambda: engine.execute(case.program, inputs),
     }
     times = in_turn(sides, repeats=repeats, clock=time.thread_time)
     show_times(f"16 parameters of {case.name}", times, base="one run, ensemble()")
     inner: dict[str, Callable[[], object]] = {
-        "run": lambda: engine.run(case.program, inputs),
+        "run": lambda: engine.execute(case.program, inputs),
         "jacobian": _kernel_of_tangents(case, where, dates),
     }
     show_times("  the kernels alone", in_turn(inner, repeats=repeats, clock=time.thread_time), base="run")
@@ -64,7 +64,7 @@ def _kernel_of_tangents(case: Case, where: dict[str, float], dates: list[float])
     from dataclasses import replace
 
     from cipark_sd.compiler.tangents import with_tangents
-    from cipark_sd.engines.compiled import program_for
+    from cipark_sd.engines.programs import program_for
 
     program = program_for(case.model, case.saved, Settings())
     inputs = case.inputs(len(where), dates=dates)
@@ -73,7 +73,7 @@ def _kernel_of_tangents(case: Case, where: dict[str, float], dates: list[float])
         seeds[program.param_position[name], lane] = 1.0
     own = replace(inputs, params=np.concatenate([inputs.params, seeds]))
     derived, engine = with_tangents(program), NativeEngine()
-    return lambda: engine.run(derived, own)
+    return lambda: engine.execute(derived, own)
 
 
 @click.command(help=__doc__)

@@ -19,10 +19,10 @@ from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, local_search
 from calibration.fit.profile import Profile, profile
 from calibration.fit.threshold import percent
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
 
 LEVEL = 0.95
 
@@ -85,7 +85,7 @@ def covered(case: Case, folder: Path, seen: Array) -> tuple[bool, bool]:
     rows = "".join(f"{t},{y!r}\n" for t, y in enumerate(seen.tolist(), start=1))
     (folder / "y.csv").write_text("time,value\n" + rows, encoding="utf-8")
     problem = read_problem(folder)
-    goal = objective(posterior(problem, runner_factory("numpy")), estimate="ml")
+    goal = objective(posterior(problem, choose("numpy")), estimate="ml")
     found = local_search(goal, goal.box(np.array([*case.truth.values(), 1.0])), "l-bfgs-b")
     optimum = Optimum(found.theta, found.log_density, found.log_density, (found,), False, goal)
     dof = case.n - len(case.truth)

@@ -16,7 +16,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 #: By what a constant of the model file differs from the truth, up or down by chance.
 FACTOR = 3.0

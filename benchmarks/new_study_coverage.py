@@ -21,10 +21,10 @@ from new_study_cases import CASES, FACTOR, Case
 
 from calibration.fit.optimise import optimise
 from calibration.fit.profile import profile
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.new_study.study import Asked, new_study
 from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
 
 #: What the coverage of 95 % intervals has to lie between.
 GOAL = (0.92, 0.98)
@@ -80,7 +80,7 @@ def fitted(case: Case, number: int, seed: int, folder: Path) -> list[Line]:
     problem = read_problem(study)
     method = problem.method
     optimum = optimise(
-        posterior(problem, runner_factory("native")),
+        posterior(problem, choose("native")),
         starts=method.fast_starts,
         rng=np.random.default_rng(method.seed),
         estimate=method.estimate,

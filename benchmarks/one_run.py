@@ -12,7 +12,7 @@ import numpy as np
 from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 
 def pysd_side(case: Case, folder: Path) -> Callable[[], object]:

@@ -19,7 +19,7 @@ from cipark_sd.sensitivity.ranking import sentences
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.sobol import sobol
 from cipark_sd.sensitivity.study import Study, find_study
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 OUTPUT = "Residents"
 

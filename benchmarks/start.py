@@ -25,7 +25,7 @@ sys.path.insert(0, {here!r})
 from cases import CASES
 program = CASES[{name!r}].program
 start = time.perf_counter()
-from cipark_sd.engines.native import load
+from cipark_sd.engines.native.engine import load
 load(program)
 print(time.perf_counter() - start)
 """
@@ -83,8 +83,9 @@ SAVEPER=1 ~ Year ~ |
 
 def large(n_elements: int) -> dict[str, float | int]:
     """Operations of the generated model, and seconds to read, lower and compile it."""
-    from cipark_sd.engines.compiled import Settings, program_for
-    from cipark_sd.engines.native import load
+    from cipark_sd.engines.native.engine import load
+    from cipark_sd.engines.programs import program_for
+    from cipark_sd.engines.settings import Settings
     from cipark_sd.frontends.model_file import read_model
 
     with tempfile.TemporaryDirectory() as folder:

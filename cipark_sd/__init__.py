@@ -6,10 +6,7 @@
 ``simulate(read_model("teacup.mdl"), cold)`` gives an :class:`xarray.Dataset`.
 """
 
-import importlib
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cipark_sd.errors import CiparkError as CiparkError
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from cipark_sd.scenarios import Scenario as Scenario
     from cipark_sd.scenarios import TimeSeries as TimeSeries
     from cipark_sd.scenarios import read_scenario as read_scenario
-    from cipark_sd.simulate import simulate as simulate
+    from cipark_sd.simulation import simulate as simulate
 
 # Imported when first asked for: xarray and PySD take a second.
 _PUBLIC = {
@@ -40,37 +37,19 @@ _PUBLIC = {
     "Scenario": "scenarios",
     "TimeSeries": "scenarios",
     "read_scenario": "scenarios",
-    "simulate": "simulate",
+    "simulate": "simulation",
 }
 
 __all__ = sorted(_PUBLIC)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    import importlib
+
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
-
-
-class _Package(ModuleType):
-    """This package, in which ``simulate`` is the function although a module of that name holds it.
-
-    The import system binds a submodule to its package's attribute of the same name; this keeps the public name.
-    ``from cipark_sd.simulate import …`` reaches the module as ever.
-    """
-
-    @property
-    def simulate(self) -> Any:
-        return importlib.import_module(f"{__name__}.simulate").simulate
-
-    @simulate.setter
-    def simulate(self, module: ModuleType) -> None:
-        """What the import system would bind; not needed, since ``sys.modules`` has it."""
-
-
-if not TYPE_CHECKING:
-    sys.modules[__name__].__class__ = _Package
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

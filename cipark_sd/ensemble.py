@@ -16,25 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.engines.base import choose, fixed_method
+from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.compiled import (
-    Reduction,
-    Settings,
-    Task,
-    part,
-    run_settings,
-    settings,
-    with_controls,
-    with_reductions,
-)
-from cipark_sd.engines.native_ir import LANES
+from cipark_sd.engines.native.text import LANES
+from cipark_sd.engines.plan import checked, kept, plan
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
-from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, resolve, split_key
-from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
+from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, split_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +75,8 @@ def ensemble(
     scenario : Scenario
         What all runs share; a run's own values win.
     engine : str
-        ``"native"`` or ``"numpy"``, which give the same bits.
+        As for :func:`cipark_sd.simulation.simulate`. ``"native"`` and ``"numpy"`` run many at once; the others run one
+        after another, on one thread, and stop where a run fails.
     method : Method, optional
         Without it the file's own. Vensim's automatic variants are run with the file's step.
     seed : int
@@ -116,32 +109,32 @@ def ensemble(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
     """
-    shared = with_controls(model, resolve(model, scenario))
-    batches, n_runs, resolved, labels = _batches(model, runs, scenario, shared)
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-    columns = Columns.of(model, saved_names(model, save))
+    runner = choose(engine)
+    batches, n_runs, resolved, labels = _batches(model, runs, scenario)
+    planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
+    columns, grid = planned.columns, planned.grid
     reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
-    kept = wanted(model, grid, times)
-    saved = kept if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
-    task = Task(model, (*columns.flat, *reductions), grid, resolved.final_time, saved, method, seed)
+    wanted = kept(model, grid, times)
+    saved = wanted if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
+    planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))
     reduced = np.empty((len(reductions), n_runs))
-    workers = workers or processors()
+    # PySD keeps state for the whole process
+    workers = (workers or processors()) if runner.compiled else 1
     size = chunk or chunk_size(n_runs, workers)
     pieces = [
         (batch, batch.members[first : first + size])
         for batch in batches
         for first in range(0, len(batch.members), size)
     ]
-    runner = choose(engine)
     known_as = np.arange(n_runs, dtype=np.uint64) if numbers is None else np.asarray(numbers, dtype=np.uint64)
     if known_as.shape != (n_runs,):
         raise InvalidValue("the numbers of the runs", known_as.shape, f"({n_runs},)", where=model.name)
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
         inside = np.searchsorted(batch.members, members)
-        given = with_reductions(part(batch.settings, inside), reductions, grid, kept, where=model.name)
-        values = run_settings(task, given, known_as[members], runner)
+        given = with_reductions(part(batch.settings, inside), reductions, grid, wanted, where=model.name)
+        values = runner.run(planned, given, known_as[members])
         columns.fill(arrays, members, values)
         reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)
@@ -153,8 +146,8 @@ def ensemble(
             progress(done, n_runs)
     attributes = results.run_attributes(
         model,
-        engine=engine,
-        method=fixed_method(method or model.time.method),
+        engine=runner.name,
+        method=fixed_method(planned.integration) if runner.fixed_step else runner.name,
         time_step=resolved.time_step,
         scenario=scenario.to_json(),
         seed=seed,
@@ -204,10 +197,10 @@ def _batches(
     model: Model,
     runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
     scenario: Scenario,
-    shared: Resolved,
 ) -> tuple[list[_Batch], int, Resolved, tuple[str, ...]]:
     if isinstance(runs, Sequence):
         return _scenario_batches(model, runs, scenario)
+    shared = checked(model, scenario)
     columns: dict[str, NDArray[np.float64]] = {
         str(name): np.asarray(values, dtype=float) for name, values in runs.items()
     }
@@ -225,7 +218,7 @@ def _scenario_batches(
     resolved: list[Resolved] = []
     for one in runs:
         try:
-            resolved.append(with_controls(model, resolve(model, scenario | one)))
+            resolved.append(checked(model, scenario | one))
         except CiparkError as problem:
             problems.append(problem)
     raise_all(f"the scenarios for {model.name}", problems)
@@ -317,36 +310,6 @@ def elements_drawn(
         )
     is_stock = isinstance(variable, Stock)
     return [(flat_name(base, e), np.ascontiguousarray(array[:, i]), is_stock) for i, e in enumerate(every)]
-
-
-def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
-    """Canonical names of variables that have values over time, each once.
-
-    Raises
-    ------
-    UnknownName, InvalidValue, Problems
-    """
-    problems: list[CiparkError] = []
-    names: dict[str, None] = {}
-    for asked in save:
-        variable = model.by_name.get(override_key(asked))
-        if variable is None:
-            problems.append(UnknownName(asked, [v.label for v in model.variables], where=model.name))
-        elif isinstance(variable, Lookup):
-            problems.append(InvalidValue("a variable to save", variable.label, "not a lookup", where=model.name))
-        else:
-            names[variable.name] = None
-    raise_all(model.name, problems)
-    return tuple(names)
-
-
-def wanted(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArray[np.bool_]:
-    """Which instants are kept: all saved ones, or those of them that are asked for."""
-    if times is None:
-        return grid.saved
-    chosen = np.zeros_like(grid.saved)
-    chosen[np.flatnonzero(grid.saved)[saved_indices(grid, times, where=model.name)]] = True
-    return chosen
 
 
 def _dataset(

@@ -10,24 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import results
 from cipark_sd.compiler.lower import Orders
 from cipark_sd.compiler.program import Program
-from cipark_sd.engines.base import choose, fixed_method
-from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.compiled import (
-    Task,
-    by_orders,
-    inputs_for,
-    part,
-    program_for,
-    settings,
-    start_name,
-    tangents_of,
-    with_controls,
-)
-from cipark_sd.ensemble import drawn, elements_drawn, saved_names, wanted
+from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.compiled import CompiledEngine, by_orders, inputs_for
+from cipark_sd.engines.plan import plan
+from cipark_sd.engines.programs import program_for, tangents_of
+from cipark_sd.engines.registry import choose, names
+from cipark_sd.engines.settings import part, start_name
+from cipark_sd.ensemble import drawn, elements_drawn
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.timegrid import time_grid
+from cipark_sd.scenarios import Scenario
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,42 +58,44 @@ def value_and_jacobian(
     ------
     UnknownName, InvalidValue, UnsupportedFeature, OffGrid, Problems
     """
-    resolved = with_controls(model, resolve(model, scenario))
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-    columns = Columns.of(model, saved_names(model, save))
-    task = Task(model, columns.flat, grid, resolved.final_time, wanted(model, grid, times), method)
+    chosen = choose(engine)
+    if not isinstance(chosen, CompiledEngine):
+        expected = f"one that has derivatives: {', '.join(names(compiled=True))}"
+        raise InvalidValue("the engine", engine, expected, where=model.name)
+    planned = plan(model, scenario, save=save, times=times, method=method)
+    columns = planned.columns
     arrays = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in parameters.items()}
     if not arrays:
         raise InvalidValue("the parameters", [], "at least one", where=model.name)
     n_parameters, n_runs = len(arrays), len(next(iter(arrays.values())))
     # run by run, one lane for each parameter
     lanes = {name: np.repeat(array, n_parameters, axis=0) for name, array in arrays.items()}
-    given, n_lanes = drawn(model, lanes, settings(model, resolved))
-    out = np.empty((2 * len(columns.flat), int(task.saved.sum()), n_lanes))
+    given, n_lanes = drawn(model, lanes, planned.settings)
+    out = np.empty((2 * len(columns.flat), len(planned.times), n_lanes))
     first = program_for(model, columns.flat, given, method=method)
-    groups = by_orders(first, inputs_for(task, first, given, np.zeros(n_lanes, dtype=np.uint64)))
+    groups = by_orders(first, inputs_for(planned, first, given, np.zeros(n_lanes, dtype=np.uint64)))
     whole: list[tuple[Orders, NDArray[np.intp]]] = [({}, np.arange(n_lanes))]
     for orders, members in groups or whole:
         program = program_for(model, columns.flat, given, method=method, orders=orders)
-        inputs = inputs_for(task, program, part(given, members), np.zeros(len(members), dtype=np.uint64))
+        inputs = inputs_for(planned, program, part(given, members), np.zeros(len(members), dtype=np.uint64))
         seeds = _directions(model, program, lanes, n_lanes)[:, members]
         inputs = replace(inputs, params=np.concatenate([inputs.params, seeds]))
-        out[:, :, members] = choose(engine).run(tangents_of(program), inputs)
+        out[:, :, members] = chosen.execute(tangents_of(program), inputs)
     values = columns.arrays(out[: len(columns.flat), :, ::n_parameters])
     slopes = columns.arrays(out[len(columns.flat) :])
     attributes = results.run_attributes(
         model,
-        engine=engine,
-        method=fixed_method(method or model.time.method),
-        time_step=resolved.time_step,
+        engine=chosen.name,
+        method=fixed_method(planned.integration),
+        time_step=planned.resolved.time_step,
         scenario=scenario.to_json(),
     )
     return (
-        _dataset(model, ("run",), grid.times[task.saved], values, {}, attributes),
+        _dataset(model, ("run",), planned.times, values, {}, attributes),
         _dataset(
             model,
             ("run", "parameter"),
-            grid.times[task.saved],
+            planned.times,
             {name: array.reshape(n_runs, n_parameters, *array.shape[1:]) for name, array in slopes.items()},
             {"parameter": list(arrays)},
             attributes,

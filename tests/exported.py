@@ -78,22 +78,17 @@ MODELS = {
 
 def by_numpy(model: Model) -> pd.DataFrame:
     """All variables at all saved times through the NumPy engine, by flat name."""
-    from cipark_sd.engines.compiled import with_controls
-    from cipark_sd.scenarios import Scenario, resolve
-    from cipark_sd.simulate import engine_run
-    from cipark_sd.timegrid import time_grid
+    from cipark_sd.simulation import simulate
 
-    resolved = with_controls(model, resolve(model, Scenario()))
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
     names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
-    values = engine_run("numpy")(model, resolved, save=names, times=grid.saved_times, method=None)
+    run = simulate(model, save=names, engine="numpy")
     return pd.DataFrame(
         {
-            flat_name(name, elements): values[name].reshape(len(grid.saved_times), -1)[:, position]
+            flat_name(name, elements): run[name].to_numpy().reshape(run.sizes["time"], -1)[:, position]
             for name in names
             for position, elements in enumerate(model.elements(model.by_name[name]))
         },
-        index=pd.Index(grid.saved_times, name="time"),
+        index=pd.Index(run["time"].to_numpy(), name="time"),
     )
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, local_search, optimise
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
 
 #: Lower end, upper end, scale.
 Range = tuple[float, float, str]
@@ -148,13 +148,13 @@ def study(
 
 def fitted(problem: CalibrationProblem, *, starts: int = 8, seed: int = 1) -> Optimum:
     """The optimum by likelihood."""
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     return optimise(density, starts=starts, rng=np.random.default_rng(seed), estimate="ml")
 
 
 def nearby(problem: CalibrationProblem, estimates: Sequence[float]) -> Optimum:
     """The optimum by likelihood from near the known one, in the order of the problem's parameters."""
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     goal = objective(density, estimate="ml")
     found = local_search(goal, goal.box(np.array(estimates)), "l-bfgs-b")
     return Optimum(found.theta, found.log_density, found.log_density, (found,), False, goal)

@@ -10,7 +10,7 @@ from cipark_sd.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 #: Shares of a value: 1e-12 a step of the integration, over forty steps.

@@ -10,14 +10,14 @@ from calibration.policy.study import read_policy_study
 from calibration.study.problem import read_problem
 from cipark_sd import cli
 from cipark_sd.commands.display import display_of
-from cipark_sd.engines.reference_neutral import Labels
-from cipark_sd.engines.reference_translation import _read_externals
+from cipark_sd.engines.reference.neutral import Labels
+from cipark_sd.engines.reference.translation import _read_externals
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import OutsideFolder, beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Origin
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 CONTROL = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
 #: Each of the ways in which a Vensim file names another one.

@@ -15,10 +15,10 @@ from calibration.assess.assessment import RIVALS
 from calibration.assess.posterior_predictive import predict
 from calibration.assess.rival_draws import draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, leave_one_out
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import On, posterior, with_terms
 from calibration.sampling.draws import draw, read_draws, tree, write_draws
 from calibration.sampling.sample import Effort
+from cipark_sd.engines.registry import choose
 
 with warnings.catch_warnings():
     # what the older generation says of the newer one when it is imported
@@ -43,7 +43,7 @@ set = { "pace" = 1.5 }
 @pytest.fixture(scope="module")
 def density(tmp_path_factory):
     """Eight yearly counts, of which the fifth is looked at only."""
-    whole = posterior(small_study(tmp_path_factory.mktemp("study"), RIVAL), runner_factory("native"))
+    whole = posterior(small_study(tmp_path_factory.mktemp("study"), RIVAL), choose("native"))
     terms = [replace(term, use="check") if i == 4 else term for i, term in enumerate(whole.problem.terms)]
     return with_terms(whole, terms)
 

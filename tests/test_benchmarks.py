@@ -11,7 +11,7 @@ import pytest
 
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 SCRIPTS = (

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cipark_sd import cache
-from cipark_sd.engines import native
+from cipark_sd.engines.native import engine as native
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes are those of POSIX systems")
 Write = Callable[..., Path]

@@ -90,7 +90,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     assert compared["status"] == "agrees"
     assert compared["largest_relative_difference"] < 1e-12
     # PySD itself ran: without it there is no comparison
-    without = "import cipark_sd.engines.reference as reference; del reference.PySDRun; "
+    without = "import cipark_sd.engines.reference.engine as reference; del reference.PySDRun; "
     again = cipark(".", "--starts", "3", "-o", "again", "--no-profiles", cwd=sir, first=without)
     assert "NameError: name 'PySDRun' is not defined" in again.stderr
     tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",

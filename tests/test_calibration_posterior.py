@@ -12,7 +12,6 @@ from calibration.assess.scores import crps_sample
 from calibration.families.base import CountFamily
 from calibration.families.negative_binomial import NB1, NB2
 from calibration.families.poisson import Poisson
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
 from calibration.sampling.convergence import convergence
@@ -20,6 +19,7 @@ from calibration.sampling.draws import draw
 from calibration.sampling.sample import Effort
 from calibration.study.observations import Count, Noise, Quantity
 from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
 
 Write = Callable[..., Path]
 #: A gamma prior and Poisson counts are conjugate: the posterior is gamma.
@@ -35,7 +35,7 @@ def conjugate(write_mdl: Write, tmp_path: Path) -> Posterior:
         'variable = "rate"\nfamily = "poisson"\nstart = 0\n[[parameter]]\nname = "rate"\n'
         f'prior = {{ family = "gamma", shape = {SHAPE}, scale = {SCALE} }}\n'
     )
-    return posterior(read_problem(tmp_path), runner_factory("numpy"))
+    return posterior(read_problem(tmp_path), choose("numpy"))
 
 
 def test_draws_follow_the_conjugate_posterior(conjugate: Posterior) -> None:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.fit.optimise import optimise
-from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.observation_operator import INTEGRAL, reader
 from calibration.likelihood.posterior import posterior
 from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.problem import CalibrationProblem, read_problem, until
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.timegrid import decimal_year, time_grid
 
@@ -121,7 +121,7 @@ RUNGE_KUTTA = "\\\\\\---/// Sketch information\n///---\\\\\\\n:L<%^E!@\n15:0,0,0
 
 
 @pytest.mark.parametrize("engine", ["native", "numpy"])
-def test_a_flow_under_runge_kutta_meets_the_closed_form(tmp_path: Path, engine: EngineName) -> None:
+def test_a_flow_under_runge_kutta_meets_the_closed_form(tmp_path: Path, engine: str) -> None:
     """Bass' adopters over windows on the steps and between them, to a millionth."""
     equations = (
         "{UTF-8}\nRegion: north, south~~|\nsize[Region]=1,0.5~~|market=1000~~|\n"
@@ -139,12 +139,12 @@ def test_a_flow_under_runge_kutta_meets_the_closed_form(tmp_path: Path, engine: 
     )
     problem = read_problem(tmp_path)
     assert problem.model.time.method == "rk4"
-    found = posterior(problem, runner_factory(engine)).quantities(np.array([MARKET]))[0]
+    found = posterior(problem, choose(engine)).quantities(np.array([MARKET]))[0]
     decay = np.exp(-(P + Q) * np.append(0.0, times))
     exact = np.diff(1.5 * MARKET * (1 - decay) / (1 + Q / P * decay))
     np.testing.assert_allclose(found, exact, rtol=1e-6)
     with pytest.raises(UnsupportedFeature, match="rk4"):
-        posterior(problem, runner_factory("pysd")).quantities(np.array([MARKET]))
+        posterior(problem, choose("pysd")).quantities(np.array([MARKET]))
 
 
 def test_an_integrated_flow_equals_the_increments_of_its_stock(make: Make) -> None:
@@ -153,7 +153,7 @@ def test_an_integrated_flow_equals_the_increments_of_its_stock(make: Make) -> No
         make(table="time,value\n0,0\n2.1,20\n5.03,37\n"),
         make(flow, table="time,value\n2.1,20\n5.03,17\n"),
     )
-    both = [posterior(p, runner_factory("numpy")).quantities(np.array([0.3])) for p in (increments, integrals)]
+    both = [posterior(p, choose("numpy")).quantities(np.array([0.3])) for p in (increments, integrals)]
     np.testing.assert_allclose(both[0], both[1], rtol=1e-12)
 
 
@@ -198,24 +198,24 @@ def test_rows_after_the_origin_are_held_out(make: Make) -> None:
 
 def test_a_net_stock_with_gains_takes_losses_as_the_difference(make: Make) -> None:
     observation = OBSERVATION.replace('"Members"', '["Members", "-Leavers"]') + 'gains = "Members"\n'
-    density = posterior(make(observation, table="time,value\n2,20\n5,15\n"), runner_factory("numpy"))
+    density = posterior(make(observation, table="time,value\n2,20\n5,15\n"), choose("numpy"))
     assert np.isfinite(density.log_likelihood(np.array([[0.3]]))).all()
 
 
 def test_the_likelihood_of_a_batch_is_that_of_its_rows_bit_for_bit(make: Make) -> None:
-    density = posterior(make(), runner_factory("numpy"))
+    density = posterior(make(), choose("numpy"))
     theta = np.linspace(0.05, 1.5, 7)[:, None]
     together = density.log_posterior(theta)
     assert together.tolist() == [float(density.log_posterior(row[None])[0]) for row in theta]
 
 
 def test_outside_the_bounds_the_density_is_zero(make: Make) -> None:
-    assert np.isneginf(posterior(make(), runner_factory("numpy")).log_posterior(np.array([[3.0]]))).all()
+    assert np.isneginf(posterior(make(), choose("numpy")).log_posterior(np.array([[3.0]]))).all()
 
 
 def test_what_the_data_do_not_touch_ends_at_its_prior_median(make: Make) -> None:
     untouched = PARAMETER.replace('"Rate"', '"Size[small]"').replace("0.3", "0.45")
-    density = posterior(make(parameter=PARAMETER + untouched), runner_factory("numpy"))
+    density = posterior(make(parameter=PARAMETER + untouched), choose("numpy"))
     optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="map")
     assert optimum.theta[1] == pytest.approx(0.45, rel=1e-3)
 

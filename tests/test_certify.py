@@ -12,14 +12,14 @@ from click.testing import CliRunner
 
 from cipark_sd.certify.certificate import Certificate, as_json, certify, write
 from cipark_sd.cli import cli
-from cipark_sd.engines.reference_faults import FAULTS, faults_of
+from cipark_sd.engines.reference.faults import FAULTS, faults_of
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.variables import Lookup
 from cipark_sd.results import to_table
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 CORPUS = Path(__file__).parent / "corpus"
 KNOWN = tomllib.loads((CORPUS / "faults.toml").read_text(encoding="utf-8"))

@@ -286,7 +286,27 @@ def test_a_command_that_cannot_be_imported_leaves_the_others_alone(
     assert cipark("show", teacup).exit_code == 0
 
 
-@pytest.mark.parametrize("first", ["import cipark_sd.simulate", "from cipark_sd import simulate", "import cipark_sd"])
+def test_the_package_offers_its_public_names_and_no_others() -> None:
+    code = "import cipark_sd; from cipark_sd import simulate; print(*(n for n in dir(cipark_sd) if n[0] != '_'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.split() == [
+        "CiparkError",
+        "Model",
+        "Scenario",
+        "Table",
+        "TimeSeries",
+        "bundled",
+        "load",
+        "plot_run",
+        "read_model",
+        "read_scenario",
+        "save",
+        "simulate",
+        "to_table",
+    ]
+
+
+@pytest.mark.parametrize("first", ["import cipark_sd.simulation", "from cipark_sd import simulate", "import cipark_sd"])
 def test_simulate_is_the_function_whatever_was_imported_before(first: str) -> None:
     code = f"{first}; import sys; from cipark_sd import simulate; sys.exit(simulate.__name__ != 'simulate')"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

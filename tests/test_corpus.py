@@ -51,22 +51,17 @@ def expected(feature: str) -> pd.DataFrame:
 @cache
 def by_engine(feature: str, engine: str) -> pd.DataFrame:
     """All variables of a model at all saved times, by flat name."""
-    from cipark_sd.engines.compiled import with_controls
-    from cipark_sd.scenarios import Scenario, resolve
-    from cipark_sd.simulate import engine_run
-    from cipark_sd.timegrid import time_grid
+    from cipark_sd.simulation import simulate
 
     model = read_model(running.model_file(CORPUS / feature))
-    resolved = with_controls(model, resolve(model, Scenario()))
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=feature)
     names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
-    values = engine_run(engine)(model, resolved, save=names, times=grid.saved_times, method=None)
+    run = simulate(model, save=names, engine=engine)
     columns = {
-        flat_name(name, elements): values[name].reshape(len(grid.saved_times), -1)[:, position]
+        flat_name(name, elements): run[name].to_numpy().reshape(run.sizes["time"], -1)[:, position]
         for name in names
         for position, elements in enumerate(model.elements(model.by_name[name]))
     }
-    return pd.DataFrame(columns, index=pd.Index(grid.saved_times, name="time"))
+    return pd.DataFrame(columns, index=pd.Index(run["time"].to_numpy(), name="time"))
 
 
 def differing(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:

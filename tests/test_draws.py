@@ -16,20 +16,20 @@ from calibration.families.dirichlet_multinomial import DirichletMultinomial
 from calibration.families.negative_binomial import NB1, NB2
 from calibration.families.normal import Normal
 from calibration.families.poisson import Poisson
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
 from calibration.likelihood.term_density import term_log_density
 from calibration.sampling.draws import read_draws, run_posterior, write_draws
 from calibration.sampling.sample import Effort
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
+from cipark_sd.engines.registry import choose
 
 EFFORT = Effort(walkers=24, most_steps=1200, least_steps=400)
 
 
 @pytest.fixture(scope="module")
 def density(tmp_path_factory):
-    return posterior(small_study(tmp_path_factory.mktemp("study")), runner_factory("native"))
+    return posterior(small_study(tmp_path_factory.mktemp("study")), choose("native"))
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ def test_kept_machine_code_is_not_used_after_a_recipe_has_changed(
     write_mdl: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cipark_sd.compiler import elementary
-    from cipark_sd.engines import native
+    from cipark_sd.engines.native import engine as native
 
     monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kept"))
     model = read_model(write_mdl("x=EXP(Time)~~|\n", final=1, step=1))

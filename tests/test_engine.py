@@ -14,7 +14,7 @@ from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 
@@ -117,7 +117,7 @@ def test_a_hostile_model_cannot_run_code(tmp_path: Path, monkeypatch: pytest.Mon
     for engine in ("native", "numpy"):
         ensemble(model, [Scenario()], save=names, engine=engine)
     program = compiled.program_for(model, names, compiled.Settings())
-    from cipark_sd.engines.native_kernel import kernel
+    from cipark_sd.engines.native.kernel import kernel
 
     assert "touch" not in kernel(program).text
     assert not mark.exists()

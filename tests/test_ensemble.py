@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.engines.compiled import Reduction
-from cipark_sd.engines.native_ir import LANES
+from cipark_sd.engines.native.text import LANES
+from cipark_sd.engines.settings import Reduction
 from cipark_sd.ensemble import LEAST, MOST, SHARES, chunk_size, ensemble
 from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
 from cipark_sd.frontends.model_file import read_model
@@ -138,7 +138,7 @@ def test_a_mistake_in_the_runs_is_named(model: Model, draws: object, error: type
 
 
 def test_damaged_object_code_is_compiled_anew(model: Model, tmp_path: Path) -> None:
-    from cipark_sd.engines import native
+    from cipark_sd.engines.native import engine as native
 
     before = ensemble(model, {"k": [1.0]}, save=["x"])
     kept = [path for path in (tmp_path / "kernels").rglob("*") if path.is_file()]

@@ -26,7 +26,6 @@ from calibration.assess.scores import (
 )
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.families.normal import Normal
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.convergence import Wanted, convergence
 from calibration.sampling.draws import PosteriorDraws, draw
@@ -34,6 +33,7 @@ from calibration.sampling.sample import Chains, Effort, log_target
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.problem import read_problem, until
 from calibration.study.variants import Variant
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 
@@ -41,7 +41,7 @@ EFFORT = Effort(walkers=24, most_steps=800, least_steps=400)
 
 
 def density_of(problem):
-    return posterior(problem, runner_factory("native"))
+    return posterior(problem, choose("native"))
 
 
 def test_crps_of_a_sample_is_the_integral_over_its_steps():

@@ -13,7 +13,7 @@ from cipark_sd.errors import CiparkError, EquationError, InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 
@@ -123,7 +123,7 @@ def test_a_run_beyond_all_memory_is_no_traceback(write_mdl: Write, monkeypatch: 
     def large(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 6.40 TiB")
 
-    monkeypatch.setattr(importlib.import_module("cipark_sd.simulate"), "simulate", large)
+    monkeypatch.setattr(importlib.import_module("cipark_sd.simulation"), "simulate", large)
     done = CliRunner().invoke(cli.cli, ["run", str(write_mdl("a = Time ~~|"))])
     assert done.exit_code == 2
     assert done.output.startswith("error: there is not enough memory (Unable to allocate 6.40 TiB); run less, or save")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import study as making
 from calibration.new_study.choice import View, alias, aliases, clearest
@@ -19,6 +18,7 @@ from calibration.new_study.matching import likeness, words
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.cli import cli
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError
 
 Write = Callable[..., Path]
@@ -286,7 +286,7 @@ def test_a_zero_is_held(write_mdl: Write) -> None:
 
 def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
     problem = written(ask(sir, "day,infected\n1,3\n2,8\n3,20\n4,45\n"))
-    density = posterior(problem, runner_factory("numpy"))
+    density = posterior(problem, choose("numpy"))
     assert np.isfinite(density.log_posterior(problem.space.medians[None, :])).all()
 
 

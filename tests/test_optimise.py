@@ -10,18 +10,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small_study import small_study
 
 from calibration.fit.optimise import Optimum, optimise
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from calibration.study.sections import Method, Optimiser
 from calibration.tasks.parts import Parts
+from cipark_sd.engines.registry import choose
 
 PARK = Path(__file__).parent.parent / "calibration" / "studies" / "great_stone"
 
 
 def test_terms_that_are_only_looked_at_change_no_bit_of_the_others() -> None:
     problem = read_problem(PARK)
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     theta = problem.space.from_unit(np.random.default_rng(1).uniform(0.05, 0.95, (20, len(problem.space))))
     fitted = [term.use == "fit" for term in problem.terms]
     assert not all(fitted)
@@ -33,7 +33,7 @@ def test_a_study_that_does_not_say_gets_a_hundred_searches() -> None:
 
 
 def small(folder: Path) -> Posterior:
-    return posterior(small_study(folder), runner_factory("native"))
+    return posterior(small_study(folder), choose("native"))
 
 
 def everything(optimum: Optimum) -> list[tuple[bytes, bytes, float, float, int, bool, str]]:

@@ -18,11 +18,11 @@ from calibration.families.binomial import Binomial
 from calibration.families.lognormal import Lognormal
 from calibration.families.multinomial import Multinomial
 from calibration.families.negative_binomial import NB1
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.report.figures_posterior import pit_figure
 from calibration.sampling.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
+from cipark_sd.engines.registry import choose
 
 QUANTITY = Quantity((("x", 1.0),), "at", 0, 1)
 
@@ -86,7 +86,7 @@ def test_independent_draws_are_all_effective():
 
 @pytest.fixture(scope="module")
 def density(tmp_path_factory):
-    whole = posterior(small_study(tmp_path_factory.mktemp("study")), runner_factory("native"))
+    whole = posterior(small_study(tmp_path_factory.mktemp("study")), choose("native"))
     terms = [replace(term, use="check") if i == 4 else term for i, term in enumerate(whole.problem.terms)]
     return with_terms(whole, terms)
 

@@ -16,7 +16,7 @@ from cipark_sd.plotting.files import save_figure
 from cipark_sd.plotting.observed import Observed, ObservedFile, read_observed
 from cipark_sd.plotting.policies import plot_fans, plot_shapley, plot_tornado
 from cipark_sd.plotting.runs import plot_run
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 

@@ -16,7 +16,7 @@ from cipark_sd.experiments.futures import sample_futures
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 FUND = Lever("fund", "", ("Fund Size",), 0, 1000, 585, cost=1)
 SPARK = Lever("spark", "", ("Spark Size",), 0, 100, 20, cost=1)

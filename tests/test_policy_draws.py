@@ -57,7 +57,7 @@ def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale
 
 def found(park, folder, ids=("M0", "M1", "M2"), sources=()):
     rivals = tuple(rival for rival in park.rivals if rival.id in ids)
-    return find_draws(park, rivals, sources, 5, 1, folder)
+    return find_draws(park, rivals, sources, 5, 1, folder, engine="native")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cipark_sd.experiments.run import at_steps, failed, run_one, run_policies
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 RESIDENTS = Outcome("residents", "Residents", "Total Residents")
 SOE = Outcome("soe share", "share", "Residents[SOE]", per="Total Residents")

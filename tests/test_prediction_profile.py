@@ -11,11 +11,11 @@ from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile, Predicts, all_free, prediction_profile
 from calibration.fit.profile import profile
 from calibration.fit.threshold import Threshold, threshold
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.engines import reference
+from cipark_sd.engines.reference.run import PySDRun
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 
@@ -90,14 +90,14 @@ def line(folder: Path, more: str = UNSEEN + LATER) -> CalibrationProblem:
 
 
 def best(problem: CalibrationProblem, estimate: str) -> Optimum:
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     return optimise(density, starts=4, rng=np.random.default_rng(1), estimate=estimate)
 
 
 def profiled(problem: CalibrationProblem, estimate: str, name: str) -> PredictionProfile:
     optimum = best(problem, estimate)
     prediction = next(one for one in problem.predictions if one.name == name)
-    predicts = reported(problem, prediction, runner_factory("native"))
+    predicts = reported(problem, prediction, choose("native"))
     rule = threshold(optimum.goal, 0.95)
     return prediction_profile(all_free(optimum.goal), optimum.theta, name, predicts, rule=rule)
 
@@ -192,7 +192,7 @@ def monotone(predicts: Predicts) -> Predicts:
 def test_another_unit_of_the_prediction_changes_only_the_unit(tmp_path: Path) -> None:
     problem = line(tmp_path)
     optimum = best(problem, "map")
-    plain = reported(problem, problem.predictions[0], runner_factory("native"))
+    plain = reported(problem, problem.predictions[0], choose("native"))
     ours = prediction_profile(all_free(optimum.goal), optimum.theta, "g", plain, rule=RULE)
     theirs = prediction_profile(all_free(optimum.goal), optimum.theta, "h", monotone(plain), rule=RULE)
     assert ours.lower is not None
@@ -224,19 +224,17 @@ def test_a_prediction_is_read_in_its_scenario_and_against_another(
 ) -> None:
     problem = line(tmp_path)
     theta = np.array([[1.0, 2.0, 0.5], [0.0, 1.0, -1.0]])
-    later, unseen, effect = (reported(problem, p, runner_factory("native"))(theta) for p in problem.predictions)
+    later, unseen, effect = (reported(problem, p, choose("native"))(theta) for p in problem.predictions)
     assert later == pytest.approx([1 + 9.6 * 2, 9.6])
     assert unseen == pytest.approx([1 + 25, 0])
     assert effect == pytest.approx([5, -10])
     # PySD's own run, and not another engine's under its name, goes as far as the prediction
     ran: list[float] = []
-    honest = reference.run
+    honest = PySDRun.apply
     monkeypatch.setattr(
-        reference,
-        "run",
-        lambda model, resolved, **more: ran.append(resolved.final_time) or honest(model, resolved, **more),
+        PySDRun, "apply", lambda run, resolved: ran.append(resolved.final_time) or honest(run, resolved)
     )
-    longer = reported(problem, problem.predictions[0], runner_factory("pysd"))(theta[:1])
+    longer = reported(problem, problem.predictions[0], choose("pysd"))(theta[:1])
     assert longer == pytest.approx(later[:1])
     assert len(ran) == 1
     assert ran[0] >= 9.6

@@ -20,9 +20,9 @@ from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, percent, threshold
 from calibration.fit.verdict import Side, Verdict
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
 
 
 def wide(curve: Curve, factor: float, scale: str) -> dict[str, Range]:
@@ -195,7 +195,7 @@ def test_counts_go_by_f_where_their_dispersion_is_fitted(tmp_path: Path, noise: 
     )
     (tmp_path / "seen.csv").write_text("time,value\n1,2\n2,9\n3,4\n4,7\n5,1\n6,8\n")
     (tmp_path / "problem.toml").write_text(COUNTED + noise)
-    density = posterior(read_problem(tmp_path), runner_factory("native"))
+    density = posterior(read_problem(tmp_path), choose("native"))
     assert threshold(objective(density, estimate="ml"), 0.95) == Threshold(0.95, *rule)
 
 
@@ -303,7 +303,7 @@ def test_a_search_ends_at_the_certified_estimates_however_wide_the_bounds(
 ) -> None:
     """From starts 20 % off; on the identity scale the estimates lie in the lowest hundredth of their ranges."""
     problem = study(tmp_path, curve, wide(curve, factor, "identity"), sd=curve.residual_sd)
-    goal = objective(posterior(problem, runner_factory("native")), estimate="ml")
+    goal = objective(posterior(problem, choose("native")), estimate="ml")
     rng = np.random.default_rng(2)
     for _ in range(4):
         start = np.array(curve.estimates) * rng.uniform(0.8, 1.25, len(curve.names))

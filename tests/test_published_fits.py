@@ -11,13 +11,13 @@ import pytest
 from scipy import integrate, optimize
 
 from calibration.fit.optimise import Optimum, optimise
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.draws import draw
 from calibration.sampling.sample import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import Scenario
 
 
@@ -26,7 +26,7 @@ def shipped(name: str) -> CalibrationProblem:
 
 
 def best(problem: CalibrationProblem) -> Optimum:
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     method = problem.method
     rng = np.random.default_rng(method.seed)
     return optimise(density, starts=method.starts, rng=rng, estimate=method.estimate, optimiser=method.optimiser)
@@ -133,7 +133,7 @@ def test_grouped_failures_solve_crow_s_equation() -> None:
 
 def drawn(name: str, *, most_steps: int) -> dict[str, Array]:
     """Posterior draws by parameter."""
-    density = posterior(shipped(name), runner_factory("native"))
+    density = posterior(shipped(name), choose("native"))
     found = draw(density, np.random.default_rng(1), effort=Effort(most_steps=most_steps, least_steps=400))
     assert found.chains.converged
     return dict(zip(density.space.names, found.flat.T, strict=True))
@@ -168,7 +168,7 @@ def test_the_boarding_school_s_likelihood_by_scipy() -> None:
     from scipy import stats
 
     seen = np.array([3, 8, 26, 76, 225, 298, 258, 233, 189, 128, 68, 29, 14, 4])
-    density = posterior(shipped("flu_1978"), runner_factory("native"))
+    density = posterior(shipped("flu_1978"), choose("native"))
     beta, gamma, inverse = 1.6, 0.5, 0.15
     mean, size = infected(beta, gamma), 1 / inverse
     expected = stats.nbinom.logpmf(seen, size, size / (size + mean)).sum()

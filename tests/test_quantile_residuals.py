@@ -33,12 +33,12 @@ from calibration.fit.quantile_residuals import (
     unexplained,
 )
 from calibration.fit.residuals import FittedRow, fitted
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.likelihood.replicate import replicate_term
 from calibration.report import console, findings
 from calibration.report.files import levels_of
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
+from cipark_sd.engines.registry import choose
 
 QUANTITY = Quantity((("x", 1.0),), "at", 0, 1)
 COUNT = Count("c", QUANTITY, 0, 0, Noise(Poisson()))
@@ -161,7 +161,7 @@ def test_a_number_out_of_a_total_lies_between_its_shares():
 
 @pytest.fixture(scope="module")
 def density(tmp_path_factory):
-    return posterior(small_study(tmp_path_factory.mktemp("study")), runner_factory("native"))
+    return posterior(small_study(tmp_path_factory.mktemp("study")), choose("native"))
 
 
 THETA = np.array([100.0, 0.2])

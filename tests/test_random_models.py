@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cipark_sd.ensemble import ensemble
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 #: Two programs round sums and powers in another way; a value that is the small difference of large ones keeps the
 #: rounding of the large ones, so it is measured against the largest value of the whole model.

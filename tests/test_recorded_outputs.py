@@ -16,7 +16,7 @@ from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 SUITE = os.environ.get("CIPARK_TEST_MODELS", "")
 pytestmark = pytest.mark.skipif(not SUITE, reason="CIPARK_TEST_MODELS names no folder")

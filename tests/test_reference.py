@@ -336,7 +336,7 @@ array[D] = f(Time - shift[D]) ~~|
 def test_tables_through_numpy_give_the_same_bits(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     model = read_model(write_mdl(TABLES, step=0.1))
     quick = simulate(model)
-    monkeypatch.setattr("cipark_sd.engines.reference_repairs._REPAIRED", {})
+    monkeypatch.setattr("cipark_sd.engines.reference.repairs._REPAIRED", {})
     xr.testing.assert_identical(quick, simulate(model))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cipark_sd import Scenario, read_model, simulate
-from cipark_sd.engines.reference_allowed import ForeignCode, require_allowed
-from cipark_sd.engines.reference_translation import _translation
+from cipark_sd.engines.reference.allowed import ForeignCode, require_allowed
+from cipark_sd.engines.reference.translation import _translation
 from cipark_sd.errors import ModelFileError, RunFailed
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical

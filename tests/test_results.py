@@ -13,7 +13,7 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.results import load, save, to_table
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 

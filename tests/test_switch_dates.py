@@ -15,9 +15,9 @@ from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
 
 #: Yearly counts, fewer from the eighteenth year on; a second, shallow optimum lies at the end.
 COUNTS = (5, 4, 6, 3, 5, 7, 2, 4, 5, 6, 3, 4, 5, 3, 6, 4, 5, 1, 2, 0, 1, 1, 2, 0, 1, 3, 1, 0, 1, 0)
@@ -44,7 +44,7 @@ def switched(tmp_path_factory: pytest.TempPathFactory) -> Optimum:
         '[[parameter]]\nname = "late"\nbounds = [0.1, 20]\nscale = "log"\n',
         encoding="utf-8",
     )
-    density = posterior(read_problem(folder), runner_factory("native"))
+    density = posterior(read_problem(folder), choose("native"))
     return optimise(density, starts=3, rng=np.random.default_rng(1), estimate="ml")
 
 

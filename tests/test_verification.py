@@ -23,11 +23,12 @@ from calibration.fit.verification import (
     replication,
     shift_at_half_the_step,
 )
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
-from cipark_sd.engines import reference
+from cipark_sd.engines.reference.run import PySDRun
+from cipark_sd.engines.registry import choose
+from cipark_sd.scenarios import Resolved
 
 Write = Callable[..., Path]
 
@@ -65,13 +66,13 @@ def study(write_mdl: Write, tmp_path: Path) -> Callable[..., Path]:
 def runs_in_pysd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models that the reference engine itself has run, whatever the engine was called."""
     ran: list[str] = []
-    honest = reference.run
+    honest = PySDRun.apply
 
-    def spied(model, resolved, **more):  # type: ignore[no-untyped-def]
-        ran.append(model.name)
-        return honest(model, resolved, **more)
+    def spied(run: PySDRun, resolved: Resolved) -> None:
+        ran.append(run.model.name)
+        honest(run, resolved)
 
-    monkeypatch.setattr(reference, "run", spied)
+    monkeypatch.setattr(PySDRun, "apply", spied)
     return ran
 
 
@@ -204,7 +205,7 @@ def test_the_cost_is_that_of_all_steps_and_of_the_translation(study, monkeypatch
 def test_ten_seconds_are_the_limit(study, monkeypatch) -> None:
     assert (PATIENCE, TOLERANCE) == (10.0, 1e-9)
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     optimum = optimise(density, starts=1, rng=np.random.default_rng(1), estimate="ml", optimiser="l-bfgs-b")
     ticks = count()
     for expected, status in ((9.9, "agrees"), (10.1, "not compared")):
@@ -215,7 +216,7 @@ def test_ten_seconds_are_the_limit(study, monkeypatch) -> None:
 
 def test_a_difference_is_a_share_of_its_observation(study) -> None:
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     theirs = np.array([50.0, 20.0, 10.0, 5.0, 0.0])
     assert largest_difference(density, theirs + np.array([0, 0, 0, 0, 5e-8]), theirs) == pytest.approx(1e-9)
     assert largest_difference(density, theirs, theirs) == 0
@@ -225,7 +226,7 @@ def test_a_difference_is_a_share_of_its_observation(study) -> None:
 def test_half_the_step_moves_what_euler_moves(study) -> None:
     """A stock of 100 that decays by Euler with steps of 1/2 and 1/4, seen with a standard deviation of 2."""
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
-    density = posterior(problem, runner_factory("native"))
+    density = posterior(problem, choose("native"))
     optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="ml", optimiser="l-bfgs-b")
     rate, time = float(optimum.theta[0]), np.array([2, 4, 6, 8, 10])
     coarse, fine = ((1 - rate * step) ** (time / step) * 100 for step in (0.5, 0.25))

@@ -11,7 +11,7 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Neg, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 WriteXmile = Callable[..., Path]
 HEAD = """<?xml version="1.0"?>

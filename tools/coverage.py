@@ -20,7 +20,7 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import SUFFIXES, read_model
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 
 def recorded(path: Path) -> pd.DataFrame | None:

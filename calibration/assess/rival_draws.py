@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, rival_numbers, with_variant
-from calibration.likelihood.forward import EngineName
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import by_term, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
@@ -35,7 +34,7 @@ def fitted(
     rivals: Sequence[Rival],
     folder: Path,
     *,
-    engine: EngineName,
+    engine: str,
     effort: Effort = EFFORT,
     on_steps: OnSteps | None = None,
 ) -> None:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
-    from calibration.likelihood.forward import EngineName
-
-_ENGINES = ("native", "numpy", "pysd")
+    pass
 
 
 @click.command(short_help="Fit a model's parameters to observed data.")
@@ -61,7 +60,13 @@ _ENGINES = ("native", "numpy", "pysd")
     default=None,
     help="Run the estimate in PySD as well (default: if that takes less than ten seconds).",
 )
-@click.option("--engine", type=click.Choice(_ENGINES), default="native", show_default=True, help="Simulation engine.")
+@click.option(
+    "--engine",
+    type=click.Choice(names(fixed_step=True)),
+    default="native",
+    show_default=True,
+    help="Simulation engine.",
+)
 @options.output_folder("STUDY")
 @options.renamed("--draws", "--keep")
 @options.allow_files
@@ -86,7 +91,7 @@ def calibrate(
     everything: bool,
     fast: bool,
     compare_pysd: bool | None,
-    engine: "EngineName",
+    engine: str,
     output: Path | None,
     allow_files: tuple[Path, ...],
 ) -> int:

@@ -14,7 +14,6 @@ from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import fitted
 from calibration.fit.verification import Replication, replication, shift_at_half_the_step
-from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.files import Fit
 from calibration.sampling.convergence import Convergence
@@ -27,6 +26,7 @@ from calibration.study.variants import Variant
 from calibration.tasks.kept import KEPT, key
 from calibration.tasks.parts import Parts
 from cipark_sd.console import Bars, progress_bars
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, UnknownName
 
 
@@ -35,7 +35,7 @@ class Settings:
     """What the command line asks for; None leaves the study's own."""
 
     study: Path
-    engine: EngineName
+    engine: str
     starts: int | None = None
     seed: int | None = None
     estimate: str | None = None
@@ -67,7 +67,7 @@ def fit(settings: Settings) -> Fit:
     chosen_scenarios(problem, settings.scenarios)
     method = problem.method
     engine = settings.engine
-    density = posterior(problem, runner_factory(engine))
+    density = posterior(problem, choose(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     parts = _parts(density, settings, n)
     found_before = parts.count()
@@ -117,7 +117,7 @@ def fit(settings: Settings) -> Fit:
 def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
     method = density.problem.method
-    how = (density.runner.engine, method.estimate, method.optimiser, method.seed, starts)
+    how = (density.runner.engine.name, method.estimate, method.optimiser, method.seed, starts)
     return Parts(settings.output, key(study_digest(density), how))
 
 

@@ -6,6 +6,7 @@ import click
 
 from calibration.policy.parts import PARTS
 from cipark_sd.commands import options
+from cipark_sd.engines.registry import names
 
 
 @click.command(short_help="Compare policies: effects, attribution, robustness.")
@@ -35,7 +36,7 @@ from cipark_sd.commands import options
     "--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Seed of the random numbers."
 )
 @click.option(
-    "--engine", type=click.Choice(["native", "numpy"]), default="native", show_default=True, help="Simulation engine."
+    "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
 )
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")

@@ -9,12 +9,12 @@ from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.threshold import threshold
-from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from calibration.tasks.parts import Parts
 from cipark_sd.console import Bars
+from cipark_sd.engines.registry import choose
 
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10
@@ -37,9 +37,7 @@ def profiles(optimum: Optimum, parts: Parts, bars: Bars) -> tuple[list[Profile],
     return done, optimum
 
 
-def predictions(
-    optimum: Optimum, engine: EngineName, parts: Parts, bars: Bars
-) -> tuple[list[PredictionProfile], Optimum]:
+def predictions(optimum: Optimum, engine: str, parts: Parts, bars: Bars) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
     rule = threshold(optimum.goal, problem.method.level)
@@ -60,7 +58,7 @@ def predictions(
         for prediction in problem.predictions:
 
             def make(prediction: Prediction = prediction) -> PredictionProfile:
-                value = reported(problem, prediction, runner_factory(engine))
+                value = reported(problem, prediction, choose(engine))
                 found = prediction_profile(
                     goal, optimum.theta, prediction.name, value, rule=rule, held=optimum.stepwise, best=best
                 )

@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 
 from calibration.fit.optimise import Optimum
-from calibration.likelihood.forward import EngineName, runner_factory
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import REFERENCE, choose
 from cipark_sd.errors import CiparkError
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 Status = Literal["agrees", "differs", "failed", "not compared"]
 
@@ -95,9 +95,9 @@ class Replication:
         }
 
 
-def not_possible(problem: CalibrationProblem, engine: EngineName) -> str:
+def not_possible(problem: CalibrationProblem, engine: str) -> str:
     """Why a fit cannot be compared with PySD; nothing where it can."""
-    if engine == "pysd":
+    if choose(engine).exact_file:
         return "the fit itself ran in PySD"
     method = problem.model.time.method
     return "" if method == "euler" else f"PySD has Euler's method only, and the model asks for {method}"
@@ -106,7 +106,7 @@ def not_possible(problem: CalibrationProblem, engine: EngineName) -> str:
 def replication(
     optimum: Optimum,
     *,
-    engine: EngineName,
+    engine: str,
     asked: bool | None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Replication:
@@ -131,7 +131,7 @@ def replication(
             expected = expected_seconds(problem, clock)
             if expected > PATIENCE:
                 return Replication("not compared", f"it would take about {expected:.0f} s ({OPTION})")
-        theirs = posterior(problem, runner_factory("pysd")).quantities(optimum.theta)[0]
+        theirs = posterior(problem, choose(REFERENCE)).quantities(optimum.theta)[0]
     except CiparkError as fault:
         return Replication("failed", str(fault))
     seconds = clock() - started
@@ -156,7 +156,7 @@ def expected_seconds(problem: CalibrationProblem, clock: Callable[[], float]) ->
         short = Scenario("", final_time=resolved.initial_time + n * step, saveper=step)
         names = [variable.name for variable in problem.model.stocks[:1]]
         started = clock()
-        simulate(problem.model, problem.scenario | short, save=names, engine="pysd")
+        simulate(problem.model, problem.scenario | short, save=names, engine=REFERENCE)
         return clock() - started
 
     took(1)
@@ -189,7 +189,7 @@ def largest_difference(density: Posterior, ours: Array, theirs: Array) -> float 
     return largest
 
 
-def shift_at_half_the_step(optimum: Optimum, engine: EngineName) -> float:
+def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
     """Largest move of an expected number when the time step is halved, in standard deviations of its noise.
 
     Of the fitted numbers at the estimate, whose parameters stay as they are. NaN with PySD, where it takes too long;
@@ -197,14 +197,12 @@ def shift_at_half_the_step(optimum: Optimum, engine: EngineName) -> float:
     """
     from calibration.fit.residuals import fitted
 
-    if engine == "pysd":
+    if not choose(engine).compiled:
         return float("nan")
     density = optimum.goal.density
     problem = density.problem
     half = resolve(problem.model, problem.scenario).time_step / 2
-    finer = posterior(
-        replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), runner_factory(engine)
-    )
+    finer = posterior(replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), choose(engine))
     before, after = fitted(density, optimum.theta), fitted(finer, optimum.theta)
     shifts = [
         abs(moved.expected - row.expected) / row.sd

@@ -16,7 +16,6 @@ from calibration.assess.rivals import with_variant
 from calibration.fit.objective import objective
 from calibration.fit.optimise import NothingFits, maximise
 from calibration.for_analyses.study_draws import LAPLACE
-from calibration.likelihood.forward import EngineName
 from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.laplace import laplace
@@ -45,7 +44,7 @@ def approximated(
     folder: Path,
     seed: int,
     *,
-    engine: EngineName = "native",
+    engine: str,
     on_structure: OnStructure | None = None,
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Files of draws by structure, and the structures under which the data are impossible; kept ones are not redone.

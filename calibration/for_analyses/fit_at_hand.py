@@ -30,7 +30,8 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDra
     if not (path.is_file() and _is_of(path, problem)):
         if optimum_of(place, On("native")(problem)) is None:
             return None
-        files, refuted = approximated(problem, (Rival(ONLY, problem.title),), place, folder / "laplace", seed)
+        only = (Rival(ONLY, problem.title),)
+        files, refuted = approximated(problem, only, place, folder / "laplace", seed, engine="native")
         if refuted:
             return None
         path = files[ONLY]

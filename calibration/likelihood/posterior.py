@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from calibration.families.base import Family, MeasurementFamily
 from calibration.likelihood.autocorrelation import Known, Series, series_of
-from calibration.likelihood.forward import EngineName, Runner, RunnerFactory, runner_factory
+from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
 from calibration.likelihood.term_density import expected_numbers, number_family, term_log_density
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import Engine, choose
 from cipark_sd.scenarios import resolve
 from cipark_sd.timegrid import time_grid
 
@@ -29,7 +30,7 @@ class Posterior:
 
     problem: CalibrationProblem
     reader: Reader
-    runner: Runner
+    runner: ForwardModel
 
     @property
     def space(self) -> ParameterSpace:
@@ -179,25 +180,25 @@ class Posterior:
         return np.full(len(theta), given)
 
 
-def posterior(problem: CalibrationProblem, runner_of: RunnerFactory) -> Posterior:
-    """The density of ``problem``, its model run by what ``runner_of`` makes."""
+def posterior(problem: CalibrationProblem, engine: Engine) -> Posterior:
+    """The density of ``problem``, its model run on that engine."""
     resolved = resolve(problem.model, problem.scenario)
     step = resolved.time_step
     grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
     read = reader(quantities, grid, left_rule=problem.model.time.method == "euler")
-    return Posterior(problem, read, runner_of(problem, read.outputs, read.times))
+    return Posterior(problem, read, ForwardModel(problem, read.outputs, read.times, engine))
 
 
 @dataclass(frozen=True, slots=True)
 class On:
     """Makes the density of a problem on an engine, in whatever process it is called."""
 
-    engine: EngineName
+    engine: str
 
     def __call__(self, problem: CalibrationProblem) -> Posterior:
         """The density of ``problem``."""
-        return posterior(problem, runner_factory(self.engine))
+        return posterior(problem, choose(self.engine))
 
 
 def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood.forward import Runner, RunnerFactory
+from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
 from calibration.study.observations import Quantity
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import Engine
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.timegrid import time_grid
 
@@ -19,11 +20,11 @@ from cipark_sd.timegrid import time_grid
 class Reported:
     """A prediction as a function of the parameters of a problem.
 
-    ``runs`` has one runner, or two where the prediction is a difference.
+    ``runs`` has one forward model, or two where the prediction is a difference.
     """
 
     prediction: Prediction
-    runs: tuple[tuple[Runner, Reader, float], ...]
+    runs: tuple[tuple[ForwardModel, Reader, float], ...]
     is_model: NDArray[np.bool_]
 
     def __call__(self, theta: Array) -> Array:
@@ -32,11 +33,11 @@ class Reported:
         return np.asarray(sum(sign * read(runner(values))[:, 0] for runner, read, sign in self.runs))
 
 
-def reported(problem: CalibrationProblem, prediction: Prediction, runner_of: RunnerFactory) -> Reported:
-    """The function of a prediction, its model run by what ``runner_of`` makes."""
-    runs = [_run(problem, prediction, prediction.scenario, runner_of, 1.0)]
+def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Reported:
+    """The function of a prediction, its model run on that engine."""
+    runs = [_run(problem, prediction, prediction.scenario, engine, 1.0)]
     if prediction.against is not None:
-        runs.append(_run(problem, prediction, prediction.against, runner_of, -1.0))
+        runs.append(_run(problem, prediction, prediction.against, engine, -1.0))
     is_model = np.array([parameter.target == "model" for parameter in problem.space])
     return Reported(prediction, tuple(runs), is_model)
 
@@ -45,9 +46,9 @@ def _run(
     problem: CalibrationProblem,
     prediction: Prediction,
     scenario: Scenario,
-    runner_of: RunnerFactory,
+    engine: Engine,
     sign: float,
-) -> tuple[Runner, Reader, float]:
+) -> tuple[ForwardModel, Reader, float]:
     own = resolve(problem.model, problem.scenario)
     step = own.time_step
     final = max(own.final_time, prediction.time + step)
@@ -55,4 +56,4 @@ def _run(
     grid = time_grid(own.initial_time, final, step, step, where=problem.model.name)
     quantity = Quantity(prediction.parts, "at", prediction.time, prediction.time)
     read = reader([quantity], grid, left_rule=problem.model.time.method == "euler")
-    return runner_of(longer, read.outputs, read.times), read, sign
+    return ForwardModel(longer, read.outputs, read.times, engine), read, sign

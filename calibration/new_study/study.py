@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.likelihood.forward import runner_factory
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import text
 from calibration.new_study.choice import View, roles, view
@@ -21,6 +20,7 @@ from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
 from calibration.study.problem import FILE, read_problem
 from calibration.study.time_units import TimeUnit
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName
 from cipark_sd.files import file_name
 from cipark_sd.frontends.external_files import external_names
@@ -29,7 +29,7 @@ from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 #: Files beside a model that belong to it.
 COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
@@ -108,7 +108,7 @@ def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
     _write(draft, asked, model, study)
     return view(
-        posterior(read_problem(draft, allow_files=asked.allow_files), runner_factory("native")),
+        posterior(read_problem(draft, allow_files=asked.allow_files), choose("native")),
         np.random.default_rng(_SEED),
     )
 

@@ -9,7 +9,6 @@ from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_i
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.approximation import OnStructure, approximated
 from calibration.for_analyses.study_draws import draws_for, read_weights
-from calibration.likelihood.forward import EngineName
 from calibration.policy.study import PolicyStudy
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
@@ -73,7 +72,7 @@ def find_draws(
     folder: Path,
     weights: Path | None = None,
     *,
-    engine: EngineName = "native",
+    engine: str,
     on_structure: OnStructure | None = None,
 ) -> Found:
     """``n`` draws for each rival.
@@ -134,7 +133,7 @@ def _with_approximations(
     seed: int,
     folder: Path,
     notes: list[str],
-    engine: EngineName,
+    engine: str,
     on_structure: OnStructure | None,
 ) -> _Kept:
     """The posteriors at hand, and for the rivals without one an approximation; where each comes from is noted."""

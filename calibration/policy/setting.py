@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from calibration.likelihood.forward import EngineName
-
 
 #: Parts that have something to say without a fit: signs.
 WITHOUT_RANKING = ("effects",)
@@ -236,7 +234,7 @@ def _against_data(setting: Setting) -> Setting:
         return setting
     first = setting.rivals[0]
     variant = Variant(first.id, first.title, first.scenario)
-    density = On("numpy" if setting.settings.engine == "numpy" else "native")(with_variant(setting.problem, variant))
+    density = On(setting.settings.engine)(with_variant(setting.problem, variant))
     draws = setting.draws[first.id]
     theta = np.tile(setting.problem.space.medians, (len(draws), 1))
     for position, parameter in enumerate(setting.problem.space):
@@ -267,8 +265,7 @@ def _worst(bases: Sequence[Basis]) -> Basis:
 
 def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path) -> Found:
     """The draws, fitted first where that is asked for, with progress."""
-    engine: EngineName = "numpy" if settings.engine == "numpy" else "native"
-    find = partial(find_draws, study, rivals, engine=engine, weights=settings.weights)
+    find = partial(find_draws, study, rivals, engine=settings.engine, weights=settings.weights)
     if settings.sources != ("fit",) or not study.fitted:
         with progress_bars() as bars:
             return find(
@@ -287,7 +284,7 @@ def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], fo
         def show_steps(name: str, done: int, most: int) -> None:
             bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
 
-        fitted(study.problem, rivals, kept, engine=engine, on_steps=show_steps)
+        fitted(study.problem, rivals, kept, engine=settings.engine, on_steps=show_steps)
     return find((str(kept),), settings.n_draws, settings.seed, folder)
 
 

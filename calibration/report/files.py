@@ -19,7 +19,7 @@ from calibration.fit.standard_errors import StandardErrors, standard_errors
 from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import Verdict
 from calibration.fit.verification import Replication
-from calibration.likelihood.forward import EngineName, runner_factory
+from calibration.likelihood.forward import ForwardModel
 from calibration.report import figures_fit
 from calibration.report.drawing import quantity_label, time_label
 from calibration.report.intervals import interval
@@ -30,6 +30,7 @@ from calibration.study.predictions import Prediction
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
 from cipark_sd.files import write_table, write_text
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.files import save_for_print
@@ -51,7 +52,7 @@ class Fit:
     rows: Sequence[FittedRow]
     identifiability: Identifiability
     profiles: Sequence[Profile]
-    engine: EngineName
+    engine: str
     seed: int
     replication: Replication
     step_shift: float
@@ -343,7 +344,7 @@ def course(fit: Fit) -> tuple[Array, dict[str, Array], dict[str, list[FittedRow]
     if not shown:
         return grid.times, {}, {}
     read = reader([Quantity(q.parts, "at", t, t) for _, q in shown for t in grid.times.tolist()], grid, left_rule=True)
-    runner = runner_factory(fit.engine)(problem, read.outputs, read.times)
+    runner = ForwardModel(problem, read.outputs, read.times, choose(fit.engine))
     model_only = np.array([parameter.target == "model" for parameter in problem.space])
     values = read(runner(fit.optimum.theta[None, model_only]))[0].reshape(len(shown), -1)
     courses = {o.name: row for (o, _), row in zip(shown, values, strict=True)}

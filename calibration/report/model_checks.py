@@ -27,7 +27,8 @@ def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
     """
     from cipark_sd.checks.file import read_checks
     from cipark_sd.checks.run import run_checks
-    from cipark_sd.simulate import simulate
+    from cipark_sd.engines.registry import choose, names
+    from cipark_sd.simulation import simulate
 
     model = fit.problem.model
     if model.origin is None:
@@ -36,9 +37,11 @@ def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
     if not beside.is_file():
         return ()
     estimate = Scenario("estimate", values_of(fit))
+    # the checks make many runs, and whatever compiles the model gives the same bits
+    engine = fit.engine if choose(fit.engine).compiled else names(compiled=True)[0]
 
     def at_estimate(model: "Model", scenario: Scenario, *, save: Sequence[str]) -> "xr.Dataset":
-        return simulate(model, estimate | scenario, save=save, engine="numpy" if fit.engine == "pysd" else fit.engine)
+        return simulate(model, estimate | scenario, save=save, engine=engine)
 
     return run_checks(model, read_checks(beside, model), at_estimate, progress=lambda name, total: None)
 

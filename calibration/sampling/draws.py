@@ -203,7 +203,7 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
         "model": problem.model.name,
         "model_digest": problem.model.digest,
         "study_digest": study_digest(drawn.density),
-        "engine": drawn.density.runner.engine,
+        "engine": drawn.density.runner.engine.name,
         "seed": seed,
         "converged": int(drawn.chains.converged),
         "interrupted": int(drawn.chains.interrupted),
@@ -244,7 +244,7 @@ def chains_path(folder: Path | None, density: Posterior, rng: np.random.Generato
     if folder is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    engine = density.runner.engine
+    engine = density.runner.engine.name
     name = key(study_digest(density), engine, stream(rng), effort.ensembles, effort.block, effort.walkers)
     return folder / f"chains-{name}.npz"
 

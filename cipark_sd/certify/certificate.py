@@ -12,19 +12,16 @@ import numpy as np
 from cipark_sd.certify.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare, reached
 from cipark_sd.certify.round_off import scales
 from cipark_sd.certify.sides import LeftOut, Question, Side, asked, recorded_side, side_of
-from cipark_sd.engines.compiled import with_controls
-from cipark_sd.engines.reference_faults import Fault, faults_of
+from cipark_sd.engines.plan import checked, grid_of
+from cipark_sd.engines.reference.faults import Fault, faults_of
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import csv_text, write_text
 from cipark_sd.model.model import Method, Model
 from cipark_sd.results import version
-from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.timegrid import time_grid
+from cipark_sd.scenarios import Scenario
 
 #: The endings of files that :func:`write` writes.
 SUFFIXES = (".json", ".csv")
-#: Two engines that run one program: nothing may differ, not even the last bit.
-TWINS = ("native", "numpy")
 
 
 @dataclass(frozen=True)
@@ -119,28 +116,18 @@ def certify(
     concerned = reached(question, {f: [v.name for v in where] for f, where in found.items() if not f.repaired})
     pairs = []
     for left, right in combinations(sides, 2):
-        allowed = 0.0 if (left.name, right.name) == TWINS else tolerance
+        # two that run one program: nothing may differ, not even the last bit
+        allowed = 0.0 if left.compiled and right.compiled else tolerance
         if right.recorded:
             allowed = recorded_tolerance or (SINGLE_PRECISION if right.single else tolerance)
-        faulty = concerned if "pysd" in (left.name, right.name) else {}
+        faulty = concerned if left.exact_file or right.exact_file else {}
         pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
     labels = {fault: tuple(variable.label for variable in where) for fault, where in found.items()}
     return Certificate(question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels)
 
 
 def _question(model: Model, scenario: Scenario, method: Method | None) -> Question:
-    resolved = resolve(model, scenario)
-    if any(math.isnan(getattr(resolved, name)) for name in ("initial_time", "final_time", "time_step", "saveper")):
-        resolved = with_controls(model, resolved)
-        # the engines would each work them out; PySD wants them as numbers
-        scenario = scenario | Scenario(
-            initial_time=resolved.initial_time,
-            final_time=resolved.final_time,
-            time_step=resolved.time_step,
-            saveper=resolved.saveper,
-        )
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-    return Question(model, scenario, method, grid)
+    return Question(model, scenario, method, grid_of(model, checked(model, scenario)))
 
 
 def _largest(question: Question, sides: Sequence[Side], *, keep_zero: bool = False) -> dict[str, float]:

@@ -15,7 +15,7 @@ from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable, expressions
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the
 #: terms beyond that is rounding; a number of the model's own that is so small beside its terms would be as well.

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines import registry
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.reference_faults import fault_of_failure
+from cipark_sd.engines.reference.faults import fault_of_failure
 from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
@@ -32,11 +33,13 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.simulate import simulate
+from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
+#: An engine of another package, which runs a file as it is.
+SIMLIN = "pysimlin"
 #: Everything that can take part by name, in the order in which it is compared.
-KNOWN = ("native", "numpy", "pysd", "pysimlin")
+KNOWN = (*registry.names(fixed_step=True), SIMLIN)
 #: The endings of a recorded run.
 RECORDED = (".csv", ".tab", ".vdf")
 
@@ -45,13 +48,16 @@ RECORDED = (".csv", ".tab", ".vdf")
 class Side:
     """One run: columns by flat name (``residents[soe]``), each ``(n_times,)`` at the certificate's times.
 
-    In a ``recorded`` run NaN means that nothing was recorded. ``remarks`` are what it said while it ran.
+    In a ``recorded`` run NaN means that nothing was recorded. ``remarks`` are what it said while it ran;
+    ``compiled`` and ``exact_file`` are what :class:`~cipark_sd.engines.registry.Engine` says of its engine.
     """
 
     name: str
     version: str
     columns: Mapping[str, Array]
     recorded: bool = False
+    compiled: bool = False
+    exact_file: bool = False
     single: bool = False
     remarks: tuple[str, ...] = ()
 
@@ -96,7 +102,7 @@ class Question:
 
 def installed() -> tuple[str, ...]:
     """The engines that can take part in this installation."""
-    return tuple(name for name in KNOWN if name != "pysimlin" or importlib.util.find_spec("simlin") is not None)
+    return tuple(name for name in KNOWN if name != SIMLIN or importlib.util.find_spec("simlin") is not None)
 
 
 def asked(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -122,9 +128,9 @@ def asked(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def side_of(question: Question, name: str) -> Side | LeftOut:
     """The run of an engine, or why there is none."""
-    if name == "pysimlin":
+    if name == SIMLIN:
         return _simlin(question)
-    model = question.model
+    model, engine = question.model, registry.choose(name)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -134,7 +140,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
                 question.scenario,
                 save=question.names,
                 times=question.grid.saved_times.tolist(),
-                engine=name,
+                engine=engine.name,
                 method=question.method,
             )
     except UnsupportedFeature as problem:
@@ -144,11 +150,11 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             raise
         return LeftOut(name, str(problem))
     except ModelFileError as problem:
-        if name != "pysd":
+        if not engine.exact_file:
             raise
         return LeftOut(name, str(problem))
     except RunFailed as problem:
-        fault = fault_of_failure(model, problem) if name == "pysd" else None
+        fault = fault_of_failure(model, problem) if engine.exact_file else None
         if fault is None:
             return LeftOut(name, str(problem), failed=True)
         return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
@@ -158,7 +164,14 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         for position, elements in enumerate(model.elements(variable)):
             columns[flat_name(variable.name, elements)] = values[:, position]
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
-    return Side(name, version("pysd") if name == "pysd" else own_version(), columns, remarks=remarks)
+    return Side(
+        name,
+        version(name) if engine.exact_file else own_version(),
+        columns,
+        compiled=engine.compiled,
+        exact_file=engine.exact_file,
+        remarks=remarks,
+    )
 
 
 def _simlin(question: Question) -> Side | LeftOut:
@@ -167,7 +180,7 @@ def _simlin(question: Question) -> Side | LeftOut:
     model = question.model
     reason = _beyond_simlin(question)
     if reason:
-        return LeftOut("pysimlin", reason)
+        return LeftOut(SIMLIN, reason)
     assert model.origin is not None
     with warnings.catch_warnings():
         # about feedback loops that it does not rank
@@ -179,12 +192,12 @@ def _simlin(question: Question) -> Side | LeftOut:
             run.run_to_end()
             table = run.get_run().results
         except simlin.SimlinError as problem:
-            return LeftOut("pysimlin", f"it does not run the model: {' '.join(str(problem).split())}")
+            return LeftOut(SIMLIN, f"it does not run the model: {' '.join(str(problem).split())}")
     places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
     if missed or len(set(places)) != len(question.grid.saved_times):
-        return LeftOut("pysimlin", "it saves at other times")
+        return LeftOut(SIMLIN, "it saves at other times")
     columns = {canonical(str(name)): table[name].to_numpy(dtype=float) for name in table}
-    return Side("pysimlin", version("pysimlin"), {name: columns[name] for name in question.labels if name in columns})
+    return Side(SIMLIN, version(SIMLIN), {name: columns[name] for name in question.labels if name in columns})
 
 
 def _beyond_simlin(question: Question) -> str:

@@ -24,7 +24,7 @@ _OFF: Mapping[str, Any] = dict.fromkeys(BUILT_IN_IDS.values(), "off") | {"halvin
 
 
 class Simulate(Protocol):
-    """What makes a run, such as :func:`cipark_sd.simulate.simulate`."""
+    """What makes a run, such as :func:`cipark_sd.simulation.simulate`."""
 
     def __call__(self, model: Model, scenario: Scenario, *, save: Sequence[str]) -> xr.Dataset: ...
 

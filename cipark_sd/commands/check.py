@@ -85,7 +85,7 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
     import functools
 
     from cipark_sd.checks.run import run_checks
-    from cipark_sd.simulate import simulate
+    from cipark_sd.simulation import simulate
 
     with progress_bars() as bars:
         begun = itertools.count()

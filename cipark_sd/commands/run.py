@@ -83,7 +83,7 @@ def command(
     """
     from cipark_sd.commands.display import display_of
     from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.simulate import simulate
+    from cipark_sd.simulation import simulate
 
     path = file or bundled()
     with _shown_warnings():

@@ -72,7 +72,8 @@ def command(
 
 def _echo_program(model: Model, chosen: Sequence[Variable]) -> None:
     from cipark_sd.engines.columns import Columns
-    from cipark_sd.engines.compiled import Settings, program_for
+    from cipark_sd.engines.programs import program_for
+    from cipark_sd.engines.settings import Settings
 
     columns = Columns.of(model, [variable.name for variable in chosen if not isinstance(variable, Lookup)])
     for line in program_for(model, columns.flat, Settings()).listing():

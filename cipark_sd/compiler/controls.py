@@ -8,17 +8,16 @@ import numpy as np
 from cipark_sd.compiler.lower import Lowering, Pending
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary
 
 
-def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+def control_values(model: FlatModel, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
     """Control variables that the file computes, as numbers at the start of a run.
 
     Parameters
     ----------
-    model : Model
-        Flat.
+    model : FlatModel
     given : mapping
         Control variables that are known.
     numbers : mapping
@@ -49,7 +48,7 @@ def control_values(model: Model, given: Mapping[str, float], numbers: Mapping[st
     return {name: found[name] for name in CONTROL if name not in given}
 
 
-def _control_value(model: Model, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
+def _control_value(model: FlatModel, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
     variable = model.by_name.get(name)
     if not isinstance(variable, Auxiliary):
         return float("nan")
@@ -68,7 +67,7 @@ def _control_value(model: Model, name: str, found: Mapping[str, float], numbers:
             "an equation that changes in the run",
             variable=variable.label,
             where=model.name,
-            alternative="run it with --engine pysd, or give the number in the scenario",
+            alternative="give the number in the scenario",
         )
     lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
     return lowering.number(node)

@@ -17,7 +17,7 @@ from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
 Reading = Literal["start", "run"]
@@ -29,13 +29,12 @@ Orders = Mapping[tuple[str, Call], int]
 _BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "=": "eq", "<>": "ne", "and": "and", "or": "or"}
 
 
-def lower(model: Model, save: Iterable[str], *, orders: Orders | None = None) -> Program:
+def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None) -> Program:
     """The program that computes the variables ``save`` of a flat model.
 
     Parameters
     ----------
-    model : Model
-        Without subscripts and macros (see :func:`cipark_sd.compiler.unroll.unroll`).
+    model : FlatModel
     save : iterable of str
         Names of variables of the flat model.
     orders : mapping, optional
@@ -70,7 +69,7 @@ class Pending(Exception):
 class Lowering:
     """A program in the making."""
 
-    def __init__(self, model: Model, orders: Orders) -> None:
+    def __init__(self, model: FlatModel, orders: Orders) -> None:
         self.model = model
         self.graph = Graph()
         self.asked_orders = orders

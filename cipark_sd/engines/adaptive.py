@@ -8,21 +8,21 @@ they act at their times and not half a step before. ``TIME STEP`` in an equation
 that depends on it, keep the grid's step.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values
-from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.compiled import Task, by_orders, inputs_for, program_for, settings, with_controls
-from cipark_sd.engines.numpy_ import _Run
+from cipark_sd.engines.compiled import by_orders, inputs_for
+from cipark_sd.engines.evaluation import Evaluation
+from cipark_sd.engines.plan import RunPlan
+from cipark_sd.engines.programs import program_for
+from cipark_sd.engines.settings import Settings, part
 from cipark_sd.errors import InvalidValue, RunFailed, UnsupportedFeature
 from cipark_sd.model.expr import Table
-from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Resolved
-from cipark_sd.timegrid import saved_indices, time_grid
 
 #: Error that a step of the integration may make, as a share of the state and in its own unit.
 RELATIVE, ABSOLUTE = 1e-12, 1e-14
@@ -36,37 +36,46 @@ def _slack(time: float, step: float) -> float:
     return 1e-11 * step + 8 * float(np.spacing(abs(time)))
 
 
-def run(
-    model: Model, resolved: Resolved, *, save: Sequence[str], times: Values, method: Method | None
-) -> dict[str, Values]:
-    """One run under a checked scenario: by name (n_times, *sizes).
+@dataclass(frozen=True)
+class AdaptiveEngine:
+    """Integrates a program in continuous time, one run after another."""
 
-    Raises
-    ------
-    UnsupportedFeature
-        For what only exists in steps: DELAY FIXED, SAMPLE IF TRUE, random numbers, stocks that stop at zero, the
-        previous delay time of DELAY N, data variables.
-    RunFailed
-        When the integration does not get on.
-    """
-    if method is not None:
-        raise InvalidValue("the method", method, "none: the engine adaptive chooses its own steps", where=model.name)
-    resolved = with_controls(model, resolved)
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-    saved = np.zeros_like(grid.saved)
-    saved[np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)]] = True
-    columns, given = Columns.of(model, save), settings(model, resolved)
-    # rates are read at the times of the integration; Euler's program has no stages of its own
-    task = Task(model, columns.flat, grid, resolved.final_time, saved, "euler")
-    runs = np.zeros(1, dtype=np.uint64)
-    program = program_for(model, task.save, given, method="euler")
-    groups = by_orders(program, inputs_for(task, program, given, runs))
+    name: ClassVar[str] = "adaptive"
+    compiled: ClassVar[bool] = False
+    exact_file: ClassVar[bool] = False
+    fixed_step: ClassVar[bool] = False
+
+    def run(self, plan: RunPlan, given: Settings, runs: NDArray[np.uint64]) -> Values:
+        """See :class:`cipark_sd.engines.registry.Engine`.
+
+        Raises
+        ------
+        InvalidValue
+            When a method is asked for.
+        UnsupportedFeature
+            For what only exists in steps: DELAY FIXED, SAMPLE IF TRUE, random numbers, stocks that stop at zero, the
+            previous delay time of DELAY N, data variables.
+        RunFailed
+            When the integration does not get on.
+        """
+        if plan.method is not None:
+            expected = "none: the engine adaptive chooses its own steps"
+            raise InvalidValue("the method", plan.method, expected, where=plan.model.name)
+        # rates are read at the times of the integration; Euler's program has no stages of its own
+        plan = replace(plan, method="euler")
+        courses = [_one(plan, part(given, np.array([run])), runs[run : run + 1]) for run in range(len(runs))]
+        return np.concatenate(courses, axis=2)
+
+
+def _one(plan: RunPlan, given: Settings, number: NDArray[np.uint64]) -> Values:
+    """The outputs of one run, (n_outputs, n_saved, 1)."""
+    program = program_for(plan.model, plan.outputs, given, method=plan.method)
+    groups = by_orders(program, inputs_for(plan, program, given, number))
     if groups is not None:
-        program = program_for(model, task.save, given, method="euler", orders=groups[0][0])
+        program = program_for(plan.model, plan.outputs, given, method=plan.method, orders=groups[0][0])
     _check_continuous(program)
     with np.errstate(all="ignore"):
-        values = _Course(program, inputs_for(task, program, given, runs)).course()
-    return {name: array[0] for name, array in columns.arrays(values).items()}
+        return _Course(program, inputs_for(plan, program, given, number)).course()
 
 
 def _check_continuous(program: Program) -> None:
@@ -91,7 +100,7 @@ def _check_continuous(program: Program) -> None:
         refuse("values over time that are data", program.series[0].name)
 
 
-class _Course(_Run):
+class _Course(Evaluation):
     """The NumPy engine's evaluation at any time."""
 
     def __init__(self, program: Program, inputs: Inputs) -> None:

@@ -1,14 +1,12 @@
-"""What an engine is given, what it gives back, and how it is chosen."""
+"""What a program is given, and how it reads time and data."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.primitives import look_up
-from cipark_sd.compiler.program import Program, SeriesInput
-from cipark_sd.errors import UnknownName
+from cipark_sd.compiler.program import SeriesInput
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method
 from cipark_sd.timegrid import TimeGrid
@@ -48,37 +46,6 @@ class Inputs:
     def uniforms(self) -> Values:
         """``time_step``, ``initial_time``, ``final_time``, ``saveper``."""
         return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper])
-
-
-class Engine(Protocol):
-    """Runs programs."""
-
-    @property
-    def name(self) -> str:
-        """For attributes and messages."""
-
-    def run(self, program: Program, inputs: Inputs) -> Values:
-        """The outputs, (n_outputs, n_saved, n_runs)."""
-
-
-def choose(name: str) -> Engine:
-    """The engine of that name, ``native`` or ``numpy``.
-
-    Raises
-    ------
-    UnknownName
-    """
-    match name:
-        case "numpy":
-            from cipark_sd.engines.numpy_ import NumpyEngine
-
-            return NumpyEngine()
-        case "native":
-            from cipark_sd.engines.native import NativeEngine
-
-            return NativeEngine()
-        case _:
-            raise UnknownName(name, ("native", "numpy", "pysd"), kind="engine", where="cipark_sd")
 
 
 def fixed_method(method: Method) -> str:

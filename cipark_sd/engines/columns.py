@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import Values
-from cipark_sd.engines.compiled import flat_model
 from cipark_sd.model.model import Model
 
 
@@ -24,27 +24,25 @@ class Columns:
     @classmethod
     def of(cls, model: Model, names: Sequence[str]) -> "Columns":
         """For variables by canonical name; an element without an equation has the place -1."""
-        known = flat_model(model).by_name
+        subscripts = Subscripts.of(model)
         flat: list[str] = []
         places: dict[str, NDArray[np.intp]] = {}
         for name in names:
             variable = model.by_name[name]
             sizes = [len(model.dimension_by_name[dim].elements) for dim in variable.dims]
-            own = []
+            positions = []
             for elements in model.elements(variable):
-                element = flat_name(name, elements)
-                if element in known:
-                    own.append(len(flat))
-                    flat.append(element)
-                else:
-                    own.append(-1)
-            places[name] = np.array(own, dtype=np.intp).reshape(sizes)
+                has_equation = any(subscripts.applies(piece, elements) for piece in variable.pieces)
+                positions.append(len(flat) if has_equation else -1)
+                if has_equation:
+                    flat.append(flat_name(name, elements))
+            places[name] = np.array(positions, dtype=np.intp).reshape(sizes)
         return cls(model, tuple(names), tuple(flat), places)
 
     def label(self, name: str, elements: Sequence[str]) -> str:
         """One element of a saved variable in the modeller's words, such as ``Residents[SOE]``."""
-        flat: str = flat_model(self.model).by_name[flat_name(name, tuple(elements))].label
-        return flat
+        variable = self.model.by_name[name]
+        return variable.label + Subscripts.of(self.model).labels(tuple(elements), variable.dims)
 
     def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
         """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from cipark_sd import results
 from cipark_sd.arrays import Array
-from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.engines.compiled import flat_model
+from cipark_sd.engines.columns import Columns
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Rival
@@ -155,12 +154,11 @@ def run_one(
 
 def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
     """In which runs ``(n_runs,)`` all stocks are numbers at all times kept; elements without an equation aside."""
-    known = flat_model(model).by_name
+    places = Columns.of(model, [stock.name for stock in model.stocks]).places
     fine = np.ones(runs.sizes["run"], dtype=bool)
     for stock in model.stocks:
         values = runs[stock.name].to_numpy().reshape(*runs[stock.name].shape[:2], -1)
-        has = [flat_name(stock.name, elements) in known for elements in model.elements(stock)]
-        fine &= np.isfinite(values[:, :, has]).all(axis=(1, 2))
+        fine &= np.isfinite(values[:, :, places[stock.name].reshape(-1) >= 0]).all(axis=(1, 2))
     return fine
 
 

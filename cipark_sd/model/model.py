@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -163,6 +163,22 @@ class Model:
             members = self.dimension_by_name[dim].elements
             combinations = tuple((*head, member) for head in combinations for member in members)
         return combinations
+
+
+@dataclass(frozen=True)
+class FlatModel(Model):
+    """A model whose every variable is a scalar: no subscripts and no macros are left.
+
+    Its variables are called by element, ``residents[soe]``. What takes a flat model says so in its type, so that a
+    subscripted one, which has no variable of such a name, cannot be passed in its place.
+    """
+
+    @classmethod
+    def of(cls, model: Model) -> "FlatModel":
+        """``model``, which has neither subscripts nor macros, as what it is."""
+        if model.dimensions or model.macros:
+            raise ValueError(f"{model.name} has subscripts or macros")
+        return cls(**{entry.name: getattr(model, entry.name) for entry in fields(model)})
 
 
 def digest_of(*contents: bytes) -> str:

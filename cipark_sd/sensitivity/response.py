@@ -295,10 +295,9 @@ def model_response(
     ------
     UnknownName, InvalidValue, OffGrid, Problems
     """
-    from cipark_sd.engines.compiled import with_controls
+    from cipark_sd.engines.plan import checked, grid_of
     from cipark_sd.errors import CiparkError, raise_all
     from cipark_sd.sensitivity.factors import check_factors
-    from cipark_sd.timegrid import time_grid
 
     check_factors(factors, where=model.name)
     problems: list[CiparkError] = []
@@ -313,11 +312,7 @@ def model_response(
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
     if times is None:
-        resolved = with_controls(model, resolve(model, scenario))
-        grid = time_grid(
-            resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name
-        )
-        times = grid.times[grid.saved].tolist()
+        times = grid_of(model, checked(model, scenario)).saved_times.tolist()
     response = ModelResponse(model, factors, tuple(outputs), np.array(times), scenario, engine, workers, tuple(drains))
     # one run finds names and times that the model does not have before thousands are planned
     response(response.scores(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))

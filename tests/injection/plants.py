@@ -53,23 +53,23 @@ def unguarded(what: str) -> Iterator[None]:
         ):
             yield
         return
-    from cipark_sd.engines import reference_allowed, reference_neutral, reference_translation
+    from cipark_sd.engines.reference import allowed, neutral, translation
 
     def worded(model: Any, folder: Path, where: str) -> Any:
-        neutral, labels = reference_neutral.neutral_model(model, folder, where)
-        for made, read in zip(neutral.sections[0].elements, model.sections[0].elements, strict=True):
+        written, labels = neutral.neutral_model(model, folder, where)
+        for made, read in zip(written.sections[0].elements, model.sections[0].elements, strict=True):
             made.documentation = read.documentation
-        return neutral, labels
+        return written, labels
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(reference_translation, "neutral_model", worded))
+        stack.enter_context(mock.patch.object(translation, "neutral_model", worded))
         if what == "words and list":
-            stack.enter_context(mock.patch.object(reference_allowed, "require_allowed"))
-        reference_translation._translation.cache_clear()
+            stack.enter_context(mock.patch.object(allowed, "require_allowed"))
+        translation._translation.cache_clear()
         try:
             yield
         finally:
-            reference_translation._translation.cache_clear()
+            translation._translation.cache_clear()
 
 
 #: Guards that are taken off, with a case and command that then must ring.

@@ -1,6 +1,6 @@
 """What PySD is known to compute wrongly, and which variables of a model it concerns.
 
-``repaired`` faults are mended by :mod:`cipark_sd.engines.reference_repairs`, or cannot happen to neutral labels, so
+``repaired`` faults are mended by :mod:`cipark_sd.engines.reference.repairs`, or cannot happen to neutral labels, so
 the reference engine is right there; the others show in its numbers. The corpus of the tests has a model for each, which
 pins that PySD still has the fault.
 """

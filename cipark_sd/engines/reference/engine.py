@@ -7,19 +7,22 @@ the model is only read: external data are looked up there, nothing is written th
 
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.engines.reference_run import PySDRun
-from cipark_sd.engines.reference_translation import loaded_afresh
+from cipark_sd.engines.plan import RunPlan
+from cipark_sd.engines.reference.run import PySDRun
+from cipark_sd.engines.reference.translation import loaded_afresh
+from cipark_sd.engines.settings import Settings
 from cipark_sd.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import ExternalPiece
-from cipark_sd.scenarios import Resolved
-from cipark_sd.timegrid import saved_indices, time_grid
+from cipark_sd.scenarios import Override, Resolved, TimeSeries, split_key
 
 Values = NDArray[np.float64]
 
@@ -36,52 +39,75 @@ _QUIET = (
 )
 
 
-def run(
-    model: Model, resolved: Resolved, *, save: Sequence[str], times: Values, method: Method | None
-) -> dict[str, Values]:
-    """Variables of one run of the model's own file through PySD.
+@dataclass(frozen=True)
+class ReferenceEngine:
+    """Runs the model's own file through PySD, one run after another."""
 
-    Parameters
-    ----------
-    save : sequence of str
-        Canonical names; no lookups.
-    times : (n_times,)
-        Saved times of the run, ascending.
-    method : Method or None
-        None asks for the file's own. PySD has Euler only.
+    name: ClassVar[str] = "pysd"
+    compiled: ClassVar[bool] = False
+    exact_file: ClassVar[bool] = True
+    fixed_step: ClassVar[bool] = True
 
-    Returns
-    -------
-    dict of str to array, (n_times, *sizes of the variable's dimensions)
-        NaN for elements for which the file has no equation.
+    def run(self, plan: RunPlan, given: Settings, runs: NDArray[np.uint64]) -> Values:
+        """See :class:`cipark_sd.engines.registry.Engine`; elements for which the file has no equation are NaN.
 
-    Raises
-    ------
-    UnsupportedFeature
-        When another method than Euler is asked for, be it by the file.
-    ModelFileError
-        When the file has changed since it was read, or PySD cannot translate it.
-    RunFailed
-        When an equation has no value, with its name and the time.
-    OffGrid
-        When ``times`` are not saved ones.
-    """
-    _check_method(model, method)
+        Raises
+        ------
+        UnsupportedFeature
+            When another method than Euler is asked for, be it by the file, and for reductions.
+        ModelFileError
+            When the file has changed since it was read, or PySD cannot translate it.
+        RunFailed
+            When an equation has no value, with its name and the time.
+        """
+        _check_method(plan.model, plan.method)
+        if given.reductions:
+            raise UnsupportedFeature(
+                "a reduction",
+                variable="the engine pysd",
+                where=plan.model.name,
+                alternative="save the variables and reduce them afterwards",
+            )
+        return np.stack([_one(plan, given, run) for run in range(len(runs))], axis=2)
+
+
+def _one(plan: RunPlan, given: Settings, run: int) -> Values:
+    """The outputs of one run, (n_outputs, n_saved)."""
+    model, resolved = plan.model, _resolved(plan.resolved, given, run)
     _check_data(model, resolved)
-    grid = time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-    wanted = set(np.flatnonzero(grid.saved)[saved_indices(grid, times.tolist(), where=model.name)].tolist())
+    keys = [split_key(name) for name in plan.outputs]
+    places = [(base, model.elements(model.by_name[base]).index(elements)) for base, elements in keys]
+    names = dict.fromkeys(base for base, _ in keys)
+    columns: list[Values] = []
     with _isolated(), loaded_afresh(model) as (loaded, scratch, labels):
         live = PySDRun(model, loaded, scratch, labels)
         live.apply(resolved)
-        rows: dict[str, list[Values]] = {name: [] for name in save}
         live.start()
-        for index in range(max(wanted, default=0) + 1):
+        for index in range(int(np.flatnonzero(plan.saved).max(initial=0)) + 1):
             if index:
                 live.step()
-            if index in wanted:
-                for name, kept in rows.items():
-                    kept.append(live.value(name))
-    return {name: np.array(kept) for name, kept in rows.items()}
+            if plan.saved[index]:
+                values = {name: live.value(name).reshape(-1) for name in names}
+                columns.append(np.array([values[name][place] for name, place in places]))
+    return np.array(columns).reshape(len(columns), len(places)).T
+
+
+def _resolved(shared: Resolved, given: Settings, run: int) -> Resolved:
+    """The overrides of one run under the times that all share, as PySD's functions take them."""
+    whole: dict[str, Override] = {}
+    elements: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
+    for values in (given.numbers, given.initials, given.series):
+        for name, value in values.items():
+            base, at = split_key(name)
+            single = value[run] if isinstance(value, np.ndarray | tuple) else value
+            single = single if isinstance(single, TimeSeries) else float(single)
+            if at:
+                elements[base, at] = single
+            else:
+                whole[base] = single
+    # a table is always a whole lookup's
+    whole |= {split_key(name)[0]: table for name, table in given.tables.items()}
+    return replace(shared, whole=whole, elements=elements)
 
 
 def _check_method(model: Model, method: Method | None) -> None:

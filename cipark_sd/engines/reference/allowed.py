@@ -1,6 +1,6 @@
 """What Python text that PySD wrote may consist of; anything else is never imported.
 
-The text holds no words of a model (:mod:`cipark_sd.engines.reference_neutral`). This is the second lock: the syntax
+The text holds no words of a model (:mod:`cipark_sd.engines.reference.neutral`). This is the second lock: the syntax
 tree of each module is held against lists of what PySD's builder writes, of imports, names, attributes, texts and forms,
 so that a label which slipped through, or a builder that writes something new, stops before Python runs it.
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cipark_sd.engines.reference_neutral import LABEL
+from cipark_sd.engines.reference.neutral import LABEL
 from cipark_sd.errors import ModelFileError
 
 _BACKEND = "pysd.py_backend."

@@ -9,18 +9,9 @@ from dataclasses import dataclass
 
 from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.native_elementary import FUNCTIONS, definition
-from cipark_sd.engines.native_ir import (
-    ARGUMENTS,
-    LANES,
-    Body,
-    Slots,
-    V,
-    arguments_of,
-    declarations,
-    is_source,
-    splat,
-)
+from cipark_sd.engines.native.elementary import FUNCTIONS, definition
+from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
+from cipark_sd.engines.native.text import LANES, V, splat
 
 #: Operations in one function of a long program.
 PIECE = 400

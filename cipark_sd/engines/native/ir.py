@@ -4,18 +4,13 @@ What is written here is made of the program's structure and numbers alone: no na
 it. No operation carries a fast-math flag and nothing is contracted, so each one rounds as in NumPy.
 """
 
-import struct
 from collections.abc import Iterable, Sequence
 
 from cipark_sd.compiler.primitives import LIBRARY, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
-from cipark_sd.engines.native_elementary import FUNCTIONS
+from cipark_sd.engines.native.elementary import FUNCTIONS
+from cipark_sd.engines.native.text import LANES, B, I, V, splat, splat_int
 from cipark_sd.model.expr import Table
-
-LANES = 8
-V = f"<{LANES} x double>"
-B = f"<{LANES} x i1>"
-I = f"<{LANES} x i64>"  # noqa: E741  (integers, as V are values and B truths)
 
 #: What every function of a kernel is given: parameters, workspace, outputs, time, the time at which the step began,
 #: stage and step, series and their strides, uniforms, block, pipes and their capacities, seed and numbers of the runs.
@@ -30,21 +25,6 @@ _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc",
 _ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-
-
-def number(value: float) -> str:
-    """A double, to the bit."""
-    return "0x" + struct.pack(">d", value).hex().upper()
-
-
-def splat(value: float) -> str:
-    """The same double in every lane."""
-    return "<" + ", ".join([f"double {number(value)}"] * LANES) + ">"
-
-
-def splat_int(value: int) -> str:
-    """The same integer in every lane."""
-    return "<" + ", ".join([f"i64 {value}"] * LANES) + ">"
 
 
 def declarations() -> str:

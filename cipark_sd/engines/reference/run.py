@@ -9,8 +9,8 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.engines.reference_neutral import Labels
-from cipark_sd.engines.reference_translation import one_line
+from cipark_sd.engines.reference.neutral import Labels
+from cipark_sd.engines.reference.translation import one_line
 from cipark_sd.errors import RunFailed
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Model

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.engines.reference_neutral import Labels, neutral_model
+from cipark_sd.engines.reference.neutral import Labels, neutral_model
 from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.external_files import located
 from cipark_sd.frontends.file_state import current_digest
@@ -30,8 +30,8 @@ def _translation(path: Path, source_format: Format, digest: str) -> _Translation
     """The translation of the file; ``digest`` is part of the key, so a changed file is translated anew."""
     from pysd.builders.python.python_model_builder import ModelBuilder
 
-    from cipark_sd.engines.reference_allowed import require_allowed
-    from cipark_sd.engines.reference_repairs import repair_expressions
+    from cipark_sd.engines.reference.allowed import require_allowed
+    from cipark_sd.engines.reference.repairs import repair_expressions
 
     labels = Labels({}, {}, {})
     with tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
@@ -84,7 +84,7 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path, Labels]]:
     import pysd
     from pysd.py_backend.external import Excels
 
-    from cipark_sd.engines.reference_repairs import repair_functions, repair_objects
+    from cipark_sd.engines.reference.repairs import repair_functions, repair_objects
 
     if current_digest(model) != model.digest:
         raise ModelFileError(model.name, "has changed on disk since it was read; read it again")

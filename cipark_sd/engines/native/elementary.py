@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from cipark_sd.compiler.elementary import Elementary
+from cipark_sd.engines.native.text import splat, splat_int
 
 #: Each function and its number of arguments.
 FUNCTIONS = {"exp": 1, "log": 1, "pow": 2, "sin": 1, "cos": 1}
@@ -27,13 +28,9 @@ class VectorArithmetic:
         self.v, self.i, self.b = (f"<{lanes} x {kind}>" for kind in ("double", "i64", "i1"))
 
     def number(self, value: float) -> str:
-        from cipark_sd.engines.native_ir import splat
-
         return splat(value)
 
     def integer(self, value: int) -> str:
-        from cipark_sd.engines.native_ir import splat_int
-
         return splat_int(value)
 
     def _of(self, instruction: str, kind: str, a: str, b: str) -> str:

@@ -8,11 +8,10 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 import ctypes
 import hashlib
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,10 @@ from cipark_sd.cache import keep, kept
 from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, stage_times
-from cipark_sd.engines.native_ir import LANES
-from cipark_sd.engines.native_kernel import Kernel, kernel
-from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Resolved
+from cipark_sd.engines.compiled import CompiledEngine
+from cipark_sd.engines.evaluation import start_values
+from cipark_sd.engines.native.kernel import Kernel, kernel
+from cipark_sd.engines.native.text import LANES
 
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
@@ -51,15 +50,14 @@ class Loaded:
     owner: Any
 
 
-class NativeEngine:
-    """Runs programs as machine code."""
+@dataclass(frozen=True)
+class NativeEngine(CompiledEngine):
+    """Runs programs as machine code, on ``workers`` threads."""
 
-    name = "native"
+    name: ClassVar[str] = "native"
+    workers: int = 1
 
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
-
-    def run(self, program: Program, inputs: Inputs) -> Values:
+    def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs, (n_outputs, n_saved, n_runs)."""
         loaded = load(program)
         n_blocks = -(-inputs.n_runs // LANES)
@@ -136,8 +134,6 @@ class _Arrays:
 
 def _capacities(program: Program, inputs: Inputs) -> tuple[NDArray[np.int64], int]:
     """For each pipe how many steps it has to remember and where it begins, and the size of all, in doubles."""
-    from cipark_sd.engines.numpy_ import start_values
-
     told: list[int] = []
     total = 0
     if program.pipes:
@@ -223,12 +219,3 @@ def _compiled(made: Kernel, machine: Any) -> bytes:
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
-
-
-def run(
-    model: Model, resolved: Resolved, *, save: Sequence[str], times: Values, method: Method | None
-) -> dict[str, Values]:
-    """One run under a checked scenario: by name (n_times, *sizes)."""
-    from cipark_sd.engines.one_run import run_one
-
-    return run_one(model, resolved, NativeEngine(), save=save, times=times, method=method)

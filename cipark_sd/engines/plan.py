@@ -1,0 +1,194 @@
+"""What a run computes: the model, its times and its outputs, made once and handed down to whatever engine runs it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.compiler.controls import control_values
+from cipark_sd.engines.base import Values
+from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.programs import flat_model
+from cipark_sd.engines.settings import Settings, settings
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.model.model import CONTROL, Method, Model
+from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, resolve
+from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """What is the same for all runs of a call.
+
+    Parameters
+    ----------
+    model : Model
+    resolved : Resolved
+        The scenario that all runs share, its control variables as numbers.
+    columns : Columns
+        The variables that are kept, and the elements that they are made of.
+    outputs : tuple of str
+        The flat names that an engine computes: those of ``columns``, in their order, and what a caller adds.
+    grid : TimeGrid
+        All instants of the run.
+    saved : (n_steps + 1,)
+        The instants whose outputs are kept.
+    method : Method, optional
+        The method asked for; None for the file's own.
+    seed : int
+        Of the model's random functions.
+    """
+
+    model: Model
+    resolved: Resolved
+    columns: Columns
+    outputs: tuple[str, ...]
+    grid: TimeGrid
+    saved: NDArray[np.bool_]
+    method: Method | None = None
+    seed: int = 0
+
+    @property
+    def times(self) -> Values:
+        """The instants whose outputs are kept, ascending."""
+        return self.grid.times[self.saved]
+
+    @property
+    def settings(self) -> Settings:
+        """The overrides that all runs share, element by element."""
+        return settings(self.model, self.resolved)
+
+    @property
+    def integration(self) -> Method:
+        """The method that is run, asked for or the file's own."""
+        return self.method or self.model.time.method
+
+    def to_the_last_time(self) -> "RunPlan":
+        """The plan without the steps after the last instant that is kept, which change nothing that is read."""
+        end = int(np.flatnonzero(self.saved)[-1]) + 1
+        grid = replace(self.grid, times=self.grid.times[:end], saved=self.grid.saved[:end])
+        return replace(self, grid=grid, saved=self.saved[:end])
+
+
+def plan(
+    model: Model,
+    scenario: Scenario | Resolved,
+    *,
+    save: Sequence[str] | None,
+    times: Sequence[float] | None,
+    method: Method | None,
+    seed: int = 0,
+) -> RunPlan:
+    """The plan of runs of a model.
+
+    Parameters
+    ----------
+    scenario : Scenario or Resolved
+        What all runs share.
+    save : sequence of str or None
+        Variables by any spelling of their names; None for everything that can change in a run, so all but lookups and
+        constants that keep their value.
+    times : sequence of float or None
+        Some of the saved times; None for all of them.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OffGrid, UnsupportedFeature, Problems
+    """
+    resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
+    grid = grid_of(model, resolved)
+    columns = Columns.of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
+    return RunPlan(model, resolved, columns, columns.flat, grid, kept(model, grid, times), method, seed)
+
+
+def checked(model: Model, scenario: Scenario) -> Resolved:
+    """The scenario checked against the model, control variables that the file computes put in as numbers.
+
+    A scenario's time step and save period that do not fit would drop saved times; a file whose own do not fit runs as
+    PySD runs it: what falls on a step is saved.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, Problems
+    """
+    resolved = _with_controls(model, resolve(model, scenario))
+    if scenario.time_step is None and scenario.saveper is None:
+        return resolved
+    ratio = resolved.saveper / resolved.time_step if resolved.time_step else math.nan
+    if math.isfinite(ratio) and ratio > 0 and (round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-5):
+        expected = f"a multiple of the time step {resolved.time_step:g} (--save-every, --step)"
+        raise InvalidValue("the save period", resolved.saveper, expected, where=model.name)
+    return resolved
+
+
+def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
+    """The instants of a run.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    return time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
+
+
+def kept(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArray[np.bool_]:
+    """Which instants are kept: all saved ones, or those of them that are asked for.
+
+    Raises
+    ------
+    OffGrid
+    """
+    if times is None:
+        return grid.saved
+    chosen = np.zeros_like(grid.saved)
+    chosen[np.flatnonzero(grid.saved)[saved_indices(grid, times, where=model.name)]] = True
+    return chosen
+
+
+def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
+    """Canonical names of variables that have values over time, in the order asked for, each once.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    problems: list[CiparkError] = []
+    names: dict[str, None] = {}
+    for asked in save:
+        variable = model.by_name.get(override_key(asked))
+        if variable is None:
+            problems.append(UnknownName(asked, [v.label for v in model.variables], where=model.name))
+        elif isinstance(variable, Lookup):
+            problems.append(InvalidValue("a variable to save", variable.label, "not a lookup", where=model.name))
+        else:
+            names[variable.name] = None
+    raise_all(model.name, problems)
+    return tuple(names)
+
+
+def _moving(model: Model, resolved: Resolved) -> tuple[str, ...]:
+    """Everything that can change in a run, in the order of the file."""
+    moving = {name for name, value in resolved.whole.items() if isinstance(value, TimeSeries)}
+    moving |= {name for (name, _), value in resolved.elements.items() if isinstance(value, TimeSeries)}
+    return tuple(
+        variable.name
+        for variable in model.variables
+        if variable.name not in CONTROL
+        and not isinstance(variable, Lookup)
+        and (not isinstance(variable, Constant) or variable.name in moving)
+    )
+
+
+def _with_controls(model: Model, resolved: Resolved) -> Resolved:
+    """The scenario with control variables that the file computes put in as numbers."""
+    unknown = [name for name in CONTROL if np.isnan(getattr(resolved, name))]
+    if not unknown:
+        return resolved
+    given = {name: getattr(resolved, name) for name in CONTROL if name not in unknown}
+    numbers = {n: v for n, v in settings(model, resolved).numbers.items() if isinstance(v, float)}
+    found = given | control_values(flat_model(model), given, numbers)
+    initial, final, step, saveper = (found[name] for name in CONTROL)
+    return replace(resolved, initial_time=initial, final_time=final, time_step=step, saveper=saveper)

@@ -1,0 +1,120 @@
+"""Programs of a model, remembered: the second call with the same model, names and kinds of override only runs."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from cipark_sd.compiler.lower import Orders, lower
+from cipark_sd.compiler.macros import inline_macros
+from cipark_sd.compiler.program import Program
+from cipark_sd.compiler.tangents import with_tangents
+from cipark_sd.compiler.unroll import unroll
+from cipark_sd.engines.settings import Settings, interpolation, start_name, taken_name
+from cipark_sd.frontends.externals import read_externals
+from cipark_sd.model.expr import Call, Const, Ref
+from cipark_sd.model.model import FlatModel, Method, Model
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    ExternalPiece,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    TablePiece,
+    Variable,
+)
+
+#: How many models and programs are remembered.
+REMEMBERED = 64
+_K = TypeVar("_K")
+_T = TypeVar("_T")
+_LOCK = threading.RLock()
+_FLAT: OrderedDict[int, tuple[Model, FlatModel]] = OrderedDict()
+_PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
+_TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
+
+
+def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
+    with _LOCK:
+        if key not in store:
+            store[key] = make()
+            if len(store) > REMEMBERED:
+                store.popitem(last=False)
+        store.move_to_end(key)
+        return store[key]
+
+
+def flat_model(model: Model) -> FlatModel:
+    """The model without files, subscripts and macros, as the lowering takes it."""
+
+    def make() -> tuple[Model, FlatModel]:
+        # the model is kept too, so that its identity stays its own
+        return model, FlatModel.of(inline_macros(unroll(read_externals(model), keep_reductions=True)))
+
+    return _remember(_FLAT, id(model), make)[1]
+
+
+def changed(flat: FlatModel, shape: Settings) -> FlatModel:
+    """The flat model in which what the settings override is a constant, another table or a data variable."""
+    if not (shape.initials or shape.tables or shape.series or shape.reductions):
+        return flat
+    variables: list[Variable] = []
+    for variable in flat.variables:
+        name = variable.name
+        match variable:
+            case Stock(pieces=(stock,)) if name in shape.initials:
+                start = start_name(name)
+                variables.append(replace(variable, pieces=(replace(stock, initial=Ref(start)),)))
+                variables.append(Constant(name=start, label=f"initial {variable.label}", pieces=(Piece(Const(0.0)),)))
+            case Lookup() if name in shape.tables:
+                variables.append(replace(variable, pieces=(TablePiece(shape.tables[name]),)))
+            case _ if name in shape.series:
+                data = Series(
+                    name=name,
+                    label=variable.label,
+                    units=variable.units,
+                    pieces=(ExternalPiece(None),),
+                    interpolation=interpolation(shape.series[name]),
+                )
+                variables.append(data)
+            case _:
+                variables.append(variable)
+    for name, reduction in shape.reductions.items():
+        taken = Ref(taken_name(name))
+        call = Call(f"reduce: {reduction.how}", (taken, reduction.expr))
+        variables.append(Auxiliary(name=name, label=name, pieces=(Piece(call),)))
+        for data_name in (taken.name, *reduction.data):
+            if data_name not in flat.by_name and all(v.name != data_name for v in variables):
+                kept = interpolation(shape.series[data_name])
+                variables.append(
+                    Series(name=data_name, label=data_name, pieces=(ExternalPiece(None),), interpolation=kept)
+                )
+    return replace(flat, variables=tuple(variables))
+
+
+def program_for(
+    model: Model,
+    save: Sequence[str],
+    shape: Settings,
+    *,
+    method: Method | None = None,
+    orders: Orders | None = None,
+) -> Program:
+    """The program that computes flat variables under settings of some shape."""
+    flat = flat_model(model)
+    method = method or model.time.method
+    key = (id(model), tuple(save), shape.shape, method, tuple((orders or {}).items()))
+
+    def make() -> tuple[Model, Program]:
+        with_method = replace(flat, time=replace(flat.time, method=method))
+        return model, lower(changed(with_method, shape), save, orders=orders)
+
+    return _remember(_PROGRAMS, key, make)[1]
+
+
+def tangents_of(program: Program) -> Program:
+    """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
+    return _remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]

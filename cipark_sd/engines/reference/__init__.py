@@ -1,0 +1,1 @@
+"""PySD, which runs the original file."""

@@ -1,0 +1,93 @@
+"""One run: ``simulate(model, scenario) -> xarray.Dataset``."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd import results
+from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.plan import plan
+from cipark_sd.engines.registry import choose
+from cipark_sd.model.model import Method, Model
+from cipark_sd.scenarios import Scenario
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def simulate(
+    model: Model,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    *,
+    save: Sequence[str] | None = None,
+    times: Sequence[float] | None = None,
+    engine: str = "native",
+    method: Method | None = None,
+) -> "xr.Dataset":
+    """The course of a model under a scenario.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+        What differs from the file.
+    save : sequence of str, optional
+        Variables by any spelling of their names; without it everything that can change in the run, so all but lookups
+        and constants that keep their value.
+    times : sequence of float, optional
+        Some of the saved times; without it all of them.
+    engine : str
+        ``"native"`` and ``"numpy"`` run the compiled program and give the same bits; ``"pysd"`` runs the original
+        file and is the reference. ``"adaptive"`` integrates in continuous time, for studies of accuracy.
+    method : Method, optional
+        Without it the file's own. An engine that does not have it says so; none falls back to another.
+
+    Returns
+    -------
+    xarray.Dataset
+        See :mod:`cipark_sd.results`. The attribute ``first_non_finite`` is there only where a saved value is infinite
+        or not a number.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OffGrid, UnsupportedFeature, RunFailed, ModelFileError, Problems
+    """
+    chosen = choose(engine)
+    planned = plan(model, scenario, save=save, times=times, method=method)
+    outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))
+    values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}
+    broken = first_non_finite(planned.columns, planned.times, values)
+    more = {"first_non_finite": broken} if broken else {}
+    return results.build(
+        model,
+        planned.times,
+        values,
+        scenario=scenario,
+        engine=chosen.name,
+        method=planned.integration if chosen.fixed_step else chosen.name,
+        time_step=planned.resolved.time_step,
+        **more,
+    )
+
+
+def first_non_finite(columns: Columns, times: NDArray[np.float64], values: Mapping[str, NDArray[np.float64]]) -> str:
+    """Where a run first leaves the numbers, such as ``'Stock[A] is inf at time 3'``; empty when it never does.
+
+    Elements that have no equation in the file are no numbers and do not count.
+    """
+    earliest: tuple[int, str] | None = None
+    for name, array in values.items():
+        flat = array.reshape(len(times), -1)
+        bad = ~np.isfinite(flat)
+        if not bad.any():
+            continue
+        rows, positions = np.nonzero(bad & (columns.places[name].reshape(-1) >= 0))
+        if not len(rows) or (earliest is not None and rows[0] >= earliest[0]):
+            continue
+        variable = columns.model.by_name[name]
+        element = ",".join(columns.model.elements(variable)[positions[0]])
+        label = f"{variable.label}[{element}]" if element else variable.label
+        earliest = (int(rows[0]), f"{label} is {flat[rows[0], positions[0]]:g} at time {times[rows[0]]:g}")
+    return earliest[1] if earliest else ""
