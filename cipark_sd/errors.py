@@ -11,12 +11,12 @@ from pathlib import Path
 _LISTED = 8
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:
     """``'; did you mean …?'`` with the closest known names, else the names themselves where they are few."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), list(by_folded), n=3, cutoff=0.6)
     if not close:
-        few = 0 < len(by_folded) <= _LISTED
+        few = 0 < len(by_folded) <= most
         return f"; known: {', '.join(map(repr, by_folded.values()))}" if few else ""
     return "; did you mean " + " or ".join(repr(by_folded[match]) for match in close) + "?"
 
@@ -78,7 +78,7 @@ class UnknownName(CiparkError):
         self.kind = kind
         self.where = where
         listed = f" ({listing} {', '.join(known)})" if listing else ""
-        super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known)}{listed}")
+        super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known, 0 if listing else _LISTED)}{listed}")
 
 
 class ModelFileError(CiparkError):

@@ -101,9 +101,6 @@ def test_a_cycle_is_found_and_named() -> None:
     assert all(target in imports[module] for module, target in pairwise(found))
 
 
-# --- engines ----------------------------------------------------------------------------------------------------------
-
-
 def compared_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Lines on which a value is compared with, looked up among, or matched against the name of an engine."""
     names = set(registry.names())

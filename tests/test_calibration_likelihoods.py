@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.families.base import Array
 from calibration.families.binomial import Binomial
 from calibration.families.count_interval import count_interval
 from calibration.families.dirichlet_multinomial import DirichletMultinomial
@@ -15,6 +14,7 @@ from calibration.families.normal import Normal
 from calibration.families.poisson import Poisson
 from calibration.families.student_t import StudentT
 from calibration.likelihood.net_counts import difference_of_counts
+from cipark_sd.arrays import Array
 
 MEANS = np.array([0.05, 0.7, 3.0, 12.5, 80.0])
 COUNTS = np.array([0.0, 1.0, 2.0, 11.0, 60.0])[:, None]

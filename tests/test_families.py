@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small_study import STUDY, small_study
 
 from calibration.families import registry
-from calibration.families.base import Array, CountFamily, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
+from calibration.families.base import CountFamily, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
 from calibration.families.negative_binomial import NB1
 from calibration.families.student_t import StudentT
 from calibration.fit.residuals import fitted
@@ -25,6 +25,7 @@ from calibration.likelihood.replicate import replicate
 from calibration.study.observations import Count
 from calibration.study.problem import read_problem
 from calibration.study.terms import KINDS
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError
 

@@ -31,8 +31,10 @@ from calibration.likelihood.posterior import posterior
 from calibration.study.constants import reaching, without_scale
 from calibration.study.observations import Term
 from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import LogNormal, Normal, from_scale, to_scale
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array, LogNormal, Normal, from_scale, to_scale
+from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.sensitivity.factors import constant_values
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from calibration.families.base import MeasurementFamily
 from calibration.fit.quantile_residuals import FAMILY_LEVEL
 from calibration.fit.residuals import FittedRow
 from calibration.study.observations import Count, Observation, Share
@@ -98,7 +99,7 @@ def series_runs(rows: Iterable[FittedRow], observations: Sequence[Observation]) 
         if alone and len(own) > 1:
             signs = [row.residual > 0 for row in own]
             n_runs = 1 + sum(a != b for a, b in pairwise(signs))
-            measured = not any(term.noise.family.discrete for term in terms)
+            measured = all(isinstance(term.noise.family, MeasurementFamily) for term in terms)
             found.append(Runs(observation.name, sum(signs), len(signs) - sum(signs), n_runs, measured))
     return tuple(found)
 
