@@ -219,7 +219,7 @@ def _park_runs(folder: Path, printed: str) -> Numbers:
         "fitted": {name: _values(model, name) for name in FITTED},
         "base": runs["base"],
         "experiments": [row for row in rows if str(row["id"]).startswith("E")],
-        "of": {row["id"]: row for row in rows},
+        "of": {row["id"]: row for row in rows if row["id"] in ("E1", "gate_off_neither", "gate_off_cmg_only")},
         "lost": runs["base"]["residents"]["y2019_9"] - runs["E1"]["residents"]["y2019_9"],
         "founder_able": runs["M1"]["residents"]["y2019_9"] - able_alone["residents"]["y2019_9"],
         "half_step": {
