@@ -23,6 +23,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/**/*.md",
+    "models/*.md",
+    "calibration/studies/*/*.md",
+    "benchmarks/*.md",
+)
 sys.path.insert(0, str(Path(__file__).parent))
 
 from results_commands import RESULTS, Numbers, Result, marked_files, settings_of_the_park  # noqa: E402
@@ -30,7 +38,7 @@ from results_commands import RESULTS, Numbers, Result, marked_files, settings_of
 # what has digits and is no claim is passed over: code, addresses, dates, years, identifiers such as S14 or MIL-HDBK-189
 TOKEN = re.compile(
     r"""^```.*?^```|`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|https?://\S+|(?:doi|arXiv):\S+
-    |\d{4}-\d\d(?:-\d\d)?
+    |^[ ]*\d+\.[ ]|\d{4}-\d\d(?:-\d\d)?
     |(?<![\w.,])(?:1[89]|20)\d\d(?![\w]|[.,]\d)
     |(?P<small>\d+(?:\.\d+)?e-?\d+\b)
     |(?:\w+-)*\w*[^\W\d]\w*(?:-\w+)*
@@ -100,8 +108,10 @@ def all_kept() -> dict[str, Numbers]:
 
 
 def index() -> list[dict]:
-    """The pages with what accounts for their numbers."""
-    return tomllib.loads((KEPT / "numbers.toml").read_text(encoding="utf-8"))["page"]
+    """All documents with what accounts for their numbers; one that the index lacks may have none."""
+    listed = {page["file"]: page for page in tomllib.loads((KEPT / "numbers.toml").read_text(encoding="utf-8"))["page"]}
+    documents = [p.relative_to(ROOT).as_posix() for pattern in DOCUMENTS for p in sorted(ROOT.glob(pattern))]
+    return [listed.pop(file, {"file": file}) for file in documents] + list(listed.values())
 
 
 def claims(page: Mapping, results: Mapping[str, Numbers]) -> Iterator[list[tuple[str, str | None]]]:
