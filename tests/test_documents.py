@@ -2,7 +2,9 @@
 
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +22,42 @@ def test_the_readme_s_python_runs(
     monkeypatch.chdir(ROOT)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102  (our own document)
     assert float(capsys.readouterr().out) > 0
+
+
+#: What the pages call "my model": a population that grows and pools in two regions, in years.
+MY_MODEL = """{UTF-8}
+Region: East, West ~~|
+Population = INTEG(births - deaths, 100) ~ person ~ |
+births = Population * birth rate ~ person/Year ~ |
+deaths = Population * death rate ~ person/Year ~ |
+birth rate = 0.03 ~ 1/Year ~ |
+death rate = 0.01 ~ 1/Year ~ |
+Water[Region] = INTEG(-Water[Region] / Pool[Region], 1) ~ m ~ |
+Pool[Region] = 3, 5 ~ Year ~ |
+INITIAL TIME = 2020 ~ Year ~ |
+FINAL TIME = 2030 ~ Year ~ |
+TIME STEP = 0.25 ~ Year ~ |
+SAVEPER = 1 ~ Year ~ |
+"""
+
+
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [
+        ("running", lambda names: float(names["run"]["population"][-1]) > 100),
+        ("engines", lambda names: 0 < float(names["error"]["population"]) < 1),
+        ("sensitivity", lambda names: float(names["indices"]["ST"].sel(time=2030, parameter="birth rate").max()) > 0.5),
+    ],
+)
+def test_the_python_of_a_page_runs_on_a_model_of_its_own(
+    page: str, made: Callable[[dict[str, Any]], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text("utf-8"), flags=re.DOTALL)
+    (tmp_path / "my.mdl").write_text(MY_MODEL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(code, f"docs/{page}.md", "exec"), names)  # noqa: S102  (our own document)
+    assert made(names)
 
 
 @pytest.mark.parametrize("marker", ["main job", "tests"])

@@ -1,0 +1,336 @@
+"""What each kept result is: its commands, the files it depends on, and where its numbers stand in the output."""
+
+import json
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from click.testing import CliRunner
+from scipy.stats import norm
+
+from cipark_sd import Scenario, read_model, simulate
+from cipark_sd.cli import cli
+from cipark_sd.model.expr import Grid
+from cipark_sd.model.model import Model
+
+ROOT = Path(__file__).resolve().parent.parent
+PARK_MODEL = ROOT / "models" / "cipark.mdl"
+Numbers = dict[str, Any]
+
+
+def run_command(command: str, folder: Path) -> str:
+    """Run a `cipark` command in a folder and return what it prints; exit code 1 is a finding, not a failure."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        outcome = CliRunner().invoke(cli, shlex.split(command.replace("ROOT", str(ROOT)))[1:])
+    finally:
+        os.chdir(before)
+    if outcome.exit_code not in (0, 1) or (outcome.exception and not isinstance(outcome.exception, SystemExit)):
+        raise RuntimeError(f"{command}: {outcome.output}") from outcome.exception
+    return outcome.output
+
+
+@dataclass(frozen=True)
+class Result:
+    """Commands that are run in an empty folder, and a reader of what they leave there and print.
+
+    `ROOT` in a command is the project's folder; marked blocks of the page `files` are written into the folder first.
+    `cheap` results are made again by the tests; the others are compared with the files that they were made from.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    inputs: tuple[str, ...]
+    read: Callable[[Path, str], Numbers]
+    cheap: bool = False
+    files: str = ""
+
+    def numbers(self, folder: Path) -> Numbers:
+        """Run the commands and read the numbers."""
+        for name, text in marked_files(self.files) if self.files else ():
+            (folder / name).write_text(text, encoding="utf-8")
+        printed = [run_command(command, folder) for command in self.commands if command.startswith("cipark ")]
+        return self.read(folder, "\n".join(printed))
+
+
+def marked_files(page: str) -> list[tuple[str, str]]:
+    """Names and contents of the blocks of a page that are files of its example."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", text, flags=re.DOTALL)
+
+
+def settings_of_the_park() -> str:
+    """The table of experiments and structures in the model's page."""
+    return (ROOT / "models" / "README.md").read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
+
+
+def _fit(folder: Path, printed: str) -> Numbers:
+    fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    return {
+        "model_digest": fit["model_digest"],
+        "seed": fit["seed"],
+        "level": fit["level"],
+        "estimate": fit["parameters"],
+        "squares": {entry["observation"]: entry["sum_of_squares"] for entry in fit["residuals"]},
+        "collinearity": fit["collinearity"],
+        "informed": fit["directions_informed"],
+        "profiles": {name: [side["lower"], side["upper"]] for name, side in fit["profiles"].items()},
+        "verdicts": {name: side["verdict"] for name, side in fit["profiles"].items()},
+    }
+
+
+BOUNDED = {
+    "both": ("bounded by the data",),
+    "one": ("bounded from below only", "bounded from above only"),
+    "none": ("not bounded by the data",),
+}
+
+
+def _park_fit(folder: Path, printed: str) -> Numbers:
+    policy = _park_policy(folder / "cipark-output" / "great_stone-policy")
+    folder = folder / "cipark-output" / "great_stone"
+    fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    rows = pd.read_csv(folder / "fitted.csv").set_index("label")
+    batch = rows.loc["residents 2019-07-02"]
+    model_parameters = list(pd.read_csv(folder / "fisher_information.csv", index_col=0).index)
+    verdicts = {name: side["verdict"] for name, side in fit["profiles"].items()}
+    bounded = {sides: [name for name in model_parameters if verdicts[name] in told] for sides, told in BOUNDED.items()}
+    counted = pd.read_csv(ROOT / STUDIES / "great_stone" / "data" / "residents.csv", comment="#")
+    return {
+        **_fit(folder, printed),
+        "searches": fit["searches"],
+        "percent": 100 * fit["level"],
+        "count": {sides: len(names) for sides, names in bounded.items()},
+        "counted": float(counted.loc[counted["date"] == "2019-12-31", "residents"].item()),
+        "bounded": bounded,
+        "policy": policy,
+        "predictions": {name: [p["estimate"], p["lower"], p["upper"]] for name, p in fit["predictions"].items()},
+        "batch": {
+            "observed": float(batch["lower"]),
+            "expected": float(batch["expected"]),
+            "deviations": float((batch["lower"] - batch["expected"]) / batch["sd"]),
+            "residual": float(batch["residual"]),
+            "one_in": float(f"{1 / norm.sf(batch['residual']):.2g}"),
+        },
+    }
+
+
+def _park_policy(folder: Path) -> Numbers:
+    """Differences in residents at 2019.9 over structures, and how many expectations are of each class."""
+    effects = pd.read_csv(folder / "effects.csv")
+    effects = effects[(effects["outcome"] == "residents") & (effects["time"] == 2019.9)]
+    claims = pd.read_csv(folder / "claims.csv").drop_duplicates(["policy", "expected"])
+    medians = effects.pivot(index="policy", columns="rival", values="median")
+    base = effects[effects["rival"] == "M0"].set_index("policy")
+    able = ["M1", "M9"]  # where the founder is as able as China Merchants
+    rows = [
+        {
+            "id": name,
+            "title": base.loc[name, "title"],
+            **{key: float(base.loc[name, key]) for key in ("median", "low90", "high90")},
+            "least": float(medians.loc[name].min()),
+            "most": float(medians.loc[name].max()),
+        }
+        for name in base.index
+    ]
+    alone = -medians.loc["E1"]
+    return {
+        "draws": int(effects["n"].max()),
+        "pareto_k": float(str(effects["draws"].iloc[0]).rsplit(" ", 1)[1]),
+        "structures": len(medians.columns),
+        "base": [float(base["base"].iloc[0]), float(effects["base"].min()), float(effects["base"].max())],
+        "rows": rows,
+        "lost": {row["id"]: [-row["most"], -row["least"]] for row in rows},
+        "without_china_merchants": {
+            "able_founder": [float(alone[able].min()), float(alone[able].max())],
+            "others": [float(alone.drop(able).min()), float(alone.drop(able).max())],
+        },
+        "expectations": len(claims),
+        "classes": {kind: int((claims["class"] == kind).sum()) for kind in ("built in", "informed", "undecided")},
+    }
+
+
+def _posterior(folder: Path, printed: str) -> Numbers:
+    table = pd.read_csv(folder / "posterior.csv", comment="#").set_index("name")
+    return {**_fit(folder, printed), "mean": table["mean"].to_dict()}
+
+
+def _flu(folder: Path, printed: str) -> Numbers:
+    draws = xr.open_datatree(folder / "draws.nc", engine="h5netcdf")["posterior"].to_dataset()
+    names = {str(name).lower(): draws[name] for name in draws}
+    beta, gamma = names["beta"], names["gamma"]
+    return {**_posterior(folder, printed), "R0": float((beta / gamma).mean()), "days": float((1 / gamma).mean())}
+
+
+FITTED = (
+    "Approach Hazard",
+    "Pool Scale",
+    "Start Time Scale",
+    "Construction Scale",
+    "Cost Per Startup",
+    "Infrastructure Floor",
+)
+
+
+def _park_runs(folder: Path, printed: str) -> Numbers:
+    """Base run and every set of constants of the table in the model's page."""
+    sets = tomllib.loads(settings_of_the_park())
+    titles = dict(re.findall(r"^(\w+) = .*\} # (.*)$", settings_of_the_park(), flags=re.MULTILINE))
+    model = read_model(PARK_MODEL)
+    outputs = {"residents": "total_residents", "registered": "total_registered", "operating": "total_operating"}
+    outputs |= {"construction": "total_under_construction"}
+    dates = (2015.3, 2015.33, 2015.36, 2017, 2018, 2018.35, 2018.36, 2018.4, 2019, 2019.9, 2019.99, 2030)
+
+    def values(overrides: dict[str, float], step: float | None = None) -> dict[str, dict[str, float]]:
+        run = simulate(model, Scenario("set", overrides, time_step=step), engine="native")
+        return {
+            name: {f"y{date:g}".replace(".", "_"): float(np.interp(date, run["time"], run[column])) for date in dates}
+            for name, column in outputs.items()
+        }
+
+    runs = {name: values(overrides) for name, overrides in {"base": {}, **sets}.items()}
+    able_alone, half = values({"Founding Capability": 1, "SW CMG": 0}), values({}, 1 / 64)
+    rows = [
+        {
+            "id": name,
+            "title": titles.get(name, name),
+            "early": run["residents"]["y2015_3"],
+            "residents": run["residents"]["y2019_9"],
+            "more": run["residents"]["y2019_9"] - runs["base"]["residents"]["y2019_9"],
+            "operating": run["operating"]["y2019_9"],
+            "more_operating": run["operating"]["y2019_9"] - runs["base"]["operating"]["y2019_9"],
+            "late": run["residents"]["y2030"],
+        }
+        for name, run in runs.items()
+    ]
+    kinds = [type(variable).__name__ for variable in model.variables]
+    return {
+        "variables": len(kinds),
+        "constants": kinds.count("Constant"),
+        "fitted": {name: _values(model, name) for name in FITTED},
+        "base": runs["base"],
+        "experiments": [row for row in rows if str(row["id"]).startswith("E")],
+        "of": {row["id"]: row for row in rows if row["id"] in ("E1", "gate_off_neither", "gate_off_cmg_only")},
+        "lost": runs["base"]["residents"]["y2019_9"] - runs["E1"]["residents"]["y2019_9"],
+        "founder_able": runs["M1"]["residents"]["y2019_9"] - able_alone["residents"]["y2019_9"],
+        "half_step": {
+            date: _relative(value, half["operating"][date]) for date, value in runs["base"]["operating"].items()
+        },
+        "half_step_firms_2018": abs(runs["base"]["operating"]["y2018_4"] - half["operating"]["y2018_4"]),
+    }
+
+
+def _values(model: Model, name: str) -> list[float]:
+    (constant,) = (variable for variable in model.constants if variable.label == name)
+    (piece,) = constant.pieces
+    return list(piece.expr.values) if isinstance(piece.expr, Grid) else [piece.expr.value]
+
+
+def _relative(a: float, b: float) -> float:
+    return 100 * abs(a - b) / max(abs(a), abs(b))
+
+
+def _park_checks(folder: Path, printed: str) -> Numbers:
+    report = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
+    found = {entry["id"]: [(f["left"], f["right"]) for f in entry["findings"]] for entry in report}
+    half_step = [
+        f["remark"].split("%")[0].rsplit(" ", 1)[1] for e in report if e["id"] == "time-step" for f in e["findings"]
+    ]
+    return {
+        "passed": sum(entry["status"] == "pass" for entry in report),
+        "count_failed": sum(entry["status"] == "fail" for entry in report),
+        "failed": [entry["id"] for entry in report if entry["status"] == "fail"],
+        "half_step": dict(zip(("residents", "operating", "entrants"), map(float, half_step), strict=True)),
+        "operating_may_2018": 3 + found["ST04"][0][0],
+        "chinese_or_joint": 50 * found["RC16"][0][0] / found["RC16"][0][1],
+        "operating_without": 50 * found["RC03"][0][0] / found["RC03"][0][1],
+    }
+
+
+def _certificate(folder: Path, printed: str) -> Numbers:
+    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    pairs = {(pair["left"], pair["right"]): pair for pair in certificate["pairs"]}
+    return {
+        "model_digest": certificate["model_digest"],
+        "certified": certificate["certified"],
+        "times": certificate["saved_times"],
+        "columns": min(pair["columns"] for pair in pairs.values()),
+        "numpy": pairs["native", "numpy"]["verdict"],
+        "largest": {
+            other: max(d["largest"] for d in pairs["native", other]["differences"]) for other in ("pysd", "pysimlin")
+        },
+    }
+
+
+def _school(folder: Path, printed: str) -> Numbers:
+    fit = json.loads((folder / "cipark-output" / "school" / "fit.json").read_text(encoding="utf-8"))
+    return {"printed": printed, "shift": fit["largest_shift_at_half_the_step"]}
+
+
+STUDIES = "calibration/studies"
+PARK = ("models/cipark.mdl", f"{STUDIES}/great_stone/p*.toml", f"{STUDIES}/great_stone/data/*.csv")
+
+
+def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit, *, cheap: bool = False) -> Result:
+    folder = f"{STUDIES}/{name}"
+    inputs = (f"{folder}/problem.toml", f"{folder}/*.mdl", f"{folder}/*.xmile", f"{folder}/data/*.csv")
+    return Result(name, (f"cipark calibrate {name} {options} -o .",), inputs, read, cheap)
+
+
+RESULTS: dict[str, Result] = {
+    result.name: result
+    for result in (
+        Result(
+            "park_runs",
+            ("python tools/results.py park_runs",),
+            ("models/cipark.mdl", "models/README.md#settings"),
+            _park_runs,
+            cheap=True,
+        ),
+        Result(
+            "park_checks",
+            ("cipark check -o checks.json",),
+            ("models/cipark.mdl", "models/cipark.checks.toml"),
+            _park_checks,
+            cheap=True,
+        ),
+        Result("park_fit", ("cipark calibrate --no-compare-pysd", "cipark policy"), PARK, _park_fit),
+        Result(
+            "school",
+            (
+                'cipark new-study sir.mdl school.csv --value "In bed=Infected"',
+                "cipark calibrate school --fast",
+            ),
+            ("docs/studies.md#files",),
+            _school,
+            files="docs/studies.md",
+        ),
+        _study("nist_rat42", "--no-profiles", cheap=True),
+        _study("nist_rat43", "--no-profiles"),
+        _study("bass_air_conditioners", "--no-profiles"),
+        _study("crow_grouped", "--no-profiles"),
+        _study("flu_1978", "--fast --no-profiles --posterior", _flu),
+        _study("hare_lynx", "--fast --no-profiles --posterior", _posterior),
+        Result(
+            "park_certificate",
+            ("cipark certify ROOT/models/cipark.mdl -o certificate.json",),
+            ("models/cipark.mdl",),
+            _certificate,
+        ),
+        Result(
+            "world3_certificate",
+            ("cipark certify ROOT/benchmarks/models/world3.mdl -o certificate.json",),
+            ("benchmarks/models/world3.mdl",),
+            _certificate,
+        ),
+    )
+}
