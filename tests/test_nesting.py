@@ -40,7 +40,10 @@ def test_what_people_nest_is_read_and_run(equation: str, value: float, write_mdl
             "(" * 2000 + "b" + ")" * 2000,
             "'a' is nested in 2000 levels of parentheses, which is too deep; put",
         ),
-        ("IF THEN ELSE(b > 3, 1," * 400 + "5" + ")" * 400, "'a' is nested too deeply, or has too many terms in a row"),
+        (
+            "IF THEN ELSE(b > 3, 1," * 400 + "5" + ")" * 400,
+            "'a' is nested in 400 levels of parentheses, which is too deep",
+        ),
         (
             "b + " * 400 + "b",
             "'a' is nested too deeply, or has too many terms in a row",

@@ -141,7 +141,10 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
         ("R: a1, (b2-c3) ~~|", r"two names that differ in the number"),
         ("R: (a1-a99999999) ~~|", r"more than 100000"),
         ("b = a[ ~~|", r"it ends too early; expected a subscript range"),
-        ("b = " + "(" * 150 + "1" + ")" * 150 + " ~~|", r"nested more than 100 deep"),
+        (
+            "b = " + "(" * 350 + "1" + ")" * 350 + " ~~|",
+            r"'b' is nested in 350 levels of parentheses, which is too deep",
+        ),
     ],
 )
 def test_what_cannot_be_read_has_a_line_and_a_column(write_mdl: Write, equations: str, message: str) -> None:

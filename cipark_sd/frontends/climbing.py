@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts, room_for_parser
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Operator
 from cipark_sd.naming import canonical
 
-#: Deeper nesting than this no model needs; it would exhaust Python's stack.
-DEEPEST = 100
+#: Deeper nesting than this no model needs; the passes behind the parser go down by recursion.
+DEEPEST = 300
 
 
 class SyntaxProblem(Exception):
@@ -30,6 +31,10 @@ class Names(dict[str, str]):
     def __missing__(self, token: str) -> str:
         name = self[token] = canonical(token)
         return name
+
+
+class TooDeep(SyntaxProblem):
+    """An equation that is too deep or too long as a whole, rather than wrong at a place."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,20 @@ class Climber:
         self.names = names
         self.depth = 0
 
+    def whole(self, cursor: Cursor) -> Expr:
+        """The expression of an equation, from its beginning.
+
+        Raises
+        ------
+        SyntaxProblem
+        """
+        self.depth = 0
+        with room_for_parser():
+            expr = self.expression(cursor)
+        if n_parts(expr) > MOST_PARTS:
+            raise TooDeep(cursor.at, TOO_LONG)
+        return expr
+
     def expression(self, cursor: Cursor, least: int = 0) -> Expr:
         """The expression that begins at the cursor, as far as its operators bind at least so closely."""
         left = self._operand(cursor, least)
@@ -134,7 +153,7 @@ class Climber:
         """
         self.depth += 1
         if self.depth > DEEPEST:
-            raise SyntaxProblem(cursor.at, f"it is nested more than {DEEPEST} deep; give its parts names of their own")
+            raise TooDeep(cursor.at, TOO_DEEP)
         inner = self.expression(cursor)
         self.depth -= 1
         return inner

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
 from cipark_sd.frontends.checked import checked_model
-from cipark_sd.frontends.climbing import Names, SyntaxProblem
+from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.external_files import check_located
+from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.sanitise import decoded
 from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
@@ -144,7 +145,10 @@ class _Section:
     def _note(self, entry: Entry, found: Sequence[str], problem: SyntaxProblem) -> None:
         at = entry.at + place(entry.equation, problem.index)
         label = plain_label(found[0]) if found else "?"
-        self.problems.append(EquationError(self._where(at), label, f"cannot be read: {problem.reason}"))
+        reason = f"cannot be read: {problem.reason}"
+        if isinstance(problem, TooDeep):
+            reason = too_deep(entry.equation) if problem.reason == TOO_DEEP else problem.reason
+        self.problems.append(EquationError(self._where(at), label, reason))
 
 
 class _Noted(Exception):

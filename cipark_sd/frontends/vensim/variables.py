@@ -89,7 +89,6 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
     ------
     SyntaxProblem
     """
-    reader.depth = 0
     cursor = Cursor(equation.tokens, equation.head.start)
     if equation.head.kind == "":
         return _Missing()
@@ -97,7 +96,7 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
         first = cursor.tokens[cursor.at + 1 : cursor.at + 2]
         if first and _GET.fullmatch(reader.names[first[0]]):
             cursor.at += 1
-            expr = reader.expression(cursor)
+            expr = reader.whole(cursor)
             cursor.take(")")
             read: _Right = _source(expr)
         else:
@@ -113,7 +112,7 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
         level = _level(cursor, reader)
         if level is not None:
             return level
-    expr = reader.expression(cursor)
+    expr = reader.whole(cursor)
     _end(cursor)
     return _source(expr)
 
@@ -129,7 +128,7 @@ def _level(cursor: Cursor, reader: Reader) -> _Level | None:
     if cursor.tokens[cursor.at + 1 : cursor.at + 2] != ["("]:
         return None
     at = cursor.at
-    call = reader.expression(cursor)
+    call = reader.whole(cursor)
     _end(cursor)
     match call:
         case Call("integ", (flow, initial)):

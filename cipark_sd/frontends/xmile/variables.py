@@ -8,7 +8,8 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cipark_sd.errors import EquationError, UnknownName
-from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
+from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
+from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, tokens
 from cipark_sd.frontends.xmile.modules import Instance
@@ -179,12 +180,14 @@ class Elements:
             raise EquationError(f"{self.where}:{line}", label, "is missing; the model is not finished")
         if (grid := _literal_array(text)) is not None:
             return grid
-        self.reader.depth = 0
         cursor = Cursor(tokens(text))
         try:
-            expr = self.reader.expression(cursor)
+            expr = self.reader.whole(cursor)
             if cursor.token:
                 raise cursor.unexpected("an operator or the end of the equation")
+        except TooDeep as problem:
+            reason = too_deep(text) if problem.reason == TOO_DEEP else problem.reason
+            raise EquationError(f"{self.where}:{line}", label, reason) from None
         except SyntaxProblem as problem:
             raise EquationError(f"{self.where}:{line}", label, f"cannot be read: {problem.reason}") from None
         return expr
