@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     study = tmp_path_factory.mktemp("study")
     small_study(study, MORE)
     out = study / "out"
-    arguments = [str(study), "--all", "--fast", "--no-profiles", "--self-test", "2", "--steps", "600", "-o", str(out)]
+    arguments = [str(study), "--all", "--fast", "--no-profiles", "--self-test", "2", "--steps", "1600", "-o", str(out)]
     result = CliRunner().invoke(calibrate, arguments, standalone_mode=False, catch_exceptions=False)
     assert result.return_value == 0, result.output
     return out

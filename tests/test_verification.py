@@ -38,7 +38,7 @@ DELAY = """
 Region : North, South ~~|
 duration[Region] = 1, 8 ~~|
 rate = 1.5 ~~|
-delayed[Region] = DELAY3(STEP(10, 2) + rate, duration[Region]) ~~|
+delayed[Region] = DELAY N(STEP(10, 2) + rate, duration[Region], rate, 3) ~~|
 """
 #: PySD stops at a scalar division by zero, where arithmetic has an infinite value.
 DIVISION = "rate=0.3~~|stock=INTEG(IF THEN ELSE(1/(Time-3)>0,-rate,-rate)*stock,100)~~|"
@@ -55,7 +55,7 @@ def study(write_mdl: Write, tmp_path: Path) -> Callable[..., Path]:
         (tmp_path / "problem.toml").write_text(
             '[model]\nfile = "model.mdl"\n[[observation]]\nname = "seen"\ntable = "data.csv"\nkind = "level"\n'
             f'variable = "{variable}"\nfamily = "normal"\nsd = 2.0\n'
-            '[[parameter]]\nname = "rate"\nbounds = [0.01, 5]\n[method]\nstarts = 2\n'
+            '[[parameter]]\nname = "rate"\nbounds = [0.01, 1.9]\n[method]\nstarts = 2\n'
         )
         return tmp_path
 
