@@ -1,7 +1,7 @@
 """Profile intervals against exact ones, the levels they have, what closes a side, and published regressions."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, percent, threshold
 from calibration.fit.verdict import Side, Verdict
+from calibration.fit.walk import crossing
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -368,3 +369,19 @@ def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> Non
     assert [side.state for side in (found.sides.lower, found.sides.upper)] == ["closed", "closed"]
     assert (found.lower, found.upper) == (None, None)
     assert "by the bound of b" in found.verdict
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of a walk, with nothing but its cost."""
+
+    cost: float
+
+
+def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:
+    """The place inside lies above the threshold already: the walk starts again from the better fit."""
+    inside, outside = Place(5.0), Place(9.0)
+    assert crossing(inside, outside, 0.0, 2.0, lambda share, near: Place(5 + 4 * share)) == (inside, False)
+    place, at_threshold = crossing(Place(1.0), outside, 0.0, 2.0, lambda share, near: Place(1 + 8 * share))
+    assert at_threshold
+    assert place.cost == pytest.approx(2, rel=1e-3)

@@ -182,6 +182,9 @@ class _Walk:
                     return Side("unresolved", self._value(inside.at), jumped(place.cost))
                 continue
             if place.cost - self.least > self.threshold:
+                if inside.cost - self.least > self.threshold:
+                    # the walk met a better fit; both sides are walked again from there
+                    return Side("unresolved", self._value(inside.at), "a better fit lies on the way")
                 crossed, at_threshold = self._crossing(inside, place)
                 if not at_threshold:
                     self._add(crossed)

@@ -92,7 +92,8 @@ class Pace:
 def crossing(inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], P]) -> tuple[P, bool]:
     """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
 
-    Where the rise jumps over the threshold the place is the last one below the jump.
+    Where the rise jumps over the threshold the place is the last one below the jump; where it is above the threshold
+    inside already, since ``least`` has fallen, the place is the inside.
 
     Parameters
     ----------
@@ -111,6 +112,9 @@ def crossing(inside: P, outside: P, least: float, threshold: float, solve: Calla
             return 0.0
         return root(min(rise, IMPOSSIBLE)) - math.sqrt(threshold)
 
+    if gap(0.0) > 0:
+        # a better fit was met on the way here, above which the place inside lies already
+        return inside, False
     optimize.brentq(gap, 0.0, 1.0, xtol=1e-12, rtol=1e-12)
     place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
     if abs(place.cost - least - threshold) <= JUMP * threshold:
