@@ -71,7 +71,7 @@ def uniform(name: str, low: float, high: float) -> str:
 
 
 def best(folder: Path, *, starts: int = 8, seed: int = 1) -> Optimum:
-    problem = read_problem(folder)
+    problem = read_problem(folder, allow_files=[folder.parent])
     density = posterior(problem, choose("numpy"))
     method = problem.method
     return optimise(
@@ -128,7 +128,9 @@ TRUE = np.array([400.0, 0.03])
 
 
 def expected_counts(folder: Path, model: Path) -> NDArray[np.float64]:
-    density = posterior(read_problem(bass_study(folder, model, np.ones(len(DATES)))), choose("numpy"))
+    density = posterior(
+        read_problem(bass_study(folder, model, np.ones(len(DATES))), allow_files=[folder.parent]), choose("numpy")
+    )
     return density.quantities(TRUE)[0]
 
 
@@ -153,7 +155,7 @@ def test_the_same_seed_gives_the_same_searches_and_another_gives_others(tmp_path
 def test_differential_evolution_finds_the_same_optimum(tmp_path: Path, write_mdl: Write) -> None:
     model = write_mdl(BASS, step=0.125)
     folder = bass_study(tmp_path, model, np.round(expected_counts(tmp_path, model)))
-    problem = read_problem(folder)
+    problem = read_problem(folder, allow_files=[folder.parent])
     density = posterior(problem, choose("numpy"))
     found = optimise(density, starts=1, rng=np.random.default_rng(3), estimate="ml", optimiser="differential-evolution")
     np.testing.assert_allclose(found.theta, best(folder).theta, rtol=1e-3)
@@ -173,7 +175,7 @@ def test_five_early_points_leave_the_market_open_above(tmp_path: Path, write_mdl
 def test_the_gradient_is_that_of_the_objective(tmp_path: Path, write_mdl: Write) -> None:
     model = write_mdl(BASS, step=0.125)
     folder = bass_study(tmp_path, model, np.round(expected_counts(tmp_path, model)))
-    goal = objective(posterior(read_problem(folder), choose("numpy")), estimate="ml")
+    goal = objective(posterior(read_problem(folder, allow_files=[folder.parent]), choose("numpy")), estimate="ml")
     point = np.array([0.4, 0.6])
     step = np.array([1e-6, 0.0])
     slope = float(np.diff(goal(np.array([point - step, point + step])))[0]) / 2e-6

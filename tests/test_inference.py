@@ -27,7 +27,7 @@ from calibration.assess.scores import (
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
-from calibration.sampling.convergence import Wanted, convergence
+from calibration.sampling.convergence import Wanted, convergence, one_by_one
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.sample import Chains, Effort, log_target
 from calibration.sampling.unconstrained import Unconstrained
@@ -138,7 +138,7 @@ def exact_draws(density, normals):
         np.ones(len(free)),
         convergence(("rate",), free),
     )
-    return PosteriorDraws(density, chains, theta.reshape(len(theta), -1, 1), logs.reshape(len(logs), -1))
+    return PosteriorDraws(density, chains, one_by_one(theta), one_by_one(logs[..., None])[..., 0])
 
 
 def exact_left_out(i):

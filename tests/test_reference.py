@@ -236,12 +236,11 @@ def test_data_that_no_file_holds_must_come_from_the_scenario(write_mdl: Write) -
     assert float(run["double"][-1]) == 20
 
 
-def test_control_variables_that_are_computed_need_a_number(write_mdl: Write) -> None:
+def test_control_variables_may_be_computed_or_given(write_mdl: Write) -> None:
     path = write_mdl("length = 3 ~~|")
     path.write_text(path.read_text().replace("FINAL TIME = 10", "FINAL TIME = length * 2"))
     model = read_model(path)
-    with pytest.raises(UnsupportedFeature, match="--to"):
-        simulate(model)
+    assert float(simulate(model, save=["length"])["time"][-1]) == 6
     assert float(simulate(model, Scenario(final_time=5), save=["length"])["time"][-1]) == 5
 
 

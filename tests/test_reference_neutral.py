@@ -121,7 +121,7 @@ def test_a_failure_and_a_warning_speak_of_the_models_own_names(write_mdl: Write)
         pytest.raises(RunFailed, match=r"'Total' has no value at time 0: .*'games_of_chance'"),
     ):
         simulate(model, engine="pysd")
-    short = read_model(write_mdl("Pool Share = DELAY3(Time, 0.5) ~~|", name="short.mdl"))
+    short = read_model(write_mdl("Pool Share = DELAY N(Time, 0.5, 0, 3) ~~|", name="short.mdl"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         simulate(short, engine="pysd")

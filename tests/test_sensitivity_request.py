@@ -220,7 +220,7 @@ def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path
     assert result.exit_code == 0, result.output
     assert "Feedback loops with the largest share of all scores" in result.output
     page = read_page(tmp_path / "out")
-    (section,) = (section for section in page.sections if section.title.startswith("Which feedback loops"))
+    (section,) = (section for section in page.sections if section.title.startswith("Leading feedback loops"))
     assert any(isinstance(block, Picture) and block.file == "loops.png" for block in section.blocks)
     leading = pd.read_csv(tmp_path / "out" / "loop_leads.csv")
     assert set(leading["share_of_draws"]) <= {0.0, 0.5, 1.0}

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cipark_sd.simulate import simulate
 from scipy import stats
 
 from calibration.assess import contraction as contraction_module
@@ -30,6 +29,7 @@ from cipark_sd.checks.definition import BuiltIn, Conservation, Halving
 from cipark_sd.checks.file import read_checks
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
+from cipark_sd.simulation import simulate
 from tests.small_study import small_study
 
 Write = Callable[..., Path]

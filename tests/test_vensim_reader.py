@@ -88,10 +88,16 @@ def test_expressions_group_as_vensim_groups_them(write_mdl: Write, text: str, ex
     assert model["x"].pieces == (Piece(expected),)
 
 
-def test_a_table_ignores_the_range_of_its_graph_whatever_stands_there(write_mdl: Write) -> None:
-    path = write_mdl("t([(0,0)-(10,__import__('os'))], (0,1), (5,2)) ~~|\n")
+def test_the_range_of_a_graph_is_points_and_computes_nothing(write_mdl: Write) -> None:
+    path = write_mdl("t([(0,0)-(10,10),(3,-4)], (0,1), (5,2)) ~~|\n")
     (piece,) = read_model(path)["t"].pieces
     assert piece.table == Table((0.0, 5.0), (1.0, 2.0))  # type: ignore[union-attr]
+
+
+def test_a_macro_may_have_quoted_parameters(write_mdl: Write) -> None:
+    path = write_mdl(':MACRO: m("a), (b", c : d)\nm = "a), (b" + c ~~|\nd = c ~~| :END OF MACRO:\na = m(3, 4) ~~|\n')
+    (macro,) = read_model(path).macros
+    assert (macro.parameters, macro.results) == (("a),_(b", "c"), ("m", "d"))
 
 
 def test_an_old_table_is_all_x_and_then_all_y(write_mdl: Write) -> None:

@@ -1127,11 +1127,7 @@ def xmile_arrays(t: T) -> Columns:
 @form()
 def xmile_initials_by_element(t: T) -> Columns:
     level = {"north": 3 * 1.5**t, "south": 4 * 1.5**t}
-    return (
-        over("level", **level)
-        | over("flowing", **{element: value / 2 for element, value in level.items()})
-        | over("level_initial_value", north=3, south=4)
-    )
+    return over("level", **level) | over("flowing", **{element: value / 2 for element, value in level.items()})
 
 
 _KNOTS = (np.array([0, 2, 4, 6.0]), np.array([1, 4, 2, 3.0]))

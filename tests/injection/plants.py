@@ -43,11 +43,16 @@ def unguarded(what: str) -> Iterator[None]:
 
     if what == "ranges":
         from cipark_sd.frontends import sanitise
+        from cipark_sd.frontends.vensim import expressions
 
         def by_pysd(component: Any) -> None:
             component.parse()
 
+        def passed_over(cursor: Any) -> None:
+            cursor.at = list(cursor.tokens).index("]", cursor.at) + 1
+
         with (
+            mock.patch.object(expressions, "drawn_range", passed_over),
             mock.patch.object(sanitise, "without_range", lambda equation, quotes, where: equation),
             mock.patch("cipark_sd.frontends.literals.parse_component", by_pysd),
         ):
@@ -74,8 +79,8 @@ def unguarded(what: str) -> Iterator[None]:
 
 #: Guards that are taken off, with a case and command that then must ring.
 UNGUARDED = (
-    ("ranges", "mdl/table range/call", "show"),
-    ("ranges", "mdl/inline range/call", "show"),
+    ("ranges", "mdl/table range/call", "run pysd"),
+    ("ranges", "mdl/inline range/call", "run pysd"),
     ("words", "mdl/documentation/triple_in_line", "run pysd"),
     ("words and list", "mdl/documentation/triple_in_line", "run pysd"),
 )

@@ -22,7 +22,9 @@ _BANNER = re.compile(r"\*{4,}\s*\.([^\n*]+?)\s*\*{4,}")
 _GROUP = re.compile(r"\s*:GROUP\b([^\n]*)", re.IGNORECASE)
 _FLAG = re.compile(r"\s*:\s*SUP", re.IGNORECASE)
 _MACRO = re.compile(r"\s*:MACRO:", re.IGNORECASE)
-_MACRO_HEAD = re.compile(r"\s*:MACRO:\s*(\"(?:\\\"|[^\"])*\"|[^\W\d][\w'$ \t\n]*?)\s*\(([^)]*)\)", re.IGNORECASE)
+_MACRO_HEAD = re.compile(
+    r"""\s*:MACRO:\s*("(?:\\"|[^"])*"|[^\W\d][\w'$ \t\n]*?)\s*\(((?:"(?:\\"|[^"])*"|[^)"])*)\)""", re.IGNORECASE
+)
 _END_OF_MACRO = re.compile(r"\s*:END OF MACRO:", re.IGNORECASE)
 
 

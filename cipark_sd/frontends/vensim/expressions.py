@@ -155,21 +155,33 @@ def number(cursor: Cursor) -> float:
 def table(cursor: Cursor) -> Table:
     """``([ranges], (x, y), …)``, or the old form ``(x, x, …, y, y, …)``; points in the order of x.
 
-    What stands in the square brackets is the range of a graph and says nothing to a run.
+    What stands in the square brackets is the range of a graph and says nothing to a run; it has to be points all the
+    same, so that a file means the same to every reader.
     """
     opened = cursor.at
     cursor.take("(")
-    if cursor.accept("["):
-        while cursor.token != "]":
-            if not cursor.token:
-                raise SyntaxProblem(opened + 1, "this bracket is never closed")
-            cursor.at += 1
-        cursor.at += 1
+    if cursor.token == "[":
+        drawn_range(cursor)
         cursor.accept(",")
     pairs = _pairs(cursor) if cursor.token == "(" else _halves(cursor, opened)
     cursor.take(")", in_words="a point (x, y), ',' or ')'")
     pairs.sort(key=lambda point: point[0])
     return Table(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
+
+
+def drawn_range(cursor: Cursor) -> None:
+    """``[(xmin, ymin)-(xmax, ymax), (x, y), …]``: pairs of numbers, of which nothing is kept."""
+    cursor.take("[")
+    while True:
+        cursor.take("(", in_words="a point (x, y) of the table's range")
+        number(cursor)
+        cursor.take(",")
+        number(cursor)
+        cursor.take(")")
+        if cursor.token not in ("-", ","):
+            break
+        cursor.at += 1
+    cursor.take("]", in_words="'-', ',' or ']'")
 
 
 def _pairs(cursor: Cursor) -> list[tuple[float, float]]:

@@ -1,5 +1,6 @@
 """A Vensim file to a model."""
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.sanitise import decoded
+from cipark_sd.frontends.sanitise_text import MASK
 from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
 from cipark_sd.frontends.vensim.expressions import Reader
@@ -31,7 +33,8 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
         For all that is wrong, at once, each with its line and column.
     """
-    text = decoded(raw)
+    # characters that stand for quoted texts while PySD's reader is given the file mean nothing in one
+    text = re.sub(f"[{MASK}]", "\ufffd", decoded(raw))
     file = split(text)
     problems: list[CiparkError] = [
         ModelFileError(path, f"line {file.place(at).partition(':')[0]}: {reason}") for at, reason in file.broken
@@ -72,11 +75,14 @@ def _macro(
     section = _Section(path, file, names, problems, f"{path.name}, macro {macro.name}")
     section.read_heads(macro.entries)
     name = canonical(macro.name)
-    inputs, _, outputs = macro.head.partition(":")
-    results = [canonical(result) for result in outputs.split(",") if result.strip()]
+    words = tokens(macro.head)
+    colon = words.index(":") if ":" in words else len(words)
+    inputs, results = (
+        [canonical(word) for word in part if word != ","] for part in (words[:colon], words[colon + 1 :])
+    )
     return Macro(
         name=name,
-        parameters=tuple(canonical(parameter) for parameter in inputs.split(",") if parameter.strip()),
+        parameters=tuple(inputs),
         results=(name, *(result for result in results if result != name)),
         variables=section.variables(made, lookups),
     )
