@@ -114,7 +114,8 @@ def _from_text(text: str) -> pd.DataFrame:
 def test_pysd_gives_what_is_expected(feature: str) -> None:
     found, wanted = running.pysd_table(CORPUS / feature), expected(feature)
     assert differing(found, wanted) == []
-    without_equation = set(found.columns) - set(wanted.columns)
+    # initial values by element are given to PySD as an array of its own
+    without_equation = {name for name in set(found.columns) - set(wanted.columns) if "initial_value" not in name}
     assert found[sorted(without_equation)].isna().all(axis=None)
 
 
@@ -136,7 +137,8 @@ def test_pysd_still_has_the_fault(feature: str) -> None:
 def test_an_engine_gives_what_is_expected(feature: str, engine: str) -> None:
     found, wanted = by_engine(feature, engine), expected(feature)
     assert differing(found, wanted) == []
-    without_equation = set(found.columns) - set(wanted.columns)
+    # initial values by element are given to PySD as an array of its own
+    without_equation = {name for name in set(found.columns) - set(wanted.columns) if "initial_value" not in name}
     assert found[sorted(without_equation)].isna().all(axis=None)
 
 

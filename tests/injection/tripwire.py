@@ -291,7 +291,7 @@ def main(result: str, plan: str) -> None:
         base = Path(place)
         for folder in ("models", "writable", "elsewhere"):
             (base / folder).mkdir()
-        for variable in ("TMPDIR", "CIPARK_CACHE", "MPLCONFIGDIR", "XDG_CACHE_HOME", "HOME"):
+        for variable in ("TMPDIR", "CIPARK_CACHE", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "HOME"):
             (base / "writable" / variable).mkdir()
             os.environ[variable] = str(base / "writable" / variable)
         tempfile.tempdir = os.environ["TMPDIR"]
