@@ -6,7 +6,8 @@
     python tools/results.py --pages            write the kept numbers into the documents
     python tools/results.py --unsaid           numbers of the documents that nothing accounts for
 
-`docs/results/numbers.toml` says which number of which page is which result; `tests/test_numbers.py` holds pages to it.
+`docs/results/numbers.toml` says which number of which page is which result; `tests/project/test_numbers.py` holds pages
+to it.
 """
 
 import hashlib

@@ -1,0 +1,295 @@
+"""Checks of the calculation: the estimate again in PySD, really there, and at half the time step."""
+
+import ast
+import html
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from places import ROOT
+
+from calibration.fit import verification
+from calibration.fit.optimise import optimise
+from calibration.fit.verification import (
+    PATIENCE,
+    TOLERANCE,
+    Replication,
+    expected_seconds,
+    half_step_sentence,
+    largest_difference,
+    replication,
+    shift_at_half_the_step,
+)
+from calibration.likelihood.posterior import posterior
+from calibration.study.problem import read_problem
+from cipark_sd.cli import cli
+from cipark_sd.engines.reference.run import PySDRun
+from cipark_sd.engines.registry import choose
+from cipark_sd.scenarios import Resolved
+
+Write = Callable[..., Path]
+
+DECAY = "stock=INTEG(-rate*stock,100)~~|rate=0.3~~|"
+#: PySD gives both elements the delay order of the shorter delay: a fault that the reference engine names and keeps.
+DELAY = """
+Region : North, South ~~|
+duration[Region] = 1, 8 ~~|
+rate = 1.5 ~~|
+delayed[Region] = DELAY N(STEP(10, 2) + rate, duration[Region], rate, 3) ~~|
+"""
+#: PySD stops at a scalar division by zero, where arithmetic has an infinite value.
+DIVISION = "rate=0.3~~|stock=INTEG(IF THEN ELSE(1/(Time-3)>0,-rate,-rate)*stock,100)~~|"
+
+
+@pytest.fixture
+def study(write_mdl: Write, tmp_path: Path) -> Callable[..., Path]:
+    """A study of one rate, from five measurements."""
+
+    def write(equations: str, variable: str, values: str, *, step: float = 0.5) -> Path:
+        write_mdl(equations, step=step)
+        rows = "".join(f"{time},{value}\n" for time, value in zip((2, 4, 6, 8, 10), values.split(), strict=True))
+        (tmp_path / "data.csv").write_text("time,value\n" + rows)
+        (tmp_path / "problem.toml").write_text(
+            '[model]\nfile = "model.mdl"\n[[observation]]\nname = "seen"\ntable = "data.csv"\nkind = "level"\n'
+            f'variable = "{variable}"\nfamily = "normal"\nsd = 2.0\n'
+            '[[parameter]]\nname = "rate"\nbounds = [0.01, 1.9]\n[method]\nstarts = 2\n'
+        )
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def runs_in_pysd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that the reference engine itself has run, whatever the engine was called."""
+    ran: list[str] = []
+    honest = PySDRun.apply
+
+    def spied(run: PySDRun, resolved: Resolved) -> None:
+        ran.append(run.model.name)
+        honest(run, resolved)
+
+    monkeypatch.setattr(PySDRun, "apply", spied)
+    return ran
+
+
+def calibrate(folder: Path, *options: str) -> Result:
+    arguments = ["calibrate", str(folder), "--no-profiles", "-o", str(folder / "out"), *options]
+    return CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+
+def written(folder: Path) -> tuple[dict[str, object], str]:
+    """The comparison in fit.json, and the page."""
+    record = json.loads((folder / "out" / "fit.json").read_text(encoding="utf-8"))["comparison_with_pysd"]
+    return record, html.unescape((folder / "out" / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_model_on_which_both_agree_is_compared_in_pysd(study, runs_in_pysd) -> None:
+    folder = study(DECAY, "stock", "55 30 17 9 5")
+    done = calibrate(folder)
+    assert done.return_value == 0, done.output
+    assert len(runs_in_pysd) == 1
+    record, page = written(folder)
+    assert record["status"] == "agrees"
+    assert record["largest_relative_difference"] <= 1e-12
+    for said in (done.output, page):
+        assert "Run again in PySD on the original file (" in said
+        assert " s): largest relative difference" in said
+    assert "estimate run again in PySD: largest relative difference" in page
+    assert "DIFFERS" not in page
+
+
+@pytest.mark.filterwarnings("ignore:(?s).*Delay time very small")
+def test_a_difference_is_seen_everywhere(study, runs_in_pysd) -> None:
+    folder = study(DELAY, "delayed[South]", "1.5 2 4 6 8")
+    done = calibrate(folder)
+    assert done.return_value == 1
+    assert len(runs_in_pysd) == 1
+    record, page = written(folder)
+    assert record["status"] == "differs"
+    assert record["largest_relative_difference"] > 0.01
+    shown = f"{record['largest_relative_difference']:.1e}"
+    for said in (done.output, page):
+        assert f"DIFFERS by {shown}" in " ".join(said.split())
+        assert "largest relative difference" not in said
+    assert f"fails: at the estimate PySD differs by {shown}" in page
+    # once as a warning on top, once among the checks
+    assert page.count(f"DIFFERS by {shown}") == 2
+
+
+def test_a_run_that_fails_in_pysd_is_no_agreement(study) -> None:
+    folder = study(DIVISION, "stock", "55 30 17 9 5", step=1)
+    done = calibrate(folder)
+    assert done.return_value == 1
+    record, page = written(folder)
+    assert (record["status"], record["largest_relative_difference"]) == ("failed", None)
+    assert "FAILED, so nothing was compared" in done.output
+    assert "FAILED, so nothing was compared" in page
+
+
+def test_a_number_that_is_only_looked_at_does_not_decide(study) -> None:
+    """PySD stops where it divides by zero: that keeps it from the series that asks for it, and from no other."""
+    folder = study(DECAY + "over=1/(Time-3)~~|", "stock", "55 30 17 9 5", step=1)
+    problem = (folder / "problem.toml").read_text()
+    aside = problem.partition("[[observation]]")[2].partition("[[parameter]]")[0].replace('"seen"', '"aside"')
+    aside = "[[observation]]" + aside.replace('"stock"', '"over"') + 'use_all = "check"\n'
+    (folder / "problem.toml").write_text(problem.replace("[[observation]]", aside + "[[observation]]"))
+    assert calibrate(folder).return_value == 0
+    assert written(folder)[0]["status"] == "agrees"
+
+
+def test_what_is_not_compared_says_so_everywhere(study, runs_in_pysd, monkeypatch) -> None:
+    folder = study(DECAY, "stock", "55 30 17 9 5")
+    monkeypatch.setattr(verification, "expected_seconds", lambda problem, clock: 25.4)
+    done = calibrate(folder)
+    assert done.return_value == 0
+    assert runs_in_pysd == []
+    record, page = written(folder)
+    assert record["status"] == "not compared"
+    assert record["largest_relative_difference"] is None
+    for said in (done.output, page):
+        assert "Not compared with PySD: it would take about 25 s (--compare-pysd)." in said
+        assert "none, to the last bit" not in said
+        assert "largest relative difference" not in said
+    assert "not compared: it would take about 25 s (--compare-pysd)" in page
+    assert "The estimate run again in PySD on the original file (--compare-pysd)." in page
+    assert calibrate(folder, "--compare-pysd").return_value == 0
+    assert len(runs_in_pysd) == 1
+    assert written(folder)[0]["status"] == "agrees"
+
+
+@pytest.mark.parametrize("option", ["--fast", "--no-compare-pysd"])
+def test_a_comparison_can_be_left_out(study, runs_in_pysd, option) -> None:
+    folder = study(DECAY, "stock", "55 30 17 9 5")
+    done = calibrate(folder, option)
+    assert runs_in_pysd == []
+    assert "Not compared with PySD: not asked for (--compare-pysd)." in done.output
+    assert written(folder)[0]["status"] == "not compared"
+
+
+def test_the_engine_that_is_recorded_is_the_one_that_ran(study, runs_in_pysd) -> None:
+    folder = study(DECAY, "stock", "55 30 17 9 5")
+    done = calibrate(folder, "--engine", "pysd", "--starts", "1")
+    assert done.return_value == 0, done.output
+    assert len(runs_in_pysd) > 10
+    assert json.loads((folder / "out" / "fit.json").read_text())["engine"] == "pysd"
+    assert "Not compared with PySD: the fit itself ran in PySD." in done.output
+
+
+def test_the_same_fit_leaves_the_same_file_whatever_it_took() -> None:
+    quick, slow = (Replication("agrees", "", 0.0, seconds) for seconds in (1.0, 9.0))
+    assert quick.record() == slow.record()
+    assert "none, to the last bit" in quick.sentence
+    assert "(9.0 s)" in slow.sentence
+
+
+def test_the_cost_is_that_of_all_steps_and_of_the_translation(study, monkeypatch) -> None:
+    """A clock that PySD moves: 3 s to translate, 0.5 s to load, 0.01 s a step."""
+    problem = read_problem(study(DECAY, "stock", "55 30 17 9 5", step=0.015625))
+    now = {"seconds": 0.0, "runs": 0}
+
+    def run(model, scenario, *, save, engine):  # type: ignore[no-untyped-def]
+        assert engine == "pysd"
+        now["seconds"] += 0.5 + 0.01 * scenario.final_time / 0.015625 + 3.0 * (now["runs"] == 0)
+        now["runs"] += 1
+
+    monkeypatch.setattr(verification, "simulate", run)
+    expected = expected_seconds(problem, lambda: now["seconds"])
+    trial = 3.0 + 3 * 0.5 + 0.01 * (1 + 1 + 11)
+    assert expected == pytest.approx(trial + 0.5 + 0.01 * 640)
+
+
+def test_ten_seconds_are_the_limit(study, monkeypatch) -> None:
+    assert (PATIENCE, TOLERANCE) == (10.0, 1e-9)
+    problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
+    density = posterior(problem, choose("native"))
+    optimum = optimise(density, starts=1, rng=np.random.default_rng(1), estimate="ml", optimiser="l-bfgs-b")
+    ticks = count()
+    for expected, status in ((9.9, "agrees"), (10.1, "not compared")):
+        monkeypatch.setattr(verification, "expected_seconds", lambda problem, clock, e=expected: e)
+        found = replication(optimum, engine="native", asked=None, clock=lambda: float(next(ticks)))
+        assert found.status == status
+
+
+def test_a_difference_is_a_share_of_its_observation(study) -> None:
+    problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
+    density = posterior(problem, choose("native"))
+    theirs = np.array([50.0, 20.0, 10.0, 5.0, 0.0])
+    assert largest_difference(density, theirs + np.array([0, 0, 0, 0, 5e-8]), theirs) == pytest.approx(1e-9)
+    assert largest_difference(density, theirs, theirs) == 0
+    assert largest_difference(density, theirs, theirs * np.nan) is None
+
+
+def test_half_the_step_moves_what_euler_moves(study) -> None:
+    """A stock of 100 that decays by Euler with steps of 1/2 and 1/4, seen with a standard deviation of 2."""
+    problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
+    density = posterior(problem, choose("native"))
+    optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="ml", optimiser="l-bfgs-b")
+    rate, time = float(optimum.theta[0]), np.array([2, 4, 6, 8, 10])
+    coarse, fine = ((1 - rate * step) ** (time / step) * 100 for step in (0.5, 0.25))
+    assert np.abs(fine - coarse).max() > 1
+    assert shift_at_half_the_step(optimum, "native") == pytest.approx(np.abs(fine - coarse).max() / 2, rel=1e-9)
+    assert np.isnan(shift_at_half_the_step(optimum, "pysd"))
+
+
+def test_half_the_step_is_said_with_its_number(study) -> None:
+    folder = study(DECAY, "stock", "55 30 17 9 5")
+    done = calibrate(folder, "--fast")
+    shift = json.loads((folder / "out" / "fit.json").read_text())["largest_shift_at_half_the_step"]
+    assert 0.3 < shift < 3
+    sentence = f"Half the time step moves no expected number by more than {shift:.2g} of its noise."
+    assert sentence in done.output
+    assert sentence in written(folder)[1]
+    assert half_step_sentence(float("nan")) == ""
+    assert "the model fails at the estimate" in half_step_sentence(float("inf"))
+
+
+#: What a user calls in Python has a documented default; nothing of ours may rest on it.
+ENTRANCES = {"simulate", "ensemble", "value_and_jacobian", "model_response", "run_policies", "run_futures", "ema_model"}
+#: A check is handed a function that has its engine already.
+OTHERS = {("cipark_sd/checks/run.py", "simulate")}
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for package in ("cipark_sd", "calibration"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def with_a_default(tree: ast.Module) -> Iterator[str]:
+    """Functions and classes whose engine need not be named."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            places = [*node.args.posonlyargs, *node.args.args]
+            usual = places[len(places) - len(node.args.defaults) :]
+            usual += [a for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None]
+            if "engine" in {argument.arg for argument in usual}:
+                yield node.name
+        if isinstance(node, ast.ClassDef):
+            fields = [field for field in node.body if isinstance(field, ast.AnnAssign) and field.value is not None]
+            if any(isinstance(field.target, ast.Name) and field.target.id == "engine" for field in fields):
+                yield node.name
+
+
+def test_below_the_entrances_no_engine_has_a_default() -> None:
+    assert {name for _, tree in trees() for name in with_a_default(tree)} == ENTRANCES
+
+
+def test_every_call_of_an_entrance_names_the_engine() -> None:
+    silent = []
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+                name = called.attr
+            else:
+                name = called.id if isinstance(called, ast.Name) else ""
+            if name not in ENTRANCES or (str(path), name) in OTHERS or not isinstance(node, ast.Call):
+                continue
+            if "engine" not in {keyword.arg for keyword in node.keywords}:
+                silent.append(f"{path}:{node.lineno} {name}")
+    assert silent == []

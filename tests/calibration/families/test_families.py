@@ -1,0 +1,253 @@
+"""Noise families: each is one distribution, none lacks a method, and another one needs a file and a row."""
+
+import re
+from dataclasses import FrozenInstanceError, dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from places import ROOT
+from scipy import stats
+from small_study import STUDY, small_study
+
+from calibration.families import registry
+from calibration.families.base import CountFamily, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
+from calibration.families.negative_binomial import NB1
+from calibration.families.student_t import StudentT
+from calibration.fit.residuals import fitted
+from calibration.likelihood.net_counts import NetCount
+from calibration.likelihood.posterior import posterior
+from calibration.likelihood.replicate import replicate
+from calibration.study.observations import Count
+from calibration.study.problem import read_problem
+from calibration.study.terms import KINDS
+from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
+from cipark_sd.errors import CiparkError
+
+DOCS = ROOT / "docs"
+MEAN, SPREAD, N = 7.0, 0.8, 20_000
+NET = NetCount(NB1(), np.array([9.0]))
+
+
+def example() -> tuple[MeasurementFamily, str]:
+    """The family of docs/extending.md and the text of its row."""
+    code, row = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text("utf-8"), flags=re.DOTALL)
+    module = ModuleType("laplace")
+    exec(compile(code, "extending.md", "exec"), module.__dict__)  # noqa: S102  (our own document)
+    return module.Laplace(), row
+
+
+NUMBERS = [*registry.NUMBERS, StudentT(dof=2.5), NET, example()[0]]
+
+
+def named(family: object) -> str:
+    return repr(family).split("(")[0]
+
+
+def until(family: NumberFamily, value: float) -> float:
+    """Probability of no more than ``value``."""
+    return float(np.exp(family.log_interval(-np.inf, value, np.array([MEAN]), np.array([SPREAD])))[0])
+
+
+@pytest.mark.parametrize("family", NUMBERS, ids=named)
+def test_densities_and_intervals_are_of_one_distribution(family: NumberFamily) -> None:
+    low, high = 3.0, 9.0
+    grid = np.arange(low, high + 1) if family.discrete else np.linspace(low, high, 20_001)
+    masses = np.exp(family.log_density(grid[:, None], np.array([MEAN]), np.array([SPREAD])))[:, 0]
+    expected = masses.sum() if family.discrete else np.trapezoid(masses, grid)
+    got = np.exp(family.log_interval(low, high, np.array([MEAN]), np.array([SPREAD])))[0]
+    assert got == pytest.approx(expected, rel=1e-6)
+    assert until(family, np.inf) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", NUMBERS, ids=named)
+def test_quantiles_are_where_the_distribution_reaches_their_probability(family: NumberFamily) -> None:
+    probability = np.array([0.05, 0.3, 0.95])
+    for p, quantile in zip(probability, family.quantile(probability, MEAN, SPREAD).tolist(), strict=True):
+        if family.discrete:
+            assert until(family, quantile - 1) < p <= until(family, quantile)
+        else:
+            assert until(family, quantile) == pytest.approx(p, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", NUMBERS, ids=named)
+def test_draws_come_as_often_as_the_distribution_says(family: NumberFamily) -> None:
+    if family is NET:
+        family = NetCount(NB1(), np.full(N, 9.0))
+    drawn = family.draw(np.full(N, MEAN), np.full(N, SPREAD), np.random.default_rng(1))
+    law = NET if isinstance(family, NetCount) else family
+    assert drawn.shape == (N,)
+    for quantile in law.quantile(np.array([0.1, 0.5, 0.9]), MEAN, SPREAD).tolist():
+        p = until(law, quantile)
+        assert (drawn <= quantile).mean() == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / N))
+
+
+@pytest.mark.parametrize("family", [f for f in NUMBERS if isinstance(f, MeasurementFamily)], ids=named)
+def test_a_score_is_the_normal_quantile_of_a_measurement(family: MeasurementFamily) -> None:
+    value, mean, spread = np.array([0.5, 3.0, 7.0, 12.0]), np.array(MEAN), np.array(SPREAD)
+    scores = family.score(value, mean, spread)
+    np.testing.assert_allclose(stats.norm.cdf(scores), [until(family, v) for v in value], rtol=1e-9)
+    np.testing.assert_allclose(family.from_score(scores, mean, spread), value, rtol=1e-9)
+
+
+@pytest.mark.parametrize("family", [f for f in NUMBERS if isinstance(f, CountFamily)], ids=named)
+def test_the_sd_of_a_count_is_that_of_its_probabilities(family: CountFamily) -> None:
+    counts = np.arange(-60.0, 400)
+    mass = np.exp(family.log_density(counts[:, None], np.array([MEAN]), np.array([SPREAD])))[:, 0]
+    mean = mass @ counts
+    assert mean == pytest.approx(MEAN, rel=1e-9)
+    expected = np.sqrt(mass @ (counts - mean) ** 2)
+    assert family.sd(np.array([MEAN]), np.array([SPREAD]))[0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", registry.SPLITS, ids=named)
+def test_a_split_has_cells_and_draws_of_its_distribution(family: SplitFamily) -> None:
+    total, shares = 6, np.array([0.2, 0.8])
+    counts = np.arange(total + 1.0)
+    masses = np.exp(
+        [float(family.log_density(np.array([n, total - n]), shares, np.array(SPREAD))) for n in counts.tolist()]
+    )
+    np.testing.assert_allclose(family.cell(total, 0.2, SPREAD), masses, rtol=1e-9)
+    drawn = family.draw(total, np.tile(shares, (N, 1)), np.full(N, SPREAD), np.random.default_rng(2))
+    seen = np.array([(drawn[:, 0] == n).mean() for n in counts])
+    assert (np.abs(seen - masses) < 4 * np.sqrt(masses / N) + 1e-9).all()
+    assert family.cell(total, 0.0, SPREAD).tolist() == [1.0, *[0.0] * total]
+
+
+@pytest.mark.parametrize("family", registry.SHARES, ids=named)
+def test_a_share_has_masses_intervals_and_draws_of_its_distribution(family: ShareFamily) -> None:
+    total, p = np.array(9.0), np.array([0.3])
+    masses = np.exp(family.log_density(np.arange(10.0), total, p))
+    np.testing.assert_allclose(family.mass(9, 0.3), masses, rtol=1e-9)
+    assert np.exp(family.log_interval(2, 4, total, p))[0] == pytest.approx(masses[2:5].sum(), rel=1e-9)
+    drawn = family.draw(9, np.append(np.full(N, 0.3), 1.4), np.random.default_rng(3))
+    assert np.isnan(drawn[-1])
+    assert drawn[:-1].mean() == pytest.approx(2.7, abs=0.05)
+
+
+def test_families_are_values_with_names_of_their_own() -> None:
+    families = registry.families()
+    assert len({family.name for family in families}) == len(families) == 9
+    for family in families:
+        assert family == type(family)()
+        assert set(family.kinds) <= set(KINDS)
+    assert StudentT(dof=3) != StudentT()
+    with pytest.raises(FrozenInstanceError):
+        StudentT().dof = 2.0  # type: ignore[misc]
+
+
+def test_a_family_without_a_method_cannot_be_made() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Forgetful(CountFamily):
+        name: ClassVar[str] = "forgetful"
+
+        def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+            return value * mean * spread
+
+        def variance(self, mean: Array, spread: Array) -> Array:
+            return mean * spread
+
+    with pytest.raises(TypeError, match="abstract method draw"):
+        Forgetful()  # type: ignore[abstract]
+
+
+def study(folder: Path, old: str, new: str) -> None:
+    small_study(folder)
+    assert old in STUDY
+    (folder / "problem.toml").write_text(STUDY.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "expected"),
+    [
+        (
+            "increments",
+            "nromal",
+            "observation 'left' has no family 'nromal'; did you mean 'normal'? "
+            "(the kind increments takes poisson, nb1, nb2, normal, lognormal, student-t)",
+        ),
+        (
+            "level",
+            "gaussian",
+            "observation 'left' has no family 'gaussian' "
+            "(the kind level takes poisson, nb1, nb2, normal, lognormal, student-t)",
+        ),
+    ],
+)
+def test_an_unknown_family_is_told_those_of_its_kind(tmp_path: Path, kind: str, family: str, expected: str) -> None:
+    study(tmp_path, 'family = "poisson"', f'family = "{family}"')
+    text = (tmp_path / "problem.toml").read_text("utf-8")
+    changed = text if kind == "increments" else text.replace('"increments"', f'"{kind}"').replace("start = 0.0\n", "")
+    (tmp_path / "problem.toml").write_text(changed, encoding="utf-8")
+    with pytest.raises(CiparkError) as raised:
+        read_problem(tmp_path)
+    assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ('family = "student-t"\nsd = 2.0\ndof = -1', "dof is -1, expected a positive number"),
+        ('family = "normal"\nsd = 2.0\ndof = 3', "has no key 'dof'"),
+        ('family = "normal"\ndispersion = 2.0', "expected a positive number or the name of a noise parameter"),
+        ('family = "nb1"\ndispersion = 2.0\nautocorrelation = 0.4', "normal, lognormal, student-t"),
+    ],
+)
+def test_options_are_those_of_the_family(tmp_path: Path, lines: str, expected: str) -> None:
+    study(tmp_path, 'family = "poisson"', lines)
+    with pytest.raises(CiparkError) as raised:
+        read_problem(tmp_path)
+    assert expected in str(raised.value)
+
+
+def test_options_reach_the_family(tmp_path: Path) -> None:
+    study(tmp_path, 'family = "poisson"', 'family = "student-t"\nsd = 2.0\ndof = 2.5')
+    assert {term.noise.family for term in read_problem(tmp_path).terms} == {StudentT(dof=2.5)}
+
+
+def test_the_example_of_the_document_is_a_family_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laplace, row = example()
+    names = [part.removesuffix("()") for part in re.findall(r"\w+\(\)", row)]
+    assert names == [*(named(family) for family in registry.NUMBERS), "Laplace"]
+    monkeypatch.setattr(registry, "NUMBERS", (*registry.NUMBERS, laplace))
+    study(tmp_path, 'family = "poisson"', 'family = "laplace"\nsd = 3.0\nautocorrelation = 0.3')
+    density = posterior(read_problem(tmp_path), choose("native"))
+    assert {term.noise.family for term in density.problem.terms} == {laplace}
+    theta = density.space.medians[None, :]
+    logs = density.pointwise(theta)[0]
+    first = density.problem.terms[0]
+    assert isinstance(first, Count)
+    # nothing comes before the first number of a series
+    mean = density.by_term(theta)[0][0, 0]
+    assert logs[0] == pytest.approx(stats.laplace.logpdf(first.lower, mean, 3 / np.sqrt(2)), rel=1e-12)
+    rows = fitted(density, theta[0])
+    assert (rows[0].low, rows[0].high) == pytest.approx(stats.laplace.ppf([0.05, 0.95], mean, 3 / np.sqrt(2)))
+    assert rows[0].residual == pytest.approx(stats.norm.ppf(stats.laplace.cdf(first.lower, mean, 3 / np.sqrt(2))))
+    drawn = replicate(density, np.repeat(theta, N, axis=0), np.random.default_rng(4))
+    assert drawn[:, 0].std() == pytest.approx(3, rel=0.05)
+    scores = laplace.score(drawn, np.array([by[0, 0] for by in density.by_term(theta)]), np.array(3.0))
+    assert np.corrcoef(scores[:, 0], scores[:, 1])[0, 1] == pytest.approx(0.3, abs=0.03)
+
+
+def test_the_page_lists_the_families_of_each_kind() -> None:
+    page = (DOCS / "calibration.md").read_text("utf-8")
+    table = page.split("| kind | what is compared with a row | families |")[1].split("\n\n")[0]
+    listed: dict[str, list[str]] = {}
+    for line in table.splitlines()[2:]:
+        kind, *_, families = (cell.strip() for cell in line.strip("|").split("|"))
+        last = list(listed.values())[-1] if listed else []
+        listed[kind.strip("`")] = last if families == "the same" else re.findall(r"`([^`]+)`", families)
+    assert listed == {kind: [f.name for f in registry.families() if kind in f.kinds] for kind in KINDS}
+
+
+def test_the_page_of_each_family_names_its_spread_and_options() -> None:
+    page = (DOCS / "calibration.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z-]+`)*) \| [^|]+ \| (none|`[^|]+) \|$", page, flags=re.MULTILINE)
+    listed = {
+        name: set(re.findall(r"`(\w+)`", keys)) for names, keys in rows for name in re.findall(r"`([^`]+)`", names)
+    }
+    for family in registry.families():
+        assert listed[family.name] == {family.spread, *(option.name for option in fields(family))} - {""}

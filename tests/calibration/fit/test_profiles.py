@@ -1,0 +1,384 @@
+"""Profile intervals against exact ones, the levels they have, what closes a side, and published regressions."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exact_profiles import ExactProfile
+from regression_problems import BOD, BOXBOD, MISRA1A, PUROMYCIN, RAT42, RAT43, Curve, Range, fitted, nearby, study
+from scipy import stats
+
+from calibration.fit.objective import objective
+from calibration.fit.optimise import local_search
+from calibration.fit.prediction_profile import prediction_profile
+from calibration.fit.profile import Profile, profile
+from calibration.fit.standard_errors import standard_errors
+from calibration.fit.threshold import Threshold, percent, threshold
+from calibration.fit.verdict import Side, Verdict
+from calibration.fit.walk import crossing
+from calibration.likelihood.posterior import posterior
+from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
+
+
+def wide(curve: Curve, factor: float, scale: str) -> dict[str, Range]:
+    """Bounds with the published estimates in their middle, on the log scale."""
+    half = factor**0.5
+    return {n: (e / half, e * half, scale) for n, e in zip(curve.names, curve.estimates, strict=True)}
+
+
+#: Curve, width of the bounds, scale of the search, level, whether the spread of the noise is known.
+EXACT = [
+    (MISRA1A, 10.0, "identity", 0.95, True),
+    (MISRA1A, 1e4, "identity", 0.95, True),
+    (MISRA1A, 1e4, "log", 0.99, False),
+    (BOXBOD, 10.0, "log", 0.80, True),
+    (BOXBOD, 1e4, "identity", 0.95, True),
+    (BOXBOD, 1e4, "log", 0.95, False),
+    (RAT42, 10.0, "identity", 0.99, True),
+    (RAT42, 1e4, "identity", 0.80, False),
+    (RAT43, 1e4, "identity", 0.95, True),
+    (RAT43, 1e4, "log", 0.80, False),
+    (BOD, 10.0, "log", 0.95, True),
+    (BOD, 1e4, "log", 0.95, True),
+    (BOD, 1e4, "log", 0.99, False),
+    (PUROMYCIN, 10.0, "log", 0.99, False),
+    (PUROMYCIN, 1e4, "identity", 0.80, True),
+]
+
+
+@pytest.mark.parametrize(("curve", "factor", "scale", "level", "known"), EXACT)
+def test_intervals_and_what_ends_them_are_those_of_exact_profiles(
+    tmp_path: Path, curve: Curve, factor: float, scale: str, level: float, known: bool
+) -> None:
+    ranges = wide(curve, factor, scale)
+    sd = curve.residual_sd
+    problem = study(tmp_path, curve, ranges, sd=sd if known else (sd / 50, sd * 50, "log"))
+    optimum = nearby(problem, curve.estimates if known else (*curve.estimates, sd))
+    np.testing.assert_allclose(optimum.theta[: len(curve.names)], curve.estimates, rtol=2e-5)
+    for name in curve.names:
+        found = profile(optimum, name, level=level)
+        exact = ExactProfile(curve, name, list(ranges.values()), sd=sd if known else None, level=level)
+        estimate = curve.estimates[curve.names.index(name)]
+        for side, direction in ((found.verdict.lower, -1), (found.verdict.upper, 1)):
+            expected = exact.side(direction)
+            assert side.state == expected.state, (name, side, expected)
+            # the brief of an interval: its ends are right to a ten thousandth of their distance from the estimate
+            assert side.at == pytest.approx(expected.at, abs=1e-4 * abs(expected.at - estimate))
+
+
+def test_a_nuisance_parameter_near_its_bound_moves(tmp_path: Path) -> None:
+    """Bounds as in docs/calibration.md, without a scale: the rate lies in the lowest hundredth of its range."""
+    ranges: dict[str, Range] = {"a": (20.0, 2000.0, "identity"), "b": (1e-5, 0.1, "identity")}
+    optimum = fitted(study(tmp_path, MISRA1A, ranges, sd=MISRA1A.residual_sd))
+    np.testing.assert_allclose(optimum.theta, MISRA1A.estimates, rtol=1e-6)
+    found = profile(optimum, "a", level=0.95)
+    exact = ExactProfile(MISRA1A, "a", list(ranges.values()), sd=MISRA1A.residual_sd, level=0.95)
+    assert [found.lower, found.upper] == pytest.approx([exact.side(-1).at, exact.side(1).at], rel=1e-6)
+    # as the outside review had them
+    assert [found.lower, found.upper] == pytest.approx([233.758, 244.392], abs=1e-3)
+
+
+def test_the_t_profiles_of_puromycin_are_the_published_ones(tmp_path: Path) -> None:
+    """confint(nls(rate ~ Vm * conc / (K + conc))) of R for the treated cells, which interpolates its profile."""
+    problem = study(tmp_path, PUROMYCIN, wide(PUROMYCIN, 100, "log"), sd=(1.0, 100.0, "log"))
+    optimum = fitted(problem, starts=3)
+    a, b = (profile(optimum, name, level=0.95) for name in ("a", "b"))
+    for found, ends in ((a, (197.30212848, 229.29006490)), (b, (0.04692517, 0.08615995))):
+        assert [found.lower, found.upper] == pytest.approx(list(ends), abs=2e-4 * (ends[1] - ends[0]))
+
+
+@pytest.mark.parametrize("curve", [MISRA1A, BOXBOD, RAT42, RAT43, BOD, PUROMYCIN])
+@pytest.mark.parametrize("known", [True, False])
+def test_standard_errors_and_the_residual_standard_deviation_are_the_certified_ones(
+    tmp_path: Path, curve: Curve, known: bool
+) -> None:
+    sd = curve.residual_sd
+    problem = study(tmp_path, curve, wide(curve, 100, "identity"), sd=sd if known else (sd / 50, sd * 50, "log"))
+    optimum = nearby(problem, curve.estimates if known else (*curve.estimates, sd))
+    found = standard_errors(optimum)
+    # what is published of BOD has four digits
+    digits = 2e-4 if curve is BOD else 1e-6
+    assert [found.values[name] for name in curve.names] == pytest.approx(list(curve.errors), rel=10 * digits)
+    (residuals,) = found.residuals
+    assert residuals.n == len(curve.x)
+    assert residuals.sd == pytest.approx(sd, rel=digits)
+    assert residuals.squares == pytest.approx(curve.squares, rel=digits)
+    if not known:
+        # the spread by likelihood is that over n, and its own error sd / sqrt(2 n)
+        n, p = len(curve.x), len(curve.names)
+        assert optimum.theta[-1] == pytest.approx(sd * ((n - p) / n) ** 0.5, rel=max(digits, 1e-5))
+        assert found.values["spread"] == pytest.approx(optimum.theta[-1] / (2 * n) ** 0.5, rel=1e-4)
+
+
+def test_an_estimate_on_its_bound_has_no_standard_error_and_its_verdict_says_so(tmp_path: Path) -> None:
+    problem = study(tmp_path, BOD, {"a": (1.0, 15.0, "log"), "b": (0.01, 10.0, "log")}, sd=2.5)
+    optimum = fitted(problem, starts=3)
+    errors = standard_errors(optimum)
+    assert (errors.values["a"], errors.why_not) == (None, {"a": "on a bound"})
+    assert errors.values["b"] is not None
+    found = profile(optimum, "a", level=0.95).verdict
+    assert (found.on_bound, found.upper.state) == ("upper", "open")
+    assert str(found) == "estimate on its upper bound; bounded from below only"
+    other = profile(optimum, "b", level=0.95).verdict
+    assert (other.lower.state, other.lower.reason) == ("closed", "a")
+
+
+def test_the_threshold_is_half_the_quantile_of_chi_square() -> None:
+    assert Threshold(0.95).rise == pytest.approx(1.9207294103470623, rel=1e-12)
+    for level in (0.5, 0.8, 0.9, 0.95, 0.99, 0.999):
+        # the square of a standard normal number is chi-square with one degree of freedom
+        assert 2 * Threshold(level).rise == pytest.approx(stats.norm.ppf((1 + level) / 2) ** 2, rel=1e-10)
+
+
+def test_where_the_spread_is_estimated_the_threshold_is_that_of_t() -> None:
+    # t(4) at 97.5 %, as tables have it
+    assert Threshold(0.95, 6, 4).rise == pytest.approx(3 * np.log1p(2.7764451052**2 / 4), rel=1e-9)
+    assert Threshold(0.95, 1e7, 1e7 - 2).rise == pytest.approx(Threshold(0.95).rise, rel=1e-5)
+    assert Threshold(0.95, 2, 0).rise == np.inf
+
+
+def test_which_rule_applies_is_read_from_the_noise(tmp_path: Path) -> None:
+    ranges = wide(RAT42, 10, "log")
+    estimated = nearby(study(tmp_path / "a", RAT42, ranges, sd=(0.1, 10.0, "log")), (*RAT42.estimates, 1.1))
+    known = nearby(study(tmp_path / "b", RAT42, ranges, sd=1.1), RAT42.estimates)
+    assert threshold(estimated.goal, 0.9) == Threshold(0.9, 9, 6)
+    assert threshold(known.goal, 0.9) == Threshold(0.9)
+    # the spread's own profile has no residual variance to be compared with
+    assert profile(estimated, "spread", level=0.9).threshold == Threshold(0.9)
+    assert "F(1, 6)" in threshold(estimated.goal, 0.9).words
+    assert "chi-square(1)" in threshold(known.goal, 0.9).words
+    assert (percent(0.9), percent(0.995)) == ("90 %", "99.5 %")
+
+
+COUNTED = """
+[model]
+file = "m.mdl"
+[[parameter]]
+name = "Rate"
+bounds = [0.1, 100]
+[[observation]]
+name = "seen"
+kind = "flow"
+variable = "entering"
+start = 0
+table = "seen.csv"
+"""
+
+
+FITTED_DISPERSION = """
+family = "nb1"
+dispersion = "spread"
+[[parameter]]
+name = "spread"
+target = "noise"
+bounds = [0.001, 100]
+"""
+
+
+@pytest.mark.parametrize(
+    ("noise", "rule"),
+    [
+        (FITTED_DISPERSION, (6, 5)),
+        ('family = "nb1"\ndispersion = 1.0', (0, 0)),
+        ('family = "poisson"', (0, 0)),
+    ],
+)
+def test_counts_go_by_f_where_their_dispersion_is_fitted(tmp_path: Path, noise: str, rule: tuple[int, int]) -> None:
+    (tmp_path / "m.mdl").write_text(
+        "Rate = 5 ~ firm/Year ~ |\nentering = Rate ~ firm/Year ~ |\nINITIAL TIME = 0 ~ Year ~ |\n"
+        "FINAL TIME = 6 ~ Year ~ |\nTIME STEP = 0.25 ~ Year ~ |\nSAVEPER = 1 ~ Year ~ |\n"
+    )
+    (tmp_path / "seen.csv").write_text("time,value\n1,2\n2,9\n3,4\n4,7\n5,1\n6,8\n")
+    (tmp_path / "problem.toml").write_text(COUNTED + noise)
+    density = posterior(read_problem(tmp_path), choose("native"))
+    assert threshold(objective(density, estimate="ml"), 0.95) == Threshold(0.95, *rule)
+
+
+@pytest.mark.parametrize(("n", "p"), [(6, 2), (8, 3), (13, 3), (20, 2), (30, 3)])
+def test_small_samples_with_an_estimated_spread_are_covered_at_the_nominal_rate(n: int, p: int) -> None:
+    """A linear model, where the rise at the truth has a closed form; by chi-square 6 numbers are covered to 87 %."""
+    rng, sets = np.random.default_rng(5), 40_000
+    design = np.vander(np.linspace(0, 1, n), p)
+    whole, without = (np.linalg.qr(matrix)[0] for matrix in (design, design[:, 1:]))
+    noise = rng.standard_normal((sets, n))
+    squares = [(noise**2).sum(axis=1) - ((noise @ basis) ** 2).sum(axis=1) for basis in (whole, without)]
+    rise = n / 2 * np.log(squares[1] / squares[0])
+    for level in (0.8, 0.95, 0.99):
+        covered = (rise <= Threshold(level, n, n - p).rise).mean()
+        assert covered == pytest.approx(level, abs=4 * (level * (1 - level) / sets) ** 0.5)
+    if n == 6:
+        assert (rise <= Threshold(0.95).rise).mean() == pytest.approx(0.869, abs=0.006)
+
+
+LINE = Curve("a * x", lambda x, a: a * x, (1, 2, 3, 4), (1.1, 1.9, 3.2, 3.9), ("a",), (1.0,), (0.1,), 0.3, 0.1)
+
+
+def side_of(
+    folder: Path, formula: str, names: tuple[str, ...], ranges: dict[str, Range], start: list[float]
+) -> Profile:
+    curve = replace(LINE, formula=formula, names=names)
+    return profile(nearby(study(folder, curve, ranges, sd=0.3), start), "a", level=0.95)
+
+
+def test_a_rise_with_another_parameter_on_its_bound_is_not_the_data_s(tmp_path: Path) -> None:
+    """Only a * b is seen, so a is open; within its bounds b lets it move by a factor only."""
+    ranges: dict[str, Range] = {"a": (1e-3, 1e3, "log"), "b": (0.5, 2.0, "log")}
+    found = side_of(tmp_path, "a * b * x", ("a", "b"), ranges, [1.0, 1.0])
+    assert (found.lower, found.upper) == (None, None)
+    assert [found.verdict.lower.state, found.verdict.upper.state] == ["closed", "closed"]
+    assert {found.verdict.lower.reason, found.verdict.upper.reason} == {"b"}
+    alone = side_of(tmp_path / "alone", "a * x", ("a",), {"a": (1e-3, 1e3, "log")}, [1.0])
+    assert alone.lower is not None
+    assert alone.upper is not None
+    ends = [found.verdict.lower.at, found.verdict.upper.at]
+    assert ends == pytest.approx([alone.lower / 2, alone.upper * 2], rel=1e-4)
+    assert "by the bound of b" in str(found.verdict)
+
+
+@pytest.mark.parametrize(("where", "jump"), [(1.03, 5), (1.103, 0.05)])
+def test_a_rise_that_jumps_over_the_threshold_is_refused(tmp_path: Path, where: float, jump: float) -> None:
+    """A large jump, and one from 1.7 to 2.2 across the threshold of 1.9, which a single step may take."""
+    formula = f"a * x + IF THEN ELSE(a > {where}, {jump}, 0)"
+    found = side_of(tmp_path, formula, ("a",), {"a": (0.1, 10.0, "identity")}, [1.0])
+    assert found.lower is not None
+    assert found.upper is None
+    assert found.verdict.upper.state == "unresolved"
+    assert found.verdict.upper.at == pytest.approx(where, rel=1e-6)
+    assert str(found.verdict).endswith(f"not resolved above (from {where}): the rise jumps there")
+
+
+def test_so_is_a_side_on_which_the_model_fails(tmp_path: Path) -> None:
+    formula = "a * x + 0 * SQRT(1.03 - a)"
+    found = side_of(tmp_path, formula, ("a",), {"a": (0.1, 10.0, "identity")}, [1.0])
+    assert found.lower is not None
+    assert found.verdict.upper.state == "unresolved"
+    assert found.verdict.upper.reason == "the data are impossible beyond"
+    assert found.verdict.upper.at == pytest.approx(1.03, rel=1e-6)
+
+
+def test_a_steep_rise_is_no_jump(tmp_path: Path) -> None:
+    """A range a hundred million times as wide as the interval."""
+    found = side_of(tmp_path, "a * x", ("a",), {"a": (-1e7, 1e7, "identity")}, [1.0])
+    slope, squares = float(np.dot(LINE.x, LINE.y)), float(np.dot(LINE.x, LINE.x))
+    half = 0.3 * (2 * 1.9207294103470623 / squares) ** 0.5
+    assert [found.lower, found.upper] == pytest.approx(
+        [slope / squares - half, slope / squares + half], abs=1e-4 * half
+    )
+
+
+BOTH = {state: Side(state, 3.0, "b") for state in ("bounded", "open", "closed", "unresolved")}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "words"),
+    [
+        ("bounded", "bounded", "bounded by the data"),
+        ("open", "open", "not bounded by the data"),
+        ("bounded", "open", "bounded from below only"),
+        ("open", "bounded", "bounded from above only"),
+        ("bounded", "closed", "bounded from below by the data; closed from above at 3 by the bound of b"),
+        ("closed", "open", "closed from below at 3 by the bound of b; open above"),
+        ("unresolved", "bounded", "not resolved below (from 3): b; bounded from above by the data"),
+    ],
+)
+def test_each_verdict_has_one_sentence(lower: str, upper: str, words: str) -> None:
+    verdict = Verdict(BOTH[lower], BOTH[upper])
+    assert str(verdict) == words
+    assert (verdict.lower.limit is None, verdict.upper.limit is None) == (lower != "bounded", upper != "bounded")
+    assert str(replace(verdict, held=("c",))) == words + "; with c held"
+
+
+def test_only_a_side_that_the_data_bound_has_a_limit() -> None:
+    assert [side.limit for side in BOTH.values()] == [3.0, None, None, None]
+
+
+@pytest.mark.parametrize(("curve", "factor"), [(MISRA1A, 1e4), (BOXBOD, 1e4), (RAT42, 100.0), (PUROMYCIN, 1e4)])
+def test_a_search_ends_at_the_certified_estimates_however_wide_the_bounds(
+    tmp_path: Path, curve: Curve, factor: float
+) -> None:
+    """From starts 20 % off; on the identity scale the estimates lie in the lowest hundredth of their ranges."""
+    problem = study(tmp_path, curve, wide(curve, factor, "identity"), sd=curve.residual_sd)
+    goal = objective(posterior(problem, choose("native")), estimate="ml")
+    rng = np.random.default_rng(2)
+    for _ in range(4):
+        start = np.array(curve.estimates) * rng.uniform(0.8, 1.25, len(curve.names))
+        found = local_search(goal, goal.box(start), "l-bfgs-b")
+        np.testing.assert_allclose(found.theta, curve.estimates, rtol=1e-5)
+        assert found.converged
+
+
+def test_every_pair_of_level_and_side_is_nested(tmp_path: Path) -> None:
+    optimum = nearby(study(tmp_path, BOXBOD, wide(BOXBOD, 100, "log"), sd=17.0), BOXBOD.estimates)
+    ends = {level: profile(optimum, "a", level=level) for level in (0.5, 0.8, 0.95)}
+    for narrow, broad in product((0.5, 0.8), (0.8, 0.95)):
+        if narrow < broad:
+            assert ends[broad].lower < ends[narrow].lower < ends[narrow].upper < ends[broad].upper  # type: ignore[operator]
+
+
+#: The initial slope a b of an approach to a limit, and the time b / c at which a logistic curve turns, as parameters.
+SLOPE = replace(
+    BOXBOD,
+    function=lambda x, g, b: g / b * -np.expm1(-b * x),
+    names=("g", "b"),
+    estimates=(BOXBOD.estimates[0] * BOXBOD.estimates[1], BOXBOD.estimates[1]),
+)
+TURN = replace(
+    RAT42,
+    function=lambda x, a, g, c: a / (1 + np.exp(c * (g - x))),
+    names=("a", "g", "c"),
+    estimates=(RAT42.estimates[0], RAT42.estimates[1] / RAT42.estimates[2], RAT42.estimates[2]),
+)
+
+
+@pytest.mark.parametrize(("level", "known"), [(0.95, True), (0.99, True), (0.8, False)])
+@pytest.mark.parametrize("case", ["slope", "turn"])
+def test_intervals_of_predictions_are_those_of_the_curve_with_the_prediction_as_a_parameter(
+    tmp_path: Path, case: str, level: float, known: bool
+) -> None:
+    curve, other = (BOXBOD, SLOPE) if case == "slope" else (RAT42, TURN)
+    sd = curve.residual_sd
+    problem = study(tmp_path, curve, wide(curve, 1e4, "log"), sd=sd if known else (sd / 50, sd * 50, "log"))
+    optimum = nearby(problem, curve.estimates if known else (*curve.estimates, sd))
+    found = prediction_profile(
+        optimum.goal,
+        optimum.theta,
+        case,
+        lambda theta: theta[:, 0] * theta[:, 1] if case == "slope" else theta[:, 1] / theta[:, 2],
+        rule=threshold(optimum.goal, level),
+    )
+    exact = ExactProfile(other, "g", list(wide(other, 1e4, "log").values()), sd=sd if known else None, level=level)
+    low, high = exact.side(-1), exact.side(1)
+    assert found.verdict == "bounded by the data"
+    assert (low.state, high.state) == ("bounded", "bounded")
+    assert [found.lower, found.upper] == pytest.approx([low.at, high.at], abs=1e-4 * (high.at - low.at))
+
+
+def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> None:
+    curve = replace(LINE, formula="a * b * x", names=("a", "b"))
+    problem = study(tmp_path, curve, {"a": (1e-3, 1e3, "log"), "b": (0.5, 2.0, "log")}, sd=0.3)
+    optimum = nearby(problem, [1.0, 1.0])
+    found = prediction_profile(
+        optimum.goal, optimum.theta, "square", lambda theta: theta[:, 0] ** 2, rule=Threshold(0.95)
+    )
+    assert [side.state for side in (found.sides.lower, found.sides.upper)] == ["closed", "closed"]
+    assert (found.lower, found.upper) == (None, None)
+    assert "by the bound of b" in found.verdict
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of a walk, with nothing but its cost."""
+
+    cost: float
+
+
+def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:
+    """The place inside lies above the threshold already: the walk starts again from the better fit."""
+    inside, outside = Place(5.0), Place(9.0)
+    assert crossing(inside, outside, 0.0, 2.0, lambda share, near: Place(5 + 4 * share)) == (inside, False)
+    place, at_threshold = crossing(Place(1.0), outside, 0.0, 2.0, lambda share, near: Place(1 + 8 * share))
+    assert at_threshold
+    assert place.cost == pytest.approx(2, rel=1e-3)

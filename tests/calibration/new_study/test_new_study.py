@@ -1,0 +1,372 @@
+"""A stranger's model and table become a study that runs: what is guessed, what is refused, what is written."""
+
+import datetime
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from places import ROOT
+
+from calibration.likelihood.posterior import posterior
+from calibration.new_study import study as making
+from calibration.new_study.choice import View, alias, aliases, clearest
+from calibration.new_study.columns import months_earlier, read_axis
+from calibration.new_study.dates import date_of, date_orders
+from calibration.new_study.matching import likeness, words
+from calibration.new_study.table import number_reader, read_sheet
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.cli import cli
+from cipark_sd.engines.registry import choose
+from cipark_sd.errors import CiparkError
+
+Write = Callable[..., Path]
+SIR = """
+Susceptible = INTEG(-New Infections, 762) ~ person ~ |
+Infected = INTEG(New Infections - Recovering, 1) ~ person ~ |
+Recovered = INTEG(Recovering, 0) ~ person ~ |
+Total Cases = INTEG(New Infections, 0) ~ person ~ |
+New Infections = Contact Rate * Susceptible * Infected / Population ~ person/Day ~ |
+Recovering = Infected / Recovery Time ~ person/Day ~ |
+Population = 763 ~ person ~ |
+Contact Rate = 1.5 ~ 1/Day ~ |
+Recovery Time = 2 ~ Day ~ |
+Price Of Beds = 10 ~ pound ~ |
+"""
+WEEK = ["2020-03-02", "2020-03-03", "2020-03-04", "2020-03-05", "2020-03-06", "2020-03-07", "2020-03-08"]
+
+
+@pytest.fixture
+def sir(write_mdl: Write) -> Path:
+    path = write_mdl(SIR, name="sir.mdl", final=14, step=0.125)
+    path.write_text(path.read_text().replace("~ Year ~", "~ Day ~"))
+    return path
+
+
+def ask(model: Path, table: str, name: str = "flu.csv", **more: object) -> making.NewStudy:
+    data = model.parent / name
+    data.write_text(table, encoding="utf-8")
+    return making.new_study(making.Asked(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
+
+
+def written(made: making.NewStudy) -> CalibrationProblem:
+    return read_problem(made.folder)
+
+
+def content(made: making.NewStudy) -> dict[str, object]:
+    return tomllib.loads((made.folder / "problem.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "delimiter", "numbers"),
+    [
+        (["1,5", "2,25"], ";", [1.5, 2.25]),
+        (["1.234,5", "12,0"], ";", [1234.5, 12.0]),
+        (["1,234.5", "12.0"], ",", [1234.5, 12.0]),
+        (["987", "1,234", "12,345"], ";", [987, 1234, 12345]),
+        (["987", "1.234", "12.345"], ";", [987, 1234, 12345]),
+        (["0,123", "1,234"], ";", [0.123, 1.234]),
+        (["1.234", "2.5"], ",", [1.234, 2.5]),
+        (["1 234", "$ 5", "1'000"], ",", [1234, 5, 1000]),
+        (["1e3", "-2"], ",", [1000, -2]),
+    ],
+)
+def test_numbers_are_read_as_the_column_writes_them(texts: list[str], delimiter: str, numbers: list[float]) -> None:
+    read = number_reader(texts, delimiter)
+    assert [read(text) for text in texts] == numbers
+
+
+@pytest.mark.parametrize("text", ["", "NA", "n/a", "-", "–", "NaN", ".."])
+def test_what_people_write_for_nothing_is_nothing(text: str) -> None:
+    assert np.isnan(number_reader(["1", text], ",")(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2020-03-01", "2020-03-01"),
+        ("2020-03-01T00:00:00Z", "2020-03-01"),
+        ("20200301", "2020-03-01"),
+        ("1 March 2020", "2020-03-01"),
+        ("Mar 1, 2020", "2020-03-01"),
+        ("01.03.20", "2020-03-01"),
+        ("2020-02", "2020-02-29"),
+        ("Feb 2020", "2020-02-29"),
+        ("2020 Q1", "2020-03-31"),
+        ("2020-W10", "2020-03-08"),
+    ],
+)
+def test_dates_and_periods_are_their_last_day(text: str, date: str) -> None:
+    assert date_of(text, "dmy") == datetime.date.fromisoformat(date)
+
+
+@pytest.mark.parametrize("text", ["2020.5", "1990", "31.02.2020", "twelve"])
+def test_what_is_no_date_is_none(text: str) -> None:
+    assert date_of(text, "dmy") is None
+
+
+def test_the_order_of_day_and_month_is_the_column_s() -> None:
+    assert date_orders(["01/02/2020", "13/02/2020"]) == ("dmy",)
+    assert date_orders(["01/02/2020", "02/13/2020"]) == ("mdy",)
+    # as days of one month they would run backwards
+    assert date_orders(["11/30/2020", "12/01/2020"]) == ("mdy",)
+    assert date_orders(["01/02/2020", "02/02/2020"]) == ("dmy", "mdy")
+
+
+def test_a_month_before_the_last_of_one_is_the_last_of_another() -> None:
+    assert months_earlier(datetime.date(2020, 3, 31), 1) == datetime.date(2020, 2, 29)
+    assert months_earlier(datetime.date(2020, 3, 15), 15) == datetime.date(2018, 12, 15)
+
+
+def test_a_spreadsheet_s_export_is_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("Ausbruch 1978;;\nDatum;Fälle;Ort\n01.02.2020;1,5;Köln\n\n02.02.2020;;Köln\n".encode("cp1252"))
+    sheet = read_sheet(path)
+    assert sheet.header == ("Datum", "Fälle", "Ort")
+    assert sheet.column("Fälle") == ("1,5", "")
+    path.write_bytes("time\tx\n1\t2\n".encode("utf-16"))
+    assert read_sheet(path).rows == (("1", "2"),)
+
+
+def test_the_column_of_times_is_found_by_dates_names_or_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for table, column in (("x,when\n3,2020-01-01\n1,2020-01-02\n", "when"), ("cases,week\n5,1\n3,2\n", "week"),
+                          ("a,b\n5,1\n3,2\n", "b")):  # fmt: skip
+        path.write_text(table)
+        assert read_axis(read_sheet(path), None, None).column == column
+
+
+def test_names_are_compared_as_words() -> None:
+    assert words("Number of newCases (per week)") == ("new", "case")
+    assert likeness("Population (millions)", "population") == 1
+    assert likeness("cases", "New Cases") > 0.8
+    assert likeness("revenue", "Recovered") < 0.72
+
+
+def test_a_column_without_a_variable_names_all_there_are(sir: Path) -> None:
+    with pytest.raises(CiparkError, match=r"no column sounds like a variable of sir.*\n.*foo\n.*Susceptible, Infected"):
+        ask(sir, "time,foo\n1,2\n2,3\n")
+    assert not (sir.parent / "study").exists()
+
+
+def test_two_variables_that_sound_the_same_are_asked_for(write_mdl: Write) -> None:
+    model = write_mdl("Old stock = INTEG(0.1*Old stock, r)~~|New stock = INTEG(0.1*New stock, r)~~|r=1~~|")
+    with pytest.raises(CiparkError, match=r'may be several: --value "stock=Old stock" or --value "stock=New stock"'):
+        ask(model, "time,stock\n1,2\n2,3\n")
+    made = ask(model, "time,stock\n1,2\n2,3\n", values={"stock": "New stock"})
+    assert made.series[0].match.names == ("New stock",)
+
+
+def test_a_subscripted_variable_is_matched_by_element_or_as_the_sum(write_mdl: Write) -> None:
+    equations = "K: north,south~~|Firms[K]=INTEG(r*Firms[K], start[K])~~|r=0.1~1/Year~|start[K]=1,2~~|"
+    model = write_mdl(equations)
+    made = ask(model, "time,firms north,firms\n1,2,3.5\n2,3,4.5\n3,4,6.5\n")
+    assert [one.match.names for one in made.series] == [("Firms[north]",)]
+    assert made.ignored == ("firms",)
+    made = ask(model, "time,firms\n1,3.5\n2,4.5\n3,6.5\n", force=True)
+    assert made.series[0].match.names == ("Firms[north]", "Firms[south]")
+
+
+def test_a_stock_is_a_level_from_the_first_date_on(sir: Path) -> None:
+    made = ask(sir, "date,infected\n" + "".join(f"{d},{n}\n" for d, n in zip(WEEK, (3, 8, 28, 75, 221, 291, 255))))  # noqa: B905
+    problem = written(made)
+    assert made.series[0].kind == "level"
+    assert problem.terms[0].quantities[0].times == (0.0,)
+    assert problem.calendar.label(6.0) == "2020-03-08"
+
+
+def test_a_flow_has_windows_and_a_missing_week_widens_none(sir: Path) -> None:
+    table = "day;new infections\n1;3\n2;8\n4;20\n5;\n6;40\n"
+    problem = written(ask(sir, table))
+    windows = [term.quantities[0].times for term in problem.terms]
+    assert windows == [(0, 1), (1, 2), (3, 4), (5, 6)]
+
+
+def test_a_count_that_only_grows_is_fitted_by_increments(sir: Path) -> None:
+    made = ask(sir, "day,total cases\n1,3\n2,8\n3,20\n")
+    assert made.series[0].kind == "increments"
+    assert made.series[0].n_fitted == 3
+    assert [term.lower for term in written(made).terms] == [3, 5, 12]  # type: ignore[union-attr]
+
+
+def test_a_total_counted_from_an_earlier_day_has_no_first_increment(sir: Path) -> None:
+    made = ask(sir, "day,total cases\n1,300\n2,305\n3,317\n")
+    assert made.series[0].n_fitted == 2
+    assert [term.lower for term in written(made).terms] == [5, 12]  # type: ignore[union-attr]
+
+
+def test_whole_numbers_in_a_unit_of_measure_are_no_counts(write_mdl: Write) -> None:
+    model = write_mdl("BOD = INTEG(k * (limit - BOD), 0)~~|k = 1~~|limit = 100~~|")
+    made = ask(model, "x,BOD (mg/l)\n1,109\n2,149\n3,149\n5,191\n7,213\n10,224\n")
+    assert (made.series[0].kind, made.series[0].family.name) == ("level", "normal")
+
+
+def test_data_files_of_the_model_come_along(write_mdl: Write) -> None:
+    model = write_mdl("X = INTEG(i*g, 5)~~|i := GET DIRECT DATA('drive.csv', ',', 'A', 'B2')~~|g = 1~~|")
+    (model.parent / "drive.csv").write_text("t,v\n0,1\n10,2\n")
+    made = ask(model, "t,X\n1,6.5\n2,7.5\n3,8.5\n")
+    assert (made.folder / "drive.csv").is_file()
+
+
+def test_months_of_a_model_without_years_count_from_the_start_of_the_data(write_mdl: Write) -> None:
+    model = write_mdl("Level = INTEG(a - Level / b, 5) ~thing~|a = 1 ~thing/Month~|b = 9 ~Month~|", final=24)
+    model.write_text(model.read_text().replace("~ Year ~", "~ Month ~"))
+    made = ask(model, "Month;Level\n2020-01;5,5\n2020-02;6,1\n2020-04;6,9\n")
+    problem = written(made)
+    assert [term.quantities[0].end for term in problem.terms] == [0, 1, 3]
+    assert problem.calendar.label(2.0) == "2020-03-31"
+
+
+def test_a_flow_and_the_stock_that_it_alone_fills_are_not_both_fitted(sir: Path) -> None:
+    table = "day,new infections,total cases\n1,3,3\n2,8,11\n3,20,31\n"
+    made = ask(sir, table)
+    assert [one.match.column for one in made.series] == ["new infections"]
+    assert made.ignored == ("total cases",)
+    made = ask(sir, table, values={"total cases": "Total Cases"}, force=True)
+    assert len(made.series) == 2
+
+
+def test_a_stock_that_starts_at_nothing_meets_its_first_number_a_step_later(sir: Path) -> None:
+    made = ask(sir, "date,recovered\n2020-03-02,1.5\n2020-03-03,3.5\n2020-03-04,9.5\n")
+    assert made.possible
+    assert made.series[0].rows[0].time == 1
+
+
+def test_a_run_that_ends_before_the_data_goes_on(sir: Path) -> None:
+    problem = written(ask(sir, "day,infected\n" + "".join(f"{t},{30 + t % 3}\n" for t in range(1, 21))))
+    assert problem.scenario.final_time == 20
+
+
+def test_what_reaches_the_data_is_fitted_and_the_rest_held_with_a_reason(sir: Path) -> None:
+    made = ask(sir, "day,infected\n" + "".join(f"{t},{n}\n" for t, n in enumerate((3, 8, 28, 75, 221, 291, 255, 235))))
+    roles = {one.name: one.role for one in made.candidates}
+    assert roles["Contact Rate"] == roles["Recovery Time"] == "CAL"
+    held = {item["name"]: item["why"] for item in content(made)["fixed"]}  # type: ignore[attr-defined]
+    assert held["Price Of Beds"] == "no observed variable depends on it"
+
+
+def test_a_parameter_that_others_make_up_for_is_an_alias() -> None:
+    columns = np.array([[5.0, 5.0, 1.0], [3.0, 3.0, -4.0], [9.0, 9.0, 2.0]])
+    seen = View(("a", "copy of a", "b"), columns, True)
+    assert alias(seen, "copy of a", ["a"])
+    assert not alias(seen, "b", ["a"])
+    assert aliases(seen, seen.names, frozenset({"a"})) == ("a",)
+    assert aliases(seen, seen.names, frozenset({"copy of a"})) == ("copy of a",)
+
+
+def test_with_more_constants_than_numbers_can_tell_the_clearest_come_first() -> None:
+    columns = np.array([[1.0, 5.0, 5.0], [1.0, 3.0, 3.1], [9.0, 2.0, 2.0]])
+    seen = View(("a", "b", "c"), columns, True, n_noise=0)
+    assert seen.room == 2
+    # of b and c, which are nearly one direction, only one
+    assert clearest(seen, seen.names, seen.room) == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("equation", "prior"),
+    [
+        ("k = -2 ~~|", {"family": "normal", "mean": -2, "sd": 2}),
+        ("k = 0.25 ~~|", {"family": "lognormal", "median": 0.25, "sigma": 1.0}),
+    ],
+)
+def test_priors_are_wide_around_the_model_s_value(write_mdl: Write, equation: str, prior: dict[str, object]) -> None:
+    model = write_mdl(f"Level = INTEG(1 + k * 0.1, 5) ~~|{equation}")
+    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
+    (found,) = [p for p in content(made)["parameter"] if p["name"] == "k"]  # type: ignore[attr-defined]
+    assert found["prior"] == prior
+    assert "placeholder" in found["why"]
+
+
+def test_a_zero_is_held(write_mdl: Write) -> None:
+    model = write_mdl("Level = INTEG(a + k, 5) ~~|k = 0 ~~|a = 1 ~~|")
+    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
+    assert {one.name: one.role for one in made.candidates}["k"] == "fixed"
+
+
+def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
+    problem = written(ask(sir, "day,infected\n1,3\n2,8\n3,20\n4,45\n"))
+    density = posterior(problem, choose("numpy"))
+    assert np.isfinite(density.log_posterior(problem.space.medians[None, :])).all()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def test_the_command_writes_a_study_that_calibrates(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    table = "".join(f"{day};{n}\n" for day, n in zip(WEEK, (3, 8, 28, 75, 221, 291, 255), strict=True))
+    (sir.parent / "flu.csv").write_text("\ufeffDate;Infected\n" + table, encoding="utf-8")
+    result = run("new-study", "sir.mdl", "flu.csv")
+    assert result.exit_code == 0, result.output
+    assert "cipark calibrate flu --fast" in result.output
+    assert {path.name for path in Path("flu").iterdir()} == {
+        "problem.toml", "sensitivity.toml", "policies.toml", "README.md", "sir.mdl", "data",
+    }  # fmt: skip
+    fitted = run("calibrate", "flu", "--fast", "--no-profiles")
+    assert fitted.exit_code == 0, fitted.output
+    assert Path("cipark-output/flu/report.html").exists()
+
+
+def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
+    table = "day,infected\n1,3\n2,8\n3,20\n"
+    made = ask(sir, table)
+    (made.folder / "notes.txt").write_text("mine")
+    with pytest.raises(CiparkError, match="--force"):
+        ask(sir, table)
+    ask(sir, table, force=True)
+    assert (made.folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("day,infected\n1,3\n1,4\n", [], r"each time once"),
+        ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
+        ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
+        ("1,3\n2,4\n", [], r"expected column names"),
+        ("day,infected\n", [], r"rows below"),
+        ("date,infected\n01/02/2020,1\n02/02/2020,3\n", [], r"--dates dmy or --dates mdy"),
+        ("day,infected\n1,3\n2,4\n", ["--value", "infected=Infectd"], r"did you mean 'Infected'"),
+        ("day,infected\n1,3\n2,4\n", ["--value", "infected=Contact Rate"], r"a stock or an auxiliary"),
+        ("day,infected\n1,3\n2,4\n", ["--time", "dya"], r"did you mean 'day'"),
+        ("day,infected\n1,3\n2,4\n", ["--where", "place=N"], r"no column 'place'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(
+    sir: Path, monkeypatch: pytest.MonkeyPatch, table: str, options: list[str], message: str
+) -> None:
+    import re
+
+    monkeypatch.chdir(sir.parent)
+    (sir.parent / "flu.csv").write_text(table)
+    before = sorted(path.name for path in sir.parent.iterdir())
+    result = run("new-study", "sir.mdl", "flu.csv", *options)
+    assert result.exit_code == 2
+    assert re.search(message, result.output), result.output
+    assert "Traceback" not in result.output
+    assert sorted(path.name for path in sir.parent.iterdir()) == before
+
+
+def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("new-study", "--from", "great_stone", "-o", "my_park")
+    assert result.exit_code == 0, result.output
+    ours, theirs = read_problem(tmp_path / "my_park"), read_problem(ROOT / STUDY)
+    assert ours.space.names == theirs.space.names
+    assert len(ours.terms) == len(theirs.terms)
+    assert ours.model.digest == theirs.model.digest
+    rows = (tmp_path / "my_park" / "data" / "residents.csv").read_text()
+    assert rows.startswith("# EXAMPLE ROWS of great_stone")
+    page = (tmp_path / "my_park" / "README.md").read_text()
+    assert "`CMG Entry Date` | 2015.33" in page
+    from calibration.for_analyses.parameters import read_study
+    from calibration.policy.study import read_policy_study
+
+    assert read_study(tmp_path / "my_park").outputs
+    assert len(read_policy_study(tmp_path / "my_park").catalogue.policies) > 5
+
+
+STUDY = "calibration/studies/great_stone"

@@ -1,0 +1,314 @@
+"""``cipark policy`` as people use it."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from park_draws import near_the_file
+from small_study import small_study
+
+from calibration.policy import page as policy_page
+from calibration.policy.setting import Setting, Settings, start
+from calibration.policy.study import read_policy_study
+from calibration.study.library import STUDIES
+from cipark_sd import results
+from cipark_sd.cli import cli
+from cipark_sd.experiments.definition import Factor
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.pages.page import Paragraph, Table, read_page
+from cipark_sd.scenarios import Scenario
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Arguments of a call with draws of two rivals that meet the data."""
+    study = read_policy_study(STUDIES / "great_stone")
+    fit = near_the_file(study, tmp_path_factory.mktemp("fit"), ("M0", "M1"))
+    return ["policy", "--runs", "6", "--rivals", "M0,M1", "--draws", str(fit)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, small):
+    folder = tmp_path_factory.mktemp("policy")
+    return folder, run(*small, "-o", folder)
+
+
+def test_the_first_lines_say_what_the_draws_are(written):
+    folder, shown = written
+    told = "6 draws from the posterior; the chains have converged (each of 2 structures)"
+    assert shown.output.splitlines()[1] == told
+    page = read_page(folder)
+    assert page.identity.startswith(told)
+    # an answer comes before the table of what the structures are
+    assert [section.title for section in page.sections] == [
+        "Basis and assumptions",
+        "What was expected, and what can be said of it",
+        "Effects of each policy",
+        "The rival structures",
+        "Limitations",
+    ]
+    first = page.sections[0]
+    assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
+    for name in ("effects.csv", "claims.csv"):
+        assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
+    assert "Residents [firm]: difference to the base (posterior draws; medians" in shown.output
+
+
+def test_the_table_has_all_experiments_and_each_expectation_its_class(written):
+    folder, shown = written
+    assert shown.output.count("China Merchants with 5 %") >= 2
+    claims = pd.read_csv(folder / "claims.csv")
+    kinds = claims.groupby(["policy", "expected"])["class"].first()
+    assert len(kinds) == 40
+    counts = kinds.value_counts()
+    assert f"Built in: {counts['built in']} of 40 expectations" in shown.output
+    assert f"Undecided: {counts['undecided']}." in shown.output
+    # under both structures a park without state-owned firms' mobilisation has next to none of them
+    built = claims[(claims["policy"] == "E6") & (claims["class"] == "built in")]
+    assert (built["prior_low"] >= 0.9).all()
+    assert not built.empty
+    assert claims["prior_draws"].max() == 300
+    # half of the residents are lost without the operator under M0 and next to none under M1
+    half = claims[claims["expected"] == "residents at 2019.9 less than 0.5 x base"].set_index("structure")
+    assert set(half.loc[half["policy"] == "E1", "class"]) == {"undecided"}
+
+
+def test_no_page_console_or_table_says_that_a_claim_holds(written):
+    folder, shown = written
+    text = shown.output + (folder / "report.json").read_text() + (folder / "claims.csv").read_text()
+    # the words of the catalogue's own sources are theirs
+    verdicts = re.compile(r"surviv|supported|\bholds? (under|in)\b|(expectations?|claims?) holds?\b", re.IGNORECASE)
+    assert [line for line in text.splitlines() if verdicts.search(line)] == []
+
+
+def test_the_result_is_one_dataset_over_policies_rivals_draws_and_times(written):
+    data = results.load(written[0] / "policies.nc")
+    assert data["residents"].dims == ("policy", "rival", "draw", "time")
+    assert data["time"].to_numpy().tolist() == [2015.33, 2019.9, 2025.0, 2030.0]
+    assert "posterior" in data.attrs["basis"]
+
+
+def test_the_tables_as_files_hold_intervals_and_monte_carlo_errors(written):
+    frame = pd.read_csv(written[0] / "effects.csv")
+    assert {"low50", "high50", "low90", "high90", "more", "mcse", "mcse_more"} <= set(frame.columns)
+    assert len(pd.read_csv(written[0] / "claims.csv")) >= 35
+
+
+def test_the_figures_are_there(written):
+    for name in ("effects.png", "course.png"):
+        assert (written[0] / name).stat().st_size > 10_000
+
+
+def test_nothing_of_the_unfinished_is_left(written):
+    assert not list(written[0].glob("*.parts"))
+    assert not list(written[0].glob(".*partial*"))
+
+
+def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small):
+    from calibration.policy import study as policy_study
+
+    read = policy_study.read_catalogue
+    two = (
+        Factor("framework", "Framework", Scenario("", {"SW Framework": 0})),
+        Factor("cmg", "Operator", Scenario("", {"SW CMG": 0})),
+    )
+    monkeypatch.setattr(policy_study, "read_catalogue", lambda *a: replace(read(*a), factors=two))
+    shown = run(*small, "--part", "attribution", "-o", tmp_path)
+    assert "all mechanisms less none" in shown.output
+    assert "may come without the framework" in shown.output
+    assert {"shapley_mean", "leave_one_out", "add_one_in"} <= set(pd.read_csv(tmp_path / "attribution.csv").columns)
+    assert (tmp_path / "attribution.png").exists()
+
+
+def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, small):
+    from calibration.policy import study as policy_study
+
+    read = policy_study.read_catalogue
+
+    def fewer(*arguments):
+        catalogue = read(*arguments)
+        robust = replace(catalogue.robustness, futures=60, strategies=catalogue.robustness.strategies[:3])
+        uncertainties, measurements = catalogue.uncertainties[:1], catalogue.measurements[:1]
+        return replace(catalogue, robustness=robust, uncertainties=uncertainties, measurements=measurements)
+
+    monkeypatch.setattr(policy_study, "read_catalogue", fewer)
+    shown = run(*small, "--part", "robustness", "--part", "information", "-o", tmp_path)
+    assert "Where the demands are not met" in shown.output
+    assert "in resamples" in shown.output
+    worth = pd.read_csv(tmp_path / "information.csv").set_index("kind")["value"]
+    assert {"everything", "input", "measurement"} == set(worth.index)
+    assert {"robustness.png", "information.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rivals", "M0,M99"], "has no rival 'M99'"),
+        (["--outcome", "profit"], "has no outcome 'profit'"),
+        (["--draws", "nowhere.nc"], "a file that exists, or the word prior"),
+        (["elsewhere"], "no bundled study 'elsewhere'"),
+    ],
+)
+def test_mistakes_are_told_in_one_message(arguments, message, tmp_path):
+    shown = CliRunner().invoke(cli, ["policy", "-o", str(tmp_path), *arguments])
+    assert shown.exit_code == 2
+    assert message in shown.output
+
+
+def test_a_base_that_contradicts_the_data_stops_the_call_and_says_what_to_run(tmp_path):
+    """The park under its priors has two and a half times the firms that were counted."""
+    shown = CliRunner().invoke(
+        cli, ["policy", "--draws", "prior", "--runs", "100", "--rivals", "M0", "-o", str(tmp_path)]
+    )
+    assert shown.exit_code == 2
+    text = " ".join(shown.output.split())
+    counted = re.search(r"residents by (\S+): (\d+) in the model .* allows (\d+) to (\d+)\), (\d+) in the data", text)
+    assert counted is not None, text
+    date, model, low, _, seen = counted.groups()
+    assert date.startswith("2019-1")
+    assert int(seen) == 60 < int(low) < int(model)
+    assert "Run 'cipark calibrate', and then 'cipark policy' without --draws, which takes up that fit." in text
+    assert not list(tmp_path.glob("*.csv"))
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.fixture(scope="module")
+def leaving(tmp_path_factory):
+    """A study whose priors are near its data, with policies."""
+    folder = tmp_path_factory.mktemp("leaving")
+    small_study(folder)
+    (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    return folder
+
+
+POLICIES = """
+title = "leaving"
+times = [4, 8]
+[headline]
+outcome = "left"
+at = 8
+[[outcome]]
+id = "left"
+title = "Left"
+variable = "left"
+[[policy]]
+id = "slow"
+title = "Half the pace"
+set = { pace = 0.5 }
+expect = [{ outcome = "left", at = 8, is = "less" }, { outcome = "left", at = 8, is = "less", factor = 0.68 }]
+[[policy]]
+id = "fast"
+title = "Twice the pace"
+set = { pace = 2 }
+expect = [{ outcome = "left", at = 8, is = "more" }]
+[[policy]]
+id = "nothing"
+title = "Nothing"
+set = { pace = 1 }
+[[factor]]
+id = "pace"
+title = "Pace"
+off = { pace = 0 }
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
+    shown = run("policy", leaving, "--draws", "prior", "--runs", "300", "-o", here / "out")
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
+    assert "Signs under the priors. No data have been used" in shown.output
+    sections = {section.title: section for section in read_page(here / "out").sections}
+    assert list(sections)[:2] == ["Basis and assumptions", "Assumed signs under the priors"]
+    assert sections["Basis and assumptions"].blocks[0].warning
+    heading, table = sections["Assumed signs under the priors"].blocks
+    assert heading.warning
+    # in the order of the catalogue: the largest effect does not come first
+    assert table.rows == (("Half the pace", "less"), ("Twice the pace", "more"), ("Nothing", "no change"))
+    assert not any(character.isdigit() for row in table.rows for cell in row for character in cell)
+    names = {path.name for path in (here / "out").iterdir()}
+    assert names == {"policies.nc", "signs.csv", "claims.csv", "report.json", "report.html"}
+    assert set(pd.read_csv(here / "out" / "signs.csv")["draws"]) == {"prior, 300 draws, no data seen"}
+    claims = pd.read_csv(here / "out" / "claims.csv")
+    assert claims["class"].tolist() == ["built in", "undecided", "built in"]
+    assert "posterior" not in claims
+
+
+def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
+    shown = CliRunner().invoke(cli, ["policy", str(leaving), "--draws", "prior", "--part", "attribution"])
+    assert shown.exit_code == 2
+    assert "from the priors nothing is ranked and no size is told" in " ".join(shown.output.split())
+    shown = run("policy", leaving, "--draws", "prior", "--runs", "50", "--part", "all", "-o", here / "all")
+    assert "left out, since from the priors nothing is ranked: attribution" in shown.output
+
+
+def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_stands(leaving, here):
+    shown = run("policy", leaving, "--runs", "200", "-o", here / "out")
+    assert shown.exit_code == 0, shown.output
+    lines = shown.output.splitlines()
+    assert lines[1].startswith("200 draws from a Laplace approximation of the posterior at its mode, not from chains")
+    assert "No posterior is at hand in cipark-output/" in lines[2]
+    assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
+    page = read_page(here / "out")
+    assert page.sections[0].blocks[0].warning
+    tables = [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
+    assert len(tables) >= 2
+    for table in tables:
+        assert "draws of a Laplace approximation" in table.caption, table.caption
+    claims = pd.read_csv(here / "out" / "claims.csv")
+    assert claims["draws"].str.startswith("Laplace approximation, 200 draws").all()
+    # a pace of half leaves less than 0.68 of the leavers only where the rate is low; the data say that it is
+    at = claims.iloc[1]
+    assert at["bayes_factor"] == pytest.approx(
+        at["posterior"] / (1 - at["posterior"]) / (at["prior"] / (1 - at["prior"])), rel=1e-6
+    )
+    # a second call takes the kept draws, and the same call gives the same numbers
+    kept = (here / "out" / "laplace" / "draws-model.nc").read_bytes()
+    first = pd.read_csv(here / "out" / "effects.csv")
+    run("policy", leaving, "--runs", "200", "-o", here / "out")
+    assert (here / "out" / "laplace" / "draws-model.nc").read_bytes() == kept
+    pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
+
+
+def test_chains_that_have_not_converged_are_told_first(tmp_path):
+    study = read_policy_study(STUDIES / "great_stone")
+    fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
+    asked = Settings(None, (str(fit),), 4, ("M0",), None, (), 1, "native", tmp_path / "out")
+    started = start(asked)
+    assert started.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
+    assert policy_page._rest(started)[0] == Paragraph(f"{started.basis}.", warning=True)
+    assert started.label == "posterior, 4 draws, not converged"
+
+
+def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_prior(leaving, tmp_path):
+    """Draws of the prior for one parameter and a tenth of its width for the other."""
+    assert policy_page.LITTLE == 0.7
+    study = read_policy_study(leaving)
+    size, rate = (parameter.distribution for parameter in study.problem.space)
+    shares = (np.arange(400) + 0.5) / 400
+    narrow = np.exp(np.log(rate.quantile(np.array(0.5))) + 0.05 * (shares - 0.5))
+    draws = Draws("model", {"size": size.quantile(shares), "rate": narrow}, "posterior", converged=True)
+
+    def untaught(draws):
+        found = {"model": draws}
+        settings = Settings(str(leaving), (), 400, (), None, (), 1, "native", tmp_path)
+        return policy_page._untaught(Setting(settings, study, study.rivals, found, found, tmp_path))
+
+    assert untaught(draws) == ["size"]
+    # 0.7 of the variance of a lognormal is 0.84 of its width on the logarithm
+    for width, told in ((0.80, []), (0.87, ["size"])):
+        middle = np.log(size.quantile(np.array(0.5)))
+        shrunk = np.exp(middle + width * (np.log(size.quantile(shares)) - middle))
+        assert untaught(replace(draws, values={"size": shrunk, "rate": narrow})) == told

@@ -1,0 +1,79 @@
+"""Posteriors of rivals for policy experiments: sampled once, kept, weighted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_study import small_study
+
+from calibration.assess import rivals
+from calibration.assess.assessment import Ask, inquire
+from calibration.assess.rival_draws import RIVALS as KEPT_IN
+from calibration.assess.rival_draws import WEIGHTS, draws_file, fitted
+from calibration.for_analyses.study_draws import draws_for, read_weights
+from calibration.likelihood.posterior import On
+from calibration.sampling.draws import draw, read_draws
+from calibration.sampling.sample import Effort
+from calibration.study.library import find_study
+from calibration.study.problem import read_problem
+from cipark_sd.experiments.definition import Rival
+from cipark_sd.scenarios import Scenario
+
+RIVALS = (Rival("M0", ""), Rival("M1", "able founder", Scenario("", {"Founding Capability": 1})))
+#: Far from converged: what is tested is what becomes of the draws.
+BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return read_problem(find_study("great_stone"))
+
+
+@pytest.mark.slow
+def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path):
+    fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF)
+    files = {rival.id: draws_file(tmp_path, rival.id) for rival in RIVALS}
+    weights = tmp_path / WEIGHTS
+    found = draws_for(problem, RIVALS, [f"{r}={p}" for r, p in files.items()], 20, 1, read_weights(weights, RIVALS))
+    assert {draws.origin for draws in found.values()} == {"posterior"}
+    assert sum(draws.weight for draws in found.values()) == pytest.approx(1, abs=1e-5)
+    assert not np.array_equal(found["M0"].values["pool_scale"], found["M1"].values["pool_scale"])
+    times = [path.stat().st_mtime_ns for path in files.values()]
+    fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF)
+    assert [path.stat().st_mtime_ns for path in files.values()] == times
+    other = replace(problem, method=replace(problem.method, seed=2))
+    fitted(other, RIVALS, tmp_path, engine="native", effort=BRIEF)
+    assert [path.stat().st_mtime_ns for path in files.values()] != times
+
+
+STRUCTURES = """
+[[rival]]
+name = "M0"
+why = "as it is"
+set = {}
+[[rival]]
+name = "M1"
+why = "half the pace"
+set = { pace = 0.5 }
+"""
+
+
+def test_one_study_has_one_set_of_weights_whichever_command_fits_it(tmp_path, monkeypatch):
+    """``cipark calibrate --rivals`` and ``cipark policy --draws fit``, refits included."""
+    monkeypatch.setitem(rivals.fit_rivals.__kwdefaults__, "refit", BRIEF)
+    # each term counts as one that importance sampling cannot judge
+    monkeypatch.setattr(rivals, "RELIABLE", -np.inf)
+    study = small_study(tmp_path, STRUCTURES)
+    density = On("native")(study)
+    drawn = draw(density, np.random.default_rng(1), effort=BRIEF, per_chain=100)
+    ask = Ask(rivals=True)
+    inquire(drawn, drawn.flat[0], On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
+    structures = tuple(Rival(one.name, one.why, one.scenario) for one in study.rivals)
+    fitted(study, structures, tmp_path / "policy", engine="native", effort=BRIEF)
+    tables = [(tmp_path / place / WEIGHTS).read_text() for place in (f"calibrate/{KEPT_IN}", "policy")]
+    assert tables[0] == tables[1]
+    assert tables[0].startswith("rival,weight,")
+    # a structure's draws are its own, whatever others are fitted beside it
+    fitted(study, structures[1:], tmp_path / "alone", engine="native", effort=BRIEF)
+    both = [read_draws(draws_file(tmp_path / place, "M1")) for place in ("policy", "alone")]
+    assert both[0]["posterior"].to_dataset().identical(both[1]["posterior"].to_dataset())

@@ -1,0 +1,100 @@
+"""``cipark policy`` on a model and a catalogue that belong to no study, from first to last."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from places import FISHERY
+
+from cipark_sd import results
+from cipark_sd.cli import cli
+
+DRAWS = ["--runs", "40"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["policy", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fishery")
+    return folder, run(FISHERY, "--part", "all", *DRAWS, "-o", folder)
+
+
+def test_all_parts_run_without_a_study(everything):
+    folder, shown = everything
+    assert shown.exit_code == 0
+    told = "40 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
+    assert shown.output.splitlines()[1] == f"{told}conditional on these ranges (each of 2 structures)"
+    assert pd.read_csv(folder / "robustness.csv")["draws"][0] == "ranges, 40 draws, no data seen"
+    for name in ("effects", "course", "attribution", "robustness", "failures_base", "design", "information"):
+        for ending in (".png", ".pdf"):
+            assert (folder / f"{name}{ending}").stat().st_size > 5_000, name
+
+
+def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
+    assert "more: built in" in everything[1].output
+    assert "Informed by the data: none can be, since no posterior stands behind all that varies" in everything[1].output
+
+
+def test_words_say_where_a_strategy_fails(everything):
+    assert "'nothing is changed' fails where Catchability [1/(boat*Year)] is over 0.00" in everything[1].output
+
+
+def test_what_is_promised_is_the_gain_on_fresh_futures(everything):
+    assert "only the second number is a promise" in everything[1].output
+
+
+def test_a_measurement_with_a_large_error_is_worth_less(everything, tmp_path):
+    text = (FISHERY / "policies.toml").read_text().replace("error = 0.2", "error = 100")
+    (tmp_path / "policies.toml").write_text(text)
+    shutil.copy(FISHERY / "fish.mdl", tmp_path)
+    run(tmp_path, "--part", "information", *DRAWS, "-o", tmp_path / "out")
+    worth = [
+        pd.read_csv(folder / "information.csv").set_index("kind").loc["measurement", "value"]
+        for folder in (everything[0], tmp_path / "out")
+    ]
+    # the stock spans three orders of magnitude, so that even a rough number tells something
+    assert worth[1] < 0.75 * worth[0]
+
+
+def test_the_same_model_in_xmile_gives_the_same_numbers(everything, tmp_path):
+    made = CliRunner().invoke(cli, ["convert", str(FISHERY / "fish.mdl"), "-o", str(tmp_path / "fish.xmile")])
+    assert made.exit_code == 0
+    text = (FISHERY / "policies.toml").read_text().replace("fish.mdl", "fish.xmile")
+    (tmp_path / "policies.toml").write_text(text)
+    run(tmp_path, *DRAWS, "-o", tmp_path / "out")
+    ours, theirs = (results.load(folder / "policies.nc") for folder in (tmp_path / "out", everything[0]))
+    for name in ("fish", "wealth"):
+        assert np.array_equal(ours[name], theirs[name])
+
+
+def test_the_same_call_writes_the_same_bytes(everything, tmp_path):
+    run(FISHERY, *DRAWS, "-o", tmp_path)
+    for name in ("effects.csv", "claims.csv", "effects.png", "course.pdf"):
+        assert (tmp_path / name).read_bytes() == (everything[0] / name).read_bytes(), name
+
+
+def test_all_parts_are_those_that_the_catalogue_has_tables_for(tmp_path):
+    text = (FISHERY / "policies.toml").read_text()
+    start = text.index("[robustness]")
+    (tmp_path / "policies.toml").write_text(text[:start])
+    shutil.copy(FISHERY / "fish.mdl", tmp_path)
+    shown = run(tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out")
+    assert shown.exit_code == 0
+    assert "left out, since the catalogue has no table for it: robustness, design, information" in shown.output
+
+
+def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
+    text = (FISHERY / "policies.toml").read_text()
+    (tmp_path / "policies.toml").write_text(text[: text.index("[robustness]")])
+    shutil.copy(FISHERY / "fish.mdl", tmp_path)
+    parts = ["--part", "effects", "--part", "robustness", "--part", "design"]
+    shown = CliRunner().invoke(cli, ["policy", str(tmp_path), *parts, "-o", str(tmp_path / "out")])
+    assert shown.exit_code == 2
+    assert "--part robustness" in shown.output
+    assert "--part design" in shown.output
+    assert not (tmp_path / "out" / "policies.nc").exists()

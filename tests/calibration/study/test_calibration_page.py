@@ -1,0 +1,67 @@
+"""docs/calibration.md describes every key that the reader of a study takes, and its example is a study."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from calibration.families import registry
+from calibration.study import classification as coding
+from calibration.study import predictions as predictions_
+from calibration.study import problem, questions, sections, terms, variants
+from calibration.study import rows as tables
+from calibration.study.priors import FAMILIES
+from calibration.study.problem import read_problem
+from calibration.study.rows import DERIVED, USES
+from calibration.study.sections import OPTIMISERS, Method
+
+PAGE = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+READERS = (coding, predictions_, problem, questions, sections, tables, terms, variants)
+ASKED = re.compile(
+    r"(?:section|inner|top|content|true)\.(?:text|number|whole|choice|names|tables|raw)\(\s*\"(\w+)\""
+    r"|_parts\(\"(\w+)\"\)|constants_set\(section, \"(\w+)\"\)"
+)
+
+
+def keys() -> set[str]:
+    found = {
+        key
+        for module in READERS
+        for match in ASKED.findall(Path(str(module.__file__)).read_text(encoding="utf-8"))
+        for key in match
+        if key
+    }
+    # keys that stand in tables of their own in the reader
+    found |= {"from", "to", "step", "informed", "caused", "predicted", "settled", "supports", "theory", "unknown"}
+    found |= {"rival", "scenario", "experiment", DERIVED}
+    for noise in registry.families():
+        found |= {noise.spread, *(option.name for option in fields(noise))} - {""}
+    return found | {field for family in FAMILIES.values() for field in family.__slots__}
+
+
+WORDS = {*FAMILIES, *terms.KINDS, *(noise.name for noise in registry.families()), *OPTIMISERS, *USES}
+
+
+def test_the_reader_s_keys_are_found() -> None:
+    assert len(keys()) > 70
+    assert {"gains", "against", "fast_starts", "given_at", "autocorrelation", "without", "bundled"} <= keys()
+
+
+@pytest.mark.parametrize("key", sorted(keys() | WORDS))
+def test_the_page_describes(key: str) -> None:
+    assert re.search(rf"`[^`\n]*\b{re.escape(key)}\b[^`\n]*`", PAGE)
+
+
+def test_the_page_s_study_is_one(tmp_path: Path) -> None:
+    for name in ("leaving.mdl", "left.csv", "problem.toml"):
+        block = re.search(rf"`{re.escape(name)}`\n\n```\w+\n(.*?)```", PAGE, flags=re.DOTALL)
+        assert block is not None
+        (tmp_path / name).write_text(block[1], encoding="utf-8")
+    found = read_problem(tmp_path)
+    assert [len(found.terms), len(found.space), len(found.predictions)] == [4, 2, 1]
+
+
+def test_the_page_names_the_defaults() -> None:
+    assert f"| {Method().starts}, {Method().fast_starts} |" in PAGE

@@ -1,0 +1,227 @@
+"""Tasks in processes: the same bits as in one, what is done is kept, errors and stops arrive."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worker_tasks
+from places import SHARED
+from small_study import small_study
+
+from calibration.assess.holdout import rolling_origin
+from calibration.assess.rivals import fit_rivals
+from calibration.assess.self_test import self_test
+from calibration.likelihood.posterior import On
+from calibration.sampling.sample import Effort
+from calibration.tasks.kept import KEPT, Kept, key, stream
+from calibration.tasks.workers import WorkerDied, Workers
+from cipark_sd.errors import InvalidValue, UnknownName
+
+EFFORT = Effort(walkers=24, most_steps=400, least_steps=400)
+MORE = '[[rival]]\nname = "base"\nset = {}\n[[rival]]\nname = "slow"\nset = { "pace" = 0.5 }\n'
+
+
+@pytest.fixture(autouse=True)
+def findable(monkeypatch):
+    """Workers find the tasks of this folder."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SHARED), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return small_study(tmp_path_factory.mktemp("study"), MORE)
+
+
+def squares(n, kept=None, tasks=5, **more):
+    with Workers(n, kept) as workers:
+        return workers.run([worker_tasks.Square(i, **more) for i in range(tasks)])
+
+
+def values(done):
+    return [None if answer is None else int(answer["value"]) for answer in done.answers]
+
+
+def test_answers_stand_in_the_order_of_the_tasks_whoever_finishes_first():
+    assert values(squares(0)) == values(squares(2, slow_first=True)) == [0, 1, 4, 9, 16]
+
+
+def test_an_error_of_a_worker_is_raised_in_the_parent_as_it_was():
+    with Workers(1) as workers, pytest.raises(UnknownName, match="did you mean 'rate'") as caught:
+        workers.run([worker_tasks.Misspelt()])
+    assert caught.value.name == "rat"
+    assert "worker_tasks.py" in caught.value.__notes__[-1]
+
+
+def test_a_worker_that_dies_is_told():
+    with Workers(1) as workers, pytest.raises(WorkerDied, match=r"'dying' ended by itself \(exit code 7\)"):
+        workers.run([worker_tasks.Dying()])
+
+
+def test_after_an_error_what_was_done_is_kept(tmp_path):
+    kept = Kept(tmp_path)
+    tasks = [worker_tasks.Square(0), worker_tasks.Square(1), worker_tasks.Misspelt()]
+    with Workers(1, kept) as workers, pytest.raises(UnknownName):
+        workers.run(tasks)
+    assert [kept.answer(task.key) is not None for task in tasks] == [True, True, False]
+
+
+def stop_after(n):
+    seen = set()
+
+    def stop(now):
+        seen.add(int(now.done))
+        if int(now.done) >= n:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_after_a_stop_what_is_done_is_returned_and_not_computed_again(tmp_path, n):
+    kept = Kept(tmp_path)
+    tasks = [worker_tasks.Square(i, count_in=str(tmp_path)) for i in range(4)]
+    with Workers(n, kept) as workers:
+        part = workers.run(tasks, stop_after(2))
+    assert part.interrupted
+    assert values(part) == [0, 1, None, None]
+    before = len(list(tmp_path.glob("called-0-*"))) + len(list(tmp_path.glob("called-1-*")))
+    with Workers(n, kept) as workers:
+        whole = workers.run(tasks)
+    assert values(whole) == [0, 1, 4, 9]
+    assert before == 2 == len(list(tmp_path.glob("called-0-*"))) + len(list(tmp_path.glob("called-1-*")))
+
+
+def test_no_process_is_left_after_a_stop():
+    with Workers(2) as workers:
+        workers.run([worker_tasks.Square(i) for i in range(2)])
+        started = [worker.process for worker in workers._idle]
+        assert started
+        workers.stop()
+    assert not any(process.is_alive() for process in started)
+
+
+def test_a_broken_file_is_told_with_the_way_out(tmp_path):
+    kept = Kept(tmp_path)
+    kept.keep("x", {"value": np.arange(3)})
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(InvalidValue, match="remove it"):
+        kept.answer("x")
+
+
+def test_a_key_depends_on_streams_and_on_what_they_spawn():
+    one, two = np.random.default_rng([1, 2]).spawn(2)
+    assert key(stream(one)) != key(stream(two))
+    before = stream(one)
+    one.spawn(1)
+    assert stream(one) != before
+
+
+def same_fits(one, two):
+    return all(
+        a.variant.name == b.variant.name
+        and np.array_equal(a.theta, b.theta)
+        and np.array_equal(a.elpd, b.elpd)
+        and (a.log_evidence, a.found) == (b.log_evidence, b.found)
+        for a, b in zip(one.fits, two.fits, strict=True)
+    )
+
+
+def rivals(study, workers, **more):
+    return fit_rivals(study, On("native"), np.random.default_rng(1), effort=EFFORT, workers=workers, **more)
+
+
+def test_rivals_origins_and_data_sets_are_the_same_bits_in_one_process_and_in_two(study):
+    def all_of_them(n):
+        with Workers(n) as workers:
+            return (
+                rivals(study, workers),
+                rolling_origin(study, On("native"), np.random.default_rng(2), effort=EFFORT, workers=workers),
+                self_test(study, On("native"), 3, np.random.default_rng(3), effort=EFFORT, workers=workers),
+            )
+
+    here, there = all_of_them(0), all_of_them(2)
+    assert same_fits(here[0], there[0])
+    assert repr(here[1]) == repr(there[1])
+    assert np.array_equal(here[2].ranks, there[2].ranks)
+
+
+def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
+    kept = tmp_path / KEPT
+    whole = rivals(study, None)
+
+    def stop(_, now):
+        # in the middle of the second rival
+        if now.done > 1.5:
+            raise KeyboardInterrupt
+
+    part = rivals(study, Workers(0, Kept(kept)), folder=kept, on_stage=stop)
+    assert part.interrupted
+    assert [fit.variant.name for fit in part.fits] == ["base"]
+    assert len(list(kept.glob("chains-*.npz"))) >= 1
+    steps = []
+    again = rivals(study, Workers(0, Kept(kept)), folder=kept, on_stage=lambda *told: steps.append(told))
+    assert same_fits(again, whole)
+    # the first is not computed again, and the second not from its start
+    assert min(now.done for stage, now in steps if stage == "rivals" and now.running) >= 1.5
+
+
+@pytest.mark.parametrize(("table", "old", "new"), [("left.csv", "85", "86"), ("leaving.mdl", "0.125", "0.25")])
+def test_another_table_or_model_takes_nothing_old(tmp_path, table, old, new):
+    study = small_study(tmp_path, MORE)
+    folder = tmp_path / KEPT
+    rivals(study, Workers(0, Kept(folder)), refit=None)
+    n = len(list(folder.iterdir()))
+    path = tmp_path / table
+    path.write_text(path.read_text().replace(old, new))
+    from calibration.study.problem import read_problem
+
+    rivals(read_problem(tmp_path), Workers(0, Kept(folder)), refit=None)
+    assert len(list(folder.iterdir())) == 2 * n
+
+
+def tables(folder):
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.csv"))}
+
+
+def calibrate(study, out, workers):
+    program = Path(sys.executable).parent / "cipark"
+    command = [str(program), "calibrate", str(study), "--all", "--fast", "--no-profiles", "--self-test", "6"]
+    more = ["--steps", "400", "--workers", str(workers), "-o", str(out)]
+    return subprocess.Popen(
+        [*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    """A study, and the tables of a command that ran to its end with one worker."""
+    folder = tmp_path_factory.mktemp("command")
+    small_study(folder, MORE)
+    assert calibrate(folder, folder / "one", 1).wait(300) in (0, 1)
+    return folder, tables(folder / "one")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(never_stopped, how):
+    study, expected = never_stopped
+    out = study / how.name
+    stopped = calibrate(study, out, 2)
+    deadline = time.monotonic() + 300
+    while len(list((out / KEPT).glob("answer-*.npz"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # as a terminal does it: Ctrl-C goes to the whole group, a kill to one process
+    (os.killpg if how == signal.SIGINT else os.kill)(stopped.pid, how)
+    assert stopped.wait(120) == (1 if how == signal.SIGINT else -9)
+    assert 3 <= len(list((out / KEPT).glob("answer-*.npz"))) < 10
+    assert calibrate(study, out, 2).wait(300) in (0, 1)
+    assert tables(out) == expected
+    with pytest.raises(ProcessLookupError):
+        # no worker of the stopped command is left
+        os.killpg(stopped.pid, 0)

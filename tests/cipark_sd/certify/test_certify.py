@@ -1,0 +1,243 @@
+"""The certificate finds what differs, says where and when, and passes what is equal."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from places import CORPUS
+
+from cipark_sd.certify.certificate import Certificate, as_json, certify, write
+from cipark_sd.cli import cli
+from cipark_sd.engines.reference.faults import FAULTS, faults_of
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import bundled
+from cipark_sd.model.variables import Lookup
+from cipark_sd.results import to_table
+from cipark_sd.scenarios import Scenario
+from cipark_sd.simulation import simulate
+
+KNOWN = tomllib.loads((CORPUS / "faults.toml").read_text(encoding="utf-8"))
+Write = Callable[..., Path]
+TWINS = ("native", "numpy")
+
+REGIONS = """
+Region: East, West ~~|
+People[Region] = INTEG(births[Region] - deaths[Region], 1000) ~ people ~ |
+births[Region] = People[Region] * rate[Region] ~ people/Year ~ |
+deaths[Region] = People[Region] * 0.013 ~ people/Year ~ |
+rate[Region] = 0.1, 0.2 ~ 1/Year ~ |
+total = SUM(People[Region!]) ~ people ~ |
+Born[Region] = INTEG(births[Region], 0) ~ people ~ |
+Died[Region] = INTEG(deaths[Region], 0) ~ people ~ |
+balance = SUM(Born[Region!]) - SUM(Died[Region!]) - total + 2000 ~ people ~ |
+strictness = ABS(balance) / 3 ~ people ~ |
+"""
+
+
+def _file(feature: str) -> Path:
+    (path,) = (p for p in (CORPUS / feature).iterdir() if p.suffix in (".mdl", ".xmile", ".stmx"))
+    return path
+
+
+@pytest.fixture
+def regions(write_mdl: Write) -> Path:
+    return write_mdl(REGIONS)
+
+
+@pytest.fixture
+def recorded(regions: Path, tmp_path: Path) -> Path:
+    """The model's own run as a table, headed in another spelling."""
+    model = read_model(regions)
+    save = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in ("time_step",)]
+    table = to_table(simulate(model, save=save, engine="numpy"))
+    table.columns = [str(head).upper().replace(" ", "_") for head in table]
+    table.index.name = "Time"
+    path = tmp_path / "recorded.csv"
+    table.to_csv(path)
+    return path
+
+
+def _plant(path: Path, column: str, time: float, factor: float) -> None:
+    table = pd.read_csv(path, index_col="Time")
+    table.loc[time, column] *= factor
+    table.to_csv(path)
+
+
+def _only(certificate: Certificate, left: str, right: str) -> int:
+    (position,) = (i for i, pair in enumerate(certificate.pairs) if (pair.left, pair.right) == (left, right))
+    return position
+
+
+def test_a_recorded_run_of_the_model_itself_is_certified(regions: Path, recorded: Path) -> None:
+    certificate = certify(read_model(regions), engines=["native"], recorded=recorded)
+    assert certificate.certified
+    assert len(certificate.pairs[0].differences) == len(certificate.question.labels)
+
+
+@pytest.mark.parametrize("factor", [1.5, 1 + 1e-11])
+def test_one_wrong_recorded_value_is_found_with_its_place_and_time(
+    factor: float, regions: Path, recorded: Path
+) -> None:
+    _plant(recorded, "PEOPLE[WEST]", 4.25, factor)
+    certificate = certify(read_model(regions), engines=TWINS, recorded=recorded)
+    assert not certificate.certified
+    pair = certificate.pairs[_only(certificate, "native", "recorded.csv")]
+    assert pair.first == ("people[west]",)
+    assert [(d.column, d.apart, d.at) for d in pair.apart] == [("people[west]", 4.25, 4.25)]
+    assert certificate.pairs[_only(certificate, "native", "numpy")].verdict == "equal bits"
+
+
+def test_a_difference_within_the_tolerance_of_the_recorded_run_is_none(regions: Path, recorded: Path) -> None:
+    _plant(recorded, "PEOPLE[WEST]", 4.25, 1 + 1e-11)
+    assert certify(read_model(regions), engines=["native"], recorded=recorded, recorded_tolerance=1e-9).certified
+
+
+def test_values_that_were_not_recorded_are_not_compared(regions: Path, recorded: Path) -> None:
+    _plant(recorded, "TOTAL", 3.0, float("nan"))
+    assert certify(read_model(regions), engines=["native"], recorded=recorded).certified
+
+
+def test_where_sides_part_is_told_by_the_cause_not_by_what_follows_from_it(regions: Path, recorded: Path) -> None:
+    for column in ("PEOPLE[WEST]", "BIRTHS[WEST]", "TOTAL", "DEATHS[WEST]"):
+        _plant(recorded, column, 4.25, 1.5)
+    _plant(recorded, "PEOPLE[EAST]", 5.0, 1.5)
+    pair = certify(read_model(regions), engines=["native"], recorded=recorded).pairs[0]
+    assert pair.first == ("people[west]",)
+
+
+def test_a_recorded_name_that_the_model_does_not_have_is_an_error(regions: Path, recorded: Path) -> None:
+    text = recorded.read_text(encoding="utf-8").replace("TOTAL", "TOTALS")
+    recorded.write_text(text, encoding="utf-8")
+    with pytest.raises(UnknownName, match=r"has no variable 'TOTALS'; did you mean 'total'"):
+        certify(read_model(regions), engines=["native"], recorded=recorded)
+
+
+def test_a_recorded_run_without_common_times_is_an_error(regions: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("time,total\n100,1\n101,1\n", encoding="utf-8")
+    with pytest.raises(InvalidValue, match=r"its times is '100 to 101', expected some that the run saves"):
+        certify(read_model(regions), engines=["native"], recorded=tmp_path / "other.csv")
+
+
+def test_a_recorded_file_that_is_not_vensims_is_an_error(regions: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.vdf").write_bytes(b"nothing of the kind")
+    with pytest.raises(InvalidValue, match=r"run\.vdf: its content is .*, expected a run of Vensim's"):
+        certify(read_model(regions), engines=["native"], recorded=tmp_path / "run.vdf")
+
+
+def test_what_only_rounding_left_is_compared_on_the_scale_of_its_terms(regions: Path) -> None:
+    model = read_model(regions)
+    certificate = certify(model, engines=TWINS)
+    values = simulate(model, save=["balance"])["balance"].to_numpy()
+    assert 0 < np.abs(values).max() < 1e-7
+    assert set(certificate.rounded) == {"balance", "strictness"}
+    largest = simulate(model, save=["total"])["total"].to_numpy().max()
+    assert certificate.rounded["balance"] == largest
+
+
+def test_a_small_number_of_the_models_own_keeps_its_scale(write_mdl: Write) -> None:
+    certificate = certify(read_model(write_mdl("big = 1e9 + Time ~~| tiny = 1e-9 * Time ~~| ratio = tiny / big ~~|")))
+    assert certificate.rounded == {}
+
+
+@pytest.mark.parametrize("fault", KNOWN)
+def test_known_faults_of_pysd_are_named_and_do_not_count(fault: str) -> None:
+    certificate = certify(read_model(_file(fault)), engines=["native", "numpy", "pysd"])
+    assert certificate.certified
+    told = json.dumps(as_json(certificate))
+    assert f'"{fault}"' in told or f"({fault})" in told or fault.startswith("runge_kutta")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [fault for fault in FAULTS if fault.id not in ("division_by_zero", "root_of_a_negative")],
+    ids=lambda f: f.id,
+)
+def test_a_fault_is_recognised_in_the_model_that_shows_it(fault: object) -> None:
+    assert fault in faults_of(read_model(_file(fault.id)))  # type: ignore[attr-defined]
+
+
+def test_the_faults_are_those_that_the_corpus_pins() -> None:
+    assert {fault.id: fault.why for fault in FAULTS} == {name: entry["why"] for name, entry in KNOWN.items()}
+
+
+def test_a_difference_that_no_known_fault_reaches_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cipark_sd.certify import certificate as module
+
+    monkeypatch.setattr(module, "faults_of", lambda model: {})
+    assert not certify(read_model(_file("xmile_lookup_discrete")), engines=["native", "pysd"]).certified
+
+
+def test_pysd_takes_no_part_under_runge_kutta(regions: Path) -> None:
+    certificate = certify(read_model(regions), engines=["native", "numpy", "pysd"], method="rk4")
+    assert [(side.name, side.failed) for side in certificate.left_out] == [("pysd", False)]
+    assert "rk4" in certificate.left_out[0].reason
+    assert certificate.certified
+
+
+def test_pysimlin_follows_constants_of_a_scenario_and_declines_the_rest(regions: Path) -> None:
+    model = read_model(regions)
+    same = certify(model, Scenario("s", {"rate[East]": 0.3}), engines=["native", "pysimlin"])
+    assert same.certified
+    assert not same.left_out
+    other = certify(model, Scenario("s", {}, time_step=0.5, saveper=0.5), engines=["native", "numpy", "pysimlin"])
+    assert "the run's times" in other.left_out[0].reason
+
+
+def test_one_side_alone_is_an_error(regions: Path) -> None:
+    with pytest.raises(InvalidValue, match="two runs"):
+        certify(read_model(regions), engines=["native"])
+
+
+def test_an_unknown_engine_is_an_error(regions: Path) -> None:
+    with pytest.raises(UnknownName, match=r"no engine 'nativ'; did you mean 'native'"):
+        certify(read_model(regions), engines=["nativ", "numpy"])
+
+
+def test_the_files_have_every_column_of_every_pair(regions: Path, recorded: Path, tmp_path: Path) -> None:
+    _plant(recorded, "PEOPLE[WEST]", 4.25, 1.5)
+    certificate = certify(read_model(regions), engines=TWINS, recorded=recorded)
+    write(certificate, tmp_path / "c.csv")
+    write(certificate, tmp_path / "c.json")
+    table = pd.read_csv(tmp_path / "c.csv")
+    assert len(table) == 3 * len(certificate.question.labels)
+    assert set(table.loc[table["apart_from"].notna(), "column"]) == {"People[West]"}
+    told = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert told["certified"] is False
+    assert [pair["part_first_in"] for pair in told["pairs"]] == [[], ["People[West]"], ["People[West]"]]
+
+
+@pytest.mark.parametrize(("planted", "code", "last"), [(False, 0, "certified"), (True, 1, "not certified")])
+def test_the_command_says_so_and_exits_so(planted: bool, code: int, last: str, regions: Path, recorded: Path) -> None:
+    if planted:
+        _plant(recorded, "TOTAL", 4.25, 1.5)
+    arguments = ["certify", str(regions), "--engines", "native,numpy", "--recorded", str(recorded)]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert done.return_value == code
+    assert done.output.splitlines()[-1] == last
+    assert ("native and recorded.csv part first at time 4.25 in total" in done.output) is planted
+
+
+def test_bad_input_exits_with_2(regions: Path) -> None:
+    assert CliRunner().invoke(cli, ["certify", str(regions), "--recorded", "nowhere.csv"]).exit_code == 2
+
+
+@pytest.mark.slow
+def test_the_park_model_is_certified_by_all_engines() -> None:
+    certificate = certify(read_model(bundled()))
+    assert [side.name for side in certificate.sides] == ["native", "numpy", "pysd", "pysimlin"]
+    assert certificate.certified
+    assert list(certificate.rounded) == ["conservation_residual"]
+
+
+def test_engines_that_lack_features_are_left_out_each_with_its_reason(tmp_path: Path) -> None:
+    text = (CORPUS / "allocate_available" / "model.mdl").read_text(encoding="utf-8")
+    path = tmp_path / "normal.mdl"
+    path.write_text(text.replace("pp[Claim, ptype] = 1", "pp[Claim, ptype] = 3"), encoding="utf-8")
+    with pytest.raises(InvalidValue, match=r"native: (.|\n)*ALLOCATE AVAILABLE(.|\n)*numpy: "):
+        certify(read_model(path), engines=("native", "numpy", "pysd"))

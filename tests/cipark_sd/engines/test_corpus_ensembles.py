@@ -1,0 +1,68 @@
+"""Ensembles of every corpus model: native code is NumPy bit for bit, and runs together are runs one by one."""
+
+import numpy as np
+import pytest
+from places import CORPUS
+
+from cipark_sd.ensemble import ensemble
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.scenarios import Scenario
+
+FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and not path.name.startswith("_"))
+
+
+def model_of(feature: str) -> Model:
+    (path,) = (p for p in (CORPUS / feature).glob("model.*") if p.suffix in (".mdl", ".xmile"))
+    return read_model(path)
+
+
+def saved(model: Model) -> list[str]:
+    return [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
+
+
+@pytest.mark.parametrize("method", ["euler", "rk2", "rk4"])
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_native_engine_equals_the_numpy_engine_bit_for_bit(feature: str, method: str) -> None:
+    model = model_of(feature)
+    draws = varied(model, 11)
+    native, slow = (
+        ensemble(model, draws, save=saved(model), engine=engine, method=method, failures="leave")
+        for engine in ("native", "numpy")
+    )
+    for name in native.data_vars:
+        assert same_bits(native[name].to_numpy(), slow[name].to_numpy()), name
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_runs_together_equal_runs_one_by_one(feature: str) -> None:
+    model = model_of(feature)
+    draws = varied(model, 11)
+    together = ensemble(model, draws, save=saved(model), workers=2, chunk=3, failures="leave")
+    for run in (0, 7, 10):
+        one = draws[run : run + 1] if isinstance(draws, list) else {n: v[run : run + 1] for n, v in draws.items()}
+        alone = ensemble(model, one, save=saved(model), failures="leave")
+        for name in together.data_vars:
+            assert same_bits(together[name].to_numpy()[run], alone[name].to_numpy()[0]), name
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal to the bit, but for the sign and payload of NaN, which IEEE leaves open."""
+    known = ~np.isnan(a)
+    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
+
+
+def varied(model: Model, n: int) -> dict[str, np.ndarray] | list[Scenario]:
+    """Draws of the constants of a model, or of its first stock; a model with neither is run as it is."""
+    rng = np.random.default_rng(7)
+    drawn = [v for v in model.variables if isinstance(v, Constant) and v.name not in CONTROL] or model.stocks[:1]
+    if not drawn:
+        return [Scenario()] * n
+    # from 1 on, since one of them is the order of a smooth
+    return {v.name: rng.uniform(1.0, 3.0, (n, len(model.elements(v)))) for v in drawn}

@@ -1,0 +1,204 @@
+"""The reader of Vensim files: what it understands, where it finds a fault, and PySD's reader as its judge."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from places import CORPUS
+
+from cipark_sd.errors import CiparkError, EquationError, ModelFileError, Problems
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.frontends.vensim.entries import split
+from cipark_sd.frontends.vensim.tokens import tokens
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Neg, Ref, Table
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Constant, External, ExternalPiece, Lookup, Piece, Series, Stock
+
+Write = Callable[..., Path]
+
+
+def expression(path: Path, name: str) -> Expr:
+    variable = read_model(path)[name]
+    assert isinstance(variable, Auxiliary)
+    return variable.pieces[0].expr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x:INTERPOLATE::= a/b", ["x", ":INTERPOLATE:", ":=", "a", "/", "b"]),
+        ("Rank[DimA']", ["Rank", "[", "DimA'", "]"]),
+        ("a b\n\tc +.5e-3*2.^3", ["a b\n\tc", "+", ".5e-3", "*", "2.", "^", "3"]),
+        ("R: (a1-a9) -> (q: r,s)", ["R", ":", "(", "a1", "-", "a9", ")", "->", "(", "q", ":", "r", ",", "s", ")"]),
+        ("a :and: :not: b", ["a", ":AND:", ":NOT:", "b"]),
+        ('"a [b] | c" * 2', ['"a [b] | c"', "*", "2"]),
+        ("GET XLS DATA('a b.xlsx', 'T', 'A')", ["GET XLS DATA", "(", "'a b.xlsx'", ",", "'T'", ",", "'A'", ")"]),
+        ("time's up + CO₂", ["time's up", "+", "CO₂"]),
+    ],
+)
+def test_tokens_follow_the_rule_of_names(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
+
+
+def test_comments_are_blanked_and_keep_every_place() -> None:
+    file = split("{UTF-8}\n{ a | b ~ {c} } x = 1 {why} + 2 ~~|")
+    (entry,) = file.entries
+    assert entry.equation == "x = 1       + 2"
+    assert file.text[entry.at :].startswith("x = 1 {why}")
+
+
+def test_a_brace_that_is_never_closed_is_text_and_takes_no_time() -> None:
+    assert len(split("{" * 200_000 + "a = 1 ~~|").entries) == 1
+
+
+def test_groups_are_banners_and_old_group_marks() -> None:
+    file = split(
+        "***\n.Old\n***~\n|\na = 1 ~~|\n****\n\t.People\n****~\n\t\tnote\n|\nb = 2 ~~|\n:GROUP Land\n|\nc = 3 ~~|"
+    )
+    assert {entry.equation[0]: entry.group for entry in file.entries} == {"a": "", "b": "People", "c": "Land"}
+
+
+def test_the_drawing_begins_at_either_mark(write_mdl: Write) -> None:
+    for mark in ("\\\\\\---/// Sketch", "\\\\---/// Sketch"):
+        path = write_mdl("a = 1 ~~|\n")
+        path.write_text(path.read_text() + mark + "\r\n*View 1\r\n")
+        assert read_model(path).drawing.endswith("*View 1\r\n") or read_model(path).drawing.endswith("*View 1\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-2^2", Neg(Binary("^", Const(2.0), Const(2.0)))),
+        ("(-2)^2", Binary("^", Const(-2.0), Const(2.0))),
+        ("2^-3", Binary("^", Const(2.0), Const(-3.0))),
+        ("4^3^2", Binary("^", Const(4.0), Binary("^", Const(3.0), Const(2.0)))),
+        ("a - 1 - 2", Binary("-", Binary("-", Ref("a"), Const(1.0)), Const(2.0))),
+        ("a * -b", Binary("*", Ref("a"), Neg(Ref("b")))),
+        (":NOT: a > b", Call("not", (Binary(">", Ref("a"), Ref("b")),))),
+        ("a :OR: b :AND: a", Binary("or", Ref("a"), Binary("and", Ref("b"), Ref("a")))),
+        ("WITH LOOKUP(a, ([(0,0)-(9,9)], (2,20), (1,10)))", Apply(Table((1.0, 2.0), (10.0, 20.0)), Ref("a"))),
+        ("table(a)", Apply(Ref("table"), Ref("a"))),
+        ("DELAY3(a, 2)", Call("delay", (Ref("a"), Const(2.0), Ref("a"), Const(3.0)))),
+        ("PULSE TRAIN(1, 2, 3, 4)", Call("pulse_train", (Const(1.0), Const(3.0), Const(2.0), Const(4.0)))),
+        ("GAME(a)", Ref("a")),
+    ],
+)
+def test_expressions_group_as_vensim_groups_them(write_mdl: Write, text: str, expected: Expr) -> None:
+    path = write_mdl(f"a = Time ~~|\nb = Time ~~|\ntable((0,0),(1,1)) ~~|\nx = {text} ~~|\n")
+    model = read_model(path)
+    assert model["x"].pieces == (Piece(expected),)
+
+
+def test_the_range_of_a_graph_is_points_and_computes_nothing(write_mdl: Write) -> None:
+    path = write_mdl("t([(0,0)-(10,10),(3,-4)], (0,1), (5,2)) ~~|\n")
+    (piece,) = read_model(path)["t"].pieces
+    assert piece.table == Table((0.0, 5.0), (1.0, 2.0))  # type: ignore[union-attr]
+
+
+def test_a_macro_may_have_quoted_parameters(write_mdl: Write) -> None:
+    path = write_mdl(':MACRO: m("a), (b", c : d)\nm = "a), (b" + c ~~|\nd = c ~~| :END OF MACRO:\na = m(3, 4) ~~|\n')
+    (macro,) = read_model(path).macros
+    assert (macro.parameters, macro.results) == (("a),_(b", "c"), ("m", "d"))
+
+
+def test_an_old_table_is_all_x_and_then_all_y(write_mdl: Write) -> None:
+    variable = read_model(write_mdl("t(0, 1, 2, 10, 20, -3) ~~|\n"))["t"]
+    assert isinstance(variable, Lookup)
+    assert variable.pieces[0].table == Table((0.0, 1.0, 2.0), (10.0, 20.0, -3.0))
+
+
+def test_kinds_follow_the_right_side(write_mdl: Write) -> None:
+    model = read_model(
+        write_mdl(
+            "c = -3 ~~|\ns = INTEG(c, 1) ~~|\nd ~~|\ne :RAW: ~~|\nk := GET XLS CONSTANTS('f', 't', 'A1') ~~|\n"
+            "m[R] = 1, 2 ~~|\nR: p, q ~~|\nn[R] = TABBED ARRAY(1\t2) ~~|\n"
+        )
+    )
+    assert model["c"] == Constant(name="c", label="c", pieces=(Piece(Const(-3.0)),))
+    assert isinstance(model["s"], Stock)
+    assert isinstance(model["d"], Series)
+    assert isinstance(model["e"], Series)
+    assert model["e"].interpolation == "raw"
+    assert model["k"].pieces == (ExternalPiece(External("f", "t", "A1")),)
+    assert model["m"].pieces == (Piece(Grid((1.0, 2.0), (2,)), ("r",)),)
+    assert model["n"].pieces == (Piece(Grid((1.0, 2.0), (2,)), ("r",)),)
+
+
+def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
+    path = write_mdl(":MACRO: m(x)\nm = x * TIME STEP$ + k$ ~~| :END OF MACRO:\nk = 2 ~~|\na = m(3) ~~|\n")
+    (macro,) = read_model(path).macros
+    assert macro.parameters == ("x",)
+    with pytest.raises(CiparkError, match="'nothing\\$'"):
+        read_model(write_mdl(":MACRO: m(x)\nm = x * nothing$ ~~| :END OF MACRO:\na = m(3) ~~|\n"))
+
+
+@pytest.mark.parametrize(
+    ("equations", "message"),
+    [
+        ("b = 2 * * 3 ~~|", r"model\.mdl:2:9: the equation of 'b' cannot be read: '\*' cannot stand here"),
+        ("b = (1 + 2 ~~|", r":2:5: .*this bracket is never closed"),
+        ("b = 1 + 2) ~~|", r":2:10: .*'\)' closes nothing"),
+        ("b = ~~|", r":2:4: .*the right side is empty; the model is not finished"),
+        ("b = SMOOTH(1) ~~|", r":2:5: .*SMOOTH\(input, smooth time\) takes 2 arguments, here are 1"),
+        ("b = 1 < 2 < 3 ~~|", r"comparisons do not chain"),
+        ("b = 1 + {a\n comment} %% 2 ~~|", r":3:11: .*'%' cannot stand here"),
+        ("b = INTEG(1) ~~|", r"INTEG\(net flow, initial value\) takes 2 arguments, here are 1"),
+        ("b = 1 + INTEG(1, 2) ~~|", r"an INTEG inside an expression"),
+        ("b((0,0),(1,x)) ~~|", r"'x' cannot stand here; expected a number"),
+        ("R: a1, (b2-c3) ~~|", r"two names that differ in the number"),
+        ("R: (a1-a99999999) ~~|", r"more than 100000"),
+        ("b = a[ ~~|", r"it ends too early; expected a subscript range"),
+        (
+            "b = " + "(" * 350 + "1" + ")" * 350 + " ~~|",
+            r"'b' is nested in 350 levels of parentheses, which is too deep",
+        ),
+    ],
+)
+def test_what_cannot_be_read_has_a_line_and_a_column(write_mdl: Write, equations: str, message: str) -> None:
+    with pytest.raises(EquationError, match=message):
+        read_model(write_mdl(equations + "\n"))
+
+
+def test_what_follows_from_an_unread_equation_is_not_reported_beside_it(write_mdl: Write) -> None:
+    with pytest.raises(EquationError, match="'b' cannot be read"):
+        read_model(write_mdl("b = 2 * * 3 ~~|\nc = b + 1 ~~|\n"))
+
+
+def test_all_problems_of_a_file_come_together(write_mdl: Write) -> None:
+    with pytest.raises(Problems) as caught:
+        read_model(write_mdl("b = 2 * * 3 ~~|\nc = (1 ~~|\nR: R ~~|\n"))
+    assert len(caught.value.problems) == 3
+
+
+def test_a_file_without_equations_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty.mdl").write_text("{UTF-8}\n")
+    with pytest.raises(ModelFileError, match="has no equations"):
+        read_model(tmp_path / "empty.mdl")
+
+
+#: What the two readers make differently, and why ours is meant.
+DIFFERENT = {
+    "comments_and_flags": "PySD adds up literals",
+    "macro_time_step": "a macro is given what it uses of the model as a further argument before PySD sees it",
+    "negative_literal_base": "PySD's grammar takes (-2)^2 for -2^2, so it is given (0 - 2)^2",
+}
+
+
+def _without_mappings(model: Model) -> Model:
+    """PySD collects the mappings of copied ranges in one list for all models that a process reads."""
+    return replace(model, dimensions=tuple(replace(dimension, mappings=()) for dimension in model.dimensions))
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*/model.mdl")), ids=lambda path: path.parent.name)
+def test_both_readers_make_the_same_model(path: Path) -> None:
+    from cipark_sd.frontends.via_pysd import read_with_pysd
+
+    ours, theirs = (_without_mappings(read(path)) for read in (read_model, read_with_pysd))
+    same = repr(ours) == repr(theirs)
+    assert same is (path.parent.name not in DIFFERENT), [
+        (variable.label, field.name)
+        for variable in theirs.variables
+        for field in fields(variable)
+        if repr(getattr(variable, field.name)) != repr(getattr(ours.by_name.get(variable.name), field.name, None))
+    ]

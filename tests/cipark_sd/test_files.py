@@ -1,0 +1,123 @@
+"""Files and folders of commands: atomic, with one error, under safe names; and one of each thing that all need."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from places import ROOT
+
+from calibration.study.library import find_study, known_studies
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.files import csv_text, file_name, output_folder, write_table
+
+
+def test_an_output_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
+    assert output_folder(tmp_path / "a" / "b").is_dir()
+
+
+def test_an_output_folder_that_cannot_be_made_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    with pytest.raises(
+        InvalidValue, match=r"--figure: the output folder is '.*taken', expected one that can be made"
+    ) as e:
+        output_folder(tmp_path / "taken", where="--figure")
+    assert "name another one with --figure" in str(e.value)
+
+
+@pytest.mark.parametrize("command", [["calibrate"], ["policy"], ["sensitivity"], ["report", "."]])
+def test_all_commands_say_the_same_of_a_folder_that_cannot_be_made(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from cipark_sd.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    (tmp_path / "report.json").write_text('{"title": "t", "identity": "i", "sections": []}', encoding="utf-8")
+    output = "taken/page.html" if command[0] == "report" else "taken"
+    result = CliRunner().invoke(cli, [*command, "-o", output])
+    assert result.exit_code == 2
+    assert "--output: the output folder is 'taken', expected one that can be made and written to" in result.output
+
+
+def test_file_names_hold_nothing_that_a_file_system_minds() -> None:
+    assert file_name("../Residents [SOE] / a:b") == "residents_soe_a_b"
+    assert file_name("???") == "unnamed"
+
+
+def test_unique_file_names_differ_where_their_texts_do() -> None:
+    texts = ["a b", "a_b", "a/b", "A b", "x" * 61, "x" * 62, "ä", "a", "", "search 1", "search 2"]
+    names = [file_name(text, unique=True) for text in texts]
+    assert len({name.casefold() for name in names}) == len(texts)
+    assert max(map(len, names)) < 80
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_table(tmp_path / "table.csv", [{"a": 1, "b": None}])
+    assert path.read_bytes() == b"a,b\n1,\n"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cipark_sd.files.os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_table(path, pd.DataFrame({"a": [2]}))
+    assert path.read_bytes() == b"a,b\n1,\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_frame_says_of_each_row_what_draws_it_rests_on(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [0.1, 0.2]})
+    path = write_table(tmp_path / "table.csv", frame, draws="prior")
+    assert path.read_bytes() == b"draws,x\nprior,0.1\nprior,0.2\n"
+    assert list(frame) == ["x"]
+
+
+def test_columns_without_rows_are_a_header() -> None:
+    assert csv_text([], ("a", "b")) == "a,b\n"
+    assert csv_text([]) == ""
+
+
+def test_an_unknown_study_is_answered_with_the_near_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "problem.toml").touch()
+    with pytest.raises(UnknownName, match=r"^policy has no folder .* 'great_ston'; did you mean 'great_stone'\?$"):
+        find_study("great_ston", where="policy")
+    with pytest.raises(UnknownName, match=r"'zzzz'; known: .*'great_stone'.*'mine'$"):
+        find_study("zzzz")
+    assert known_studies("zzzz")[-1] == "mine"
+
+
+def test_a_folder_without_a_study_does_not_hide_the_study_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "great_stone").mkdir()
+    assert (find_study("great_stone") / "problem.toml").is_file()
+    (tmp_path / "empty").mkdir()
+    assert find_study("empty") == Path("empty")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "place"),
+    [
+        (r"rich\.(progress|table)", "cipark_sd/console.py"),
+        (r"csv\.(writer|DictWriter)|\.to_csv\(", "cipark_sd/files.py"),
+        (r"^Array = NDArray\[np\.float64\]", "cipark_sd/arrays.py"),
+        (r"tomllib\.loads\(text\)", "cipark_sd/inputs.py"),
+        (r"def (_is_text|_is_word|is_text)\b", "cipark_sd/console.py"),
+        (r"\"dmnl\"", "cipark_sd/model/units.py"),
+    ],
+)
+def test_there_is_one_of_each(pattern: str, place: str) -> None:
+    modules = [path for package in ("cipark_sd", "calibration") for path in (ROOT / package).rglob("*.py")]
+    places = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules
+        if re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    # a result's table has a head of attributes, which no other table has
+    assert places - {"cipark_sd/results.py"} == {place}

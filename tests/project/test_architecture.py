@@ -1,0 +1,130 @@
+"""The packages as a graph of imports, wherever in a file an import stands, and what their code may not do."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+
+import pytest
+from places import ROOT
+
+from cipark_sd.engines import registry
+
+PACKAGES = ("cipark_sd", "calibration")
+Graph = dict[str, set[str]]
+
+#: Imports that still close a cycle, each as importer and imported. The list may only become shorter.
+STILL_TIED = {
+    ("calibration.policy.setting", f"calibration.policy.{part}")
+    for part in ("attribution", "design", "effects", "information", "page", "robustness", "signs")
+}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The syntax of every module, by its name."""
+    parsed = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            parsed[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return parsed
+
+
+def imported(tree: ast.AST, modules: set[str]) -> Iterator[str]:
+    """The modules that a tree imports at any depth: in functions and for types alone too."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names if alias.name in modules)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                for alias in names:
+                    # a name of a package is its submodule's where there is one
+                    whole = f"{module}.{alias.name}"
+                    if whole in modules or module in modules:
+                        yield whole if whole in modules else module
+            case ast.ImportFrom(level=level) if level:
+                raise AssertionError("relative imports are not read here")
+
+
+def graph() -> Graph:
+    """For each module those that it imports."""
+    modules = set(trees())
+    return {name: set(imported(tree, modules)) - {name} for name, tree in trees().items()}
+
+
+def cycle(imports: Graph) -> list[str]:
+    """The modules of one cycle, the first once more at the end; nothing where there is none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        # each is imported by the one after it
+        return [str(module) for module in reversed(error.args[1])]
+    return []
+
+
+def test_no_import_closes_a_cycle() -> None:
+    """An import in a function, or for types, ties modules as one at the top does."""
+    imports = {name: {m for m in found if (name, m) not in STILL_TIED} for name, found in graph().items()}
+    found = cycle(imports)
+    assert not found, " imports ".join(found)
+
+
+@pytest.mark.parametrize("tie", sorted(STILL_TIED))
+def test_an_import_that_closes_no_cycle_any_more_leaves_the_list(tie: tuple[str, str]) -> None:
+    importer, target = tie
+    imports = graph()
+    assert target in imports[importer]
+    reached, stack = set(), [target]
+    while stack:
+        module = stack.pop()
+        if module not in reached:
+            reached.add(module)
+            stack += imports[module]
+    assert importer in reached, f"{importer} may import {target}: take the pair off the list"
+
+
+def test_a_cycle_is_found_and_named() -> None:
+    text = "def f():\n    from cipark_sd.b import g\n"
+    back = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from cipark_sd import a\n"
+    modules = {"cipark_sd", "cipark_sd.a", "cipark_sd.b"}
+    imports = {
+        "cipark_sd.a": set(imported(ast.parse(text), modules)),
+        "cipark_sd.b": set(imported(ast.parse(back), modules)),
+    }
+    found = cycle(imports)
+    assert found[0] == found[-1]
+    assert set(found) == {"cipark_sd.a", "cipark_sd.b"}
+    assert all(target in imports[module] for module, target in pairwise(found))
+
+
+def compared_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Lines on which a value is compared with, looked up among, or matched against the name of an engine."""
+    names = set(registry.names())
+    for node in ast.walk(tree):
+        sides: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            for side in (node.left, *node.comparators):
+                sides += side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+        if isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        for side in sides:
+            if isinstance(side, ast.Constant) and side.value in names:
+                yield node.lineno, str(side.value)
+
+
+def test_no_code_asks_for_an_engine_by_its_name() -> None:
+    """What an engine can do is said by the engine."""
+    found = [f"{module}:{line} {name}" for module, tree in trees().items() for line, name in compared_names(tree)]
+    assert found == []
+    planted = 'x = engine == "pysd"\ny = engine in ("native", "numpy")\n'
+    assert list(compared_names(ast.parse(planted))) == [(1, "pysd"), (2, "native"), (2, "numpy")]
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_registry_says_of_an_engine_what_the_engine_says(name: str) -> None:
+    engine, row = registry.choose(name), registry.ENGINES[name]
+    assert (engine.name, engine.compiled, engine.fixed_step) == (name, row.compiled, row.fixed_step)
+    assert engine.exact_file == (name == registry.REFERENCE)

@@ -1,0 +1,96 @@
+"""What the documents say runs: code blocks of the README and the two commands that CI reads from it."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from places import ROOT
+
+from cipark_sd.cli import cli
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_the_readme_s_python_runs(
+    code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102  (our own document)
+    assert float(capsys.readouterr().out) > 0
+
+
+#: What the pages call "my model": a population that grows and pools in two regions, in years.
+MY_MODEL = """{UTF-8}
+Region: East, West ~~|
+Population = INTEG(births - deaths, 100) ~ person ~ |
+births = Population * birth rate ~ person/Year ~ |
+deaths = Population * death rate ~ person/Year ~ |
+birth rate = 0.03 ~ 1/Year ~ |
+death rate = 0.01 ~ 1/Year ~ |
+Water[Region] = INTEG(-Water[Region] / Pool[Region], 1) ~ m ~ |
+Pool[Region] = 3, 5 ~ Year ~ |
+INITIAL TIME = 2020 ~ Year ~ |
+FINAL TIME = 2030 ~ Year ~ |
+TIME STEP = 0.25 ~ Year ~ |
+SAVEPER = 1 ~ Year ~ |
+"""
+
+
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [
+        ("running", lambda names: float(names["run"]["population"][-1]) > 100),
+        ("engines", lambda names: 0 < float(names["error"]["population"]) < 1),
+        ("sensitivity", lambda names: float(names["indices"]["ST"].sel(time=2030, parameter="birth rate").max()) > 0.5),
+    ],
+)
+def test_the_python_of_a_page_runs_on_a_model_of_its_own(
+    page: str, made: Callable[[dict[str, Any]], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text("utf-8"), flags=re.DOTALL)
+    (tmp_path / "my.mdl").write_text(MY_MODEL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(code, f"docs/{page}.md", "exec"), names)  # noqa: S102  (our own document)
+    assert made(names)
+
+
+@pytest.mark.parametrize("marker", ["main job", "tests"])
+def test_the_readme_has_both_commands_where_ci_looks_for_them(marker: str) -> None:
+    assert re.search(rf"<!-- {marker} -->\n```bash\n[^\n]+\n```", README)
+
+
+def test_the_walk_through_of_a_new_study_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, text in re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", page, flags=re.DOTALL):
+        Path(name).write_text(text, encoding="utf-8")
+    shown = re.findall(r"<!-- run -->\n```\n\$ cipark ([^\n]*)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 2
+    for command, output in shown:
+        assert CliRunner().invoke(cli, shlex.split(command)).output == output
+
+
+PAGES = sorted(page.relative_to(ROOT).as_posix() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_to_files_lead_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)]+)\)", text) if "://" not in t and not t.startswith("#")]
+    assert [target for target in targets if not ((ROOT / path).parent / target).exists()] == []
+
+
+def test_no_file_holds_both_sides_of_a_merge() -> None:
+    marks = ("<" * 7, ">" * 7)
+    kinds = {".py", ".md", ".toml", ".mdl", ".xmile", ".csv"}
+    files = [
+        p for p in ROOT.rglob("*") if p.suffix in kinds and not any(q[0] == "." for q in p.relative_to(ROOT).parts)
+    ]
+    torn = [p for p in files if any(x.startswith(marks) for x in p.read_text("utf-8", "replace").splitlines())]
+    assert torn == []

@@ -1,0 +1,143 @@
+"""The numbers of the documents are those of kept results, and these are those of the files and the program as they are.
+
+A page is held against ``docs/results/numbers.toml``: each of its numbers stands in a claim, whose result is kept, or in
+a list of other numbers of the section, which says why. ``tools/results.py`` makes results and writes them into pages.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import results as numbers
+from results_commands import RESULTS, run_command
+
+PAGES = {page["file"]: page for page in numbers.index()}
+
+
+def test_every_document_is_held_and_no_other() -> None:
+    assert {"README.md", "docs/why.md", "docs/results/great_stone.md", "models/README.md"} <= set(PAGES)
+    assert [file for file in PAGES if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_each_number_of_a_page_is_accounted_for(file: str) -> None:
+    assert numbers.faults(PAGES[file], numbers.all_kept()) == []
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_a_number_that_is_given_has_a_reason(file: str) -> None:
+    assert all(len(entry["why"]) > 5 for entry in PAGES[file].get("given", []))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_kept_result_is_that_of_its_files(name: str) -> None:
+    problem = numbers.out_of_date(name)
+    assert not problem, f"{name}: {problem}; run: python tools/results.py {name}"
+
+
+@pytest.mark.parametrize("name", [name for name, result in RESULTS.items() if result.cheap])
+def test_a_cheap_result_is_that_of_the_program(name: str) -> None:
+    """To the digits that are printed: the claims of all pages are the same with the result made again."""
+    kept = numbers.all_kept()
+    again = {**kept, name: numbers.compute(RESULTS[name])}
+    for page in PAGES.values():
+        assert [numbers.said(c) for c in numbers.claims(page, again)] == [
+            numbers.said(c) for c in numbers.claims(page, kept)
+        ], f"run: python tools/results.py {name}"
+
+
+def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path) -> None:
+    run_command("cipark calibrate --starts 3 --no-profiles --no-compare-pysd -o .", tmp_path)
+    fit = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    kept = numbers.kept("park_fit")["numbers"]
+    assert fit["model_digest"] == kept["model_digest"]
+    assert fit["parameters"] == pytest.approx(kept["estimate"], rel=1e-3), "run: python tools/results.py park_fit"
+
+
+def test_the_constants_that_the_readme_names_are_those_that_the_data_bound() -> None:
+    """Belarusian firms, those of other countries, how long they build; and what an able founder makes of it."""
+    kept = numbers.kept("park_fit")["numbers"]
+    assert kept["bounded"]["both"] == ["Approach Hazard[BELARUS]", "Approach Hazard[OTHER]", "Construction Scale"]
+    assert len(kept["bounded"]["both"] + kept["bounded"]["one"] + kept["bounded"]["none"]) == 10
+    assert kept["policy"]["structures"] == 11
+    assert kept["policy"]["without_china_merchants"]["able_founder"][0] > 2.5
+
+
+def test_output_that_is_shown_was_printed() -> None:
+    """Blocks after a mark ``<!-- kept: RESULT -->``, pieces of which may be left out, in the order of the output."""
+    count = 0
+    for file in PAGES:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        for name, block in re.findall(r"<!-- kept: (\w+) -->\n```\n\$ [^\n]*\n(.*?)```", text, flags=re.DOTALL):
+            rest = " ".join(numbers.kept(name)["numbers"]["printed"].split())
+            for piece in block.split("…"):
+                _, found, rest = rest.partition(" ".join(piece.split()))
+                assert found or not piece.strip(), f"{file}: {name} has not printed {piece}"
+            count += 1
+    assert count
+
+
+def test_every_result_stands_in_a_page_and_every_kept_file_is_a_result() -> None:
+    index = (numbers.KEPT / "numbers.toml").read_text(encoding="utf-8")
+    shown = "".join((ROOT / file).read_text(encoding="utf-8") for file in PAGES)
+    assert {p.stem for p in numbers.KEPT.glob("*.json")} == set(RESULTS)
+    assert [name for name in RESULTS if f"{{{name}[" not in index and f"kept: {name} " not in shown] == []
+
+
+PLANTED = {
+    "a number of a claim": ("57 firms", "58 firms"),
+    "a new number": ("57 firms", "57 firms and 12 parks"),
+    "a number that was given": ("limit of 3", "limit of 4"),
+}
+
+
+@pytest.mark.parametrize("change", PLANTED.values(), ids=PLANTED)
+def test_a_changed_number_is_seen(change: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = {
+        "file": "page.md",
+        "claims": ["the model expects {base[firms]:.0f}\nfirms"],
+        "given": [{"section": "Head", "why": "a definition", "numbers": "3"}],
+    }
+    text = "# Head\n\nBy 2019-12-31 (see `f(7)`, S14) the model expects 57 firms, with a limit of 3.\n"
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text(text, encoding="utf-8")
+    results = {"base": {"firms": 56.69}}
+    assert numbers.faults(page, results) == []
+    (tmp_path / "page.md").write_text(text.replace(*change), encoding="utf-8")
+    assert numbers.faults(page, results) != []
+
+
+def test_a_changed_result_is_seen_and_written_into_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = {"file": "page.md", "claims": ["expects {base[firms]:.1f} firms ({base[low]:.0f} to 90)"]}
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text("It expects 56.7 firms\n(42 to 90).\n", encoding="utf-8")
+    changed = {"base": {"firms": 1234.56, "low": 7}}
+    assert any("does not say" in fault for fault in numbers.faults(page, changed))
+    numbers.write_page(page, changed)
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == "It expects 1234.6 firms\n(7 to 90).\n"
+
+
+def test_a_changed_input_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = numbers.kept("nist_rat42")
+    record["inputs"] = dict.fromkeys(record["inputs"], "0" * 64)
+    monkeypatch.setattr(numbers, "kept", lambda name: record)
+    assert "changed since: " in numbers.out_of_date("nist_rat42")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("within 9.6e-16 of 1,234 firms, 56.7 % (RC19, E2b, `x = 3`, 2019, 2019-12-31)", ["9.6e-16", "1,234", "56.7"]),
+        ("doi:10.11821/dlxb1, https://a.b/7, [p](q3.md), ISO-8601, at 2019.9, M0 3.14.3", ["2019.9", "3.14.3"]),
+        ("1. first\n  12. twelfth, at 1. Then", ["1"]),
+        ("```\n5 firms\n```\nten, 75(6)\n<!-- 8 -->", ["75", "6"]),
+    ],
+)
+def test_what_counts_as_a_number(text: str, found: list[str]) -> None:
+    assert numbers.numbers(text) == found

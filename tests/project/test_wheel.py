@@ -1,0 +1,65 @@
+"""What a user installs: the wheel holds both packages, the model files and the study, and works from another folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, timeout=300)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    return target
+
+
+def test_the_wheel_holds_models_and_study(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for needed in (
+        "cipark_sd/models/cipark.mdl",
+        "cipark_sd/models/cipark.xmile",
+        "cipark_sd/models/cipark.checks.toml",
+        "cipark_sd/models/cipark.display.toml",
+        "calibration/studies/great_stone/problem.toml",
+        "calibration/studies/great_stone/data/residents.csv",
+        "cipark_sd/py.typed",
+    ):
+        assert needed in names
+
+
+def _installed(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # the unpacked wheel comes before the checkout on the path, and the current folder is not on it
+    environment = os.environ | {"PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+    ours = f"assert cipark_sd.__file__.startswith({str(site)!r})"
+    code = f"import cipark_sd; {ours}; from cipark_sd.cli import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def test_the_installed_wheel_runs_the_park_from_another_folder(site: Path, tmp_path: Path) -> None:
+    done = _installed(site, tmp_path, "run")
+    assert done.returncode == 0, done.stderr
+    assert "Total Residents" in done.stdout
+    assert (tmp_path / "cipark-output" / "cipark.png").stat().st_size > 10_000
+
+
+def test_the_installed_wheel_fits_the_park_from_another_folder(site: Path, tmp_path: Path) -> None:
+    done = _installed(site, tmp_path, "calibrate", "--fast", "--no-profiles", "-o", "fit")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fit" / "summary.csv").exists()
