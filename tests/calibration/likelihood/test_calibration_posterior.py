@@ -1,6 +1,7 @@
 """Draws and predictions against what is known in closed form."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from calibration.sampling.sample import Effort
 from calibration.study.observations import Count, Noise, Quantity
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
+from cipark_sd.scenarios import Scenario, TimeSeries
 
 Write = Callable[..., Path]
 #: A gamma prior and Poisson counts are conjugate: the posterior is gamma.
@@ -98,3 +100,14 @@ def test_the_log_score_is_that_of_the_predictive_distribution(conjugate: Posteri
     assert rows[0].log_score == pytest.approx(stats.nbinom.logpmf(COUNTS[0], 20, 1 / 1.3), abs=1e-3)
     (score,) = scores(conjugate, rows)
     assert (score.use, score.n) == ("fit", 3)
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "pysd"])
+def test_a_parameter_takes_the_place_of_a_series_of_the_scenario(conjugate: Posterior, engine: str) -> None:
+    problem = conjugate.problem
+    over_time = Scenario("over time", {"rate": TimeSeries((0.0, 10.0), (1.0, 900.0))})
+    driven = replace(problem, scenario=problem.scenario | over_time)
+    values = np.array([[3.0], [7.0]])
+    quantities = [posterior(study, choose(engine)).quantities(values) for study in (problem, driven)]
+    np.testing.assert_array_equal(*quantities)
+    np.testing.assert_allclose(quantities[0][:, 0], [3.0, 7.0], rtol=1e-12)
