@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import os
+import platform
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,7 @@ _NAME_LENGTH = 60
 
 
 def output_folder(folder: Path, *, where: str = "--output") -> Path:
-    """The folder itself, made with those above it where it is not there yet.
+    """The folder itself, made with those above it where it is not there yet, without what a killed process left in it.
 
     Raises
     ------
@@ -38,6 +40,7 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
         raise InvalidValue("the output folder", str(folder), expected.format(reason), where=where) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidValue("the output folder", str(folder), expected.format("permission denied"), where=where)
+    remove_abandoned(folder)
     return folder
 
 
@@ -59,13 +62,40 @@ def file_name(text: str, *, unique: bool = False) -> str:
     return name
 
 
+def _partial_of(process: int | str) -> str:
+    """How the names of files begin that a process of this machine has not finished."""
+    return f".partial-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-{process}-"
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what processes of this machine left unfinished in a folder because they were killed."""
+    start = _partial_of("")[:-1]
+    for path in folder.glob(f"{start}*"):
+        process = path.name.removeprefix(start).partition("-")[0]
+        if process.isdigit() and not _runs(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":  # there a signal of 0 is not a question
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to; it takes the place of ``path`` at the end and is removed after an error.
 
-    The name ends as that of ``path`` does, since writers choose a format by it.
+    The name ends as that of ``path`` does, since writers choose a format by it; nobody can foretell it, so that no link
+    can wait there.
     """
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{_partial_of(os.getpid())}{secrets.token_hex(4)}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)

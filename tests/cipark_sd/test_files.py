@@ -1,6 +1,8 @@
 """Files and folders of commands: atomic, with one error, under safe names; and one of each thing that all need."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +11,7 @@ from places import ROOT
 
 from calibration.study.library import find_study, known_studies
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.files import csv_text, file_name, output_folder, write_table
+from cipark_sd.files import csv_text, file_name, output_folder, whole, write_table
 
 
 def test_an_output_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
@@ -66,6 +68,33 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monke
         write_table(path, pd.DataFrame({"a": [2]}))
     assert path.read_bytes() == b"a,b\n1,\n"
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; from cipark_sd.files import whole\n"
+        "with whole(Path(sys.argv[1], 'a.csv')) as partial:\n"
+        "    partial.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".partial-")
+    with whole(tmp_path / "b.csv") as mine:
+        mine.write_text("half")
+        foreign = tmp_path / f".partial-{'0' * 8}-1-{'0' * 8}-c.csv"
+        foreign.write_text("another machine's")
+        (tmp_path / "data.csv").write_text("x")
+        output_folder(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {mine.name, foreign.name, "data.csv"}
+
+
+def test_nobody_can_foretell_the_name_of_an_unfinished_file(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(8):
+        with whole(tmp_path / "a.csv") as partial:
+            partial.write_text("")
+            names.add(partial.name)
+    assert len(names) == 8
 
 
 def test_a_frame_says_of_each_row_what_draws_it_rests_on(tmp_path: Path) -> None:
