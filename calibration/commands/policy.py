@@ -77,7 +77,7 @@ def policy(
 
     asked = None if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
     settings = setting.Settings(
-        study=study,
+        target=study,
         sources=sources,
         n_draws=n_draws,
         rivals=tuple(one.strip() for one in rivals.split(",")) if rivals else (),

@@ -52,7 +52,7 @@ def _searched(setting: Setting, wanted: Design, budget: float) -> search.Front:
 
     def over(seed: int, n: int) -> search.Evaluator:
         return search.Evaluator(
-            setting.problem.model,
+            setting.study.model,
             catalogue.levers,
             sample(setting, n, seed),
             catalogue.outcome_by_id[wanted.outcome],

@@ -155,7 +155,7 @@ def _course(setting: Setting, policies: Sequence[Policy]) -> "xr.Dataset":
     """The course of a few policies over the whole run under the first rival."""
     from cipark_sd.experiments.run import run_policies
 
-    model = setting.problem.model
+    model = setting.study.model
     times = np.linspace(model.time.initial, model.time.final, 41)
     return run_policies(
         model,

@@ -86,7 +86,7 @@ def _noise(measurement: Measurement) -> "Callable[[Array, np.random.Generator], 
 
 def _expected(setting: Setting, tried: Tried, measurement: Measurement) -> Array:
     """What a measurement without error would give in each future, ``(n_futures, n_numbers)``."""
-    model = setting.problem.model
+    model = setting.study.model
     outcomes = []
     for name in measurement.variables:
         variable = model.by_name.get(override_key(name))

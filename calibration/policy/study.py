@@ -4,64 +4,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from calibration.study.library import STUDIES, shipped_studies
-from calibration.study.parameters import ParameterSpace
-from calibration.study.problem import FILE as STUDY_FILE
-from calibration.study.problem import CalibrationProblem, read_problem
-from calibration.study.sections import Method
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Rival
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.futures import sample_ranges
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
-from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.sensitivity.factors import Factor
+from cipark_sd.study import PlainModel, Study, readers, study_in
 
 FILE = "policies.toml"
 
 
 @dataclass(frozen=True)
 class PolicyStudy:
-    """A catalogue, and where its parameters come from.
-
-    ``problem`` is the study beside the catalogue or the one that it names; for a catalogue that names only a model it
-    has neither data nor parameters.
-    """
+    """A catalogue, and the study beside it or the one that it names; of one that names a model alone, that model."""
 
     folder: Path
     catalogue: Catalogue
-    problem: CalibrationProblem
-
-    @property
-    def fitted(self) -> bool:
-        """Whether there is a study behind it, with priors and data."""
-        return len(self.problem.space) > 0
+    study: Study
 
     @property
     def rivals(self) -> tuple[Rival, ...]:
         """The rivals of the catalogue, or where it has none of its own those that the study refits."""
-        if self.catalogue.own_rivals or not self.problem.rivals:
-            return self.catalogue.rivals
-        return tuple(Rival(variant.name, variant.why, variant.scenario) for variant in self.problem.rivals)
-
-    def draws_from_ranges(self, rivals: tuple[Rival, ...], n: int, seed: int) -> dict[str, Draws]:
-        """``n`` draws of the uncertain inputs, the same for each rival.
-
-        Raises
-        ------
-        InvalidValue
-            When the catalogue declares no uncertain input.
-        """
-        values = sample_ranges(self.catalogue.uncertainties, n, np.random.default_rng(seed))
-        if not values:
-            expected = f"at least one, or a study with parameters: nothing is uncertain in a model without {STUDY_FILE}"
-            raise InvalidValue("[[uncertainty]]", "none", expected, where=str(self.folder / FILE))
-        return {rival.id: Draws(rival.id, values, "ranges") for rival in rivals}
+        own = self.catalogue.own_rivals or not self.study.structures
+        return self.catalogue.rivals if own else self.study.structures
 
 
 def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> PolicyStudy:
@@ -74,31 +41,31 @@ def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> Poli
     """
     path = folder / FILE
     named = model_named_in(path)
-    if "study" in named:
-        near = folder / named["study"]
-        if near.is_dir():
-            near = beneath(folder, named["study"], allow_files, where=str(path))
-        elif named["study"] in shipped_studies():
-            near = STUDIES / named["study"]
-        else:
-            kind = f"folder with {STUDY_FILE} beneath {folder} and no bundled study"
-            raise UnknownName(named["study"], shipped_studies(), kind=kind, where=str(path))
-        problem = read_problem(near, allow_files=allow_files)
-    elif named:
+    if "file" in named or "bundled" in named:
         file = (
             bundled(named["bundled"])
             if "bundled" in named
             else beneath(folder, named["file"], allow_files, where=str(path))
         )
         model = read_model(file, allow_files=allow_files)
-        problem = _without_data(model, folder)
-    elif (folder / STUDY_FILE).is_file():
-        problem = read_problem(folder, allow_files=allow_files)
-    else:
-        expected = f"a model: {STUDY_FILE} beside the file, or [model] in it with file, bundled or study"
+        catalogue = read_catalogue(path, model)
+        ranges = tuple(Factor(one.name, one.quantile, one.title) for one in catalogue.uncertainties)
+        return PolicyStudy(folder, catalogue, PlainModel(folder.resolve().name, folder, model, ranges))
+    study = study_in(_study_folder(folder, named["study"], allow_files) if named else folder, allow_files)
+    if study is None:
+        files = " or ".join(reader.FILE for reader in readers())
+        expected = f"a model: {files} beside the file, or [model] in it with file, bundled or study"
         raise InvalidValue("[model]", None, expected, where=str(path))
-    return PolicyStudy(folder, read_catalogue(path, problem.model), problem)
+    return PolicyStudy(folder, read_catalogue(path, study.model), study)
 
 
-def _without_data(model: Model, folder: Path) -> CalibrationProblem:
-    return CalibrationProblem(model.name, folder, model, Scenario(), (), ParameterSpace(()), (), Method())
+def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
+    """The folder of a study that a catalogue names: one beneath it, or one that comes with a package."""
+    if (folder / name).is_dir():
+        return beneath(folder, name, allow_files, where=str(folder / FILE))
+    shipped = {name: place for reader in readers() for name, place in reader.shipped_studies(reader.FILE).items()}
+    if name not in shipped:
+        files = " or ".join(reader.FILE for reader in readers())
+        kind = f"folder with {files} beneath {folder} and no bundled study"
+        raise UnknownName(name, shipped, kind=kind, where=str(folder / FILE))
+    return shipped[name]

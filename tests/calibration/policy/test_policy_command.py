@@ -296,7 +296,7 @@ def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_p
     """Draws of the prior for one parameter and a tenth of its width for the other."""
     assert policy_page.LITTLE == 0.7
     study = read_policy_study(leaving)
-    size, rate = (parameter.distribution for parameter in study.problem.space)
+    size, rate = (parameter.distribution for parameter in study.study.problem.space)
     shares = (np.arange(400) + 0.5) / 400
     narrow = np.exp(np.log(rate.quantile(np.array(0.5))) + 0.05 * (shares - 0.5))
     draws = Draws("model", {"size": size.quantile(shares), "rate": narrow}, "posterior", converged=True)
