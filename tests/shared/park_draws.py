@@ -7,9 +7,9 @@ import xarray as xr
 
 from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
-from calibration.policy.study import PolicyStudy
 from calibration.sampling.draws import problem_digest
 from calibration.study.variants import Variant
+from cipark_sd.commands.policy.study import PolicyStudy
 from cipark_sd.sensitivity.factors import around
 
 

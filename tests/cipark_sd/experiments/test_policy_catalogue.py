@@ -8,10 +8,10 @@ import xarray as xr
 
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
-from calibration.policy.setting import draw_source
-from calibration.policy.study import PolicyStudy
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
+from cipark_sd.commands.policy.setting import draw_source
+from cipark_sd.commands.policy.study import PolicyStudy
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Rival

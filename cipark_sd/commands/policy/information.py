@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.policy.page import titled
-from calibration.policy.robustness import Tried, caption, heading, try_strategies
-from calibration.policy.setting import Setting
-from calibration.policy.words import share, show
 from cipark_sd.arrays import Array
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.robustness import Tried, caption, heading, try_strategies
+from cipark_sd.commands.policy.setting import Setting
+from cipark_sd.commands.policy.words import share, show
 from cipark_sd.console import number
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures

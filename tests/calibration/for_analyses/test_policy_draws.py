@@ -9,11 +9,11 @@ import xarray as xr
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import PRIOR_DRAWS
-from calibration.policy.setting import draw_source
-from calibration.policy.study import read_policy_study
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.variants import Variant
+from cipark_sd.commands.policy.setting import draw_source
+from cipark_sd.commands.policy.study import read_policy_study
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.study import DrawRequest

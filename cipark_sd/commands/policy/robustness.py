@@ -6,10 +6,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.policy.page import titled
-from calibration.policy.setting import Setting
-from calibration.policy.words import show
 from cipark_sd.arrays import Array
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.setting import Setting
+from cipark_sd.commands.policy.words import show
 from cipark_sd.console import number, progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.budget import balanced, base_cost, lever_cost, lever_value, policy_cost

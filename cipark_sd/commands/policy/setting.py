@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibration.policy.parts import PARTS
-from calibration.policy.study import FILE, PolicyStudy, read_policy_study
 from cipark_sd import results
 from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.commands.policy.parts import PARTS
+from cipark_sd.commands.policy.study import FILE, PolicyStudy, read_policy_study
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
@@ -328,7 +328,7 @@ def run(settings: Settings, parts: Sequence[str] | None) -> None:
     click.echo()
     if setting.catalogue.note:
         click.echo(f"{setting.catalogue.note}\n")
-    from calibration.policy import page as policy_page
+    from cipark_sd.commands.policy import page as policy_page
 
     if parts is None and without:
         click.echo("left out, since the catalogue has no table for it: " + ", ".join(without) + "\n")
@@ -350,24 +350,24 @@ def _shown(setting: Setting, part: str) -> list[Section]:
     """Run one part; its sections of the page."""
     match part:
         case "effects":
-            from calibration.policy.effects import show_effects
-            from calibration.policy.signs import show_signs
+            from cipark_sd.commands.policy.effects import show_effects
+            from cipark_sd.commands.policy.signs import show_signs
 
             return show_signs(setting) if setting.signs_only else show_effects(setting)
         case "attribution":
-            from calibration.policy.attribution import show_attribution
+            from cipark_sd.commands.policy.attribution import show_attribution
 
             return show_attribution(setting)
         case "robustness":
-            from calibration.policy.robustness import show_robustness
+            from cipark_sd.commands.policy.robustness import show_robustness
 
             return show_robustness(setting)
         case "design":
-            from calibration.policy.design import show_design
+            from cipark_sd.commands.policy.design import show_design
 
             return show_design(setting)
         case _:
-            from calibration.policy.information import show_information
+            from cipark_sd.commands.policy.information import show_information
 
             return show_information(setting)
 

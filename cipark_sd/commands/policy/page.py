@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from calibration.policy.setting import Setting
+from cipark_sd.commands.policy.setting import Setting
 from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
 from cipark_sd.results import version
