@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     arguments = parser.parse_args()
     asked = ["effects"] if arguments.quick else arguments.part or list(PARTS)
-    more = ["--runs", str(5 if arguments.quick else arguments.n)]
+    more = ["--runs", str(5 if arguments.quick else arguments.runs)]
     more += ["--rivals", "M0,M1"] if arguments.quick else []
     more += ["--draws", arguments.draws] if arguments.draws else []
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
@@ -67,11 +67,11 @@ def quick_draws(path: Path) -> Path:
     import numpy as np
     import xarray as xr
 
-    from calibration.policy.study import read_policy_study
     from calibration.study.library import STUDIES
+    from calibration.study.problem import read_problem
     from cipark_sd.sensitivity.factors import around
 
-    problem = read_policy_study(STUDIES / "great_stone").problem
+    problem = read_problem(STUDIES / "great_stone")
     factors = around(problem.model, 0.2).factors
     middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
     centre = np.array([middle.get(parameter.name, parameter.median) for parameter in problem.space])

@@ -15,11 +15,12 @@ import numpy as np
 
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.designs import blocks
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.ranking import sentences
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.sobol import sobol
-from cipark_sd.sensitivity.study import Study, find_study
 from cipark_sd.simulation import simulate
+from cipark_sd.study import find_study
 
 OUTPUT = "Residents"
 
@@ -30,24 +31,24 @@ def main() -> None:
     parser.add_argument("--million", action="store_true")
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     arguments = parser.parse_args()
-    study = find_study(None)
-    response = park(study)
+    question = find_study(None).question()
+    response = park(question)
     sobol(response, n=16, seed=1)  # compiles
     ours, runs = timed_design(response, 32 if arguments.quick else arguments.rows)
-    print("\n".join(sentences(ours, study.moments)))
+    print("\n".join(sentences(ours, question.moments)))
     through_salib(response, runs)
-    through_pysd(study, response, runs)
+    through_pysd(question, response, runs)
     if arguments.million:
         rows = 1 << int(np.log2(1_000_000 / (len(response.names) + 2)))
         timed_design(response, 2 * rows)
 
 
-def park(study: Study) -> ModelResponse:
+def park(question: Question) -> ModelResponse:
     """Total residents, four times a year."""
     times = np.arange(2010, 2030.01, 0.25).tolist()
-    outputs = [output for output in study.outputs if output.label == OUTPUT]
+    outputs = [output for output in question.outputs if output.label == OUTPUT]
     return model_response(
-        study.model, study.factors, outputs, times=times, scenario=study.scenario, drains=study.drains
+        question.model, question.factors, outputs, times=times, scenario=question.scenario, drains=question.drains
     )
 
 
@@ -94,15 +95,15 @@ def through_salib(response: ModelResponse, runs: int, points: int = 128) -> None
     )
 
 
-def through_pysd(study: Study, response: ModelResponse, runs: int, points: int = 2) -> None:
+def through_pysd(question: Question, response: ModelResponse, runs: int, points: int = 2) -> None:
     """PySD on the original file."""
     shares = next(blocks(len(response.names), 0, points, 1))[1]
-    values = study.factors.from_unit(shares)
-    draws = [study.scenario | Scenario("", dict(zip(response.names, row.tolist(), strict=True))) for row in values]
-    simulate(study.model, draws[0], save=["Total Residents"], engine="pysd")
+    values = question.factors.from_unit(shares)
+    draws = [question.scenario | Scenario("", dict(zip(response.names, row.tolist(), strict=True))) for row in values]
+    simulate(question.model, draws[0], save=["Total Residents"], engine="pysd")
     start = time.perf_counter()
     for draw in draws:
-        simulate(study.model, draw, save=["Total Residents"], engine="pysd")
+        simulate(question.model, draw, save=["Total Residents"], engine="pysd")
     each = (time.perf_counter() - start) / points
     print(f"PySD: {each:.2f} s a run, {each * runs / 3600:.0f} h for the design")
 

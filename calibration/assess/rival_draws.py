@@ -29,6 +29,11 @@ RIVALS = "rivals"
 OnSteps = Callable[[str, int, int], None]
 
 
+def as_variant(structure: Rival) -> Variant:
+    """A structure as the files of a study have it."""
+    return Variant(structure.id, structure.title, structure.scenario)
+
+
 def fitted(
     problem: CalibrationProblem,
     rivals: Sequence[Rival],
@@ -49,7 +54,7 @@ def fitted(
     KeyboardInterrupt
         When the user stops before all are done; the chains that are done stay in the folder.
     """
-    variants = tuple(Variant(rival.id, rival.title, rival.scenario) for rival in rivals)
+    variants = tuple(map(as_variant, rivals))
     problem = replace(problem, rivals=variants)
     folder.mkdir(parents=True, exist_ok=True)
     seed = problem.method.seed

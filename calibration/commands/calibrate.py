@@ -114,10 +114,11 @@ def calibrate(
     from calibration.commands import pipeline
     from calibration.report import console as fitting_console
     from calibration.report import files
-    from calibration.study.library import DEFAULT_STUDY, find_study
+    from calibration.study.problem import FILE
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
+    from cipark_sd.study import find_folder
 
-    found = find_study(study or DEFAULT_STUDY)
+    found = find_folder(study, file=FILE, where="calibrate")
     folder = output_folder(output or OUTPUT_FOLDER / found.name)
     settings = pipeline.Settings(
         study=found,

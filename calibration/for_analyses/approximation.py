@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.rival_draws import draws_file
+from calibration.assess.rival_draws import as_variant, draws_file
 from calibration.assess.rivals import with_variant
 from calibration.fit.objective import objective
 from calibration.fit.optimise import NothingFits, maximise
@@ -20,7 +20,6 @@ from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.laplace import laplace
 from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
 from calibration.tasks.kept import key
 from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Rival
@@ -65,7 +64,7 @@ def approximated(
     for done, rival in enumerate(rivals):
         if on_structure is not None:
             on_structure(done, len(rivals))
-        own = with_variant(problem, Variant(rival.id, rival.title, rival.scenario))
+        own = with_variant(problem, as_variant(rival))
         path = draws_file(folder, rival.id)
         identity = f"{problem_digest(own)} {origin} {seed} {engine} {version()} {KEPT_DRAWS}"
         theta = _kept_optimum(path, identity)

@@ -2,22 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from calibration.for_analyses.approximation import approximated, optimum_of
-from calibration.for_analyses.contradiction import contradictions
 from calibration.for_analyses.study_draws import draws_from_file
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.sample import prior_draws
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.experiments.definition import ONLY, Rival
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivity.study import FittedDraws
-
-#: Prior draws whose middle is set against the data.
-_PRIOR_DRAWS = 500
+from cipark_sd.study import FittedDraws
 
 
 def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDraws | None:
@@ -49,10 +42,3 @@ def _is_of(path: Path, problem: CalibrationProblem) -> bool:
             return bool(tree.attrs.get("study_digest") == problem_digest(problem))
     except (OSError, ValueError):
         return False
-
-
-def against_data(problem: CalibrationProblem) -> str:
-    """In words, where the model with the middle of its priors has numbers that the data rule out; empty for nowhere."""
-    density, rng = On("native")(problem), np.random.default_rng(0)
-    theta = prior_draws(problem.space, _PRIOR_DRAWS, rng)
-    return "; ".join(map(str, contradictions(density, theta, rng)))

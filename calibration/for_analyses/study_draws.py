@@ -1,5 +1,6 @@
 """Joint draws of a study's parameters for experiments: from its priors, or from a file of posterior draws."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
 def draws_for(
     problem: CalibrationProblem,
     rivals: Sequence[Rival],
-    sources: Sequence[str],
+    files: Mapping[str, Path],
     n: int,
     seed: int,
     weights: Mapping[str, float] | None = None,
@@ -116,9 +117,9 @@ def draws_for(
 
     Parameters
     ----------
-    sources : sequence of str
-        ``prior``; a file, which is that of the first rival; or ``RIVAL=FILE``. A rival without a file of its own
-        borrows the draws of the first, and says so.
+    files : mapping of str to path
+        By structure; the priors of all where there is none. A structure without a file of its own borrows the draws of
+        the first, and says so.
     n : int
         How many; fewer where a file holds fewer.
     weights : mapping of str to float, optional
@@ -130,25 +131,27 @@ def draws_for(
     """
     rng = np.random.default_rng(seed)
     ids = [rival.id for rival in rivals]
-    files: dict[str, str] = {}
-    for source in sources:
-        rival, equals, path = source.partition("=")
-        if source == "prior":
-            continue
-        if equals and rival not in ids and not Path(source).is_file():
-            raise UnknownName(rival, ids, kind="rival", where="--draws")
-        files |= {rival: path} if equals and rival in ids else {ids[0]: source}
     if not files:
         first = draws_from_prior(problem, n, rng, ids[0])
         found = {rival: first.under(rival) for rival in ids}
     else:
         if ids[0] not in files:
-            raise InvalidValue("the draws", ", ".join(sources), f"a file for {ids[0]} among them", where="--draws")
-        own = {rival: draws_from_file(problem, path, rival) for rival, path in files.items()}
+            named = ", ".join(map(str, files.values()))
+            raise InvalidValue("the draws", named, f"a file for {ids[0]} among them", where="--draws")
+        own = {rival: draws_from_file(problem, path, rival) for rival, path in files.items() if rival in ids}
         least = min([n, *(len(draws) for draws in own.values())])
         own = {rival: draws.thinned(least, rng) for rival, draws in own.items()}
         found = {rival: own[rival] if rival in own else own[ids[0]].under(rival) for rival in ids}
     return {rival: _weighted(draws, weights) for rival, draws in found.items()}
+
+
+def unreliable_terms(path: Path) -> dict[str, str]:
+    """By rival: how many terms of the comparison have no reliable leave-one-out density, where a table of weights says.
+
+    The table is one that :func:`read_weights` has read.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["rival"]: row["n_unreliable"] for row in csv.DictReader(file) if row.get("n_unreliable")}
 
 
 def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
@@ -164,8 +167,6 @@ def read_weights(path: Path | str, rivals: Sequence[Rival]) -> dict[str, float]:
     ------
     InvalidValue, UnknownName, Problems
     """
-    import csv
-
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:

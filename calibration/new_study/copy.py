@@ -12,12 +12,13 @@ from pathlib import Path
 
 from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
-from calibration.study.library import find_study, shipped_studies
+from calibration.study.library import shipped_studies
 from calibration.study.problem import FILE, CalibrationProblem, read_problem
 from cipark_sd.errors import UnknownName
 from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.library import bundled
 from cipark_sd.sensitivity.factors import constant_values
+from cipark_sd.study import find_folder
 
 #: Files of a study that are copied where they are there, in the order in which a reader meets them.
 _PARTS = ("policies.toml", "sensitivity.toml")
@@ -32,9 +33,9 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
     ------
     UnknownName, InvalidValue, OutsideFolder, Problems
     """
-    source = find_study(name, where="new-study --from")
+    source = find_folder(name, file=FILE, where="new-study --from")
     if not (source / FILE).is_file():
-        raise UnknownName(name, shipped_studies(), kind=f"study with {FILE}", where="new-study --from")
+        raise UnknownName(name, tuple(shipped_studies()), kind=f"study with {FILE}", where="new-study --from")
     folder = output or Path("my_" + source.resolve().name)
     check_free(folder, force=force)
     parent = folder.resolve().parent

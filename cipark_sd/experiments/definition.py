@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario
 
 #: The policy that changes nothing.
@@ -102,6 +105,13 @@ class Uncertainty:
     low: float
     high: float
     whole: bool = False
+
+    def quantile(self, shares: Array) -> Array:
+        """Shares between 0 and 1 as values, elementwise."""
+        if not self.whole:
+            return np.asarray(self.low + shares * (self.high - self.low))
+        steps = self.high - self.low + 1
+        return np.asarray(self.low + np.minimum(np.floor(shares * steps), steps - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Futures: samples of all that is unknown (structure, parameters, and inputs that no data inform), and runs in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -83,28 +83,23 @@ def sample_futures(
         chosen = np.concatenate([rng.permutation(len(own)) for _ in range(-(-max(len(members), 1) // len(own)))])
         for name in names:
             values[name][members] = own.values[name][chosen[: len(members)]]
-    values |= sample_ranges(uncertainties, n, rng)
+    values |= latin_hypercube({override_key(one.name): one.quantile for one in uncertainties}, n, rng)
     told = dict(labels or {})
     shown = [told.get(name, name) for name in names] + [one_of.name for one_of in uncertainties]
     differing = tuple(dict.fromkeys(name for name in shown if np.ptp(values[override_key(name)]) > 0))
     return Futures(tuple(rivals), rival, replace(draws[rivals[0].id], rival="futures", values=values), differing)
 
 
-def sample_ranges(uncertainties: Sequence[Uncertainty], n: int, rng: np.random.Generator) -> dict[str, Array]:
-    """Values ``(n,)`` of each uncertainty by its override key, together a Latin hypercube."""
+def latin_hypercube(
+    quantiles: Mapping[str, Callable[[Array], Array]], n: int, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Values ``(n,)`` of inputs by name, from their quantile functions; together a Latin hypercube."""
     from scipy.stats import qmc
 
-    if not uncertainties:
+    if not quantiles:
         return {}
-    unit = qmc.LatinHypercube(len(uncertainties), rng=rng).random(n)
-    return {override_key(one.name): _between(one, column) for column, one in zip(unit.T, uncertainties, strict=True)}
-
-
-def _between(uncertainty: Uncertainty, shares: Array) -> Array:
-    if uncertainty.whole:
-        steps = np.arange(uncertainty.low, uncertainty.high + 0.5)
-        return np.asarray(steps[np.minimum((shares * len(steps)).astype(int), len(steps) - 1)])
-    return np.asarray(uncertainty.low + shares * (uncertainty.high - uncertainty.low))
+    unit = qmc.LatinHypercube(len(quantiles), rng=rng).random(n)
+    return {name: quantile(column) for column, (name, quantile) in zip(unit.T, quantiles.items(), strict=True)}
 
 
 def run_futures(

@@ -15,10 +15,10 @@ from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.sensitivity.decisions import Quantity
 from cipark_sd.sensitivity.factors import Factor, Factors
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.response import Output, model_response
 from cipark_sd.sensitivity.sample import sample
 from cipark_sd.sensitivity.slices import pooled_effects, single_effects
-from cipark_sd.sensitivity.study import Study
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 
 def claims_over_draws(
-    study: Study,
+    question: Question,
     *,
     n: int,
     seed: int,
@@ -58,10 +58,10 @@ def claims_over_draws(
     """
     import xarray as xr
 
-    asked = study.decisions
+    asked = question.decisions
     ids = [name for claim in asked.claims for name in (claim.alternative, claim.than)]
     quantities = [claim.quantity for claim in asked.claims for _ in range(2)]
-    drawn = _drawn(study, ids, quantities, n, seed, workers, progress)
+    drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
     values = drawn["values"].to_numpy()[:, :, 0]
     signs = np.array([1.0 if claim.more else -1.0 for claim in asked.claims])
     factor = np.array([claim.factor for claim in asked.claims])
@@ -123,7 +123,7 @@ def with_classes(claims: "xr.Dataset", prior: "xr.Dataset", effective: float | N
 
 
 def best_alternatives(
-    study: Study,
+    question: Question,
     *,
     n: int,
     seed: int,
@@ -151,10 +151,10 @@ def best_alternatives(
     """
     import xarray as xr
 
-    asked = study.decisions
+    asked = question.decisions
     ids = [name for choice in asked.choices for name in choice.alternatives]
     quantities = [choice.quantity for choice in asked.choices for _ in choice.alternatives]
-    drawn = _drawn(study, ids, quantities, n, seed, workers, progress)
+    drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
     values, shares = drawn["values"].to_numpy()[:, :, 0], drawn["shares"].to_numpy()
     names = list(dict.fromkeys(ids))
     k, shape = shares.shape[1], (len(asked.choices), len(names))
@@ -204,7 +204,7 @@ def _best(good: Array) -> Array:
 
 
 def _drawn(
-    study: Study,
+    question: Question,
     ids: Sequence[str],
     quantities: Sequence[Quantity],
     n: int,
@@ -213,23 +213,23 @@ def _drawn(
     progress: Progress | None,
 ) -> "xr.Dataset":
     """A sample whose outputs are the quantities under the alternatives, in pairs as they are given, at one time."""
-    worlds = {alternative.id: alternative.scenario for alternative in study.decisions.alternatives}
+    worlds = {alternative.id: alternative.scenario for alternative in question.decisions.alternatives}
     chosen = [worlds[name] for name in ids]
-    stepped, times = _on_steps(study.model, study.scenario, [quantity.time for quantity in quantities])
+    stepped, times = _on_steps(question.model, question.scenario, [quantity.time for quantity in quantities])
     outputs: list[Output] = []
     for world, quantity in zip(chosen, quantities, strict=True):
         outputs.append(Output(quantity.title, quantity.variable, range=quantity.range, under=world))
         if quantity.per:
             outputs.append(Output(quantity.title, quantity.per, under=world))
     response = model_response(
-        study.model,
-        _with_extra(study.factors, study.decisions.extra, chosen),
+        question.model,
+        _with_extra(question.factors, question.decisions.extra, chosen),
         outputs,
         times=sorted(set(times)),
         scenario=stepped,
         engine="native",
         workers=workers,
-        drains=study.drains,
+        drains=question.drains,
     )
     worlds_of_a_draw = response.n_scenarios
     counted = None if progress is None else lambda done, of: progress(done * worlds_of_a_draw, of * worlds_of_a_draw)

@@ -30,11 +30,14 @@ class Factor:
         Elementwise, from shares between 0 and 1 to values; non-decreasing.
     why : str
         Where the distribution comes from.
+    scale : callable
+        Elementwise, to the scale on which its spread is judged, such as the logarithm.
     """
 
     name: str
     quantile: Callable[[Array], Array] = field(compare=False)
     why: str = ""
+    scale: Callable[[Array], Array] = field(default=np.asarray, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -168,8 +171,13 @@ def check_factors(factors: Factors, *, where: str) -> None:
 class Around:
     """Uniform factors around a model's own values, and the constants that were left out, with the reason."""
 
-    factors: Factors
+    constants: tuple[Factor, ...]
     left_out: Mapping[str, str]
+
+    @property
+    def factors(self) -> Factors:
+        """All of them, independent."""
+        return Factors(self.constants)
 
 
 def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around:
@@ -208,9 +216,8 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
                     left_out[label] = "its limits leave no room"
         if not values:
             left_out[constant.label] = "stands in a file"
-    factors = Factors(tuple(found))
-    check_factors(factors, where=model.name)
-    return Around(factors, left_out)
+    check_factors(Factors(tuple(found)), where=model.name)
+    return Around(tuple(found), left_out)
 
 
 def _uniform(low: float, high: float) -> Callable[[Array], Array]:

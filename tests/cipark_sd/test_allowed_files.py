@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from calibration.policy.study import read_policy_study
 from calibration.study.problem import read_problem
 from cipark_sd import cli
 from cipark_sd.commands.display import display_of
+from cipark_sd.commands.policy.study import read_policy_study
 from cipark_sd.engines.reference.neutral import Labels
 from cipark_sd.engines.reference.translation import _read_externals
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from places import ROOT
 
-from calibration.study.library import find_study, known_studies
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import csv_text, file_name, output_folder, whole, write_table
+from cipark_sd.study import find_folder, known_studies
+
+STUDY = "problem.toml"
 
 
 def test_an_output_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
@@ -114,10 +116,10 @@ def test_an_unknown_study_is_answered_with_the_near_ones(tmp_path: Path, monkeyp
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "problem.toml").touch()
     with pytest.raises(UnknownName, match=r"^policy has no folder .* 'great_ston'; did you mean 'great_stone'\?$"):
-        find_study("great_ston", where="policy")
+        find_folder("great_ston", file=STUDY, where="policy")
     with pytest.raises(UnknownName, match=r"'zzzz'; known: .*'great_stone'.*'mine'$"):
-        find_study("zzzz")
-    assert known_studies("zzzz")[-1] == "mine"
+        find_folder("zzzz", file=STUDY, where="calibrate")
+    assert known_studies("zzzz", STUDY)[-1] == "mine"
 
 
 def test_a_folder_without_a_study_does_not_hide_the_study_of_that_name(
@@ -125,9 +127,9 @@ def test_a_folder_without_a_study_does_not_hide_the_study_of_that_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "great_stone").mkdir()
-    assert (find_study("great_stone") / "problem.toml").is_file()
+    assert (find_folder("great_stone", file=STUDY, where="policy") / "problem.toml").is_file()
     (tmp_path / "empty").mkdir()
-    assert find_study("empty") == Path("empty")
+    assert find_folder("empty", file=STUDY, where="policy") == Path("empty")
 
 
 @pytest.mark.parametrize(

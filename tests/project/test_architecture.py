@@ -16,7 +16,7 @@ Graph = dict[str, set[str]]
 
 #: Imports that still close a cycle, each as importer and imported. The list may only become shorter.
 STILL_TIED = {
-    ("calibration.policy.setting", f"calibration.policy.{part}")
+    ("cipark_sd.commands.policy.setting", f"cipark_sd.commands.policy.{part}")
     for part in ("attribution", "design", "effects", "information", "page", "robustness", "signs")
 }
 

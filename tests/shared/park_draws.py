@@ -7,16 +7,16 @@ import xarray as xr
 
 from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
-from calibration.policy.study import PolicyStudy
 from calibration.sampling.draws import problem_digest
 from calibration.study.variants import Variant
+from cipark_sd.commands.policy.study import PolicyStudy
 from cipark_sd.sensitivity.factors import around
 
 
 def near_the_file(study: PolicyStudy, folder: Path, ids: tuple[str, ...], *, n: int = 12, converged: int = 1) -> Path:
     """Write draws of each rival, within a few per cent of the file's constants, as a calibration would leave them."""
     folder.mkdir(parents=True, exist_ok=True)
-    problem, rng = study.problem, np.random.default_rng(1)
+    problem, rng = study.study.problem, np.random.default_rng(1)
     factors = around(problem.model, 0.2).factors
     middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
     centre = np.array([middle.get(p.name, p.median) for p in problem.space])

@@ -11,12 +11,12 @@ from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.files import write
 from cipark_sd.commands.sensitivity.findings import Found
 from cipark_sd.commands.sensitivity.request import Request, asked_methods, paired
-from cipark_sd.commands.sensitivity.target import asked_study
+from cipark_sd.commands.sensitivity.target import asked_about
 from cipark_sd.console import progress_bars
 from cipark_sd.ensemble import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.response import ModelResponse, model_response
-from cipark_sd.sensitivity.study import Study
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ def answer(request: Request) -> None:
     ------
     InvalidValue, UnknownName, Problems
     """
-    asked = asked_study(request)
-    folder = output_folder(request.output or OUTPUT_FOLDER / f"{asked.name}-sensitivity")
-    inputs = inputs_of(request, asked, folder, max(request.rows, _DRAWS))
-    study = inputs.study
-    methods = asked_methods(request, study, joint=not inputs.unseen)
-    response = _response(study, request.workers)
+    target = asked_about(request)
+    folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
+    inputs = inputs_of(request, target, folder, max(request.rows, _DRAWS))
+    question = inputs.question
+    methods = asked_methods(request, question, joint=not inputs.unseen)
+    response = _response(question, request.workers)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
-    click.echo(f"{study.title}: " + ", ".join(f"{len(n)} {what}{'s' * (len(n) != 1)}" for what, n in sizes.items()))
-    found = Found(study, inputs)
+    click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {what}{'s' * (len(n) != 1)}" for what, n in sizes.items()))
+    found = Found(question, inputs)
     for sentence in found.rests_on:
         click.echo(sentence)
     try:
@@ -54,7 +54,7 @@ def answer(request: Request) -> None:
             for method in methods:
                 _compute(method, request, response, folder, found, bars.counter(f"{method}, runs"))
             if request.loop_draws is not None:
-                found.loops = _loops(study, request.loop_draws, request.seed, bars.counter("loops, runs"))
+                found.loops = _loops(question, request.loop_draws, request.seed, bars.counter("loops, runs"))
         written = write(found, folder, request.seed, request.workers or processors())
     except KeyboardInterrupt:
         kept = " The Sobol design so far is kept: the same command with --resume goes on." if _kept(folder) else ""
@@ -74,7 +74,7 @@ def _compute(method: str, request: Request, response: ModelResponse, folder: Pat
 
             found.morris = morris(response, trajectories=_TRAJECTORIES, seed=seed, progress=step)
         case "sobol":
-            found.sobol = _sobol(request, response, folder, found.study, step)
+            found.sobol = _sobol(request, response, folder, found.question, step)
         case "sample":
             from cipark_sd.sensitivity.sample import sample
 
@@ -95,7 +95,7 @@ def _compute(method: str, request: Request, response: ModelResponse, folder: Pat
             _decisions(request, found, step)
 
 
-def _sobol(request: Request, response: ModelResponse, folder: Path, study: Study, step: Step) -> "xr.Dataset":
+def _sobol(request: Request, response: ModelResponse, folder: Path, question: Question, step: Step) -> "xr.Dataset":
     from cipark_sd.sensitivity.sobol import sobol
 
     store = _store(folder)
@@ -106,9 +106,9 @@ def _sobol(request: Request, response: ModelResponse, folder: Path, study: Study
         n=request.rows,
         seed=request.seed,
         resamples=request.resamples,
-        second_order=paired(request, study),
+        second_order=paired(request, question),
         until=request.until,
-        until_times=_nearest(response, study) if request.until else None,
+        until_times=_nearest(response, question) if request.until else None,
         most=request.most_rows,
         progress=step,
         store=store,
@@ -119,55 +119,55 @@ def _decisions(request: Request, found: Found, step: Step) -> None:
     """Claims against the priors; which alternative is best only where data stand behind the draws."""
     from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 
-    inputs, asked, draws = found.inputs, found.study.decisions, max(_DRAWS, request.rows // 4)
+    inputs, asked, draws = found.inputs, found.question.decisions, max(_DRAWS, request.rows // 4)
 
-    def over(compute: "Callable[..., xr.Dataset]", study: Study) -> "xr.Dataset":
+    def over(compute: "Callable[..., xr.Dataset]", question: Question) -> "xr.Dataset":
         return compute(
-            study, n=draws, seed=request.seed, resamples=request.resamples, workers=request.workers, progress=step
+            question, n=draws, seed=request.seed, resamples=request.resamples, workers=request.workers, progress=step
         )
 
     if asked.claims:
-        claims = over(claims_over_draws, inputs.study)
+        claims = over(claims_over_draws, inputs.question)
         prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
         worth = inputs.independent
         found.claims = with_classes(claims, prior, None if worth is None else min(draws, worth))
     if asked.choices and not inputs.unseen:
-        found.choices = over(best_alternatives, inputs.study)
+        found.choices = over(best_alternatives, inputs.question)
 
 
-def _response(study: Study, workers: int | None) -> ModelResponse:
+def _response(question: Question, workers: int | None) -> ModelResponse:
     times = None
-    if study.every is not None:
-        first, last = study.model.time.initial, study.model.time.final
-        grid = time_grid(first, last, study.every, study.every, where=f"{study.title}, every")
-        times = grid.times[grid.times <= last + study.every / 2].tolist()
+    if question.every is not None:
+        first, last = question.model.time.initial, question.model.time.final
+        grid = time_grid(first, last, question.every, question.every, where=f"{question.title}, every")
+        times = grid.times[grid.times <= last + question.every / 2].tolist()
     return model_response(
-        study.model,
-        study.factors,
-        study.outputs,
+        question.model,
+        question.factors,
+        question.outputs,
         times=times,
-        scenario=study.scenario,
+        scenario=question.scenario,
         engine="native",
         workers=workers,
-        drains=study.drains,
+        drains=question.drains,
     )
 
 
-def _nearest(response: ModelResponse, study: Study) -> list[float]:
+def _nearest(response: ModelResponse, question: Question) -> list[float]:
     """The computed times next to the moments."""
-    return [float(response.times[np.abs(response.times - moment.time).argmin()]) for moment in study.moments]
+    return [float(response.times[np.abs(response.times - moment.time).argmin()]) for moment in question.moments]
 
 
-def _loops(study: Study, n: int, seed: int, step: Step) -> "xr.Dataset":
+def _loops(question: Question, n: int, seed: int, step: Step) -> "xr.Dataset":
     """Loop dominance under the names in the model's .loops.toml, where there is one."""
     from cipark_sd.sensitivity.loops import loop_dominance, read_loops
 
-    origin, factors = study.model.origin, study.factors
+    origin, factors = question.model.origin, question.factors
     beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
-    names = read_loops(beside, study.model) if beside is not None and beside.is_file() else ()
+    names = read_loops(beside, question.model) if beside is not None and beside.is_file() else ()
     shares = factors.joint(np.random.default_rng([seed, n]).random((n, len(factors))))
     draws = [dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
-    return loop_dominance(study.model, names, draws=draws, progress=step)
+    return loop_dominance(question.model, names, draws=draws, progress=step)
 
 
 def _store(folder: Path) -> Path:

@@ -10,12 +10,14 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.commands.sensitivity.request import RANGE, Request
+from cipark_sd.commands.sensitivity.target import Target
 from cipark_sd.errors import InvalidValue
 from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivity.factors import Factors, from_draws
-from cipark_sd.sensitivity.study import FittedDraws, Study
+from cipark_sd.sensitivity.question import Question
+from cipark_sd.study import FittedDraws, Study
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,9 +32,9 @@ class Inputs:
 
     Parameters
     ----------
-    study : Study
+    question : Question
         With the factors that are drawn from.
-    prior : Study
+    prior : Question
         The same with those that have seen no data, which claims are set against.
     basis : Basis
         What the draws are.
@@ -45,8 +47,8 @@ class Inputs:
         Sentences for the head of the page, each of which a reader must know.
     """
 
-    study: Study
-    prior: Study
+    question: Question
+    prior: Question
     basis: Basis
     effective: float = float("inf")
     whole: bool = True
@@ -63,7 +65,7 @@ class Inputs:
         return self.basis.origin in UNSEEN
 
 
-def inputs_of(request: Request, study: Study, folder: Path, n: int) -> Inputs:
+def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
     """What varies by the request: named draws, those of a fit that is at hand, else priors or ranges.
 
     Parameters
@@ -77,19 +79,21 @@ def inputs_of(request: Request, study: Study, folder: Path, n: int) -> Inputs:
     ------
     InvalidValue
     """
+    study, question = target.study, target.question
     if request.draws is not None and not request.prior:
         given = _read(request.draws)
-        return _after(study, given, (f"The draws are those of {given.source}.",))
-    if request.takes_fit and study.after_fit is not None:
-        found = study.after_fit(folder, request.seed)
+        return _after(question, given, (f"The draws are those of {given.source}.",))
+    if request.takes_fit:
+        found = study.fit_at_hand(folder, request.seed)
         if found is not None:
             more = "'--draws prior' analyses the assumptions before the fit instead."
-            return _after(study, found, (f"The fit is that in {found.source}; {more}",))
-    return Inputs(study, study, Basis(study.origin, n), notes=tuple(_without_fit(request, study)))
+            return _after(question, found, (f"The fit is that in {found.source}; {more}",))
+    basis = Basis("prior" if study.has_data else "ranges", n)
+    return Inputs(question, question, basis, notes=tuple(_without_fit(request, study)))
 
 
-def _after(study: Study, given: FittedDraws, notes: tuple[str, ...]) -> Inputs:
-    joint = with_draws(study, given.columns, given.source)
+def _after(question: Question, given: FittedDraws, notes: tuple[str, ...]) -> Inputs:
+    joint = with_draws(question, given.columns, given.source)
     rest = len(joint.factors) - sum(1 for name in joint.factors.names if name in given.columns)
     if rest:
         notes += (
@@ -97,12 +101,12 @@ def _after(study: Study, given: FittedDraws, notes: tuple[str, ...]) -> Inputs:
             "here they vary over their priors. The two together reach further than a posterior, so that no Bayes "
             "factor is taken of them; 'cipark policy' sets expectations against the fit itself.",
         )
-    return Inputs(joint, study, given.basis, given.effective, not rest, notes)
+    return Inputs(joint, question, given.basis, given.effective, not rest, notes)
 
 
 def _without_fit(request: Request, study: Study) -> list[str]:
     """What to know of an analysis that has seen no data, and how there is one that has."""
-    if study.origin == "ranges":
+    if not study.has_data:
         share = RANGE if request.share is None else request.share
         told = "as --range says" if request.share is not None else "since --range says nothing else"
         return [f"Each constant varies within {share:.0%} of its value in the file, {told}."]
@@ -110,15 +114,14 @@ def _without_fit(request: Request, study: Study) -> list[str]:
         "The constants vary over their priors: this says which assumptions matter before the data, not what the data "
         "left open. No number here is a finding about the world."
     ]
-    against = "" if study.against_data is None else study.against_data()
+    against = study.contradictions(None, None, seed=0, engine="native")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
-    if study.after_fit is not None:
-        how = "leave out --draws" if request.prior else "leave out --method, or name only sample, shapley or decisions"
-        notes.append(
-            f"For what is left after the data run 'cipark calibrate', then this command; its fit is taken up"
-            f"{'' if request.takes_fit else f' if you {how}'}."
-        )
+    how = "leave out --draws" if request.prior else "leave out --method, or name only sample, shapley or decisions"
+    notes.append(
+        f"For what is left after the data run 'cipark calibrate', then this command; its fit is taken up"
+        f"{'' if request.takes_fit else f' if you {how}'}."
+    )
     return notes
 
 
@@ -145,8 +148,8 @@ def _read(path: Path) -> FittedDraws:
     return FittedDraws(Basis("posterior", n, converged), columns, float(n), str(path))
 
 
-def with_draws(study: Study, table: Mapping[str, Array], where: str) -> Study:
-    """The study with constants as joint draws have them, and its other ones as its priors do.
+def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
+    """The question with constants as joint draws have them, and its other ones as its priors do.
 
     A column that is no constant of the model (a noise parameter, say) is left out; one that never varies is held.
 
@@ -163,14 +166,14 @@ def with_draws(study: Study, table: Mapping[str, Array], where: str) -> Study:
     named = {
         name: column
         for name, column in table.items()
-        if isinstance(study.model.by_name.get(split_key(override_key(name))[0]), Constant)
+        if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Constant)
     }
     bad = [name for name, column in named.items() if not np.isfinite(column).all()]
     if bad:
         raise InvalidValue("the draws of", ", ".join(bad), "finite numbers", where=where)
     varied = {name: column for name, column in named.items() if len(column) and np.ptp(column) > 0}
     if not varied:
-        expected = f"some constants of {study.model.name} that vary"
+        expected = f"some constants of {question.model.name} that vary"
         raise InvalidValue("the draws", ", ".join(table), expected, where=where)
     drawn = from_draws(tuple(varied), np.stack(list(varied.values()), axis=1))
     if drawn.correlation is not None and np.linalg.eigvalsh(drawn.correlation)[0] < _SINGULAR:
@@ -178,12 +181,12 @@ def with_draws(study: Study, table: Mapping[str, Array], where: str) -> Study:
         expected = f"more than constants ({len(varied)}), none of which follows from the others"
         raise InvalidValue("the draws", f"{n} rows", expected, where=where)
     known = {override_key(name) for name in named}
-    rest = tuple(block for block in study.factors.blocks if not known & {override_key(n) for n in block.names})
+    rest = tuple(block for block in question.factors.blocks if not known & {override_key(n) for n in block.names})
     blocks = (*drawn.blocks, *rest)
     correlation = np.eye(sum(len(block.names) for block in blocks))
     correlation[: len(drawn), : len(drawn)] = drawn.correlation
     held = {name: float(column[0]) for name, column in named.items() if name not in varied}
-    return replace(study, factors=Factors(blocks, correlation), scenario=study.scenario | Scenario("", held))
+    return replace(question, factors=Factors(blocks, correlation), scenario=question.scenario | Scenario("", held))
 
 
 def _columns(path: Path) -> dict[str, Array]:

@@ -22,7 +22,7 @@ def write(found: Found, folder: Path, seed: int, workers: int = 1) -> list[Path]
         all_tables = tables(found, seed)
         for name, table in all_tables.items():
             written.append(write_table(folder / f"{name}.csv", table, draws=found.inputs.basis.label))
-        text = "\n\n".join([found.study.title, *found.rests_on, *found.sentences()]) + "\n"
+        text = "\n\n".join([found.question.title, *found.rests_on, *found.sentences()]) + "\n"
         written.append(write_text(folder / "summary.txt", text))
         pictures = figures()
     written += pictures

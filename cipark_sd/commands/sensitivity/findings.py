@@ -9,8 +9,8 @@ import numpy as np
 from cipark_sd.commands.sensitivity.draws import Inputs
 from cipark_sd.sensitivity.behaviour import mode_shares
 from cipark_sd.sensitivity.loops import takeovers
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.ranking import Moment, sentences, shapley_sentences
-from cipark_sd.sensitivity.study import Study
 from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DATASETS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "claims",
 class Found:
     """What was computed, and of what inputs."""
 
-    study: Study
+    question: Question
     inputs: Inputs
     morris: "xr.Dataset | None" = None
     sobol: "xr.Dataset | None" = None
@@ -45,14 +45,14 @@ class Found:
 
     @property
     def moments(self) -> tuple[Moment, ...]:
-        """Of the study."""
-        return self.study.moments
+        """Of the question."""
+        return self.question.moments
 
     @property
     def rests_on(self) -> list[str]:
         """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
         told = [f"{self.inputs.basis.sentence}.", *self.inputs.notes]
-        if self.inputs.unseen and self.study.decisions.choices and self.claims is not None:
+        if self.inputs.unseen and self.question.decisions.choices and self.claims is not None:
             told.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
         return told
 

@@ -26,7 +26,7 @@ _POINTS = 2001
 
 def page(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str]) -> Page:
     """The page of what was computed, with the pictures that were drawn."""
-    study = found.study
+    question = found.question
     sections = [
         _rest(found),
         *_headline(found, pictures),
@@ -35,10 +35,10 @@ def page(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str
         *_one_at_a_time(found, pictures),
         *_sureness(found, pictures),
         *_loops(found, pictures),
-        _constants(study.factors),
+        _constants(question.factors),
         _methods(found),
     ]
-    facts = [found.inputs.basis.sentence, f"{study.model.name}, digest {study.model.digest[:12]}"]
+    facts = [found.inputs.basis.sentence, f"{question.model.name}, digest {question.model.digest[:12]}"]
     facts += [
         f"{name}: "
         + ", ".join(f"{dataset.attrs[key]} {key}" for key in ("rows", "draws", "runs") if key in dataset.attrs)
@@ -47,7 +47,7 @@ def page(found: Found, tables: "dict[str, pd.DataFrame]", pictures: Sequence[str
     ]
     seeds = sorted({int(dataset.attrs["seed"]) for dataset in found.datasets().values() if "seed" in dataset.attrs})
     facts += [f"seeds {', '.join(map(str, seeds))}"] if seeds else []
-    return Page(f"Which assumptions matter: {study.title}", "; ".join(facts), tuple(sections))
+    return Page(f"Which assumptions matter: {question.title}", "; ".join(facts), tuple(sections))
 
 
 def _rest(found: Found) -> Section:

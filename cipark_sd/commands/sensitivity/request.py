@@ -7,7 +7,7 @@ from pathlib import Path
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivity.designs import check_power_of_two
-from cipark_sd.sensitivity.study import Study
+from cipark_sd.sensitivity.question import Question
 
 #: Those that need constants which do not depend on each other are left out with joint draws.
 _DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
@@ -80,38 +80,38 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
             yield InvalidValue(option, "given without Sobol indices", "--method sobol beside it", where=_WHERE)
 
 
-def contradictions_with_study(request: Request, study: Study) -> Iterator[CiparkError]:
+def contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
     """Options that do not go with what is asked about."""
-    if "decisions" in request.methods and not _decides(study):
+    if "decisions" in request.methods and not _decides(question):
         expected = "a study with a policies.toml, whose claims and strategies they are"
         yield InvalidValue("--method", "decisions", expected, where=_WHERE)
-    known = {override_key(name) for name in study.factors.names}
+    known = {override_key(name) for name in question.factors.names}
     for name in request.pairs:
         if override_key(name) not in known:
-            yield UnknownName(name, study.factors.names, kind="uncertain constant", where="--pairs")
-    if request.output is not None and str(request.output) in study.model and not request.output.exists():
+            yield UnknownName(name, question.factors.names, kind="uncertain constant", where="--pairs")
+    if request.output is not None and str(request.output) in question.model and not request.output.exists():
         expected = f"the output folder; --variables {request.output} names an output to analyse"
         yield InvalidValue("--output", str(request.output), expected, where=_WHERE)
-    first, last = study.model.time.initial, study.model.time.final
-    for moment in study.moments:
+    first, last = question.model.time.initial, question.model.time.final
+    for moment in question.moments:
         if not first <= moment.time <= last:
             yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
 
 
-def asked_methods(request: Request, study: Study, *, joint: bool) -> tuple[str, ...]:
+def asked_methods(request: Request, question: Question, *, joint: bool) -> tuple[str, ...]:
     """In the order in which they are computed; ``joint`` where constants depend on each other."""
     if request.methods:
         return tuple(dict.fromkeys(request.methods))
     default = ("sample", "shapley") if joint else _DEFAULT_METHODS
     # other outputs than the study's are asked about for their own sake
-    return (*default, "decisions") if _decides(study) and not request.outputs else default
+    return (*default, "decisions") if _decides(question) and not request.outputs else default
 
 
-def paired(request: Request, study: Study) -> tuple[str, ...]:
-    """The constants of ``--pairs`` as the study spells them."""
-    spelt = {override_key(name): name for name in study.factors.names}
+def paired(request: Request, question: Question) -> tuple[str, ...]:
+    """The constants of ``--pairs`` as the question spells them."""
+    spelt = {override_key(name): name for name in question.factors.names}
     return tuple(spelt[override_key(name)] for name in request.pairs)
 
 
-def _decides(study: Study) -> bool:
-    return bool(study.decisions.claims or study.decisions.choices)
+def _decides(question: Question) -> bool:
+    return bool(question.decisions.claims or question.decisions.choices)

@@ -1,7 +1,7 @@
 """What ``cipark sensitivity`` is asked about: a study or a bare model, and what options change of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -9,23 +9,30 @@ from typing import TypeVar
 import click
 
 from cipark_sd.commands.options import variable_names
-from cipark_sd.commands.sensitivity.request import RANGE, Request, contradictions, contradictions_with_study
+from cipark_sd.commands.sensitivity.decisions import read_decisions
+from cipark_sd.commands.sensitivity.request import RANGE, Request, contradictions, contradictions_with_question
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import Scenario, override_key, parse_assignments, resolve, split_key
-from cipark_sd.sensitivity.factors import around, element_label
+from cipark_sd.scenarios import override_key, parse_assignments, resolve, split_key
+from cipark_sd.sensitivity.factors import around
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output, output_problem
-from cipark_sd.sensitivity.study import Study, find_study
+from cipark_sd.study import STOCKS, PlainModel, Study, find_study, stock_names
 
 T = TypeVar("T")
 
-#: Outputs of a bare model when none is named.
-_STOCKS = 3
+
+@dataclass(frozen=True)
+class Target:
+    """A study, and what is asked about it."""
+
+    study: Study
+    question: Question
 
 
-def asked_study(request: Request) -> Study:
+def asked_about(request: Request) -> Target:
     """What the user named, with what the options change but for draws; all that is wrong is told at once.
 
     Raises
@@ -33,18 +40,18 @@ def asked_study(request: Request) -> Study:
     InvalidValue, UnknownName, Problems
     """
     problems = list(contradictions(request))
-    study = _collected(problems, partial(_named, request, problems))
-    if study is not None:
-        model = study.model
-        problems += contradictions_with_study(request, study)
-        each = {output.variable: output for output in study.outputs}.values()
-        problems += [p for output in each if (p := output_problem(model, output)) is not None]
-        worlds = {w.to_json(): study.scenario | w for o in study.outputs for w in o.worlds if w is not None}
+    target = _collected(problems, partial(_named, request, problems))
+    if target is not None:
+        question = target.question
+        problems += contradictions_with_question(request, question)
+        each = {output.variable: output for output in question.outputs}.values()
+        problems += [p for output in each if (p := output_problem(question.model, output)) is not None]
+        worlds = {w.to_json(): question.scenario | w for o in question.outputs for w in o.worlds if w is not None}
         for world in worlds.values():
-            _collected(problems, partial(resolve, model, world))
+            _collected(problems, partial(resolve, question.model, world))
     raise_all("sensitivity", problems)
-    assert study is not None  # else there is a problem
-    return study
+    assert target is not None  # else there is a problem
+    return target
 
 
 def _collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None:
@@ -58,9 +65,10 @@ def _collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | Non
     return None
 
 
-def _named(request: Request, problems: list[CiparkError]) -> Study:
+def _named(request: Request, problems: list[CiparkError]) -> Target:
     """The study or the model, with the outputs and moments of the options."""
     target = request.target
+    study: Study
     if target is not None and Path(target).is_file():
         study = _bare(Path(target), request, problems)
     else:
@@ -69,20 +77,25 @@ def _named(request: Request, problems: list[CiparkError]) -> Study:
             if given:
                 expected = "a model file: a study has priors"
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
+    question = study.question()
+    if study.has_data:
+        question = replace(question, decisions=read_decisions(study.folder, study.model))
     if request.outputs:
         names = variable_names(study.model, request.outputs)
-        study = replace(study, outputs=tuple(Output(name, name) for name in names))
+        question = replace(question, outputs=tuple(Output(name, name) for name in names))
+    elif not study.has_data:
+        _tell_stocks(study.model)
     if request.effect is not None:
         world = parse_assignments([request.effect], where="--effect")
         label = f"effect against {request.effect}"
-        added = [Output(f"{o.label}, {label}", o.variable, world, o.range) for o in study.outputs]
-        study = replace(study, outputs=(*study.outputs, *added))
+        added = [Output(f"{o.label}, {label}", o.variable, world, o.range) for o in question.outputs]
+        question = replace(question, outputs=(*question.outputs, *added))
     if request.moments:
-        study = replace(study, moments=tuple(Moment(f"{time:g}", time) for time in request.moments))
-    return study
+        question = replace(question, moments=tuple(Moment(f"{time:g}", time) for time in request.moments))
+    return Target(study, question)
 
 
-def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
+def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainModel:
     from cipark_sd.frontends.model_file import read_model
 
     model = read_model(path, allow_files=request.allow_files)
@@ -94,19 +107,7 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> Study:
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         click.echo(f"note: held{why}: {', '.join(names)}", err=True)
-    asked = variable_names(model, request.outputs) or _stocks(model)
-    if not asked:
-        raise InvalidValue("the outputs", "none", "--variables NAMES: the model has no stock", where=model.name)
-    return Study(
-        title=model.name,
-        model=model,
-        factors=found.factors,
-        outputs=tuple(Output(name, name) for name in asked),
-        moments=(Moment("at the end", model.time.final),),
-        scenario=Scenario(),
-        name=path.stem,
-        origin="ranges",
-    )
+    return PlainModel(path.stem, path.parent, model, found.constants)
 
 
 def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
@@ -122,15 +123,19 @@ def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
             yield UnknownName(name, known, kind="element", where=f"--leave-out: {variable.label}")
 
 
-def _stocks(model: Model) -> tuple[str, ...]:
-    """The first stocks, each element of one with subscripts on its own."""
-    names: list[str] = []
-    for stock in model.stocks:
-        names += [element_label(model, stock, element) for element in model.elements(stock)]
-    left = len(names) - _STOCKS
-    if left > 0:
+def _tell_stocks(model: Model) -> None:
+    """Say of which stocks alone a model is explained.
+
+    Raises
+    ------
+    InvalidValue
+        When it has none.
+    """
+    names = stock_names(model)
+    if not names:
+        raise InvalidValue("the outputs", "none", "--variables NAMES: the model has no stock", where=model.name)
+    if len(names) > STOCKS:
         click.echo(
-            f"note: of {len(names)} stocks the first {_STOCKS} are explained; --variables NAMES asks for others",
+            f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES asks for others",
             err=True,
         )
-    return tuple(names[:_STOCKS])

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from calibration.assess import baselines, rivals, self_test
 from calibration.commands import assess
-from calibration.for_analyses.parameters import find
 from calibration.report import assessment_files, files
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.sample import Effort
@@ -20,6 +19,7 @@ from calibration.study.problem import read_problem
 from calibration.tasks.workers import Workers
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
+from cipark_sd.study import find_study
 
 MODEL = """{UTF-8}
 left = INTEG(leaving, 0) ~ firm ~ |
@@ -232,7 +232,7 @@ def test_a_fit_is_still_that_of_the_study(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", list(VARIANTS)[1:])
 def test_a_sensitivity_analysis_has_the_same_outputs(tmp_path: Path, name: str) -> None:
-    study = find(str(write(tmp_path, name)))
+    study = find_study(str(write(tmp_path, name))).question()
     assert [output.variable for output in study.outputs] == ["left", "stock"]
 
 

@@ -13,7 +13,7 @@ from cipark_sd.commands.sensitivity.figures import drawings
 from cipark_sd.commands.sensitivity.findings import Found
 from cipark_sd.errors import CiparkError
 from cipark_sd.pages.page import Picture, Table, read_page
-from cipark_sd.sensitivity.study import find_study
+from cipark_sd.study import find_study
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |
@@ -175,8 +175,8 @@ def test_a_study_keeps_its_priors(run):
 
 
 def test_there_is_no_figure_of_what_was_not_computed():
-    study = find_study(None)
-    assert list(drawings(Found(study, Inputs(study, study, Basis("prior", 64))))) == []
+    question = find_study(None).question()
+    assert list(drawings(Found(question, Inputs(question, question, Basis("prior", 64))))) == []
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
@@ -418,7 +418,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
     from cipark_sd.commands.sensitivity.draws import inputs_of
     from cipark_sd.commands.sensitivity.request import Request
-    from cipark_sd.commands.sensitivity.target import asked_study
+    from cipark_sd.commands.sensitivity.target import asked_about
 
     path = write_mdl("""
         Side: left, right ~ ~ |
@@ -436,9 +436,9 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(path), draws=tmp_path / "draws.nc")
-    study = inputs_of(request, asked_study(request), tmp_path, 64).study
-    assert study.factors.names == ("Size[left]", "Size[right]")
-    assert dict(study.scenario.overrides) == {"pace": 4.0}
+    question = inputs_of(request, asked_about(request), tmp_path, 64).question
+    assert question.factors.names == ("Size[left]", "Size[right]")
+    assert dict(question.scenario.overrides) == {"pace": 4.0}
 
 
 def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):

@@ -12,7 +12,7 @@ from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.figures import Drawing, drawn
 from cipark_sd.commands.sensitivity.request import Request
-from cipark_sd.commands.sensitivity.target import asked_study
+from cipark_sd.commands.sensitivity.target import asked_about
 from cipark_sd.errors import InvalidValue, Problems, UnknownName
 from cipark_sd.pages.page import Picture, read_page
 from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
@@ -112,7 +112,7 @@ def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strang
 
 def test_all_mistakes_of_a_call_are_told_at_once(strange):
     with pytest.raises(Problems) as caught:
-        asked_study(
+        asked_about(
             Request(
                 str(strange),
                 outputs=("Totall", "People[East]"),
@@ -155,11 +155,11 @@ def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
 )
 def test_options_that_contradict_each_other_are_refused(strange, options, message):
     with pytest.raises(InvalidValue, match=message):
-        asked_study(Request(str(strange), **options))
+        asked_about(Request(str(strange), **options))
 
 
 def test_without_an_output_the_elements_of_the_first_stocks_are_explained(strange):
-    study = asked_study(Request(str(strange)))
+    study = asked_about(Request(str(strange))).question
     assert [output.variable for output in study.outputs] == ["People[North]", "People[South]"]
 
 
@@ -168,8 +168,8 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
     posterior = xr.Dataset({name: (("chain", "draw"), rng.random((2, 50))) for name in ("Room", "Threshold")})
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(strange), draws=tmp_path)
-    study = inputs_of(request, asked_study(request), tmp_path, 64).study
-    assert study.factors.names[:2] == ("Room", "Threshold")
+    question = inputs_of(request, asked_about(request), tmp_path, 64).question
+    assert question.factors.names[:2] == ("Room", "Threshold")
 
 
 def test_an_output_that_fails_takes_no_other_with_it(strange):
@@ -245,14 +245,14 @@ def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
 
 
 def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
-    from calibration.for_analyses.parameters import read_study
+    from calibration.for_analyses.study import read
 
     (tmp_path / "grow.mdl").write_bytes(write_mdl("Stock= INTEG(Rate*Stock,1) ~ ~ |\nRate= 0.1 ~ ~ |").read_bytes())
     (tmp_path / "seen.csv").write_text("time,stock\n1,1\n2,2\n", encoding="utf-8")
     (tmp_path / "problem.toml").write_text(PROBLEM, encoding="utf-8")
     (tmp_path / "sensitivity.toml").write_text(WRONG, encoding="utf-8")
     with pytest.raises(Problems) as caught:
-        read_study(tmp_path)
+        read(tmp_path).question()
     told = str(caught.value)
     for message in (
         "[low, high] with low below high",

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
-from calibration.policy.study import PolicyStudy
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
+from cipark_sd.commands.policy.setting import draw_source
+from cipark_sd.commands.policy.study import PolicyStudy
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Rival
@@ -56,7 +58,7 @@ def test_every_experiment_of_the_park_fits_its_model(park):
 
 
 def test_a_catalogue_without_rivals_takes_those_that_the_study_refits(park, problem):
-    rivals = PolicyStudy(PARK, read_catalogue(PARK / "policies.toml", park), problem).rivals
+    rivals = PolicyStudy(PARK, read_catalogue(PARK / "policies.toml", park), CalibrationStudy(problem)).rivals
     assert [rival.id for rival in rivals] == [f"M{n}" for n in range(11)]
 
 
@@ -79,7 +81,7 @@ def test_the_settings_are_those_of_the_models_own_table(park, problem):
     block = readme.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
     table = tomllib.loads(block)
     catalogue = read_catalogue(PARK / "policies.toml", park)
-    for entry in (*catalogue.policies[1:], *PolicyStudy(PARK, catalogue, problem).rivals):
+    for entry in (*catalogue.policies[1:], *PolicyStudy(PARK, catalogue, CalibrationStudy(problem)).rivals):
         told = {name.lower().replace(" ", "_"): value for name, value in table[entry.id].items()}
         assert dict(entry.scenario.overrides) == told, entry.id
 
@@ -190,14 +192,14 @@ def test_draws_that_are_no_numbers_are_refused():
 
 
 def test_prior_draws_hold_the_models_parameters_and_no_noise(problem):
-    draws = draws_for(problem, [Rival("M0", "")], ["prior"], 50, 1)["M0"]
+    draws = draws_for(problem, [Rival("M0", "")], {}, 50, 1)["M0"]
     assert "pool_scale" in draws.values
     assert "entry_dispersion" not in draws.values
     assert draws.origin == "prior"
 
 
 def test_prior_draws_lie_in_the_bounds(problem):
-    draws = draws_for(problem, [Rival("M0", "")], ["prior"], 200, 1)["M0"]
+    draws = draws_for(problem, [Rival("M0", "")], {}, 200, 1)["M0"]
     for parameter in problem.space:
         if parameter.target == "model":
             values = draws.values[parameter.name.lower().replace(" ", "_")]
@@ -237,14 +239,14 @@ def test_a_file_without_a_parameter_names_it(problem, tmp_path):
 def test_a_rival_that_was_not_fitted_borrows_and_says_so(problem, tmp_path):
     posterior_file(tmp_path / "draws.nc", problem, "by name")
     rivals = [Rival("M0", ""), Rival("M1", "")]
-    draws = draws_for(problem, rivals, [str(tmp_path / "draws.nc")], 10, 1)
+    draws = draws_for(problem, rivals, {"M0": tmp_path / "draws.nc"}, 10, 1)
     assert (draws["M0"].origin, draws["M1"].origin) == ("posterior", "borrowed")
     assert np.array_equal(draws["M0"].values["pool_scale"], draws["M1"].values["pool_scale"])
 
 
-def test_an_unknown_rival_in_front_of_a_file_is_an_error(problem):
+def test_an_unknown_rival_in_front_of_a_file_is_an_error():
     with pytest.raises(UnknownName, match="did you mean 'M1'"):
-        draws_for(problem, [Rival("M0", ""), Rival("M1", "")], ["MM1=x.nc"], 10, 1)
+        draw_source(["MM1=x.nc"], ["M0", "M1"])
 
 
 def test_weights_are_read_by_rival(tmp_path):

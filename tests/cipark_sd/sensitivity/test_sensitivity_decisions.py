@@ -5,20 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.for_analyses.decisions import decisions_of
 from cipark_sd.claims import classify
+from cipark_sd.commands.sensitivity.decisions import decisions_of, read_decisions
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity
 from cipark_sd.sensitivity.factors import Factor, Factors
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output
 from cipark_sd.sensitivity.sample import sample
 from cipark_sd.sensitivity.slices import pooled_effects, single_effects
-from cipark_sd.sensitivity.study import Study, find_study
 from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, evidence_of
+from cipark_sd.study import find_study
 
 DECAY = """
 Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |
@@ -45,7 +46,7 @@ def study_of(write_mdl):
         factors = Factors((flat("Start", 90, 110), flat("Rate", 0.05, 0.25)))
         asked = Decisions((BASE, SLOW, SAME), **decisions)
         moment = (Moment("end", 4.0),)
-        return Study("decay", model, factors, (Output("level", "Stock"),), moment, Scenario(), decisions=asked)
+        return Question("decay", model, factors, (Output("level", "Stock"),), moment, Scenario(), decisions=asked)
 
     return make
 
@@ -207,6 +208,7 @@ def test_a_catalogue_becomes_claims_and_choices():
 
 def test_all_expectations_of_the_parks_policies_are_claims():
     park = find_study(None)
-    named = {claim.alternative for claim in park.decisions.claims}
+    decisions = read_decisions(park.folder, park.model)
+    named = {claim.alternative for claim in decisions.claims}
     assert {f"E{number}" for number in range(1, 22)} <= named
-    assert len(park.decisions.choices) == 2
+    assert len(decisions.choices) == 2

@@ -13,7 +13,7 @@ from cipark_sd.sensitivity.ranking import Moment, gaps, kept_at_half, leaders, n
 from cipark_sd.sensitivity.response import Output, model_response
 from cipark_sd.sensitivity.sample import sample
 from cipark_sd.sensitivity.sobol import sobol
-from cipark_sd.sensitivity.study import find_study
+from cipark_sd.study import find_study
 
 DECAY = """
 Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |
@@ -280,7 +280,7 @@ def test_chance_separates_no_mode_from_another_by_any_of_many_factors(response_o
 
 
 def test_the_park_study_has_all_its_uncertain_constants():
-    study = find_study(None)
+    study = find_study(None).question()
     assert len(study.factors) == 74
     assert "Pool Scale" in study.factors.names
     # what the fit holds and the analysis frees is not held any more
@@ -289,7 +289,7 @@ def test_the_park_study_has_all_its_uncertain_constants():
 
 
 def test_the_park_runs_at_every_corner_of_its_priors():
-    study = find_study(None)
+    study = find_study(None).question()
     response = model_response(
         study.model, study.factors, study.outputs, times=[2020.0, 2030.0], scenario=study.scenario
     )

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from park_draws import near_the_file
 from small_study import small_study
 
-from calibration.policy import page as policy_page
-from calibration.policy.setting import Setting, Settings, start
-from calibration.policy.study import read_policy_study
 from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
+from cipark_sd.commands.policy import page as policy_page
+from cipark_sd.commands.policy.setting import Setting, Settings, start
+from cipark_sd.commands.policy.study import read_policy_study
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.pages.page import Paragraph, Table, read_page
@@ -112,7 +112,7 @@ def test_nothing_of_the_unfinished_is_left(written):
 
 
 def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small):
-    from calibration.policy import study as policy_study
+    from cipark_sd.commands.policy import study as policy_study
 
     read = policy_study.read_catalogue
     two = (
@@ -128,7 +128,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
 
 
 def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, small):
-    from calibration.policy import study as policy_study
+    from cipark_sd.commands.policy import study as policy_study
 
     read = policy_study.read_catalogue
 
@@ -296,7 +296,7 @@ def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_p
     """Draws of the prior for one parameter and a tenth of its width for the other."""
     assert policy_page.LITTLE == 0.7
     study = read_policy_study(leaving)
-    size, rate = (parameter.distribution for parameter in study.problem.space)
+    size, rate = (parameter.distribution for parameter in study.study.problem.space)
     shares = (np.arange(400) + 0.5) / 400
     narrow = np.exp(np.log(rate.quantile(np.array(0.5))) + 0.05 * (shares - 0.5))
     draws = Draws("model", {"size": size.quantile(shares), "rate": narrow}, "posterior", converged=True)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from calibration.policy.setting import Setting
-from calibration.policy.words import in_words, shares, show
 from cipark_sd.claims import count_sentence, over_structures
+from cipark_sd.commands.policy.setting import Setting
+from cipark_sd.commands.policy.words import in_words, shares, show
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import Claim, claims
 from cipark_sd.pages.page import Block, Listing, Paragraph, Table

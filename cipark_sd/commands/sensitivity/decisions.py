@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from cipark_sd.arrays import Array
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import BASE, Catalogue, Outcome, Policy, Uncertainty
 from cipark_sd.model.model import Model
@@ -62,10 +59,4 @@ def _alternative(policy: Policy) -> Alternative:
 
 
 def _factor(unknown: Uncertainty) -> Factor:
-    def quantile(shares: Array) -> Array:
-        if not unknown.whole:
-            return np.asarray(unknown.low + shares * (unknown.high - unknown.low))
-        steps = unknown.high - unknown.low + 1
-        return np.asarray(unknown.low + np.minimum(np.floor(shares * steps), steps - 1))
-
-    return Factor(unknown.name, quantile, "no data inform it")
+    return Factor(unknown.name, unknown.quantile, "no data inform it")

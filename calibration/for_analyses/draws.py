@@ -1,51 +1,27 @@
-"""Where the draws of ``cipark policy`` come from: a fit, an approximation at its optimum, files, priors or ranges."""
+"""Where the draws of a study's structures come from: a fit, an approximation at its optimum, files or priors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
+from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.approximation import OnStructure, approximated
-from calibration.for_analyses.study_draws import draws_for, read_weights
-from calibration.policy.study import PolicyStudy
+from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
-from calibration.study.variants import Variant
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Rival
-from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.study import DrawRequest, DrawSet
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300
 #: Where a call keeps approximations, in its output folder.
 APPROXIMATIONS = "laplace"
-
-
-@dataclass(frozen=True)
-class Found:
-    """Draws of each rival.
-
-    Parameters
-    ----------
-    rivals : tuple of Rival
-        Those that have draws: one that the data refute is left out.
-    draws : dict of str to Draws
-    prior : dict of str to Draws
-        What expectations are set against: draws that have seen no data, the same under each rival.
-    weights : Path or None
-        The file that their weights come from.
-    notes : tuple of str
-        Sentences: where they come from, and what a reader must know of them.
-    """
-
-    rivals: tuple[Rival, ...]
-    draws: dict[str, Draws]
-    prior: dict[str, Draws]
-    weights: Path | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,82 +39,75 @@ class _Kept:
         return {rival: _attributes(path) for rival, path in self.files.items()}
 
 
-def find_draws(
-    study: PolicyStudy,
-    rivals: tuple[Rival, ...],
-    sources: Sequence[str],
-    n: int,
-    seed: int,
-    folder: Path,
-    weights: Path | None = None,
-    *,
-    engine: str,
-    on_structure: OnStructure | None = None,
-) -> Found:
-    """``n`` draws for each rival.
+def argument_of(problem: CalibrationProblem) -> str:
+    """What names a study on a command line, after a blank; empty for the study that runs when none is named."""
+    return "" if problem.folder.resolve().name == DEFAULT_STUDY else f" {problem.folder}"
 
-    Parameters
-    ----------
-    sources : sequence of str
-        ``prior``, a folder, or files as :func:`calibration.for_analyses.study_draws.draws_for` takes them. Without
-        any: the first posterior of this very study (same model, data, priors and settings) in ``folder`` and in the
-        default output folders of ``cipark policy`` and ``cipark calibrate``; a rival that has none gets a Laplace
-        approximation at its own optimum.
-    folder : Path
-        Where this call writes.
-    weights : Path, optional
-        A table of weights in place of the one beside the draws.
-    on_structure : function, optional
-        Called while rivals are approximated.
+
+def find_draws(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> DrawSet:
+    """Draws for each structure.
+
+    Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
+    in the folder of the request and in the default output folders of ``cipark policy`` and ``cipark calibrate``; a
+    structure that has none gets a Laplace approximation at its own optimum.
 
     Raises
     ------
     InvalidValue, UnknownName, Problems
     """
-    if not study.fitted:
-        if tuple(sources) not in ((), ("prior",)):
-            expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
-            raise InvalidValue("the draws", ", ".join(sources), expected, where="--draws")
-        ranges = study.draws_from_ranges(rivals, n, seed)
-        return Found(rivals, ranges, ranges)
-    notes: list[str] = []
+    rivals, notes = wanted.structures, list[str]()
     kept: _Kept | None = None
-    if not sources:
-        kept = _with_approximations(study, rivals, seed, folder, notes, engine, on_structure)
-    elif len(sources) == 1 and sources[0] != "prior" and Path(sources[0]).is_dir():
-        kept = _in_folder(Path(sources[0]), rivals)
-        if not kept.files:
+    files: Mapping[str, Path] = {}
+    match wanted.source:
+        case "at hand":
+            kept = _with_approximations(problem, wanted, notes, bars.counter("approximations of the posteriors"))
+        case "fit":
+            kept = _in_folder(_fitted(problem, wanted, bars), rivals)
+        case "prior":
+            pass
+        case Path() as folder:
+            kept = _in_folder(folder, rivals)
+        case named:
+            files = named
+    if kept is not None:
+        if not kept.files and wanted.source != "at hand":
             expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
-            raise InvalidValue("the draws", sources[0], expected, where="--draws")
-        notes.append(f"Draws: {kept.place}.")
-    files = {} if kept is None else kept.files
-    asked = tuple(f"{rival}={path}" for rival, path in files.items()) or tuple(sources)
-    table = weights or (None if kept is None else kept.weights)
+            raise InvalidValue("the draws", str(kept.place), expected, where="--draws")
+        if wanted.source != "at hand":
+            notes.append(f"Draws: {kept.place}.")
+        files = kept.files
+    table = wanted.weights or (None if kept is None else kept.weights)
     refuted = () if kept is None else kept.refuted
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
     if kept is not None:
-        notes += _doubts(study, rivals, kept)
-    given = None if table is None else read_weights(table, study.rivals)
-    drawn = draws_for(study.problem, able, asked, n, seed, given)
+        notes += _doubts(problem, rivals, kept)
+    given = None if table is None else read_weights(table, wanted.known or rivals)
+    drawn = draws_for(problem, able, files, wanted.n, wanted.seed, given)
     unseen = all(one.origin == "prior" for one in drawn.values())
-    prior = drawn if unseen else draws_for(study.problem, able, ("prior",), PRIOR_DRAWS, seed + 1)
-    return Found(able, drawn, prior, table, tuple(notes))
+    prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, wanted.seed + 1)
+    return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table))
+
+
+def _fitted(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> Path:
+    """The folder with the posterior of each structure, which is sampled where it is not there yet."""
+    kept = wanted.folder / "posterior"
+    ids = [rival.id for rival in wanted.structures]
+
+    def show_steps(name: str, done: int, most: int) -> None:
+        bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
+
+    fitted(problem, wanted.structures, kept, engine=wanted.engine, on_steps=show_steps)
+    return kept
 
 
 def _with_approximations(
-    study: PolicyStudy,
-    rivals: tuple[Rival, ...],
-    seed: int,
-    folder: Path,
-    notes: list[str],
-    engine: str,
-    on_structure: OnStructure | None,
+    problem: CalibrationProblem, wanted: DrawRequest, notes: list[str], on_structure: OnStructure
 ) -> _Kept:
     """The posteriors at hand, and for the rivals without one an approximation; where each comes from is noted."""
-    name = study.problem.folder.resolve().name
-    kept = _at_hand(study, rivals, folder, notes) or _Kept(folder / APPROXIMATIONS, {})
+    rivals, folder, name = wanted.structures, wanted.folder, problem.folder.resolve().name
+    kept = _at_hand(problem, rivals, folder, notes) or _Kept(folder / APPROXIMATIONS, {})
     missing = tuple(rival for rival in rivals if rival.id not in (*kept.files, *kept.refuted))
     if kept.files:
         notes.append(f"Draws: {kept.place}.")
@@ -146,7 +115,13 @@ def _with_approximations(
         return kept
     fit = OUTPUT_FOLDER / name
     files, refuted = approximated(
-        study.problem, missing, fit, folder / APPROXIMATIONS, seed, engine=engine, on_structure=on_structure
+        problem,
+        missing,
+        fit,
+        folder / APPROXIMATIONS,
+        wanted.seed,
+        engine=wanted.engine,
+        on_structure=on_structure,
     )
     who = (
         ""
@@ -155,24 +130,23 @@ def _with_approximations(
         if kept.files
         else " of each rival"
     )
-    study_name = "" if name == DEFAULT_STUDY else f" {study.problem.folder}"
     more = " --all" if len(rivals) > 1 else " --posterior"
     notes.append(
         f"No posterior{who} is at hand in {fit}: a Laplace approximation at the optimum stands for it. "
-        f"'cipark calibrate{study_name}{more}' samples the posterior, which is then taken up from there."
+        f"'cipark calibrate{argument_of(problem)}{more}' samples the posterior, which is then taken up from there."
     )
     return _Kept(kept.place, {**kept.files, **files}, kept.weights, (*kept.refuted, *refuted))
 
 
-def _at_hand(study: PolicyStudy, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Kept | None:
+def _at_hand(problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Kept | None:
     """The first place with posterior draws of this very study; what is found and not taken is noted."""
-    name = study.problem.folder.resolve().name
+    name = problem.folder.resolve().name
     places = (folder / "posterior", OUTPUT_FOLDER / f"{name}-policy" / "posterior", OUTPUT_FOLDER / name)
     for place in dict.fromkeys(places):
         kept = _in_folder(place, rivals)
         if rivals[0].id not in kept.files:
             continue
-        if _others(study, rivals, kept):
+        if _others(problem, rivals, kept):
             notes.append(
                 f"{kept.place} is not taken: it is a fit of other data, priors or settings, or of another version of "
                 "the model."
@@ -195,22 +169,22 @@ def _in_folder(folder: Path, rivals: Sequence[Rival]) -> _Kept:
     return _Kept(path, {rivals[0].id: path} if path.is_file() else {})
 
 
-def _others(study: PolicyStudy, rivals: Sequence[Rival], kept: _Kept) -> list[str]:
+def _others(problem: CalibrationProblem, rivals: Sequence[Rival], kept: _Kept) -> list[str]:
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
     found = []
     for name, said in kept.attributes.items():
         rival = by_id[name]
-        wanted = [problem_digest(with_variant(study.problem, Variant(rival.id, rival.title, rival.scenario)))]
+        wanted = [problem_digest(with_variant(problem, as_variant(rival)))]
         if not rival.scenario.overrides:
             # the study as it stands, which a calibration fits before its rivals
-            wanted.append(problem_digest(study.problem))
+            wanted.append(problem_digest(problem))
         if said.get("study_digest", wanted[0]) not in wanted:
             found.append(name)
     return found
 
 
-def _doubts(study: PolicyStudy, rivals: Sequence[Rival], kept: _Kept) -> list[str]:
+def _doubts(problem: CalibrationProblem, rivals: Sequence[Rival], kept: _Kept) -> list[str]:
     """What a reader must know of draws: refuted, not converged, of another study."""
     said = []
     if kept.refuted:
@@ -220,7 +194,7 @@ def _doubts(study: PolicyStudy, rivals: Sequence[Rival], kept: _Kept) -> list[st
     rough = [name for name, attributes in kept.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:
         said.append(f"Not converged, so that their bands are rough: {', '.join(rough)}.")
-    others = _others(study, rivals, kept)
+    others = _others(problem, rivals, kept)
     if others:
         said.append(
             f"Fitted to other data, priors or settings, or to another version of the model, than this study has now: "

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.policy.page import titled
-from calibration.policy.robustness import Tried, caption, heading, try_strategies
-from calibration.policy.setting import Setting
-from calibration.policy.words import share, show
 from cipark_sd.arrays import Array
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.robustness import Tried, caption, heading, try_strategies
+from cipark_sd.commands.policy.setting import Setting
+from cipark_sd.commands.policy.words import share, show
 from cipark_sd.console import number
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
@@ -86,7 +86,7 @@ def _noise(measurement: Measurement) -> "Callable[[Array, np.random.Generator], 
 
 def _expected(setting: Setting, tried: Tried, measurement: Measurement) -> Array:
     """What a measurement without error would give in each future, ``(n_futures, n_numbers)``."""
-    model = setting.problem.model
+    model = setting.study.model
     outcomes = []
     for name in measurement.variables:
         variable = model.by_name.get(override_key(name))

@@ -1,4 +1,4 @@
-"""The uncertain constants of a study, for ``cipark sensitivity``.
+"""What ``cipark sensitivity`` asks about a study.
 
 Parameters that a study fits keep their priors; ``sensitivity.toml`` beside ``problem.toml`` adds the constants that are
 held fixed in the fit, and says which outputs are looked at, and when.
@@ -6,51 +6,22 @@ held fixed in the fit, and says which outputs are looked at, and when.
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
 
-from calibration.for_analyses.decisions import read_decisions
-from calibration.for_analyses.fit_at_hand import after_fit, against_data
-from calibration.study.parameters import Parameter
 from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
-from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.errors import CiparkError, UnknownName, raise_all
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.errors import CiparkError, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
 from cipark_sd.sensitivity.factors import Factor, Factors, Shares, check_factors
+from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.ranking import Moment
 from cipark_sd.sensitivity.response import Output
-from cipark_sd.sensitivity.study import Study
 
 FILE = "sensitivity.toml"
 
 
-def find(target: str | None, allow_files: Sequence[Path] = ()) -> Study | None:
-    """What the entry point offers: a folder with a problem, a bundled study by name, the park study for None.
-
-    Its files may lie beneath ``allow_files`` as well.
-
-    Raises
-    ------
-    InvalidValue, UnknownName, Problems
-        When the study is there but cannot be read; UnknownName also for a name that is nearly that of a study.
-    """
-    import difflib
-
-    from calibration.study.library import DEFAULT_STUDY, known_studies, study_folder
-
-    target = target or DEFAULT_STUDY
-    folder = study_folder(target)
-    if folder is not None:
-        return read_study(folder, allow_files)
-    known = known_studies(target)
-    if difflib.get_close_matches(target, known, n=1):
-        raise UnknownName(target, known, kind="model file, study's folder or study by name", where="sensitivity")
-    return None
-
-
-def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
+def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> Question:
     """Factors, outputs and moments of a study.
 
     Without a ``sensitivity.toml`` the factors are the fitted parameters alone and the outputs are the observed
@@ -60,13 +31,11 @@ def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
     ------
     InvalidValue, UnknownName, Problems
     """
-    problem = read_problem(folder, allow_files=allow_files)
-    path = folder / FILE
+    path = problem.folder / FILE
     content = read_toml(path) if path.exists() else {}
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
-    fitted = [parameter for parameter in problem.space if parameter.target == "model"]
-    blocks: list[Factor | Shares] = [_fitted(parameter) for parameter in fitted]
+    blocks: list[Factor | Shares] = list(parameters)
     blocks += [factor for table in top.tables("factor") if (factor := _factor(table, problems)) is not None]
     blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
     outputs = tuple(_output(table, problems) for table in top.tables("output"))
@@ -81,7 +50,7 @@ def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
     held = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
     scenario = Scenario("", held)
     resolved = resolve(problem.model, scenario)
-    return Study(
+    return Question(
         problem.title,
         problem.model,
         factors,
@@ -90,10 +59,6 @@ def read_study(folder: Path, allow_files: Sequence[Path] = ()) -> Study:
         scenario,
         every or None,
         drains,
-        name=folder.resolve().name,
-        decisions=read_decisions(folder, problem.model),
-        after_fit=partial(after_fit, problem),
-        against_data=partial(against_data, problem),
     )
 
 
@@ -102,10 +67,6 @@ def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
     terms = [term for term in problem.terms if term.use != "check"]
     names = dict.fromkeys(name for term in terms for quantity in term.quantities for name, _ in quantity.parts)
     return tuple(Output(name, name) for name in names)
-
-
-def _fitted(parameter: Parameter) -> Factor:
-    return Factor(parameter.name, parameter.distribution.quantile, parameter.why)
 
 
 def _factor(content: object, problems: list[CiparkError]) -> Factor | None:

@@ -8,17 +8,20 @@ import xarray as xr
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
-from calibration.policy.draws import PRIOR_DRAWS, find_draws
-from calibration.policy.study import read_policy_study
+from calibration.for_analyses.draws import PRIOR_DRAWS
 from calibration.sampling.draws import problem_digest
-from calibration.study.library import find_study
+from calibration.study.library import STUDIES
 from calibration.study.variants import Variant
+from cipark_sd.commands.policy.setting import draw_source
+from cipark_sd.commands.policy.study import read_policy_study
+from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
+from cipark_sd.study import DrawRequest
 
 
 @pytest.fixture(scope="module")
 def park():
-    return read_policy_study(find_study("great_stone"))
+    return read_policy_study(STUDIES / "great_stone")
 
 
 @pytest.fixture
@@ -33,15 +36,15 @@ def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale
     place.mkdir(parents=True)
     rng = np.random.default_rng(1)
     rivals = {rival.id: rival for rival in park.rivals}
-    names = park.problem.space.names
+    names = park.study.problem.space.names
     for name in ids:
         if name in refuted:
             continue
-        theta = park.problem.space.from_unit(rng.random((8, len(names)))).reshape(2, 4, -1)
+        theta = park.study.problem.space.from_unit(rng.random((8, len(names)))).reshape(2, 4, -1)
         tree = xr.DataTree.from_dict(
             {"/posterior": xr.Dataset({"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(names)})}
         )
-        own = with_variant(park.problem, Variant(name, "", rivals[name].scenario))
+        own = with_variant(park.study.problem, Variant(name, "", rivals[name].scenario))
         tree.attrs = {
             "study_digest": "another" if name in stale else problem_digest(own),
             "converged": name not in rough,
@@ -57,7 +60,8 @@ def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale
 
 def found(park, folder, ids=("M0", "M1", "M2"), sources=()):
     rivals = tuple(rival for rival in park.rivals if rival.id in ids)
-    return find_draws(park, rivals, sources, 5, 1, folder, engine="native")
+    source = draw_source(sources, [rival.id for rival in rivals])
+    return park.study.draws(DrawRequest(rivals, source, 5, 1, folder, "native", known=park.rivals), Bars())
 
 
 @pytest.fixture
@@ -83,7 +87,7 @@ def approximations(monkeypatch):
             tree.to_netcdf(draws_file(folder, rival.id), engine="h5netcdf")
         return {rival.id: draws_file(folder, rival.id) for rival in rivals}, ()
 
-    monkeypatch.setattr("calibration.policy.draws.approximated", made)
+    monkeypatch.setattr("calibration.for_analyses.draws.approximated", made)
     return asked
 
 
@@ -125,7 +129,7 @@ def one_posterior(park, here):
     left_by_calibrate(park, here / "x", ids=("M0",))
     path = here / "draws.nc"
     with xr.open_datatree(draws_file(here / "x" / RIVALS, "M0"), engine="h5netcdf") as tree:
-        tree.attrs["study_digest"] = problem_digest(park.problem)
+        tree.attrs["study_digest"] = problem_digest(park.study.problem)
         tree.to_netcdf(path, engine="h5netcdf")
     return path
 
@@ -172,7 +176,7 @@ def test_a_fit_of_other_data_that_is_named_is_taken_with_a_warning(park, here):
 def test_a_refuted_rival_is_left_out_and_named(park, here):
     left_by_calibrate(park, here / "cipark-output" / "great_stone", refuted=("M2",))
     got = found(park, here / "out")
-    assert [rival.id for rival in got.rivals] == ["M0", "M1"]
+    assert [rival.id for rival in got.structures] == ["M0", "M1"]
     assert set(got.draws) == {"M0", "M1"}
     assert "impossible under it whatever the parameters: M2" in " ".join(got.notes)
 

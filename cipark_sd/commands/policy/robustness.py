@@ -6,10 +6,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.policy.page import titled
-from calibration.policy.setting import Setting
-from calibration.policy.words import show
 from cipark_sd.arrays import Array
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.setting import Setting
+from cipark_sd.commands.policy.words import show
 from cipark_sd.console import number, progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.budget import balanced, base_cost, lever_cost, lever_value, policy_cost
@@ -55,7 +55,7 @@ def try_strategies(setting: Setting) -> Tried:
     futures = sample(setting, wanted.futures, wanted.seed)
     with progress_bars() as bars:
         found = run_futures(
-            setting.problem.model,
+            setting.study.model,
             strategies,
             futures,
             catalogue.outcomes,
@@ -93,7 +93,7 @@ def sample(setting: Setting, n: int, seed: int) -> Futures:
     Rivals come equally often unless the catalogue wants them by weight: stacking weights are of predictions, and leave
     out structures that the data do not refute.
     """
-    labels = {override_key(parameter.name): parameter.name for parameter in setting.problem.space}
+    labels = {override_key(parameter.name): parameter.name for parameter in setting.study.parameters}
     labels |= {override_key(one.name): one.name for one in setting.catalogue.uncertainties}
     wanted = setting.catalogue.robustness
     draws = setting.draws

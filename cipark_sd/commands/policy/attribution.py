@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.policy.effects import numbers
-from calibration.policy.page import titled
-from calibration.policy.setting import Setting, save
-from calibration.policy.words import band, show, signed
+from cipark_sd.commands.policy.effects import numbers
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.setting import Setting, save
+from cipark_sd.commands.policy.words import band, show, signed
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Policy

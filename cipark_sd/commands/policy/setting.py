@@ -1,26 +1,17 @@
 """One call of ``cipark policy``: the parts in order, what is written, and what a person reads."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
-from calibration.assess.rivals import with_variant
-from calibration.for_analyses.contradiction import contradictions
-from calibration.likelihood.posterior import On
-from calibration.policy.draws import Found, find_draws
-from calibration.policy.parts import PARTS
-from calibration.policy.study import FILE, PolicyStudy, read_policy_study
-from calibration.study.library import DEFAULT_STUDY, find_study
-from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
 from cipark_sd import results
 from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.commands.policy.parts import PARTS
+from cipark_sd.commands.policy.study import FILE, PolicyStudy, read_policy_study
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Catalogue, Policy, Rival
@@ -30,6 +21,7 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_table
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.page import HTML, Section
 from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.study import DrawRequest, DrawSource, Study, find_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +36,7 @@ WITHOUT_RANKING = ("effects",)
 class Settings:
     """What the command line asks for."""
 
-    study: str | None
+    target: str | None
     sources: tuple[str, ...]
     n_draws: int
     rivals: tuple[str, ...]
@@ -60,33 +52,33 @@ class Settings:
 class Setting:
     """What all parts share.
 
-    ``prior`` are the draws that expectations are set against; ``weights`` is the file that the weights of the rivals
-    come from, if they have any; ``notes`` say where the draws come from and what a reader must know of them.
+    ``prior`` are the draws that expectations are set against; ``unreliable`` says of rivals how many terms their
+    weights cannot judge; ``notes`` say where the draws come from and what a reader must know of them.
     """
 
     settings: Settings
-    study: PolicyStudy
+    policies_of: PolicyStudy
     rivals: tuple[Rival, ...]
-    draws: dict[str, Draws]
-    prior: dict[str, Draws]
+    draws: Mapping[str, Draws]
+    prior: Mapping[str, Draws]
     folder: Path
-    weights: Path | None = None
     notes: tuple[str, ...] = ()
+    unreliable: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def problem(self) -> CalibrationProblem:
-        """The study that the parameters come from."""
-        return self.study.problem
+    def study(self) -> Study:
+        """What the parameters come from."""
+        return self.policies_of.study
 
     @property
     def catalogue(self) -> Catalogue:
         """What is tried."""
-        return self.study.catalogue
+        return self.policies_of.catalogue
 
     @property
     def scenario(self) -> Scenario:
-        """What the study holds fixed, over the whole time of the model rather than that of the data."""
-        return Scenario("", {item.name: item.value for item in self.problem.fixed})
+        """What the study holds fixed."""
+        return self.study.scenario
 
     @property
     def unseen(self) -> bool:
@@ -113,7 +105,7 @@ class Setting:
         for basis, own in self.bases.values():
             who = "" if len(self.draws) == 1 else f" ({self._whose(basis, own)})"
             told.append(f"{basis.sentence}{who}")
-        study = "" if self.problem.folder == self.study.folder or self.unseen else f" of {self.problem.folder.name}"
+        study = "" if self.study.folder == self.policies_of.folder or self.unseen else f" of {self.study.folder.name}"
         weighted = f"; by weight {self.weighed}" if self.weighed else ""
         return f"{'; '.join(told)}{study and f'; the fit is that{study}'}{weighted}"
 
@@ -154,13 +146,13 @@ class Setting:
     def units(self, outcome: str) -> str:
         """The unit of an outcome, empty for a ratio."""
         one = self.catalogue.outcome_by_id[outcome]
-        return "" if one.per else self.problem.model[split_key(override_key(one.variable))[0]].units
+        return "" if one.per else self.study.model[split_key(override_key(one.variable))[0]].units
 
     def input_titles(self) -> dict[str, str]:
         """Uncertain inputs in words, with their units, by the name of their constant."""
         titles = {}
         for one in self.catalogue.uncertainties:
-            units = self.problem.model[split_key(override_key(one.name))[0]].units
+            units = self.study.model[split_key(override_key(one.name))[0]].units
             plain = is_dimensionless(units) or "[" in one.title
             titles[one.name] = one.title if plain else f"{one.title} [{units}]"
         return titles
@@ -169,7 +161,7 @@ class Setting:
         """Policies over the prior draws that expectations are set against, with progress."""
         with progress_bars() as bars:
             return run_policies(
-                self.problem.model,
+                self.study.model,
                 policies,
                 self.rivals,
                 self.prior,
@@ -184,7 +176,7 @@ class Setting:
         """Policies over the setting's draws and rivals, with progress; what fails is said."""
         with progress_bars() as bars:
             result = run_policies(
-                self.problem.model,
+                self.study.model,
                 policies,
                 self.rivals,
                 self.draws,
@@ -211,15 +203,43 @@ def start(settings: Settings) -> Setting:
     ------
     CiparkError
     """
-    place = find_study(settings.study or DEFAULT_STUDY, file=FILE, where="policy")
-    study = read_policy_study(place, allow_files=settings.allow_files)
-    rivals = _asked_for(settings, study)
-    folder = output_folder(settings.output or OUTPUT_FOLDER / f"{study.folder.resolve().name}-policy")
-    found = _draws(settings, study, rivals, folder)
+    place = find_folder(settings.target, file=FILE, where="policy")
+    found = read_policy_study(place, allow_files=settings.allow_files)
+    rivals = _asked_for(settings, found)
+    source = draw_source(settings.sources, [rival.id for rival in rivals])
+    folder = output_folder(settings.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
+    wanted = DrawRequest(
+        rivals, source, settings.n_draws, settings.seed, folder, settings.engine, settings.weights, found.rivals
+    )
+    with progress_bars() as bars:
+        made = found.study.draws(wanted, bars)
     # what is set for the place holds under all rivals, and a rival may take it back
-    placed = tuple(replace(rival, scenario=study.catalogue.here | rival.scenario) for rival in found.rivals)
-    setting = Setting(settings, study, placed, found.draws, found.prior, folder, found.weights, found.notes)
-    return _against_data(setting)
+    placed = tuple(replace(rival, scenario=found.catalogue.here | rival.scenario) for rival in made.structures)
+    return _against_data(Setting(settings, found, placed, made.draws, made.prior, folder, made.notes, made.unreliable))
+
+
+def draw_source(given: Sequence[str], ids: Sequence[str]) -> DrawSource:
+    """What ``--draws`` names: words, a folder, files of one structure each, or the file of the first.
+
+    Raises
+    ------
+    UnknownName
+        For ``RIVAL=FILE`` with a rival that there is not.
+    """
+    named = [text for text in given if text != "prior"]
+    if not named:
+        return "prior" if given else "at hand"
+    if tuple(given) == ("fit",):
+        return "fit"
+    if len(given) == 1 and Path(given[0]).is_dir():
+        return Path(given[0])
+    files: dict[str, Path] = {}
+    for text in named:
+        rival, equals, path = text.partition("=")
+        if equals and rival not in ids and not Path(text).is_file():
+            raise UnknownName(rival, ids, kind="rival", where="--draws")
+        files |= {rival: Path(path)} if equals and rival in ids else {ids[0]: Path(text)}
+    return files
 
 
 def _against_data(setting: Setting) -> Setting:
@@ -230,25 +250,16 @@ def _against_data(setting: Setting) -> Setting:
     CiparkError
         When the priors have a base that the data rule out.
     """
-    if not setting.study.fitted:
-        return setting
-    first = setting.rivals[0]
-    variant = Variant(first.id, first.title, first.scenario)
-    density = On(setting.settings.engine)(with_variant(setting.problem, variant))
+    first, study = setting.rivals[0], setting.study
     draws = setting.draws[first.id]
-    theta = np.tile(setting.problem.space.medians, (len(draws), 1))
-    for position, parameter in enumerate(setting.problem.space):
-        theta[:, position] = draws.values.get(override_key(parameter.name), theta[:, position])
-    told = "; ".join(map(str, contradictions(density, theta, np.random.default_rng([setting.settings.seed, 3]))))
+    told = study.contradictions(first, draws, seed=setting.settings.seed, engine=setting.settings.engine)
     if not told:
         return setting
     if setting.signs_only:
-        name = setting.problem.folder.resolve().name
-        study = "" if name == DEFAULT_STUDY else f" {setting.problem.folder}"
         raise CiparkError(
             f"cipark policy --draws prior: the base contradicts the data, so that nothing is shown of what policies "
-            f"change of it: {told}. Run 'cipark calibrate{study}', and then 'cipark policy{study}' without --draws, "
-            "which takes up that fit."
+            f"change of it: {told}. Run 'cipark calibrate{study.argument}', and then 'cipark policy{study.argument}' "
+            "without --draws, which takes up that fit."
         )
     return replace(setting, notes=(f"The base does not meet the data even after the fit: {told}.", *setting.notes))
 
@@ -261,31 +272,6 @@ def _worst(bases: Sequence[Basis]) -> Basis:
     if any(basis.converged is False for basis in bases):
         converged = False
     return replace(bases[0], converged=converged, pareto_k=max(basis.pareto_k for basis in bases))
-
-
-def _draws(settings: Settings, study: PolicyStudy, rivals: tuple[Rival, ...], folder: Path) -> Found:
-    """The draws, fitted first where that is asked for, with progress."""
-    find = partial(find_draws, study, rivals, engine=settings.engine, weights=settings.weights)
-    if settings.sources != ("fit",) or not study.fitted:
-        with progress_bars() as bars:
-            return find(
-                settings.sources,
-                settings.n_draws,
-                settings.seed,
-                folder,
-                on_structure=bars.counter("approximations of the posteriors"),
-            )
-    from calibration.assess.rival_draws import fitted
-
-    kept = folder / "posterior"
-    ids = [rival.id for rival in rivals]
-    with progress_bars() as bars:
-
-        def show_steps(name: str, done: int, most: int) -> None:
-            bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
-
-        fitted(study.problem, rivals, kept, engine=settings.engine, on_steps=show_steps)
-    return find((str(kept),), settings.n_draws, settings.seed, folder)
 
 
 def _asked_for(settings: Settings, study: PolicyStudy) -> tuple[Rival, ...]:
@@ -329,7 +315,7 @@ def run(settings: Settings, parts: Sequence[str] | None) -> None:
     setting = start(settings)
     without = lacking(setting.catalogue)
     raise_all(
-        str(setting.study.folder / FILE),
+        str(setting.policies_of.folder / FILE),
         [
             InvalidValue(without[part][0], None, without[part][1], where=f"--part {part}")
             for part in parts or ()
@@ -342,7 +328,7 @@ def run(settings: Settings, parts: Sequence[str] | None) -> None:
     click.echo()
     if setting.catalogue.note:
         click.echo(f"{setting.catalogue.note}\n")
-    from calibration.policy import page as policy_page
+    from cipark_sd.commands.policy import page as policy_page
 
     if parts is None and without:
         click.echo("left out, since the catalogue has no table for it: " + ", ".join(without) + "\n")
@@ -364,24 +350,24 @@ def _shown(setting: Setting, part: str) -> list[Section]:
     """Run one part; its sections of the page."""
     match part:
         case "effects":
-            from calibration.policy.effects import show_effects
-            from calibration.policy.signs import show_signs
+            from cipark_sd.commands.policy.effects import show_effects
+            from cipark_sd.commands.policy.signs import show_signs
 
             return show_signs(setting) if setting.signs_only else show_effects(setting)
         case "attribution":
-            from calibration.policy.attribution import show_attribution
+            from cipark_sd.commands.policy.attribution import show_attribution
 
             return show_attribution(setting)
         case "robustness":
-            from calibration.policy.robustness import show_robustness
+            from cipark_sd.commands.policy.robustness import show_robustness
 
             return show_robustness(setting)
         case "design":
-            from calibration.policy.design import show_design
+            from cipark_sd.commands.policy.design import show_design
 
             return show_design(setting)
         case _:
-            from calibration.policy.information import show_information
+            from cipark_sd.commands.policy.information import show_information
 
             return show_information(setting)
 

@@ -14,7 +14,7 @@ from calibration.for_analyses.study_draws import draws_for, read_weights
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import draw, read_draws
 from calibration.sampling.sample import Effort
-from calibration.study.library import find_study
+from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.scenarios import Scenario
@@ -26,7 +26,7 @@ BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20)
 
 @pytest.fixture(scope="module")
 def problem():
-    return read_problem(find_study("great_stone"))
+    return read_problem(STUDIES / "great_stone")
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path):
     fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF)
     files = {rival.id: draws_file(tmp_path, rival.id) for rival in RIVALS}
     weights = tmp_path / WEIGHTS
-    found = draws_for(problem, RIVALS, [f"{r}={p}" for r, p in files.items()], 20, 1, read_weights(weights, RIVALS))
+    found = draws_for(problem, RIVALS, files, 20, 1, read_weights(weights, RIVALS))
     assert {draws.origin for draws in found.values()} == {"posterior"}
     assert sum(draws.weight for draws in found.values()) == pytest.approx(1, abs=1e-5)
     assert not np.array_equal(found["M0"].values["pool_scale"], found["M1"].values["pool_scale"])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from calibration.policy.parts import PARTS
 from cipark_sd.commands import options
+from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.engines.registry import names
 
 
@@ -41,7 +41,7 @@ from cipark_sd.engines.registry import names
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")
 @options.allow_files
-def policy(
+def command(
     study: str | None,
     parts: tuple[str, ...],
     sources: tuple[str, ...],
@@ -73,11 +73,11 @@ def policy(
       cipark policy --part all --runs 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
     """
-    from calibration.policy import setting
+    from cipark_sd.commands.policy import setting
 
     asked = None if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
     settings = setting.Settings(
-        study=study,
+        target=study,
         sources=sources,
         n_draws=n_draws,
         rivals=tuple(one.strip() for one in rivals.split(",")) if rivals else (),

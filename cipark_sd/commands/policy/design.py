@@ -3,10 +3,10 @@
 import click
 import numpy as np
 
-from calibration.policy.page import titled
-from calibration.policy.robustness import sample
-from calibration.policy.setting import Setting
-from calibration.policy.words import show
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.robustness import sample
+from cipark_sd.commands.policy.setting import Setting
+from cipark_sd.commands.policy.words import show
 from cipark_sd.console import number, progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
@@ -52,7 +52,7 @@ def _searched(setting: Setting, wanted: Design, budget: float) -> search.Front:
 
     def over(seed: int, n: int) -> search.Evaluator:
         return search.Evaluator(
-            setting.problem.model,
+            setting.study.model,
             catalogue.levers,
             sample(setting, n, seed),
             catalogue.outcome_by_id[wanted.outcome],

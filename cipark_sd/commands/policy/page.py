@@ -3,14 +3,12 @@
 Parts are run one at a time or together; what another call on the same draws has put on the page stays there.
 """
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from calibration.policy.setting import Setting
-from calibration.study.priors import to_scale
+from cipark_sd.commands.policy.setting import Setting
 from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
 from cipark_sd.results import version
@@ -55,7 +53,7 @@ def write(setting: Setting, made: Sequence[Section]) -> None:
 
 
 def _identity(setting: Setting) -> str:
-    model = setting.problem.model
+    model = setting.study.model
     return (
         f"{setting.basis}. Model {model.name} ({model.digest[:12]}), policies {setting.catalogue.digest[:12]}, "
         f"cipark_sd {version()}, engine {setting.settings.engine}, seed {setting.settings.seed}; "
@@ -105,23 +103,14 @@ def _rivals(setting: Setting) -> list[Block]:
     """What each structure says and what its draws are; nothing where there is one only."""
     if len(setting.rivals) == 1:
         return []
-    unreliable = _unreliable(setting)
     rows = []
     for rival in setting.rivals:
         draws = setting.draws[rival.id]
         weight = "" if math.isnan(draws.weight) else f"{draws.weight:.3f}"
-        rows.append((rival.id, rival.title, draws.basis.label, weight, unreliable.get(rival.id, "")))
+        rows.append((rival.id, rival.title, draws.basis.label, weight, setting.unreliable.get(rival.id, "")))
     caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
     head = ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge")
     return [Table(head, tuple(rows), caption)]
-
-
-def _unreliable(setting: Setting) -> dict[str, str]:
-    """By rival: how many terms of the comparison have no reliable leave-one-out density, where that is known."""
-    if setting.weights is None:
-        return {}
-    with setting.weights.open(encoding="utf-8", newline="") as file:
-        return {row["rival"]: row["n_unreliable"] for row in csv.DictReader(file) if row.get("n_unreliable")}
 
 
 def _limits(setting: Setting) -> list[Block]:
@@ -159,11 +148,10 @@ def _untaught(setting: Setting) -> list[str]:
     draws = setting.draws[setting.rivals[0].id]
     grid = (np.arange(2000) + 0.5) / 2000
     found = []
-    for parameter in setting.problem.space:
+    for parameter in setting.study.parameters:
         values = draws.values.get(override_key(parameter.name))
-        if parameter.target != "model" or values is None:
+        if values is None:
             continue
-        before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
-        if to_scale(values, parameter.scale).var() > LITTLE * before.var():
+        if parameter.scale(values).var() > LITTLE * parameter.scale(parameter.quantile(grid)).var():
             found.append(parameter.name)
     return found

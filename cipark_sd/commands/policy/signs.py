@@ -2,11 +2,11 @@
 
 import click
 
-from calibration.policy.expectations import classified_claims, show_claims
-from calibration.policy.page import titled
-from calibration.policy.setting import Setting, save
-from calibration.policy.words import show
 from cipark_sd.claims import BUILT_IN
+from cipark_sd.commands.policy.expectations import classified_claims, show_claims
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.setting import Setting, save
+from cipark_sd.commands.policy.words import show
 from cipark_sd.experiments.effects import sign
 from cipark_sd.pages.page import Paragraph, Section, Table
 

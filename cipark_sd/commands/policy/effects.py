@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from calibration.policy.expectations import classified_claims, show_claims
-from calibration.policy.page import titled
-from calibration.policy.setting import Setting, save
-from calibration.policy.words import as_expected, band, show, signed
+from cipark_sd.commands.policy.expectations import classified_claims, show_claims
+from cipark_sd.commands.policy.page import titled
+from cipark_sd.commands.policy.setting import Setting, save
+from cipark_sd.commands.policy.words import as_expected, band, show, signed
 from cipark_sd.console import number
 from cipark_sd.experiments.definition import BASE, Policy
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
@@ -155,7 +155,7 @@ def _course(setting: Setting, policies: Sequence[Policy]) -> "xr.Dataset":
     """The course of a few policies over the whole run under the first rival."""
     from cipark_sd.experiments.run import run_policies
 
-    model = setting.problem.model
+    model = setting.study.model
     times = np.linspace(model.time.initial, model.time.final, 41)
     return run_policies(
         model,

@@ -1,0 +1,71 @@
+"""What ``cipark policy`` starts from: a catalogue of policies with the study or the model that it belongs to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
+from cipark_sd.experiments.definition import Catalogue, Rival
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.inputs import beneath
+from cipark_sd.library import bundled
+from cipark_sd.sensitivity.factors import Factor
+from cipark_sd.study import PlainModel, Study, readers, study_in
+
+FILE = "policies.toml"
+
+
+@dataclass(frozen=True)
+class PolicyStudy:
+    """A catalogue, and the study beside it or the one that it names; of one that names a model alone, that model."""
+
+    folder: Path
+    catalogue: Catalogue
+    study: Study
+
+    @property
+    def rivals(self) -> tuple[Rival, ...]:
+        """The rivals of the catalogue, or where it has none of its own those that the study refits."""
+        own = self.catalogue.own_rivals or not self.study.structures
+        return self.catalogue.rivals if own else self.study.structures
+
+
+def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> PolicyStudy:
+    """The catalogue in a folder with its study or its model.
+
+    Raises
+    ------
+    InvalidValue, Problems, ModelFileError, EquationError
+        For what is wrong in one of the files, all of a file together.
+    """
+    path = folder / FILE
+    named = model_named_in(path)
+    if "file" in named or "bundled" in named:
+        file = (
+            bundled(named["bundled"])
+            if "bundled" in named
+            else beneath(folder, named["file"], allow_files, where=str(path))
+        )
+        model = read_model(file, allow_files=allow_files)
+        catalogue = read_catalogue(path, model)
+        ranges = tuple(Factor(one.name, one.quantile, one.title) for one in catalogue.uncertainties)
+        return PolicyStudy(folder, catalogue, PlainModel(folder.resolve().name, folder, model, ranges))
+    study = study_in(_study_folder(folder, named["study"], allow_files) if named else folder, allow_files)
+    if study is None:
+        files = " or ".join(reader.FILE for reader in readers())
+        expected = f"a model: {files} beside the file, or [model] in it with file, bundled or study"
+        raise InvalidValue("[model]", None, expected, where=str(path))
+    return PolicyStudy(folder, read_catalogue(path, study.model), study)
+
+
+def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
+    """The folder of a study that a catalogue names: one beneath it, or one that comes with a package."""
+    if (folder / name).is_dir():
+        return beneath(folder, name, allow_files, where=str(folder / FILE))
+    shipped = {name: place for reader in readers() for name, place in reader.shipped_studies(reader.FILE).items()}
+    if name not in shipped:
+        files = " or ".join(reader.FILE for reader in readers())
+        kind = f"folder with {files} beneath {folder} and no bundled study"
+        raise UnknownName(name, shipped, kind=kind, where=str(folder / FILE))
+    return shipped[name]

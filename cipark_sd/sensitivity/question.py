@@ -1,0 +1,33 @@
+"""What a sensitivity analysis asks: which constants are uncertain, which outputs are looked at, and when."""
+
+from dataclasses import dataclass, field
+
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario
+from cipark_sd.sensitivity.decisions import Decisions
+from cipark_sd.sensitivity.factors import Factors
+from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivity.response import Output
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is uncertain and what is asked.
+
+    Parameters
+    ----------
+    every : float, optional
+        Time between the instants at which indices are computed; without it each saved time.
+    decisions : Decisions
+        Claims and choices that are examined as well; none where a study has none.
+    """
+
+    title: str
+    model: Model
+    factors: Factors
+    outputs: tuple[Output, ...]
+    moments: tuple[Moment, ...]
+    scenario: Scenario
+    every: float | None = None
+    drains: tuple[tuple[str, str], ...] = ()
+    decisions: Decisions = field(default_factory=Decisions)
