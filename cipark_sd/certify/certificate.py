@@ -70,7 +70,7 @@ def certify(
     Parameters
     ----------
     engines : sequence of str, optional
-        Some of ``native``, ``numpy``, ``pysd``, ``pysimlin``; without it all that are installed.
+        Some of ``native``, ``numpy``, ``wasm``, ``pysd``, ``pysimlin``; without it all that are installed.
     recorded : path, optional
         A run from elsewhere: a wide ``.csv`` or ``.tab``, or Vensim's ``.vdf``.
     method : Method, optional

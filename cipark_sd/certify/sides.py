@@ -102,7 +102,10 @@ class Question:
 
 def installed() -> tuple[str, ...]:
     """The engines that can take part in this installation."""
-    return tuple(name for name in KNOWN if name != SIMLIN or importlib.util.find_spec("simlin") is not None)
+    there = {name for name in registry.names() if registry.ENGINES[name].installed}
+    if importlib.util.find_spec("simlin") is not None:
+        there.add(SIMLIN)
+    return tuple(name for name in KNOWN if name in there)
 
 
 def asked(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -119,9 +122,9 @@ def asked(names: Sequence[str] | None) -> tuple[str, ...]:
         if name not in KNOWN:
             problems.append(UnknownName(name, KNOWN, kind="engine", where="certify"))
         elif name not in installed():
-            problems.append(
-                InvalidValue("the engine", name, "one that is installed (pip install pysimlin)", where="certify")
-            )
+            package = SIMLIN if name == SIMLIN else f"'cipark-sd[{registry.ENGINES[name].extra}]'"
+            expected = f"one that is installed (pip install {package})"
+            problems.append(InvalidValue("the engine", name, expected, where="certify"))
     raise_all("certify", problems)
     return tuple(name for name in KNOWN if name in names)
 

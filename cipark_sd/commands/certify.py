@@ -31,7 +31,7 @@ SHOWN = 15
     "wanted",
     multiple=True,
     metavar="NAMES",
-    help="Comma-separated: native, numpy, pysd, pysimlin.",
+    help="Comma-separated: native, numpy, wasm, pysd, pysimlin.",
 )
 @click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
 @click.option(
@@ -59,9 +59,9 @@ def command(
     """Run FILE (by default the park model) on every engine and compare all variables.
 
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
-    of the first divergence. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column
-    that is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. Where PySD
-    is known to be wrong the fault is named, and speaks against PySD, not against the model.
+    of the first divergence. The native, the NumPy and the WebAssembly engine have to be equal bit for bit, the others
+    to 1e-12. A column that is only what rounding leaves of larger terms is compared on the scale of those terms, and
+    listed. Where PySD is known to be wrong the fault is named, and speaks against PySD, not against the model.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.

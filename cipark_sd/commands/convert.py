@@ -11,6 +11,7 @@ from cipark_sd.model.model import Model
 #: Endings of what can be written.
 _VENSIM = (".mdl",)
 _XMILE = (".xmile", ".xml", ".stmx")
+_WASM = (".wasm",)
 
 
 @click.command(short_help="Write a model in another format.")
@@ -20,7 +21,7 @@ _XMILE = (".xmile", ".xml", ".stmx")
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="FILE.xmile or FILE.mdl.",
+    help="FILE.xmile, FILE.mdl or FILE.wasm.",
 )
 @click.option("--flat", is_flag=True, help="Expand subscripts: Residents[SOE] becomes Residents SOE.")
 @click.option(
@@ -30,41 +31,60 @@ _XMILE = (".xmile", ".xml", ".stmx")
 )
 @options.allow_files
 def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_files: tuple[Path, ...]) -> None:
-    """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT.
+    """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT, in the other language or as WebAssembly.
 
     Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
     macros and values in other files are written into the equations. What the other language cannot say is an error
     that names every such equation.
+
+    A .wasm file runs in browsers, node and other hosts without this package, to the same bits: its constants can be
+    set, and it gives every variable that changes. docs/webassembly.md describes it.
 
     \b
     Examples:
       cipark convert models/cipark.mdl -o cipark.xmile
       cipark convert my.xmile -o my.mdl
       cipark convert my.mdl -o my_flat.mdl --flat
+      cipark convert my.mdl -o my.wasm
     """
     from cipark_sd.exporters.flat import flat_model
     from cipark_sd.frontends.model_file import read_model
 
-    _check_output(file, output, inline_lookups)
+    _check_output(file, output, flat, inline_lookups)
     model = read_model(file, allow_files=allow_files)
+    if output.suffix.lower() in _WASM:
+        _write_wasm(model, output)
+        return
     if flat:
         model = flat_model(model).model
     _write(model, output, inline_lookups)
     click.echo(f"{output}: {len(model.variables)} variables")
 
 
-def _check_output(file: Path, output: Path, inline_lookups: bool) -> None:
-    suffix = output.suffix.lower()
-    if suffix not in (*_VENSIM, *_XMILE):
-        raise ModelFileError(output, f"has no ending that says its format (known: {', '.join((*_VENSIM, *_XMILE))})")
+def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
+    suffix, known = output.suffix.lower(), (*_VENSIM, *_XMILE, *_WASM)
+    if suffix not in known:
+        raise ModelFileError(output, f"has no ending that says its format (known: {', '.join(known)})")
     if inline_lookups and suffix in _VENSIM:
         raise ModelFileError(output, "is a Vensim file; --inline-lookups is for XMILE")
+    if suffix in _WASM and (flat or inline_lookups):
+        raise ModelFileError(output, "is a WebAssembly file; --flat and --inline-lookups are for Vensim and XMILE")
     if output.is_dir():
         raise ModelFileError(output, "is a folder")
     if output.exists() and file.exists() and output.samefile(file):
         raise ModelFileError(output, "is the input itself; give another name")
     if not output.parent.is_dir():
         raise ModelFileError(output, f"cannot be written: the folder {output.parent} does not exist")
+
+
+def _write_wasm(model: Model, output: Path) -> None:
+    from cipark_sd.engines.wasm.carried import carried
+    from cipark_sd.files import write_bytes
+
+    made = carried(model)
+    write_bytes(output, made.module)
+    times = len(made.plan.times)
+    click.echo(f"{output}: {len(made.constants)} constants, {len(made.plan.outputs)} outputs at {times} times")
 
 
 def _write(model: Model, output: Path, inline_lookups: bool) -> None:

@@ -1,11 +1,12 @@
 """The engines by name: what one is, which there are, and what each can do."""
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from cipark_sd.errors import UnknownName
+from cipark_sd.errors import InvalidValue, UnknownName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,18 +55,29 @@ class Engine(Protocol):
 
 
 class Row(NamedTuple):
-    """Where an engine is, and what one needs to know of it before it is imported."""
+    """Where an engine is, and what one needs to know of it before it is imported.
+
+    ``extra`` is the extra that installs the package which it ``needs``.
+    """
 
     module: str
     name: str
     compiled: bool
     fixed_step: bool
+    needs: str = ""
+    extra: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs is there."""
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
 
 
 #: In the order in which they are offered and compared. Imported when chosen: LLVM and PySD take time.
 ENGINES: Mapping[str, Row] = {
     "native": Row("native.engine", "NativeEngine", compiled=True, fixed_step=True),
     "numpy": Row("numpy_", "NumpyEngine", compiled=True, fixed_step=True),
+    "wasm": Row("wasm.engine", "WasmEngine", compiled=True, fixed_step=True, needs="wasmtime", extra="wasm"),
     "pysd": Row("reference.engine", "ReferenceEngine", compiled=False, fixed_step=True),
     "adaptive": Row("adaptive", "AdaptiveEngine", compiled=False, fixed_step=False),
 }
@@ -77,9 +89,9 @@ def names(*, compiled: bool | None = None, fixed_step: bool | None = None) -> tu
     """The engines, or those of one kind.
 
     >>> names()
-    ('native', 'numpy', 'pysd', 'adaptive')
+    ('native', 'numpy', 'wasm', 'pysd', 'adaptive')
     >>> names(compiled=True)
-    ('native', 'numpy')
+    ('native', 'numpy', 'wasm')
     """
     return tuple(
         name
@@ -95,8 +107,13 @@ def choose(name: str) -> Engine:
     Raises
     ------
     UnknownName
+    InvalidValue
+        For an engine whose package is not installed.
     """
     if name not in ENGINES:
         raise UnknownName(name, names(), kind="engine", where="cipark_sd")
     row = ENGINES[name]
+    if not row.installed:
+        expected = f"one that is installed (pip install 'cipark-sd[{row.extra}]')"
+        raise InvalidValue("the engine", name, expected, where="cipark_sd")
     return cast(Engine, getattr(importlib.import_module(f"cipark_sd.engines.{row.module}"), row.name)())

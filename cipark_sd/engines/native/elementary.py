@@ -1,9 +1,9 @@
-"""The recipes of :mod:`cipark_sd.compiler.elementary` as functions of LLVM assembly on vectors of eight doubles."""
+"""The recipes of :mod:`cipark_sd.compiler.elementary` as functions of LLVM assembly on vectors of doubles."""
 
 from typing import Protocol
 
 from cipark_sd.compiler.elementary import Elementary
-from cipark_sd.engines.native.text import splat, splat_int
+from cipark_sd.engines.native.text import Vectors
 
 #: Each function and its number of arguments.
 FUNCTIONS = {"exp": 1, "log": 1, "pow": 2, "sin": 1, "cos": 1}
@@ -20,18 +20,18 @@ class Emitter(Protocol):
         """Add an instruction with a result and return the result's name."""
 
 
-class VectorArithmetic:
+class VectorArithmetic(Vectors):
     """The operations as instructions; each value is the name of a register or a constant."""
 
     def __init__(self, body: Emitter, lanes: int) -> None:
-        self.body, self.lanes = body, lanes
-        self.v, self.i, self.b = (f"<{lanes} x {kind}>" for kind in ("double", "i64", "i1"))
+        super().__init__(lanes)
+        self.body = body
 
     def number(self, value: float) -> str:
-        return splat(value)
+        return self.splat(value)
 
     def integer(self, value: int) -> str:
-        return splat_int(value)
+        return self.splat_int(value)
 
     def _of(self, instruction: str, kind: str, a: str, b: str) -> str:
         return self.body.emit(f"{instruction} {kind} {a}, {b}")
@@ -104,8 +104,7 @@ def definition(name: str, lanes: int, attributes: str) -> str:
         long_value = _far_lanes(name, slow, arithmetic, special, value)
     else:
         value, right = getattr(short, f"plain_{name}")(*names)
-        every = "<" + ", ".join(["i1 true"] * lanes) + ">"
-        special = fast.emit(f"xor {b} {right}, {every}")
+        special = fast.emit(f"xor {b} {right}, {arithmetic.every}")
         long_value = getattr(Elementary(VectorArithmetic(slow, lanes)), name)(*names)
     some = fast.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {special})")
     given = ", ".join(f"{v} {a}" for a in names)
@@ -130,7 +129,7 @@ def _far_lanes(name: str, body: Emitter, arithmetic: VectorArithmetic, far: str,
     made = "undef"
     for lane in range(arithmetic.lanes):
         one = body.emit(f"extractelement {v} %a0, i32 {lane}")
-        called = body.emit(f"call double @cipark_{name}(double {one}) #1")
+        called = body.emit(f"call double @cipark_{name}(double {one})")
         made = body.emit(f"insertelement {v} {made}, double {called}, i32 {lane}")
     return body.emit(f"select {b} {far}, {v} {made}, {v} {near}")
 

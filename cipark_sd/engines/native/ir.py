@@ -1,15 +1,15 @@
-"""Primitive operations as LLVM assembly on vectors of eight doubles.
+"""Primitive operations as LLVM assembly on vectors of doubles, a run in each lane.
 
 What is written here is made of the program's structure and numbers alone: no name, label or text of a model gets into
 it. No operation carries a fast-math flag and nothing is contracted, so each one rounds as in NumPy.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from cipark_sd.compiler.primitives import LIBRARY, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
 from cipark_sd.engines.native.elementary import FUNCTIONS
-from cipark_sd.engines.native.text import LANES, B, I, V, splat, splat_int
+from cipark_sd.engines.native.text import Vectors
 from cipark_sd.model.expr import Table
 
 #: What every function of a kernel is given: parameters, workspace, outputs, time, the time at which the step began,
@@ -27,12 +27,14 @@ _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
-def declarations() -> str:
+def declarations(lanes: int, without: Container[str] = ()) -> str:
     """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
-    lines = [f"declare {V} @llvm.{name}.v{LANES}f64({V})" for name in sorted(set(_INTRINSIC.values()))]
-    lines.append(f"declare i1 @llvm.vector.reduce.or.v{LANES}i1({B})")
+    v, b = Vectors(lanes).v, Vectors(lanes).b
+    lines = [f"declare {v} @llvm.{name}.v{lanes}f64({v})" for name in sorted(set(_INTRINSIC.values()))]
+    lines.append(f"declare i1 @llvm.vector.reduce.or.v{lanes}i1({b})")
     for name, (_, n) in LIBRARY.items():
-        lines.append(f"declare double @cipark_{name}({', '.join(['double'] * n)}) #1")
+        if name not in without:
+            lines.append(f"declare double @cipark_{name}({', '.join(['double'] * n)}) #1")
     return "\n".join(lines)
 
 
@@ -63,10 +65,11 @@ class Slots:
         return self.next - 1
 
 
-class Body:
+class Body(Vectors):
     """The instructions of one function."""
 
-    def __init__(self, program: Program, slots: Slots) -> None:
+    def __init__(self, program: Program, slots: Slots, lanes: int) -> None:
+        super().__init__(lanes)
         self.program, self.slots = program, slots
         self.lines: list[str] = []
         self.values: dict[int, str] = {}
@@ -80,27 +83,27 @@ class Body:
         self.lines.append(f"  {name} = {instruction}")
         return name
 
-    def load(self, pointer: str, offset: int | str, kind: str = V, width: int = LANES) -> str:
-        """Load from ``pointer`` at a place counted in ``width`` doubles."""
-        index = str(offset * width) if isinstance(offset, int) else offset
+    def load(self, pointer: str, offset: int | str, kind: str = "", width: int = 0) -> str:
+        """Load a vector, or a value of another ``kind``, from ``pointer`` at a place counted in ``width`` doubles."""
+        index = str(offset * (width or self.lanes)) if isinstance(offset, int) else offset
         address = self.emit(f"getelementptr double, ptr {pointer}, i64 {index}")
-        return self.emit(f"load {kind}, ptr {address}, align 8")
+        return self.emit(f"load {kind or self.v}, ptr {address}, align 8")
 
-    def store(self, value: str, pointer: str, offset: int | str, kind: str = V) -> None:
-        """Store to ``pointer`` at a place counted in vectors, or in doubles where it is computed."""
-        index = str(offset * LANES) if isinstance(offset, int) else offset
+    def store(self, value: str, pointer: str, offset: int | str) -> None:
+        """Store a vector to ``pointer`` at a place counted in vectors, or in doubles where it is computed."""
+        index = str(offset * self.lanes) if isinstance(offset, int) else offset
         address = self.emit(f"getelementptr double, ptr {pointer}, i64 {index}")
-        self.lines.append(f"  store {kind} {value}, ptr {address}, align 8")
+        self.lines.append(f"  store {self.v} {value}, ptr {address}, align 8")
 
     def spread(self, scalar: str) -> str:
         """A double in every lane."""
-        one = self.emit(f"insertelement {V} undef, double {scalar}, i32 0")
-        return self.emit(f"shufflevector {V} {one}, {V} undef, <{LANES} x i32> zeroinitializer")
+        one = self.emit(f"insertelement {self.v} undef, double {scalar}, i32 0")
+        return self.emit(f"shufflevector {self.v} {one}, {self.v} undef, <{self.lanes} x i32> zeroinitializer")
 
     def spread_int(self, scalar: str) -> str:
         """An integer in every lane."""
-        one = self.emit(f"insertelement {I} undef, i64 {scalar}, i32 0")
-        return self.emit(f"shufflevector {I} {one}, {I} undef, <{LANES} x i32> zeroinitializer")
+        one = self.emit(f"insertelement {self.i} undef, i64 {scalar}, i32 0")
+        return self.emit(f"shufflevector {self.i} {one}, {self.i} undef, <{self.lanes} x i32> zeroinitializer")
 
     def constant(self, name: str) -> str:
         """A uniform of the run as a vector: 0 is the time step."""
@@ -111,7 +114,9 @@ class Body:
         if node in self.values:
             return self.values[node]
         if node in self.truths:
-            value = self.emit(f"select {B} {self.truths[node]}, {V} {splat(1.0)}, {V} zeroinitializer")
+            value = self.emit(
+                f"select {self.b} {self.truths[node]}, {self.v} {self.splat(1.0)}, {self.v} zeroinitializer"
+            )
         elif self.program.nodes[node].op in _ON_DEMAND:
             value = self._source(node)
         else:
@@ -122,13 +127,13 @@ class Body:
     def truth(self, node: int) -> str:
         """Whether a node is not 0, in each lane."""
         if node not in self.truths:
-            self.truths[node] = self.emit(f"fcmp une {V} {self.use(node)}, zeroinitializer")
+            self.truths[node] = self.emit(f"fcmp une {self.v} {self.use(node)}, zeroinitializer")
         return self.truths[node]
 
     def _source(self, node: int) -> str:
         entry = self.program.nodes[node]
         if isinstance(entry.payload, float):
-            return splat(entry.payload)
+            return self.splat(entry.payload)
         slot = entry.payload if isinstance(entry.payload, int) else 0
         match entry.op:
             case "param":
@@ -152,7 +157,7 @@ class Body:
         stride = self.emit(f"getelementptr i64, ptr %strides, i64 {slot}")
         step = self.emit(f"load i64, ptr {stride}, align 8")
         across = self.emit(f"mul i64 {step}, %block")
-        along = self.emit(f"mul i64 {stage}, {LANES}")
+        along = self.emit(f"mul i64 {stage}, {self.lanes}")
         return self.load(pointer, self.emit(f"add i64 {across}, {along}"))
 
     def compute(self, node: int) -> None:
@@ -161,12 +166,11 @@ class Body:
         op, args = entry.op, entry.args
         if op in _COMPARISON:
             a, b = self.use(args[0]), self.use(args[1])
-            self.truths[node] = self.emit(f"fcmp {_COMPARISON[op]} {V} {a}, {b}")
+            self.truths[node] = self.emit(f"fcmp {_COMPARISON[op]} {self.v} {a}, {b}")
         elif op in ("and", "or"):
-            self.truths[node] = self.emit(f"{op} {B} {self.truth(args[0])}, {self.truth(args[1])}")
+            self.truths[node] = self.emit(f"{op} {self.b} {self.truth(args[0])}, {self.truth(args[1])}")
         elif op == "not":
-            ones = "<" + ", ".join(["i1 true"] * LANES) + ">"
-            self.truths[node] = self.emit(f"xor {B} {self.truth(args[0])}, {ones}")
+            self.truths[node] = self.emit(f"xor {self.b} {self.truth(args[0])}, {self.every}")
         elif isinstance(entry.payload, Table):
             self.values[node] = self._table(entry.payload, self.use(args[0]))
         elif op == "pipe" and isinstance(entry.payload, int):
@@ -175,8 +179,8 @@ class Body:
             step = "%step" if op == "random" else str(2**32)
             self.values[node] = self._random(entry.payload, step)
         elif op in FUNCTIONS:
-            given = ", ".join(f"{V} {self.use(a)}" for a in args)
-            self.values[node] = self.emit(f"call {V} @vector_{op}({given})")
+            given = ", ".join(f"{self.v} {self.use(a)}" for a in args)
+            self.values[node] = self.emit(f"call {self.v} @vector_{op}({given})")
         elif op in LIBRARY:
             self.values[node] = self._by_lane(op, [self.use(a) for a in args])
         else:
@@ -185,34 +189,34 @@ class Body:
     def _operation(self, op: str, args: Sequence[int]) -> str:
         if op == "select":
             condition = self.truth(args[0])
-            return self.emit(f"select {B} {condition}, {V} {self.use(args[1])}, {V} {self.use(args[2])}")
+            return self.emit(f"select {self.b} {condition}, {self.v} {self.use(args[1])}, {self.v} {self.use(args[2])}")
         a = [self.use(argument) for argument in args]
         if op in _ARITHMETIC:
-            return self.emit(f"{_ARITHMETIC[op]} {V} {a[0]}, {a[1]}")
+            return self.emit(f"{_ARITHMETIC[op]} {self.v} {a[0]}, {a[1]}")
         if op in _INTRINSIC:
-            return self.emit(f"call {V} @llvm.{_INTRINSIC[op]}.v{LANES}f64({V} {a[0]})")
+            return self.emit(f"call {self.v} @llvm.{_INTRINSIC[op]}.v{self.lanes}f64({self.v} {a[0]})")
         if op == "neg":
-            return self.emit(f"fneg {V} {a[0]}")
+            return self.emit(f"fneg {self.v} {a[0]}")
         if op == "present":
-            known = self.emit(f"fcmp ord {V} {a[0]}, {a[0]}")
-            return self.emit(f"select {B} {known}, {V} {a[0]}, {V} {a[1]}")
+            known = self.emit(f"fcmp ord {self.v} {a[0]}, {a[0]}")
+            return self.emit(f"select {self.b} {known}, {self.v} {a[0]}, {self.v} {a[1]}")
         assert op in ("min", "max"), op
         return self.extreme("olt" if op == "min" else "ogt", a[0], a[1])
 
     def extreme(self, comparison: str, a: str, b: str) -> str:
         """``a`` where it compares so with ``b`` or is NaN, else ``b``."""
-        first = self.emit(f"fcmp {comparison} {V} {a}, {b}")
-        unknown = self.emit(f"fcmp uno {V} {a}, {a}")
-        either = self.emit(f"or {B} {first}, {unknown}")
-        return self.emit(f"select {B} {either}, {V} {a}, {V} {b}")
+        first = self.emit(f"fcmp {comparison} {self.v} {a}, {b}")
+        unknown = self.emit(f"fcmp uno {self.v} {a}, {a}")
+        either = self.emit(f"or {self.b} {first}, {unknown}")
+        return self.emit(f"select {self.b} {either}, {self.v} {a}, {self.v} {b}")
 
     def _by_lane(self, name: str, arguments: Sequence[str]) -> str:
         result = "undef"
-        for lane in range(LANES):
-            scalars = [self.emit(f"extractelement {V} {a}, i32 {lane}") for a in arguments]
+        for lane in range(self.lanes):
+            scalars = [self.emit(f"extractelement {self.v} {a}, i32 {lane}") for a in arguments]
             given = ", ".join(f"double {s}" for s in scalars)
-            one = self.emit(f"call double @cipark_{name}({given}) #1")
-            result = self.emit(f"insertelement {V} {result}, double {one}, i32 {lane}")
+            one = self.emit(f"call double @cipark_{name}({given})")
+            result = self.emit(f"insertelement {self.v} {result}, double {one}, i32 {lane}")
         return result
 
     def _table(self, table: Table, at: str) -> str:
@@ -220,34 +224,37 @@ class Body:
         n = len(x)
 
         def chosen(comparison: str, bound: float, then: str, otherwise: str) -> str:
-            condition = self.emit(f"fcmp {comparison} {V} {at}, {splat(bound)}")
-            return self.emit(f"select {B} {condition}, {V} {then}, {V} {otherwise}")
+            condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
+            return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
 
         if n == 1:
-            return self.emit(f"select {B} {self.emit(f'fcmp ord {V} {at}, {at}')}, {V} {splat(y[0])}, {V} {at}")
+            known = self.emit(f"fcmp ord {self.v} {at}, {at}")
+            return self.emit(f"select {self.b} {known}, {self.v} {self.splat(y[0])}, {self.v} {at}")
         if table.interpolation == "hold_backward":
-            value = splat(y[0])
+            value = self.splat(y[0])
             for j in range(1, n):
-                value = chosen("oge", x[j], splat(y[j]), value)
+                value = chosen("oge", x[j], self.splat(y[j]), value)
             return value
         if table.interpolation == "look_forward":
-            value = splat(y[-1])
+            value = self.splat(y[-1])
             for j in range(n - 2, -1, -1):
-                value = chosen("ole", x[j], splat(y[j]), value)
+                value = chosen("ole", x[j], self.splat(y[j]), value)
             return value
-        left, level, steepness = splat(x[0]), splat(y[0]), splat(slope[0])
+        left, level, steepness = self.splat(x[0]), self.splat(y[0]), self.splat(slope[0])
         for j in range(1, n - 1):
-            condition = self.emit(f"fcmp oge {V} {at}, {splat(x[j])}")
-            left = self.emit(f"select {B} {condition}, {V} {splat(x[j])}, {V} {left}")
-            level = self.emit(f"select {B} {condition}, {V} {splat(y[j])}, {V} {level}")
-            steepness = self.emit(f"select {B} {condition}, {V} {splat(slope[j])}, {V} {steepness}")
-        rise = self.emit(f"fmul {V} {steepness}, {self.emit(f'fsub {V} {at}, {left}')}")
-        inner = self.emit(f"fadd {V} {rise}, {level}")
+            condition = self.emit(f"fcmp oge {self.v} {at}, {self.splat(x[j])}")
+            left = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(x[j])}, {self.v} {left}")
+            level = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(y[j])}, {self.v} {level}")
+            steepness = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(slope[j])}, {self.v} {steepness}")
+        rise = self.emit(f"fmul {self.v} {steepness}, {self.emit(f'fsub {self.v} {at}, {left}')}")
+        inner = self.emit(f"fadd {self.v} {rise}, {level}")
         if table.interpolation == "extrapolate":
-            beyond = self.emit(f"fmul {V} {splat(slope[-1])}, {self.emit(f'fsub {V} {at}, {splat(x[-1])}')}")
-            above = self.emit(f"fadd {V} {splat(y[-1])}, {beyond}")
-            return chosen("ogt", x[-1], above, chosen("oeq", x[-1], splat(y[-1]), inner))
-        return chosen("olt", x[0], splat(y[0]), chosen("oge", x[-1], splat(y[-1]), inner))
+            beyond = self.emit(
+                f"fmul {self.v} {self.splat(slope[-1])}, {self.emit(f'fsub {self.v} {at}, {self.splat(x[-1])}')}"
+            )
+            above = self.emit(f"fadd {self.v} {self.splat(y[-1])}, {beyond}")
+            return chosen("ogt", x[-1], above, chosen("oeq", x[-1], self.splat(y[-1]), inner))
+        return chosen("olt", x[0], self.splat(y[0]), chosen("oge", x[-1], self.splat(y[-1]), inner))
 
     def ring(self, slot: int) -> tuple[str, str]:
         """A pipe's memory and its capacity."""
@@ -258,37 +265,41 @@ class Body:
     def _pipe(self, slot: int) -> str:
         pipe = self.program.pipes[slot]
         memory, capacity = self.ring(slot)
-        lengths = self.emit(f"fptosi {V} {self.use(pipe.length)} to {I}")
+        lengths = self.emit(f"fptosi {self.v} {self.use(pipe.length)} to {self.i}")
         result = self.use(pipe.initial)
-        for lane in range(LANES):
-            length = self.emit(f"extractelement {I} {lengths}, i32 {lane}")
+        for lane in range(self.lanes):
+            length = self.emit(f"extractelement {self.i} {lengths}, i32 {lane}")
             early = self.emit(f"icmp slt i64 %step, {length}")
             age = self.emit(f"sub i64 %step, {length}")
             safe = self.emit(f"select i1 {early}, i64 0, i64 {age}")
-            row = self.emit(f"mul i64 {self.emit(f'urem i64 {safe}, {capacity}')}, {LANES}")
+            row = self.emit(f"mul i64 {self.emit(f'urem i64 {safe}, {capacity}')}, {self.lanes}")
             entered = self.load(memory, self.emit(f"add i64 {row}, {lane}"), "double")
-            before = self.emit(f"extractelement {V} {result}, i32 {lane}")
+            before = self.emit(f"extractelement {self.v} {result}, i32 {lane}")
             value = self.emit(f"select i1 {early}, double {before}, double {entered}")
-            result = self.emit(f"insertelement {V} {result}, double {value}, i32 {lane}")
+            result = self.emit(f"insertelement {self.v} {result}, double {value}, i32 {lane}")
         return result
 
     def _random(self, stream: int, step: str) -> str:
-        run = self.load("%runs", self.emit(f"mul i64 %block, {LANES}"), I)
-        run = self.emit(f"add {I} {run}, {splat_int(1)}")
+        run = self.load("%runs", self.emit(f"mul i64 %block, {self.lanes}"), self.i)
+        run = self.emit(f"add {self.i} {run}, {self.splat_int(1)}")
         counters = (
             run,
             self.spread_int(self.emit(f"add i64 {step}, 1")),
-            splat_int(stream + 1),
+            self.splat_int(stream + 1),
         )
         z = self.spread_int("%seed")
         for counter, stride in zip(counters, _RANDOM_STRIDES, strict=True):
-            z = self.emit(f"add {I} {z}, {self.emit(f'mul {I} {counter}, {splat_int(_signed(stride))}')}")
+            z = self.emit(
+                f"add {self.i} {z}, {self.emit(f'mul {self.i} {counter}, {self.splat_int(_signed(stride))}')}"
+            )
             for shift, factor in zip((30, 27), _RANDOM_MULTIPLIERS, strict=True):
-                z = self.emit(f"xor {I} {z}, {self.emit(f'lshr {I} {z}, {splat_int(shift)}')}")
-                z = self.emit(f"mul {I} {z}, {splat_int(_signed(factor))}")
-            z = self.emit(f"xor {I} {z}, {self.emit(f'lshr {I} {z}, {splat_int(31)}')}")
-        bits = self.emit(f"uitofp {I} {self.emit(f'lshr {I} {z}, {splat_int(12)}')} to {V}")
-        return self.emit(f"fmul {V} {self.emit(f'fadd {V} {bits}, {splat(0.5)}')}, {splat(2.0**-52)}")
+                z = self.emit(f"xor {self.i} {z}, {self.emit(f'lshr {self.i} {z}, {self.splat_int(shift)}')}")
+                z = self.emit(f"mul {self.i} {z}, {self.splat_int(_signed(factor))}")
+            z = self.emit(f"xor {self.i} {z}, {self.emit(f'lshr {self.i} {z}, {self.splat_int(31)}')}")
+        bits = self.emit(f"uitofp {self.i} {self.emit(f'lshr {self.i} {z}, {self.splat_int(12)}')} to {self.v}")
+        return self.emit(
+            f"fmul {self.v} {self.emit(f'fadd {self.v} {bits}, {self.splat(0.5)}')}, {self.splat(2.0**-52)}"
+        )
 
 
 def _signed(value: int) -> int:

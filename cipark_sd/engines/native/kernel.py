@@ -4,14 +4,14 @@ LLVM's time grows faster than a function's length, so long programs are cut into
 through a workspace; short ones are inlined into one loop and optimised as a whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import FUNCTIONS, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
-from cipark_sd.engines.native.text import LANES, V, splat
+from cipark_sd.engines.native.text import LANES
 
 #: Operations in one function of a long program.
 PIECE = 400
@@ -31,14 +31,20 @@ class Kernel:
     short: bool
 
 
-def kernel(program: Program) -> Kernel:
-    """The module of a program; its function ``run`` computes blocks of eight runs."""
-    return _Module(program).build()
+def kernel(program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None) -> Kernel:
+    """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
+
+    Parameters
+    ----------
+    library : mapping of str to str
+        LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
+    """
+    return _Module(program, lanes, library or {}).build()
 
 
 class _Module:
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, lanes: int, library: Mapping[str, str]) -> None:
+        self.program, self.lanes, self.library = program, lanes, library
         self.slots = Slots(program)
         self.method = fixed_method(program.method)
         self.short = len(program.nodes) <= SHORT
@@ -63,8 +69,17 @@ class _Module:
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(FUNCTIONS))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
-        made = [definition(name, LANES, attributes) for name in used]
-        text = "\n".join([declarations(), *made, *self.functions, self._driver(calls, advance), _ATTRIBUTES])
+        made = [definition(name, self.lanes, attributes) for name in used]
+        made += self.library.values()
+        text = "\n".join(
+            [
+                declarations(self.lanes, without=self.library),
+                *made,
+                *self.functions,
+                self._driver(calls, advance),
+                _ATTRIBUTES,
+            ]
+        )
         return Kernel(text, self.slots.next, self.short)
 
     def _computed(self, nodes: Sequence[int]) -> list[int]:
@@ -88,7 +103,7 @@ class _Module:
         return {node for node in kept if not is_source(program, node)}
 
     def _function(self, name: str, fill: Callable[[Body], None]) -> str:
-        body = Body(self.program, self.slots)
+        body = Body(self.program, self.slots, self.lanes)
         fill(body)
         attributes = "alwaysinline " if self.short else "noinline "
         head = f"define internal void @{name}({ARGUMENTS}) {attributes}#0 {{"
@@ -133,8 +148,8 @@ class _Module:
         """The time step times or divided by a number, rounded once."""
         dt = body.constant("0")
         if divisor != 1.0:
-            return body.emit(f"fdiv {V} {dt}, {splat(divisor)}")
-        return dt if factor in (None, 1.0) else body.emit(f"fmul {V} {dt}, {splat(factor or 1.0)}")
+            return body.emit(f"fdiv {body.v} {dt}, {body.splat(divisor)}")
+        return dt if factor in (None, 1.0) else body.emit(f"fmul {body.v} {dt}, {body.splat(factor or 1.0)}")
 
     def _set_state(self, body: Body, i: int, value: str, *, final: bool) -> None:
         if final and self.program.states[i].non_negative:
@@ -149,7 +164,7 @@ class _Module:
             body.store(value, "%ws", self.slots.cells + i)
         for i, value in enumerate(enterings):
             memory, capacity = body.ring(i)
-            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {LANES}")
+            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
             body.store(value, memory, row)
 
     def _euler(self, body: Body) -> None:
@@ -157,7 +172,9 @@ class _Module:
         moved = []
         for i, state in enumerate(self.program.states):
             level = body.load("%ws", self.slots.states + i)
-            moved.append(body.emit(f"fadd {V} {level}, {body.emit(f'fmul {V} {body.use(state.rate)}, {dt}')}"))
+            moved.append(
+                body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {body.use(state.rate)}, {dt}')}")
+            )
         self._memory(body)
         for i, value in enumerate(moved):
             self._set_state(body, i, value, final=True)
@@ -170,7 +187,7 @@ class _Module:
             level, slope = body.load("%ws", slots.states + i), body.use(state.rate)
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
-            moved.append(body.emit(f"fadd {V} {level}, {body.emit(f'fmul {V} {slope}, {dt}')}"))
+            moved.append(body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}"))
         # later stages compute these nodes again, with other states
         for i, cell in enumerate(self.program.cells):
             body.store(body.use(cell.following), "%ws", slots.named("cell", i))
@@ -183,10 +200,10 @@ class _Module:
         dt, slots = self._scaled(body, factor), self.slots
         for i, slope in enumerate([body.use(state.rate) for state in self.program.states]):
             total = body.load("%ws", slots.named("slope", i))
-            twice = body.emit(f"fmul {V} {slope}, {splat(2.0)}")
-            body.store(body.emit(f"fadd {V} {total}, {twice}"), "%ws", slots.named("slope", i))
-            way = body.emit(f"fmul {V} {slope}, {dt}")
-            value = body.emit(f"fadd {V} {body.load('%ws', slots.named('level', i))}, {way}")
+            twice = body.emit(f"fmul {body.v} {slope}, {body.splat(2.0)}")
+            body.store(body.emit(f"fadd {body.v} {total}, {twice}"), "%ws", slots.named("slope", i))
+            way = body.emit(f"fmul {body.v} {slope}, {dt}")
+            value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
             self._set_state(body, i, value, final=False)
 
     def _heun(self, body: Body) -> None:
@@ -198,15 +215,15 @@ class _Module:
     def _last(self, body: Body, divisor: float) -> None:
         dt, slots = self._scaled(body, None, divisor), self.slots
         for i, slope in enumerate([body.use(state.rate) for state in self.program.states]):
-            total = body.emit(f"fadd {V} {body.load('%ws', slots.named('slope', i))}, {slope}")
-            way = body.emit(f"fmul {V} {total}, {dt}")
-            value = body.emit(f"fadd {V} {body.load('%ws', slots.named('level', i))}, {way}")
+            total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
+            way = body.emit(f"fmul {body.v} {total}, {dt}")
+            value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
             self._set_state(body, i, value, final=True)
         for i in range(len(self.program.cells)):
             body.store(body.load("%ws", slots.named("cell", i)), "%ws", slots.cells + i)
         for i in range(len(self.program.pipes)):
             memory, capacity = body.ring(i)
-            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {LANES}")
+            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
             body.store(body.load("%ws", slots.named("pipe", i)), memory, row)
 
     def _driver(self, calls: dict[str, list[str]], advance: list[tuple[int, list[str]]]) -> str:
@@ -230,8 +247,8 @@ class _Module:
         start = called([*calls["prologue"], *calls["start"]], "0.0", "0", "0.0").replace("i64 %step", "i64 0")
         start = start.replace("%ob", "%out")
         return _DRIVER.format(
-            params=n_params * LANES,
-            outputs=n_outputs * LANES,
+            params=n_params * self.lanes,
+            outputs=n_outputs * self.lanes,
             per_step=per_step,
             start=start,
             dynamic=called(calls["dynamic"]),

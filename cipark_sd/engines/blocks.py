@@ -1,0 +1,63 @@
+"""What a kernel reads: inputs in blocks of as many runs as a vector has lanes; the last run fills up the last block."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.compiler.program import Program
+from cipark_sd.engines.base import Inputs, Values, stage_times
+from cipark_sd.engines.evaluation import start_values
+
+
+class Blocks:
+    """The arrays of a program's inputs.
+
+    ``params`` is (n_blocks, n_params, lanes) and each of ``series`` (n_stage_times, lanes), or (n_blocks,
+    n_stage_times, lanes) where runs have their own. ``capacities`` says for each pipe how many steps it has to remember
+    and where it begins among ``pipe_size`` doubles.
+    """
+
+    def __init__(self, program: Program, inputs: Inputs, lanes: int) -> None:
+        self.lanes = lanes
+        self.n_blocks = -(-inputs.n_runs // lanes)
+        self.params = self._blocks(np.broadcast_to(inputs.params, (len(program.params), inputs.n_runs)))
+        self.times = np.ascontiguousarray(stage_times(inputs.grid, program.method))
+        self.saved = np.ascontiguousarray(inputs.saved, dtype=np.uint8)
+        self.uniforms = inputs.uniforms
+        self.runs = np.zeros(self.n_blocks * lanes, dtype=np.uint64)
+        self.runs[: inputs.n_runs] = inputs.runs
+        self.series = [
+            np.repeat(values[:, None], lanes, axis=1).copy() if values.ndim == 1 else self._blocks(values)
+            for values in inputs.series
+        ]
+        self.capacities, self.pipe_size = _capacities(program, inputs, lanes)
+
+    def _blocks(self, values: Values) -> Values:
+        """(n, n_runs) as (n_blocks, n, lanes)."""
+        n, n_runs = values.shape
+        filled = np.empty((n, self.n_blocks * self.lanes))
+        filled[:, :n_runs] = values
+        filled[:, n_runs:] = values[:, -1:]
+        return np.ascontiguousarray(filled.reshape(n, self.n_blocks, self.lanes).transpose(1, 0, 2))
+
+    @property
+    def strides(self) -> list[int]:
+        """For each series how many doubles lie between those of a block and the next; 0 where all runs share it."""
+        return [0 if values.ndim == 2 else values[0].size for values in self.series]
+
+
+def by_run(out: Values, n_runs: int) -> Values:
+    """What a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_outputs, n_saved, n_runs)."""
+    n_blocks, n_saved, n_outputs, lanes = out.shape
+    return out.transpose(2, 1, 0, 3).reshape(n_outputs, n_saved, n_blocks * lanes)[:, :, :n_runs]
+
+
+def _capacities(program: Program, inputs: Inputs, lanes: int) -> tuple[NDArray[np.int64], int]:
+    told: list[int] = []
+    total = 0
+    if program.pipes:
+        for length in start_values(program, inputs, [p.length for p in program.pipes]):
+            # a pipe longer than the run gives its initial value throughout
+            steps = int(min(length.max(), len(inputs.grid.times)))
+            told += [steps, total]
+            total += steps * lanes
+    return np.array([*told, 0], dtype=np.int64), total

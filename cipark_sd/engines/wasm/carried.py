@@ -1,0 +1,197 @@
+"""A model as one file that runs wherever WebAssembly does: its kernel, and in a section of its own what a host needs.
+
+The description is JSON in the custom section ``cipark_sd``; ``docs/webassembly.md`` says what each entry means. It
+holds names, units, values and times, and no equations: those are the machine code.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipark_sd.compiler.program import CONSTANT, Order, Program
+from cipark_sd.compiler.subscripts import Subscripts
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.base import Inputs, fixed_method, stage_times
+from cipark_sd.engines.compiled import by_orders, inputs_for
+from cipark_sd.engines.plan import RunPlan, plan
+from cipark_sd.engines.programs import program_for
+from cipark_sd.engines.settings import start_name
+from cipark_sd.engines.wasm.compiling import LANES, compiled
+from cipark_sd.engines.wasm.linking import description, with_description
+from cipark_sd.model.model import Method, Model
+from cipark_sd.model.variables import kind
+from cipark_sd.results import version
+from cipark_sd.scenarios import Scenario, split_key
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: The custom section, and what its content begins with.
+SECTION = "cipark_sd"
+FORMAT = "cipark_sd wasm 1"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A module with its description, and the plan of the run that it was made from."""
+
+    module: bytes
+    about: dict[str, object]
+    plan: RunPlan
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """What a host may set, in the order of the parameters: names of the flat model."""
+        entries = self.about["constants"]
+        assert isinstance(entries, list)
+        return tuple(entry["name"] for entry in entries)
+
+
+def carried(
+    model: Model,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    *,
+    save: Sequence[str] | None = None,
+    method: Method | None = None,
+) -> Carried:
+    """The module of a model under a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What differs from the file: numbers stay settable, series, tables and the time span become part of the module.
+    save : sequence of str, optional
+        The outputs; without it everything that can change in a run.
+    method : Method, optional
+        Without it the file's own.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, Problems
+    """
+    planned = plan(model, scenario, save=save, times=None, method=method)
+    program, inputs = _program(planned)
+    watched = _with_watched(program)
+    made = compiled(watched)
+    about: dict[str, object] = {
+        "format": FORMAT,
+        "model": model.name,
+        "model_digest": model.digest,
+        "program_digest": program.digest,
+        "cipark_sd_version": version(),
+        "scenario": json.loads(scenario.to_json()),
+        "method": fixed_method(program.method),
+        "lanes": LANES,
+        "workspace": made.workspace,
+        "time": {
+            "units": model.time.units,
+            "step": planned.grid.step,
+            "initial": float(planned.grid.times[0]),
+            "final": inputs.final_time,
+            "saveper": planned.grid.saveper,
+            "instants": stage_times(planned.grid, program.method).tolist(),
+            "saved": np.flatnonzero(planned.saved).tolist(),
+        },
+        "constants": _constants(model, program, inputs),
+        "outputs": [_output(model, planned, name) for name in planned.outputs],
+        "watched": _watched(program),
+        "pipes": [pipe.label for pipe in program.pipes],
+        "series": [_numbers(values[:, 0] if values.ndim == 2 else values) for values in inputs.series],
+        "random": program.n_random > 0,
+    }
+    text = json.dumps(about, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Carried(with_description(made.module, SECTION, text.encode()), about, planned)
+
+
+def description_of(module: bytes) -> dict[str, object]:
+    """What a module says of itself.
+
+    Raises
+    ------
+    UnknownObject
+        When it is not one of this package.
+    """
+    about = json.loads(description(module, SECTION))
+    assert isinstance(about, dict)
+    return about
+
+
+def _program(planned: RunPlan) -> tuple[Program, Inputs]:
+    """The program with the stages of delays that the plan's own values need."""
+    numbers: NDArray[np.uint64] = np.zeros(1, dtype=np.uint64)
+    given = planned.settings
+    program = program_for(planned.model, planned.outputs, given, method=planned.method)
+    inputs = inputs_for(planned, program, given, numbers)
+    groups = by_orders(program, inputs)
+    if groups is not None:
+        program = program_for(planned.model, planned.outputs, given, method=planned.method, orders=groups[0][0])
+        inputs = inputs_for(planned, program, given, numbers)
+    return program, inputs
+
+
+def _with_watched(program: Program) -> Program:
+    """The program that also gives what its number of stages depends on, so that a host sees where it does not hold."""
+    nodes = [node for order in _open(program) for node in (order.order, order.time) if node is not None]
+    return replace(program, outputs=(*program.outputs, *((f"watched {i}", node) for i, node in enumerate(nodes))))
+
+
+def _watched(program: Program) -> list[dict[str, object]]:
+    """For each delay the stages that were built, and which outputs say what a run needs: order, and time if any."""
+    entries: list[dict[str, object]] = []
+    at = len(program.outputs)
+    for order in _open(program):
+        time = None if order.time is None else at + 1
+        entries.append({"label": order.label, "stages": order.built, "order": at, "time": time})
+        at += 1 if order.time is None else 2
+    return entries
+
+
+def _open(program: Program) -> list[Order]:
+    """The delays whose number of stages a constant may change."""
+    rates = program.rates
+    return [
+        order
+        for order in program.orders
+        if rates[order.order] != CONSTANT or (order.time is not None and rates[order.time] != CONSTANT)
+    ]
+
+
+def _constants(model: Model, program: Program, inputs: Inputs) -> list[dict[str, object]]:
+    subscripts = Subscripts.of(model)
+    known = {
+        flat_name(variable.name, elements): (
+            variable.label + subscripts.labels(elements, variable.dims),
+            variable.units,
+        )
+        for variable in model.variables
+        for elements in model.elements(variable)
+    }
+    # where a scenario sets the initial value of a stock, that is a constant of the program
+    known |= {start_name(name): (f"initial {label}", units) for name, (label, units) in known.items()}
+    entries: list[dict[str, object]] = []
+    for name, value in zip(program.params, inputs.params[:, 0].tolist(), strict=True):
+        label, units = known.get(name, (name, ""))
+        entries.append({"name": name, "label": label, "units": units, "value": _plain(value)})
+    return entries
+
+
+def _output(model: Model, planned: RunPlan, name: str) -> dict[str, object]:
+    base, elements = split_key(name)
+    variable = model.by_name[base]
+    label = planned.columns.label(base, elements)
+    return {"name": name, "label": label, "units": variable.units, "kind": kind(variable)}
+
+
+def _numbers(values: "NDArray[np.float64]") -> list[float | str | None]:
+    return [_plain(value) for value in values.tolist()]
+
+
+def _plain(value: float) -> float | str | None:
+    """A number as JSON has it: null for NaN, and infinities as JavaScript and Python read them from a text."""
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")

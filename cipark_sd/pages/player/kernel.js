@@ -1,0 +1,151 @@
+"use strict";
+/* A model that `cipark convert my.mdl -o my.wasm` has written, and how it is run: in a browser, or in node with
+   require("./kernel.js"). docs/webassembly.md describes the memory that is laid out here. Nothing else is needed. */
+
+/** A run that the module cannot make; the message is for people. */
+class KernelError extends Error {}
+
+class Kernel {
+  /** The model in the bytes of a .wasm file; nothing runs yet. */
+  static async of(bytes) {
+    const module = await WebAssembly.compile(bytes);
+    const [section] = WebAssembly.Module.customSections(module, "cipark_sd");
+    if (!section) throw new KernelError("this WebAssembly file carries no model of cipark_sd");
+    const about = JSON.parse(new TextDecoder().decode(section));
+    if (about.format !== "cipark_sd wasm 1") throw new KernelError(`the format ${about.format} is not known here`);
+    return new Kernel(await WebAssembly.instantiate(module, {}), about);
+  }
+
+  constructor(instance, about) {
+    this.exports = instance.exports;
+    this.about = about;
+    this.times = about.time.saved.map((step) => about.time.instants[step * this.#stagesAStep]);
+    this.places = new Map(about.constants.map((constant, place) => [constant.name, place]));
+    this.defaults = about.constants.map((constant) => number(constant.value));
+    this.#outputs = about.outputs.length + about.watched.reduce((n, w) => n + (w.time === null ? 1 : 2), 0);
+  }
+
+  #outputs;
+  #laid = { runs: 0 };
+
+  get #stagesAStep() {
+    return this.about.method === "euler" ? 1 : 2;
+  }
+
+  get #steps() {
+    return (this.about.time.instants.length - 1) / this.#stagesAStep;
+  }
+
+  /** Where everything lies for so many runs, written but for the constants; kept until another number is asked for. */
+  #layOut(runs) {
+    if (this.#laid.runs === runs) return this.#laid;
+    const { about } = this, lanes = about.lanes, blocks = Math.ceil(runs / lanes), steps = this.#steps;
+    let end = 16;
+    const room = (bytes) => {
+      const at = end;
+      end += Math.ceil(bytes / 16) * 16;
+      return at;
+    };
+    const at = { params: room(8 * blocks * lanes * about.constants.length) };
+    at.times = room(8 * about.time.instants.length);
+    at.saved = room(steps + 1);
+    at.values = about.series.map((values) => room(8 * lanes * values.length));
+    at.series = room(8 * (about.series.length + 1));
+    at.strides = room(8 * (about.series.length + 1));
+    at.uniforms = room(8 * 4);
+    at.capacities = room(8 * (2 * about.pipes.length + 1));
+    at.runs = room(8 * blocks * lanes);
+    at.workspace = room(8 * lanes * (about.workspace + 1));
+    at.pipes = room(8 * lanes * (about.pipes.length * (steps + 1) + 1));
+    at.out = room(8 * lanes * blocks * about.time.saved.length * this.#outputs);
+    const { memory } = this.exports;
+    const missing = end - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+    const view = new DataView(memory.buffer);
+    const doubles = (place, values) => values.forEach((v, i) => view.setFloat64(place + 8 * i, v, true));
+    const integers = (place, values) => values.forEach((v, i) => view.setBigInt64(place + 8 * i, BigInt(v), true));
+    doubles(at.times, about.time.instants);
+    new Uint8Array(memory.buffer, at.saved, steps + 1).fill(0);
+    for (const step of about.time.saved) view.setUint8(at.saved + step, 1);
+    about.series.forEach((values, i) =>
+      doubles(at.values[i], values.flatMap((value) => Array(lanes).fill(number(value)))));
+    integers(at.series, [...at.values, 0]);
+    // every run has the same series
+    integers(at.strides, Array(about.series.length + 1).fill(0));
+    const { step, initial, final, saveper } = about.time;
+    doubles(at.uniforms, [step, initial, final, saveper]);
+    integers(at.capacities, [...about.pipes.flatMap((_, i) => [steps + 1, i * (steps + 1) * lanes]), 0]);
+    this.#laid = { runs, blocks, at };
+    return this.#laid;
+  }
+
+  /**
+   * So many runs together.
+   *
+   * `values` gives constants by name (see `about.constants`): a number for all runs, or an array with one for each. All
+   * others keep what the model was written with. `numbers` are those by which random functions know the runs.
+   *
+   * The answer is a Float64Array: output by output, in each time by time, in each run by run.
+   */
+  run(values = {}, runs = 1, { seed = 0n, numbers = null } = {}) {
+    const { about } = this, lanes = about.lanes, constants = about.constants.length;
+    const { blocks, at } = this.#layOut(runs);
+    const { memory } = this.exports;
+    const columns = this.defaults.slice();
+    for (const [name, value] of Object.entries(values)) {
+      const place = this.places.get(name);
+      if (place === undefined) throw new KernelError(`the model has no constant ${name}`);
+      columns[place] = value;
+    }
+    const params = new Float64Array(memory.buffer, at.params, blocks * constants * lanes);
+    const known = new BigUint64Array(memory.buffer, at.runs, blocks * lanes);
+    for (let run = 0; run < blocks * lanes; run++) {
+      // the last run fills up the last block
+      const own = Math.min(run, runs - 1), base = Math.floor(run / lanes) * constants * lanes + (run % lanes);
+      for (let c = 0; c < constants; c++) {
+        const column = columns[c];
+        params[base + c * lanes] = typeof column === "number" ? column : column[own];
+      }
+      known[run] = BigInt(numbers ? numbers[own] : own);
+    }
+    const saved = about.time.saved.length;
+    try {
+      this.exports.run(
+        BigInt(blocks), at.params, at.workspace, at.out, at.times, at.saved, BigInt(this.#steps), BigInt(saved),
+        at.series, at.strides, at.uniforms, at.pipes, at.capacities, BigInt.asIntN(64, BigInt(seed)), at.runs,
+      );
+    } catch (problem) {
+      if (!(problem instanceof WebAssembly.RuntimeError)) throw problem;
+      throw new KernelError("these values lead to the sine or cosine of a number beyond a million, which is not computed here");
+    }
+    const out = new Float64Array(memory.buffer, at.out, blocks * saved * this.#outputs * lanes);
+    const result = new Float64Array(this.#outputs * saved * runs);
+    for (let run = 0; run < runs; run++) {
+      const base = Math.floor(run / lanes) * saved * this.#outputs * lanes + (run % lanes);
+      for (let t = 0; t < saved; t++)
+        for (let o = 0; o < this.#outputs; o++)
+          result[(o * saved + t) * runs + run] = out[base + (t * this.#outputs + o) * lanes];
+    }
+    this.#checkStages(result, saved, runs);
+    return result.subarray(0, about.outputs.length * saved * runs);
+  }
+
+  /** Raise where a run would need another number of stages in a delay than the module has. */
+  #checkStages(result, saved, runs) {
+    for (const { label, stages, order, time } of this.about.watched)
+      for (let run = 0; run < runs; run++) {
+        let needed = Math.floor(result[order * saved * runs + run]);
+        const length = time === null ? Infinity : result[time * saved * runs + run];
+        while (needed > 1 && needed * this.about.time.step > length) needed--;
+        if (needed !== stages)
+          throw new KernelError(`these values give ${label} ${needed} stages; this file was made with ${stages}`);
+      }
+  }
+}
+
+/** A number of the description: JSON has none that is infinite or none at all. */
+function number(value) {
+  return value === null ? NaN : Number(value);
+}
+
+if (typeof module === "object") module.exports = { Kernel, KernelError };

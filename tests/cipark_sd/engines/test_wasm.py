@@ -1,0 +1,324 @@
+"""WebAssembly: the bits of the native engine, modules that carry a model, and what is refused."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import CORPUS, ROOT
+
+from cipark_sd.cli import cli
+from cipark_sd.engines.plan import plan
+from cipark_sd.engines.programs import program_for
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.settings import Settings
+from cipark_sd.engines.wasm import compiling, linking
+from cipark_sd.engines.wasm.carried import carried, description_of
+from cipark_sd.engines.wasm.encoding import Reader, leb
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue, Problems, UnsupportedFeature
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import bundled
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario
+from cipark_sd.simulation import simulate
+
+Write = Callable[..., Path]
+KERNEL = ROOT / "cipark_sd/pages/player/kernel.js"
+NODE = shutil.which("node")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+@pytest.fixture(autouse=True)
+def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal to the bit, but for the sign and payload of NaN, which IEEE and WebAssembly leave open."""
+    known = ~np.isnan(a)
+    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
+
+
+def test_the_park_is_the_same_in_webassembly_with_drawn_constants() -> None:
+    model = read_model(bundled())
+    rng = np.random.default_rng(3)
+    draws = {name: rng.uniform(0.3, 1.5, 31) for name in ("Reform Strength", "Pool Scale", "Connectivity Scale")}
+    native, wasm = (
+        ensemble(model, draws, save=["Residents", "Total Operating", "Developer Cash"], engine=engine)
+        for engine in ("native", "wasm")
+    )
+    assert wasm.attrs["engine"] == "wasm"
+    for name in native.data_vars:
+        assert same_bits(native[name].to_numpy(), wasm[name].to_numpy()), name
+
+
+def test_runs_that_do_not_fit_into_one_memory_are_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cipark_sd.engines.wasm import engine
+
+    model = read_model(CORPUS / "delay_fixed" / "model.mdl")
+    whole = simulate(model, engine="wasm")
+    monkeypatch.setattr(engine, "MOST", 1)
+    runs = ensemble(model, [Scenario()] * 5, save=list(map(str, whole.data_vars)), engine="wasm", failures="leave")
+    for name in whole.data_vars:
+        for run in range(5):
+            assert same_bits(runs[name].to_numpy()[run], whole[name].to_numpy()), name
+
+
+def test_the_remainder_is_that_of_the_c_library_for_any_bits(write_mdl: Write) -> None:
+    model = read_model(write_mdl("X = 1 ~~|\nY = 1 ~~|\nleft = MODULO(X, Y) ~~|\n"))
+    rng = np.random.default_rng(1)
+    n = 20_000
+    x, y = (rng.integers(0, 2**64, n, dtype=np.uint64).view(np.float64) for _ in range(2))
+    # near each other, subnormal, whole, and any
+    y[: n // 2] = np.nan_to_num(x[: n // 2]) / 3.7
+    x[:2000], y[1000:3000] = 5e-324 * rng.integers(-500, 500, 2000), 5e-324 * rng.integers(1, 50, 2000)
+    x[3000:6000], y[3000:6000] = rng.integers(-99, 99, 3000), rng.integers(-9, 9, 3000)
+    finite = np.isfinite(x) & np.isfinite(y)
+    native, wasm = (
+        ensemble(model, {"X": x[finite], "Y": y[finite]}, save=["left"], engine=engine, failures="leave")["left"]
+        for engine in ("native", "wasm")
+    )
+    assert same_bits(native.to_numpy(), wasm.to_numpy())
+
+
+def test_random_numbers_and_series_of_each_run_are_the_same(write_mdl: Write) -> None:
+    model = read_model(
+        write_mdl("x = RANDOM NORMAL(-9, 9, 0, 1, 0) + given ~~|\nS = INTEG(x, 0) ~~|\ngiven = GAME(3) ~~|\n")
+    )
+    runs = [
+        Scenario(f"{i}", {"given": {"times": [0.0, 2.0 + i / 2, 5.0], "values": [1.0, i * 0.3, 2.0]}}) for i in range(5)
+    ]
+    native, wasm = (
+        ensemble(model, runs, save=["x", "S"], engine=engine, seed=2**63 + 5) for engine in ("native", "wasm")
+    )
+    for name in native.data_vars:
+        assert same_bits(native[name].to_numpy(), wasm[name].to_numpy()), name
+
+
+def test_functions_of_the_c_library_are_refused_by_name_all_at_once() -> None:
+    model = read_model(CORPUS / "inverse_trigonometry" / "model.mdl")
+    with pytest.raises(Problems) as caught:
+        simulate(model, engine="wasm")
+    said = str(caught.value)
+    for label, name in (("arc sine", "asin"), ("arc cosine", "acos"), ("arc tangent", "atan")):
+        assert f"{label!r} uses the function {name}, which it takes from the C library" in said
+    assert all(isinstance(problem, UnsupportedFeature) for problem in caught.value.problems)
+
+
+def test_the_sine_of_a_large_number_stops_the_run_and_that_of_infinity_does_not(write_mdl: Write) -> None:
+    model = read_model(write_mdl("X = 1 ~~|\nwave = SIN(X / Small) ~~|\nSmall = 1 ~~|\n"))
+    assert np.isnan(simulate(model, Scenario("s", {"Small": 0.0}), engine="wasm")["wave"]).all()
+    near, far = Scenario("near", {"X": 1e6}), Scenario("far", {"X": 1.0000001e6})
+    assert simulate(model, near, engine="wasm")["wave"].equals(simulate(model, near)["wave"])
+    with pytest.raises(UnsupportedFeature, match="'wave' uses the sine or cosine of a number beyond a million"):
+        simulate(model, far, engine="wasm")
+
+
+def test_without_its_package_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cipark_sd.certify import sides
+    from cipark_sd.engines import registry
+
+    monkeypatch.setitem(registry.ENGINES, "wasm", registry.ENGINES["wasm"]._replace(needs="no_such_package"))
+    choose.cache_clear()
+    with pytest.raises(InvalidValue, match=r"the engine is 'wasm', expected .*pip install 'cipark-sd\[wasm\]'"):
+        choose("wasm")
+    assert "wasm" not in sides.installed()
+    with pytest.raises(InvalidValue, match=r"cipark-sd\[wasm\]"):
+        sides.asked(["native", "wasm"])
+    choose.cache_clear()
+
+
+# --- the object file ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def obj() -> bytes:
+    """The object file of a small program, as LLVM writes it."""
+    from cipark_sd.engines.native.kernel import kernel
+    from cipark_sd.engines.native.object_code import _compiled
+
+    model = read_model(CORPUS / "exponential" / "model.mdl")
+    planned = plan(model, Scenario(), save=None, times=None, method=None)
+    machine, _ = compiling._machine()
+    program = program_for(model, planned.outputs, Settings())
+    return _compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS), machine)
+
+
+def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    module = wasmtime.Module(wasmtime.Engine(), linking.linked(obj))
+    assert list(module.imports) == []
+    assert sorted(export.name for export in module.exports) == ["memory", "run"]
+
+
+def test_what_the_linker_does_not_know_is_refused(obj: bytes) -> None:
+    parts = list(linking.sections(obj))
+
+    def again(change: Callable[[int, bytes], bytes]) -> bytes:
+        return linking.MAGIC + b"".join(
+            bytes([kind]) + leb(len(body)) + body for kind, old in parts for body in [change(kind, old)]
+        )
+
+    assert linking.linked(again(lambda kind, body: body)) == linking.linked(obj)
+    with pytest.raises(linking.UnknownObject, match="it has sections of the kinds"):
+        linking.linked(obj + bytes([11, 1, 0]))
+    with pytest.raises(linking.UnknownObject, match=r"it imports env\.__linear_memorz"):
+        linking.linked(again(lambda kind, body: body.replace(b"memory", b"memorz") if kind == 2 else body))
+    with pytest.raises(linking.UnknownObject, match="no function 'walk'"):
+        linking.linked(obj, "walk")
+    with pytest.raises(linking.UnknownObject, match="does not go where its relocation says"):
+        # calls in five bytes: one goes to another function
+        linking.linked(again(lambda kind, body: _with_another_call(parts, body) if kind == 10 else body))
+    with pytest.raises(linking.UnknownObject, match="a relocation of kind 7"):
+        linking.linked(again(lambda kind, body: _of_another_kind(body) if kind == 0 else body))
+
+
+def _relocations(body: bytes) -> Reader | None:
+    reader = Reader(body)
+    return reader if reader.text() == "reloc.CODE" else None
+
+
+def _with_another_call(parts: list[tuple[int, bytes]], code: bytes) -> bytes:
+    reader = next(found for kind, body in parts if kind == 0 and (found := _relocations(body)))
+    reader.number(), reader.number(), reader.number()
+    at = reader.number()
+    return code[:at] + bytes([code[at] ^ 1]) + code[at + 1 :]
+
+
+def _of_another_kind(body: bytes) -> bytes:
+    reader = _relocations(body)
+    if reader is None:
+        return body
+    reader.number(), reader.number()
+    return body[: reader.at] + b"\7" + body[reader.at + 1 :]
+
+
+# --- a model that is carried elsewhere ------------------------------------------------------------------------
+
+
+def in_node(folder: Path, module: bytes, calls: str) -> object:
+    """What node prints as JSON when it has the model of a module as ``model``."""
+    (folder / "model.wasm").write_bytes(module)
+    script = f"""
+const {{ Kernel, KernelError }} = require({json.dumps(str(KERNEL))});
+const bytes = require("fs").readFileSync("model.wasm");
+const hex = (values) => Buffer.from(Float64Array.from(values).buffer).toString("hex");
+Kernel.of(bytes).then((model) => {{ {calls} }});
+"""
+    assert NODE is not None
+    done = subprocess.run([NODE, "-e", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def from_hex(text: object) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(str(text)), dtype="<f8")
+
+
+def native(model: Model, values: dict[str, np.ndarray], save: list[str]) -> np.ndarray:
+    """(outputs, times, runs) as a host gets them."""
+    runs = ensemble(model, values, save=save, failures="leave")
+    return np.concatenate([runs[name].transpose("time", "run").to_numpy()[None] for name in runs.data_vars])
+
+
+@needs_node
+def test_a_carried_model_gives_the_native_bits_in_node(tmp_path: Path) -> None:
+    model = read_model(bundled())
+    save = ["total_residents", "developer_cash"]
+    made = carried(model, save=save)
+    draws = {"cmg_entry_date": np.linspace(2012.8, 2018, 7), "pool_scale": np.linspace(0.3, 2, 7)}
+    found = in_node(
+        tmp_path,
+        made.module,
+        "const draws = "
+        + json.dumps({name: values.tolist() for name, values in draws.items()})
+        + "; model.run({}, 3); const all = hex(model.run(draws, 7)), one = hex(model.run({pool_scale: 0.5}));"
+        + "console.log(JSON.stringify([all, one, hex(model.times)]))",
+    )
+    assert isinstance(found, list)
+    assert same_bits(from_hex(found[0]), native(model, draws, save).ravel())
+    assert same_bits(from_hex(found[1]), native(model, {"pool_scale": np.array([0.5])}, save).ravel())
+    assert same_bits(from_hex(found[2]), simulate(model, save=save)["time"].to_numpy())
+
+
+@needs_node
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_pipes_series_and_random_numbers_are_carried(tmp_path: Path, write_mdl: Write, method: str) -> None:
+    model = read_model(
+        write_mdl(
+            "Wait = 2 ~~|\nlate = DELAY FIXED(S, Wait, 7) ~~|\nS = INTEG(noise + data, 3) ~~|\n"
+            "noise = RANDOM UNIFORM(0, 1, 0) ~~|\ndata = GAME(1) ~~|\n"
+        )
+    )
+    series = Scenario("s", {"data": {"times": [0.0, 3.0, 9.0], "values": [1.0, 4.0, -2.0]}, "S": 5.0})
+    save = ["late", "s", "noise"]
+    made = carried(model, series, save=save, method=method)  # type: ignore[arg-type]
+    assert description_of(made.module) == json.loads(json.dumps(made.about))
+    waits = np.array([0.0, 1.0, 4.0, 1000.0, 3.3])
+    found = in_node(
+        tmp_path,
+        made.module,
+        f"console.log(JSON.stringify(hex(model.run({{wait: {waits.tolist()}}}, 5, {{seed: 9n}}))))",
+    )
+    runs = ensemble(model, {"Wait": waits}, save=save, scenario=series, method=method, seed=9)  # type: ignore[arg-type]
+    wanted = np.concatenate([runs[name].transpose("time", "run").to_numpy()[None] for name in save])
+    assert same_bits(from_hex(found), wanted.ravel())
+
+
+@needs_node
+def test_values_that_need_other_stages_of_a_delay_are_refused_by_the_host(tmp_path: Path, write_mdl: Write) -> None:
+    model = read_model(write_mdl("T = 6 ~~|\nN = 3 ~~|\nx = STEP(1, 2) ~~|\nout = DELAY N(x, T, 0, N) ~~|\n"))
+    made = carried(model, save=["out"])
+    told = in_node(
+        tmp_path,
+        made.module,
+        "const tell = (values) => { try { return hex(model.run(values)); } catch (problem) { "
+        "return problem instanceof KernelError ? problem.message : 'other: ' + problem; } };"
+        "console.log(JSON.stringify([tell({t: 4}), tell({n: 2}), tell({t: 2 * model.about.time.step})]))",
+    )
+    assert isinstance(told, list)
+    assert same_bits(from_hex(told[0]), native(model, {"T": np.array([4.0])}, ["out"]).ravel())
+    assert told[1] == "these values give out DELAY N 2 stages; this file was made with 3"
+    assert told[2] == "these values give out DELAY N 2 stages; this file was made with 3"
+
+
+@needs_node
+def test_a_sine_out_of_reach_is_an_error_in_the_host(tmp_path: Path, write_mdl: Write) -> None:
+    made = carried(read_model(write_mdl("X = 1 ~~|\nwave = SIN(X) ~~|\n")))
+    told = in_node(
+        tmp_path,
+        made.module,
+        "try { model.run({x: 1e7}) } catch (problem) { console.log(JSON.stringify(problem.message)) }",
+    )
+    assert told == "these values lead to the sine or cosine of a number beyond a million, which is not computed here"
+
+
+def test_convert_writes_a_module_and_refuses_what_has_no_meaning_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    monkeypatch.chdir(tmp_path)
+    source = str(CORPUS / "delay3" / "model.mdl")
+    done = CliRunner().invoke(cli, ["convert", source, "-o", "out.wasm"])
+    assert done.exit_code == 0, done.output
+    about = description_of(Path("out.wasm").read_bytes())
+    assert about["model_digest"] == read_model(Path(source)).digest
+    assert isinstance(about["outputs"], list)
+    assert f"{len(about['outputs'])} outputs" in done.output
+    again = CliRunner().invoke(cli, ["convert", source, "-o", "flat.wasm", "--flat"])
+    assert again.exit_code == 2
+    assert "--flat and --inline-lookups are for Vensim and XMILE" in again.output
+    refused = CliRunner().invoke(cli, ["convert", str(CORPUS / "hyperbolic" / "model.mdl"), "-o", "h.wasm"])
+    assert refused.exit_code == 2
+    assert "sinh" in refused.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.wasm"]
+
+
+def test_the_same_model_gives_the_same_bytes() -> None:
+    path = CORPUS / "smooth_n" / "model.mdl"
+    assert carried(read_model(path)).module == carried(read_model(path)).module
