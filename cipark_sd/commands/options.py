@@ -23,6 +23,15 @@ allow_files = click.option(
     help="Also read files beneath FOLDER that the model or study names; repeatable.",
 )
 
+#: Brings values over time for the data variables of a model.
+series = click.option(
+    "--series",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Values of the model's data variables: .csv, .tab, .dat or .xlsx; repeatable, the last counts.",
+)
+
 
 def output_folder(default: str) -> Callable[[F], F]:
     """The option for the folder of tables, figures and the page."""

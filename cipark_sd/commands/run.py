@@ -51,6 +51,7 @@ _COLUMNS, _ROWS = 7, 10
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Observed values to plot with the run: CSV with date,<variable>."
 )
+@options.series
 @options.allow_files
 def command(
     file: Path | None,
@@ -67,6 +68,7 @@ def command(
     output: Path | None,
     figure_file: Path | None,
     data: Path | None,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> None:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its time series.
@@ -79,6 +81,7 @@ def command(
       cipark run
       cipark run my.mdl --set "birth rate=0.02" --set "Pool[East]=4" -o out.nc
       cipark run my.xmile --scenario drought.toml --to 2050 --figure drought.svg
+      cipark run my.mdl --series weather.tab
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
     from cipark_sd.commands.display import display_of
@@ -87,7 +90,7 @@ def command(
 
     path = file or bundled()
     with _shown_warnings():
-        model = read_model(path, allow_files=allow_files)
+        model = read_model(path, allow_files=allow_files, series=series)
         display = display_of(path, allow_files)
         scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
         if file is None and figure_file is None:

@@ -16,6 +16,8 @@ from cipark_sd.compiler.normal import probability, quantile
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
+#: Actions of VECTOR SELECT, numbered from 0.
+MOST_ACTIONS = 11
 
 
 @dataclass(frozen=True)
@@ -251,32 +253,48 @@ def _clamped_normal(c: Context, a: Sequence[int]) -> int:
 def _vector_select(c: Context, a: Sequence[int]) -> int:
     """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
 
-    Source of the actions' numbers: Vensim's manual, as PySD 3.14 has it.
+    An action that changes in the run is cut to a whole number and chosen among all of them.
+
+    Source of the actions' numbers: Vensim's manual, fn_vector_select, as PySD 3.14 has it; that they may change, a
+    recorded run of Vensim's (``vector_select`` of SDXorg's test models).
     """
     g, (missing, action, _, *pairs) = c.graph, a
     selections, values = pairs[::2], pairs[1::2]
-    number = int(g.value(action) or 0)
+    number = g.value(action)
+    if number is None:
+        every = [_selected(c, selections, values, n) for n in range(MOST_ACTIONS)]
+        result = _chosen(c, g.op("trunc", action), every)
+        known = g.both(g.le(g.const(0.0), action), g.lt(action, g.const(float(MOST_ACTIONS))))
+        result = g.select(known, result, g.const(math.nan))
+    else:
+        result = _selected(c, selections, values, int(number))
     chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
-    if number <= 4:
-        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
-    elif number == 5:
-        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
-    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
-    match number:
-        case 0 | 6:
-            result = _sum(c, terms)
-        case 1 | 5 | 7:
-            result = _product(c, terms)
-        case 2 | 8:
-            result = _extreme(smaller=True)(c, terms)
-        case 3 | 9:
-            result = _extreme(smaller=False)(c, terms)
-        case _:
-            result = g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
     some = chosen[0]
     for yes in chosen[1:]:
         some = g.either(some, yes)
     return g.select(some, result, missing)
+
+
+def _selected(c: Context, selections: Sequence[int], values: Sequence[int], action: int) -> int:
+    """What an action makes of the selected values."""
+    g = c.graph
+    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
+    if action <= 4:
+        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
+    elif action == 5:
+        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
+    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
+    match action:
+        case 0 | 6:
+            return _sum(c, terms)
+        case 1 | 5 | 7:
+            return _product(c, terms)
+        case 2 | 8:
+            return _extreme(smaller=True)(c, terms)
+        case 3 | 9:
+            return _extreme(smaller=False)(c, terms)
+        case _:
+            return g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
 
 
 def _invert_matrix(c: Context, a: Sequence[int]) -> int:
