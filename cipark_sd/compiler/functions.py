@@ -22,7 +22,8 @@ MOST_ACTIONS = 11
 
 @dataclass(frozen=True)
 class Context:
-    """What a function's meaning may use: the graph, two times, and a fresh stream of random numbers.
+    """What a function's meaning may use: the graph, two times, a fresh stream of random numbers, and what a node is at
+    the start of the model's own run.
 
     ``instant`` is the time at which the present step began, which stays while Runge-Kutta looks ahead in ``time``.
     """
@@ -31,6 +32,7 @@ class Context:
     time: int
     instant: int
     random: Callable[[], int]
+    at_start: Callable[[int], float]
 
 
 Meaning = Callable[[Context, Sequence[int]], int]
@@ -253,7 +255,7 @@ def _clamped_normal(c: Context, a: Sequence[int]) -> int:
 def _vector_select(c: Context, a: Sequence[int]) -> int:
     """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
 
-    An action that changes in the run is cut to a whole number and chosen among all of them.
+    An action that changes in the run is chosen among all of them; where it is none, there is no value.
 
     Source of the actions' numbers: Vensim's manual, fn_vector_select, as PySD 3.14 has it; that they may change, a
     recorded run of Vensim's (``vector_select`` of SDXorg's test models).
@@ -262,10 +264,9 @@ def _vector_select(c: Context, a: Sequence[int]) -> int:
     selections, values = pairs[::2], pairs[1::2]
     number = g.value(action)
     if number is None:
-        every = [_selected(c, selections, values, n) for n in range(MOST_ACTIONS)]
-        result = _chosen(c, g.op("trunc", action), every)
-        known = g.both(g.le(g.const(0.0), action), g.lt(action, g.const(float(MOST_ACTIONS))))
-        result = g.select(known, result, g.const(math.nan))
+        result = g.const(math.nan)
+        for each in range(MOST_ACTIONS):
+            result = g.select(g.op("eq", action, g.const(float(each))), _selected(c, selections, values, each), result)
     else:
         result = _selected(c, selections, values, int(number))
     chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
@@ -315,13 +316,17 @@ def _allocate_by_priority(c: Context, a: Sequence[int]) -> int:
 def _allocate_available(c: Context, a: Sequence[int]) -> int:
     """ALLOCATE AVAILABLE after unrolling: claimant, number of them, supply, requests, four numbers of each profile.
 
-    A profile's first number is its kind, of which 1 is the rectangle; with another the shares are NaN.
+    A profile's first number is its kind; the shares are computed for those that the model's own constants say.
     """
     g, (place, length, supply, *rest) = c.graph, a
     n = int(g.value(length) or 0)
     kinds, priorities, widths = (rest[n + i :: 4] for i in range(3))
+    shapes = tuple(c.at_start(kind) for kind in kinds)
 
-    shares = g.family(("available", *a[1:]), lambda: available(g, rest[:n], kinds, priorities, widths, supply))
+    def make() -> list[int]:
+        return available(g, rest[:n], kinds, priorities, widths, supply, shapes)
+
+    shares = g.family(("available", shapes, *a[1:]), make)
     return shares[int(g.value(place) or 0)]
 
 

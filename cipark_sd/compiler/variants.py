@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from cipark_sd.compiler.allocation import MOST_CLAIMANTS
+from cipark_sd.compiler.allocation import MOST_CLAIMANTS, SHAPES
 from cipark_sd.compiler.matrices import MOST_ROWS
 from cipark_sd.errors import UnsupportedFeature
 
@@ -53,9 +53,10 @@ def _refused(
             return f"{shown} among more than {MOST_CLAIMANTS}", "run it with --engine pysd"
         case "allocate_available":
             claimants = int(value(nodes[1]) or 0)
-            if any(at_start(kind) != 1 for kind in nodes[3 + claimants :: 4]):
+            if any(at_start(kind) not in SHAPES for kind in nodes[3 + claimants :: 4]):
                 return (
-                    "ALLOCATE AVAILABLE with priority profiles that are not rectangular (ptype 1)",
-                    "use ptype 1, or run it with --engine pysd",
+                    "ALLOCATE AVAILABLE with a priority profile of another kind than 1 to 4 (rectangular, triangular, "
+                    "normal, exponential)",
+                    "use one of these",
                 )
     return None

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
-from cipark_sd.inputs import TABLE_LIMIT, read_bytes
+from cipark_sd.frontends.file_state import series_bytes, with_contents
 from cipark_sd.model.expr import Table
-from cipark_sd.model.model import Model, digest_of
+from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series
 from cipark_sd.naming import canonical
 
@@ -66,7 +66,9 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     variables = tuple(
         _filled(model, variable, points) if isinstance(variable, Series) else variable for variable in model.variables
     )
-    return replace(model, variables=variables, digest=digest_of(model.digest.encode(), *contents))
+    digest = with_contents(model.digest, contents)
+    origin = model.origin and replace(model.origin, series=tuple(Path(file).resolve() for file in files))
+    return replace(model, variables=variables, digest=digest, origin=origin)
 
 
 def _filled(model: Model, variable: Series, points: _Points) -> Series:
@@ -91,12 +93,7 @@ def _content(file: Path, where: str) -> bytes:
         raise InvalidValue("the data file", file.name, expected, where=where)
     if file.suffix.lower() not in SUFFIXES:
         raise InvalidValue("the data file", file.name, f"one of {', '.join(SUFFIXES)}", where=where)
-    try:
-        return read_bytes(file, TABLE_LIMIT)
-    except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the data file", str(file), "a file that exists", where=where) from None
-    except OSError as problem:
-        raise InvalidValue("the data file", problem.strerror, "a table that can be read", where=str(file)) from None
+    return series_bytes(file, where=where)
 
 
 def _read(file: Path, raw: bytes, wanted: Mapping[str, int]) -> _Points:
