@@ -17,7 +17,7 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
-from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+from cipark_sd.scenarios import Scenario, parse_assignments
 from cipark_sd.timegrid import model_time, nearest_indices
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ _COLUMNS, _ROWS = 7, 10
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
 @click.option(
-    "--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file (TOML)."
+    "--scenario",
+    "scenario_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A scenario file (TOML, or Vensim's .cin).",
 )
 @click.option("--from", "start", metavar="TIME", help="Initial time: a number, or a date for models in years.")
 @click.option("--to", "end", metavar="TIME", help="Final time.")
@@ -141,7 +145,7 @@ def _scenario(
     step: float | None,
     save_every: float | None,
 ) -> Scenario:
-    parts = [read_scenario(file) for file in files]
+    parts = [options.scenario_of(file, model) for file in files]
     if assignments:
         parts.append(parse_assignments(assignments))
     start, end = (
