@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cipark_sd.errors import CiparkError as CiparkError
+    from cipark_sd.frontends.changes_files import read_changes as read_changes
     from cipark_sd.frontends.model_file import read_model as read_model
     from cipark_sd.library import bundled as bundled
     from cipark_sd.model.expr import Table as Table
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Imported when first asked for: xarray and PySD take a second.
 _PUBLIC = {
     "CiparkError": "errors",
+    "read_changes": "frontends.changes_files",
     "read_model": "frontends.model_file",
     "bundled": "library",
     "Table": "model.expr",

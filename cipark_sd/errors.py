@@ -125,6 +125,19 @@ class InvalidValue(CiparkError):
         super().__init__(f"{where}: {what} is {value!r}, expected {expected}")
 
 
+class MissingData(CiparkError):
+    """Variables without an equation whose values nobody has brought."""
+
+    def __init__(self, model: str, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+        shown = ", ".join(map(repr, self.labels[:8])) + (", …" if len(self.labels) > 8 else "")
+        has = "has no equation and no data" if len(self.labels) == 1 else "have no equation and no data"
+        super().__init__(
+            f"{model}: {shown} {has}; bring values over time, from a file (--series FILE, in Python "
+            "read_model(series=[…])) or in a scenario ({times = […], values = […]})"
+        )
+
+
 class OffGrid(CiparkError):
     """Times that the run does not save or reach."""
 

@@ -1,142 +1,261 @@
 """Which model files of a folder are read, run, and agree with the outputs that their vendor recorded beside them.
 
-    python tools/coverage.py FOLDER [--csv FILE]
+    python tools/coverage.py FOLDER [--notes FILE] [--engines native,pysd] [--csv FILE] [--page FILE]
 
-A file agrees when every recorded column that the run has lies within ``1e-3 x largest recorded + 1e-6`` at every
-recorded time. Outputs are ``output.csv`` or ``output.tab`` beside the model, columns named after variables.
+A file agrees when every recorded column lies within a tolerance, a share of the column's largest recorded number, at
+every recorded time. Outputs are ``output.csv`` or ``output.tab`` beside the model, columns named after variables.
+
+``--notes`` is a TOML file with what a folder's own texts say of a file and the file itself does not: by path below the
+folder ``record`` (another output, or an empty text for none), ``series`` (tables for its data variables), ``method``
+(the record's), ``leave_out`` (columns), ``tolerance``, ``state`` (what is
+expected, ``agrees`` where nothing is said), and ``why``: the reason for any of these, or for which the file
+does not agree.
 """
 
 import argparse
 import csv
 import sys
+import tomllib
 import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import SUFFIXES, read_model
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Lookup, Series
 from cipark_sd.naming import canonical
 from cipark_sd.simulation import simulate
 
+#: Share of a column's largest recorded number; records have six digits.
+TOLERANCE = 1e-5
 
-def recorded(path: Path) -> pd.DataFrame | None:
+
+@dataclass(frozen=True)
+class Notes:
+    """What is said of one file; see the head of this script."""
+
+    record: str | None = None
+    series: tuple[str, ...] = ()
+    method: str | None = None
+    leave_out: tuple[str, ...] = ()
+    tolerance: float = TOLERANCE
+    state: str = "agrees"
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file under one engine: ``agrees``, ``differs``, ``refused``, or ``runs`` without a record."""
+
+    word: str
+    detail: str
+    compared: int = 0
+
+
+def read_notes(path: Path | None) -> dict[str, Notes]:
+    """Notes by path below the folder."""
+    if path is None:
+        return {}
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    made = {}
+    for file, entry in content.items():
+        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        made[file] = Notes(**fields)
+    return made
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The model files below a folder, in order; XML that is no XMILE is none."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [p for p in found if p.suffix.lower() == ".mdl" or "<xmile" in p.read_text("utf-8", "replace")]
+
+
+def recorded(path: Path, name: str | None) -> pd.DataFrame | None:
     """The vendor's output beside a model: times down, one column a variable."""
-    for name, separator in (("output.csv", ","), ("output.tab", "\t")):
-        file = path.parent / name
+    for file in [
+        path.parent / each for each in (("output.csv", "output.tab") if name is None else (name,) if name else ())
+    ]:
         if not file.is_file():
             continue
-        for encoding in ("utf-8-sig", "cp1252"):
-            try:
-                frame = pd.read_csv(file, sep=separator, encoding=encoding, index_col=0)
-                break
-            except UnicodeDecodeError:
-                continue
-        if canonical(str(frame.index.name)).startswith("time"):
+        separator = "," if file.suffix == ".csv" else "\t"
+        try:
+            frame = pd.read_csv(file, sep=separator, encoding="utf-8-sig", index_col=0)
+        except UnicodeDecodeError:
+            frame = pd.read_csv(file, sep=separator, encoding="cp1252", index_col=0)
+        if canonical(str(frame.index.name)) in ("time", "months", "years") or "time" in canonical(
+            str(frame.index.name)
+        ):
             return frame.loc[:, ~frame.columns.str.startswith("Unnamed")]
         frame = frame.T
         return frame if len(frame) else None
     return None
 
 
-def columns(model: Model, run) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+def columns(model: Model, run: Any) -> dict[str, np.ndarray]:
     """Each saved column by canonical name, elements as ``name[a,b]``."""
     found: dict[str, np.ndarray] = {}
     for name in run.data_vars:
-        variable = model.by_name.get(str(name))
-        if variable is None:
-            continue
-        values = run[name].to_numpy()
-        if "time" not in run[name].dims:
-            values = np.broadcast_to(values, (run.sizes["time"], *values.shape))
-        flat = values.reshape(run.sizes["time"], -1)
-        for index, elements in enumerate(model.elements(variable)):
-            label = f"{name}[{','.join(elements)}]" if elements else str(name)
-            found[label] = flat[:, index]
+        values = run[name].to_numpy().reshape(run.sizes["time"], -1)
+        for index, elements in enumerate(model.elements(model.by_name[str(name)])):
+            found[f"{name}[{','.join(elements)}]" if elements else str(name)] = values[:, index]
     return found
 
 
 def key(column: str) -> str:
     """A recorded column's name as :func:`columns` has it."""
-    name, _, inside = column.partition("[")
-    elements = ",".join(canonical(part) for part in inside.rstrip("]").split(",")) if inside else ""
+    name, _, inside = column.strip().partition("[") if not column.strip().startswith('"') else (column, "", "")
+    elements = ",".join(canonical(part) for part in inside.rstrip().removesuffix("]").split(",")) if inside else ""
     return f"{canonical(name)}[{elements}]" if elements else canonical(name)
 
 
-def compare(model: Model, run, frame: pd.DataFrame) -> tuple[int, list[str]]:  # type: ignore[no-untyped-def]
-    """How many recorded columns the run has, and those that differ."""
-    own = columns(model, run)
-    times = run["time"].to_numpy()
+def compare(model: Model, run: Any, frame: pd.DataFrame, notes: Notes) -> tuple[int, list[str], list[str], float]:
+    """How many recorded columns the run has, those that differ, those that it lacks, and the largest difference."""
+    ours, times = columns(model, run), run["time"].to_numpy()
     at = pd.to_numeric(pd.Series(frame.index), errors="coerce").to_numpy(dtype=float)
-    known = [(i, int(np.argmin(abs(times - t)))) for i, t in enumerate(at) if np.isfinite(t)]
-    known = [(i, j) for i, j in known if abs(times[j] - at[i]) < 1e-6 * max(1, abs(at[i]))]
-    compared, differ = 0, []
+    nearest = np.abs(times[:, None] - np.nan_to_num(at)).argmin(axis=0)
+    met = np.isfinite(at) & (np.abs(times[nearest] - at) <= 6e-6 * np.maximum(1, np.abs(at)))
+    compared, differ, lacking, worst = 0, [], [], 0.0
     for column in frame.columns:
-        values = own.get(key(str(column)))
-        if values is None:
-            continue
         expected = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
-        pairs = [(expected[i], values[j]) for i, j in known if np.isfinite(expected[i])]
-        if not pairs:
+        if str(column) in notes.leave_out or key(str(column)) in CONTROL or not np.isfinite(expected).any():
+            continue
+        values = ours.get(key(str(column)))
+        if values is None:
+            lacking.append(str(column))
+            continue
+        there = np.isfinite(expected)
+        if not met[there].all():
+            differ.append(f"{column} (times)")
             continue
         compared += 1
-        want, have = np.array(pairs).T
-        if not (abs(want - have) <= 1e-3 * abs(want).max() + 1e-6).all():
+        scale = np.abs(expected[there]).max() or 1.0
+        far = np.abs(expected[there] - values[nearest[there]]).max() / scale
+        worst = max(worst, far)
+        if not far <= notes.tolerance:
             differ.append(str(column))
-    return compared, differ
+    return compared, differ, lacking, worst
 
 
-def state(path: Path) -> tuple[str, str]:
-    """What became of a file, in a word and in detail."""
+def outcome(path: Path, notes: Notes, engine: str) -> Outcome:
+    """What becomes of a file."""
     try:
-        model = read_model(path)
+        model = read_model(path, series=[path.parent / file for file in notes.series])
+        saved = [v.name for v in model.variables if not isinstance(v, Lookup | Series) and v.name not in CONTROL]
+        run = simulate(model, save=saved, engine=engine, method=notes.method)  # type: ignore[arg-type]
     except CiparkError as problem:
-        return "refused", str(problem)
-    try:
-        constants = [
-            v.name for v in model.variables if not hasattr(v, "interpolation") and type(v).__name__ != "Lookup"
-        ]
-        run = simulate(model, save=constants, engine="native")
-    except CiparkError as problem:
-        return "does not run", str(problem)
-    frame = recorded(path)
+        return Outcome("refused", " ".join(str(problem).replace(str(path.parent), "…").split()))
+    frame = recorded(path, notes.record)
     if frame is None:
-        return "runs", "nothing recorded"
-    compared, differ = compare(model, run, frame)
+        return Outcome("runs", "nothing is recorded")
+    compared, differ, lacking, worst = compare(model, run, frame, notes)
+    lacks = f"; not in the run: {', '.join(lacking[:5])}" if lacking else ""
     if not compared:
-        return "runs", "no recorded column of that name"
-    return ("differs", ", ".join(differ[:5])) if differ else ("agrees", f"{compared} columns")
+        return Outcome("runs", "no recorded column of that name" + lacks)
+    if differ:
+        return Outcome("differs", f"{', '.join(differ[:5])}; at most {worst:.2g}{lacks}", compared)
+    return Outcome("agrees", f"{compared} columns to {worst:.1g}{lacks}", compared)
 
 
 def main() -> int:
-    """The table on the screen, and as CSV."""
+    """The table on the screen, as CSV and as a page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--notes", type=Path)
+    parser.add_argument("--engines", default="native")
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--skip", help="Leave out files whose path holds this.")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows = []
-    paths = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    for path in paths:
+    engines, notes = asked.engines.split(","), read_notes(asked.notes)
+    rows: list[tuple[str, Notes, dict[str, Outcome]]] = []
+    for path in model_files(asked.folder):
         if asked.skip and asked.skip in str(path):
             continue
-        if "<xmile" not in path.read_text("utf-8", "replace") and path.suffix.lower() != ".mdl":
-            continue
-        word, detail = state(path)
-        rows.append((str(path.relative_to(asked.folder)), word, " ".join(detail.split())))
-        if word not in ("agrees", "runs"):
-            print(f"{word:13} {rows[-1][0]}: {rows[-1][2][:300]}")
-    for suffix, name in ((".mdl", "Vensim"), ("", "XMILE")):
-        counts = Counter(word for path, word, _ in rows if path.endswith(".mdl") == bool(suffix))
-        print(f"{name}: {sum(counts.values())} files; " + ", ".join(f"{n} {word}" for word, n in counts.most_common()))
+        name = path.relative_to(asked.folder).as_posix()
+        said = notes.get(name, Notes())
+        rows.append((name, said, {engine: outcome(path, said, engine) for engine in engines}))
+        for engine, found in rows[-1][2].items():
+            if found.word not in ("agrees", "runs"):
+                print(f"{engine:7} {found.word:8} {name}: {found.detail[:300]}")
+    for engine in engines:
+        print("\n".join(f"{engine}: {line}" for line in counts(rows, engine)))
     if asked.csv:
         with asked.csv.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("file", "state", "detail"), *rows])
+            writer = csv.writer(file)
+            writer.writerow(("file", "engine", "state", "detail", "note"))
+            writer.writerows((name, e, o.word, o.detail, n.why) for name, n, by in rows for e, o in by.items())
+    if asked.page:
+        asked.page.write_text(page(rows, engines), encoding="utf-8")
     return 0
+
+
+def counts(rows: Sequence[tuple[str, Notes, Mapping[str, Outcome]]], engine: str) -> list[str]:
+    """One line a language."""
+    lines = []
+    for language, vensim in (("Vensim", True), ("XMILE", False)):
+        words = Counter(by[engine].word for name, _, by in rows if name.endswith(".mdl") is vensim)
+        lines.append(
+            f"{language}: {words.total()} files; " + ", ".join(f"{n} {word}" for word, n in words.most_common())
+        )
+    return lines
+
+
+def page(rows: Sequence[tuple[str, Notes, Mapping[str, Outcome]]], engines: Sequence[str]) -> str:
+    """A Markdown page: counts, then a row a file with the reason of each that does not agree."""
+    lines = [
+        *HEAD.format(files=len(rows), tolerance=TOLERANCE).splitlines(),
+        "",
+        "| engine | language | agrees | differs | refused | nothing recorded |",
+        "|---|---|---|---|---|---|",
+    ]
+    for engine in engines:
+        for language, vensim in (("Vensim", True), ("XMILE", False)):
+            words = Counter(by[engine].word for name, _, by in rows if name.endswith(".mdl") is vensim)
+            numbers = " | ".join(str(words[word]) for word in ("agrees", "differs", "refused", "runs"))
+            lines.append(f"| {engine} | {language} | {numbers} |")
+    lines += ["", f"| file | {' | '.join(engines)} | because |", "|---|" + "---|" * (len(engines) + 1)]
+    for name, said, by in rows:
+        words = [
+            f"{by[engine].word}" + (f" ({by[engine].compared})" if by[engine].compared else "") for engine in engines
+        ]
+        lines.append(f"| {name} | {' | '.join(words)} | {_reason(said, by)} |")
+    lines += ["", "In brackets: the number of columns that are compared.", ""]
+    return "\n".join(lines)
+
+
+HEAD = """\
+# Public models: what agrees with its vendor
+
+{files} model files of [SDXorg's test models](https://github.com/SDXorg/test-models) (March 2025), each run by every
+engine and compared with the output that the vendor's own program recorded beside it. A file **agrees** when every
+recorded column lies within the tolerance at every recorded time: {tolerance:g} of the column's largest recorded number
+where nothing else is said. None of the files is part of this project. From a copy of them
+
+    python tools/coverage.py FOLDER --notes tools/sdxorg.toml --engines native,pysd --page docs/coverage.md
+
+makes this page, and each is a test where `CIPARK_TEST_MODELS` names the copy
+(`tests/cipark_sd/engines/test_recorded_outputs.py`). The engine `numpy` has the bits of `native`; `pysd` is PySD
+behind our reader.
+"""
+
+
+def _reason(said: Notes, by: Mapping[str, Outcome]) -> str:
+    """The note, else what the first engine that does not agree says, in one cell."""
+    text = said.why
+    if said.tolerance != TOLERANCE:
+        text = f"tolerance {said.tolerance:g}: {text}"
+    if not text:
+        text = next((f"{e}: {o.detail}" for e, o in by.items() if o.word in ("differs", "refused")), "")
+    text = text if len(text) < 220 else text[:217] + "…"
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 if __name__ == "__main__":

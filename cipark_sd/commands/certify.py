@@ -82,13 +82,13 @@ def command(
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import bundled
     from cipark_sd.results import check_writable
-    from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+    from cipark_sd.scenarios import Scenario, parse_assignments
 
     if output is not None:
         check_writable(output, what="the certificate", endings=SUFFIXES, where="-o")
-    parts = [read_scenario(path) for path in scenario_files]
-    parts += [parse_assignments(assignments)] if assignments else []
     model = read_model(file or bundled(), allow_files=allow_files)
+    parts = [options.scenario_of(path, model) for path in scenario_files]
+    parts += [parse_assignments(assignments)] if assignments else []
     names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
         certificate = certify(

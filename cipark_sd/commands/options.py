@@ -11,6 +11,7 @@ from cipark_sd.errors import CiparkError
 
 if TYPE_CHECKING:
     from cipark_sd.model.model import Model
+    from cipark_sd.scenarios import Scenario
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -21,6 +22,15 @@ allow_files = click.option(
     metavar="FOLDER",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Also read files beneath FOLDER that the model or study names; repeatable.",
+)
+
+#: Brings values over time for the data variables of a model.
+series = click.option(
+    "--series",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Values of the model's data variables: .csv, .tab, .dat or .xlsx; repeatable, the last counts.",
 )
 
 
@@ -44,6 +54,19 @@ def renamed(old: str, new: str) -> Callable[[F], F]:
 
     name = "old_" + re.sub(r"\W+", "_", old).strip("_")
     return click.option(old, name, hidden=True, expose_value=False, is_eager=True, callback=refuse)
+
+
+def scenario_of(path: Path, model: "Model") -> "Scenario":
+    """The scenario in a TOML file or in a changes file of Vensim's.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    from cipark_sd.frontends.changes_files import SUFFIX, read_changes
+    from cipark_sd.scenarios import read_scenario
+
+    return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
 
 
 def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:

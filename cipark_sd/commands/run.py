@@ -17,7 +17,7 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
-from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+from cipark_sd.scenarios import Scenario, parse_assignments
 from cipark_sd.timegrid import model_time, nearest_indices
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ _COLUMNS, _ROWS = 7, 10
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
 @click.option(
-    "--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file (TOML)."
+    "--scenario",
+    "scenario_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A scenario file (TOML, or Vensim's .cin).",
 )
 @click.option("--from", "start", metavar="TIME", help="Initial time: a number, or a date for models in years.")
 @click.option("--to", "end", metavar="TIME", help="Final time.")
@@ -51,6 +55,7 @@ _COLUMNS, _ROWS = 7, 10
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Observed values to plot with the run: CSV with date,<variable>."
 )
+@options.series
 @options.allow_files
 def command(
     file: Path | None,
@@ -67,6 +72,7 @@ def command(
     output: Path | None,
     figure_file: Path | None,
     data: Path | None,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> None:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its time series.
@@ -79,6 +85,7 @@ def command(
       cipark run
       cipark run my.mdl --set "birth rate=0.02" --set "Pool[East]=4" -o out.nc
       cipark run my.xmile --scenario drought.toml --to 2050 --figure drought.svg
+      cipark run my.mdl --series weather.tab
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
     from cipark_sd.commands.display import display_of
@@ -87,7 +94,7 @@ def command(
 
     path = file or bundled()
     with _shown_warnings():
-        model = read_model(path, allow_files=allow_files)
+        model = read_model(path, allow_files=allow_files, series=series)
         display = display_of(path, allow_files)
         scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
         if file is None and figure_file is None:
@@ -138,7 +145,7 @@ def _scenario(
     step: float | None,
     save_every: float | None,
 ) -> Scenario:
-    parts = [read_scenario(file) for file in files]
+    parts = [options.scenario_of(file, model) for file in files]
     if assignments:
         parts.append(parse_assignments(assignments))
     start, end = (

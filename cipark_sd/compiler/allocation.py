@@ -2,11 +2,12 @@
 
 Both share a supply out so that each claimant's fraction rises along a line from nothing to its whole request while a
 common level rises; they differ in where each line begins and ends. The level at which all of the supply is given lies
-between two of these corners, where everything is a line, and so is computed without iteration.
+between two of these corners, where everything is a line, and so is computed without iteration. Curves of other shapes
+are inverted by halving an interval a fixed number of times and one chord at the end.
 
-Source: Vensim's reference manual, "Allocation Overview"; the rules for what is missing there are those of PySD 3.14
-(``pysd/py_backend/allocation.py``). Where PySD stops, for negative requests and supplies and widths that are not
-positive, the shares are NaN.
+Source: Vensim's reference manual, "Allocation Overview" and "Specifying the Curves", and its recorded runs; the rules
+for what is missing there are those of PySD 3.14 (``pysd/py_backend/allocation.py``). Where PySD stops, for negative
+requests and supplies and widths that are not positive, the shares are NaN.
 """
 
 import math
@@ -17,6 +18,14 @@ from cipark_sd.compiler.graph import Graph
 
 #: Claimants up to which an allocation is written out: some 20 n^2 operations.
 MOST_CLAIMANTS = 24
+#: Kinds of priority profile, as Vensim numbers them ("Specifying the Curves"). Kind 0 and kind 5 are not here: no
+#: recorded run shows what Vensim does with them.
+RECTANGULAR, TRIANGULAR, NORMAL, EXPONENTIAL = 1.0, 2.0, 3.0, 4.0
+SHAPES = (RECTANGULAR, TRIANGULAR, NORMAL, EXPONENTIAL)
+#: How many widths from its priority a claimant has all or nothing, to rounding.
+_REACH = {RECTANGULAR: 0.5, TRIANGULAR: 0.5, NORMAL: 8.5, EXPONENTIAL: 38.0}
+#: After these the interval is some 1e-8 widths, and a chord in it exact to rounding.
+_HALVINGS = 32
 
 
 @dataclass(frozen=True)
@@ -61,20 +70,86 @@ def available(
     priorities: Sequence[int],
     widths: Sequence[int],
     supply: int,
+    shapes: Sequence[float],
 ) -> list[int]:
-    """The share of each claimant with rectangular profiles, which are of kind 1; with another, NaN.
+    """The share of each claimant.
 
-    As the price falls, here as the level ``-price`` rises, a claimant's fraction goes from nothing at half a width
-    above its priority to everything at half a width below.
+    ``shapes`` are the kinds of profile, of :data:`SHAPES`, that the shares are computed for; where ``kinds`` say
+    something else in a run, the shares are NaN.
+
+    As the price falls, here as the level ``-price`` rises, a claimant's fraction goes from nothing to everything around
+    its priority; a rectangular profile does so along a line, from half a width above to half a width below.
     """
+    right = [g.lt(g.const(0.0), width) for width in widths]
+    right += [g.op("eq", kind, g.const(shape)) for kind, shape in zip(kinds, shapes, strict=True)]
+    if any(shape != RECTANGULAR for shape in shapes):
+        return _curved(g, requests, priorities, widths, supply, shapes, right)
     half = g.const(0.5)
     lines = []
     for request, priority, width in zip(requests, priorities, widths, strict=True):
         reach = g.mul(width, half)
         begin, end = g.op("neg", g.add(priority, reach)), g.op("neg", g.sub(priority, reach))
         lines.append(_Line(request, begin, end, width))
-    positive = [g.lt(g.const(0.0), width) for width in widths]
-    return _shares(g, lines, supply, [*positive, *(g.op("eq", kind, g.const(1.0)) for kind in kinds)])
+    return _shares(g, lines, supply, right)
+
+
+def _curved(
+    g: Graph,
+    requests: Sequence[int],
+    priorities: Sequence[int],
+    widths: Sequence[int],
+    supply: int,
+    shapes: Sequence[float],
+    conditions: Sequence[int],
+) -> list[int]:
+    """Shares along curves of any shape: the price at which all of the supply is given, and what each has there."""
+    zero, half = g.const(0.0), g.const(0.5)
+
+    def given(price: int) -> list[int]:
+        return [
+            g.mul(request, _above(g, shape, g.div(g.sub(price, priority), width)))
+            for request, priority, width, shape in zip(requests, priorities, widths, shapes, strict=True)
+        ]
+
+    reaches = [g.mul(width, g.const(_REACH[shape])) for width, shape in zip(widths, shapes, strict=True)]
+    low = g.sub(priorities[0], reaches[0])
+    high = g.add(priorities[0], reaches[0])
+    for priority, reach in zip(priorities[1:], reaches[1:], strict=True):
+        low = g.op("min", low, g.sub(priority, reach))
+        high = g.op("max", high, g.add(priority, reach))
+    for _ in range(_HALVINGS):
+        middle = g.mul(half, g.add(low, high))
+        more = g.lt(supply, _total(g, given(middle)))
+        low, high = g.select(more, middle, low), g.select(more, high, middle)
+    # within so short an interval the curves are as good as lines
+    above, below = _total(g, given(low)), _total(g, given(high))
+    drop = g.sub(above, below)
+    part = g.select(g.lt(zero, drop), g.div(g.sub(above, supply), drop), half)
+    level = given(g.add(low, g.mul(part, g.sub(high, low))))
+    enough = g.le(_total(g, requests), supply)
+    right = g.le(zero, supply)
+    for condition in (*conditions, *(g.le(zero, request) for request in requests)):
+        right = g.both(right, condition)
+    nothing = g.op("eq", supply, zero)
+    return [
+        g.select(right, g.select(enough, request, g.select(nothing, zero, share)), g.const(math.nan))
+        for request, share in zip(requests, level, strict=True)
+    ]
+
+
+def _above(g: Graph, shape: float, x: int) -> int:
+    """The fraction that a claimant has where the price is ``x`` widths above its priority."""
+    zero, one, half, two = (g.const(number) for number in (0.0, 1.0, 0.5, 2.0))
+    if shape == NORMAL:
+        return g.mul(half, g.op("erfc", g.div(x, g.const(math.sqrt(2.0)))))
+    if shape == EXPONENTIAL:
+        tail = g.mul(half, g.op("exp", g.op("neg", g.op("abs", x))))
+        return g.select(g.lt(x, zero), g.sub(one, tail), tail)
+    if shape == TRIANGULAR:
+        far = g.op("max", g.sub(half, g.op("abs", x)), zero)
+        tail = g.mul(two, g.mul(far, far))
+        return g.select(g.lt(x, zero), g.sub(one, tail), tail)
+    return g.op("min", one, g.op("max", zero, g.sub(half, x)))
 
 
 def _shares(g: Graph, lines: Sequence[_Line], supply: int, conditions: Sequence[int]) -> list[int]:

@@ -16,11 +16,14 @@ from cipark_sd.compiler.normal import probability, quantile
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
+#: Actions of VECTOR SELECT, numbered from 0.
+MOST_ACTIONS = 11
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a function's meaning may use: the graph, two times, and a fresh stream of random numbers.
+    """What a function's meaning may use: the graph, two times, a fresh stream of random numbers, and what a node is at
+    the start of the model's own run.
 
     ``instant`` is the time at which the present step began, which stays while Runge-Kutta looks ahead in ``time``.
     """
@@ -29,6 +32,7 @@ class Context:
     time: int
     instant: int
     random: Callable[[], int]
+    at_start: Callable[[int], float]
 
 
 Meaning = Callable[[Context, Sequence[int]], int]
@@ -251,32 +255,47 @@ def _clamped_normal(c: Context, a: Sequence[int]) -> int:
 def _vector_select(c: Context, a: Sequence[int]) -> int:
     """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
 
-    Source of the actions' numbers: Vensim's manual, as PySD 3.14 has it.
+    An action that changes in the run is chosen among all of them; where it is none, there is no value.
+
+    Source of the actions' numbers: Vensim's manual, fn_vector_select, as PySD 3.14 has it; that they may change, a
+    recorded run of Vensim's (``vector_select`` of SDXorg's test models).
     """
     g, (missing, action, _, *pairs) = c.graph, a
     selections, values = pairs[::2], pairs[1::2]
-    number = int(g.value(action) or 0)
+    number = g.value(action)
+    if number is None:
+        result = g.const(math.nan)
+        for each in range(MOST_ACTIONS):
+            result = g.select(g.op("eq", action, g.const(float(each))), _selected(c, selections, values, each), result)
+    else:
+        result = _selected(c, selections, values, int(number))
     chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
-    if number <= 4:
-        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
-    elif number == 5:
-        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
-    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
-    match number:
-        case 0 | 6:
-            result = _sum(c, terms)
-        case 1 | 5 | 7:
-            result = _product(c, terms)
-        case 2 | 8:
-            result = _extreme(smaller=True)(c, terms)
-        case 3 | 9:
-            result = _extreme(smaller=False)(c, terms)
-        case _:
-            result = g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
     some = chosen[0]
     for yes in chosen[1:]:
         some = g.either(some, yes)
     return g.select(some, result, missing)
+
+
+def _selected(c: Context, selections: Sequence[int], values: Sequence[int], action: int) -> int:
+    """What an action makes of the selected values."""
+    g = c.graph
+    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
+    if action <= 4:
+        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
+    elif action == 5:
+        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
+    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
+    match action:
+        case 0 | 6:
+            return _sum(c, terms)
+        case 1 | 5 | 7:
+            return _product(c, terms)
+        case 2 | 8:
+            return _extreme(smaller=True)(c, terms)
+        case 3 | 9:
+            return _extreme(smaller=False)(c, terms)
+        case _:
+            return g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
 
 
 def _invert_matrix(c: Context, a: Sequence[int]) -> int:
@@ -297,13 +316,17 @@ def _allocate_by_priority(c: Context, a: Sequence[int]) -> int:
 def _allocate_available(c: Context, a: Sequence[int]) -> int:
     """ALLOCATE AVAILABLE after unrolling: claimant, number of them, supply, requests, four numbers of each profile.
 
-    A profile's first number is its kind, of which 1 is the rectangle; with another the shares are NaN.
+    A profile's first number is its kind; the shares are computed for those that the model's own constants say.
     """
     g, (place, length, supply, *rest) = c.graph, a
     n = int(g.value(length) or 0)
     kinds, priorities, widths = (rest[n + i :: 4] for i in range(3))
+    shapes = tuple(c.at_start(kind) for kind in kinds)
 
-    shares = g.family(("available", *a[1:]), lambda: available(g, rest[:n], kinds, priorities, widths, supply))
+    def make() -> list[int]:
+        return available(g, rest[:n], kinds, priorities, widths, supply, shapes)
+
+    shares = g.family(("available", shapes, *a[1:]), make)
     return shares[int(g.value(place) or 0)]
 
 

@@ -280,7 +280,7 @@ class Lowering:
             self.n_random += 1
             return self.graph.source("initial_random" if start else "random", stream)
 
-        return Context(self.graph, time, instant, random)
+        return Context(self.graph, time, instant, random, self.number)
 
     def state(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from cipark_sd.compiler.allocation import MOST_CLAIMANTS
+from cipark_sd.compiler.allocation import MOST_CLAIMANTS, SHAPES
 from cipark_sd.compiler.matrices import MOST_ROWS
 from cipark_sd.errors import UnsupportedFeature
 
@@ -39,10 +39,10 @@ def _refused(
     function: str, nodes: Sequence[int], value: Callable[[int], float | None], at_start: Callable[[int], float]
 ) -> tuple[str, str] | None:
     match function:
-        case "vector_select" if value(nodes[1]) not in range(11) or value(nodes[2]) != 0:
+        case "vector_select" if value(nodes[1]) not in (None, *range(11)) or value(nodes[2]) != 0:
             return (
-                "VECTOR SELECT with an action that is not a number from 0 to 10, or an error action",
-                "use error action 0 and a literal action",
+                "VECTOR SELECT with an action that is not a whole number from 0 to 10, or an error action",
+                "use such an action and error action 0",
             )
         case "get_time_value" if (value(nodes[0]), value(nodes[2])) != (0.0, 0.0):
             return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
@@ -53,9 +53,10 @@ def _refused(
             return f"{shown} among more than {MOST_CLAIMANTS}", "run it with --engine pysd"
         case "allocate_available":
             claimants = int(value(nodes[1]) or 0)
-            if any(at_start(kind) != 1 for kind in nodes[3 + claimants :: 4]):
+            if any(at_start(kind) not in SHAPES for kind in nodes[3 + claimants :: 4]):
                 return (
-                    "ALLOCATE AVAILABLE with priority profiles that are not rectangular (ptype 1)",
-                    "use ptype 1, or run it with --engine pysd",
+                    "ALLOCATE AVAILABLE with a priority profile of another kind than 1 to 4 (rectangular, triangular, "
+                    "normal, exponential)",
+                    "use one of these",
                 )
     return None

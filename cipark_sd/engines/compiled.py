@@ -15,7 +15,7 @@ from cipark_sd.engines.evaluation import start_values
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model, program_for
 from cipark_sd.engines.settings import Settings, part, start_name
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import MissingData
 from cipark_sd.model.expr import Table
 
 
@@ -59,7 +59,8 @@ def inputs_for(plan: RunPlan, program: Program, given: Settings, runs: NDArray[n
         if slot is not None:
             params[slot] = value
     times = stage_times(plan.grid, program.method)
-    series = []
+    series: list[Values] = []
+    missing: list[str] = []
     for entry in program.series:
         own = given.series.get(entry.name)
         if isinstance(own, tuple):
@@ -67,11 +68,11 @@ def inputs_for(plan: RunPlan, program: Program, given: Settings, runs: NDArray[n
             continue
         table = Table(own.times, own.values) if own is not None else entry.table
         if table is None:
-            label = flat_model(plan.model).by_name[entry.name].label
-            raise InvalidValue(
-                f"the data variable {label!r}", None, "a time series from the scenario", where=plan.model.name
-            )
+            missing.append(flat_model(plan.model).by_name[entry.name].label)
+            continue
         series.append(sample(entry, table, times))
+    if missing:
+        raise MissingData(plan.model.name, missing)
     return Inputs(plan.grid, plan.resolved.final_time, params, tuple(series), plan.saved, runs, seed=plan.seed)
 
 

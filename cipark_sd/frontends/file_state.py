@@ -1,10 +1,11 @@
 """Which files a model reads and what they hold by now."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from cipark_sd.errors import ModelFileError
+from cipark_sd.errors import InvalidValue, ModelFileError
 from cipark_sd.frontends.external_files import external_contents, external_names
-from cipark_sd.inputs import MODEL_LIMIT, read_bytes
+from cipark_sd.inputs import MODEL_LIMIT, TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import Model, digest_of
 
 VENSIM_SUFFIXES = (".mdl",)
@@ -25,7 +26,29 @@ def current_digest(model: Model) -> str:
     if not path.exists():
         raise ModelFileError(path, "does not exist any more")
     files = external_names(model.variables, model.macros, model.range_files)
-    return digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
+    own = digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
+    return with_contents(own, [series_bytes(file, where=model.name) for file in model.origin.series])
+
+
+def with_contents(digest: str, contents: Sequence[bytes]) -> str:
+    """The digest of a model together with what the files hold that its data variables were given."""
+    return digest_of(digest.encode(), *contents) if contents else digest
+
+
+def series_bytes(file: Path, *, where: str) -> bytes:
+    """What a table with values of data variables holds.
+
+    Raises
+    ------
+    InvalidValue
+        When there is none, or it cannot be read.
+    """
+    try:
+        return read_bytes(file, TABLE_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InvalidValue("the data file", str(file), "a file that exists", where=where) from None
+    except OSError as problem:
+        raise InvalidValue("the data file", problem.strerror, "a table that can be read", where=str(file)) from None
 
 
 def model_bytes(path: Path) -> bytes:

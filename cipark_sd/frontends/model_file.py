@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cipark_sd.errors import ModelFileError
+from cipark_sd.frontends.data_files import with_series
 from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
 from cipark_sd.frontends.vensim.reader import read_vensim
 from cipark_sd.frontends.xmile.reader import read_xmile
@@ -12,7 +13,7 @@ from cipark_sd.model.model import Model
 SUFFIXES = (*VENSIM_SUFFIXES, *XMILE_SUFFIXES)
 
 
-def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
+def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), series: Sequence[Path | str] = ()) -> Model:
     """The model in a Vensim (``.mdl``) or XMILE (``.xmile``, ``.xml``, ``.stmx``) file.
 
     Parameters
@@ -20,6 +21,9 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> M
     path : path
     allow_files : sequence of path
         Folders beneath which files may lie that the model names (``GET DIRECT …``), beside the model's own.
+    series : sequence of path
+        Files with values over time for the model's data variables; see
+        :func:`cipark_sd.frontends.data_files.with_series`.
 
     Raises
     ------
@@ -30,6 +34,8 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> M
         When it names a file that lies elsewhere, links resolved.
     EquationError, UnknownName, Problems
         For what is wrong in the equations, all of it at once.
+    InvalidValue
+        When a file of ``series`` cannot be read or has nothing for the model.
     """
     path = Path(path)
     if not path.exists():
@@ -40,7 +46,7 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> M
     raw = model_bytes(path)
     allowed = tuple(Path(folder).resolve() for folder in allow_files)
     read = read_vensim if path.suffix.lower() in VENSIM_SUFFIXES else read_xmile
-    return read(path, raw, allowed)
+    return with_series(read(path, raw, allowed), series, where="--series")
 
 
 def _missing(path: Path) -> str:

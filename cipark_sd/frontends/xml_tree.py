@@ -1,5 +1,7 @@
 """XML as a tree, read strictly: no entities of the file's own, no other file, no network."""
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,9 @@ from cipark_sd.errors import ModelFileError
 #: Faults that vendors' own files have and that lose nothing: a prefix that is not declared, dashes in a comment.
 _HARMLESS = frozenset({"NS_ERR_UNDEFINED_NAMESPACE", "ERR_HYPHEN_IN_COMMENT"})
 
+#: A start or end tag of what lies side by side in ``<variables>`` and never inside another of them.
+_VARIABLE = re.compile(rb"<(/?)(stock|flow|aux|module|variables)\b[^<>]*?(/?)>")
+
 
 def xml_tree(raw: bytes, path: Path) -> Any:
     """The root element (of ``lxml.etree``) of an XML file without comments and processing instructions.
@@ -15,9 +20,26 @@ def xml_tree(raw: bytes, path: Path) -> Any:
     Raises
     ------
     ModelFileError
-        When it is not XML, is nested or sized beyond libxml2's own bounds, or has a document type declaration: XMILE
+        When it is not XML (but for a variable whose end is missing before the next one, which is a warning), is nested
+        or sized beyond libxml2's own bounds, or has a document type declaration: XMILE
         has none, and entities that expand without end or name other files stand there.
     """
+    root, faults = _parsed(raw, path)
+    if root is not None and faults and all(f.type_name == "ERR_TAG_NAME_MISMATCH" for f in faults):
+        mended, notes = _closed(raw)
+        whole, rest = _parsed(mended, path) if notes else (None, faults)
+        if whole is not None and not rest:
+            for note in notes:
+                warnings.warn(f"{path.name}: {note}", stacklevel=2)
+            return whole
+    if root is None or faults:
+        said = f"{faults[0].message}, line {faults[0].line}, column {faults[0].column}" if faults else "it is empty"
+        raise ModelFileError(path, f"is not XML: {said}")
+    return root
+
+
+def _parsed(raw: bytes, path: Path) -> tuple[Any, list[Any]]:
+    """The root element and the faults that lose something."""
     from lxml import etree
 
     parser = etree.XMLParser(
@@ -39,7 +61,26 @@ def xml_tree(raw: bytes, path: Path) -> Any:
     if root is not None and root.getroottree().docinfo.doctype:
         raise ModelFileError(path, "has a document type declaration (<!DOCTYPE>), which XMILE does not know")
     faults = [f for f in parser.error_log if f.level > etree.ErrorLevels.WARNING and f.type_name not in _HARMLESS]
-    if root is None or faults:
-        said = f"{faults[0].message}, line {faults[0].line}, column {faults[0].column}" if faults else "it is empty"
-        raise ModelFileError(path, f"is not XML: {said}")
-    return root
+    return root, faults
+
+
+def _closed(raw: bytes) -> tuple[bytes, list[str]]:
+    """The text with the ends of variables that are missing before the next variable, and a sentence about each.
+
+    Since no variable stands inside another, only one end fits there.
+    """
+    parts: list[bytes] = []
+    notes: list[str] = []
+    start, open_, at = 0, b"", 0
+    for found in _VARIABLE.finditer(raw):
+        ends, name, empty = found.groups()
+        if open_ and name != open_ if ends else open_ and name != b"variables":
+            parts += [raw[start : found.start()], b"</" + open_ + b">"]
+            start = found.start()
+            here, there = (1 + raw.count(b"\n", 0, place) for place in (at, found.start()))
+            tag = open_.decode()
+            notes.append(f"<{tag}> in line {here} is never closed; it is taken to end before line {there}")
+            open_ = b""
+        if name != b"variables" and not empty:
+            open_, at = (b"" if ends else name), found.start()
+    return b"".join([*parts, raw[start:]]), notes

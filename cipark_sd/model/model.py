@@ -60,11 +60,16 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a model was read from, and in which folders its files may lie beside its own; no part of its identity."""
+    """Where a model was read from; no part of its identity.
+
+    ``allowed`` are folders in which its files may lie beside its own, ``series`` the files that its data variables were
+    given.
+    """
 
     path: Path
     format: Format
     allowed: tuple[Path, ...] = ()
+    series: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

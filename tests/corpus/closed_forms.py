@@ -1165,6 +1165,86 @@ def xmile_step_in_quarters(t: T) -> Columns:
     return {"now": t, "length": 0.25, "a": 1, "z": 4}
 
 
+@form()
+def allocate_profiles(t: T) -> Columns:
+    """Each curve falls with the price; the price at which all of the supply is given comes by halving."""
+    claims = {"a": 3.0, "b": 5.0, "c": 4.0, "d": 2.0}
+    curves: dict[int, Callable[[float], float]] = {
+        1: lambda x: min(1.0, max(0.0, 0.5 - x)),
+        # the integral of a triangle over one width
+        2: lambda x: 2 * max(0.5 - x, 0.0) ** 2 if x > 0 else 1 - 2 * max(0.5 + x, 0.0) ** 2,
+        3: lambda x: 0.5 * math.erfc(x / math.sqrt(2)),
+        4: lambda x: 0.5 * math.exp(-x) if x > 0 else 1 - 0.5 * math.exp(x),
+    }
+    profiles = {
+        "triangular": ((2, 5, 3), (2, 4, 3), (2, 3, 3), (2, 1, 2)),
+        "normal": ((3, 5, 1), (3, 4, 2), (3, 3, 1), (3, 1, 1)),
+        "exponential": ((4, 5, 1), (4, 4, 2), (4, 3, 1), (4, 1, 1)),
+        "each": ((1, 5, 3), (2, 4, 3), (3, 3, 1), (4, 1, 1)),
+    }
+    columns: Columns = over("request", **claims) | {"supply": t * 1.45}
+    for name, result in zip(profiles, ("by_triangle", "by_normal", "by_exponential", "by_each"), strict=True):
+        for (claim, _), numbers in zip(claims.items(), profiles[name], strict=True):
+            for part, number in zip(("ptype", "ppriority", "pwidth", "pextra"), (*numbers, 0), strict=True):
+                columns[f"{name}[{claim},{part}]"] = number
+        shares = []
+        for supply in t * 1.45:
+
+            def given(price: float, name: str = name) -> list[float]:
+                return [
+                    request * curves[kind]((price - priority) / width)
+                    for request, (kind, priority, width) in zip(claims.values(), profiles[name], strict=True)
+                ]
+
+            low, high = -100.0, 100.0
+            for _ in range(200):
+                middle = (low + high) / 2
+                low, high = (middle, high) if sum(given(middle)) > supply else (low, middle)
+            enough = supply >= sum(claims.values())
+            shares.append(list(claims.values()) if enough else [0.0] * 4 if supply == 0 else given(low))
+        for i, claim in enumerate(claims):
+            columns[f"{result}[{claim}]"] = np.array(shares)[:, i]
+    return columns
+
+
+@form()
+def vector_select_changing(t: T) -> Columns:
+    """Actions 0 to 10 in turn, on the values 3, 4, 2 that are chosen with the weights 2, 1, 3."""
+    weights, values = np.array([2, 1, 3]), np.array([3, 4, 2])
+    weighted = weights * values
+    results = (
+        weighted.sum(), weighted.prod(), weighted.min(), weighted.max(), weighted.mean(), (values**weights).prod(),
+        values.sum(), values.prod(), values.min(), values.max(), values.mean(),
+    )  # fmt: skip
+    listed = over("value", i1=3, i2=1, i3=4, i4=2) | over("chosen", i1=2, i2=0, i3=1, i4=3)
+    return listed | {"action": t, "result": np.array(results, dtype=float), "nothing": -9}
+
+
+@form()
+def range_twice(t: T) -> Columns:
+    distance: Columns = {
+        "distance[north,north]": 0, "distance[north,south]": 7, "distance[south,north]": 5, "distance[south,south]": 0,
+    }  # fmt: skip
+    moving: Columns = {f"moving[i1,i{k}]": k for k in (1, 2, 3)}
+    moving |= {f"moving[i2,i{k}]": t for k in (1, 2, 3)} | {f"moving[i3,i{k}]": k * t for k in (1, 2, 3)}
+    sent = over("sent", north=2, south=3) | over("reach", north=0, south=21)
+    return distance | moving | sent | {"there": 7, "back": 5, "all_in_all": 12}
+
+
+@form()
+def data_part_constant(t: T) -> Columns:
+    north, south = np.interp(t, (0, 5, 10), (10, 8, 20)), np.interp(t, (0, 5, 10), (1, 3, 5))
+    rates = {"seen": (north, south), "listed": (0.5, 1.5), "stated": (2, 4), "computed": (t / 2, t / 2)}
+    columns: Columns = {
+        "rate_data[seen,north]": north, "rate_data[seen,south]": south,
+        "rate_constants[listed,north]": 0.5, "rate_constants[listed,south]": 1.5,
+    }  # fmt: skip
+    for kind, pair in rates.items():
+        for region, value in zip(("north", "south"), pair, strict=True):
+            columns |= {f"rate[{kind},{region}]": value, f"ten_times[{kind},{region}]": 10 * np.asarray(value)}
+    return columns
+
+
 def expected_text(feature: str) -> str:
     """The content of ``expected.csv`` of one feature."""
     function, times = FORMS[feature]

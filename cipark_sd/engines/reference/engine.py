@@ -15,13 +15,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.subscripts import Subscripts
+from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.reference.run import PySDRun
 from cipark_sd.engines.reference.translation import loaded_afresh
 from cipark_sd.engines.settings import Settings
-from cipark_sd.errors import InvalidValue, UnsupportedFeature
+from cipark_sd.errors import MissingData, UnsupportedFeature
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
-from cipark_sd.model.variables import ExternalPiece
+from cipark_sd.model.variables import External
 from cipark_sd.scenarios import Override, Resolved, TimeSeries, split_key
 
 Values = NDArray[np.float64]
@@ -73,8 +76,8 @@ class ReferenceEngine:
 
 def _one(plan: RunPlan, given: Settings, run: int) -> Values:
     """The outputs of one run, (n_outputs, n_saved)."""
-    model, resolved = plan.model, _resolved(plan.resolved, given, run)
-    _check_data(model, resolved)
+    model = plan.model
+    resolved = _with_data(model, _resolved(plan.resolved, given, run))
     keys = [split_key(name) for name in plan.outputs]
     places = [(base, model.elements(model.by_name[base]).index(elements)) for base, elements in keys]
     names = dict.fromkeys(base for base, _ in keys)
@@ -123,20 +126,38 @@ def _check_method(model: Model, method: Method | None) -> None:
         )
 
 
-def _check_data(model: Model, resolved: Resolved) -> None:
-    """Every data variable has values, from a file or the scenario."""
-    missing = [
-        variable
-        for variable in model.series
-        if variable.name not in resolved.whole
-        and any(isinstance(piece, ExternalPiece) and piece.source is None for piece in variable.pieces)
-        and not all((variable.name, element) in resolved.elements for element in model.elements(variable))
-    ]
+def _with_data(model: Model, resolved: Resolved) -> Resolved:
+    """The overrides with the values that files gave to data variables, which the model's own file does not have.
+
+    Raises
+    ------
+    MissingData
+        For variables without an equation that neither a file nor the scenario gives values.
+    UnsupportedFeature
+    """
+    whole, elements, missing = dict(resolved.whole), dict(resolved.elements), []
+    for variable in model.series:
+        if variable.name in whole or not any(isinstance(p.source, Table | None) for p in variable.pieces):
+            continue
+        subscripts = Subscripts.of(model)
+        for at in model.elements(variable):
+            source = next((p.source for p in reversed(variable.pieces) if subscripts.applies(p, at)), None)
+            if (variable.name, at) in elements or isinstance(source, External):
+                continue
+            if source is None:
+                missing.append(flat_name(variable.label, at))
+            elif variable.interpolation == "raw":
+                what = f"the data of {variable.label!r} from a file and :RAW:"
+                raise UnsupportedFeature(
+                    what, variable="the engine pysd", where=model.name, alternative="take the engine native or numpy"
+                )
+            elif at:
+                elements[variable.name, at] = TimeSeries(source.x, source.y, variable.interpolation)
+            else:
+                whole[variable.name] = TimeSeries(source.x, source.y, variable.interpolation)
     if missing:
-        names = ", ".join(repr(variable.label) for variable in missing)
-        raise InvalidValue(
-            f"the data of {names}", None, "a time series from a scenario, since the file has none", where=model.name
-        )
+        raise MissingData(model.name, missing)
+    return replace(resolved, whole=whole, elements=elements)
 
 
 @contextmanager

@@ -195,6 +195,12 @@ FAULTS: tuple[Fault, ...] = (
         lambda model, variable: variable.name == "value",
     ),
     Fault("xmile_lookup_discrete", _INSIDE, False, _inline_table("hold_backward")),
+    Fault(
+        "allocate_profiles",
+        "The price is searched for to some eight digits.",
+        False,
+        _calls_any("allocate_available"),
+    ),
     Fault("xmile_lookup_extrapolate", _INSIDE, False, _inline_table("extrapolate")),
 )
 _BY_ID: Mapping[str, Fault] = {fault.id: fault for fault in FAULTS}

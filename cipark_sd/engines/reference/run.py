@@ -9,9 +9,11 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.engines.reference.neutral import Labels
 from cipark_sd.engines.reference.translation import one_line
 from cipark_sd.errors import RunFailed
+from cipark_sd.frontends.vensim.variables import owner_of_part
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
@@ -42,6 +44,14 @@ class PySDRun:
         self.scratch = scratch
         self.labels = labels
         self.python_names = {name: loaded.namespace[label] for name, label in labels.variables.items()}
+        # what an array reads from files for some of its elements is a variable of ours and part of one in PySD
+        self.parts = [
+            name
+            for variable in model.variables
+            if (name := variable.name) not in labels.variables and owner_of_part(name) in labels.variables
+        ]
+        for name in self.parts:
+            self.python_names[name] = self.python_names[owner_of_part(name)]
 
     def apply(self, resolved: Resolved) -> None:
         """Put the scenario's times and overrides in place of the file's."""
@@ -163,7 +173,13 @@ class PySDRun:
                 variable=variable.label,
                 time=self.loaded.time(),
             )
-        return self._ours(variable, value)
+        values = self._ours(variable, value)
+        if name in self.parts:
+            subscripts = Subscripts.of(self.model)
+            for place, at in enumerate(self.model.elements(variable)):
+                if not any(subscripts.applies(piece, at) for piece in variable.pieces):
+                    values.flat[place] = np.nan
+        return values
 
     def _axes(self, variable: Variable) -> tuple[list[str], list[list[int]], list[list[int]]]:
         """PySD's dimensions of a variable and, for each, where the elements stand that both sides have: here, there.

@@ -1,12 +1,14 @@
 """A Vensim file to a model."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
+from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.sanitise import decoded
@@ -16,7 +18,7 @@ from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, spl
 from cipark_sd.frontends.vensim.expressions import Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions
 from cipark_sd.frontends.vensim.tokens import place, tokens
-from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variable
+from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
 from cipark_sd.frontends.vensim_details import vensim_method, vensim_synonyms
 from cipark_sd.model.model import Dimension, Macro, Model
 from cipark_sd.model.variables import Variable
@@ -47,12 +49,15 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     range_files = tuple(sorted({found.external[0] for found in main.ranges if found.external}))
     check_located(path, range_files, allowed)
     made = dimensions(path, main.ranges, problems)
+    seconds = SecondRanges({dimension.name for dimension in made} | set(main.definitions))
+    variables = main.variables(made, seconds)
+    macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
     return checked_model(
         path,
         "vensim",
-        variables=main.variables(made),
-        dimensions=made,
-        macros=tuple(_macro(macro, path, file, names, problems, made, main.lookups) for macro in file.macros),
+        variables=variables,
+        dimensions=(*made, *seconds.made.values()),
+        macros=macros,
         raw=raw,
         method=vensim_method(text),
         drawing=file.drawing,
@@ -70,6 +75,7 @@ def _macro(
     names: Names,
     problems: list[CiparkError],
     made: tuple[Dimension, ...],
+    seconds: SecondRanges,
     lookups: Collection[str],
 ) -> Macro:
     section = _Section(path, file, names, problems, f"{path.name}, macro {macro.name}")
@@ -84,7 +90,7 @@ def _macro(
         name=name,
         parameters=tuple(inputs),
         results=(name, *(result for result in results if result != name)),
-        variables=section.variables(made, lookups),
+        variables=section.variables(made, seconds, lookups),
     )
 
 
@@ -123,7 +129,9 @@ class _Section:
                 case RealityCheck():
                     continue
 
-    def variables(self, made: tuple[Dimension, ...], lookups: Collection[str] = ()) -> tuple[Variable, ...]:
+    def variables(
+        self, made: tuple[Dimension, ...], seconds: SecondRanges, lookups: Collection[str] = ()
+    ) -> tuple[Variable, ...]:
         """The variables; what cannot be read is noted."""
         reader = Reader(self.names, self.lookups | set(lookups))
         done: list[Variable] = []
@@ -131,11 +139,16 @@ class _Section:
             first = definition.equations[0].entry
             try:
                 sides = [self._side(equation, reader) for equation in definition.equations]
-                done.append(variable(definition, sides, made, self.where, first.group))
+                done.extend(variables_of(definition, sides, made, seconds, self.where, first.group))
             except _Noted:
                 continue
             except CiparkError as problem:
                 self.problems.append(problem)
+        for name, many in Counter(variable.name for variable in done).items():
+            if many > 1:
+                label = next(variable.label for variable in done if variable.name == name)
+                reason = "is also the name for what an array reads from files; call the variable otherwise"
+                self.problems.append(EquationError(self.where, label, reason))
         return tuple(done)
 
     def _side(self, equation: Equation, reader: Reader):  # type: ignore[no-untyped-def]

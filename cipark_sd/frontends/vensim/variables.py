@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from cipark_sd.errors import EquationError
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
-from cipark_sd.frontends.dimensions import merged_dimensions
+from cipark_sd.frontends.dimensions import SecondRanges, merged_dimensions
 from cipark_sd.frontends.vensim.definitions import EquationHead
 from cipark_sd.frontends.vensim.entries import Entry
 from cipark_sd.frontends.vensim.expressions import Reader, number, table
-from cipark_sd.model.expr import Call, Const, Expr, Grid, Interpolation, Neg, Table, Text, walk
+from cipark_sd.model.expr import Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, Text, walk
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -26,6 +26,7 @@ from cipark_sd.model.variables import (
     TablePiece,
     Variable,
 )
+from cipark_sd.naming import canonical
 
 _GET = re.compile(r"get_(?:xls|direct)_(constants|data|lookups)")
 _LIMITS = re.compile(r"\[([^\[\]]*)\]\s*$")
@@ -201,10 +202,21 @@ def _source(expr: Expr) -> _Right:
             return expr
 
 
-def variable(
-    definition: Definition, sides: Sequence[_Right], dimensions: tuple[Dimension, ...], where: str, group: str
-) -> Variable:
-    """The variable of all equations of one name, whose right sides are ``sides``.
+_At = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+
+
+def variables_of(
+    definition: Definition,
+    sides: Sequence[_Right],
+    dimensions: tuple[Dimension, ...],
+    seconds: SecondRanges,
+    where: str,
+    group: str,
+) -> tuple[Variable, ...]:
+    """The variable of all equations of one name, whose right sides are ``sides``; last of the tuple.
+
+    An array that is data or stands in a file for some subscripts and is computed for others needs variables for what it
+    reads; they come before it.
 
     Raises
     ------
@@ -216,72 +228,106 @@ def variable(
     label = definition.label
     if len(set(spans)) < len(spans):
         raise EquationError(where, label, "stands twice")
-    described = _described(definition, dimensions, where, group)
+    described = _described(definition, dimensions, seconds, where, group)
     places = [(head.subscripts, head.exceptions) for head in heads]
     if all(equation.is_table for equation in equations):
         tables = [side.external if isinstance(side, _Source) else cast(Table, side) for side in sides]
-        return Lookup(**described, pieces=tuple(TablePiece(t, *at) for t, at in zip(tables, places, strict=True)))
+        return (Lookup(**described, pieces=tuple(TablePiece(t, *at) for t, at in zip(tables, places, strict=True))),)
     if any(equation.is_table for equation in equations):
         raise EquationError(where, label, "is a table for some subscripts only")
-    if any(head.kind in ("", ":=") for head in heads) or any(
-        isinstance(side, _Source) and side.kind == "data" for side in sides
-    ):
-        return _series(described, heads, sides, places, where)
     if all(isinstance(side, _Level) for side in sides):
         levels = [cast(_Level, side) for side in sides]
-        return Stock(
-            **described,
-            pieces=tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True)),
-        )
+        pieces = tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True))
+        return (Stock(**described, pieces=pieces),)
     if any(isinstance(side, _Level) for side in sides):
         raise EquationError(where, label, "is a stock for some subscripts only")
-    if all(isinstance(side, _Source) or _is_literal(side) for side in sides):
-        return Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True)))
-    pieces = []
-    for side, at in zip(sides, places, strict=True):
-        if isinstance(side, _Source):
-            reason = "reads a file for some subscripts and computes others; give the numbers of the file a name"
-            raise EquationError(where, label, reason)
-        expr = cast(Expr, side)
-        if any(isinstance(part, Call) and part.function == "integ" for part in walk(expr)):
-            reason = "has an INTEG inside an expression; a stock's equation is INTEG alone"
-            raise EquationError(where, label, reason)
-        if nested := next((p.function for p in walk(expr) if isinstance(p, Call) and _GET.fullmatch(p.function)), ""):
-            spelling = nested.upper().replace("_", " ")
-            reason = f"has a {spelling} inside an expression; give what it reads a name of its own"
-            raise EquationError(where, label, reason)
-        pieces.append(Piece(expr, *at))
-    return Auxiliary(**described, pieces=tuple(pieces))
+    if all(_is_data(side) for side in sides):
+        return (_series(described, heads, sides, places),)
+    if all(_is_literal(side) or _is_file(side) for side in sides):
+        return (Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True))),)
+    if any(head.kind == ":=" and not isinstance(side, _Source) for head, side in zip(heads, sides, strict=True)):
+        raise EquationError(where, label, "is a data variable with an equation that is not GET DATA")
+    return _mixed(described, heads, sides, places, where)
 
 
-def _series(
+def owner_of_part(name: str) -> str:
+    """The array that a variable holds the data or the constants of, where it is partly read from files.
+
+    >>> owner_of_part("births_data")
+    'births'
+    """
+    return name.rpartition("_")[0]
+
+
+def _mixed(
     described: Mapping[str, Any],
     heads: Sequence[EquationHead],
     sides: Sequence[_Right],
-    places: Sequence[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]],
+    places: Sequence[_At],
     where: str,
+) -> tuple[Variable, ...]:
+    """An auxiliary, after the series and the constant that hold what its pieces read from files."""
+    label = str(described["label"])
+    read: dict[str, list[tuple[EquationHead, _Right, _At]]] = {"data": [], "constants": []}
+    pieces = []
+    for head, side, at in zip(heads, sides, places, strict=True):
+        kind = "data" if _is_data(side) else "constants" if _is_file(side) else ""
+        if kind:
+            read[kind].append((head, side, at))
+            pieces.append(Piece(Ref(canonical(f"{label} {kind}"), at[0]), *at))
+            continue
+        pieces.append(Piece(_computed(cast(Expr, side), label, where), *at))
+    parts: list[Variable] = []
+    for kind, entries in read.items():
+        own = {**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}
+        at_heads, at_sides, at_places = zip(*entries, strict=True) if entries else ((), (), ())
+        if kind == "data" and entries:
+            parts.append(_series(own, at_heads, at_sides, at_places))
+        elif entries:
+            made = tuple(_literal(s, *at) for s, at in zip(at_sides, at_places, strict=True))
+            parts.append(Constant(**own, pieces=made))
+    return (*parts, Auxiliary(**described, pieces=tuple(pieces)))
+
+
+def _computed(expr: Expr, label: str, where: str) -> Expr:
+    """An expression in which nothing stands that has to stand alone."""
+    if any(isinstance(part, Call) and part.function == "integ" for part in walk(expr)):
+        raise EquationError(where, label, "has an INTEG inside an expression; a stock's equation is INTEG alone")
+    if nested := next((p.function for p in walk(expr) if isinstance(p, Call) and _GET.fullmatch(p.function)), ""):
+        spelling = nested.upper().replace("_", " ")
+        reason = f"has a {spelling} inside an expression; give what it reads a name of its own"
+        raise EquationError(where, label, reason)
+    return expr
+
+
+def _series(
+    described: Mapping[str, Any], heads: Sequence[EquationHead], sides: Sequence[_Right], places: Sequence[_At]
 ) -> Variable:
-    if all(isinstance(side, _Source) and side.kind == "constants" for side in sides):
-        return Constant(
-            **described,
-            pieces=tuple(ExternalPiece(cast(_Source, s).external, *at) for s, at in zip(sides, places, strict=True)),
-        )
-    sources: list[External | None] = []
-    for side in sides:
-        match side:
-            case _Missing():
-                sources.append(None)
-            case _Source("data", external):
-                sources.append(external)
-            case _:
-                reason = "is a data variable with an equation that is not GET DATA"
-                raise EquationError(where, str(described["label"]), reason)
+    sources = [side.external if isinstance(side, _Source) else None for side in sides]
     keyword = next((head.keyword for head in heads if head.keyword), "interpolate")
     return Series(
         **described,
         pieces=tuple(ExternalPiece(s, *at) for s, at in zip(sources, places, strict=True)),
         interpolation=cast(Interpolation, keyword),
     )
+
+
+def _is_data(side: _Right) -> bool:
+    """Whether a right side is data over time: in a file, or missing."""
+    match side:
+        case _Missing() | _Source("data", _):
+            return True
+        case _:
+            return False
+
+
+def _is_file(side: _Right) -> bool:
+    """Whether a right side is numbers in a file."""
+    match side:
+        case _Source("constants", _):
+            return True
+        case _:
+            return False
 
 
 def _is_literal(side: _Right) -> bool:
@@ -300,7 +346,9 @@ def _literal(side: _Right, span: tuple[str, ...], exceptions: tuple[tuple[str, .
             return Piece(cast(Expr, side), span, exceptions)
 
 
-def _described(definition: Definition, dimensions: tuple[Dimension, ...], where: str, group: str) -> dict[str, Any]:
+def _described(
+    definition: Definition, dimensions: tuple[Dimension, ...], seconds: SecondRanges, where: str, group: str
+) -> dict[str, Any]:
     """What every variable carries; of several entries the last that says something counts."""
     units, limits, doc = "", (None, None), ""
     for equation in definition.equations:
@@ -319,6 +367,7 @@ def _described(definition: Definition, dimensions: tuple[Dimension, ...], where:
             dimensions,
             where=where,
             variable=definition.label,
+            seconds=seconds,
         ),
         "group": group,
     }

@@ -31,6 +31,11 @@ class Document:
         found = self.child(node, name)
         return "" if found is None else " ".join("".join(found.itertext()).replace("\\n", " ").split())
 
+    def variables(self, model: Any) -> Any:
+        """What holds the variables of a model: ``<variables>``, or the model itself, as Stella 10 wrote it."""
+        found = self.child(model, "variables")
+        return model if found is None else found
+
     def name(self, node: Any) -> str:
         """The local name of an element of XMILE; empty for one of another namespace."""
         space, _, local = node.tag.rpartition("}")

@@ -48,9 +48,9 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
 def _placed(
     document: Document, here: Instance, named: dict[str, Any], inside: tuple[str, ...], problems: list[CiparkError]
 ) -> Iterator[tuple[Instance, list[Any]]]:
-    variables = document.child(here.node, "variables")
-    nodes = [] if variables is None else list(document.children(variables, *KINDS))
-    modules = [] if variables is None else list(document.children(variables, "module"))
+    variables = document.variables(here.node)
+    nodes = list(document.children(variables, *KINDS))
+    modules = list(document.children(variables, "module"))
     here.local = frozenset(canonical(node.get("name")) for node in (*nodes, *modules) if node.get("name") is not None)
     yield here, nodes
     for module in modules:

@@ -49,6 +49,8 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     dimensions = _dimensions(document, problems)
     space = {"x": document.space}
     variables = _variables(document, dimensions, xmile_groups(document.root, space), problems)
+    if not variables and not problems:
+        raise ModelFileError(path, "has no variables")
     controls = _controls(document, specs, problems)
     declared = {variable.name: variable for variable in variables if variable.name in CONTROL}
     controls = [_described(control, declared.get(control.name)) for control in controls]
@@ -71,22 +73,21 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 def _refused(document: Document) -> list[CiparkError]:
     found: list[CiparkError] = []
     for model in document.children(document.root, "model"):
-        for variables in document.children(model, "variables"):
-            for node in document.children(variables, *KINDS, *_REFUSED):
-                parts = [document.name(node), *(document.name(p) for p in document.children(node, *_REFUSED))]
-                found += [
-                    UnsupportedFeature(
-                        f"the XMILE part <{part}>",
-                        variable=plain_label(node.get("name", part)),
-                        where=document.path.name,
-                        alternative=_REFUSED[part],
-                    )
-                    for part in parts
-                    if part in _REFUSED
-                ]
-                if node.get("name") is None and document.name(node) in KINDS:
-                    what = f"<{document.name(node)}> in line {node.sourceline}"
-                    found.append(ModelFileError(document.path, f"has a {what} without a name"))
+        for node in document.children(document.variables(model), *KINDS, *_REFUSED):
+            parts = [document.name(node), *(document.name(p) for p in document.children(node, *_REFUSED))]
+            found += [
+                UnsupportedFeature(
+                    f"the XMILE part <{part}>",
+                    variable=plain_label(node.get("name", part)),
+                    where=document.path.name,
+                    alternative=_REFUSED[part],
+                )
+                for part in parts
+                if part in _REFUSED
+            ]
+            if node.get("name") is None and document.name(node) in KINDS:
+                what = f"<{document.name(node)}> in line {node.sourceline}"
+                found.append(ModelFileError(document.path, f"has a {what} without a name"))
     return found
 
 

@@ -18,8 +18,10 @@ from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
+    ExternalPiece,
     Lookup,
     Piece,
+    Series,
     Stock,
     StockPiece,
     Subscripts,
@@ -102,6 +104,9 @@ class Elements:
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
+        if self._is_unfinished(node):
+            # as in Vensim, a variable without an equation is data that has to be brought
+            return Series(**described, pieces=(ExternalPiece(None, dims),))
         parts = [(self._equation(part, label), span) for part, span in self._parts(node, label, dims)]
         table = self.document.child(node, "gf")
         if table is not None:
@@ -115,6 +120,14 @@ class Elements:
         if all(_is_literal(expr) for expr, _ in parts):
             return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
         return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
+
+    def _is_unfinished(self, node: Any) -> bool:
+        """Whether a variable has no equation yet; a table or limit needs one."""
+        if self.document.child(node, "gf") is not None or self.document.child(node, "element") is not None:
+            return False
+        if self.document.name(node) == "flow" and self._is_non_negative(node, "flow"):
+            return False
+        return all("".join(eqn.itertext()).strip() in _UNFINISHED for eqn in self.document.children(node, "eqn"))
 
     def _own_table(self, part: Any, whole: Table, label: str) -> Table:
         own = self.document.child(part, "gf")

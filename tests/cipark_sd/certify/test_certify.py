@@ -237,7 +237,7 @@ def test_the_park_model_is_certified_by_all_engines() -> None:
 
 def test_engines_that_lack_features_are_left_out_each_with_its_reason(tmp_path: Path) -> None:
     text = (CORPUS / "allocate_available" / "model.mdl").read_text(encoding="utf-8")
-    path = tmp_path / "normal.mdl"
-    path.write_text(text.replace("pp[Claim, ptype] = 1", "pp[Claim, ptype] = 3"), encoding="utf-8")
+    path = tmp_path / "elastic.mdl"
+    path.write_text(text.replace("pp[Claim, ptype] = 1", "pp[Claim, ptype] = 5"), encoding="utf-8")
     with pytest.raises(InvalidValue, match=r"native: (.|\n)*ALLOCATE AVAILABLE(.|\n)*numpy: "):
         certify(read_model(path), engines=("native", "numpy", "pysd"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_priority_1d
+from scipy import optimize, stats
 
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import UnsupportedFeature
@@ -89,9 +90,37 @@ def test_an_allocation_that_pysd_refuses_is_not_a_number(write_mdl: Write) -> No
     assert np.isfinite(given[3]).all()
 
 
-def test_profiles_that_are_not_rectangles_are_refused_with_the_way_round(write_mdl: Write) -> None:
-    model = read_model(write_mdl(AVAILABLE.replace("profile[Claim, kind] = 1", "profile[Claim, kind] = 3")))
-    with pytest.raises(UnsupportedFeature, match=r"ALLOCATE AVAILABLE.*not rectangular.*--engine pysd"):
+CURVES = {1: stats.uniform(-0.5, 1), 2: stats.triang(0.5, -0.5, 1), 3: stats.norm(), 4: stats.laplace()}
+
+
+def test_profiles_of_every_kind_share_out_as_their_distributions_do(write_mdl: Write) -> None:
+    drawn = claims()
+    rng = np.random.default_rng(8)
+    kinds = np.array([1, 2, 3, 4, 3, 2])
+    profile = np.ones((N, 6, 4))
+    profile[:, :, 0], profile[:, :, 1], profile[:, :, 2] = kinds, drawn["priority"], rng.uniform(0.5, 3, (N, 6))
+    stated = ";".join(f"{kind},1,1,0" for kind in kinds)
+    model = read_model(write_mdl(AVAILABLE.replace("profile[Claim, kind] = 1", f"profile[Claim, kind] = {stated}")))
+    inputs = {"request": drawn["request"], "supply": drawn["supply"], "profile": profile.reshape(N, -1)}
+    given = ensemble(model, inputs, save=["given"], failures="leave").given.values[:, 0]
+    for i in range(N):
+        request, supply = drawn["request"][i], drawn["supply"][i]
+        if supply >= request.sum():
+            np.testing.assert_array_equal(given[i], request)
+            continue
+
+        def shares(price: float, i: int = i, request: np.ndarray = request) -> np.ndarray:
+            above = (price - profile[i, :, 1]) / profile[i, :, 2]
+            return request * np.array([CURVES[kind].sf(x) for kind, x in zip(kinds, above, strict=True)])
+
+        price = optimize.brentq(lambda x, s=supply, f=shares: f(x).sum() - s, -60, 60, xtol=1e-13)
+        np.testing.assert_allclose(given[i], shares(price), atol=1e-9)
+        assert given[i].sum() == pytest.approx(supply, rel=1e-9)
+
+
+def test_a_kind_of_profile_that_no_record_shows_is_refused(write_mdl: Write) -> None:
+    model = read_model(write_mdl(AVAILABLE.replace("profile[Claim, kind] = 1", "profile[Claim, kind] = 5")))
+    with pytest.raises(UnsupportedFeature, match=r"ALLOCATE AVAILABLE.*another kind than 1 to 4"):
         ensemble(model, [Scenario()], save=["given"])
 
 

@@ -22,6 +22,8 @@ ENGINES = ("numpy", "native")
 #: Share of a column's scale. The order of a sum and the last bit of a library's exponential may differ: some 1e-15,
 #: over at most a hundred steps.
 ROUNDING = 1e-12
+#: What an array reads from files for some of its elements, a variable of its own here and none in PySD.
+PARTS = ("rate_data[", "rate_constants[")
 
 
 def _script(name: str) -> ModuleType:
@@ -112,6 +114,7 @@ def _from_text(text: str) -> pd.DataFrame:
 @pytest.mark.parametrize("feature", [feature for feature in FEATURES if feature not in FAULTS])
 def test_pysd_gives_what_is_expected(feature: str) -> None:
     found, wanted = running.pysd_table(CORPUS / feature), expected(feature)
+    wanted = wanted[[name for name in wanted if not name.startswith(PARTS)]]
     assert differing(found, wanted) == []
     # initial values by element are given to PySD as an array of its own
     without_equation = {name for name in set(found.columns) - set(wanted.columns) if "initial_value" not in name}

@@ -12,7 +12,15 @@ import pytest
 import xarray as xr
 
 import cipark_sd
-from cipark_sd.errors import InvalidValue, ModelFileError, OffGrid, RunFailed, UnknownName, UnsupportedFeature
+from cipark_sd.errors import (
+    InvalidValue,
+    MissingData,
+    ModelFileError,
+    OffGrid,
+    RunFailed,
+    UnknownName,
+    UnsupportedFeature,
+)
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Lookup
@@ -228,10 +236,17 @@ def test_missing_external_data_are_named(tmp_path: Path) -> None:
         simulate(read_model(path))
 
 
-def test_data_that_no_file_holds_must_come_from_the_scenario(write_mdl: Write) -> None:
-    model = read_model(write_mdl("seen :INTERPOLATE: ~~| double = seen * 2 ~~|"))
-    with pytest.raises(InvalidValue, match="the data of 'seen'"):
+def test_data_that_no_file_holds_must_come_from_the_scenario_or_a_table(write_mdl: Write, tmp_path: Path) -> None:
+    path = write_mdl("R: p, q ~~| seen :HOLD BACKWARD: ~~| by[R] ~~| double = seen * 2 + by[p] ~~|")
+    model = read_model(path)
+    with pytest.raises(MissingData, match=r"'seen', 'by\[p\]', 'by\[q\]' have no equation and no data"):
         simulate(model)
+    (tmp_path / "seen.tab").write_text("Time\tseen\tby[p]\tby[q]\n0\t1\t5\t0\n4\t3\t5\t0\n")
+    given = read_model(path, series=[tmp_path / "seen.tab"])
+    wanted = simulate(given, save=["double"], engine="native")["double"]
+    assert wanted.sel(time=[0, 3, 4]).values.tolist() == [7.0, 7.0, 11.0]
+    np.testing.assert_array_equal(simulate(given, save=["double"])["double"].values, wanted.values)
+    model = read_model(write_mdl("seen :INTERPOLATE: ~~| double = seen * 2 ~~|"))
     run = simulate(model, Scenario("", {"seen": TimeSeries((0.0, 10.0), (0.0, 10.0))}))
     assert float(run["double"][-1]) == 20
 

@@ -19,7 +19,8 @@ _ARRAYS_AT_ONCE = {
     "allocate_available": "ALLOCATE AVAILABLE",
     **dict.fromkeys(("allocate_by_priority", "allocate_by_priority_two_dimensions"), "ALLOCATE BY PRIORITY"),
     **dict.fromkeys(("invert_matrix", "invert_matrix_pivots"), "INVERT MATRIX"),
-    "vector_select": "VECTOR SELECT",
+    "allocate_profiles": "ALLOCATE AVAILABLE",
+    **dict.fromkeys(("vector_select", "vector_select_changing"), "VECTOR SELECT"),
 }
 _WAYS = {
     "data_hold_backward": "hold_backward",
@@ -38,6 +39,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "control_from_constants": "XMILE takes a number",
         "data_look_forward": "look_forward",
         "data_raw": "raw",
+        "data_part_constant": "data with subscripts",
         "data_subscripted": "data with subscripts",
         "get_time_value": "GET TIME VALUE",
         "pulse_train_runge_kutta": "PULSE TRAIN under Runge-Kutta",
@@ -85,5 +87,8 @@ def test_an_exported_corpus_model_runs_as_before(feature: str, form: str, tmp_pa
     if feature == "sum_over_missing_numbers" and form != ".mdl":
         # SUM is written out as additions, in which a missing number stays missing
         wanted = wanted.dropna()
+    if form.startswith("flat"):
+        # an element without an equation is no variable of a flat model
+        wanted = wanted.dropna(axis="columns", how="all")
     assert len(wanted) > 1
     assert exported.differing(exported.by_numpy(again).rename(columns=names).loc[wanted.index], wanted) == []

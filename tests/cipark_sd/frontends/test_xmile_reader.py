@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from places import CORPUS
 
-from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName
+from cipark_sd.errors import CiparkError, EquationError, MissingData, ModelFileError, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Neg, Ref
@@ -150,7 +150,16 @@ def test_the_save_interval_and_a_reciprocal_step_are_numbers(write: WriteXmile) 
     ("variables", "kind", "message"),
     [
         ('<aux name="x"><eqn>2 * * 3</eqn></aux>', EquationError, r"model\.stmx:5: the equation of 'x' cannot be read"),
-        ('<aux name="x"><eqn> ??? </eqn></aux>', EquationError, "'x' is missing; the model is not finished"),
+        (
+            '<stock name="x"><eqn> ??? </eqn></stock>',
+            EquationError,
+            r"model\.stmx:5: the equation of 'x' is missing; the model is not finished",
+        ),
+        (
+            '<aux name="x"><eqn> ??? </eqn><gf><ypts>1,2</ypts><xpts>0,1</xpts></gf></aux>',
+            EquationError,
+            "'x' is missing; the model is not finished",
+        ),
         ('<aux name="x"><eqn>nothing</eqn></aux>', UnknownName, "has no variable 'nothing'"),
         ("<aux><eqn>1</eqn></aux>", ModelFileError, r"<aux> in line 5 without a name"),
         ('<module name="M"/>', UnknownName, "has no model 'm'"),
@@ -169,6 +178,44 @@ def test_what_is_wrong_is_one_sentence(
 ) -> None:
     with pytest.raises(kind, match=message):
         read_model(write(variables))
+
+
+def test_a_variable_without_an_equation_is_data_that_has_to_be_brought(write: WriteXmile, tmp_path: Path) -> None:
+    path = write('<aux name="rate"><eqn> ??? </eqn></aux><aux name="twice"><eqn>rate * 2</eqn></aux>')
+    with pytest.raises(MissingData, match=r"'rate' has no equation and no data; bring values over time.*--series"):
+        simulate(read_model(path), save=["twice"])
+    (tmp_path / "rate.csv").write_text("Time,rate\n0,3\n1,5\n")
+    run = simulate(read_model(path, series=[tmp_path / "rate.csv"]), save=["twice"])
+    assert run["twice"].values.tolist()[:2] == [6.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "note"),
+    [
+        (
+            '<flow name="f"><eqn>1</eqn>\n<stock name="s"><eqn>2</eqn><inflow>f</inflow></stock>',
+            "line 5.*before line 6",
+        ),
+        (
+            '<stock name="s"><eqn>2</eqn><inflow>f</inflow></stock><flow name="f"><eqn>1</eqn>\n',
+            "line 5.*before line 6",
+        ),
+    ],
+)
+def test_a_variable_whose_end_is_missing_ends_before_the_next_with_a_warning(
+    write: WriteXmile, broken: str, note: str
+) -> None:
+    path = write(broken)
+    with pytest.warns(UserWarning, match=rf"<flow> in {note}"):
+        model = read_model(path)
+    assert [variable.name for variable in model.stocks] == ["s"]
+    assert model["f"].pieces[0].expr == Const(1.0)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("broken", ['<aux name="x"><eqn>1</aux>', '<aux name="x"><eqn>1</eqn></aux></aux>'])
+def test_any_other_end_that_is_missing_is_an_error(write: WriteXmile, broken: str) -> None:
+    with pytest.raises(ModelFileError, match="is not XML"):
+        read_model(write(broken))
 
 
 FILES = sorted(CORPUS.glob("*/*.xmile"))

@@ -1,0 +1,190 @@
+"""Values of data variables from files that the user names: the datasets of Vensim.
+
+A table has times down (first column ``Time``) or across (first row), a column or row a variable, elements as
+``name[a,b]``; an empty cell says nothing. A ``.dat`` file has a line with the name of a variable and then lines of time
+and value. Source: Vensim's reference manual, "Preparing, Using and Exporting Data" and "dat Format".
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.frontends.file_state import series_bytes, with_contents
+from cipark_sd.model.expr import Table
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import ExternalPiece, Series
+from cipark_sd.naming import canonical
+
+SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx")
+#: Values by time, by variable and elements.
+_Points = dict[tuple[str, tuple[str, ...]], dict[float, float]]
+
+
+def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Model:
+    """``model`` with the values of its data variables from files; of several files that have one, the last counts.
+
+    Only data variables take them: a column that bears the name of a variable with an equation is passed over, as in
+    Vensim. How a value is found between two times is what the model says of the variable (``:RAW:`` and its like).
+
+    Parameters
+    ----------
+    files : sequence of path
+        ``.csv``, ``.tab``, ``.tsv``, ``.dat`` or ``.xlsx`` (the first sheet).
+    where : str
+        The option or argument that names them, for messages.
+
+    Raises
+    ------
+    InvalidValue, Problems
+        For a file that is missing, cannot be read, or has nothing for any data variable.
+    """
+    if not files:
+        return model
+    points: _Points = {}
+    contents, problems = [], list[CiparkError]()
+    wanted = {variable.name: len(variable.dims) for variable in model.series}
+    if not wanted:
+        raise InvalidValue("the model", model.name, "a model that has data variables without values", where=where)
+    for file in map(Path, files):
+        try:
+            raw = _content(file, where)
+            read = {key: values for key, values in _read(file, raw, wanted).items() if values}
+            if not read:
+                names = ", ".join(variable.label for variable in model.series[:8])
+                raise InvalidValue(
+                    f"the columns of {file.name!r}", "none of them", f"data variables: {names}", where=where
+                )
+            points |= read
+            contents.append(raw)
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(where, problems)
+    variables = tuple(
+        _filled(model, variable, points) if isinstance(variable, Series) else variable for variable in model.variables
+    )
+    digest = with_contents(model.digest, contents)
+    origin = model.origin and replace(model.origin, series=tuple(Path(file).resolve() for file in files))
+    return replace(model, variables=variables, digest=digest, origin=origin)
+
+
+def _filled(model: Model, variable: Series, points: _Points) -> Series:
+    """A data variable with what the files have of it, element by element; the rest stays as it is."""
+    given = {elements: values for (name, elements), values in points.items() if name == variable.name}
+    if not given:
+        return variable
+    known = [elements for elements in model.elements(variable) if elements in given]
+    pieces = tuple(ExternalPiece(_table(given[elements]), elements) for elements in known)
+    # of the pieces that cover an element the last one counts
+    return replace(variable, pieces=(*variable.pieces, *pieces))
+
+
+def _table(values: Mapping[float, float]) -> Table:
+    times = sorted(values)
+    return Table(tuple(times), tuple(values[time] for time in times))
+
+
+def _content(file: Path, where: str) -> bytes:
+    if file.suffix.lower() == ".vdf":
+        expected = "a table; Vensim writes one of it (Model > Export Dataset, as .tab, .csv or .dat)"
+        raise InvalidValue("the data file", file.name, expected, where=where)
+    if file.suffix.lower() not in SUFFIXES:
+        raise InvalidValue("the data file", file.name, f"one of {', '.join(SUFFIXES)}", where=where)
+    return series_bytes(file, where=where)
+
+
+def _read(file: Path, raw: bytes, wanted: Mapping[str, int]) -> _Points:
+    if file.suffix.lower() == ".xlsx":
+        return _from_rows(file, _sheet(file, raw), wanted)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", "replace")
+    if file.suffix.lower() == ".dat":
+        return _from_dat(file, text, wanted)
+    separator = "," if file.suffix.lower() == ".csv" else "\t"
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _from_rows(file, list(csv.reader(io.StringIO(lines), delimiter=separator)), wanted)
+
+
+def _sheet(file: Path, raw: bytes) -> list[list[str]]:
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
+        rows = [
+            ["" if cell is None else str(cell) for cell in row]
+            for row in book.worksheets[0].iter_rows(values_only=True)
+        ]
+    except Exception as problem:  # openpyxl raises whatever comes up in a damaged file
+        raise InvalidValue("the data file", str(problem), "an .xlsx workbook", where=str(file)) from None
+    return rows
+
+
+def _from_rows(file: Path, rows: Sequence[Sequence[str]], wanted: Mapping[str, int]) -> _Points:
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    if not rows:
+        raise InvalidValue("the data file", "empty", "a table", where=str(file))
+    # times across where the first row goes on with numbers
+    across = len(rows[0]) > 1 and all(_is_number(cell) for cell in rows[0][1:] if cell.strip())
+    if not across and not canonical(rows[0][0]).startswith("time"):
+        expected = "'Time' over the times, or times in the first row"
+        raise InvalidValue("the first cell", rows[0][0], expected, where=f"{file}:1")
+    table = rows if across else _turned(rows)
+    points: _Points = {}
+    for row in table[1:]:
+        key = _key(row[0], wanted)
+        if key is None:
+            continue
+        place = points[key] = {}
+        for time, value in zip(table[0][1:], row[1:], strict=False):
+            if time.strip() and value.strip():
+                place[_number(time, f"a time of {row[0]!r}", file)] = _number(value, f"a value of {row[0]!r}", file)
+    return points
+
+
+def _turned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    width = len(rows[0])
+    return [[row[i] if i < len(row) else "" for row in rows] for i in range(width)]
+
+
+def _from_dat(file: Path, text: str, wanted: Mapping[str, int]) -> _Points:
+    points: _Points = {}
+    place: dict[float, float] | None = None
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 1 and _is_number(words[0]) and _is_number(words[1]):
+            if place is not None:
+                place[float(words[0])] = float(words[1])
+        elif words:
+            # behind the name a time base in angle brackets or a comment
+            key = _key(line.partition("/")[0].partition("<")[0], wanted)
+            place = None if key is None else points.setdefault(key, {})
+    return points
+
+
+def _key(label: str, wanted: Mapping[str, int]) -> tuple[str, tuple[str, ...]] | None:
+    """Variable and elements of a column, where it is a data variable with as many subscripts."""
+    head, _, inside = label.strip().partition("[") if not label.strip().startswith('"') else (label, "", "")
+    if label.strip().startswith('"'):
+        head, quote, rest = label.strip()[1:].partition('"')
+        inside = rest.strip().removeprefix("[") if quote else ""
+    elements = tuple(canonical(part) for part in inside.rstrip().removesuffix("]").split(",")) if inside else ()
+    name = canonical(head)
+    return (name, elements) if wanted.get(name) == len(elements) else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _number(text: str, what: str, file: Path) -> float:
+    if not _is_number(text):
+        raise InvalidValue(what, text, "a number", where=str(file))
+    return float(text)

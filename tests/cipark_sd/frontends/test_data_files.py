@@ -1,0 +1,127 @@
+"""Data variables that take their values from tables: formats, which columns count, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pytest
+from click.testing import CliRunner
+
+from cipark_sd.cli import cli
+from cipark_sd.errors import InvalidValue, MissingData, Problems
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.expr import Table
+from cipark_sd.model.variables import Series
+from cipark_sd.simulation import simulate
+
+Write = Callable[..., Path]
+TEXT = """
+R: p, q ~~|
+rain :RAW: ~~|
+"cost, all" ~~|
+by[R] :LOOK FORWARD: ~~|
+computed = Time ~~|
+out = rain + computed ~~|
+"""
+DOWN = {
+    "csv": 'Time,Rain,"by[p]","By[ Q ]",computed,"""cost, all"""\n0,1,5,6,99,2\n2,3,,8,99,\n',
+    "tab": 'Time\tRain\tby[p]\tBy[ Q ]\tcomputed\t"""cost, all"""\n0\t1\t5\t6\t99\t2\n2\t3\t\t8\t99\t\n',
+    "dat": "Rain / a comment\n0 1 seen\n2\t3\n\nby[p]\n0 5\nBy[ Q ] <Year>\n0 6\n2 8\ncomputed\n0 99\n"
+    '"cost, all"\n0 2\n',
+}
+ACROSS = 'Time,0,2\nRain,1,3\n"by[p]",5,\n"By[ Q ]",6,8\ncomputed,99,99\n"""cost, all""",2,\n'
+
+
+def values(path: Path, *files: Path) -> dict[str, list[Table | None]]:
+    model = read_model(path, series=files)
+    return {
+        variable.name: [piece.source for piece in variable.pieces if piece.source is not None]  # type: ignore[misc]
+        for variable in model.variables
+        if isinstance(variable, Series)
+    }
+
+
+@pytest.mark.parametrize("form", [*DOWN, "across", "xlsx"])
+def test_every_format_says_the_same(write_mdl: Write, tmp_path: Path, form: str) -> None:
+    path = write_mdl(TEXT)
+    if form == "xlsx":
+        book = openpyxl.Workbook()
+        for row in (["Time", "Rain", "by[p]", "By[ Q ]", "computed", '"cost, all"'], [0, 1, 5, 6, 99, 2]):
+            book.worksheets[0].append(row)
+        book.worksheets[0].append([2, 3, None, 8, 99, None])
+        book.save(tmp_path / "given.xlsx")
+    else:
+        ending = "csv" if form == "across" else form
+        (tmp_path / f"given.{ending}").write_text(ACROSS if form == "across" else DOWN[form], encoding="utf-8")
+    (file,) = tmp_path.glob("given.*")
+    assert values(path, file) == {
+        "rain": [Table((0.0, 2.0), (1.0, 3.0))],
+        "cost,_all": [Table((0.0,), (2.0,))],
+        "by": [Table((0.0,), (5.0,)), Table((0.0, 2.0), (6.0, 8.0))],
+    }
+
+
+def test_a_computed_variable_keeps_its_equation_and_the_keyword_is_the_models(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "given.csv").write_text(DOWN["csv"])
+    model = read_model(write_mdl(TEXT), series=[tmp_path / "given.csv"])
+    run = simulate(model, save=["out", "computed"], engine="native")
+    assert run["computed"].values.tolist() == run["time"].values.tolist()
+    # raw: no number between the times of the table
+    assert run["out"].sel(time=[0, 2]).values.tolist() == [1.0, 5.0]
+    assert run["out"].sel(time=1).isnull()
+
+
+def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Write, tmp_path: Path) -> None:
+    path = write_mdl(TEXT)
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("Time,rain\n0,1\n")
+    second.write_text("Time,rain\n0,7\n")
+    assert values(path, first, second)["rain"] == [Table((0.0,), (7.0,))]
+    digests = {read_model(path, series=files).digest for files in ([], [first], [second], [first, second])}
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.csv", "Time,rain\n0,wet\n", "a value of 'rain' is 'wet', expected a number"),
+        ("x.csv", "Time,rain\nnow,1\n", "a time of 'rain' is 'now', expected a number"),
+        ("x.csv", "Time,snow\n0,1\n", "the columns of 'x.csv' is 'none of them', expected data variables: rain"),
+        ("x.csv", "rain,Time\n0,1\n", "the first cell is 'rain', expected 'Time' over the times"),
+        ("x.csv", "\n", "the data file is 'empty'"),
+        ("x.xlsx", "no workbook", "expected an .xlsx workbook"),
+        ("x.vdf", "binary", "expected a table; Vensim writes one of it"),
+        ("x.txt", "Time", "expected one of .csv"),
+        ("", "", "expected a file that exists"),
+    ],
+)
+def test_a_file_that_says_nothing_is_one_clear_error(
+    write_mdl: Write, tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    path = write_mdl(TEXT)
+    file = tmp_path / (name or "nowhere.csv")
+    if name:
+        file.write_text(content)
+    with pytest.raises(InvalidValue) as caught:
+        read_model(path, series=[file])
+    assert message in str(caught.value)
+
+
+def test_a_model_without_data_variables_takes_no_file_and_problems_come_together(
+    write_mdl: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "x.csv").write_text("Time,a\n0,1\n")
+    with pytest.raises(InvalidValue, match="a model that has data variables"):
+        read_model(write_mdl("a = 1 ~~|"), series=[tmp_path / "x.csv"])
+    with pytest.raises(Problems):
+        read_model(write_mdl(TEXT), series=[tmp_path / "x.csv", tmp_path / "y.csv"])
+
+
+def test_the_command_takes_files_and_says_what_lacks(write_mdl: Write, tmp_path: Path) -> None:
+    path = write_mdl(TEXT)
+    lacking = CliRunner().invoke(cli, ["run", str(path), "--variables", "out"])
+    assert isinstance(lacking.exception, MissingData) or lacking.exit_code == 2
+    (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t}\n" for t in range(11)))
+    done = CliRunner().invoke(cli, ["run", str(path), "--variables", "out", "--series", str(tmp_path / "given.csv")])
+    assert done.exit_code == 0
+    assert "20" in done.output
