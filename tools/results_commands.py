@@ -127,7 +127,9 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
 def _park_policy(folder: Path) -> Numbers:
     """Differences in residents at 2019.9 over structures, and how many expectations are of each class."""
     effects = pd.read_csv(folder / "effects.csv")
-    effects = effects[(effects["outcome"] == "residents") & (effects["time"] == 2019.9)]
+    effects = effects[
+        (effects["outcome"] == "residents") & (effects["time"] == 2019.9) & (effects["rival"] != "weighted")
+    ]
     claims = pd.read_csv(folder / "claims.csv").drop_duplicates(["policy", "expected"])
     medians = effects.pivot(index="policy", columns="rival", values="median")
     base = effects[effects["rival"] == "M0"].set_index("policy")
@@ -143,9 +145,11 @@ def _park_policy(folder: Path) -> Numbers:
         for name in base.index
     ]
     alone = -medians.loc["E1"]
+    kind = str(effects["draws"].iloc[0])
     return {
         "draws": int(effects["n"].max()),
-        "pareto_k": float(str(effects["draws"].iloc[0]).rsplit(" ", 1)[1]),
+        # of a Laplace approximation; a sampled posterior has none
+        "pareto_k": float(kind.rsplit(" ", 1)[1]) if "Pareto" in kind else None,
         "structures": len(medians.columns),
         "base": [float(base["base"].iloc[0]), float(effects["base"].min()), float(effects["base"].max())],
         "rows": rows,
@@ -156,6 +160,39 @@ def _park_policy(folder: Path) -> Numbers:
         },
         "expectations": len(claims),
         "classes": {kind: int((claims["class"] == kind).sum()) for kind in ("built in", "informed", "undecided")},
+    }
+
+
+def _park_structures(folder: Path, printed: str) -> Numbers:
+    """How well each structure predicts, the forecasts of rows held out, and policies over sampled posteriors."""
+    policy = _park_policy(folder / "cipark-output" / "great_stone-policy")
+    folder = folder / "cipark-output" / "great_stone"
+    structures = pd.read_csv(folder / "rivals.csv")
+    unseen = pd.read_csv(folder / "contraction.csv")
+    scores = pd.read_csv(folder / "holdout_summary.csv")
+    posterior = pd.read_csv(folder / "posterior.csv", comment="#")
+    columns = ("elpd_behind", "behind_error", "stacking", "probability")
+    return {
+        "model_digest": json.loads((folder / "fit.json").read_text(encoding="utf-8"))["model_digest"],
+        "converged": bool(structures["converged"].all()),
+        "structures": [
+            {"id": row["name"], "title": row["why"], **{key: float(row[key]) for key in columns}}
+            for _, row in structures.iterrows()
+        ],
+        "furthest": {key: float(structures.iloc[-1][key]) for key in ("elpd_behind", "behind_error")},
+        "parameters": len(posterior),
+        "unseen": list(unseen.loc[unseen["verdict"].str.startswith("the data cannot see it"), "name"]),
+        "unseen_count": int(unseen["verdict"].str.startswith("the data cannot see it").sum()),
+        "forecasters": [
+            {
+                "name": row["forecaster"],
+                **{key: float(row[key]) for key in ("mean_log_score", "log_score_error", "mean_crps", "crps_error")},
+                "inside_90": 100 * float(row["coverage_90"]),
+            }
+            for _, row in scores.iterrows()
+        ],
+        "held_out": {key: int(scores.iloc[0][key]) for key in ("n", "n_numbers")},
+        "policy": {key: policy[key] for key in ("classes", "lost", "without_china_merchants", "base", "draws")},
     }
 
 
@@ -304,6 +341,12 @@ RESULTS: dict[str, Result] = {
             cheap=True,
         ),
         Result("park_fit", ("cipark calibrate --no-compare-pysd", "cipark policy"), PARK, _park_fit),
+        Result(
+            "park_structures",
+            ("cipark calibrate --all", "cipark policy --part all"),
+            PARK,
+            _park_structures,
+        ),
         Result(
             "school",
             (

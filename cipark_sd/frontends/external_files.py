@@ -53,6 +53,20 @@ def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
     return target
 
 
+def check_separator(path: Path, file: str, tab: str) -> None:
+    """Raise where a model reads a text file with a separator of more than one character.
+
+    Vensim's is one character; PySD would take a longer one for a regular expression, and compile it.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    text_file = Path(file).suffix.casefold() not in (".xls", ".xlsx", ".xlsm", ".xlsb", ".odf", ".ods", ".odt")
+    if text_file and len(tab) > 1 and not tab[0].isalnum():
+        raise ModelFileError(path, f"reads {file!r} with the separator {tab!r}, which has more than one character")
+
+
 def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> None:
     """Raise where one of the files may not be read, with all of them at once.
 

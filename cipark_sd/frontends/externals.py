@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, raise_all
-from cipark_sd.frontends.external_files import located
+from cipark_sd.frontends.external_files import check_separator, located
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup, Piece, Series, TablePiece, Variable
@@ -120,6 +120,7 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     there = (given, model.origin.path.parent, given, variable.name)
     # PySD opens the file by itself
     located(model.origin.path, source.file, model.origin.allowed)
+    check_separator(model.origin.path, source.file, source.tab)
     place = (source.file, source.tab)
     reader: Any
     match variable:

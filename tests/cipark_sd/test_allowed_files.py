@@ -96,7 +96,7 @@ def test_a_macro_is_no_way_round(tmp_path: Path, outside: Path) -> None:
 def test_what_the_translated_text_names_is_looked_at_as_well(tmp_path: Path, outside: Path) -> None:
     class External:
         def __init__(self) -> None:
-            self.files = ["x0001"]
+            self.files, self.tabs = ["x0001"], [","]
 
     class Loaded:
         _external_elements = (External(),)
@@ -206,3 +206,14 @@ def test_a_copy_of_a_study_is_written_nowhere_else(tmp_path: Path, outside: Path
     assert "lies at" in done.output
     assert outside.read_bytes() == before
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("engine", ["native", "pysd"])
+def test_a_separator_is_one_character_and_no_pattern(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text("1;2\n3;4\n")
+    source = "{UTF-8}\nc = GET DIRECT CONSTANTS('numbers.csv', '%s', 'B2') ~ ~ | d = c ~ ~ |" + CONTROL
+    (tmp_path / "one.mdl").write_text(source % ";")
+    assert simulate(read_model(tmp_path / "one.mdl"), save=["d"], engine=engine).d[0].item() == 4
+    (tmp_path / "pattern.mdl").write_text(source % "(;+)+")
+    with pytest.raises(ModelFileError, match="has more than one character"):
+        simulate(read_model(tmp_path / "pattern.mdl"), save=["d"], engine=engine)

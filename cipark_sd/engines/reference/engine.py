@@ -7,7 +7,7 @@ the model is only read: external data are looked up there, nothing is written th
 
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -25,9 +25,10 @@ from cipark_sd.errors import MissingData, UnsupportedFeature
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import External
-from cipark_sd.scenarios import Override, Resolved, TimeSeries, split_key
+from cipark_sd.scenarios import Override, Resolved, TimeSeries
 
 Values = NDArray[np.float64]
+_Keys = Mapping[str, tuple[str, tuple[str, ...]]]
 
 #: Messages of PySD and its dependencies that say nothing about the model or the run; all others are passed on.
 _QUIET = (
@@ -71,14 +72,24 @@ class ReferenceEngine:
                 where=plan.model.name,
                 alternative="save the variables and reduce them afterwards",
             )
-        return np.stack([_one(plan, given, run) for run in range(len(runs))], axis=2)
+        keys = _keys(plan.model)
+        return np.stack([_one(plan, given, run, keys) for run in range(len(runs))], axis=2)
 
 
-def _one(plan: RunPlan, given: Settings, run: int) -> Values:
+def _keys(model: Model) -> _Keys:
+    """Name and elements by flat name, which cannot be taken apart where an element's own name has a comma in it."""
+    return {
+        flat_name(variable.name, elements): (variable.name, elements)
+        for variable in model.variables
+        for elements in model.elements(variable)
+    }
+
+
+def _one(plan: RunPlan, given: Settings, run: int, known: _Keys) -> Values:
     """The outputs of one run, (n_outputs, n_saved)."""
     model = plan.model
-    resolved = _with_data(model, _resolved(plan.resolved, given, run))
-    keys = [split_key(name) for name in plan.outputs]
+    resolved = _with_data(model, _resolved(plan.resolved, given, run, known))
+    keys = [known[name] for name in plan.outputs]
     places = [(base, model.elements(model.by_name[base]).index(elements)) for base, elements in keys]
     names = dict.fromkeys(base for base, _ in keys)
     columns: list[Values] = []
@@ -95,13 +106,13 @@ def _one(plan: RunPlan, given: Settings, run: int) -> Values:
     return np.array(columns).reshape(len(columns), len(places)).T
 
 
-def _resolved(shared: Resolved, given: Settings, run: int) -> Resolved:
+def _resolved(shared: Resolved, given: Settings, run: int, known: _Keys) -> Resolved:
     """The overrides of one run under the times that all share, as PySD's functions take them."""
     whole: dict[str, Override] = {}
     elements: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
     for values in (given.numbers, given.initials, given.series):
         for name, value in values.items():
-            base, at = split_key(name)
+            base, at = known[name]
             single = value[run] if isinstance(value, np.ndarray | tuple) else value
             single = single if isinstance(single, TimeSeries) else float(single)
             if at:
@@ -109,7 +120,7 @@ def _resolved(shared: Resolved, given: Settings, run: int) -> Resolved:
             else:
                 whole[base] = single
     # a table is always a whole lookup's
-    whole |= {split_key(name)[0]: table for name, table in given.tables.items()}
+    whole |= {known[name][0]: table for name, table in given.tables.items()}
     return replace(shared, whole=whole, elements=elements)
 
 

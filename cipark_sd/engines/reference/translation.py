@@ -11,7 +11,7 @@ from typing import Any
 
 from cipark_sd.engines.reference.neutral import Labels, neutral_model
 from cipark_sd.errors import CiparkError, ModelFileError
-from cipark_sd.frontends.external_files import located
+from cipark_sd.frontends.external_files import check_separator, located
 from cipark_sd.frontends.file_state import current_digest
 from cipark_sd.frontends.via_pysd import abstract_model
 from cipark_sd.model.model import Format, Model, Origin
@@ -135,8 +135,9 @@ def _read_externals(loaded: Any, origin: Origin, labels: Labels) -> None:
             tokens = vars(external).get(places)
             if tokens is not None:
                 setattr(external, places, [labels.text(token) for token in tokens])
-        for file in external.files:
+        for file, tab in zip(external.files, external.tabs, strict=True):
             located(origin.path, file, origin.allowed)
+            check_separator(origin.path, file, tab)
     loaded.initialize_external_data()
     for lookup in loaded._lookup_elements:
         lookup.initialize()

@@ -378,3 +378,13 @@ def test_constants_of_a_file_that_fill_part_of_a_range_are_those_elements(tmp_pa
         run = simulate(model, save=["c", "twice"], engine=engine)
         np.testing.assert_array_equal(run["c"][0], [[2, np.nan], [4, np.nan]])
         np.testing.assert_array_equal(run["twice"][1], [[5, np.nan], [9, np.nan]])
+
+
+def test_elements_with_commas_in_their_names_are_told_apart(write_mdl) -> None:
+    model = read_model(
+        write_mdl('kind: "a, b", "b, a" ~ ~ | x[kind] = 1, 2 ~ ~ | y[kind] = 2 * x[kind] ~ ~ |', final=1)
+    )
+    for engine in ("pysd", "native"):
+        assert cipark_sd.simulate(model, save=["y"], engine=engine).y[0].to_numpy().tolist() == [2.0, 4.0]
+    changed = Scenario("more", {"x": [3.0, 5.0]})
+    assert cipark_sd.simulate(model, changed, save=["y"], engine="pysd").y[0].to_numpy().tolist() == [6.0, 10.0]
