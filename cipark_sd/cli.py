@@ -30,7 +30,19 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
-ORDER = ("show", "run", "check", "certify", "convert", "new-study", "calibrate", "sensitivity", "policy", "report")
+ORDER = (
+    "show",
+    "run",
+    "check",
+    "certify",
+    "convert",
+    "new-study",
+    "calibrate",
+    "sensitivity",
+    "policy",
+    "play",
+    "report",
+)
 #: Other packages add commands under this entry-point group; each entry point is a click command in a
 #: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
 GROUP = "cipark_sd.commands"

@@ -1,0 +1,84 @@
+"""``cipark play``. Nothing heavy is imported before the command runs."""
+
+from pathlib import Path
+
+import click
+
+from cipark_sd.commands import options
+
+
+@click.command(short_help="Make a page with levers on which a model runs by itself.")
+@click.argument("target", metavar="[STUDY|MODEL]", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="FILE.html  [default: in cipark-output]")
+@click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Comma-separated outputs to show.")
+@click.option("--levers", "moved", multiple=True, metavar="NAMES", help="Comma-separated constants to move.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Of a model: set a constant.")
+@click.option(
+    "--scenario",
+    "scenario_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Of a model: a scenario file (TOML).",
+)
+@click.option("--draws", metavar="SOURCE", help="Of a study: prior, or a file of draws (default: the fit at hand).")
+@click.option(
+    "--runs",
+    type=click.IntRange(min=2, max=2000),
+    default=200,
+    show_default=True,
+    help="Of a study: how many draws.",
+)
+@click.option("--structures", is_flag=True, help="Of a study: every rival structure, with draws of its own.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the choice of draws.")
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+@options.allow_files
+def play(
+    target: str | None,
+    output: Path | None,
+    wanted: tuple[str, ...],
+    moved: tuple[str, ...],
+    assignments: tuple[str, ...],
+    scenario_files: tuple[Path, ...],
+    draws: str | None,
+    runs: int,
+    structures: bool,
+    seed: int,
+    opened: bool,
+    allow_files: tuple[Path, ...],
+) -> None:
+    """Write one HTML file in which STUDY or MODEL runs: levers, curves, scenarios, a link that keeps what is set.
+
+    The model is in the file as WebAssembly. It needs no server and no network, opens from disk and can be sent by
+    mail; its numbers are the native engine's bit for bit, which the page checks when it is opened.
+
+    STUDY is a folder with problem.toml or the name of a study that comes with the package (by default the park's). The
+    levers are those of its policies.toml, else the fitted constants and what else moves the curves most; the fan is of
+    the fit that cipark calibrate has left in cipark-output, else of the priors, and then says so. MODEL is any .mdl or
+    XMILE file: one run at a time, and its most influential constants as levers.
+
+    \b
+    Examples:
+      cipark play                                  the park
+      cipark play my.mdl --open
+      cipark play my.mdl --variables "Population,births" --levers "birth rate,death rate" -o page.html
+      cipark play my_study --draws my_fit/draws.nc
+    """
+    from calibration.play.page import Settings, write
+
+    settings = Settings(
+        target=target,
+        output=output,
+        variables=wanted,
+        levers=moved,
+        assignments=assignments,
+        scenario_files=scenario_files,
+        draws=draws or "",
+        runs=runs,
+        structures=structures,
+        seed=seed,
+        allow_files=allow_files,
+    )
+    path = write(settings)
+    click.echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
+    if opened:
+        click.launch(str(path.resolve()))

@@ -1,0 +1,119 @@
+"""One call of ``cipark play``: what is asked for, the page, and the file."""
+
+import functools
+import operator
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.play.study import Request
+from calibration.play.study import contents_of as contents_of_study
+from calibration.study.library import DEFAULT_STUDY, find_study, study_folder
+from cipark_sd.commands.display import display_of
+from cipark_sd.commands.options import variable_names
+from cipark_sd.console import busy
+from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.pages.player.contents import Contents
+from cipark_sd.pages.player.of_model import contents_of
+from cipark_sd.pages.player.page import render
+from cipark_sd.plotting.observed import read_observed
+from cipark_sd.results import check_writable
+from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+
+SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asks for."""
+
+    target: str | None
+    output: Path | None = None
+    variables: tuple[str, ...] = ()
+    levers: tuple[str, ...] = ()
+    assignments: tuple[str, ...] = ()
+    scenario_files: tuple[Path, ...] = ()
+    draws: str = ""
+    runs: int = 200
+    structures: bool = False
+    seed: int = 1
+    allow_files: tuple[Path, ...] = ()
+
+
+def write(settings: Settings) -> Path:
+    """Write the page, whole or not at all; its path.
+
+    Raises
+    ------
+    CiparkError
+    """
+    file = None if settings.target is None else Path(settings.target)
+    is_model = file is not None and file.is_file()
+    name = file.stem if file is not None and is_model else (settings.target or DEFAULT_STUDY)
+    path = settings.output or OUTPUT_FOLDER / f"{Path(name).resolve().name}-play.html"
+    if settings.output is None:
+        output_folder(OUTPUT_FOLDER, where="-o")
+    check_writable(path, what="the page", endings=SUFFIXES, where="-o")
+    with busy(f"Making the page of {name}"):
+        if file is not None and is_model:
+            contents = _of_model(file, settings)
+        else:
+            contents = _of_study(settings, path.with_suffix(""))
+        return write_text(path, render(contents))
+
+
+def _of_model(file: Path, settings: Settings) -> Contents:
+    given = {"--draws": settings.draws, "--structures": settings.structures}
+    raise_all(
+        "cipark play",
+        [
+            InvalidValue(option, "given with a model", "a study, which has draws", where="cipark play")
+            for option, some in given.items()
+            if some
+        ],
+    )
+    model = read_model(file, allow_files=settings.allow_files)
+    display = display_of(file, settings.allow_files)
+    parts = [read_scenario(path) for path in settings.scenario_files]
+    parts += [parse_assignments(settings.assignments)] if settings.assignments else []
+    return contents_of(
+        model,
+        str(file),
+        variables=variable_names(model, settings.variables) or display.variables or display.columns,
+        levers=variable_names(model, settings.levers),
+        scenario=functools.reduce(operator.or_, parts, Scenario()),
+        title=display.title,
+        observed=read_observed(model, display.observed) if display.observed else (),
+    )
+
+
+def _of_study(settings: Settings, scratch: Path) -> Contents:
+    problems: list[CiparkError] = [
+        InvalidValue(option, "given with a study", "a model file: a study has its own values", where="cipark play")
+        for option, some in (("--set", settings.assignments), ("--scenario", settings.scenario_files))
+        if some
+    ]
+    target = settings.target or DEFAULT_STUDY
+    folder = study_folder(target) or find_study(target, where="play")
+    raise_all("cipark play", problems)
+    return contents_of_study(
+        Request(
+            folder=folder,
+            scratch=scratch,
+            variables=_split(settings.variables),
+            levers=_split(settings.levers),
+            draws=settings.draws,
+            runs=settings.runs,
+            seed=settings.seed,
+            structures=settings.structures,
+            allow_files=settings.allow_files,
+        )
+    )
+
+
+def _split(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Names with commas between them, which stand in no bracket."""
+    import re
+
+    return tuple(part.strip() for text in texts for part in re.split(r",(?![^\[]*\])", text) if part.strip())

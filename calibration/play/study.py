@@ -1,0 +1,242 @@
+"""What a page shows of a study: levers of its policies or its fit, draws of its posterior, and what was counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from calibration.for_analyses.approximation import optimum_of
+from calibration.for_analyses.fit_at_hand import after_fit, against_data
+from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
+from calibration.likelihood.posterior import On
+from calibration.policy.draws import find_draws
+from calibration.policy.study import FILE as POLICIES
+from calibration.policy.study import PolicyStudy
+from calibration.study.levels import dated_levels
+from calibration.study.observations import Count
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.arrays import Array
+from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.experiments.definition import ONLY, Catalogue, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.model.model import Model
+from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
+from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential
+from cipark_sd.scenarios import Scenario, override_key, split_key
+
+#: Share of the draws that lie beyond each end of a fitted parameter's lever.
+TAIL = 0.01
+FITTED_LIMIT = (
+    "One model fitted to one history: what a lever does follows from its equations, not from an experiment. The fan is "
+    "what the data leave open in them, without the scatter of single counts."
+)
+PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
+HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
+BEYOND = "Where levers or dates leave what was observed, nothing but the equations speaks for the numbers."
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks of a study's page."""
+
+    folder: Path
+    scratch: Path
+    variables: tuple[str, ...] = ()
+    levers: tuple[str, ...] = ()
+    draws: str = ""
+    runs: int = 200
+    seed: int = 1
+    structures: bool = False
+    allow_files: tuple[Path, ...] = ()
+
+
+def contents_of(request: Request) -> Contents:
+    """The page of a study.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    problem = read_problem(request.folder, allow_files=request.allow_files)
+    path = request.folder / POLICIES
+    catalogue = read_catalogue(path, problem.model) if path.is_file() else None
+    structures = _structures(request, problem, catalogue)
+    first = structures[0]
+    drawn = {override_key(name) for name in first.draws}
+    fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
+    scenario = Scenario("", fixed) | catalogue.here if catalogue else problem.scenario
+    outcomes = _outcomes(request, problem, catalogue)
+    last = max((s.time for outcome in outcomes for s in outcome.seen), default=problem.model.time.final)
+    at = catalogue.headline[1] if catalogue else last
+    unseen = first.basis is not None and first.basis.origin in UNSEEN
+    return Contents(
+        title=f"{problem.title}: what if?",
+        model=problem.model,
+        target=_target(request, problem.model),
+        scenario=scenario,
+        structures=structures,
+        levers=_levers(request, problem.model, catalogue, scenario, first, outcomes),
+        outcomes=outcomes,
+        at=at,
+        until=max(at, last),
+        base="as assumed" if unseen else "as fitted",
+        limits=(PRIOR_LIMIT, HOW, BEYOND) if unseen else (FITTED_LIMIT, BEYOND),
+        warning=_warning(problem) if unseen else "",
+        labels=_labels(problem, scenario),
+    )
+
+
+def _target(request: Request, model: Model) -> str:
+    """The model's file as a command names it, as far as the user has named it: no folder of this machine."""
+    from calibration.study.library import STUDIES
+
+    if model.origin is None:
+        return model.name
+    file = Path(model.origin.path)
+    if file.parent.resolve() == request.folder.resolve() and request.folder.parent.resolve() != STUDIES.resolve():
+        return str(request.folder / file.name)
+    return f"models/{file.name}" if file.parent.name == "models" else file.name
+
+
+def _warning(problem: CalibrationProblem) -> str:
+    against = against_data(problem)
+    return f"These priors contradict the data: {against}." if against else ""
+
+
+def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
+    from cipark_sd.engines.plan import plan
+
+    times = plan(problem.model, scenario, save=(), times=None, method=None).times
+    try:
+        return tuple(problem.calendar.label(float(time)) for time in times)
+    except (ValueError, OverflowError):
+        # times before the first date that a calendar knows
+        return ()
+
+
+# --- draws ----------------------------------------------------------------------------------------------------------
+
+
+def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
+    if request.structures:
+        return _rivals(request, problem, catalogue)
+    draws, estimate = _draws(request, problem)
+    return (_structure("as the study has it", Scenario(), draws, estimate),)
+
+
+def _structure(title: str, scenario: Scenario, draws: Draws, estimate: Mapping[str, float]) -> Structure:
+    middle = {name: float(np.median(values)) for name, values in draws.values.items()}
+    return Structure(title, scenario, draws.values, middle | estimate, draws.basis)
+
+
+def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
+    """The draws that are asked for, thinned, and the estimate at hand, none for priors."""
+    rng = np.random.default_rng(request.seed)
+    if request.draws == "prior":
+        return draws_from_prior(problem, request.runs, rng, ONLY), {}
+    if request.draws:
+        return draws_from_file(problem, request.draws, ONLY).thinned(request.runs, rng), {}
+    found = after_fit(problem, request.scratch, request.seed)
+    if found is None:
+        return draws_from_prior(problem, request.runs, rng, ONLY), {}
+    basis: Basis = found.basis
+    draws = Draws(ONLY, found.columns, basis.origin, converged=basis.converged, pareto_k=basis.pareto_k)
+    density = On("native")(problem)
+    theta = optimum_of(OUTPUT_FOLDER / problem.folder.resolve().name, density)
+    named = {} if theta is None else dict(zip(problem.space.names, theta.tolist(), strict=True))
+    model_only = {override_key(name): value for name, value in named.items() if override_key(name) in draws.values}
+    return draws.thinned(request.runs, rng), model_only
+
+
+def _rivals(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
+    """Each structure of the study with draws of its own; those that the data refute are left out."""
+    if catalogue is None or not problem.rivals:
+        expected = f"a study with [[rival]] in problem.toml and with {POLICIES}"
+        raise InvalidValue("--structures", problem.title, expected, where="cipark play")
+    study = PolicyStudy(request.folder, catalogue, problem)
+    sources = (request.draws,) if request.draws else ()
+    found = find_draws(study, study.rivals, sources, request.runs, request.seed, request.scratch, engine="native")
+    return tuple(_structure(_named(rival), rival.scenario, found.draws[rival.id], {}) for rival in found.rivals)
+
+
+def _named(rival: Rival) -> str:
+    return f"{rival.id}: {rival.title}" if rival.title else rival.id
+
+
+# --- outcomes -------------------------------------------------------------------------------------------------------
+
+
+def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Outcome, ...]:
+    seen = _seen(problem)
+    if request.variables:
+        chosen = [Outcome(_label(problem.model, name), name) for name in request.variables]
+    elif catalogue is not None:
+        by_id = catalogue.outcome_by_id
+        ids = dict.fromkeys([catalogue.headline[0], *catalogue.beside])
+        chosen = [Outcome(by_id[one].title, by_id[one].variable, by_id[one].per) for one in ids]
+    else:
+        chosen = [Outcome(_label(problem.model, name), name) for name in seen]
+    by_key = {override_key(name): values for name, values in seen.items()}
+    if not chosen:
+        raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")
+    return tuple(
+        one if one.per else replace(one, seen=by_key.get(override_key(one.variable), ())) for one in chosen[:OUTCOMES]
+    )
+
+
+def _label(model: Model, name: str) -> str:
+    """A variable in the modeller's words, with the element that is meant."""
+    return model[split_key(override_key(name))[0]].label + (name[name.index("[") :] if "[" in name else "")
+
+
+def _seen(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
+    """By variable what was counted of it, in the order of the study; sums and splits have no curve of their own."""
+    found: dict[str, list[Seen]] = {}
+    for observation in problem.observations:
+        terms = [term for term in observation.terms if isinstance(term, Count)]
+        if not terms or observation.kind == "ratio":
+            continue
+        parts = terms[0].quantity.parts
+        if len(parts) != 1 or parts[0][1] != 1:
+            continue
+        levels = [Seen(one.time, one.lower, one.upper, one.use) for one in dated_levels(observation)]
+        found.setdefault(parts[0][0], []).extend(levels)
+    return {name: tuple(levels) for name, levels in found.items()}
+
+
+# --- levers ---------------------------------------------------------------------------------------------------------
+
+
+def _levers(
+    request: Request,
+    model: Model,
+    catalogue: Catalogue | None,
+    scenario: Scenario,
+    structure: Structure,
+    outcomes: Sequence[Outcome],
+) -> tuple[Lever, ...]:
+    """Those that are named, of the policies, or the fitted constants and then what else moves the curves most."""
+    fitted = {override_key(name): _fitted(model, name, values) for name, values in structure.draws.items()}
+    if request.levers:
+        return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in request.levers)
+    if catalogue is not None and catalogue.levers:
+        return tuple(Lever(one.title, one.names, one.low, one.high) for one in catalogue.levers[:LEVERS])
+    here = scenario | Scenario("", dict(structure.estimate))
+    shown = [outcome.variable for outcome in outcomes]
+    first = most_influential(model, here, tuple(fitted.values()), shown, LEVERS)
+    rest = [lever for lever in candidates(model) if override_key(lever.names[0]) not in fitted]
+    return (*first, *most_influential(model, here, rest, shown, LEVERS - len(first))) if rest else first
+
+
+def _fitted(model: Model, name: str, values: Array) -> Lever:
+    """A fitted constant over nearly all of its draws, its ends rounded outwards to whole steps."""
+    low, high = (float(value) for value in np.quantile(values, [TAIL, 1 - TAIL]))
+    if not low < high:
+        low, high = low - abs(low) / 2 - 0.5, high + abs(high) / 2 + 0.5
+    step = Lever("", (name,), low, high).step
+    ends = [float(f"{end * step:.12g}") for end in (np.floor(low / step), np.ceil(high / step))]
+    return Lever(_label(model, name), (name,), ends[0], ends[1])

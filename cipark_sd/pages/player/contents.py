@@ -1,0 +1,136 @@
+"""What a page that plays a model is made of."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cipark_sd.arrays import Array
+from cipark_sd.basis import Basis
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario
+
+#: Positions of a lever, about.
+POSITIONS = 200
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A number that the reader of a page moves.
+
+    Parameters
+    ----------
+    title : str
+        In plain words.
+    names : tuple of str
+        The constants that take the value: ``Name`` or ``Name[element]``, a whole subscripted one for all its elements.
+    low, high : float
+        Within which it is moved.
+    note : str
+        What else a reader should know of it.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    low: float
+    high: float
+    note: str = ""
+
+    @property
+    def step(self) -> float:
+        """A round number that goes some :data:`POSITIONS` times into the range.
+
+        >>> Lever("Entry", ("x",), 2012.8, 2018.0).step
+        0.02
+        """
+        rough = (self.high - self.low) / POSITIONS
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+        return float(f"{step:.12g}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A number that was counted or measured at a time, exactly or between two ends; an infinite end is *at least*."""
+
+    time: float
+    low: float
+    high: float
+    use: str = "fit"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``)."""
+
+    title: str
+    variable: str
+    per: str = ""
+    seen: tuple[Seen, ...] = ()
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One way in which the model is built, with draws of its constants.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What makes the structure, in numbers.
+    draws : mapping of str to (n,)
+        By the name of the constant; none for a model without a fit.
+    estimate : mapping of str to float
+        One value for each of them: the optimum of a fit, or the middle of the draws.
+    basis : Basis, optional
+        What the draws are.
+    """
+
+    title: str
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    draws: Mapping[str, Array] = field(default_factory=dict)
+    estimate: Mapping[str, float] = field(default_factory=dict)
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A page.
+
+    Parameters
+    ----------
+    title : str
+    model : Model
+    target : str
+        How a command names the model.
+    scenario : Scenario
+        What all runs share beside the file.
+    structures : sequence of Structure
+        The first is the one that is shown at first.
+    outcomes : sequence of Outcome
+        In the order of the tabs.
+    at : float
+        The time at which numbers are read at first.
+    until : float
+        The time up to which curves are shown at first.
+    base : str
+        What the dashed line is, such as ``as fitted``.
+    limits : sequence of str
+        What a reader must not overlook; the first of them is always in view.
+    labels : sequence of str
+        Of the saved times; empty for numbers of the model's unit.
+    warning : str
+        What stands beside what the draws are, such as that they contradict the data.
+    """
+
+    title: str
+    model: Model
+    target: str
+    scenario: Scenario
+    structures: Sequence[Structure]
+    levers: Sequence[Lever]
+    outcomes: Sequence[Outcome]
+    at: float
+    until: float
+    base: str
+    limits: Sequence[str]
+    labels: Sequence[str] = ()
+    warning: str = ""

@@ -1,0 +1,160 @@
+"""A page for any model: its most influential constants as levers, its stocks as curves, and nothing of a fit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cipark_sd.arrays import Array
+from cipark_sd.ensemble import ensemble
+from cipark_sd.errors import InvalidValue
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Constant, Variable
+from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
+from cipark_sd.plotting.observed import Observed
+from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.sensitivity.factors import constant_values
+
+#: Levers and curves of a page, at most.
+LEVERS, OUTCOMES = 8, 6
+#: Constants whose influence is looked at, at most.
+LOOKED_AT = 2000
+LIMITS = (
+    "This is what follows from the equations and from these values: no forecast, and nothing here was fitted to data.",
+    "Levers reach as far as the file says, else from nothing to twice the value in it. Without a choice they are the "
+    "constants that move the curves most, each alone; the model has others.",
+)
+
+
+def contents_of(
+    model: Model,
+    target: str,
+    *,
+    variables: Sequence[str] = (),
+    levers: Sequence[str] = (),
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    title: str = "",
+    observed: Sequence[Observed] = (),
+) -> Contents:
+    """The page of a model.
+
+    Parameters
+    ----------
+    target : str
+        How a command names the model.
+    variables, levers : sequence of str
+        What is shown, and what is moved; without them stocks, and the constants that move these most.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    shown = tuple(variables) or tuple(v.label for v in _curves(model))
+    outcomes = tuple(_outcome(model, name, observed) for name in shown)
+    asked = tuple(lever_of(model, name) for name in levers) or tuple(candidates(model))
+    if not asked:
+        raise InvalidValue("the constants", "none", "one at least that can be moved", where=model.name)
+    chosen = asked if levers else most_influential(model, scenario, asked, shown)
+    return Contents(
+        title=title or model.name,
+        model=model,
+        target=target,
+        scenario=scenario,
+        structures=(Structure("the model"),),
+        levers=chosen,
+        outcomes=outcomes,
+        at=model.time.final,
+        until=model.time.final,
+        base="as in the file",
+        limits=LIMITS,
+    )
+
+
+def _curves(model: Model) -> tuple[Variable, ...]:
+    """Stocks, those without subscripts first; auxiliaries of a model that has none."""
+    candidates: Sequence[Variable] = model.stocks or model.auxiliaries or model.series
+    if not candidates:
+        raise InvalidValue("its variables", [], "one at least that changes", where=model.name)
+    return tuple(sorted(candidates, key=lambda variable: bool(variable.dims))[:OUTCOMES])
+
+
+def _outcome(model: Model, name: str, observed: Sequence[Observed]) -> Outcome:
+    seen = tuple(
+        Seen(float(time), float(low), float(high), "check")
+        for one in observed
+        if override_key(one.variable) == override_key(name)
+        for time, low, high in zip(
+            one.times,
+            one.values if one.low is None else one.low,
+            one.values if one.high is None else one.high,
+            strict=True,
+        )
+    )
+    base, _ = split_key(override_key(name))
+    return Outcome(model[base].label + (name[name.index("[") :] if "[" in name else ""), name, seen=seen)
+
+
+def candidates(model: Model) -> list[Lever]:
+    """Every constant without subscripts and each element of the others, where the value stands in the file."""
+    values = {
+        label: value
+        for constant in model.constants
+        if constant.name not in CONTROL
+        for label, value in constant_values(model, constant).items()
+    }
+    return [_lever(model, label, value) for label, value in list(values.items())[:LOOKED_AT]]
+
+
+def lever_of(model: Model, name: str) -> Lever:
+    """A constant, or an element of one, as a lever.
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+    """
+    variable = model[split_key(override_key(name))[0]]
+    values = constant_values(model, variable) if isinstance(variable, Constant) else {}
+    known = {override_key(label): (label, value) for label, value in values.items()}
+    if override_key(name) not in known:
+        raise InvalidValue("the lever", name, "a constant with one value in the file", where=model.name)
+    return _lever(model, *known[override_key(name)])
+
+
+def _lever(model: Model, label: str, value: float) -> Lever:
+    """Over the range of the file, else over the run for one of its instants, else from 0 to twice the value."""
+    variable = model[split_key(override_key(label))[0]]
+    low, high = variable.limits
+    if low is None or high is None or not low < high or not low <= value <= high:
+        low, high = (min(0.0, 2 * value), max(0.0, 2 * value)) if value else (0.0, 1.0)
+        if variable.units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
+            low, high = model.time.initial, model.time.final
+    return Lever(label, (label,), float(low), float(high))
+
+
+def most_influential(
+    model: Model, scenario: Scenario, levers: Sequence[Lever], outputs: Sequence[str], most: int = LEVERS
+) -> tuple[Lever, ...]:
+    """The levers that move the outputs most between their ends, each alone; the largest move first.
+
+    A move is the mean distance of the curves at both ends from that in the middle of things, as a share of the largest
+    value that the output has in any of these runs.
+    """
+    if len(levers) <= 1:
+        return tuple(levers)
+    ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
+    runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
+    bases = tuple(dict.fromkeys(split_key(override_key(name))[0] for name in outputs))
+    found = ensemble(model, [Scenario("base"), *runs], save=bases, scenario=scenario, failures="leave")
+    moved = np.zeros(len(levers))
+    for name in bases:
+        values = found[name].to_numpy().reshape(len(runs) + 1, -1)
+        moved = np.maximum(moved, _moves(values))
+    order = np.argsort(-moved, kind="stable")
+    return tuple(levers[i] for i in order[:most] if moved[i] > 0) or tuple(levers[:1])
+
+
+def _moves(values: Array) -> Array:
+    """(2 k + 1, n) to (k,): the first row is the base, then two for each lever."""
+    finite = np.where(np.isfinite(values), values, 0.0)
+    scale = np.abs(finite).max(initial=0.0) or 1.0
+    distance = np.abs(finite[1:] - finite[0]).mean(axis=1) / scale
+    return np.asarray(distance.reshape(-1, 2).max(axis=1))

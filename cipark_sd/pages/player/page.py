@@ -1,0 +1,220 @@
+"""The page as one HTML file: the kernel, the numbers that it is checked against, the script and the style.
+
+What comes from a model or a study is one JSON text, in which no ``<`` stands, and the script puts it into the page as
+text. The content security policy names the digests of the script and the style, so that nothing else is run.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+
+import numpy as np
+
+from cipark_sd.arrays import Array
+from cipark_sd.engines.base import Values
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.settings import Settings, settings
+from cipark_sd.engines.wasm.carried import Carried, carried
+from cipark_sd.ensemble import elements_drawn
+from cipark_sd.errors import InvalidValue
+from cipark_sd.model.model import Model
+from cipark_sd.model.units import is_dimensionless
+from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
+from cipark_sd.results import version
+from cipark_sd.scenarios import override_key, resolve, split_key
+from cipark_sd.timegrid import nearest_indices
+
+#: The parts of the script, in order.
+SCRIPTS = ("kernel.js", "digest.js", "numbers.js", "chart.js", "state.js", "player.js")
+FORMAT = "cipark_sd player 1"
+
+
+def render(contents: Contents) -> str:
+    """The HTML of a page.
+
+    Raises
+    ------
+    InvalidValue
+        When no lever changes any of the outcomes.
+    UnknownName, UnsupportedFeature, Problems
+    """
+    content = as_json(contents)
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    folder = files("cipark_sd.pages.player")
+    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style = folder.joinpath("player.css").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; script-src '{_source(script)}' 'wasm-unsafe-eval'; style-src '{_source(style)}'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    page = folder.joinpath("player.html").read_text(encoding="utf-8")
+    slots = {"POLICY": policy, "STYLE": style, "DATA": harmless(text), "SCRIPT": script}
+    parts = page.split("%%")
+    return "".join(slots.get(part, part) if place % 2 else part for place, part in enumerate(parts))
+
+
+def harmless(text: str) -> str:
+    """JSON that ends no element and begins none, wherever it stands in a page.
+
+    >>> harmless('"</script>"')
+    '"\\\\u003c/script\\\\u003e"'
+    """
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _source(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def digest(values: Values) -> str:
+    """SHA-256 of numbers, (outputs, times, runs), as doubles of little-endian order in which all NaN are one."""
+    plain = np.where(np.isnan(values), np.nan, values)
+    return hashlib.sha256(np.ascontiguousarray(plain).astype("<f8").tobytes()).hexdigest()
+
+
+def as_json(contents: Contents) -> dict[str, object]:
+    """What the script reads."""
+    model = contents.model
+    variables = [name for o in contents.outcomes for name in (o.variable, o.per) if name]
+    save = dict.fromkeys(split_key(override_key(name))[0] for name in variables)
+    made = carried(model, contents.scenario, save=tuple(save))
+    structures = [_structure(contents, made, structure) for structure in contents.structures]
+    drawn = {name for structure in structures for name in structure["drawn"]}
+    levers = [entry for lever in contents.levers if (entry := _lever(contents, made, lever, drawn))]
+    if not levers:
+        expected = f"one at least that changes {', '.join(variables)}"
+        raise InvalidValue("the levers", [lever.title for lever in contents.levers], expected, where="play")
+    times = made.plan.times
+    labels = list(contents.labels)
+    return {
+        "format": FORMAT,
+        "title": contents.title,
+        "model": model.name,
+        "target": contents.target,
+        "model_digest": model.digest,
+        "version": version(),
+        "held": json.loads(contents.scenario.to_json()),
+        "base": contents.base,
+        "limits": list(contents.limits),
+        "warning": contents.warning,
+        "labels": labels if len(labels) == len(times) else [],
+        "at": int(nearest_indices(times, np.array([contents.at]))[0]),
+        "until": int(nearest_indices(times, np.array([contents.until]))[0]),
+        "levers": levers,
+        "outcomes": [_outcome(model, made, outcome) for outcome in contents.outcomes],
+        "structures": structures,
+        "kernel": base64.b64encode(made.module).decode(),
+    }
+
+
+def flat_names(model: Model, name: str) -> list[str]:
+    """The constants of the flat model that a name means."""
+    return [flat for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
+
+
+def _lever(contents: Contents, made: Carried, lever: Lever, drawn: set[str]) -> dict[str, object] | None:
+    """None where no outcome depends on it."""
+    model, known = contents.model, set(made.constants)
+    names = [flat for name in lever.names for flat in flat_names(model, name) if flat in known]
+    if not names:
+        return None
+    variable = model[split_key(override_key(lever.names[0]))[0]]
+    units = "" if is_dimensionless(variable.units) else variable.units
+    return {
+        "id": "+".join(dict.fromkeys(map(override_key, lever.names))),
+        "title": lever.title,
+        "names": names,
+        "keys": [override_key(name) for name in lever.names],
+        "set": [model[split_key(override_key(name))[0]].label + _brackets(name) for name in lever.names],
+        "low": lever.low,
+        "high": lever.high,
+        "step": lever.step,
+        "units": units,
+        "note": lever.note,
+        "drawn": any(name in drawn for name in names),
+    }
+
+
+def _brackets(name: str) -> str:
+    return name[name.index("[") :] if "[" in name else ""
+
+
+def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]:
+    variable = model[split_key(override_key(outcome.variable))[0]]
+    units = "" if outcome.per or is_dimensionless(variable.units) else variable.units
+    return {
+        "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),
+        "title": outcome.title,
+        "variable": variable.label,
+        "over": model[split_key(override_key(outcome.per))[0]].label if outcome.per else "",
+        "units": units,
+        "parts": _places(made, outcome.variable),
+        "per": _places(made, outcome.per) if outcome.per else [],
+        "seen": [
+            {"time": s.time, "low": s.low, "high": s.high if np.isfinite(s.high) else None, "use": s.use}
+            for s in outcome.seen
+            if np.isfinite(s.low)
+        ],
+    }
+
+
+def _places(made: Carried, name: str) -> list[int]:
+    base, elements = split_key(override_key(name))
+    outputs = made.plan.outputs
+    return [i for i, flat in enumerate(outputs) if flat == override_key(name) or (not elements and _base(flat) == base)]
+
+
+def _base(flat: str) -> str:
+    return split_key(flat)[0]
+
+
+def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, list[str] | object]:
+    """A structure's numbers, its draws with the estimate as the last run, and the digest of its native base run."""
+    model, known = contents.model, set(made.constants)
+    changed = settings(model, resolve(model, structure.scenario))
+    if changed.initials or changed.tables or changed.series:
+        raise InvalidValue("the structure", structure.title, "one that is made by constants", where="play")
+    fixed = {name: float(np.asarray(value)) for name, value in changed.numbers.items() if name in known}
+    columns = _columns(model, structure.draws, structure.estimate, known)
+    n = len(next(iter(structure.draws.values()))) if structure.draws else 0
+    values = native_base(made, fixed, columns, n + 1)
+    drawn = np.array([columns[name] for name in columns]).reshape(len(columns), n + 1)
+    return {
+        "title": structure.title,
+        "set": fixed,
+        "scenario": json.loads(structure.scenario.to_json()),
+        "drawn": list(columns),
+        "draws": base64.b64encode(drawn.astype("<f8").tobytes()).decode(),
+        "runs": n + 1,
+        "digest": digest(values),
+        "numbers": int(values.size),
+        "basis": None
+        if structure.basis is None
+        else {
+            "origin": structure.basis.origin,
+            "name": structure.basis.name,
+            "sentence": structure.basis.sentence,
+        },
+    }
+
+
+def _columns(
+    model: Model, draws: Mapping[str, Array], estimate: Mapping[str, float], known: set[str]
+) -> dict[str, Array]:
+    """By constant of the flat model its draws and, last, the estimate; those that change nothing are left out."""
+    return {
+        flat: column
+        for name, values in draws.items()
+        for flat, column, _ in elements_drawn(model, name, np.append(values, estimate[name]), len(values) + 1)
+        if flat in known
+    }
+
+
+def native_base(made: Carried, fixed: Mapping[str, float], columns: Mapping[str, Array], n: int) -> Values:
+    """What the native engine gives for the runs that a page shows first, (outputs, times, runs)."""
+    given = made.plan.settings
+    numbers = {**given.numbers, **fixed, **columns}
+    every = Settings(numbers, given.initials, given.tables, given.series)
+    return choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64))

@@ -1,0 +1,642 @@
+/* The page: levers to runs, runs to a figure and to words. Words of a model are data and only ever set as text. */
+
+const page = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const state = { levers: {}, outcome: 0, at: page.at, structure: 0, whole: page.until >= page.last, pins: [] };
+const kept = new Map();
+let kernel, waiting = false, speaking = 0, comparing = 0;
+
+/** An element of HTML with properties and what is in it; a text goes in as text. */
+function make(name, properties = {}, ...inside) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...inside);
+  return element;
+}
+
+function fatal(reason) {
+  $("page").hidden = true;
+  $("why").textContent = reason;
+  $("fatal").hidden = false;
+}
+
+// --- runs ---------------------------------------------------------------------------------------------------------------
+
+function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+/** Draws of a structure by constant, the estimate last. */
+function drawsOf(structure) {
+  if (!structure.columns) {
+    const numbers = new Float64Array(bytesOf(structure.draws).buffer);
+    structure.columns = Object.fromEntries(structure.drawn.map((name, i) => [name, numbers.subarray(i * structure.runs, (i + 1) * structure.runs)]));
+  }
+  return structure.columns;
+}
+
+/** All outputs of a structure's runs with levers, output by output, in each time by time, in each run by run. */
+function runsOf(levers, place) {
+  const key = JSON.stringify([place, levers]);
+  if (kept.has(key)) return kept.get(key);
+  const structure = page.structures[place], values = { ...structure.set, ...drawsOf(structure) };
+  for (const lever of page.levers)
+    if (lever.id in levers) for (const name of lever.names) values[name] = levers[lever.id];
+  const found = kernel.run(values, structure.runs);
+  // the base runs stay, others go when there are many
+  if (kept.size > 24) for (const [old] of kept) if (old !== key && !old.endsWith(",{}]")) { kept.delete(old); break; }
+  kept.set(key, found);
+  return found;
+}
+
+/** Whether the base runs of a structure are the native engine's; a reason in words where they are not. */
+function proof(place) {
+  const structure = page.structures[place];
+  if (structure.proven === undefined) structure.proven = digestOf(runsOf({}, place)) === structure.digest;
+  return structure.proven;
+}
+
+/** What a lever is where nobody has moved it. */
+function baseOf(lever, place = state.structure) {
+  const structure = page.structures[place], [name] = lever.names;
+  if (structure.drawn.includes(name)) return drawsOf(structure)[name][structure.runs - 1];
+  return structure.set[name] ?? kernel.defaults[kernel.places.get(name)];
+}
+
+/** An outcome of runs: time by time, in each run by run. */
+function curvesOf(values, outcome, runs) {
+  const size = kernel.times.length * runs;
+  const sum = (places) => {
+    const total = new Float64Array(size);
+    for (const place of places) for (let i = 0; i < size; i++) total[i] += values[place * size + i];
+    return total;
+  };
+  const whole = sum(outcome.parts);
+  if (outcome.per.length) sum(outcome.per).forEach((value, i) => (whole[i] /= value));
+  return whole;
+}
+
+/** Five quantiles of an outcome at each time over the draws, or its one line, and the run at the estimate. */
+function coursesOf(levers, place, outcome) {
+  const { runs } = page.structures[place], curves = curvesOf(runsOf(levers, place), outcome, runs);
+  const times = kernel.times.length, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
+  if (runs === 1) return { curves, courses: [estimate], estimate, middle: estimate, lost: 0, fan: false };
+  const courses = LEVELS.map(() => new Float64Array(times));
+  let lost = 0;
+  for (let t = 0; t < times; t++) {
+    const found = summary(curves.subarray(t * runs, t * runs + runs - 1));
+    found.levels.forEach((value, i) => (courses[i][t] = value));
+    lost = Math.max(lost, found.lost);
+  }
+  return { curves, courses, estimate, middle: courses[2], lost, fan: true };
+}
+
+// --- words --------------------------------------------------------------------------------------------------------------
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+function dated(text) {
+  const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text);
+  return parts ? `${Number(parts[3])} ${MONTHS[parts[2] - 1]} ${parts[1]}` : text;
+}
+
+function whenLabel(at) {
+  if (page.labels.length) return dated(page.labels[at]);
+  const units = kernel.about.time.units, time = Number(kernel.times[at].toPrecision(9));
+  return /^years?$/i.test(units) ? `${time}` : `${units ? `${units} ` : "time "}${time}`;
+}
+
+/** Round times along the axis, with dates where times are no years. */
+function tickLabels(from, to) {
+  return (about) => {
+    const first = kernel.times[from], last = kernel.times[to];
+    const years = /^years?$/i.test(kernel.about.time.units);
+    if (!page.labels.length || years) {
+      const found = ticks(first, last, about).map((time) => [time, String(time)]);
+      if (!years && found.length) found[found.length - 1][1] += kernel.about.time.units ? ` ${kernel.about.time.units}` : "";
+      return found;
+    }
+    const count = Math.max(2, Math.min(about, 5));
+    const places = Array.from({ length: count }, (_, i) => Math.round(from + (i * (to - from)) / (count - 1)));
+    return places.map((place) => [kernel.times[place], dated(page.labels[place])]);
+  };
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+function withUnits(text, units) {
+  return units ? `${text} ${units}` : text;
+}
+
+function moved() {
+  return Object.keys(state.levers).length > 0;
+}
+
+function between(low, high) {
+  return `${told(low)} to ${told(high)}`;
+}
+
+/** At the time of reading: the number now, the base, and the difference of each draw to itself. */
+function readingOf(levers, place, outcome) {
+  const now = coursesOf(levers, place, outcome), base = coursesOf({}, place, outcome), at = state.at;
+  const { runs } = page.structures[place], n = now.fan ? runs - 1 : 1;
+  const differences = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run] - base.curves[at * runs + run]);
+  const difference = summary(differences).levels;
+  return { now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
+}
+
+function answerOf(reading, outcome) {
+  const { now, base, difference, at } = reading, structure = page.structures[state.structure];
+  const number = make("data", { id: "now", value: String(reading.value) }, withUnits(told(reading.value), outcome.units));
+  const parts = [`${outcome.title}, ${whenLabel(at)}: `, make("strong", {}, number)];
+  if (now.fan) parts.push(` (90 % of ${structure.runs - 1} ${structure.basis.name}: ${between(now.courses[0][at], now.courses[4][at])})`);
+  parts.push(". ");
+  if (!moved()) parts.push(now.fan ? `This is the model ${page.base}.` : `All values are ${page.base}.`);
+  else {
+    parts.push(`${capital(page.base)} ${told(base.middle[at])}; `);
+    parts.push(make("b", {}, `difference ${change(difference[2])}`));
+    parts.push(now.fan ? ` (90 %: ${change(difference[0])} to ${change(difference[4])}).` : ".");
+  }
+  if (now.lost) parts.push(` ${now.lost} runs leave the numbers and are left out.`);
+  return parts;
+}
+
+// --- the figure ---------------------------------------------------------------------------------------------------------
+
+function view() {
+  const outcome = page.outcomes[state.outcome], reading = readingOf(state.levers, state.structure, outcome);
+  const to = state.whole ? page.last : page.until;
+  const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
+  const structure = page.structures[state.structure];
+  return {
+    reading, outcome, pins, to,
+    from: 0, times: kernel.times, at: state.at, units: outcome.units, seen: outcome.seen,
+    courses: reading.now.courses, fan: reading.now.fan, base: reading.base.middle,
+    prior: structure.basis !== null && ["prior", "ranges"].includes(structure.basis.origin),
+    tickLabels: tickLabels(0, to), whenLabel,
+  };
+}
+
+function show() {
+  waiting = false;
+  let shown;
+  try {
+    shown = view();
+  } catch (problem) {
+    if (!(problem instanceof KernelError)) throw problem;
+    // no number of another setting stays in its place
+    $("problem").textContent = `No numbers for these values: ${problem.message}.`;
+    $("problem").hidden = false;
+    $("answer").replaceChildren("—");
+    $("chart").replaceChildren();
+    $("caption").textContent = "No figure for these values.";
+    showCopyable(false);
+    return;
+  }
+  $("problem").hidden = true;
+  drawChart($("chart"), shown);
+  $("answer").replaceChildren(...answerOf(shown.reading, shown.outcome));
+  $("caption").textContent = described(shown);
+  $("whentext").textContent = whenLabel(state.at);
+  $("when").setAttribute("aria-valuetext", whenLabel(state.at));
+  $("chart").dataset.shown = JSON.stringify([state.levers, state.outcome]);
+  showCopyable(true);
+  later(shown);
+}
+
+function showCopyable(able) {
+  for (const id of ["pin", "csv", "png", "command", "toml"]) $(id).disabled = !able;
+  if (state.pins.length >= PINS.length) $("pin").disabled = true;
+}
+
+function described(shown) {
+  const { outcome, reading } = shown, first = reading.now.middle[0], last = reading.now.middle[shown.to];
+  const seen = outcome.seen.length ? ` ${outcome.seen.length} reported numbers are drawn as points.` : "";
+  const basis = shown.prior ? " The draws are of the prior: nothing here has seen data." : "";
+  return `${outcome.title} from ${told(first)} at ${whenLabel(0)} to ${withUnits(told(last), outcome.units)} at ${whenLabel(shown.to)}; ` +
+    `${page.base} it ends at ${told(reading.base.middle[shown.to])}.${seen}${basis}`;
+}
+
+/** What may wait until a lever rests: the table, the address, what a screen reader hears, other structures. */
+function later(shown) {
+  clearTimeout(speaking);
+  speaking = setTimeout(() => {
+    $("spoken").textContent = $("answer").textContent;
+    remember();
+    compare();
+    fillNumbers(shown);
+    overStructures();
+  }, 250);
+}
+
+function update() {
+  if (!waiting) requestAnimationFrame(show);
+  waiting = true;
+}
+
+function remember() {
+  const hash = `#${written(state, page)}`;
+  try {
+    history.replaceState(null, "", hash);
+  } catch {
+    // some browsers keep the address of a file as it is; the link is still copied whole
+  }
+  return location.href.split("#")[0] + hash;
+}
+
+function legend() {
+  const structure = page.structures[state.structure], outcome = page.outcomes[state.outcome], fan = structure.runs > 1;
+  const entry = (text, ...shapes) => {
+    const icon = shape("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
+    icon.append(...shapes);
+    return make("span", {}, icon, text);
+  };
+  const line = (look) => shape("line", { x1: 0, x2: 26, y1: 6, y2: 6, ...look });
+  const entries = [];
+  if (fan) {
+    const bands = [shape("rect", { y: 0, width: 26, height: 12, fill: BLUE, "fill-opacity": 0.16 }), shape("rect", { y: 3, width: 26, height: 6, fill: BLUE, "fill-opacity": 0.3 })];
+    entries.push(entry(`50 and 90 % of ${structure.runs - 1} ${structure.basis.name}`, ...bands));
+  }
+  entries.push(entry(fan ? "median" : "now", line({ stroke: BLUE, "stroke-width": 2.5 })));
+  entries.push(entry(`${fan ? "median " : ""}${page.base}`, line({ stroke: BASE.color, "stroke-width": 1.6, "stroke-dasharray": BASE.dash })));
+  const uses = new Set(outcome.seen.map((s) => (s.use === "fit" ? "reported" : "reported, not fitted")));
+  for (const use of uses)
+    entries.push(entry(use, shape("circle", { cx: 13, cy: 6, r: 4, stroke: SEEN, fill: use === "reported" ? SEEN : "#fff" })));
+  state.pins.forEach((pin, place) => {
+    const { color, dash } = PINS[place];
+    entries.push(entry(pin.name, line({ stroke: color, "stroke-width": 2, "stroke-dasharray": dash })));
+  });
+  $("legend").replaceChildren(...entries);
+}
+
+// --- scenarios ----------------------------------------------------------------------------------------------------------
+
+function changesOf(pin) {
+  const told_ = page.levers.filter((lever) => lever.id in pin.levers)
+    .map((lever) => `${lever.title} ${withUnits(String(pin.levers[lever.id]), lever.units)}`);
+  if (pin.structure) told_.unshift(page.structures[pin.structure].title);
+  return told_.join("; ") || page.base;
+}
+
+function compare() {
+  $("compare").hidden = !state.pins.length;
+  if (!state.pins.length) return;
+  const rows = [
+    { name: capital(page.base), levers: {}, structure: state.structure },
+    { name: "Now", levers: state.levers, structure: state.structure },
+    ...state.pins,
+  ];
+  $("tablecaption").textContent = `At ${whenLabel(state.at)}; in brackets the difference to the same structure ${page.base}` +
+    (page.structures[0].runs > 1 ? ", medians of the draws" : "");
+  const heads = [make("th", { scope: "col" }, "Scenario"), ...page.outcomes.map((o) => make("th", { scope: "col" }, o.title, make("small", {}, o.units)))];
+  $("table").tHead.replaceChildren(make("tr", {}, ...heads, make("th", { scope: "col" }, make("span", { className: "quiet" }, "What to do"))));
+  $("table").tBodies[0].replaceChildren(...rows.map((row, i) => {
+    const head = make("th", { scope: "row" }, row.name, make("small", {}, i ? changesOf(row) : ""));
+    const cells = page.outcomes.map((outcome) => {
+      const reading = readingOf(row.levers, row.structure, outcome), plain = i === 0;
+      return make("td", {}, told(reading.value), plain ? "" : make("small", {}, `(${change(reading.difference[2])})`));
+    });
+    const tools = make("td", {});
+    if (i > 1) {
+      const place = i - 2;
+      const load = make("button", { type: "button", onclick: () => loadPin(place) }, "Load");
+      load.setAttribute("aria-label", `Load scenario ${row.name}`);
+      const drop = make("button", { type: "button", onclick: () => dropPin(place) }, "Remove");
+      drop.setAttribute("aria-label", `Remove scenario ${row.name}`);
+      tools.append(load, " ", drop);
+    }
+    return make("tr", {}, head, ...cells, tools);
+  }));
+}
+
+function pinNow() {
+  const names = ["A", "B", "C"].filter((name) => !state.pins.some((pin) => pin.name === name));
+  state.pins.push({ name: names[0], levers: { ...state.levers }, structure: state.structure });
+  tell(`Scenario ${names[0]} is pinned: ${changesOf(state.pins.at(-1))}.`);
+  refresh();
+}
+
+function dropPin(place) {
+  const [gone] = state.pins.splice(place, 1);
+  tell(`Scenario ${gone.name} is removed.`);
+  $("pin").focus();
+  refresh();
+}
+
+function loadPin(place) {
+  state.levers = { ...state.pins[place].levers };
+  state.structure = state.pins[place].structure;
+  tell(`Scenario ${state.pins[place].name} is on the levers.`);
+  refresh();
+}
+
+/** The range of the medians over all structures, one structure at a time so that the page stays quick. */
+function overStructures() {
+  clearTimeout(comparing);
+  if (page.structures.length < 2) return;
+  const outcome = page.outcomes[state.outcome], levers = { ...state.levers }, found = [];
+  const next = (place) => {
+    if (place < page.structures.length) {
+      try {
+        if (!proof(place)) return fatal(mismatch(place));
+        found.push(coursesOf(levers, place, outcome).middle[state.at]);
+      } catch (problem) {
+        if (!(problem instanceof KernelError)) throw problem;
+      }
+      comparing = setTimeout(next, 0, place + 1);
+      return;
+    }
+    const [low, high] = range(found.filter(Number.isFinite));
+    $("over").textContent = `Over ${found.length} structures, with these levers: ${withUnits(between(low, high), outcome.units)} (medians, ${whenLabel(state.at)})`;
+  };
+  next(0);
+}
+
+// --- levers -------------------------------------------------------------------------------------------------------------
+
+function leverRow(lever, place) {
+  const slider = make("input", { type: "range", id: `lever${place}`, min: lever.low, max: lever.high, step: lever.step });
+  const box = make("input", { type: "number", id: `box${place}`, min: lever.low, max: lever.high, step: "any", inputMode: "decimal" });
+  box.setAttribute("aria-label", `${lever.title}, as a number`);
+  box.setAttribute("aria-describedby", `wrong${place}`);
+  slider.setAttribute("aria-describedby", `note${place}`);
+  const back = make("button", { type: "button" }, "Reset");
+  back.setAttribute("aria-label", `Reset ${lever.title}`);
+  const note = make("p", { className: "note", id: `note${place}` });
+  const wrong = make("p", { className: "wrong", id: `wrong${place}`, role: "alert" });
+  wrong.setAttribute("role", "alert");
+  const mark = make("span", { className: "mark" }), units = make("span", { className: "units" });
+  mark.setAttribute("aria-hidden", "true");
+  const row = make("li", {},
+    make("div", { className: "row" }, make("label", { htmlFor: slider.id }, lever.title), box, units),
+    make("div", { className: "slide" }, slider, mark),
+    make("div", { className: "row" }, note, back), wrong);
+
+  const put = (value) => {
+    wrong.textContent = "";
+    box.removeAttribute("aria-invalid");
+    if (value === null) delete state.levers[lever.id];
+    else state.levers[lever.id] = value;
+  };
+  slider.addEventListener("input", () => {
+    put(atStep(Number(slider.value), lever.step));
+    dress(false);
+    update();
+  });
+  box.addEventListener("input", () => {
+    const problem = box.validity.badInput ? misfit(lever, "") : misfit(lever, box.value);
+    if (problem) {
+      wrong.textContent = `${problem}; the figure keeps ${lever.id in state.levers ? state.levers[lever.id] : page.base}.`;
+      box.setAttribute("aria-invalid", "true");
+      return;
+    }
+    put(Number(box.value));
+    dress(true);
+    update();
+  });
+  back.addEventListener("click", () => {
+    put(null);
+    dress(false);
+    update();
+  });
+
+  /** Everything of the row as the state has it; what is being written stays as it is. */
+  function dress(writing) {
+    const base = baseOf(lever), on = lever.id in state.levers, value = on ? state.levers[lever.id] : base;
+    slider.value = value;
+    units.textContent = monthOf(lever, value) || lever.units;
+    slider.setAttribute("aria-valuetext", withUnits(String(on ? value : Number(base.toPrecision(6))), units.textContent) + (on ? "" : `, ${page.base}`));
+    if (!writing) box.value = on ? value : Number(base.toPrecision(6));
+    back.disabled = !on;
+    row.classList.toggle("moved", on);
+    const share = Math.min(1, Math.max(0, (base - lever.low) / (lever.high - lever.low)));
+    mark.style.left = `calc(8px + ${share} * (100% - 16px))`;
+    note.textContent = noteOf(lever, base);
+  }
+  return { row, dress: () => { wrong.textContent = ""; box.removeAttribute("aria-invalid"); dress(false); } };
+}
+
+/** The month of a decimal year, where a page counts in dates and a lever is one of them. */
+function monthOf(lever, value) {
+  if (!page.labels.length || !/^years?$/i.test(lever.units) || lever.low < 1000) return "";
+  return `${MONTHS[Math.min(11, Math.floor((value - Math.floor(value)) * 12 + 1e-9))]} ${Math.floor(value)}`;
+}
+
+function noteOf(lever, base) {
+  const structure = page.structures[state.structure], [name] = lever.names;
+  let text = `${lever.id in state.levers ? "moved · " : ""}▲ ${page.base} ${Number(base.toPrecision(6))}`;
+  if (structure.drawn.includes(name) && structure.runs > 2) {
+    const spread = summary(drawsOf(structure)[name].subarray(0, structure.runs - 1)).levels;
+    text += ` (90 % of the draws: ${between(spread[0], spread[4])}); moved, it is one value in all of them`;
+  }
+  return `${text} · from ${lever.low} to ${lever.high}${lever.note ? ` · ${lever.note}` : ""}`;
+}
+
+// --- to take along ------------------------------------------------------------------------------------------------------
+
+function tell(text) {
+  $("told").textContent = text;
+}
+
+async function copy(text, what) {
+  $("copied").hidden = false;
+  $("copied").value = text;
+  try {
+    await navigator.clipboard.writeText(text);
+    tell(`${what} is copied.`);
+  } catch {
+    $("copied").select();
+    tell(`${what} stands below, to be copied from there.`);
+  }
+}
+
+function save(name, type, content) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  const anchor = make("a", { href: url, download: name });
+  document.body.append(anchor);
+  anchor.click();
+  anchor.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+  tell(`${name} is saved.`);
+}
+
+function fileName(ending) {
+  const stem = page.model.replace(/[^\p{L}\p{N}]+/gu, "_").replace(/^_+|_+$/g, "").slice(0, 60) || "model";
+  return `${stem}-scenario.${ending}`;
+}
+
+/** The estimate of the structure, by constant. */
+function estimate() {
+  const structure = page.structures[state.structure], draws = drawsOf(structure);
+  return Object.fromEntries(structure.drawn.map((name) => [name, draws[name][structure.runs - 1]]));
+}
+
+function csv() {
+  const { outcome, reading } = view(), { now, base } = reading;
+  const cell = (value) => (typeof value === "number" ? (Number.isFinite(value) ? String(value) : "") : `"${guarded(value).replaceAll('"', '""')}"`);
+  const heads = ["time", ...(page.labels.length ? ["date"] : [])];
+  const columns = [];
+  const add = (head, values) => { heads.push(head); columns.push(values); };
+  if (now.fan) {
+    LEVELS.forEach((level, i) => add(`${outcome.title} ${level * 100} %`, now.courses[i]));
+    add(`${outcome.title} at the estimate`, now.estimate);
+    add(`${outcome.title} ${page.base}, median`, base.middle);
+  } else {
+    add(outcome.title, now.middle);
+    add(`${outcome.title} ${page.base}`, base.middle);
+  }
+  for (const pin of state.pins) add(`${outcome.title} in ${pin.name}`, coursesOf(pin.levers, pin.structure, outcome).middle);
+  const lines = Array.from(kernel.times, (time, t) =>
+    [time, ...(page.labels.length ? [page.labels[t]] : []), ...columns.map((c) => c[t])].map(cell).join(","));
+  return `${heads.map(cell).join(",")}\n${lines.join("\n")}\n`;
+}
+
+/** A text that no spreadsheet takes for a formula. */
+function guarded(text) {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
+function picture() {
+  const shown = view(), svg = shape("svg", { xmlns: SVG });
+  const { width, height } = drawChart($("chart"), shown), head = 74;
+  const text = (content, y, look) => shape("text", { x: 12, y, "font-family": "system-ui, sans-serif", fill: INK, ...look }, content);
+  const body = shape("g", { transform: `translate(0 ${head})` });
+  body.append(...Array.from($("chart").childNodes, (node) => node.cloneNode(true)));
+  svg.append(shape("rect", { width, height: height + head + 26, fill: "#fff" }), text(page.title, 24, { "font-size": 17, "font-weight": 700 }));
+  const words = $("answer").textContent.split(" "), lines = [""];
+  for (const word of words) {
+    if ((lines.at(-1) + word).length * 6.1 > width - 20) lines.push("");
+    lines[lines.length - 1] += `${word} `;
+  }
+  lines.slice(0, 2).forEach((line, i) => svg.append(text(line, 44 + 16 * i, { "font-size": 12.5 })));
+  svg.append(body, text(page.limits[0] ?? "", height + head + 18, { "font-size": 10.5, fill: GREY }));
+  svg.setAttribute("viewBox", `0 0 ${width} ${height + head + 26}`);
+  svg.setAttribute("width", width);
+  svg.setAttribute("height", height + head + 26);
+  const image = new Image();
+  image.onload = () => {
+    const canvas = make("canvas", { width: 2 * width, height: 2 * (height + head + 26) });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => save(fileName("png"), "image/png", blob));
+  };
+  image.onerror = () => tell("This browser makes no picture of the figure.");
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
+}
+
+function fillNumbers(shown) {
+  const { reading, to } = shown, { now, base } = reading, stride = Math.max(1, Math.ceil(to / 40));
+  const heads = ["Time", now.fan ? "Median" : "Now", ...(now.fan ? ["5 %", "95 %"] : []), capital(page.base)];
+  $("numbers").tHead.replaceChildren(make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head))));
+  const rows = [];
+  for (let t = 0; t <= to; t += stride) {
+    const values = [now.middle[t], ...(now.fan ? [now.courses[0][t], now.courses[4][t]] : []), base.middle[t]];
+    rows.push(make("tr", {}, make("th", { scope: "row" }, whenLabel(t)), ...values.map((value) => make("td", {}, told(value)))));
+  }
+  $("numbers").tBodies[0].replaceChildren(...rows);
+}
+
+// --- the start ----------------------------------------------------------------------------------------------------------
+
+let rows = [];
+
+/** Everything as the state has it. */
+function refresh() {
+  const structure = page.structures[state.structure];
+  rows.forEach(({ dress }) => dress());
+  $("structure").value = String(state.structure);
+  $("when").value = state.at;
+  $("whole").checked = state.whole;
+  document.querySelectorAll("#outcomes input").forEach((input, i) => (input.checked = i === state.outcome));
+  const basis = structure.basis ? `${structure.basis.sentence}.` : "One run at a time; no parameter of this model was fitted.";
+  $("basis").textContent = [basis, page.warning].filter(Boolean).join(" ");
+  $("basis").classList.toggle("prior", structure.basis !== null && ["prior", "ranges"].includes(structure.basis.origin));
+  legend();
+  update();
+}
+
+function mismatch(place) {
+  return `In this browser the model gives other numbers than the native engine for ${page.structures[place].title} ` +
+    "(the digest of the runs at load is not the one that came with the page), so none of them can be trusted. " +
+    "Try another browser, and tell the makers of the page.";
+}
+
+function build() {
+  document.title = $("title").textContent = page.title;
+  page.outcomes.forEach((outcome, i) => {
+    const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; refresh(); } });
+    $("outcomes").append(make("label", {}, input, outcome.title));
+  });
+  rows = page.levers.map(leverRow);
+  $("levers").replaceChildren(...rows.map(({ row }) => row));
+  $("structures").hidden = page.structures.length < 2;
+  page.structures.forEach((structure, i) => $("structure").append(make("option", { value: String(i) }, structure.title)));
+  $("limit").textContent = page.limits[0] ?? "";
+  $("limits").replaceChildren(...page.limits.map((limit) => make("li", {}, limit)));
+  const count = page.structures[0].numbers.toLocaleString("en");
+  $("proof").textContent = `At load this page ran the model and compared all ${count} numbers with those of the native engine, by their ` +
+    `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
+    `cipark_sd ${page.version}. Nothing is sent or loaded; who has this file has the draws in it.`;
+  $("when").max = page.last;
+  $("wholelabel").hidden = page.until >= page.last;
+  $("when").addEventListener("input", () => {
+    state.at = Number($("when").value);
+    if (state.at > page.until) state.whole = $("whole").checked = true;
+    update();
+  });
+  $("whole").addEventListener("change", () => {
+    state.whole = $("whole").checked;
+    if (!state.whole) state.at = Math.min(state.at, page.until);
+    refresh();
+  });
+  $("structure").addEventListener("change", () => {
+    const place = Number($("structure").value);
+    if (!proof(place)) return fatal(mismatch(place));
+    state.structure = place;
+    return refresh();
+  });
+  $("reset").addEventListener("click", () => { state.levers = {}; refresh(); });
+  $("pin").addEventListener("click", pinNow);
+  $("link").addEventListener("click", () => copy(remember(), "The link"));
+  $("command").addEventListener("click", () => {
+    const { reading, outcome } = view();
+    copy(command(state, page, estimate(), kernel.times[state.at]), `The command, one run at the estimate (${withUnits(told(reading.estimate), outcome.units)}),`);
+  });
+  $("toml").addEventListener("click", () => save(fileName("toml"), "text/plain", scenarioFile(state, page, estimate(), changesOf(state))));
+  $("csv").addEventListener("click", () => save(fileName("csv"), "text/csv", csv()));
+  $("png").addEventListener("click", picture);
+  $("about").previousElementSibling?.addEventListener("toggle", () => fillNumbers(view()));
+  document.querySelector("footer a").addEventListener("click", () => ($("about").open = true));
+  addEventListener("hashchange", restore);
+  new ResizeObserver(update).observe($("view"));
+}
+
+function restore() {
+  if (!location.hash.includes("=")) return;
+  const wrong = read(location.hash.slice(1), state, page);
+  if (!proof(state.structure)) return fatal(mismatch(state.structure));
+  if (wrong.length) tell(`The link asks for what this page does not have: ${wrong.join("; ")}.`);
+  return refresh();
+}
+
+async function start() {
+  if (typeof WebAssembly !== "object") return fatal("This browser has no WebAssembly.");
+  try {
+    kernel = await Kernel.of(bytesOf(page.kernel));
+  } catch (problem) {
+    return fatal(`This browser does not take the model's WebAssembly (${problem.message}).`);
+  }
+  page.last = kernel.times.length - 1;
+  page.spelling = new Map(kernel.about.constants.map(({ name, label }) => [name, label]));
+  state.whole = page.until >= page.last;
+  if (!proof(0)) return fatal(mismatch(0));
+  build();
+  $("page").hidden = false;
+  refresh();
+  restore();
+  return undefined;
+}
+
+addEventListener("unhandledrejection", (event) => fatal(String(event.reason?.message ?? event.reason)));
+addEventListener("error", (event) => event.message && !event.message.includes("ResizeObserver") && fatal(event.message));
+start();

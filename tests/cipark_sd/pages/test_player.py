@@ -1,0 +1,305 @@
+"""The page that plays a model, without a browser: what goes into it, and the parts of its script that node can run."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from places import ROOT
+
+from calibration.play.study import Request
+from calibration.play.study import contents_of as contents_of_study
+from calibration.study.library import STUDIES
+from cipark_sd.cli import cli
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.wasm.carried import carried, description_of
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.model import Model
+from cipark_sd.pages.player.contents import Lever
+from cipark_sd.pages.player.of_model import contents_of, lever_of
+from cipark_sd.pages.player.page import as_json, digest, render
+from cipark_sd.scenarios import Scenario, read_scenario
+from cipark_sd.simulation import simulate
+
+Write = Callable[..., Path]
+PARTS = ROOT / "cipark_sd/pages/player"
+NODE = shutil.which("node")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+SIR = """
+Susceptible = INTEG(-infections, 999) ~ person ~ |
+Infectious = INTEG(infections - recovering, 1) ~ person ~ |
+infections = Contacts * Susceptible * Infectious / 1000 ~ person/Day ~ |
+recovering = Infectious / Duration ~ person/Day ~ |
+Contacts = 0.6 ~ 1/Day [0,3] ~ |
+Duration = 5 ~ Day ~ |
+Unused = 7 ~~|
+Nothing = 0 ~~| kept = Infectious * Nothing ~~|
+"""
+HOSTILE = "</script><img src=x onerror=alert(1)>&amp;"
+
+
+@pytest.fixture(autouse=True)
+def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
+
+
+@pytest.fixture
+def sir(write_mdl: Write) -> Model:
+    return read_model(write_mdl(SIR, name="sir.mdl"))
+
+
+def in_node(calls: str, *parts: str) -> object:
+    """What node prints as JSON after the parts of the page's script."""
+    text = "\n".join((PARTS / part).read_text(encoding="utf-8") for part in parts)
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "-"], input=f"{text}\n{calls}", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# --- what is in a page ----------------------------------------------------------------------------------------------
+
+
+def test_levers_are_the_constants_that_move_the_curves_in_order_with_the_range_of_the_file(sir: Model) -> None:
+    found = contents_of(sir, "sir.mdl")
+    assert {lever.title: (lever.low, lever.high) for lever in found.levers} == {
+        "Contacts": (0.0, 3.0),
+        "Duration": (0.0, 10.0),
+    }
+    base = simulate(sir)
+
+    def move(lever: Lever) -> float:
+        ends = [simulate(sir, Scenario("", {lever.title: end})) for end in (lever.low, lever.high)]
+        scale = {name: max(float(abs(run[name]).max()) for run in (base, *ends, *others)) for name in shown}
+        return max(float(abs(run[name] - base[name]).mean()) / scale[name] for run in ends for name in shown)
+
+    shown = ("susceptible", "infectious")
+    others = [simulate(sir, Scenario("", {lv.title: end})) for lv in found.levers for end in (lv.low, lv.high)]
+    assert move(found.levers[0]) > move(found.levers[1]) > 0
+    assert [outcome.title for outcome in found.outcomes] == ["Susceptible", "Infectious"]
+    asked = contents_of(sir, "sir.mdl", variables=["kept"], levers=["Nothing", "duration"])
+    assert [(lever.title, lever.low, lever.high) for lever in asked.levers] == [("Nothing", 0, 1), ("Duration", 0, 10)]
+
+
+def test_a_lever_is_a_constant_that_stands_in_the_file(sir: Model) -> None:
+    with pytest.raises(InvalidValue, match="the lever is 'recovering', expected a constant"):
+        lever_of(sir, "recovering")
+    with pytest.raises(CiparkError, match="did you mean 'Contacts'"):
+        lever_of(sir, "Contcts")
+
+
+def test_an_instant_of_the_run_moves_over_the_run(write_mdl: Write) -> None:
+    path = write_mdl("Start = 4 ~ Year ~ |\nx = INTEG(STEP(1, Start), 0) ~~|\n")
+    path.write_text(path.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 3"))
+    model = read_model(path)
+    lever = lever_of(model, "Start")
+    assert (lever.low, lever.high) == (3, 10)
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(0, 1, 0.005), (2012.8, 2018, 0.05), (0, 1000, 5), (-3, 0.0, 0.02)])
+def test_steps_are_round(low: float, high: float, step: float) -> None:
+    assert Lever("", ("x",), low, high).step == step
+
+
+def test_levers_that_change_nothing_that_is_shown_are_an_error_when_there_is_no_other(sir: Model) -> None:
+    with pytest.raises(InvalidValue, match=r"the levers is \['Unused'\], expected one at least that changes"):
+        as_json(contents_of(sir, "sir.mdl", levers=["Unused"]))
+
+
+def test_the_digest_is_that_of_the_native_run_and_the_module_gives_it(sir: Model) -> None:
+    content = as_json(contents_of(sir, "sir.mdl", scenario=Scenario("s", {"Duration": 4.0})))
+    structures = content["structures"]
+    assert isinstance(structures, list)
+    made = carried(sir, Scenario("s", {"Duration": 4.0}), save=["susceptible", "infectious"])
+    module = base64.b64decode(str(content["kernel"]))
+    assert module == made.module
+    assert description_of(module)["model_digest"] == sir.digest
+    run = simulate(sir, Scenario("s", {"Duration": 4.0}), save=["susceptible", "infectious"])
+    values = np.stack([run[name].to_numpy()[:, None] for name in run.data_vars])
+    plain = hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
+    assert structures[0]["digest"] == digest(values) == plain
+    wasm = choose("wasm").run(made.plan, made.plan.settings, np.zeros(1, dtype=np.uint64))
+    assert digest(wasm) == plain
+    values[0, 3, 0] = np.nextafter(values[0, 3, 0], np.inf)
+    assert digest(values) != plain
+
+
+def test_all_kinds_of_nan_have_one_digest() -> None:
+    some = np.array([0x7FF8000000000000, 0xFFF8000000000001, 0x7FF0000000000ABC], dtype=np.uint64).view(np.float64)
+    assert digest(some) == digest(np.full(3, np.nan))
+
+
+def test_a_page_is_one_file_that_runs_nothing_but_its_own_script(sir: Model) -> None:
+    page = render(contents_of(sir, "sir.mdl"))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    script = re.search(r"<script>(.*?)</script>", page, re.S)
+    style = re.search(r"<style>(.*?)</style>", page, re.S)
+    assert policy
+    assert script
+    assert style
+    for kind, text in (("script-src", script[1]), ("style-src", style[1])):
+        sha = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{sha}'" in policy[1]
+    assert "default-src 'none'" in policy[1]
+    assert "unsafe-inline" not in policy[1]
+    assert "unsafe-eval" not in policy[1].replace("wasm-unsafe-eval", "")
+    # no address but the name of SVG's vocabulary, and no attribute that loads anything
+    assert set(re.findall(r"https?://[^\"'\s]*", page)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"\b(src|srcset|xlink:href)=", page)
+    assert re.findall(r'href="([^"]*)"', page) == ["#levers", "#about"]
+    assert page == render(contents_of(sir, "sir.mdl"))
+
+
+def test_no_text_of_a_model_or_a_study_is_markup(write_mdl: Write) -> None:
+    model = read_model(write_mdl(f'"{HOSTILE}" = 2 ~ {HOSTILE} ~ |\nx = INTEG("{HOSTILE}", 0) ~~|\n'))
+    contents = contents_of(model, f"{HOSTILE}.mdl", title=HOSTILE)
+    assert contents.levers[0].title == HOSTILE
+    page = render(contents)
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert data
+    assert json.loads(data[1])["title"] == HOSTILE
+    outside = page.replace(data[1], "")
+    assert not set("<>&") & set(data[1])
+    assert "onerror=" not in outside
+    assert render(contents_of(model, "x", title="%%SCRIPT%%")).count("class Kernel {") == 1
+
+
+def test_the_script_never_makes_markup_of_a_text() -> None:
+    for name in ("kernel.js", "digest.js", "numbers.js", "chart.js", "state.js", "player.js"):
+        text = (PARTS / name).read_text(encoding="utf-8")
+        for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch("):
+            assert way not in text, (name, way)
+
+
+# --- a study --------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
+    (structure,) = found.structures
+    assert structure.basis is not None
+    assert structure.basis.sentence == "20 draws from the PRIOR: nothing here has seen the data"
+    assert found.base == "as assumed"
+    assert found.limits[0].startswith("PRIOR: no draw has seen the data")
+    assert {lever.title for lever in found.levers} >= {"Beta", "Gamma"}
+    assert [outcome.variable for outcome in found.outcomes] == ["Infected"]
+    # the counts of the study's table, each at its date
+    table = (STUDIES / "flu_1978/data/in_bed.csv").read_text(encoding="utf-8").splitlines()
+    counts = [float(line.split(",")[1]) for line in table if line[:1].isdigit()]
+    assert [seen.low for seen in found.outcomes[0].seen] == counts
+    again = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
+    for name, values in structure.draws.items():
+        np.testing.assert_array_equal(values, again.structures[0].draws[name])
+
+
+def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = contents_of_study(Request(STUDIES / "great_stone", tmp_path / "scratch", draws="prior", runs=4))
+    assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018)
+    assert [outcome.title for outcome in found.outcomes][:3] == ["Residents", "Entries, all", "Operating"]
+    assert max((seen.time, seen.low) for seen in found.outcomes[0].seen) == (2020.0, 60.0)
+    assert "These priors contradict the data: residents by 2019-12-31" in found.warning
+    content = as_json(found)
+    levers = content["levers"]
+    assert isinstance(levers, list)
+    assert levers[0]["names"] == ["cmg_entry_date"]
+    assert not levers[0]["drawn"]
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sir.mdl", "-o", "page.txt"], "expected a name that ends in .html or .htm"),
+        (["sir.mdl", "--draws", "prior"], "a study, which has draws"),
+        (["sir.mdl", "--variables", "Infectous"], "did you mean 'Infectious'"),
+        (["flu_1978", "--set", "beta=1"], "a model file: a study has its own values"),
+        (["flu_1978", "--draws", "none.nc"], "expected a file that exists, or the word prior"),
+        (["flu_1978", "--structures"], "a study with [[rival]]"),
+        (["no_such_study"], "no bundled study"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_and_nothing_is_written(
+    arguments: list[str], said: str, sir: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sir.origin is not None
+    folder = Path(sir.origin.path).parent
+    monkeypatch.chdir(folder)
+    before = sorted(path.name for path in folder.rglob("*.htm*"))
+    done = CliRunner().invoke(cli, ["play", *arguments])
+    assert done.exit_code == 2, done.output
+    assert said in done.output
+    assert sorted(path.name for path in folder.rglob("*.htm*")) == before
+
+
+# --- parts of the script --------------------------------------------------------------------------------------------
+
+
+@needs_node
+def test_the_scripts_digest_is_sha_256() -> None:
+    rng = np.random.default_rng(1)
+    texts = [rng.bytes(n) for n in (0, 1, 55, 56, 63, 64, 65, 119, 128, 1000)]
+    calls = "; ".join(f"out.push(sha256(Uint8Array.from({list(text)})))" for text in texts)
+    found = in_node(f"const out = []; {calls}; console.log(JSON.stringify(out))", "digest.js")
+    assert found == [hashlib.sha256(text).hexdigest() for text in texts]
+    numbers = np.array([1.5, np.nan, -0.0, np.inf])
+    assert in_node("console.log(JSON.stringify(digestOf([1.5, NaN, -0, Infinity])))", "digest.js") == digest(numbers)
+
+
+@needs_node
+def test_the_scripts_quantiles_are_numpys_and_leave_out_what_is_no_number() -> None:
+    values = np.random.default_rng(2).normal(size=37)
+    found = in_node(f"console.log(JSON.stringify(summary([...{values.tolist()}, NaN, Infinity])))", "numbers.js")
+    assert isinstance(found, dict)
+    np.testing.assert_allclose(found["levels"], np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]), rtol=1e-13)
+    assert found["lost"] == 2
+
+
+@needs_node
+def test_numbers_are_written_as_people_do() -> None:
+    values = [0, 12345.6, 61.56, 0.15, 0.00012, 9.87, -3.2, 2_500_000, 1e-9]
+    told = in_node(f"console.log(JSON.stringify({values}.map(told)))", "numbers.js")
+    assert told == ["0", "12,346", "61.6", "0.15", "0.00012", "9.87", "−3.2", "2.5 million", "1.00e−9"]
+    assert in_node("console.log(JSON.stringify([change(2), change(-2), change(0)]))", "numbers.js") == ["+2", "−2", "0"]
+
+
+@needs_node
+def test_a_command_and_a_file_of_the_page_hold_any_name(tmp_path: Path) -> None:
+    name = 'it\'s "odd" $(touch x) \\ ü'
+    page = {
+        "target": "my model.mdl",
+        "held": {"set": {"held one": 2, "moved": 3}},
+        "structures": [{"scenario": {}}],
+        "outcomes": [{"variable": "Out", "over": ""}],
+        "levers": [{"id": "l", "names": ["moved"], "keys": ["moved"], "set": [name]}],
+    }
+    calls = (
+        f"const page = {{...{json.dumps(page)}, spelling: new Map()}};"
+        "const state = {levers: {l: 0.25}, structure: 0, outcome: 0}, drawn = {drawn: 1.5};"
+        "const both = [command(state, page, drawn, 4), scenarioFile(state, page, drawn, 'a\\u007fb')];"
+        "console.log(JSON.stringify(both))"
+    )
+    found = in_node(calls, "state.js")
+    assert isinstance(found, list)
+    import shlex
+
+    assert shlex.split(found[0]) == [
+        *("cipark", "run", "my model.mdl", "--set", "held one=2", "--set", "drawn=1.5", "--set", f"{name}=0.25"),
+        *("--at", "4", "--variables", "Out"),
+    ]
+    (tmp_path / "s.toml").write_text(found[1], encoding="utf-8")
+    read = read_scenario(tmp_path / "s.toml")
+    assert sorted(read.overrides.values()) == [0.25, 1.5, 2.0]  # type: ignore[type-var]
