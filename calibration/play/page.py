@@ -7,7 +7,8 @@ from pathlib import Path
 
 from calibration.play.study import Request
 from calibration.play.study import contents_of as contents_of_study
-from calibration.study.library import DEFAULT_STUDY, find_study, study_folder
+from calibration.study.library import DEFAULT_STUDY
+from calibration.study.problem import FILE
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import variable_names
 from cipark_sd.console import busy
@@ -20,6 +21,7 @@ from cipark_sd.pages.player.page import render
 from cipark_sd.plotting.observed import read_observed
 from cipark_sd.results import check_writable
 from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
+from cipark_sd.study import find_folder
 
 SUFFIXES = (".html", ".htm")
 
@@ -95,7 +97,7 @@ def _of_study(settings: Settings, scratch: Path) -> Contents:
         if some
     ]
     target = settings.target or DEFAULT_STUDY
-    folder = study_folder(target) or find_study(target, where="play")
+    folder = find_folder(target, file=FILE, where="play")
     raise_all("cipark play", problems)
     return contents_of_study(
         Request(

@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from calibration.for_analyses.approximation import optimum_of
-from calibration.for_analyses.fit_at_hand import after_fit, against_data
+from calibration.for_analyses.fit_at_hand import after_fit
+from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
-from calibration.policy.draws import find_draws
-from calibration.policy.study import FILE as POLICIES
-from calibration.policy.study import PolicyStudy
 from calibration.study.levels import dated_levels
 from calibration.study.observations import Count
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.commands.policy.study import FILE as POLICIES
+from cipark_sd.commands.policy.study import PolicyStudy
+from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue, Rival
@@ -27,6 +28,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential
 from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.study import DrawRequest, DrawSource
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01
@@ -85,7 +87,7 @@ def contents_of(request: Request) -> Contents:
         until=max(at, last),
         base="as assumed" if unseen else "as fitted",
         limits=(PRIOR_LIMIT, HOW, BEYOND) if unseen else (FITTED_LIMIT, BEYOND),
-        warning=_warning(problem) if unseen else "",
+        warning=_warning(problem, request.seed) if unseen else "",
         labels=_labels(problem, scenario),
     )
 
@@ -102,8 +104,8 @@ def _target(request: Request, model: Model) -> str:
     return f"models/{file.name}" if file.parent.name == "models" else file.name
 
 
-def _warning(problem: CalibrationProblem) -> str:
-    against = against_data(problem)
+def _warning(problem: CalibrationProblem, seed: int) -> str:
+    against = CalibrationStudy(problem).contradictions(None, None, seed=seed, engine="native")
     return f"These priors contradict the data: {against}." if against else ""
 
 
@@ -118,9 +120,6 @@ def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
         return ()
 
 
-# --- draws ----------------------------------------------------------------------------------------------------------
-
-
 def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
     if request.structures:
         return _rivals(request, problem, catalogue)
@@ -130,7 +129,7 @@ def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalo
 
 def _structure(title: str, scenario: Scenario, draws: Draws, estimate: Mapping[str, float]) -> Structure:
     middle = {name: float(np.median(values)) for name, values in draws.values.items()}
-    return Structure(title, scenario, draws.values, middle | estimate, draws.basis)
+    return Structure(title, scenario, draws.values, {**middle, **estimate}, draws.basis)
 
 
 def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
@@ -157,17 +156,18 @@ def _rivals(request: Request, problem: CalibrationProblem, catalogue: Catalogue 
     if catalogue is None or not problem.rivals:
         expected = f"a study with [[rival]] in problem.toml and with {POLICIES}"
         raise InvalidValue("--structures", problem.title, expected, where="cipark play")
-    study = PolicyStudy(request.folder, catalogue, problem)
-    sources = (request.draws,) if request.draws else ()
-    found = find_draws(study, study.rivals, sources, request.runs, request.seed, request.scratch, engine="native")
-    return tuple(_structure(_named(rival), rival.scenario, found.draws[rival.id], {}) for rival in found.rivals)
+    study = PolicyStudy(request.folder, catalogue, CalibrationStudy(problem))
+    source: DrawSource = "prior" if request.draws == "prior" else Path(request.draws) if request.draws else "at hand"
+    wanted = DrawRequest(
+        study.rivals, source, request.runs, request.seed, request.scratch, engine="native", known=study.rivals
+    )
+    with progress_bars() as bars:
+        found = study.study.draws(wanted, bars)
+    return tuple(_structure(_named(rival), rival.scenario, found.draws[rival.id], {}) for rival in found.structures)
 
 
 def _named(rival: Rival) -> str:
     return f"{rival.id}: {rival.title}" if rival.title else rival.id
-
-
-# --- outcomes -------------------------------------------------------------------------------------------------------
 
 
 def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Outcome, ...]:
@@ -206,9 +206,6 @@ def _seen(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
         levels = [Seen(one.time, one.lower, one.upper, one.use) for one in dated_levels(observation)]
         found.setdefault(parts[0][0], []).extend(levels)
     return {name: tuple(levels) for name, levels in found.items()}
-
-
-# --- levers ---------------------------------------------------------------------------------------------------------
 
 
 def _levers(

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -170,7 +171,7 @@ def _base(flat: str) -> str:
     return split_key(flat)[0]
 
 
-def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, list[str] | object]:
+def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
     """A structure's numbers, its draws with the estimate as the last run, and the digest of its native base run."""
     model, known = contents.model, set(made.constants)
     changed = settings(model, resolve(model, structure.scenario))
