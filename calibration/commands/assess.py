@@ -5,7 +5,6 @@ from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
 from calibration.commands.pipeline import Settings, chosen_scenarios
-from calibration.fit.threshold import percent
 from calibration.likelihood.posterior import On
 from calibration.report.files import Fit
 from calibration.sampling.sample import Effort
@@ -14,6 +13,7 @@ from calibration.tasks.workers import Progress, Workers
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
+from cipark_sd.wording import percent
 
 
 def inquiry(settings: Settings, fit: Fit) -> Inquiry:

@@ -32,7 +32,7 @@ from calibration.fit.box_search import Minimum, descend, measured, minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, slopes
 from calibration.fit.optimise import local_search
 from calibration.fit.profile import LOWER, TOLERANCE, on_bounds
-from calibration.fit.threshold import Threshold, percent
+from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Side, Verdict
 from calibration.fit.walk import (
     AIM,
@@ -46,6 +46,7 @@ from calibration.fit.walk import (
 )
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.wording import percent
 
 #: The largest step, as the move of g when every parameter moves by this share of its range.
 LARGEST = 0.1

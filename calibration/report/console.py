@@ -10,14 +10,13 @@ from calibration.fit.optimise import ARRIVED
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
-from calibration.fit.threshold import percent
 from calibration.fit.verification import half_step_sentence
 from calibration.report.files import Fit, estimates, posterior_lines
 from calibration.report.findings import chance_limit, estimate_words
-from calibration.report.intervals import interval, number, verdict_interval
 from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.console import print_table, say
+from cipark_sd.wording import interval, number, percent
 
 
 def show(fit: Fit) -> None:
@@ -57,7 +56,7 @@ def _show_predictions(profiles: Sequence[PredictionProfile], level: str) -> None
         (
             profile.name,
             number(profile.estimate),
-            verdict_interval(profile.sides),
+            profile.sides.interval,
             interval(profile.prior_low, profile.prior_high),
             profile.verdict,
         )

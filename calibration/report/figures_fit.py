@@ -10,7 +10,6 @@ from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.residuals import FittedRow
-from calibration.fit.threshold import percent
 from calibration.report.drawing import (
     DATA,
     GREY,
@@ -23,10 +22,10 @@ from calibration.report.drawing import (
     whole_years,
     wrapped,
 )
-from calibration.report.intervals import verdict_interval
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -207,4 +206,4 @@ def _height(profiles: Sequence[Profile | PredictionProfile]) -> float:
 
 def _interval(result: Profile | PredictionProfile) -> str:
     verdict = result.verdict if isinstance(result, Profile) else result.sides
-    return f"{percent(result.threshold.level)}: {verdict_interval(verdict)}"
+    return f"{percent(result.threshold.level)}: {verdict.interval}"

@@ -23,7 +23,6 @@ from calibration.fit.verification import Replication
 from calibration.likelihood.forward import ForwardModel
 from calibration.report import figures_fit
 from calibration.report.drawing import quantity_label, time_label
-from calibration.report.intervals import interval
 from calibration.sampling.convergence import CONVERGED
 from calibration.sampling.draws import PosteriorDraws, tree, write_draws
 from calibration.study.observations import Count, Observation, Quantity
@@ -37,6 +36,7 @@ from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.files import save_for_print
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
+from cipark_sd.wording import interval
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """What a study asked, answered in words from the numbers of a run."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,27 +12,16 @@ from calibration.assess.holdout import RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score, mean_error
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
-from calibration.fit.threshold import percent, threshold
+from calibration.fit.threshold import threshold
 from calibration.report.files import Fit
 from calibration.study.questions import Cause
+from cipark_sd.wording import listed, percent
 
 #: Share of its prior variance that a parameter has to lose to count as narrowed by the data.
 NARROWED = 0.3
 #: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
 #: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.
 SMALL = 4.0
-
-
-def listed(names: Iterable[str], none: str = "none") -> str:
-    """Names as a person lists them.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    names = list(names)
-    if not names:
-        return none
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def informed(fit: Fit, found: Inquiry | None) -> list[str]:

@@ -11,7 +11,6 @@ from calibration.assess.self_test import MASSES
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.optimise import ARRIVED
 from calibration.fit.prediction_profile import prediction_words
-from calibration.fit.threshold import percent
 from calibration.fit.verification import OPTION, half_step_sentence, not_possible
 from calibration.report import findings
 from calibration.report.checklist import checklist
@@ -33,6 +32,7 @@ from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.results import version
+from cipark_sd.wording import listed, percent
 
 Pictures = Mapping[str, Path]
 
@@ -92,11 +92,11 @@ def _warnings(fit: Fit, found: Inquiry | None) -> list[Paragraph]:
     if drawn is not None and not drawn.chains.converged:
         said.append("The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps.")
     if found is not None and found.rolling is not None and found.rolling.not_converged:
-        origins = findings.listed(fit.problem.calendar.label(origin) for origin in found.rolling.not_converged)
+        origins = listed(fit.problem.calendar.label(origin) for origin in found.rolling.not_converged)
         said.append(f"Not converged at the hold-out origins {origins}.")
     failed = [line.name for line in found.comparison if not line.converged] if found is not None else []
     if failed:
-        said.append(f"Not converged for the rivals {findings.listed(failed)}.")
+        said.append(f"Not converged for the rivals {listed(failed)}.")
     if fit.optimum.interrupted or (found and found.interrupted) or (drawn is not None and drawn.chains.interrupted):
         said.append("Stopped before all was done; a second start goes on.")
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
@@ -104,7 +104,7 @@ def _warnings(fit: Fit, found: Inquiry | None) -> list[Paragraph]:
     if not fit.replication.sound:
         said.append(fit.replication.sentence)
     if fit.optimum.at_bound:
-        said.append(f"The optimum lies at a bound of {findings.listed(fit.optimum.at_bound)}.")
+        said.append(f"The optimum lies at a bound of {listed(fit.optimum.at_bound)}.")
     said += fit.conditions.warnings
     return [Paragraph(text, warning=True) for text in said]
 
@@ -264,7 +264,7 @@ def _trust(fit: Fit, found: Inquiry | None) -> tuple[Block, ...]:
     said = []
     if found is not None:
         name, shift = found.step_shift.largest
-        steps = findings.listed(f"{step:g}" for step in found.step_shift.steps[1:])
+        steps = listed(f"{step:g}" for step in found.step_shift.steps[1:])
         said.append(
             f"Refitted with time steps of {steps}: the estimate that moves most is {name}, by {shift:+.3f} prior "
             "standard deviations."
@@ -278,7 +278,7 @@ def _trust(fit: Fit, found: Inquiry | None) -> tuple[Block, ...]:
         outside = found.tested.outside(np.random.default_rng(fit.seed))
         said.append(
             f"On {len(found.tested.ranks)} synthetic data sets central intervals held the truth at the rates {pooled}; "
-            f"ranks leave their band for {findings.listed(outside, 'no parameter')}; {found.tested.n_not_converged} "
+            f"ranks leave their band for {listed(outside, 'no parameter')}; {found.tested.n_not_converged} "
             "fits used up their effort."
         )
     return (Listing(tuple(said)),)
@@ -293,7 +293,7 @@ def _unasked(fit: Fit, found: Inquiry | None) -> list[Section]:
     if fit.draws is None:
         left.append("The posterior: joint uncertainty of all parameters, those held included (--posterior).")
     if problem.holdout and (found is None or found.rolling is None):
-        dates = findings.listed(problem.calendar.label(time) for time in problem.holdout)
+        dates = listed(problem.calendar.label(time) for time in problem.holdout)
         left.append(f"Predictions from {dates}, scored by what came later (--holdout).")
     if problem.rivals and (found is None or not (found.comparison or found.refuted)):
         left.append(f"{len(problem.rivals)} rival structures, each refitted to the same data (--rivals).")

@@ -11,14 +11,13 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import summaries
 from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.threshold import percent
 from calibration.report.files import Estimate, Fit
 from calibration.report.findings import main_effects
-from calibration.report.intervals import interval, number, verdict_interval
 from calibration.sampling.draws import PosteriorDraws
 from calibration.study.observations import Observation
 from cipark_sd.pages.page import Table
 from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.wording import interval, number, percent
 
 #: Dates of a forecast that stand on the page.
 DATES = 4
@@ -66,7 +65,7 @@ def fitted_table(fit: Fit) -> Table:
 def prediction_table(found: Sequence[PredictionProfile]) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
-        (one.name, number(one.estimate), verdict_interval(one.sides),
+        (one.name, number(one.estimate), one.sides.interval,
          interval(one.prior_low, one.prior_high), one.verdict)
         for one in found
     ]  # fmt: skip

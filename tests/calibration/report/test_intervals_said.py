@@ -14,10 +14,10 @@ from calibration.commands.calibrate import calibrate
 from calibration.fit.verdict import Side, Verdict
 from calibration.report import console, figures_fit, files
 from calibration.report.files import Fit
-from calibration.report.intervals import interval, number, verdict_interval
 from calibration.report.page import report
 from calibration.study.problem import read_problem
 from cipark_sd.errors import InvalidValue
+from cipark_sd.wording import interval, number
 
 PREDICTION = '[[prediction]]\nname = "the last"\nvariable = "y"\nat = 9\n'
 
@@ -138,6 +138,6 @@ def test_numbers_show_what_tells_them_apart() -> None:
     assert interval(233.7584, 244.3915) == "233.8 to 244.4"
     assert interval(0.5472, 0.5473) == "0.5472 to 0.5473"
     bounded, closed, unresolved = Side("bounded", 1.0), Side("closed", 2.0, "b"), Side("unresolved", 3.0, "c")
-    assert verdict_interval(Verdict(bounded, Side("open", 9.0))) == "1 to open"
+    assert Verdict(bounded, Side("open", 9.0)).interval == "1 to open"
     # a limit that is not the data's is not printed as one
-    assert verdict_interval(Verdict(closed, unresolved)) == "- to -"
+    assert Verdict(closed, unresolved).interval == "- to -"
