@@ -137,14 +137,16 @@ class Headline:
         return f"{self.name}: {self.value} [{self.estimate}{bounds}{conditions}]"
 
 
-def output(label: str, time: float, against: str = "") -> str:
-    """The estimand of a model's output at a time, or of its change against what ``against`` sets.
+def output(label: str, time: float, *, under: str = "", against: str = "") -> str:
+    """The estimand of a model's output at a time with what ``under`` sets, or of its change from ``against``.
 
-    >>> output("Total Residents", 2019.5), output("Total Residents", 2019.5, "SW CMG=0")
-    ('Total Residents at 2019.5', 'Total Residents at 2019.5, change against SW CMG=0')
+    :func:`cipark_sd.estimands.of_output` spells both for a model.
+
+    >>> output("Total Residents", 2019.5), output("Total Residents", 2019.5, against="SW CMG = 0")
+    ('Total Residents at 2019.5', 'Total Residents at 2019.5, change from SW CMG = 0')
     """
-    change = f", change against {against}" if against else ""
-    return f"{label} at {time:.10g}{change}"
+    settings = (f", with {under}" if under else "", f", change from {against}" if against else "")
+    return f"{label} at {time:.10g}{''.join(settings)}"
 
 
 def parameter(name: str) -> str:

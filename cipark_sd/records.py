@@ -8,10 +8,13 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from datetime import date
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,8 @@ T = TypeVar("T")
 #: The text of a file of records, among whose members the arrays are.
 _TEXT = "content.json"
 _ARRAY = "array"
+#: The key by which values of several classes are told apart.
+_KIND = "kind"
 #: Numbers that JSON does not have.
 _WORDS = ("nan", "inf", "-inf")
 
@@ -120,6 +125,13 @@ def _converter() -> "Converter":
     for kind, allowed in ((str, (str,)), (bool, (bool,)), (int, (int,)), (float, (float, int, str))):
         converter.register_structure_hook(kind, _strictly(kind, allowed))
     converter.register_structure_hook_func(_is_array, _array)
+    converter.register_structure_hook_func(_is_union, partial(_of_union, converter))
+    converter.register_unstructure_hook_func(_is_union, partial(_with_kind, converter))
+    converter.register_structure_hook(date, lambda value, _: date.fromisoformat(value))
+    converter.register_unstructure_hook(date, date.isoformat)
+    # numbers of NumPy are numbers
+    converter.register_unstructure_hook(int, int)
+    converter.register_unstructure_hook(bool, bool)
     converter.register_unstructure_hook_func(_is_array, lambda value: value)
     # strict JSON has no name for these
     converter.register_unstructure_hook(float, lambda value: value if math.isfinite(value) else str(value))
@@ -144,6 +156,26 @@ def _strictly(kind: type, allowed: tuple[type, ...]) -> Any:
         return kind(value)
 
     return checked
+
+
+def _is_union(kind: Any) -> bool:
+    """Whether a type is one of several dataclasses, which plain data have to tell apart."""
+    return get_origin(kind) in (Union, UnionType) and sum(is_dataclass(one) for one in get_args(kind)) > 1
+
+
+def _with_kind(converter: "Converter", value: object) -> Any:
+    return None if value is None else {_KIND: type(value).__name__.lower(), **converter.unstructure(value)}
+
+
+def _of_union(converter: "Converter", content: object, kind: Any) -> object:
+    if content is None and type(None) in get_args(kind):
+        return None
+    own = dict(content) if isinstance(content, Mapping) else {}
+    name = own.pop(_KIND, None)
+    for one in get_args(kind):
+        if one.__name__.lower() == name:
+            return converter.structure(own, one)
+    raise TypeError(f"{name!r} is no kind of value that can stand here")
 
 
 def _is_array(kind: Any) -> bool:

@@ -20,8 +20,7 @@ from calibration.fit.residuals import FittedRow
 from calibration.fit.runs import Runs, runs_words, series_runs
 from calibration.fit.shares import DECIDES, shares
 from calibration.fit.verdict import Verdict
-from calibration.study.cumulative import cumulative_levels, cumulative_words
-from calibration.study.observations import Observation
+from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from calibration.study.priors import natural_scale, to_scale
 from cipark_sd.wording import listed
@@ -117,7 +116,7 @@ class Conditions:
         Of the fitted parameters, in order.
     held : HeldConstants
     runs : tuple of Runs
-    levels : tuple of Observation
+    levels : tuple of RunningTotal
         Running totals that are fitted as levels.
     profiled : bool
         Whether profiles were computed.
@@ -126,7 +125,7 @@ class Conditions:
     parameters: tuple[ParameterVerdict, ...]
     held: HeldConstants
     runs: tuple[Runs, ...]
-    levels: tuple[Observation, ...]
+    levels: tuple[RunningTotal, ...]
     profiled: bool
 
     def of(self, name: str) -> ParameterVerdict | None:

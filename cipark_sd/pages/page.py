@@ -8,14 +8,16 @@ folders together, since a reader asks for one account of a model and not for one
 import base64
 import html
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 from cipark_sd.console import is_text
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
+from cipark_sd.headline import HEAD, Headline, cells
+from cipark_sd.records import from_plain, to_plain
 from cipark_sd.results import version
 
 #: Names of the two files of a page within its folder.
@@ -79,7 +81,6 @@ class Picture:
 
 
 Block = Paragraph | Listing | Table | Picture
-_KINDS = {"paragraph": Paragraph, "listing": Listing, "table": Table, "picture": Picture}
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What one command found: a title, what it was made from (model digest, scenario, seed, versions), sections."""
+    """What one command found: a title, what it was made from (model digest, scenario, seed, versions), sections.
+
+    Its headline numbers stand before the sections.
+    """
 
     title: str
     identity: str
     sections: tuple[Section, ...]
+    headlines: tuple[Headline, ...] = ()
 
 
 def write_page(page: Page, folder: Path) -> list[Path]:
@@ -107,15 +112,10 @@ def write_page(page: Page, folder: Path) -> list[Path]:
     FileNotFoundError
         A picture of the page is not in the folder.
     """
-    content = {
-        "title": page.title,
-        "identity": page.identity,
-        "version": version(),
-        "sections": [
-            {"title": section.title, "blocks": [_named(block) for block in section.blocks]} for section in page.sections
-        ],
+    text = {
+        DATA: json.dumps(to_plain(page) | {"version": version()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        HTML: render([(page, folder)]),
     }
-    text = {DATA: json.dumps(content, indent=2, ensure_ascii=False) + "\n", HTML: render([(page, folder)])}
     return [write_text(folder / name, what) for name, what in text.items()]
 
 
@@ -133,14 +133,11 @@ def read_page(folder: Path) -> Page:
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        sections = tuple(
-            Section(section["title"], tuple(_block(block) for block in section["blocks"]))
-            for section in content["sections"]
-        )
-        return Page(content["title"], content["identity"], sections)
-    except (ValueError, KeyError, TypeError) as problem:
+        content.pop("version", None)
+        return from_plain(Page, content)
+    except (ValueError, AttributeError) as problem:
         raise InvalidValue(
-            "the page", str(path), f"one that this version wrote ({problem!r})", where="cipark report"
+            "the page", str(path), f"one that this version wrote ({problem})", where="cipark report"
         ) from None
 
 
@@ -153,7 +150,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
         parts += [f"<h1>{_escape(page.title)}</h1>", f'<p class="identity">{_escape(page.identity)}</p>']
         if len(pages) > 1:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
-        for place, section in enumerate(page.sections, start=1):
+        for place, section in enumerate((*_headlines(page), *page.sections), start=1):
             anchor = f"s{number}-{place}"
             entries.append(f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>')
             parts.append(f'<h2 id="{anchor}">{_escape(section.title)}</h2>')
@@ -168,18 +165,14 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
-def _named(block: Block) -> dict[str, object]:
-    return {"kind": type(block).__name__.lower(), **asdict(block)}
+def _headlines(page: Page) -> Iterator[Section]:
+    if page.headlines:
+        yield Section("Headline numbers", (headline_table(page.headlines),))
 
 
-def _block(content: dict[str, object]) -> Block:
-    fields = dict(content)
-    kind: Callable[..., Block] = _KINDS[str(fields.pop("kind"))]
-    return kind(**{name: _tuples(value) for name, value in fields.items()})
-
-
-def _tuples(value: object) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
+    """Headline records as a table."""
+    return Table(HEAD, tuple(cells(record) for record in records), caption)
 
 
 def _rendered(block: Block, folder: Path) -> str:
