@@ -29,7 +29,7 @@ def of_output(
     signs = {1.0: " + ", -1.0: " - "}
     text = "".join(f"{signs.get(sign, f' {sign:+g} ')}{name_in(model, name)}" for name, sign in parts)
     text = text.removeprefix(" + ").lstrip()
-    return headline.output(text, time, under=_settings(model, under), against=_settings(model, against))
+    return headline.output(text, time, under=settings(model, under), against=settings(model, against))
 
 
 def name_in(model: Model, name: str) -> str:
@@ -53,7 +53,7 @@ def unit_of(model: Model, name: str) -> str:
     return "" if variable is None or is_dimensionless(variable.units) else variable.units
 
 
-def _settings(model: Model, scenario: Scenario | None) -> str:
+def settings(model: Model, scenario: Scenario | None) -> str:
     """What a scenario sets, in the order of its names."""
     if scenario is None:
         return ""

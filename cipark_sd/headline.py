@@ -104,21 +104,20 @@ class Headline:
     @property
     def name(self) -> str:
         """The study's name of the estimand, with the estimand itself."""
-        return f"{self.title} ({self.estimand})" if self.title and self.title != self.estimand else self.estimand
+        return self.estimand if self.estimand.startswith(self.title) else f"{self.title} ({self.estimand})"
 
     @property
     def estimate(self) -> str:
         """The kind of estimate in words, such as "posterior median"."""
         if self.basis is None:
             return self.kind
-        draws = {
-            "prior": "prior",
-            "ranges": "of ranges:",
-            "posterior": "posterior",
-            "laplace": "Laplace",
-            "borrowed": "borrowed posterior",
+        return {
+            "prior": f"prior {self.kind}",
+            "ranges": f"{self.kind} over ranges",
+            "posterior": f"posterior {self.kind}",
+            "laplace": f"Laplace {self.kind}",
+            "borrowed": f"{self.kind} over another structure's posterior",
         }[self.basis.origin]
-        return f"{draws} {self.kind}"
 
     @property
     def value(self) -> str:

@@ -7,14 +7,14 @@ from calibration.report.findings import FILE, Findings, load
 from calibration.report.record import record
 from calibration.report.sections.registry import SECTIONS
 from cipark_sd.files import write_text
-from cipark_sd.pages import parts
-from cipark_sd.pages.page import Page
+from cipark_sd.pages import output
+from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.parts import Pictures
 
 
 def page(found: Findings, pictures: Pictures) -> Page:
     """The page of findings, with the pictures that there are."""
-    return parts.page_of(SECTIONS, found, pictures, found.fit.study.title, _identity(found))
+    return output.page_of(SECTIONS, found, pictures, found.fit.study.title, _identity(found))
 
 
 def write(found: Findings, folder: Path) -> list[Path]:
@@ -23,7 +23,7 @@ def write(found: Findings, folder: Path) -> list[Path]:
     title = found.fit.study.title
     return [
         write_text(folder / "fit.json", text),
-        *parts.write(SECTIONS, found, folder, title=title, identity=_identity(found)),
+        *output.write(SECTIONS, found, folder, title=title, identity=_identity(found)),
     ]
 
 

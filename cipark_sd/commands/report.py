@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cipark_sd.pages.page import Page
+    from cipark_sd.pages.blocks import Page
 
 #: The entry-point group of functions that write the files of a folder again from the findings in it. Each returns what
 #: it has written, or None where the folder has no findings of its kind.

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cipark_sd.headline import disagreements, mixtures
-from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Section, headline_table, render
+from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Section, headline_table
+from cipark_sd.pages.page import render
 
 
 def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tuple[str, list[str]]:

@@ -9,14 +9,13 @@ import base64
 import html
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 from cipark_sd.console import is_text
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
-from cipark_sd.headline import HEAD, Headline, cells
+from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Picture, Section, Table, headline_table
 from cipark_sd.records import from_plain, to_plain
 from cipark_sd.results import version
 
@@ -46,62 +45,6 @@ figure { margin: 1.2rem 0; } figcaption { font-size: 14px; color: #444; } img { 
   table { font-size: 9px; } td, th { padding: .1rem .3rem; } td.text { min-width: 0; } .wide { overflow: visible; }
 }
 """
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """Words; ``warning`` sets them apart for what a reader must not overlook."""
-
-    text: str
-    warning: bool = False
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Points of one kind, each a sentence or two."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells as they are to be read; a column whose cells all are numbers is set to the right."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG or SVG file beside the page, and what it shows."""
-
-    file: str
-    caption: str
-
-
-Block = Paragraph | Listing | Table | Picture
-
-
-@dataclass(frozen=True)
-class Section:
-    """One question and its answer."""
-
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Page:
-    """What one command found: a title, what it was made from (model digest, scenario, seed, versions), sections.
-
-    Its headline numbers stand before the sections.
-    """
-
-    title: str
-    identity: str
-    sections: tuple[Section, ...]
-    headlines: tuple[Headline, ...] = ()
 
 
 def write_page(page: Page, folder: Path) -> list[Path]:
@@ -168,11 +111,6 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 def _headlines(page: Page) -> Iterator[Section]:
     if page.headlines:
         yield Section("Headline numbers", (headline_table(page.headlines),))
-
-
-def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
-    """Headline records as a table."""
-    return Table(HEAD, tuple(cells(record) for record in records), caption)
 
 
 def _rendered(block: Block, folder: Path) -> str:

@@ -13,7 +13,7 @@ from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from cipark_sd.headline import Bounds, Headline, Kind, parameter
-from cipark_sd.pages.page import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, number, percent
 

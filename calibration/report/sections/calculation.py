@@ -10,7 +10,7 @@ from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
-from cipark_sd.pages.page import Block, Listing, Section
+from cipark_sd.pages.blocks import Block, Listing, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 

@@ -14,7 +14,7 @@ from calibration.fit.verification import Replication
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import Words
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
-from cipark_sd.pages.page import Paragraph, Section, Table
+from cipark_sd.pages.blocks import Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 
 MISSING = "missing"

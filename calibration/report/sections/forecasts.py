@@ -11,7 +11,7 @@ from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows, record
 from cipark_sd.headline import Bounds, Headline
-from cipark_sd.pages.page import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 
 #: Dates of a forecast that stand on the page.

@@ -9,7 +9,7 @@ from calibration.report import figures_assessment
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
-from cipark_sd.pages.page import Block, Section, Table
+from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 

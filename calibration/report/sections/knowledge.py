@@ -7,7 +7,7 @@ from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.model_checks import verdict
 from calibration.report.sections.base import Words
-from cipark_sd.pages.page import Paragraph, Section
+from cipark_sd.pages.blocks import Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Words
-from cipark_sd.pages.page import Listing, Section
+from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.parts import Pictures
 
 

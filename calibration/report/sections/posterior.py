@@ -11,7 +11,7 @@ from calibration.report.findings import Posterior as Draws
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.headline import Bounds, Headline, parameter
-from cipark_sd.pages.page import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 
 #: Of the parameters in pair and mixing plots: those that the data narrowed most.

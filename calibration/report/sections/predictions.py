@@ -10,7 +10,7 @@ from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
 from cipark_sd.headline import Headline
-from cipark_sd.pages.page import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, number, percent
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.sections.base import Words
-from cipark_sd.pages.page import Listing, Paragraph, Section
+from cipark_sd.pages.blocks import Listing, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.wording import listed
 

@@ -12,7 +12,7 @@ from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows, record
 from cipark_sd.basis import Basis
 from cipark_sd.headline import Bounds, Headline
-from cipark_sd.pages.page import Block, Section, Table
+from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 
 
