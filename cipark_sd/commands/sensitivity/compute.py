@@ -20,8 +20,8 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.headline import HEAD, cells
 from cipark_sd.pages.page import read_page
 from cipark_sd.results import version
-from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.sensitivity.question import Question
+from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
