@@ -14,7 +14,7 @@ import numpy as np
 from cases import HERE
 from measure import show, show_machine
 
-from calibration.assess.self_test import MASSES, SelfTest, self_test
+from calibration.assess.self_test import MASSES, SelfTest, judged, self_test
 from calibration.likelihood.posterior import On
 from calibration.report.figures_assessment import self_test_figure
 from calibration.study.library import STUDIES
@@ -32,14 +32,14 @@ GOAL = (0.92, 0.98)
 
 def write(tested: SelfTest, name: str, folder: Path) -> None:
     """The coverage of each parameter as CSV, and the courses of ranks as a figure."""
-    outside = tested.outside(np.random.default_rng(1))
+    outside = judged(tested, 1).outside
     with (folder / f"self_test_{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("parameter", "data_sets", *(f"coverage_{mass:g}" for mass in MASSES), "ranks_in_band"))
         for parameter, row in zip(tested.names, tested.coverage.tolist(), strict=True):
             inside = int(parameter not in outside)
             writer.writerow((parameter, len(tested.ranks), *(f"{share:.4f}" for share in row), inside))
-    save_for_print(self_test_figure(tested, np.random.default_rng(1)), folder, f"self_test_{name}")
+    save_for_print(self_test_figure(tested, judged(tested, 1)), folder, f"self_test_{name}")
 
 
 def processor_seconds() -> float:

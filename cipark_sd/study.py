@@ -103,12 +103,15 @@ class FittedDraws:
         How many independent draws they are worth.
     source : str
         Where they come from.
+    study_digest : str
+        Of the study that they were fitted to; empty where the draws do not say.
     """
 
     basis: Basis
     columns: Mapping[str, Array]
     effective: float
     source: str
+    study_digest: str = ""
 
 
 class Study(Protocol):

@@ -54,7 +54,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     ),
     "cipark_sd/claims.py": ("cipark_sd/test_claims.py", "calibration/report/test_statements.py"),
     "cipark_sd/basis.py": ("cipark_sd/test_basis.py",),
-    "calibration/report/findings.py": ("calibration/report", "calibration/commands/test_inquiry.py"),
+    "calibration/report/conclusions.py": ("calibration/report", "calibration/commands/test_inquiry.py"),
     "calibration/report/figures_fit.py": ("calibration/report", "calibration/commands/test_calibration_command.py"),
     "cipark_sd/plotting/policies.py": ("cipark_sd/plotting", "calibration/report/test_statements.py"),
 }

@@ -1,19 +1,20 @@
 """Everything that follows a posterior: what was learnt, how it predicts, rivals, forecasts, self-tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
 from calibration.assess.counterfactuals import Effect, effects
 from calibration.assess.forecast import ForecastRow, forecast
 from calibration.assess.holdout import DensityOf, RollingOrigin, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFits, compare, fit_rivals, rival_numbers
-from calibration.assess.self_test import SelfTest, StepShift, integration_error, self_test
+from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
 from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.sample import Effort
@@ -36,19 +37,28 @@ class Ask:
     self_tests: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """A rival structure under which the data are impossible."""
+
+    name: str
+    why: str
+
+
 @dataclass(frozen=True, eq=False)
 class Inquiry:
     """The answers; what was not asked is None or empty."""
 
-    replicates: Array
-    contractions: Sequence[Contraction]
-    forecasts: Sequence[ForecastRow]
+    bands: tuple[Band, ...]
+    contractions: tuple[Contraction, ...]
+    forecasts: tuple[ForecastRow, ...]
     step_shift: StepShift
     rolling: RollingOrigin | None
-    refuted: Sequence[Variant]
-    comparison: Sequence[Comparison]
-    effects: Sequence[Effect]
+    refuted: tuple[Refuted, ...]
+    comparison: tuple[Comparison, ...]
+    effects: tuple[Effect, ...]
     tested: SelfTest | None
+    ranks: RankBand | None
     interrupted: bool
 
     @property
@@ -129,14 +139,15 @@ def inquire(
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []
     return Inquiry(
-        replicates,
-        contractions(drawn),
-        forecasts,
+        tuple(bands(problem.observations, replicates)),
+        tuple(contractions(drawn)),
+        tuple(forecasts),
         shift,
         rolling,
-        rivals.refuted,
-        comparison,
-        worth,
+        tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
+        tuple(comparison),
+        tuple(worth),
         tested,
+        None if tested is None else judged(tested, seed),
         interrupted,
     )

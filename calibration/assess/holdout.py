@@ -24,6 +24,7 @@ from calibration.study.problem import CalibrationProblem, until
 from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import OnProgress, Tell, Workers
 from cipark_sd.arrays import Array
+from cipark_sd.wording import listed
 
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
@@ -184,13 +185,9 @@ def verdict(found: RollingOrigin) -> str:
     twice = "" if model.n == model.n_numbers else f", {model.n} predictions of them"
     points = f"{model.n_numbers} counts held out{twice}"
     said = (
-        f"By log score the model predicts worse than {_listed(worse)}"
+        f"By log score the model predicts worse than {listed(worse)}"
         if worse
         else "By log score the model predicts better than every baseline"
     )
-    said += f"; by CRPS worse than {_listed(sharper)}" if sharper else "; by CRPS better than every baseline"
+    said += f"; by CRPS worse than {listed(sharper)}" if sharper else "; by CRPS better than every baseline"
     return f"{said} ({points}; 90 % intervals held {model.coverage_90:.0%} of them)."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

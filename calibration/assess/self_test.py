@@ -202,6 +202,21 @@ def rank_band(n: int, rng: np.random.Generator, *, mass: float = 0.95, simulatio
 
 
 @dataclass(frozen=True, eq=False)
+class RankBand:
+    """The band of :func:`rank_band` for one parameter, and the parameters whose ranks leave that of all together."""
+
+    low: Array
+    high: Array
+    outside: tuple[str, ...]
+
+
+def judged(tested: SelfTest, seed: int) -> RankBand:
+    """The ranks of a self-test against their bands."""
+    low, high = rank_band(len(tested.ranks), np.random.default_rng(seed))
+    return RankBand(low, high, tested.outside(np.random.default_rng(seed)))
+
+
+@dataclass(frozen=True, eq=False)
 class StepShift:
     """How the estimate moves when the time step shrinks.
 

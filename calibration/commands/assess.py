@@ -5,28 +5,28 @@ from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
 from calibration.commands.pipeline import Settings, chosen_scenarios
-from calibration.fit.threshold import percent
 from calibration.likelihood.posterior import On
-from calibration.report.files import Fit
+from calibration.report.collect import Calibration
 from calibration.sampling.sample import Effort
 from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
+from cipark_sd.wording import percent
 
 
-def inquiry(settings: Settings, fit: Fit) -> Inquiry:
-    """What follows the posterior of ``fit``.
+def inquiry(settings: Settings, made: Calibration) -> Inquiry:
+    """What follows the posterior of a calibration.
 
     Raises
     ------
     InvalidValue
-        Where the fit has no draws.
+        Where it has no draws.
     UnknownName
         For a scenario that the study does not have.
     """
-    problem, drawn = fit.problem, fit.draws
+    problem, drawn = made.problem, made.draws
     if drawn is None:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
@@ -40,9 +40,9 @@ def inquiry(settings: Settings, fit: Fit) -> Inquiry:
 
         return inquire(
             drawn,
-            fit.optimum.theta,
-            On(fit.engine),
-            fit.seed,
+            made.optimum.theta,
+            On(made.engine),
+            problem.method.seed,
             ask,
             effort=effort,
             folder=settings.output,

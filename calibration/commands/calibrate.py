@@ -1,15 +1,11 @@
 """``cipark calibrate``. Nothing heavy is imported before the command runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cipark_sd.commands import options
 from cipark_sd.engines.registry import names
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(short_help="Fit a model's parameters to observed data.")
@@ -113,9 +109,13 @@ def calibrate(
     """
     from calibration.commands import pipeline
     from calibration.report import console as fitting_console
-    from calibration.report import files
+    from calibration.report.collect import fit_findings
+    from calibration.report.findings import Findings, save
+    from calibration.report.model_checks import checks_at_estimate
+    from calibration.report.output import write
     from calibration.study.problem import FILE
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
+    from cipark_sd.pages.page import HTML
     from cipark_sd.study import find_folder
 
     found = find_folder(study, file=FILE, where="calibrate")
@@ -144,24 +144,20 @@ def calibrate(
         output=folder,
         allow_files=allow_files,
     )
-    fit = pipeline.fit(settings)
+    made = pipeline.calibrate(settings)
+    fit = fit_findings(made)
     fitting_console.show(fit)
-    written = files.write(fit, folder)
-    sound = not fit.optimum.interrupted and fit.replication.sound
-    answers = None
-    if fit.draws is not None:
+    written = pipeline.keep_draws(made, folder)
+    assessed = None
+    if made.draws is not None:
         from calibration.commands import assess
-        from calibration.report import assessment_files
 
-        answers = assess.inquiry(settings, fit)
-        assess.show_inquiry(answers)
-        written += assessment_files.write(fit, fit.draws, answers, folder)
-        sound &= fit.draws.chains.converged and not fit.draws.chains.interrupted and answers.sound
-    from calibration.report.model_checks import checks_at_estimate
-    from calibration.report.page import report
-    from cipark_sd.pages.page import HTML, write_page
-
-    written += write_page(report(fit, answers, checks_at_estimate(fit), written), folder)
+        assessed = assess.inquiry(settings, made)
+        assess.show_inquiry(assessed)
+    checks = checks_at_estimate(made.problem, made.optimum.theta, made.engine)
+    findings = Findings(fit, assessed, checks)
+    written += [save(findings, folder), *write(findings, folder)]
+    fitting_console.show_headlines(findings)
     click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
     click.echo(f"read {folder / HTML}")
-    return 0 if sound else 1
+    return 0 if findings.sound else 1

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.posterior_predictive import Predicted, predict
 from calibration.fit import profiling
-from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
-from calibration.fit.residuals import fitted
-from calibration.fit.verification import Replication, replication, shift_at_half_the_step
+from calibration.fit.verification import Replication, replication
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.report.files import Fit
+from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
-from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest
-from calibration.sampling.importance import relative_efficiency
+from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest, tree, write_draws
 from calibration.sampling.sample import Effort
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
@@ -58,8 +54,8 @@ class Settings:
     allow_files: tuple[Path, ...] = ()
 
 
-def fit(settings: Settings) -> Fit:
-    """Read, optimise, look around the optimum, and check it in PySD and at half the step."""
+def calibrate(settings: Settings) -> Calibration:
+    """Read, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
     problem = _asked(
         read_problem(settings.study, fit_also=settings.fit_also, allow_files=settings.allow_files), settings
     )
@@ -93,25 +89,17 @@ def fit(settings: Settings) -> Fit:
         if settings.profiles and not optimum.interrupted:
             predictions, optimum = profiling.predictions(optimum, engine, parts, bars)
         draws = _sampled(density, settings, bars) if settings.posterior and not optimum.interrupted else None
-    predicted: list[Predicted] = []
-    if draws is not None:
-        r_eff = relative_efficiency(draws.theta)
-        predicted = predict(density, draws.flat, np.random.default_rng([method.seed, 1]), r_eff=r_eff)
-    return Fit(
-        problem,
-        optimum,
-        fitted(density, optimum.theta),
-        identifiability(optimum),
-        profiles,
-        engine,
-        method.seed,
-        _replication(optimum, settings),
-        shift_at_half_the_step(optimum, engine),
-        draws,
-        predicted,
-        predictions,
-        found_before,
-    )
+    compared = _replication(optimum, settings)
+    return Calibration(optimum, tuple(profiles), tuple(predictions), engine, compared, draws, found_before)
+
+
+def keep_draws(made: Calibration, folder: Path) -> list[Path]:
+    """Write the draws with what they predict, where there are any."""
+    if made.draws is None:
+        return []
+    seed, path = made.problem.method.seed, folder / "draws.nc"
+    write_draws(tree(made.draws, np.random.default_rng([seed, 3]), seed), path)
+    return [path]
 
 
 def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:

@@ -20,10 +20,10 @@ from calibration.fit.residuals import FittedRow
 from calibration.fit.runs import Runs, runs_words, series_runs
 from calibration.fit.shares import DECIDES, shares
 from calibration.fit.verdict import Verdict
-from calibration.study.cumulative import cumulative_levels, cumulative_words
-from calibration.study.observations import Observation
+from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from calibration.study.priors import natural_scale, to_scale
+from cipark_sd.wording import listed
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
@@ -86,7 +86,7 @@ class ParameterVerdict:
         """What bounds a side of the profile that is bounded."""
         if self.by_data >= DECIDES:
             return "the data"
-        return "the data with the priors of " + (_listed(self.leaning_on) if self.leaning_on else "the others together")
+        return "the data with the priors of " + (listed(self.leaning_on) if self.leaning_on else "the others together")
 
     def __str__(self) -> str:
         """The verdict as it stands beside the interval."""
@@ -103,7 +103,7 @@ def given_words(held: Sequence[Held]) -> str:
     """Held constants with their values, the first ones by name."""
     named = [f"{one.name} = {one.value:.4g}" for one in held[:NAMED]]
     left = len(held) - len(named)
-    return _listed([*named, *([f"{left} more that are held"] if left else [])])
+    return listed([*named, *([f"{left} more that are held"] if left else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Conditions:
         Of the fitted parameters, in order.
     held : HeldConstants
     runs : tuple of Runs
-    levels : tuple of Observation
+    levels : tuple of RunningTotal
         Running totals that are fitted as levels.
     profiled : bool
         Whether profiles were computed.
@@ -125,7 +125,7 @@ class Conditions:
     parameters: tuple[ParameterVerdict, ...]
     held: HeldConstants
     runs: tuple[Runs, ...]
-    levels: tuple[Observation, ...]
+    levels: tuple[RunningTotal, ...]
     profiled: bool
 
     def of(self, name: str) -> ParameterVerdict | None:
@@ -149,7 +149,7 @@ class Conditions:
         resting = [one.name for one in self.parameters if one.given]
         if resting:
             said.append(
-                f"What {_listed(resting)} {'is' if len(resting) == 1 else 'are'} given is held and not varied: another "
+                f"What {listed(resting)} {'is' if len(resting) == 1 else 'are'} given is held and not varied: another "
                 "value of it would move the estimate by more than a standard error, or can stand in for it in the "
                 "data. The interval takes the value for known; --posterior varies what has a prior."
             )
@@ -157,11 +157,11 @@ class Conditions:
             said.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
         hardly = [one.name for one in self.parameters if one.hardly_seen]
         if hardly:
-            said.append(f"Hardly seen by the data at the optimum: {_listed(hardly)}.")
+            said.append(f"Hardly seen by the data at the optimum: {listed(hardly)}.")
         later = [one.name for one in self.parameters if one.strength < SEEN and one.bounded]
         if later:
             said.append(
-                f"A prior standard deviation of {_listed(later)} moves the data by less than their noise at the "
+                f"A prior standard deviation of {listed(later)} moves the data by less than their noise at the "
                 "optimum, yet the fit gets worse further out, which bounds the profile."
             )
         return tuple(said)
@@ -184,7 +184,7 @@ def wanted_words(held: HeldConstants) -> list[str]:
         left = len(wanted) - 1 - len(others)
         said.append(
             "The same misfit, or another one, shows in "
-            + _listed([*others, *([f"{left} more that are held"] if left else [])])
+            + listed([*others, *([f"{left} more that are held"] if left else [])])
             + ": fit one of them, then look again (held.csv)."
         )
     return said
@@ -305,8 +305,3 @@ def held_table(found: HeldConstants) -> list[dict[str, object]]:
         }
         for one in ordered
     ]
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

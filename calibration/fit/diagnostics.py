@@ -178,26 +178,26 @@ def identifiability_words(found: Identifiability) -> list[str]:
 
 
 def identifiability_tables(found: Identifiability, hardly_seen: Sequence[str]) -> dict[str, list[dict[str, object]]]:
-    """The diagnostics as tables by file name.
+    """The diagnostics as tables by the name of their file without an ending.
 
-    ``sensitivity.csv`` has a line a parameter, ``fisher_information.csv`` the matrix, ``singular_values.csv`` a line a
-    direction with its part of each parameter, ``collinearity.csv`` a line a pair; all in prior standard deviations.
+    ``sensitivity`` has a line a parameter, ``fisher_information`` the matrix, ``singular_values`` a line a
+    direction with its part of each parameter, ``collinearity`` a line a pair; all in prior standard deviations.
     """
     _, singular, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
     tables: dict[str, list[dict[str, object]]] = {
-        "sensitivity.csv": [
+        "sensitivity": [
             {"parameter": name, "importance": float(value), "hardly_seen": name in hardly_seen}
             for name, value in zip(found.names, found.importance, strict=True)
         ],
-        "fisher_information.csv": [
+        "fisher_information": [
             {"parameter": name, **dict(zip(found.names, row.tolist(), strict=True))}
             for name, row in zip(found.names, found.information, strict=True)
         ],
-        "singular_values.csv": [
+        "singular_values": [
             {"rank": rank, "singular_value": float(value), **dict(zip(found.names, direction.tolist(), strict=True))}
             for rank, (value, direction) in enumerate(zip(singular, directions, strict=True), start=1)
         ],
-        "collinearity.csv": [
+        "collinearity": [
             {"first": one, "second": other, "collinearity": value if np.isfinite(value) else None}
             for one, other, value in found.pairs
         ],

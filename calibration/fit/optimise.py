@@ -62,11 +62,10 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Optimum:
-    """The best of all searches.
+class Reached:
+    """What all searches reached.
 
-    ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done;
-    ``stepwise`` names the free parameters of which the objective is a step function.
+    ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done.
     """
 
     theta: Array
@@ -74,8 +73,6 @@ class Optimum:
     log_likelihood: float
     searches: tuple[Search, ...]
     interrupted: bool
-    goal: Objective
-    stepwise: tuple[str, ...] = ()
 
     @property
     def waterfall(self) -> Array:
@@ -86,6 +83,17 @@ class Optimum:
     def n_arrived(self) -> int:
         """Searches that ended within :data:`ARRIVED` of the best."""
         return int((self.waterfall <= ARRIVED).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum(Reached):
+    """The best of all searches, with the objective that they searched.
+
+    ``stepwise`` names the free parameters of which the objective is a step function.
+    """
+
+    goal: Objective
+    stepwise: tuple[str, ...] = ()
 
     @property
     def at_bound(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from calibration.fit.box_search import Minimum, descend, measured, minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, slopes
 from calibration.fit.optimise import local_search
 from calibration.fit.profile import LOWER, TOLERANCE, on_bounds
-from calibration.fit.threshold import Threshold, percent
+from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Side, Verdict
 from calibration.fit.walk import (
     AIM,
@@ -44,8 +44,8 @@ from calibration.fit.walk import (
     jumped,
     root,
 )
-from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.wording import percent
 
 #: The largest step, as the move of g when every parameter moves by this share of its range.
 LARGEST = 0.1
@@ -298,8 +298,17 @@ def both(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float,
     return float(costs[0]), float(values[0]), slopes(costs, widths, usable), value_slopes
 
 
-def prediction_words(found: Sequence[PredictionProfile], problem: CalibrationProblem) -> list[str]:
-    """What prediction profiles say in words: which prior counts, and how far open sides were followed."""
+def prediction_words(found: Sequence[PredictionProfile], *, estimate: str, held: int, rivals: int) -> list[str]:
+    """What prediction profiles say in words: which prior counts, and how far open sides were followed.
+
+    Parameters
+    ----------
+    estimate : {"map", "ml"}
+    held : int
+        Parameters that the estimate holds at their prior medians.
+    rivals : int
+        Rival structures of the study.
+    """
     if not found:
         return []
     said = []
@@ -311,15 +320,14 @@ def prediction_words(found: Sequence[PredictionProfile], problem: CalibrationPro
         sides = [("below", one.lower, one.values[0]), ("above", one.upper, one.values[-1])]
         ends = " and ".join(f"{side} (followed to {end:.4g})" for side, bound, end in sides if bound is None)
         said.append(f"Not bounded at {percent(one.threshold.level)}: {one.name}, {ends}.")
-    held = [parameter.name for parameter in problem.space if parameter.use == "PRI"]
-    if problem.method.estimate == "map":
+    if estimate == "map":
         words = "Profiles of predictions count the priors of all parameters, so that what the data do not see is "
         words += "bounded by its prior"
     else:
         words = "Profiles of predictions count no prior, only bounds, so that a prediction that rests on what the data "
         words += "do not see is open"
     if held:
-        words += f"; the {len(held)} that the estimate holds at their prior medians move as well"
+        words += f"; the {held} that the estimate holds at their prior medians move as well"
     said.append(words + ".")
-    rivals = f"; its {len(problem.rivals)} rivals may say otherwise (--rivals)" if problem.rivals else ""
-    return [*said, f"These intervals hold no doubt about the structure of the model{rivals}."]
+    others = f"; its {rivals} rivals may say otherwise (--rivals)" if rivals else ""
+    return [*said, f"These intervals hold no doubt about the structure of the model{others}."]

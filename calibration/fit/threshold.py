@@ -71,12 +71,3 @@ def threshold(goal: Objective, level: float) -> Threshold:
             return Threshold(level)
         n += term.weight
     return Threshold(level, n, n - sum(space.parameters[i].target == "model" for i in goal.free))
-
-
-def percent(level: float) -> str:
-    """As it is printed.
-
-    >>> percent(0.95), percent(0.999)
-    ('95 %', '99.9 %')
-    """
-    return f"{100 * level:.6g} %"

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from cipark_sd.wording import interval
+
 #: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
 #: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its
 #: search. ``unresolved``: no crossing can be told, because the rise jumps or the profile was not followed to an end.
@@ -56,6 +58,12 @@ class Verdict:
     by: str = "the data"
     held: tuple[str, ...] = ()
     on_bound: str = ""
+
+    @property
+    def interval(self) -> str:
+        """The interval as it is printed: a dash where ``words`` say more of a side."""
+        lower, upper = ("open" if side.state == "open" else "-" for side in (self.lower, self.upper))
+        return interval(self.lower.limit, self.upper.limit, without=(lower, upper))
 
     def __str__(self) -> str:
         return self.words(self.by)

@@ -31,7 +31,7 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDra
     draws = draws_from_file(problem, path, ONLY)
     spelt = {override_key(name): name for name in problem.space.names}
     columns = {spelt[key]: values for key, values in draws.values.items()}
-    return FittedDraws(draws.basis, columns, draws.effective, str(place))
+    return FittedDraws(draws.basis, columns, draws.effective, str(place), problem_digest(problem))
 
 
 def _is_of(path: Path, problem: CalibrationProblem) -> bool:

@@ -4,33 +4,44 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from calibration.assess.posterior_predictive import scores
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.optimise import ARRIVED
-from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import unexplained
 from calibration.fit.residuals import FittedRow
-from calibration.fit.threshold import percent
 from calibration.fit.verification import half_step_sentence
-from calibration.report.files import Fit, estimates, posterior_lines
-from calibration.report.findings import chance_limit, estimate_words
-from calibration.report.intervals import interval, number, verdict_interval
+from calibration.report.conclusions import (
+    chance_limit,
+    estimate_words,
+    prediction_sentences,
+    prediction_verdict,
+)
+from calibration.report.findings import Findings, Fit, Posterior, estimates
+from calibration.report.sections.registry import SECTIONS
 from calibration.sampling.convergence import CONVERGED, poorest
-from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.console import print_table, say
+from cipark_sd.headline import HEAD, cells
+from cipark_sd.wording import interval, number, percent
 
 
 def show(fit: Fit) -> None:
     """The tables and sentences of a fit."""
-    say(fit.problem.title, bold=True)
+    say(fit.study.title, bold=True)
     _show_estimates(fit)
     if fit.predictions:
-        _show_predictions(fit.predictions, percent(fit.level))
+        _show_predictions(fit)
     _show_rows(fit.rows)
-    if fit.draws is not None:
-        _show_posterior(fit, fit.draws)
+    if fit.posterior is not None:
+        _show_posterior(fit.posterior)
     for sentence in sentences(fit):
         say(sentence)
+
+
+def show_headlines(found: Findings) -> None:
+    """The headline numbers as every page prints them."""
+    records = [record for part in SECTIONS for record in part.headlines(found)]
+    if records:
+        say()
+        print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")
 
 
 def _show_estimates(fit: Fit) -> None:
@@ -51,17 +62,18 @@ def _show_estimates(fit: Fit) -> None:
     print_table(("parameter", *heads, ""), rows, right=(1, 2, 3, 4, 5))
 
 
-def _show_predictions(profiles: Sequence[PredictionProfile], level: str) -> None:
+def _show_predictions(fit: Fit) -> None:
+    level = percent(fit.level)
     heads = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")
     rows = [
         (
             profile.name,
             number(profile.estimate),
-            verdict_interval(profile.sides),
+            profile.sides.interval,
             interval(profile.prior_low, profile.prior_high),
-            profile.verdict,
+            prediction_verdict(fit, profile),
         )
-        for profile in profiles
+        for profile in fit.predictions
     ]
     say()
     print_table(heads, rows, right=(1, 2, 3))
@@ -84,21 +96,21 @@ def _show_rows(rows: Iterable[FittedRow]) -> None:
     say()
 
 
-def _show_posterior(fit: Fit, draws: PosteriorDraws) -> None:
+def _show_posterior(drawn: Posterior) -> None:
     heads = ("mean ± error", "median", "95 %", "errors of these", "contraction", "R-hat", "ESS bulk", "ESS tail")
     rows = [
         (
-            str(line["name"]),
-            f"{line['mean']:.4g} ± {line['mcse_mean']:.1g}",
-            f"{line['median']:.4g}",
-            f"{line['low_95']:.3g} to {line['high_95']:.3g}",
-            f"{line['mcse_low_95']:.1g}, {line['mcse_high_95']:.1g}",
-            f"{line['contraction']:.2f}",
-            f"{line['rhat']:.3f}",
-            f"{line['ess_bulk']:.0f}",
-            f"{line['ess_tail']:.0f}",
+            line.name,
+            f"{line.mean:.4g} ± {line.mcse_mean:.1g}",
+            f"{line.median:.4g}",
+            f"{line.low_95:.3g} to {line.high_95:.3g}",
+            f"{line.mcse_low_95:.1g}, {line.mcse_high_95:.1g}",
+            f"{line.contraction:.2f}",
+            f"{line.rhat:.3f}",
+            f"{line.ess_bulk:.0f}",
+            f"{line.ess_tail:.0f}",
         )
-        for line in posterior_lines(fit, draws)
+        for line in drawn.lines
     ]
     print_table(("posterior", *heads), rows)
     say()
@@ -111,7 +123,7 @@ def _show_posterior(fit: Fit, draws: PosteriorDraws) -> None:
             f"{score.within_50:.0%}",
             f"{score.within_90:.0%}",
         )
-        for score in scores(fit.optimum.goal.density, list(fit.predicted))
+        for score in drawn.scores
     ]
     print_table(("predicted", "numbers", "log score", "mean CRPS", "within 50 %", "within 90 %"), scored)
     say()
@@ -131,7 +143,7 @@ def sentences(fit: Fit) -> Sequence[str]:
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
     said += [*fit.conditions.warnings, *estimate_words(fit)]
-    if fit.problem.method.estimate == "ml":
+    if fit.study.method.estimate == "ml":
         said.append(
             "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
         )
@@ -141,20 +153,18 @@ def sentences(fit: Fit) -> Sequence[str]:
     opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:
         said.append("Bounded by the data on neither side: " + ", ".join(opened) + ".")
-    said += list(prediction_words(fit.predictions, fit.problem))
+    said += prediction_sentences(fit)
     far = unexplained(fit.rows)
     if far:
         said.append(
             f"Not explained by the model, quantile residual beyond {chance_limit(fit):.1f} (in one study in twenty by "
             "chance): " + ", ".join(row.label for row in far) + "."
         )
-    if fit.draws is not None:
+    if fit.posterior is not None:
         state = (
-            "has converged"
-            if fit.draws.chains.converged
-            else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
+            "has converged" if fit.posterior.converged else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
-        worst = str(poorest(fit.draws.chains.found))
+        worst = str(poorest(fit.posterior.mixing))
         said.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
     step = half_step_sentence(fit.step_shift)
     if step:

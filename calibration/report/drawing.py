@@ -1,17 +1,14 @@
 """What the figures of a calibration have in common: panels, colours, axes."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.study.calendar import Calendar
 from cipark_sd.arrays import Array
-from cipark_sd.model.model import Model
 from cipark_sd.plotting.paper import WIDTH
 from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.scenarios import split_key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,20 +84,6 @@ def whole_counts(axis: "Axes") -> None:
 def wrapped(text: str, width: int) -> str:
     """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge."""
     return "\n".join(textwrap.wrap(text.replace("[", " ["), width)).replace(" [", "[")
-
-
-def quantity_label(model: Model, parts: Sequence[tuple[str, float]]) -> str:
-    """What is counted, in the modeller's names, with its units."""
-    variables = [model[split_key(name)[0]] for name, _ in parts]
-    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
-    return f"{names} [{variables[0].units}]" if variables[0].units else names
-
-
-def time_label(calendar: Calendar, units: str) -> str:
-    """The label of an axis of model time."""
-    if calendar.unit == "decimal year":
-        return "Year" if units.strip().lower() in ("year", "years") else f"Time [{units}]"
-    return f"Time [{calendar.unit}s since {calendar.origin}]"
 
 
 def cells(axes: "list[Axes]", used: int) -> "Iterator[Axes]":

@@ -10,7 +10,7 @@ from calibration.assess.forecast import ForecastRow
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score
-from calibration.assess.self_test import RANKED, SelfTest, ecdf, rank_band
+from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
 from calibration.fit.residuals import FittedRow
 from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, whole_counts, whole_years, wrapped
 from calibration.report.figures_fit import draw_levels
@@ -155,17 +155,16 @@ def forecast_figure(
 
 
 @styled
-def self_test_figure(tested: SelfTest, rng: np.random.Generator) -> "Figure":
+def self_test_figure(tested: SelfTest, band: RankBand) -> "Figure":
     """How the ranks of the true parameters spread, less what is uniform, with the band that holds at all ranks."""
     columns = min(5, len(tested.names))
     n = len(tested.ranks)
-    low, high = rank_band(n, rng)
     level = grid = (np.arange(RANKED) + 1) / (RANKED + 1)
     n_rows = -(-len(tested.names) // columns)
     # a single row is high enough for the label beside it
     figure, axes = panels(n_rows, columns, max(1.25, 1.8 / n_rows), share_y=True)
     for axis, name, ranks in zip(cells(axes, len(tested.names)), tested.names, tested.ranks.T, strict=True):
-        axis.fill_between(grid, low - level, high - level, color="0.88", lw=0)
+        axis.fill_between(grid, band.low - level, band.high - level, color="0.88", lw=0)
         axis.step(grid, ecdf(ranks) - level, color=MODEL, where="post", lw=1)
         axis.axhline(0, color=GREY, lw=0.6)
         axis.set_title(wrapped(name, 20), fontsize=7)

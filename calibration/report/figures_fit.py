@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.fit.optimise import ARRIVED, Optimum
+from calibration.fit.optimise import ARRIVED, Reached
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.residuals import FittedRow
-from calibration.fit.threshold import percent
 from calibration.report.drawing import (
     DATA,
     GREY,
@@ -23,10 +22,11 @@ from calibration.report.drawing import (
     whole_years,
     wrapped,
 )
-from calibration.report.intervals import verdict_interval
+from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +130,7 @@ def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
 
 
 @styled
-def waterfall_figure(optimum: Optimum) -> "Figure":
+def waterfall_figure(optimum: Reached) -> "Figure":
     """How far below the best each search ended, best first; what is closer than a thousandth counts as the best."""
     figure, axes = panels(1, 1, 2.4)
     axis, gaps, floor = axes[0], optimum.waterfall, 1e-3
@@ -148,18 +148,17 @@ def waterfall_figure(optimum: Optimum) -> "Figure":
 
 
 @styled
-def profiles_figure(optimum: Optimum, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
+def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
     """The rise of each profile with the threshold of its interval, and the prior's of the same level beside it."""
     columns = min(4, len(profiles))
     rows = -(-len(profiles) // columns)
     figure, axes = panels(rows, columns, 1.65, share_y=True)
-    space = optimum.goal.density.space
     for axis, result, unit in zip(cells(axes, len(profiles)), profiles, units, strict=True):
         place = space.names.index(result.name)
         parameter = space.parameters[place]
         axis.axvspan(*parameter.interval(result.threshold.level), color=OTHER, alpha=0.12, lw=0)
         _threshold_line(axis, result)
-        axis.axvline(optimum.theta[place], color=DATA, lw=0.8)
+        axis.axvline(theta[place], color=DATA, lw=0.8)
         axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
         if parameter.scale == "log":
             plain_log(axis)
@@ -207,4 +206,4 @@ def _height(profiles: Sequence[Profile | PredictionProfile]) -> float:
 
 def _interval(result: Profile | PredictionProfile) -> str:
     verdict = result.verdict if isinstance(result, Profile) else result.sides
-    return f"{percent(result.threshold.level)}: {verdict_interval(verdict)}"
+    return f"{percent(result.threshold.level)}: {verdict.interval}"

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.assess.bands import Band
 from calibration.assess.posterior_predictive import Predicted
-from calibration.assess.scores import LEVELS
-from calibration.likelihood.replicate import numbers
 from calibration.report.drawing import (
     GREY,
     MODEL,
@@ -15,14 +14,12 @@ from calibration.report.drawing import (
     cells,
     panels,
     plain_log,
-    quantity_label,
-    time_label,
     whole_counts,
     whole_years,
     wrapped,
 )
 from calibration.report.figures_fit import draw_levels
-from calibration.sampling.draws import PosteriorDraws
+from calibration.report.study_facts import Observed
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
@@ -36,51 +33,28 @@ PAIR_POINTS, PAIR_MOST = 800, 7
 
 
 @styled
-def bands_figure(drawn: PosteriorDraws, replicates: Array) -> "Figure":
-    """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up.
-
-    ``replicates : (n, n_numbers)`` as of :func:`calibration.likelihood.replicate.replicate`.
-    """
-    problem = drawn.density.problem
-    observations = [o for o in problem.observations if o.kind in ("increments", "level", "flow")]
-    every = numbers(problem.observations)
-    figure, axes = panels(max(1, len(observations)), 1, 2.1)
-    for axis, observation in zip(axes, observations, strict=False):
-        named = [i for i, number in enumerate(every) if number.observation == observation.name]
-        # a number that is only looked at has no part in the band
-        chosen = [i for i in named if every[i].use != "check"] or named
-        # where the model has no value there is no band
-        chosen = [i for i in chosen if np.isfinite(replicates[:, i]).any()]
-        if not chosen:
-            axis.set_title(f"{observation.name}: the model has no value")
+def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, time_label: str) -> "Figure":
+    """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up."""
+    known = {observation.name: observation for observation in observations}
+    figure, axes = panels(max(1, len(bands)), 1, 2.1)
+    for axis, band in zip(axes, bands, strict=False):
+        observation = known[band.observation]
+        if not len(band.times):
+            axis.set_title(f"{band.observation}: the model has no value")
             continue
-        own = replicates[:, chosen]
-        seen = np.array([(every[i].time, every[i].lower, every[i].upper) for i in chosen])
-        if observation.kind == "increments":
-            own = own.cumsum(axis=1)
-            middle = seen[:, 1:].mean(axis=1).cumsum()
-            half = (seen[:, 2] - seen[:, 1]) / 2
-            seen[:, 1], seen[:, 2] = middle - half, middle + half
-        q = np.nanquantile(own, LEVELS, axis=0, method="inverted_cdf")
-        time = seen[:, 0]
+        time, q = band.times, band.quantiles
         axis.fill_between(time, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
         axis.fill_between(time, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
         axis.plot(time, q[2], color=MODEL, label="median")
-        uses = [every[i].use for i in chosen]
-        # beside a band of increments that are added up, a level has no place
-        aside = [] if observation.kind == "increments" else [every[i] for i in named if i not in chosen]
-        dots = [(*row, use) for row, use in zip(seen.tolist(), uses, strict=True)]
-        n = draw_levels(axis, dots + [(one.time, one.lower, one.upper, one.use) for one in aside])
-        axis.set_title(f"{observation.name} (n = {n})")
-        what = wrapped(quantity_label(problem.model, observation.terms[0].quantities[0].parts), 30)
-        axis.set_ylabel(
-            what + {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
-        )
+        n = draw_levels(axis, [(one.time, one.lower, one.upper, one.use) for one in band.seen])
+        axis.set_title(f"{band.observation} (n = {n})")
+        added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
+        axis.set_ylabel(wrapped(observation.label, 30) + added)
         axis.set_ylim(bottom=min(0.0, float(np.nanmin(q))))
         whole_years(axis)
         whole_counts(axis)
         axis.legend(loc="upper left")
-    axes[-1].set_xlabel(time_label(problem.calendar, problem.model.time.units))
+    axes[-1].set_xlabel(time_label)
     figure.align_ylabels(axes)
     return figure
 
@@ -109,15 +83,14 @@ def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
 
 
 @styled
-def pairs_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
-    """Joint draws of some parameters, two by two, on their own scales; the correlation stands in the upper half."""
+def pairs_figure(space: ParameterSpace, draws: Array, names: Sequence[str]) -> "Figure":
+    """Joint draws ``(n, k)`` of some parameters, two by two, on their own scales; correlations in the upper half."""
     from scipy import stats
 
-    space = drawn.density.space
     places = [space.names.index(name) for name in names[:PAIR_MOST]]
     n = len(places)
-    theta = drawn.flat[np.linspace(0, len(drawn.flat) - 1, PAIR_POINTS).round().astype(int)]
-    ranked = np.atleast_2d(stats.spearmanr(drawn.flat[:, places]).statistic) if n > 2 else None
+    theta = draws[np.linspace(0, len(draws) - 1, PAIR_POINTS).round().astype(int)]
+    ranked = np.atleast_2d(stats.spearmanr(draws[:, places]).statistic) if n > 2 else None
     figure, axes = panels(n, n, 7.2 / n)
     for row, i in enumerate(places):
         for column, j in enumerate(places):
@@ -131,8 +104,8 @@ def pairs_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
                 continue
             on_log = [space.parameters[k].scale == "log" for k in (j, i)]
             if row == column:
-                edges = _edges(drawn.flat[:, i], on_log[0])
-                axis.hist(drawn.flat[:, i], bins=edges.tolist(), color=MODEL, alpha=0.5)
+                edges = _edges(draws[:, i], on_log[0])
+                axis.hist(draws[:, i], bins=edges.tolist(), color=MODEL, alpha=0.5)
                 axis.set_yticks([])
                 axis.spines["left"].set_visible(False)
             else:
@@ -160,21 +133,26 @@ def _edges(values: Array, on_log: bool) -> Array:
 
 
 @styled
-def mixing_figure(drawn: PosteriorDraws, names: Sequence[str]) -> "Figure":
-    """Course of each ensemble's mean, and how the ranks of each ensemble's draws spread over all draws."""
+def mixing_figure(space: ParameterSpace, traces: Array, theta: Array, names: Sequence[str]) -> "Figure":
+    """Course of each ensemble's mean, and how the ranks of each ensemble's draws spread over all draws.
+
+    Parameters
+    ----------
+    traces : (n_chains, n_steps, k)
+        Means of the ensembles on the free scale.
+    theta : (n_chains, n_draws, k)
+    """
     from scipy import stats
 
-    space = drawn.density.space
     chosen = [space.names.index(name) for name in names]
-    free = drawn.chains.position
     figure, axes = panels(len(chosen), 2, 0.95)
     for row, i in enumerate(chosen):
         trace, rank = axes[2 * row], axes[2 * row + 1]
-        for number, course in enumerate(free[..., i].mean(axis=2)):
+        for number, course in enumerate(traces[..., i]):
             trace.plot(course, lw=0.6, color=PALETTE[number % len(PALETTE)])
-        trace.axvline(drawn.chains.n_steps // 2, color=GREY, lw=0.8, ls="--")
+        trace.axvline(traces.shape[1] // 2, color=GREY, lw=0.8, ls="--")
         trace.set_ylabel(wrapped(space.names[i], 14), fontsize=6)
-        kept = drawn.theta[..., i]
+        kept = theta[..., i]
         ranks = stats.rankdata(kept).reshape(kept.shape) / kept.size
         for number, own in enumerate(ranks):
             shares, edges = np.histogram(own, 20, (0, 1))

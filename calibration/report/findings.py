@@ -1,281 +1,268 @@
-"""What a study asked, answered in words from the numbers of a run."""
+"""What ``cipark calibrate`` has found: frozen values from which tables, figures, sentences and the page are made.
 
-import math
-from collections.abc import Iterable, Sequence
+They hold numbers and texts alone, no model and no random generator, and come back from their file bit for bit.
+"""
 
-import numpy as np
+from dataclasses import dataclass
+from pathlib import Path
 
 from calibration.assess.assessment import Inquiry
-from calibration.assess.contraction import Contraction
-from calibration.assess.counterfactuals import Effect
-from calibration.assess.holdout import RollingOrigin, verdict
-from calibration.assess.rivals import Comparison
-from calibration.assess.scores import Score, mean_error
-from calibration.fit.quantile_residuals import beyond_chance, unexplained
-from calibration.fit.threshold import percent, threshold
-from calibration.report.files import Fit
-from calibration.study.questions import Cause
+from calibration.assess.posterior_predictive import Predicted, Score
+from calibration.fit.conditions import Conditions
+from calibration.fit.diagnostics import Identifiability
+from calibration.fit.optimise import Reached
+from calibration.fit.prediction_profile import PredictionProfile
+from calibration.fit.profile import Profile
+from calibration.fit.residuals import FittedRow
+from calibration.fit.standard_errors import StandardErrors
+from calibration.fit.threshold import Threshold
+from calibration.fit.verification import Replication
+from calibration.report.study_facts import StudyFacts
+from calibration.sampling.convergence import Convergence
+from cipark_sd.arrays import Array
+from cipark_sd.basis import Basis
+from cipark_sd.checks.outcome import Outcome
+from cipark_sd.errors import InvalidValue
+from cipark_sd.records import WrongRecordError, read_record, write_record
+from cipark_sd.wording import interval
 
-#: Share of its prior variance that a parameter has to lose to count as narrowed by the data.
-NARROWED = 0.3
-#: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
-#: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.
-SMALL = 4.0
+#: The file of findings within the folder of output.
+FILE = "findings-calibrate.zip"
 
 
-def listed(names: Iterable[str], none: str = "none") -> str:
-    """Names as a person lists them.
+@dataclass(frozen=True, eq=False)
+class BestFit(Reached):
+    """What the searches reached, and what is said of it without the objective.
 
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
+    Parameters
+    ----------
+    stepwise, at_bound : tuple of str
+        Free parameters of which the likelihood is a step function, and those at an end of their range.
+    rule : Threshold
+        How far a profile may rise.
     """
-    names = list(names)
-    if not names:
-        return none
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+    stepwise: tuple[str, ...]
+    at_bound: tuple[str, ...]
+    rule: Threshold
 
 
-def informed(fit: Fit, found: Inquiry | None) -> list[str]:
-    """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
-    said = [_narrowed(found.contractions)] if found is not None else []
-    seen = fit.identifiability
-    said.append(
-        f"At the optimum, the data tell more than the priors in {seen.n_informed} of the {len(seen.names)} directions "
-        "in which the fitted parameters of the model can move together."
-    )
-    if fit.profiles:
-        said.append(_profiled(fit))
-    if found is None:
-        said.append(
-            "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The model at the estimate beside its dated numbers.
+
+    Parameters
+    ----------
+    times : (n_times,)
+    courses : by observation, each (n_times,)
+    levels : by observation
+        Dated numbers as levels: increments as the counts that were reported or as their running sum.
+    """
+
+    times: Array
+    courses: dict[str, Array]
+    levels: dict[str, tuple[FittedRow, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorLine:
+    """A parameter's moments, central 95 %, their Monte Carlo errors, contraction, and how well the chains mix.
+
+    Moments, limits and errors are those of all positions of the chains, of which draws are kept. Contraction is one
+    less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said nothing.
+    """
+
+    name: str
+    use: str
+    mean: float
+    sd: float
+    median: float
+    low_95: float
+    high_95: float
+    mcse_mean: float
+    mcse_median: float
+    mcse_low_95: float
+    mcse_high_95: float
+    contraction: float
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Joint draws and what they say.
+
+    Parameters
+    ----------
+    theta : (n_chains, n_draws, k)
+    traces : (n_chains, n_steps, k)
+        Means of each ensemble on the free scale, warm-up included.
+    walkers : int
+    converged, interrupted : bool
+    mixing : tuple of Convergence
+        A line a parameter.
+    lines : tuple of PosteriorLine
+    predicted : tuple of Predicted
+    scores : tuple of Score
+    """
+
+    theta: Array
+    traces: Array
+    walkers: int
+    converged: bool
+    interrupted: bool
+    mixing: tuple[Convergence, ...]
+    lines: tuple[PosteriorLine, ...]
+    predicted: tuple[Predicted, ...]
+    scores: tuple[Score, ...]
+
+    @property
+    def flat(self) -> Array:
+        """``(n_chains * n_draws, k)``."""
+        return self.theta.reshape(-1, self.theta.shape[-1])
+
+    @property
+    def basis(self) -> Basis:
+        """What the draws are."""
+        return Basis("posterior", len(self.flat), self.converged)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """An optimum and what was found around it.
+
+    ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
+    estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
+    time step is halved. ``found_before`` counts the searches and profiles of an earlier start that were taken over.
+    ``software`` names versions and platform.
+    """
+
+    study: StudyFacts
+    optimum: BestFit
+    rows: tuple[FittedRow, ...]
+    identifiability: Identifiability
+    errors: StandardErrors
+    conditions: Conditions
+    profiles: tuple[Profile, ...]
+    predictions: tuple[PredictionProfile, ...]
+    engine: str
+    comparable: bool
+    seed: int
+    replication: Replication
+    step_shift: float
+    curves: Curves
+    posterior: Posterior | None
+    found_before: int
+    version: str
+    numpy_version: str
+    software: str
+
+    @property
+    def level(self) -> float:
+        """Of all intervals."""
+        return self.study.method.level
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that one call has computed.
+
+    Parameters
+    ----------
+    assessment : Inquiry or None
+        What follows a posterior.
+    checks : tuple of Outcome
+        Of the model, at the estimate.
+    """
+
+    fit: Fit
+    assessment: Inquiry | None = None
+    checks: tuple[Outcome, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was cut short, each posterior has converged, and PySD does not differ."""
+        fit, posterior = self.fit, self.fit.posterior
+        drawn = posterior is None or (posterior.converged and not posterior.interrupted)
+        assessed = self.assessment is None or self.assessment.sound
+        return not fit.optimum.interrupted and fit.replication.sound and drawn and assessed
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One parameter's line in the summary; intervals of the prior and of the profile are of one ``level``."""
+
+    name: str
+    use: str
+    estimate: float
+    standard_error: float | None
+    level: float
+    prior_median: float
+    prior_low: float
+    prior_high: float
+    profile_low: float | None
+    profile_high: float | None
+    low_side: str
+    high_side: str
+    verdict: str
+
+    @property
+    def profile(self) -> str:
+        """The interval of the profile as it is printed, nothing where there is no profile."""
+        if not self.low_side:
+            return ""
+        lower, upper = ("open" if side == "open" else "-" for side in (self.low_side, self.high_side))
+        return interval(self.profile_low, self.profile_high, without=(lower, upper))
+
+
+def estimates(fit: Fit) -> list[Estimate]:
+    """All parameters in order, estimates beside priors."""
+    profiles = {result.name: result for result in fit.profiles}
+    lines = []
+    for parameter, value in zip(fit.study.space, fit.optimum.theta, strict=True):
+        low, high = parameter.interval(fit.level)
+        profile = profiles.get(parameter.name)
+        held = parameter.use == "PRI"
+        lines.append(
+            Estimate(
+                parameter.name,
+                parameter.use,
+                float(value),
+                fit.errors.values.get(parameter.name),
+                fit.level,
+                parameter.median,
+                low,
+                high,
+                profile.lower if profile else None,
+                profile.upper if profile else None,
+                profile.verdict.lower.state if profile else "",
+                profile.verdict.upper.state if profile else "",
+                "held at the prior median" if held else str(fit.conditions.of(parameter.name)),
+            )
         )
-    return said
+    return lines
 
 
-def _narrowed(lines: Sequence[Contraction]) -> str:
-    by_much = sorted((line for line in lines if line.contraction >= NARROWED), key=lambda line: -line.contraction)
-    blind = [line.name for line in lines if line.untouched]
-    little = [line.name for line in lines if line.contraction < NARROWED and not line.untouched]
-    said = (
-        f"The data take {NARROWED:.0%} or more of the prior variance from {len(by_much)} of {len(lines)} parameters: "
-        + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much)
-        + "."
-    )
-    if little:
-        said += f" They move {len(little)} a little: {listed(little)}."
-    if blind:
-        said += f" They leave {len(blind)} as they were: {listed(blind)}; what is said of these is the prior."
-    return said
+def save(found: Findings, folder: Path) -> Path:
+    """Write findings into a folder, whole or not at all."""
+    return write_record(found, folder / FILE)
 
 
-def _profiled(fit: Fit) -> str:
-    by_verdict: dict[str, list[str]] = {}
-    for result in fit.profiles:
-        by_verdict.setdefault(str(fit.conditions.of(result.name)), []).append(result.name)
-    return (
-        f"Held at one value after another, each fitted parameter in turn ({percent(fit.level)} profile likelihood): "
-        + "; ".join(f"{words}: {listed(names)}" for words, names in by_verdict.items())
-        + "."
-    )
+def load(folder: Path) -> Findings:
+    """The findings that :func:`save` wrote.
 
-
-def estimate_words(fit: Fit) -> list[str]:
-    """How intervals end, how far residuals spread, and which parameters have no standard error."""
-    said = []
-    if fit.profiles:
-        rule = threshold(fit.optimum.goal, fit.level)
-        said.append(f"Profile intervals are of level {percent(fit.level)}: {rule.words}.")
-    for spread in fit.errors.residuals:
-        sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
-        said.append(f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers.")
-    if fit.optimum.stepwise:
-        said.append(
-            f"The likelihood is a step function of {listed(fit.optimum.stepwise)}: local searches cannot move it, so "
-            "each search was a global one (differential evolution), and it has no profile and no standard error. "
-            "Profiles of other parameters and of predictions hold it at its estimate."
-        )
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in fit.errors.why_not.items():
-        if name not in fit.optimum.stepwise:
-            by_reason.setdefault(reason, []).append(name)
-    said += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
-    return said
-
-
-def caused(fit: Fit, found: Inquiry | None) -> tuple[str, list[str]]:
-    """One sentence that answers, and a point for each cause."""
-    problem = fit.problem
-    if found is None or not found.comparison:
-        if not problem.rivals:
-            return "The study lists no rival structures, so nothing is attributed to one cause rather than another.", []
-        return (
-            f"The {len(problem.rivals)} rival structures of the study were not fitted (--rivals), so nothing is "
-            "attributed to one cause rather than another."
-        ), []
-    points = [_cause(cause, found) for cause in problem.questions.causes]
-    points += [_experiment(name, found) for name in _experiments(found) if name not in _named(problem.questions.causes)]
-    close = near_best(found.comparison)
-    said = (
-        f"{len(close)} of {len(found.comparison)} structures predict the data about as well as the best: not more than "
-        f"{SMALL:g} behind in log predictive density, or within two standard errors."
-    )
-    names = {line.name for line in close}
-    tested = [cause for cause in problem.questions.causes if _without(cause, found)]
-    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, found))]
-    needed = [cause.name for cause in tested if cause.name not in spared]
-    if spared:
-        said = f"The data do not decide. {said} For each of these causes there is such a structure without it: "
-        said += f"{listed(spared)}."
-    if needed:
-        said += f" The data need {listed(needed)}: every structure without it predicts worse than that."
-    for variant in found.refuted:
-        said += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
-    return said, points
-
-
-def near_best(lines: Sequence[Comparison]) -> list[Comparison]:
-    """Structures that the data cannot tell from the best predictor."""
-    return [line for line in lines if line.elpd_behind <= max(SMALL, 2 * line.behind_error)]
-
-
-def _named(causes: Sequence[Cause]) -> set[str]:
-    return {cause.experiment for cause in causes}
-
-
-def _experiments(found: Inquiry) -> list[str]:
-    return list(dict.fromkeys(effect.experiment for effect in found.effects))
-
-
-def _without(cause: Cause, found: Inquiry) -> list[Comparison]:
-    return [line for line in found.comparison if line.name in cause.without]
-
-
-def _cause(cause: Cause, found: Inquiry) -> str:
-    said = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, found)}."
-    own = _without(cause, found)
-    if own:
-        behind = listed(
-            "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
-            for line in own
-        )
-        names = listed(f"{line.name} ({line.why})" for line in own)
-        said += f" Structures that do without it: {names}; log predictive density: {behind}."
-    return said
-
-
-def _experiment(name: str, found: Inquiry) -> str:
-    return f"'{name}': {_worth(name, found)}."
-
-
-def _worth(experiment: str, found: Inquiry) -> str:
-    """What an experiment changes in the structure that comes first, in all that are close, and in the mixture."""
-    main = main_effects(found.effects)
-    own = {effect.structure: effect for effect in main if effect.experiment == experiment}
-    if not own:
-        return "its effect was not computed"
-    first, mixed = next(iter(own.values())), own["mixture"]
-    close = [own[line.name] for line in near_best(found.comparison) if line.name in own]
-    least, most = min(close, key=lambda e: e.median), max(close, key=lambda e: e.median)
-    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in found.comparison if line.stacking >= 0.005)
-    return (
-        f"in '{experiment}' {first.observation} change by {_band(first)} under {first.structure}; at the median by "
-        f"{least.median:+.0f} ({least.structure}) to {most.median:+.0f} ({most.structure}) among the structures that "
-        f"predict about as well as the best; by {_band(mixed)} in the stacked mixture ({stacked})"
-    )
-
-
-def _band(effect: Effect) -> str:
-    return f"{effect.median:+.0f} (90 %: {effect.low:+.0f} to {effect.high:+.0f}; {effect.share:+.0%})"
-
-
-def main_effects(effects: Sequence[Effect]) -> list[Effect]:
-    """Those on the observation that the study lists first."""
-    return [effect for effect in effects if effect.observation == effects[0].observation]
-
-
-def predicted(fit: Fit, found: Inquiry | None) -> list[str]:
-    """How forecasts from before the data did against the baselines, over how many numbers."""
-    if not fit.problem.holdout:
-        return ["The study names no dates to predict from ([holdout] origins)."]
-    if found is None or found.rolling is None:
-        return ["Not asked for (--holdout)."]
-    rolling = found.rolling
-    said = [verdict(rolling)]
-    gap = _gaps(rolling)
-    if gap:
-        said.append(gap)
-    origins = sorted({one.origin for one in rolling.comparable})
-    dates = listed(fit.problem.calendar.label(origin) for origin in origins)
-    said.append(
-        f"Each forecast rests on the data up to {dates} only; but the model's structure and its dated events were "
-        "written by people who knew the later data, so this is no blind test."
-    )
-    return said
-
-
-def _gaps(rolling: RollingOrigin) -> str:
-    """The paired difference to each baseline with its standard error, which few numbers leave wide."""
-    by_forecaster: dict[str, list[Score]] = {}
-    for one in sorted(rolling.comparable, key=lambda one: (one.origin, one.label)):
-        by_forecaster.setdefault(one.forecaster, []).append(one)
-    model = by_forecaster.pop("model", [])
-    if len({one.label for one in model}) < 2 or not by_forecaster:
-        return ""
-    words = []
-    for name, other in by_forecaster.items():
-        difference = np.array([b.log_score - a.log_score for a, b in zip(model, other, strict=True)])
-        if np.isfinite(difference).all():
-            words.append(f"{name} {difference.mean():+.2f} ± {mean_error(difference, model):.2f}")
-    return (
-        f"Log score of a baseline less that of the model, mean over {len(model)} predictions of "
-        f"{len({one.label for one in model})} numbers with its standard error, in which a number that several origins "
-        "predict counts once and neighbours in time may depend on each other (positive: the model is better): "
-        + "; ".join(words)
-        + "."
-    )
-
-
-def supports(fit: Fit, found: Inquiry | None) -> str:
-    """What the data say."""
-    said = fit.problem.questions.supports
-    if found is not None:
-        steady = [line.name for line in found.contractions if line.verdict == "the data decide"]
-        said += f" Decided by the data rather than by the prior: {listed(steady)}."
-    missed = unexplained(fit.rows)
-    if missed:
-        said += (
-            f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
-            f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
-        )
-    return said.strip()
-
-
-def chance_limit(fit: Fit) -> float:
-    """What no residual of so many fitted numbers exceeds by chance, as a rule."""
-    return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
-
-
-def adds(fit: Fit, found: Inquiry | None, checked: str) -> str:
-    """What the theory adds."""
-    said = (
-        f"{fit.problem.questions.theory} The structure of the model, {len(fit.problem.fixed)} constants that are held"
-    )
-    if found is not None:
-        prior = [line.name for line in found.contractions if line.contraction < NARROWED]
-        said += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
-    return f"{said}. {checked}".strip()
-
-
-def unknowable(fit: Fit, found: Inquiry | None) -> str:
-    """What these data cannot tell."""
-    said = fit.problem.questions.unknown
-    if found is not None:
-        blind = [line.name for line in found.contractions if line.untouched]
-        said += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
-        if found.comparison:
-            close = near_best(found.comparison)
-            said += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
-    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
-    if opened:
-        said += f" Bounded on neither side: {listed(opened)}."
-    return said.strip() or "Nothing was found that the data leave open; rivals and a posterior may show more."
+    Raises
+    ------
+    InvalidValue
+        The folder has none, or some that this version cannot read.
+    """
+    path = folder / FILE
+    try:
+        return read_record(Findings, path)
+    except FileNotFoundError:
+        expected = f"the output folder of cipark calibrate, with {FILE} in it"
+        raise InvalidValue("the folder", str(folder), expected, where="cipark report") from None
+    except WrongRecordError as problem:
+        expected = f"findings that this version wrote ({problem}); run the command again"
+        raise InvalidValue("the findings", str(path), expected, where="cipark report") from None

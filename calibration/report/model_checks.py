@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.report.files import Fit
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
 from cipark_sd.scenarios import Scenario
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from cipark_sd.model.model import Model
 
 
-def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
+def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -> tuple[Outcome, ...]:
     """The outcomes of ``NAME.checks.toml`` beside the model file, each run started from the estimate.
 
     What a check sets itself wins over the estimate. Nothing when there is no such file.
@@ -30,15 +31,15 @@ def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
     from cipark_sd.engines.registry import choose, names
     from cipark_sd.simulation import simulate
 
-    model = fit.problem.model
+    model = problem.model
     if model.origin is None:
         return ()
     beside = model.origin.path.with_name(f"{model.origin.path.stem}.checks.toml")
     if not beside.is_file():
         return ()
-    estimate = Scenario("estimate", values_of(fit))
+    estimate = Scenario("estimate", values_of(problem, theta))
     # the checks make many runs, and whatever compiles the model gives the same bits
-    engine = fit.engine if choose(fit.engine).compiled else names(compiled=True)[0]
+    engine = engine if choose(engine).compiled else names(compiled=True)[0]
 
     def at_estimate(model: "Model", scenario: Scenario, *, save: Sequence[str]) -> "xr.Dataset":
         return simulate(model, estimate | scenario, save=save, engine=engine)
@@ -46,12 +47,12 @@ def checks_at_estimate(fit: Fit) -> tuple[Outcome, ...]:
     return run_checks(model, read_checks(beside, model), at_estimate, progress=lambda name, total: None)
 
 
-def values_of(fit: Fit) -> dict[str, float]:
+def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
     """Constants that the study holds and those of the model that it estimates, at the estimate."""
-    held = {item.name: item.value for item in fit.problem.fixed}
-    model = np.array([parameter.target == "model" for parameter in fit.problem.space])
-    names = [parameter.name for parameter in fit.problem.space if parameter.target == "model"]
-    return held | dict(zip(names, fit.optimum.theta[model].tolist(), strict=True))
+    held = {item.name: item.value for item in problem.fixed}
+    model = np.array([parameter.target == "model" for parameter in problem.space])
+    names = [parameter.name for parameter in problem.space if parameter.target == "model"]
+    return held | dict(zip(names, theta[model].tolist(), strict=True))
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:

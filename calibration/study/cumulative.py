@@ -7,6 +7,7 @@ intervals come out far too narrow.
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -70,7 +71,17 @@ def never_falling(model: Model, names: Iterable[str], scenario: Scenario) -> fro
     return frozenset(name for name in names if np.all(np.diff(run[name].to_numpy(), axis=0) >= 0))
 
 
-def cumulative_levels(model: Model, scenario: Scenario, observations: Sequence[Observation]) -> tuple[Observation, ...]:
+@dataclass(frozen=True, slots=True)
+class RunningTotal:
+    """An observation that is a running total fitted as a level, and how many of its numbers are fitted."""
+
+    name: str
+    n: int
+
+
+def cumulative_levels(
+    model: Model, scenario: Scenario, observations: Sequence[Observation]
+) -> tuple[RunningTotal, ...]:
     """The observations of kind ``level`` that are running totals; the model is run only where the numbers rise."""
     candidates = []
     for observation in observations:
@@ -90,16 +101,16 @@ def cumulative_levels(model: Model, scenario: Scenario, observations: Sequence[O
         return ()
     rising = never_falling(model, [v.name for _, variables, _ in candidates for v in variables], scenario)
     return tuple(
-        observation
+        RunningTotal(observation.name, sum(term.use == "fit" for term in observation.terms))
         for observation, variables, values in candidates
         if all(running_total(variable, values, rising, are_counts=True) for variable in variables)
     )
 
 
-def cumulative_words(found: Sequence[Observation]) -> list[str]:
+def cumulative_words(found: Sequence[RunningTotal]) -> list[str]:
     """What is wrong with each running total that is fitted as a level, and what to do."""
     return [
-        f"{one.name} is a running total fitted as a level: its {sum(term.use == 'fit' for term in one.terms)} numbers "
+        f"{one.name} is a running total fitted as a level: its {one.n} numbers "
         "never fall and its stock only grows, so that each holds the errors of those before and intervals are far too "
         'narrow. Set kind = "increments" in its [[observation]], with start where the total was nothing.'
         for one in found

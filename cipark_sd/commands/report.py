@@ -1,36 +1,68 @@
 """``cipark report``."""
 
+import importlib.metadata
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cipark_sd.pages.blocks import Page
+
+#: The entry-point group of functions that write the files of a folder again from the findings in it. Each returns what
+#: it has written, or None where the folder has no findings of its kind.
+GROUP = "cipark_sd.findings"
+#: Writes the files of a folder again.
+Again = Callable[[Path], "list[Path] | None"]
 
 
 @click.command("report", short_help="Combine several reports on one page.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--title", help="Title of the page (default: the titles of its parts).")
+@click.option("--again", is_flag=True, help="First write tables, figures and page of each folder from its findings.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
               show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
-def command(folders: tuple[Path, ...], title: str | None, output: Path) -> None:
+def command(folders: tuple[Path, ...], title: str | None, again: bool, output: Path) -> None:
     """Combine the reports of several commands on one self-contained page.
 
-    FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page.
+    FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page. Where two of them have
+    different numbers of one quantity, the page says which and why; draws, models and data that do not belong together
+    are warned of. Nothing is computed.
 
     \b
     Examples:
       cipark report cipark-output/great_stone cipark-output/great_stone-policy cipark-output/great_stone-sensitivity
       cipark report first-look -o look.html
+      cipark report --again first-look            its tables, figures and page, from what was computed
     """
     from cipark_sd.errors import InvalidValue, raise_all
     from cipark_sd.files import output_folder, write_text
-    from cipark_sd.pages.page import read_page, render
+    from cipark_sd.pages.combined import combined
+    from cipark_sd.pages.page import read_page
 
-    pages, problems = [], []
+    pages: list[tuple[Page, Path]] = []
+    problems = []
     for folder in folders:
         try:
+            if again:
+                _write_again(folder)
             pages.append((read_page(folder), folder))
         except InvalidValue as problem:
             problems.append(problem)
     raise_all("cipark report", problems)
     output_folder(output.parent)
-    write_text(output, render(pages, title))
+    document, warnings = combined(pages, title)
+    write_text(output, document)
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"written to {output}")
+
+
+def _write_again(folder: Path) -> None:
+    from cipark_sd.errors import InvalidValue
+
+    writers: list[Again] = [entry.load() for entry in importlib.metadata.entry_points(group=GROUP)]
+    written = [made for writer in writers if (made := writer(folder)) is not None]
+    if not written:
+        raise InvalidValue("the folder", str(folder), "one with the findings of a command in it", where="--again")

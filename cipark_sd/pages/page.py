@@ -8,14 +8,15 @@ folders together, since a reader asks for one account of a model and not for one
 import base64
 import html
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
 
 from cipark_sd.console import is_text
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
+from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Picture, Section, Table, headline_table
+from cipark_sd.records import from_plain, to_plain
 from cipark_sd.results import version
 
 #: Names of the two files of a page within its folder.
@@ -46,59 +47,6 @@ figure { margin: 1.2rem 0; } figcaption { font-size: 14px; color: #444; } img { 
 """
 
 
-@dataclass(frozen=True)
-class Paragraph:
-    """Words; ``warning`` sets them apart for what a reader must not overlook."""
-
-    text: str
-    warning: bool = False
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Points of one kind, each a sentence or two."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells as they are to be read; a column whose cells all are numbers is set to the right."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG or SVG file beside the page, and what it shows."""
-
-    file: str
-    caption: str
-
-
-Block = Paragraph | Listing | Table | Picture
-_KINDS = {"paragraph": Paragraph, "listing": Listing, "table": Table, "picture": Picture}
-
-
-@dataclass(frozen=True)
-class Section:
-    """One question and its answer."""
-
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Page:
-    """What one command found: a title, what it was made from (model digest, scenario, seed, versions), sections."""
-
-    title: str
-    identity: str
-    sections: tuple[Section, ...]
-
-
 def write_page(page: Page, folder: Path) -> list[Path]:
     """Write ``report.json`` and ``report.html`` into ``folder``; each appears whole or not at all.
 
@@ -107,15 +55,10 @@ def write_page(page: Page, folder: Path) -> list[Path]:
     FileNotFoundError
         A picture of the page is not in the folder.
     """
-    content = {
-        "title": page.title,
-        "identity": page.identity,
-        "version": version(),
-        "sections": [
-            {"title": section.title, "blocks": [_named(block) for block in section.blocks]} for section in page.sections
-        ],
+    text = {
+        DATA: json.dumps(to_plain(page) | {"version": version()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        HTML: render([(page, folder)]),
     }
-    text = {DATA: json.dumps(content, indent=2, ensure_ascii=False) + "\n", HTML: render([(page, folder)])}
     return [write_text(folder / name, what) for name, what in text.items()]
 
 
@@ -133,14 +76,11 @@ def read_page(folder: Path) -> Page:
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        sections = tuple(
-            Section(section["title"], tuple(_block(block) for block in section["blocks"]))
-            for section in content["sections"]
-        )
-        return Page(content["title"], content["identity"], sections)
-    except (ValueError, KeyError, TypeError) as problem:
+        content.pop("version", None)
+        return from_plain(Page, content)
+    except (ValueError, AttributeError) as problem:
         raise InvalidValue(
-            "the page", str(path), f"one that this version wrote ({problem!r})", where="cipark report"
+            "the page", str(path), f"one that this version wrote ({problem})", where="cipark report"
         ) from None
 
 
@@ -153,7 +93,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
         parts += [f"<h1>{_escape(page.title)}</h1>", f'<p class="identity">{_escape(page.identity)}</p>']
         if len(pages) > 1:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
-        for place, section in enumerate(page.sections, start=1):
+        for place, section in enumerate((*_headlines(page), *page.sections), start=1):
             anchor = f"s{number}-{place}"
             entries.append(f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>')
             parts.append(f'<h2 id="{anchor}">{_escape(section.title)}</h2>')
@@ -168,18 +108,9 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
-def _named(block: Block) -> dict[str, object]:
-    return {"kind": type(block).__name__.lower(), **asdict(block)}
-
-
-def _block(content: dict[str, object]) -> Block:
-    fields = dict(content)
-    kind: Callable[..., Block] = _KINDS[str(fields.pop("kind"))]
-    return kind(**{name: _tuples(value) for name, value in fields.items()})
-
-
-def _tuples(value: object) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _headlines(page: Page) -> Iterator[Section]:
+    if page.headlines:
+        yield Section("Headline numbers", (headline_table(page.headlines),))
 
 
 def _rendered(block: Block, folder: Path) -> str:

@@ -14,7 +14,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Policy
 from cipark_sd.experiments.effects import summary
-from cipark_sd.pages.page import Block, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
 
 if TYPE_CHECKING:

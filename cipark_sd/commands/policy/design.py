@@ -12,7 +12,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Better, Design
-from cipark_sd.pages.page import Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
 
 

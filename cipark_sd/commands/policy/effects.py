@@ -13,7 +13,7 @@ from cipark_sd.commands.policy.words import as_expected, band, show, signed
 from cipark_sd.console import number
 from cipark_sd.experiments.definition import BASE, Policy
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
-from cipark_sd.pages.page import Block, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cipark_sd.commands.policy.setting import Setting
 from cipark_sd.commands.policy.words import in_words, shares, show
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import Claim, claims
-from cipark_sd.pages.page import Block, Listing, Paragraph, Table
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Table
 
 if TYPE_CHECKING:
     import xarray as xr

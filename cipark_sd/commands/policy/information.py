@@ -14,7 +14,7 @@ from cipark_sd.console import number
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.experiments.information import Worth, measured, partial, perfect
-from cipark_sd.pages.page import Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
 from cipark_sd.scenarios import Scenario, override_key
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from cipark_sd.commands.policy.setting import Setting
 from cipark_sd.errors import InvalidValue
-from cipark_sd.pages.page import Block, Listing, Page, Paragraph, Section, Table, read_page, write_page
+from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Section, Table
+from cipark_sd.pages.page import read_page, write_page
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key
 

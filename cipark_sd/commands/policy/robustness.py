@@ -18,7 +18,7 @@ from cipark_sd.experiments.discovery import Box, discover, plain_words
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
 from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
 from cipark_sd.experiments.run import time_position
-from cipark_sd.pages.page import Block, Listing, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.plotting.files import save_for_print
 from cipark_sd.scenarios import override_key
 

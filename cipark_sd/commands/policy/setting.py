@@ -19,7 +19,8 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import failed, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_table
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.pages.page import HTML, Section
+from cipark_sd.pages.blocks import Section
+from cipark_sd.pages.page import HTML
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.study import DrawRequest, DrawSource, Study, find_folder
 

@@ -8,7 +8,7 @@ from cipark_sd.commands.policy.page import titled
 from cipark_sd.commands.policy.setting import Setting, save
 from cipark_sd.commands.policy.words import show
 from cipark_sd.experiments.effects import sign
-from cipark_sd.pages.page import Paragraph, Section, Table
+from cipark_sd.pages.blocks import Paragraph, Section, Table
 
 #: What stands above them.
 HEADING = (

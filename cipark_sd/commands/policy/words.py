@@ -8,7 +8,7 @@ from cipark_sd.claims import Tally
 from cipark_sd.console import print_table
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
 from cipark_sd.experiments.effects import Claim
-from cipark_sd.pages.page import Table
+from cipark_sd.pages.blocks import Table
 
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 

@@ -1,5 +1,6 @@
 """``cipark sensitivity``: which assumptions drive the outputs, when, and with what confidence."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,19 @@ import click
 
 from cipark_sd.commands import options
 
-METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions")
+
+class _Methods(click.Choice[str]):
+    """The methods of the registry, which is read when it is needed: it loads numerical packages."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Their names."""
+        from cipark_sd.commands.sensitivity.methods.registry import names
+
+        return names()
 
 
 @click.command(short_help="Find the assumptions that drive the outputs, and when.")
@@ -18,7 +31,7 @@ METHODS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "decisions
 @click.option(
     "--leave-out", multiple=True, metavar="NAME", help="Of a bare model: hold this constant fixed; repeatable."
 )
-@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this method; repeatable.")
+@click.option("--method", "methods", multiple=True, type=_Methods(), help="Only this method; repeatable.")
 @click.option("--rows", type=int, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2.")
 @click.option(
     "--until",

@@ -1,34 +1,34 @@
-"""One call of ``cipark sensitivity``: the methods in order, with progress."""
+"""One call of ``cipark sensitivity``: the methods in order, with progress, and what they find."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.files import write
-from cipark_sd.commands.sensitivity.findings import Found
-from cipark_sd.commands.sensitivity.request import Request, asked_methods, paired
+from cipark_sd import estimands
+from cipark_sd.commands.sensitivity.draws import Inputs, inputs_of
+from cipark_sd.commands.sensitivity.findings import Asked, Constant, Facts, Findings, Instant, save
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
+from cipark_sd.commands.sensitivity.methods.registry import LOOPS
+from cipark_sd.commands.sensitivity.methods.sobol import store
+from cipark_sd.commands.sensitivity.output import sentences, write
+from cipark_sd.commands.sensitivity.request import Request, asked_methods
 from cipark_sd.commands.sensitivity.target import asked_about
-from cipark_sd.console import progress_bars
+from cipark_sd.console import print_table, progress_bars
 from cipark_sd.ensemble import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.headline import HEAD, cells
+from cipark_sd.pages.page import read_page
+from cipark_sd.results import version
 from cipark_sd.sensitivity.question import Question
 from cipark_sd.sensitivity.response import ModelResponse, model_response
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from cipark_sd.sensitivity.factors import Factors
 
-#: Runs done and runs planned.
-Step = Callable[[int, int], None]
-
-#: Trajectories of the screening for each count of levels.
-_TRAJECTORIES = 40
-#: Draws for claims and choices, and at least for a sample.
-_DRAWS = 1024
+#: Points of the cube from which quantiles of the constants are read.
+_POINTS = 2001
 
 
 def answer(request: Request) -> None:
@@ -40,99 +40,73 @@ def answer(request: Request) -> None:
     """
     target = asked_about(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
-    inputs = inputs_of(request, target, folder, max(request.rows, _DRAWS))
+    inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
     question = inputs.question
-    methods = asked_methods(request, question, joint=not inputs.unseen)
+    methods = list(asked_methods(request, question, joint=not inputs.unseen))
+    methods += [LOOPS] if request.loop_draws is not None else []
     response = _response(question, request.workers)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {what}{'s' * (len(n) != 1)}" for what, n in sizes.items()))
-    found = Found(question, inputs)
-    for sentence in found.rests_on:
+    found = Findings(facts(request, inputs), {})
+    # which methods say something of the draws is known before they are computed
+    claims = any(method.name == "decisions" for method in methods) and question.decisions.claims
+    for sentence in found.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
         click.echo(sentence)
     try:
         with progress_bars() as bars:
             for method in methods:
-                _compute(method, request, response, folder, found, bars.counter(f"{method}, runs"))
-            if request.loop_draws is not None:
-                found.loops = _loops(question, request.loop_draws, request.seed, bars.counter("loops, runs"))
-        written = write(found, folder, request.seed, request.workers or processors())
+                progress = bars.counter(f"{method.name}, runs")
+                found = found.with_results(method.compute(Job(request, inputs, response, folder, progress)))
+        written = [*save(found, folder), *write(found, folder, request.workers or processors())]
     except KeyboardInterrupt:
-        kept = " The Sobol design so far is kept: the same command with --resume goes on." if _kept(folder) else ""
-        click.echo(f"\nStopped.{kept}", err=True)
+        kept = store(folder).is_file()
+        more = " The Sobol design so far is kept: the same command with --resume goes on." if kept else ""
+        click.echo(f"\nStopped.{more}", err=True)
         raise SystemExit(130) from None
-    for line in found.sentences():
+    for line in sentences(found):
         click.echo(f"\n{line}")
+    records = read_page(folder).headlines
+    if records:
+        click.echo()
+        print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")
     click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
 
 
-def _compute(method: str, request: Request, response: ModelResponse, folder: Path, found: Found, step: Step) -> None:
-    """One method; what belongs to it is imported with it."""
-    seed, rows, resamples = request.seed, request.rows, request.resamples
-    match method:
-        case "morris":
-            from cipark_sd.sensitivity.morris import morris
-
-            found.morris = morris(response, trajectories=_TRAJECTORIES, seed=seed, progress=step)
-        case "sobol":
-            found.sobol = _sobol(request, response, folder, found.question, step)
-        case "sample":
-            from cipark_sd.sensitivity.sample import sample
-
-            found.sample = sample(response, n=max(rows, _DRAWS), seed=seed + 1, progress=step)
-        case "tornado":
-            from cipark_sd.sensitivity.local import tornado
-
-            found.tornado = tornado(response)
-        case "dgsm":
-            from cipark_sd.sensitivity.local import dgsm
-
-            found.dgsm = dgsm(response, n=max(rows // 8, 16), seed=seed, resamples=resamples, progress=step)
-        case "shapley":
-            from cipark_sd.sensitivity.shapley import shapley
-
-            found.shapley = shapley(response, n=max(rows // 4, 64), seed=seed, resamples=resamples, progress=step)
-        case "decisions":
-            _decisions(request, found, step)
-
-
-def _sobol(request: Request, response: ModelResponse, folder: Path, question: Question, step: Step) -> "xr.Dataset":
-    from cipark_sd.sensitivity.sobol import sobol
-
-    store = _store(folder)
-    if not request.resume:
-        store.unlink(missing_ok=True)
-    return sobol(
-        response,
-        n=request.rows,
+def facts(request: Request, inputs: Inputs) -> Facts:
+    """What the results are of."""
+    question = inputs.question
+    return Facts(
+        title=question.title,
+        model=question.model.name,
+        model_digest=question.model.digest,
+        study_digest=inputs.study_digest,
         seed=request.seed,
-        resamples=request.resamples,
-        second_order=paired(request, question),
-        until=request.until,
-        until_times=_nearest(response, question) if request.until else None,
-        most=request.most_rows,
-        progress=step,
-        store=store,
+        version=version(),
+        basis=inputs.basis,
+        notes=inputs.notes,
+        independent=inputs.independent,
+        choices_left=bool(question.decisions.choices),
+        moments=tuple(Instant(moment.label, moment.time) for moment in question.moments),
+        outputs=tuple(
+            Asked(
+                one.label,
+                estimands.name_in(question.model, one.variable),
+                estimands.settings(question.model, one.under),
+                estimands.settings(question.model, one.without),
+                estimands.unit_of(question.model, one.variable),
+            )
+            for one in question.outputs
+        ),
+        constants=tuple(_constants(question.factors)),
     )
 
 
-def _decisions(request: Request, found: Found, step: Step) -> None:
-    """Claims against the priors; which alternative is best only where data stand behind the draws."""
-    from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
-
-    inputs, asked, draws = found.inputs, found.question.decisions, max(_DRAWS, request.rows // 4)
-
-    def over(compute: "Callable[..., xr.Dataset]", question: Question) -> "xr.Dataset":
-        return compute(
-            question, n=draws, seed=request.seed, resamples=request.resamples, workers=request.workers, progress=step
-        )
-
-    if asked.claims:
-        claims = over(claims_over_draws, inputs.question)
-        prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
-        worth = inputs.independent
-        found.claims = with_classes(claims, prior, None if worth is None else min(draws, worth))
-    if asked.choices and not inputs.unseen:
-        found.choices = over(best_alternatives, inputs.question)
+def _constants(factors: "Factors") -> list[Constant]:
+    rng = np.random.default_rng(0)
+    shares = factors.joint((rng.permuted(np.tile(np.arange(_POINTS), (len(factors), 1)), axis=1).T + 0.5) / _POINTS)
+    quantiles = np.percentile(factors.from_unit(shares), (5, 50, 95), axis=0).tolist()
+    why = [block.why for block in factors.blocks for _ in block.names]
+    return [Constant(*row) for row in zip(factors.names, *quantiles, why, strict=True)]
 
 
 def _response(question: Question, workers: int | None) -> ModelResponse:
@@ -151,28 +125,3 @@ def _response(question: Question, workers: int | None) -> ModelResponse:
         workers=workers,
         drains=question.drains,
     )
-
-
-def _nearest(response: ModelResponse, question: Question) -> list[float]:
-    """The computed times next to the moments."""
-    return [float(response.times[np.abs(response.times - moment.time).argmin()]) for moment in question.moments]
-
-
-def _loops(question: Question, n: int, seed: int, step: Step) -> "xr.Dataset":
-    """Loop dominance under the names in the model's .loops.toml, where there is one."""
-    from cipark_sd.sensitivity.loops import loop_dominance, read_loops
-
-    origin, factors = question.model.origin, question.factors
-    beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
-    names = read_loops(beside, question.model) if beside is not None and beside.is_file() else ()
-    shares = factors.joint(np.random.default_rng([seed, n]).random((n, len(factors))))
-    draws = [dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
-    return loop_dominance(question.model, names, draws=draws, progress=step)
-
-
-def _store(folder: Path) -> Path:
-    return folder / "sobol-design.npz"
-
-
-def _kept(folder: Path) -> bool:
-    return _store(folder).is_file()

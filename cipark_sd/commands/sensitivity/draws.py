@@ -45,6 +45,8 @@ class Inputs:
         over their priors, the two together are no posterior.
     notes : tuple of str
         Sentences for the head of the page, each of which a reader must know.
+    study_digest : str
+        Of the study whose data stand behind the draws; empty where none do, or where the draws do not say.
     """
 
     question: Question
@@ -53,6 +55,7 @@ class Inputs:
     effective: float = float("inf")
     whole: bool = True
     notes: tuple[str, ...] = ()
+    study_digest: str = ""
 
     @property
     def independent(self) -> float | None:
@@ -101,7 +104,7 @@ def _after(question: Question, given: FittedDraws, notes: tuple[str, ...]) -> In
             "here they vary over their priors. The two together reach further than a posterior, so that no Bayes "
             "factor is taken of them; 'cipark policy' sets expectations against the fit itself.",
         )
-    return Inputs(joint, question, given.basis, given.effective, not rest, notes)
+    return Inputs(joint, question, given.basis, given.effective, not rest, notes, given.study_digest)
 
 
 def _without_fit(request: Request, study: Study) -> list[str]:
@@ -141,11 +144,12 @@ def _read(path: Path) -> FittedDraws:
 
         with xr.open_datatree(file, engine="h5netcdf") as tree:
             facts = {str(name): value for name, value in tree.attrs.items()}
+    digest = str(facts.get("study_digest", ""))
     if facts.get("approximation") == "laplace":
         k, worth = (float(str(facts.get(name, "nan"))) for name in ("pareto_k", "effective"))
-        return FittedDraws(Basis("laplace", n, pareto_k=k), columns, worth, str(path))
+        return FittedDraws(Basis("laplace", n, pareto_k=k), columns, worth, str(path), digest)
     converged = None if "converged" not in facts else bool(facts["converged"])
-    return FittedDraws(Basis("posterior", n, converged), columns, float(n), str(path))
+    return FittedDraws(Basis("posterior", n, converged), columns, float(n), str(path), digest)
 
 
 def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:

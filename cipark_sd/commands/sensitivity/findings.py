@@ -1,142 +1,221 @@
-"""All that one call of ``cipark sensitivity`` has computed, and what it says in sentences."""
+"""What ``cipark sensitivity`` has found: facts and one Dataset for each result, which come back from their files."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from cipark_sd.commands.sensitivity.draws import Inputs
-from cipark_sd.sensitivity.behaviour import mode_shares
-from cipark_sd.sensitivity.loops import takeovers
-from cipark_sd.sensitivity.question import Question
-from cipark_sd.sensitivity.ranking import Moment, sentences, shapley_sentences
-from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences
+from cipark_sd import headline
+from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.errors import InvalidValue
+from cipark_sd.files import write_text
+from cipark_sd.headline import Bounds, Headline, Kind
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: What of each method stands in the one Dataset of all.
-_TOGETHER = {
-    "sobol": ("S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"),
-    "morris": ("mu", "mu_star", "mu_star_conf", "sigma", "n_failed"),
-    "dgsm": ("nu", "bound", "bound_conf", "n_failed"),
-    "shapley": ("Sh", "Sh_conf", "n_failed"),
-}
-#: Results in the order in which they are written.
-DATASETS = ("morris", "sobol", "sample", "tornado", "dgsm", "shapley", "claims", "choices", "loops")
+    from cipark_sd.sensitivity.ranking import Moment
+
+#: The file of facts; each result is a file ``NAME.nc`` beside it.
+FILE = "findings-sensitivity.json"
 
 
-@dataclass
-class Found:
-    """What was computed, and of what inputs."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An output that is explained: its label, and how its estimand is spelt."""
 
-    question: Question
-    inputs: Inputs
-    morris: "xr.Dataset | None" = None
-    sobol: "xr.Dataset | None" = None
-    sample: "xr.Dataset | None" = None
-    tornado: "xr.Dataset | None" = None
-    dgsm: "xr.Dataset | None" = None
-    shapley: "xr.Dataset | None" = None
-    claims: "xr.Dataset | None" = None
-    choices: "xr.Dataset | None" = None
-    loops: "xr.Dataset | None" = None
+    label: str
+    quantity: str
+    under: str
+    against: str
+    unit: str
+
+    def at(self, time: float) -> str:
+        """The estimand at a time."""
+        return headline.output(self.quantity, time, under=self.under, against=self.against)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """An uncertain input: the 5 %, 50 % and 95 % quantiles of what it is thought to be, and why."""
+
+    name: str
+    low: float
+    middle: float
+    high: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A time at which outputs are ranked, and how people call it."""
+
+    label: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the results are of.
+
+    Parameters
+    ----------
+    study_digest : str
+        Of the study whose data stand behind the draws; empty where none do.
+    basis : Basis
+        What the draws are.
+    notes : tuple of str
+        Sentences for the head of the page.
+    independent : float or None
+        For claims: what draws of a posterior are worth, None where there is no posterior of all that varies.
+    choices_left : bool
+        Whether the study has strategies to choose from, of which draws that have seen no data say nothing.
+    """
+
+    title: str
+    model: str
+    model_digest: str
+    study_digest: str
+    seed: int
+    version: str
+    basis: Basis
+    notes: tuple[str, ...]
+    independent: float | None
+    choices_left: bool
+    moments: tuple[Instant, ...]
+    outputs: tuple[Asked, ...]
+    constants: tuple[Constant, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that one call has computed, results by name."""
+
+    facts: Facts
+    results: "Mapping[str, xr.Dataset]"
 
     @property
-    def moments(self) -> tuple[Moment, ...]:
-        """Of the question."""
-        return self.question.moments
+    def moments(self) -> "tuple[Moment, ...]":
+        """Times at which outputs are ranked."""
+        from cipark_sd.sensitivity.ranking import Moment
+
+        return tuple(Moment(one.label, one.time) for one in self.facts.moments)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no data stand behind what varies."""
+        return self.facts.basis.origin in UNSEEN
 
     @property
     def rests_on(self) -> list[str]:
         """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
-        told = [f"{self.inputs.basis.sentence}.", *self.inputs.notes]
-        if self.inputs.unseen and self.question.decisions.choices and self.claims is not None:
+        told = [f"{self.facts.basis.sentence}.", *self.facts.notes]
+        if self.unseen and self.facts.choices_left and "claims" in self.results:
             told.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
         return told
 
     @property
     def over(self) -> str:
         """For captions: what the numbers are taken over."""
-        return f"over {self.inputs.basis.name.removeprefix('draws from ')}"
+        return f"over {self.facts.basis.name.removeprefix('draws from ')}"
 
-    def datasets(self) -> "dict[str, xr.Dataset]":
-        """All that there are, by name."""
-        return {name: found for name in DATASETS if (found := getattr(self, name)) is not None}
+    def of(self, name: str) -> "xr.Dataset | None":
+        """A result by its name, None where it was not computed."""
+        return self.results.get(name)
 
-    def together(self) -> "xr.Dataset | None":
-        """Indices of all methods in one Dataset with dims parameter, (parameter_2,) output, time; None without any.
+    def with_results(self, more: "Mapping[str, xr.Dataset]") -> "Findings":
+        """The findings with further results."""
+        return replace(self, results={**self.results, **more})
 
-        Of Morris' screening those of the first count of levels; each method has its own ``n_failed``.
-        """
-        import xarray as xr
+    def over_runs(self, n: int) -> Basis:
+        """What ``n`` runs rest on: as many draws of priors or ranges, or the draws that stand behind their copula."""
+        return replace(self.facts.basis, n=n) if self.unseen else self.facts.basis
 
-        parts: list[xr.Dataset] = []
-        for name, variables in _TOGETHER.items():
-            dataset: xr.Dataset | None = getattr(self, name)
-            if dataset is not None:
-                one = dataset[list(variables)].rename(n_failed=f"n_failed_{name}")
-                parts.append(one.isel(levels=0, drop=True) if "levels" in one.dims else one)
-        if self.sobol is not None and "S2" in self.sobol:
-            second = self.sobol[["S2", "S2_conf"]].rename(pair="parameter")
-            parts.append(second.reindex(parameter=self.sobol["parameter"]))
-        return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
+    def record(
+        self,
+        estimand: str,
+        number: float,
+        *,
+        unit: str,
+        kind: Kind,
+        interval: Bounds | None,
+        basis: Basis,
+        title: str = "",
+    ) -> Headline:
+        """A headline number of this command."""
+        facts = self.facts
+        return Headline(
+            estimand=estimand,
+            number=number,
+            unit=unit,
+            kind=kind,
+            interval=interval,
+            given=(),
+            basis=basis,
+            command="cipark sensitivity",
+            model_digest=facts.model_digest,
+            study_digest=facts.study_digest,
+            seed=facts.seed,
+            version=facts.version,
+            title=title,
+        )
 
-    def sentences(self) -> list[str]:
-        """What people read."""
-        said: list[str] = []
-        if self.shapley is not None:
-            said += shapley_sentences(self.shapley, self.moments)
-        if self.sobol is not None:
-            said += sentences(self.sobol, self.moments)
-            said += until_sentences(self.sobol)
-        if self.morris is not None:
-            said += _agreement_sentences(self.morris, self.moments)
-        if self.sample is not None:
-            said += _mode_sentences(self.sample)
-        if self.choices is not None:
-            said += choice_sentences(self.choices)
-        if self.claims is not None:
-            said += claim_sentences(self.claims)
-        if self.loops is not None:
-            spans = [f"{name} from {start:.6g} to {end:.6g}" for start, end, name in takeovers(self.loops)]
-            said.append(f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}.")
-        failed = {name: int(found["n_failed"].max()) for name, found in self.datasets().items() if "n_failed" in found}
-        if any(failed.values()):
-            counts = ", ".join(f"{name} {count}" for name, count in failed.items() if count)
-            said.append(f"Some runs failed and were left out (at most, of any output and time): {counts}.")
-        return said
+    def output(self, label: str) -> Asked:
+        """An output by its label."""
+        return next(one for one in self.facts.outputs if one.label == label)
 
 
-def until_sentences(indices: "xr.Dataset") -> list[str]:
-    """Whether the width that was asked for is reached."""
-    if "until" not in indices.attrs:
-        return []
-    facts = indices.attrs
-    reached = "reached" if facts["until_reached"] else "not reached"
-    return [
-        f"Intervals of +-{facts['until']:g} {reached} with {facts['rows']} rows: the widest is +-{facts['widest']:.3f}."
+def largest_failure(results: "Iterable[tuple[str, xr.Dataset]]") -> dict[str, int]:
+    """By result, the most runs of any output and time that failed."""
+    return {name: int(result["n_failed"].max()) for name, result in results if "n_failed" in result}
+
+
+def save(found: Findings, folder: Path) -> list[Path]:
+    """Write facts and results into a folder, each file whole or not at all."""
+    from cipark_sd.records import to_plain
+    from cipark_sd.results import write_netcdf
+
+    text = json.dumps(
+        {"facts": to_plain(found.facts), "results": list(found.results)}, indent=2, ensure_ascii=False, allow_nan=False
+    )
+    sentence = found.facts.basis.sentence
+    files = [
+        write_netcdf(result.assign_attrs(basis=sentence), folder / f"{name}.nc")
+        for name, result in found.results.items()
     ]
+    return [*files, write_text(folder / FILE, text + "\n")]
 
 
-def _agreement_sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> Iterator[str]:
-    levels = " and ".join(map(str, effects["levels"].to_numpy().tolist()))
-    for output in map(str, effects["output"].to_numpy()):
-        at = effects["rank_agreement"].sel(output=output)
-        lowest = float(np.min([at.sel(time=moment.time, method="nearest") for moment in moments]))
-        if lowest != lowest:  # of an output that does not vary there is nothing to rank
-            continue
-        yield f"{output}: rankings by Morris with {levels} levels agree to {lowest:.2f} (rank correlation)."
+def load(folder: Path) -> Findings:
+    """The findings that :func:`save` wrote.
 
+    Raises
+    ------
+    InvalidValue
+        The folder has none, or some that cannot be read.
+    """
+    import xarray as xr
 
-def _mode_sentences(drawn: "xr.Dataset") -> Iterator[str]:
-    shares = mode_shares(drawn)
-    for output in dict.fromkeys(share.output for share in shares):
-        parts = []
-        for share in (s for s in shares if s.output == output):
-            if share.share < 0.005:
-                continue
-            why = ", ".join(f"{'high' if d > 0 else 'low'} {name}" for name, d in share.apart)
-            parts.append(f"{share.mode} {share.share:.0%}" + (f" (told apart by {why})" if why else ""))
-        yield f"{output}: {'; '.join(parts)}."
+    from cipark_sd.files import file_name
+    from cipark_sd.records import from_plain
+
+    path = folder / FILE
+    if not path.is_file():
+        expected = f"the output folder of cipark sensitivity, with {FILE} in it"
+        raise InvalidValue("the folder", str(folder), expected, where="cipark report")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        facts, names = from_plain(Facts, content["facts"]), content["results"]
+        if not isinstance(names, list) or any(name != file_name(str(name)) for name in names):
+            raise ValueError(f"results are names of files of this folder, not {names}")
+        results = {
+            name: xr.load_dataset(
+                folder / f"{name}.nc", engine="h5netcdf", decode_times=False, decode_timedelta=False
+            ).drop_encoding()
+            for name in names
+        }
+    except (ValueError, KeyError, TypeError, OSError) as problem:
+        expected = f"findings that this version wrote ({problem}); run the command again"
+        raise InvalidValue("the findings", str(path), expected, where="cipark report") from None
+    return Findings(facts, results)

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cipark_sd.commands.sensitivity.methods.base import Method
+from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivity.designs import check_power_of_two
 from cipark_sd.sensitivity.question import Question
 
-#: Those that need constants which do not depend on each other are left out with joint draws.
-_DEFAULT_METHODS = ("morris", "sobol", "sample", "tornado")
-_JOINT_METHODS = ("sample", "shapley", "decisions")
 _WHERE = "sensitivity"
 #: Share of a bare model's constants by which they vary when nothing is said.
 RANGE = 0.2
@@ -55,7 +54,7 @@ class Request:
     def takes_fit(self) -> bool:
         """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
         of_sobol = self.until is not None or self.pairs or self.resume
-        return self.draws is None and not of_sobol and all(method in _JOINT_METHODS for method in self.methods)
+        return self.draws is None and not of_sobol and all(method in _joint() for method in self.methods)
 
 
 def contradictions(request: Request) -> Iterator[CiparkError]:
@@ -70,9 +69,9 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
         yield InvalidValue(
             "--most-rows", request.most_rows, f"as many as --rows, {request.rows}, or more", where=_WHERE
         )
-    wrong = [method for method in request.methods if method not in _JOINT_METHODS]
+    wrong = [method for method in request.methods if method not in _joint()]
     if request.draws is not None and not request.prior and wrong:
-        expected = f"{' or '.join(_JOINT_METHODS)}: the others need constants that do not depend on each other"
+        expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
         yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
     elif not request.wants_sobol:
         given = {"--until": request.until is not None, "--pairs": bool(request.pairs), "--resume": request.resume}
@@ -98,13 +97,22 @@ def contradictions_with_question(request: Request, question: Question) -> Iterat
             yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
 
 
-def asked_methods(request: Request, question: Question, *, joint: bool) -> tuple[str, ...]:
-    """In the order in which they are computed; ``joint`` where constants depend on each other."""
+def asked_methods(request: Request, question: Question, *, joint: bool) -> tuple[Method, ...]:
+    """In the order of the page; ``joint`` where constants depend on each other."""
     if request.methods:
-        return tuple(dict.fromkeys(request.methods))
-    default = ("sample", "shapley") if joint else _DEFAULT_METHODS
+        return tuple(method for method in METHODS if method.name in request.methods)
     # other outputs than the study's are asked about for their own sake
-    return (*default, "decisions") if _decides(question) and not request.outputs else default
+    decides = _decides(question) and not request.outputs
+    return tuple(
+        method
+        for method in METHODS
+        if (method.default_joint if joint else method.default) or (decides and method.name == "decisions")
+    )
+
+
+def _joint() -> tuple[str, ...]:
+    """Methods that go with constants which depend on each other."""
+    return tuple(method.name for method in METHODS if method.joint)
 
 
 def paired(request: Request, question: Question) -> tuple[str, ...]:

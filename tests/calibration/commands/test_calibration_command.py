@@ -97,7 +97,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
               "collinearity", "held")  # fmt: skip
     figures = ("fit", "waterfall", "profiles")
     names = {f"{name}.csv" for name in tables} | {f"{name}.{kind}" for name in figures for kind in ("png", "pdf")}
-    names |= {"fit.json", "report.html", "report.json", "kept"}
+    names |= {"findings-calibrate.zip", "fit.json", "report.html", "report.json", "kept"}
     assert {path.name for path in (sir / "out").iterdir()} == names
 
 

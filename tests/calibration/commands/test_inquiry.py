@@ -1,14 +1,23 @@
 """The command from posterior to page."""
 
 import csv
+import html
 import re
+import shutil
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from no_computing import Computed, forbid_computing
 from small_study import small_study
 
 from calibration.assess.rival_draws import RIVALS, draws_file, listed_in
 from calibration.commands.calibrate import calibrate
+from calibration.report.collect import curves
+from calibration.report.findings import load
+from cipark_sd.cli import cli
+from cipark_sd.pages.page import read_page
+from cipark_sd.simulation import simulate
 
 MORE = """
 [[rival]]
@@ -27,12 +36,20 @@ set = { "pace" = 0.5 }
 """
 
 
+PREDICTIONS = """
+[[prediction]]
+name = "left in the end"
+variable = "left"
+at = "12"
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     study = tmp_path_factory.mktemp("study")
-    small_study(study, MORE)
+    small_study(study, MORE + PREDICTIONS)
     out = study / "out"
-    arguments = [str(study), "--all", "--fast", "--no-profiles", "--self-test", "2", "--steps", "1600", "-o", str(out)]
+    arguments = [str(study), "--all", "--fast", "--self-test", "2", "--steps", "1600", "-o", str(out)]
     result = CliRunner().invoke(calibrate, arguments, standalone_mode=False, catch_exceptions=False)
     assert result.return_value == 0, result.output
     return out
@@ -80,3 +97,71 @@ def test_an_unknown_scenario_is_told_the_known_ones(tmp_path):
         CliRunner().invoke(
             calibrate, [str(tmp_path), "--scenario", "lat"], standalone_mode=False, catch_exceptions=False
         )
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def made_from_findings(folder):
+    """Files that the findings alone decide."""
+    apart = {"draws.nc", "findings-calibrate.zip"}
+    return {path.name for path in folder.iterdir() if path.is_file()} - apart
+
+
+def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(folder, tmp_path):
+    again = tmp_path / "again"
+    again.mkdir()
+    shutil.copy(folder / "findings-calibrate.zip", again)
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_computing(patch)
+        arguments = ["report", "--again", str(again), "-o", str(tmp_path / "all.html")]
+        result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    names = made_from_findings(folder)
+    assert {"report.html", "report.json", "fit.json", "summary.csv", "bands.png", "self_test.pdf"} <= names
+    assert made_from_findings(again) == names
+    for name in sorted(names):
+        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_computing_would_have_been_noticed(folder, tmp_path):
+    problem = small_study(tmp_path, MORE)
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_computing(patch)
+        with pytest.raises(Computed):
+            curves(problem, problem.space.medians, [], "native")
+        with pytest.raises(Computed):
+            simulate(problem.model, engine="native")
+        with pytest.raises(Computed):
+            np.random.default_rng(1)
+
+
+def test_findings_that_cannot_be_read_are_refused_and_nothing_is_written(folder, tmp_path):
+    (tmp_path / "findings-calibrate.zip").write_bytes((folder / "findings-calibrate.zip").read_bytes()[:-100])
+    result = CliRunner().invoke(cli, ["report", "--again", str(tmp_path), "-o", str(tmp_path / "all.html")])
+    assert result.exit_code == 2
+    assert "findings that this version wrote" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["findings-calibrate.zip"]
+
+
+def test_console_page_and_headlines_have_one_value_of_a_prediction(folder):
+    found = load(folder)
+    (record,) = [one for one in read_page(folder).headlines if one.title == "left in the end"]
+    assert record.estimand == "left at 12"
+    assert record.number == found.fit.predictions[0].estimate == float(rows(folder / "predictions.csv")[0]["estimate"])
+    assert (record.kind, record.unit, record.seed) == ("MAP optimum", "firm", 1)
+    assert record.given == ("the study's own structure", "pace = 1")
+    assert (record.interval.low, record.interval.high) == (
+        found.fit.predictions[0].lower,
+        found.fit.predictions[0].upper,
+    )
+    assert record.study_digest == found.fit.study.study_digest != ""
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert html.escape(record.name) in page
+    assert "bounded by data and priors, given pace = 1" in page
+    medians = {one.estimand: one for one in read_page(folder).headlines if one.kind == "median" and one.basis}
+    lines = {line["name"]: line for line in rows(folder / "posterior.csv")}
+    assert medians["parameter rate"].number == float(lines["rate"]["median"])
+    assert (
+        medians["parameter rate"].basis.label == found.fit.posterior.basis.label == "posterior, 10000 draws, converged"
+    )

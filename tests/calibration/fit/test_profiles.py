@@ -15,12 +15,13 @@ from calibration.fit.optimise import local_search
 from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
-from calibration.fit.threshold import Threshold, percent, threshold
+from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import Side, Verdict
 from calibration.fit.walk import crossing
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
+from cipark_sd.wording import percent
 
 
 def wide(curve: Curve, factor: float, scale: str) -> dict[str, Range]:

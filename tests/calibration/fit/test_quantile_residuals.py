@@ -31,8 +31,8 @@ from calibration.fit.quantile_residuals import (
 from calibration.fit.residuals import FittedRow, fitted
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.likelihood.replicate import replicate_term
-from calibration.report import console, findings
-from calibration.report.files import levels_of
+from calibration.report import conclusions, console
+from calibration.report.collect import levels
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
 from cipark_sd.engines.registry import choose
 
@@ -204,8 +204,8 @@ def test_how_far_a_residual_may_lie_depends_on_how_many_there_are():
 
 def test_the_sentence_names_what_is_beyond_chance_only():
     def said(*rows):
-        fit = SimpleNamespace(rows=rows, problem=SimpleNamespace(questions=SimpleNamespace(supports="")))
-        return findings.supports(fit, None)
+        fit = SimpleNamespace(rows=rows, study=SimpleNamespace(questions=SimpleNamespace(supports="")))
+        return conclusions.supports(fit, None)
 
     few = [row(0.5) for _ in range(15)]
     assert "Not explained" not in said(*few, row(2.9))
@@ -221,9 +221,7 @@ def test_running_totals_of_intervals_add_their_middles():
     rows = [row(0.0, start=0.0, end=1.0, lower=2.0, upper=4.0), row(0.0, start=1.0, end=2.0, lower=5.0, upper=5.0),
             row(0.0, start=2.0, end=3.0, lower=0.0, upper=6.0)]  # fmt: skip
     observation = SimpleNamespace(name="o", kind="increments", terms=terms)
-    fit = SimpleNamespace(rows=rows, problem=SimpleNamespace(observations=(observation,)))
-    levels = levels_of(fit)["o"]
-    assert [(level.lower, level.upper) for level in levels] == [(2.0, 4.0), (8.0, 8.0), (8.0, 14.0)]
+    assert [(level.lower, level.upper) for level in levels(rows, observation)] == [(2.0, 4.0), (8.0, 8.0), (8.0, 14.0)]
 
 
 def test_shares_in_the_table(density):

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from calibration.assess import baselines, rivals, self_test
 from calibration.commands import assess
-from calibration.report import assessment_files, files
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.sample import Effort
 from calibration.study.problem import read_problem
 from calibration.tasks.workers import Workers
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
+from cipark_sd.plotting import files as plotting_files
 from cipark_sd.study import find_study
 
 MODEL = """{UTF-8}
@@ -133,8 +133,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         patch.setattr(assess, "Workers", lambda _, kept: Workers(0, kept))
         patch.setattr(self_test.self_test, "__kwdefaults__", {**self_test.self_test.__kwdefaults__, "effort": few})
         patch.setattr(rivals.fit_rivals, "__kwdefaults__", {**rivals.fit_rivals.__kwdefaults__, "refit": few})
-        patch.setattr(files, "save_for_print", lambda *_: [])
-        patch.setattr(assessment_files, "save_for_print", lambda *_: [])
+        patch.setattr(plotting_files, "save_for_print", lambda *_: [])
 
         def of(name: str) -> Path:
             if name not in done:

@@ -26,15 +26,18 @@ from calibration.fit.quantile_residuals import FAMILY_LEVEL
 from calibration.fit.runs import Runs, few_runs, runs_words
 from calibration.fit.shares import Shares
 from calibration.fit.verdict import Side, Verdict
-from calibration.report import console, files
-from calibration.report.files import Fit
-from calibration.report.page import report
+from calibration.report import console
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings, Fit
+from calibration.report.output import page, write
+from calibration.report.record import record
 from calibration.study.constants import without_scale
 from calibration.study.cumulative import StudyWarning, counted, cumulative_levels
 from calibration.study.parameters import Parameter
 from calibration.study.priors import LogNormal, Normal, Uniform
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.pages.parts import Pictures
 
 X = (1.0, 2.0, 4.0, 5.0, 7.0, 8.0, 11.0, 13.0)
 #: A line with an intercept, and numbers around it.
@@ -46,7 +49,8 @@ OPEN = Verdict(Side("open", 1.0), Side("open", 2.0))
 
 
 def fit_of(folder: Path, **more: object) -> Fit:
-    return pipeline.fit(pipeline.Settings(folder, starts=2, engine="native", compare_pysd=False, **more))  # type: ignore[arg-type]
+    settings = pipeline.Settings(folder, starts=2, engine="native", compare_pysd=False, **more)  # type: ignore[arg-type]
+    return fit_findings(pipeline.calibrate(settings))
 
 
 def line(folder: Path, more: str, *, sd: object, profiles: bool = False) -> Fit:
@@ -92,8 +96,8 @@ def test_the_data_s_call_is_said_with_the_lines_that_answer_it(
     console.show(fit)
     shown = " ".join(capsys.readouterr().out.split())
     assert said in shown
-    assert said in repr(report(fit, None, [], []).sections[0])
-    assert said in files.record(fit)["conditions"]["warnings"]  # type: ignore[index]
+    assert said in repr(page(Findings(fit), Pictures()).sections[0])
+    assert said in record(fit)["conditions"]["warnings"]  # type: ignore[index]
     # what it tells one to write frees the constant, and then nothing asks for more
     freed = '[[parameter]]\nname = "b"\nprior = { family = "lognormal", median = 0.1, sigma = 1 }\n'
     fit = line(tmp_path / "freed", freed, sd=0.7)
@@ -209,10 +213,10 @@ def test_a_verdict_names_the_held_constant_on_all_pages(
     assert "given" not in str(verdicts["size"])
     console.show(leaving)
     assert said in " ".join(capsys.readouterr().out.split())
-    page = report(leaving, None, [], [])
-    assert said in repr(page.sections[0])
-    assert "What rate is given is held and not varied" in repr(page)
-    files.write(leaving, tmp_path)
+    shown = page(Findings(leaving), Pictures())
+    assert said in repr(shown.sections[0])
+    assert "What rate is given is held and not varied" in repr(shown)
+    write(Findings(leaving), tmp_path)
     with (tmp_path / "summary.csv").open(encoding="utf-8") as file:
         rows = {row["name"]: row["verdict"] for row in csv.DictReader(file)}
     assert rows["rate"] == said
@@ -225,9 +229,10 @@ def test_a_verdict_names_the_held_constant_on_all_pages(
     assert float(row["p_adjusted"]) == float(row["p"]) > 0.05
 
 
-def test_an_alias_of_a_fitted_parameter_leaves_nothing_to_test(leaving: Fit) -> None:
+def test_an_alias_of_a_fitted_parameter_leaves_nothing_to_test(tmp_path: Path) -> None:
     """With the prior of the rate a product far from it would speak against the pace; by likelihood nothing can."""
-    fit = fit_of(leaving.problem.folder, profiles=False, estimate="ml")
+    small_study(tmp_path)
+    fit = fit_of(tmp_path, profiles=False, estimate="ml")
     one = only(fit)
     assert math.isnan(one.score)
     assert math.isnan(one.probability)
@@ -381,7 +386,7 @@ def test_it_is_said_of_a_fit(tmp_path: Path) -> None:
     fit = fit_of(tmp_path, profiles=False)
     (said,) = [words for words in fit.conditions.warnings if "prior standard deviations" in words]
     assert said.startswith("The estimate of a, 19.14, lies 3.3 prior standard deviations below its prior median 100")
-    assert said in repr(report(fit, None, [], []).sections[0])
+    assert said in repr(page(Findings(fit), Pictures()).sections[0])
 
 
 # --- residuals in runs ------------------------------------------------------------------------------------------------
@@ -437,10 +442,10 @@ def test_a_straight_line_through_a_curve_leaves_runs(tmp_path: Path) -> None:
     assert any(words.startswith("Residuals of y come in runs: 3 runs") for words in fit.conditions.warnings)
 
 
-def test_a_series_is_taken_in_the_order_of_time(leaving: Fit) -> None:
+def test_a_series_is_taken_in_the_order_of_time(leaving: Fit, tmp_path: Path) -> None:
     rows = [row for row in leaving.rows if row.use == "fit"]
     shuffled = [rows[i] for i in (3, 0, 7, 5, 1, 6, 2, 4)]
-    observations = leaving.problem.observations
+    observations = small_study(tmp_path).observations
     assert conditions_module.series_runs(shuffled, observations) == conditions_module.series_runs(rows, observations)
     signs = [row.residual > 0 for row in rows]
     assert leaving.conditions.runs[0].runs == 1 + sum(a != b for a, b in itertools.pairwise(signs))
@@ -473,7 +478,7 @@ def test_a_running_total_as_a_level_is_warned_of_when_the_study_is_read(tmp_path
         fit = fit_of(tmp_path, profiles=False)
     first = fit.conditions.warnings[0]
     assert 'Set kind = "increments" in its [[observation]]' in first
-    assert first in repr(report(fit, None, [], []).sections[0])
+    assert first in repr(page(Findings(fit), Pictures()).sections[0])
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from scipy import stats
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate
 from calibration.fit.verdict import Side, Verdict
-from calibration.report import console, figures_fit, files
-from calibration.report.files import Fit
-from calibration.report.intervals import interval, number, verdict_interval
-from calibration.report.page import report
+from calibration.report import console, figures_fit
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings, Fit
+from calibration.report.output import page, write
 from calibration.study.problem import read_problem
 from cipark_sd.errors import InvalidValue
+from cipark_sd.pages.parts import Pictures
+from cipark_sd.wording import interval, number
 
 PREDICTION = '[[prediction]]\nname = "the last"\nvariable = "y"\nat = 9\n'
 
@@ -35,12 +37,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fit(folder: Path) -> Fit:
-    return pipeline.fit(pipeline.Settings(folder, engine="native", starts=2))
+    return fit_findings(pipeline.calibrate(pipeline.Settings(folder, engine="native", starts=2)))
 
 
 def text(fit: Fit) -> str:
     """All words of the page."""
-    return repr(report(fit, None, [], []))
+    return repr(page(Findings(fit), Pictures()))
 
 
 def test_the_console_prints_the_level_standard_errors_and_residuals(
@@ -69,8 +71,7 @@ def test_the_page_prints_them_too(fit: Fit) -> None:
 
 
 def _captions(fit: Fit) -> str:
-    written = [Path(f"{name}.png") for name in ("profiles", "prediction_profiles")]
-    said = repr(report(fit, None, [], written))
+    said = repr(page(Findings(fit), Pictures(frozenset({"profiles", "prediction_profiles"}))))
     assert "95 %" not in said
     assert said.count("the 83 % interval ends where the curve crosses") == 2
     assert "83 % of the prior" in said
@@ -78,7 +79,7 @@ def _captions(fit: Fit) -> str:
 
 
 def test_tables_and_record_have_them_with_all_digits(fit: Fit, tmp_path: Path) -> None:
-    files.write(fit, tmp_path)
+    write(Findings(fit), tmp_path)
     record = json.loads((tmp_path / "fit.json").read_text())
     assert record["level"] == 0.83
     assert [record["standard_errors"][name] for name in "abc"] == pytest.approx(list(RAT42.errors), rel=1e-5)
@@ -96,7 +97,7 @@ def test_tables_and_record_have_them_with_all_digits(fit: Fit, tmp_path: Path) -
 
 def test_the_figures_have_the_level_and_its_threshold(fit: Fit) -> None:
     figures = [
-        figures_fit.profiles_figure(fit.optimum, fit.profiles, [""] * len(fit.profiles)),
+        figures_fit.profiles_figure(fit.study.space, fit.optimum.theta, fit.profiles, [""] * len(fit.profiles)),
         figures_fit.prediction_profiles_figure(fit.predictions, ["y"]),
     ]
     for figure, found in zip(figures, (fit.profiles, fit.predictions), strict=True):
@@ -138,6 +139,6 @@ def test_numbers_show_what_tells_them_apart() -> None:
     assert interval(233.7584, 244.3915) == "233.8 to 244.4"
     assert interval(0.5472, 0.5473) == "0.5472 to 0.5473"
     bounded, closed, unresolved = Side("bounded", 1.0), Side("closed", 2.0, "b"), Side("unresolved", 3.0, "c")
-    assert verdict_interval(Verdict(bounded, Side("open", 9.0))) == "1 to open"
+    assert Verdict(bounded, Side("open", 9.0)).interval == "1 to open"
     # a limit that is not the data's is not printed as one
-    assert verdict_interval(Verdict(closed, unresolved)) == "- to -"
+    assert Verdict(closed, unresolved).interval == "- to -"

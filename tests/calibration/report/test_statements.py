@@ -18,17 +18,19 @@ from calibration.assess.forecast import LEVELS, ForecastRow
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
 from calibration.fit.optimise import Optimum
-from calibration.report import console, findings
+from calibration.report import conclusions, console
+from calibration.report.collect import fit_findings
 from calibration.report.figures_assessment import effects_figure, forecast_figure, rivals_figure
 from calibration.report.figures_fit import fit_figure, waterfall_figure
-from calibration.report.files import Fit
-from calibration.report.page import report
+from calibration.report.findings import Findings, Fit
+from calibration.report.output import page
 from calibration.study.questions import Cause, Questions
 from calibration.study.sections import Method
 from cipark_sd.checks.course import conserved, halved
 from cipark_sd.checks.definition import BuiltIn, Conservation, Halving
 from cipark_sd.checks.file import read_checks
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
@@ -39,7 +41,7 @@ Write = Callable[..., Path]
 def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("leaving")
     small_study(folder)
-    return pipeline.fit(pipeline.Settings(folder, starts=3, engine="native", compare_pysd=False))
+    return fit_findings(pipeline.calibrate(pipeline.Settings(folder, starts=3, engine="native", compare_pysd=False)))
 
 
 # --- checks of a model ------------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ def structure(name: str, behind: float, error: float, *, stacking: float = 0.0) 
 ])  # fmt: skip
 def test_near_the_best_is_within_two_errors_or_four(behind: float, error: float, close: bool) -> None:
     lines = [structure("M0", 0.0, 0.0), structure("M1", behind, error)]
-    assert [line.name for line in findings.near_best(lines)] == (["M0", "M1"] if close else ["M0"])
+    assert [line.name for line in conclusions.near_best(lines)] == (["M0", "M1"] if close else ["M0"])
 
 
 def inquiry(lines: list[Comparison], **more: object) -> SimpleNamespace:
@@ -116,19 +118,19 @@ def inquiry(lines: list[Comparison], **more: object) -> SimpleNamespace:
 
 def asked(fit: Fit, *without: str) -> SimpleNamespace:
     causes = (Cause("a rush", "without it", without),)
-    return SimpleNamespace(problem=SimpleNamespace(rivals=("M0", "M1"), questions=Questions(causes=causes)))
+    return SimpleNamespace(study=SimpleNamespace(rivals=("M0", "M1"), questions=Questions(causes=causes)))
 
 
 def test_a_cause_is_needed_only_where_every_structure_without_it_is_worse(fit: Fit) -> None:
     lines = [structure("M0", 0.0, 0.0, stacking=0.7), structure("M1", 4.5, 1.0, stacking=0.3)]
-    said, points = findings.caused(asked(fit, "M1"), inquiry(lines))  # type: ignore[arg-type]
+    said, points = conclusions.caused(asked(fit, "M1"), inquiry(lines))  # type: ignore[arg-type]
     assert said.startswith("1 of 2 structures predict the data about as well as the best: not more than 4 behind")
     assert "or within two standard errors" in said
     assert said.endswith("The data need a rush: every structure without it predicts worse than that.")
     assert "do not decide" not in said
     assert "M1 (why M1); log predictive density: 4.5 ± 1.0 behind." in points[0]
     lines[1] = structure("M1", 4.5, 2.5, stacking=0.3)
-    said, points = findings.caused(asked(fit, "M1"), inquiry(lines))  # type: ignore[arg-type]
+    said, points = conclusions.caused(asked(fit, "M1"), inquiry(lines))  # type: ignore[arg-type]
     assert said.startswith("The data do not decide. 2 of 2 structures")
     assert said.endswith("For each of these causes there is such a structure without it: a rush.")
     assert "left change by -10 (90 %: -20 to -1; -50%) under M0" in points[0]
@@ -139,7 +141,7 @@ def test_a_cause_is_needed_only_where_every_structure_without_it_is_worse(fit: F
 def test_a_refuted_structure_is_named(fit: Fit) -> None:
     refuted = (SimpleNamespace(name="M2", why="no growth"),)
     lines = [structure("M0", 0.0, 0.0)]
-    said, _ = findings.caused(asked(fit), inquiry(lines, refuted=refuted))  # type: ignore[arg-type]
+    said, _ = conclusions.caused(asked(fit), inquiry(lines, refuted=refuted))  # type: ignore[arg-type]
     assert said.endswith("M2 (no growth) is refuted: under it the data are impossible.")
 
 
@@ -155,14 +157,14 @@ def test_narrowed_is_thirty_per_cent_and_untouched_next_to_nothing(fit: Fit) -> 
         contraction("much", 0.8), contraction("some", 0.3), contraction("less", 0.29),
         contraction("none", 0.09, overlap=0.86), contraction("moved", 0.09, overlap=0.84), contraction("ten", 0.1, 0.9),
     ]  # fmt: skip
-    said = findings.informed(fit, SimpleNamespace(contractions=lines))[0]  # type: ignore[arg-type]
+    said = conclusions.informed(fit, SimpleNamespace(contractions=lines))[0]  # type: ignore[arg-type]
     assert said == (
         "The data take 30% or more of the prior variance from 2 of 6 parameters: much (80%) and some (30%). They "
         "move 3 a little: less, moved and ten. They leave 1 as they were: none; what is said of these is the prior."
     )
     found = SimpleNamespace(contractions=lines, comparison=())
-    assert "No number of these data depends visibly on none." in findings.unknowable(fit, found)  # type: ignore[arg-type]
-    added = findings.adds(fit, found, "Checked.")  # type: ignore[arg-type]
+    assert "No number of these data depends visibly on none." in conclusions.unknowable(fit, found)  # type: ignore[arg-type]
+    added = conclusions.adds(fit, found, "Checked.")  # type: ignore[arg-type]
     assert "the priors of less, none, moved and ten, which the data move little. Checked." in added
 
 
@@ -180,7 +182,7 @@ def test_power_scaling_separates_at_a_twentieth(prior: float, data: float, words
 
 def test_what_the_data_decide_is_what_their_weight_moves(fit: Fit) -> None:
     lines = [contraction("a", 0.5), contraction("b", 0.5, prior=0.2), contraction("c", 0.0, overlap=0.9)]
-    said = findings.supports(fit, SimpleNamespace(contractions=lines))  # type: ignore[arg-type]
+    said = conclusions.supports(fit, SimpleNamespace(contractions=lines))  # type: ignore[arg-type]
     assert "Decided by the data rather than by the prior: a." in said
 
 
@@ -189,7 +191,7 @@ def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:
     limit = stats.norm.isf(0.05 / 2 / n)
     for beyond, named in ((1.001, True), (0.999, False)):
         rows = [replace(fit.rows[0], residual=beyond * limit), *fit.rows[1:]]
-        said = findings.supports(replace(fit, rows=rows), None)
+        said = conclusions.supports(replace(fit, rows=rows), None)
         assert (f"left to its noise: {fit.rows[0].label}" in said) is named
         assert ("residual beyond 2.7" in said) is named
 
@@ -217,7 +219,7 @@ def test_a_search_has_arrived_within_a_tenth(fit: Fit) -> None:
     told = replace(fit, optimum=optimum)
     assert optimum.n_arrived == 2
     assert "2 of 3 searches ended within 0.1 of the best log density." in console.sentences(told)[0]
-    assert "2 of 3 searches ended within 0.1 of the best." in repr(report(told, None, [], []))
+    assert "2 of 3 searches ended within 0.1 of the best." in repr(page(Findings(told), Pictures()))
     figure = waterfall_figure(optimum)
     axis = figure.axes[0]
     assert axis.lines[0].get_ydata()[0] == 0.1
@@ -229,7 +231,7 @@ def test_a_search_has_arrived_within_a_tenth(fit: Fit) -> None:
 def test_one_search_alone_at_the_best_is_warned_of(fit: Fit, gaps: tuple[float, ...], warned: bool) -> None:
     told = replace(fit, optimum=searches(fit.optimum, *gaps))
     assert any("Only one search arrived there" in words for words in console.sentences(told)) is warned
-    assert ("Only one search arrived at the best optimum" in repr(report(told, None, [], []))) is warned
+    assert ("Only one search arrived at the best optimum" in repr(page(Findings(told), Pictures()))) is warned
 
 
 def test_the_main_figure_draws_course_numbers_and_residuals_where_they_are(fit: Fit) -> None:

@@ -1,18 +1,27 @@
 """The command, its files and figures on a small model, and its messages."""
 
+import html
+import json
+import shutil
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from no_computing import forbid_computing
 
 from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
+from cipark_sd.commands.sensitivity.compute import facts
 from cipark_sd.commands.sensitivity.draws import Inputs
-from cipark_sd.commands.sensitivity.figures import drawings
-from cipark_sd.commands.sensitivity.findings import Found
-from cipark_sd.errors import CiparkError
-from cipark_sd.pages.page import Picture, Table, read_page
+from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
+from cipark_sd.commands.sensitivity.output import PARTS
+from cipark_sd.commands.sensitivity.request import Request
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.pages.blocks import Picture, Table
+from cipark_sd.pages.page import read_page
 from cipark_sd.study import find_study
 
 MODEL = """
@@ -169,6 +178,55 @@ def test_mistakes_are_told_in_a_sentence(run, arguments, message):
     assert message in f"{result.exception} {result.output}"
 
 
+def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(run, tmp_path):
+    result, folder = run("--rows", "64", "--method", "sobol", "--method", "sample", "--effect", "Switch=0")
+    assert result.exit_code == 0, result.output
+    again = tmp_path / "again"
+    again.mkdir()
+    kept = {"findings-sensitivity.json", "sobol.nc", "sample.nc", "pawn.nc", "measures_pawn.nc"}
+    for name in kept:
+        shutil.copy(folder / name, again)
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_computing(patch)
+        made = CliRunner().invoke(cli, ["report", "--again", str(again), "-o", str(tmp_path / "all.html")])
+    assert made.exit_code == 0, (made.output, made.exception)
+    names = {path.name for path in folder.iterdir()} - {"sobol-design.npz"}
+    assert {"report.html", "summary.txt", "pawn.csv", "all_indices.nc", "fan.png"} <= names
+    assert {path.name for path in again.iterdir()} == names
+    for name in sorted(names):
+        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+    # the numbers are those of the tables
+    records = {(record.estimand, record.kind): record for record in read_page(folder).headlines}
+    fan = pd.read_csv(folder / "fan.csv").set_index(["output", "time", "percentile"])["fan"]
+    median = records["Stock at 20", "median"]
+    assert median.number == fan["Stock", 20.0, 50.0]
+    assert (median.interval.low, median.interval.high) == (fan["Stock", 20.0, 5.0], fan["Stock", 20.0, 95.0])
+    assert (median.unit, median.estimate, median.basis.n, median.interval.level) == (
+        "unit", "median over ranges", 1024, 0.9,
+    )  # fmt: skip
+    assert median.study_digest == ""
+    ranking = pd.read_csv(folder / "ranking.csv")
+    first = ranking[(ranking["output"] == "Stock") & (ranking["place"] == 1)].iloc[0]
+    index = records[f"total index of {first['name']} for Stock at 20", "index"]
+    assert (index.number, index.interval.high, index.basis.n) == (first["total"], first["high"], 64)
+    assert ("Stock at 20, change from Switch = 0", "mean") in records
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert median.value in page
+    assert html.escape(str(median.interval)) in page
+
+
+def test_findings_are_frozen_and_those_of_another_place_are_refused(run, tmp_path):
+    _, folder = run("--rows", "64", "--method", "tornado")
+    found = load(folder)
+    with pytest.raises(FrozenInstanceError):
+        found.facts = None
+    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    for results, message in ((["../tornado"], "of this folder"), (["sobol"], "sobol.nc"), ("sobol", "of this folder")):
+        (folder / FILE).write_text(json.dumps(content | {"results": results}), encoding="utf-8")
+        with pytest.raises(InvalidValue, match=message):
+            load(folder)
+
+
 def test_a_study_keeps_its_priors(run):
     result, _ = run("--range", "0.5", target="great_stone")
     assert "a study has priors" in f"{result.exception} {result.output}"
@@ -176,7 +234,8 @@ def test_a_study_keeps_its_priors(run):
 
 def test_there_is_no_figure_of_what_was_not_computed():
     question = find_study(None).question()
-    assert list(drawings(Found(question, Inputs(question, question, Basis("prior", 64))))) == []
+    nothing = Findings(facts(Request(), Inputs(question, question, Basis("prior", 64))), {})
+    assert [drawing.name for part in PARTS for drawing in part.drawings(nothing)] == []
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):

@@ -10,11 +10,13 @@ from click.testing import CliRunner
 
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.figures import Drawing, drawn
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import asked_about
 from cipark_sd.errors import InvalidValue, Problems, UnknownName
-from cipark_sd.pages.page import Picture, read_page
+from cipark_sd.pages.blocks import Picture
+from cipark_sd.pages.output import drawn
+from cipark_sd.pages.page import read_page
+from cipark_sd.pages.parts import Drawing
 from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
 from cipark_sd.sensitivity.factors import Factor, Factors
 from cipark_sd.sensitivity.local import tornado
@@ -202,7 +204,7 @@ def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
         Drawing("fan", fan_chart, (fan(sample(response, n=32, seed=1)), moments)),
         Drawing("tornado", tornado_bars, (tornado(response), moments)),
     ]
-    monkeypatch.setattr("cipark_sd.commands.sensitivity.figures._MANY", 2)
+    monkeypatch.setattr("cipark_sd.pages.output._MANY", 2)
     files = {}
     for workers in (1, 2):
         folder = tmp_path / str(workers)

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
-from cipark_sd.pages.page import Listing, Page, Paragraph, Picture, Section, Table, read_page, render, write_page
+from cipark_sd.pages.blocks import Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.page import read_page, render, write_page
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000500015a2d"

@@ -18,7 +18,8 @@ from cipark_sd.commands.policy.setting import Setting, Settings, start
 from cipark_sd.commands.policy.study import read_policy_study
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.pages.page import Paragraph, Table, read_page
+from cipark_sd.pages.blocks import Paragraph, Table
+from cipark_sd.pages.page import read_page
 from cipark_sd.scenarios import Scenario
 
 

@@ -1,8 +1,7 @@
-"""Numbers and intervals as a person reads them: with as many digits as tell their ends apart."""
+"""Numbers, intervals and lists as a person reads them."""
 
 import math
-
-from calibration.fit.verdict import Verdict
+from collections.abc import Iterable
 
 
 def number(value: float, *, digits: int = 4) -> str:
@@ -42,8 +41,22 @@ def interval(
     return " to ".join(texts)
 
 
-def verdict_interval(verdict: Verdict) -> str:
-    """The interval of a profile: a side that the data do not bound is open, or a dash where the verdict says more."""
-    sides = verdict.lower, verdict.upper
-    lower, upper = ("open" if side.state == "open" else "-" for side in sides)
-    return interval(verdict.lower.limit, verdict.upper.limit, without=(lower, upper))
+def percent(level: float) -> str:
+    """A level as it is printed.
+
+    >>> percent(0.95), percent(0.999)
+    ('95 %', '99.9 %')
+    """
+    return f"{100 * level:.6g} %"
+
+
+def listed(names: Iterable[str], none: str = "none") -> str:
+    """Names as a person lists them.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    names = list(names)
+    if not names:
+        return none
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -4,21 +4,35 @@ After Rahmandad and Sterman 2012, System Dynamics Review 28(4), 396-411: minimum
 simulation runs and on optimisation, in our words; what goes beyond their list is marked so.
 """
 
-import platform
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from calibration.assess.assessment import Inquiry
 from calibration.fit.verification import Replication
-from calibration.report.files import Fit
+from calibration.report.findings import Findings, Fit
+from calibration.report.sections.base import Words
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
-from cipark_sd.model.model import CONTROL
-from cipark_sd.results import version
+from cipark_sd.pages.blocks import Paragraph, Section, Table
+from cipark_sd.pages.parts import Pictures
 
 MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist(Words):
+    """The items with where each is."""
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """A row for each."""
+        items = checklist(found.fit, found.assessment, found.checks)
+        source = (
+            "Minimum and preferred items after Rahmandad and Sterman 2012, System Dynamics Review 28(4), 396-411, in "
+            "our words; files are those beside this page."
+        )
+        table = Table(("about", "level", "item", "where"), tuple(astuple(item) for item in items))
+        yield Section("Reporting checklist", (Paragraph(source), table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +63,32 @@ def _items(about: str, level: str, *pairs: tuple[str, str]) -> list[Item]:
 
 
 def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
-    model = fit.problem.model
-    variables = [variable for variable in model.variables if variable.name not in CONTROL]
-    file = model.origin.path.name if model.origin else model.name
-    units = sum(bool(variable.units.strip()) for variable in variables)
-    documented = sum(bool(variable.doc.strip()) for variable in variables)
+    documented = fit.study.documentation
+    file, n = documented.file, documented.n
     consistent = next((outcome.status for outcome in checks if outcome.id == "units"), "")
     said = {"pass": "checked", "note": "checked, with notes: cipark check", "fail": "fails: cipark check"}
-    readme = (fit.problem.folder / "README.md").is_file()
     return [
         *_items(
             "model",
             "minimum",
-            ("every equation and rule", f"{file} (digest {model.digest[:12]}), cipark show --equations"),
+            ("every equation and rule", f"{file} (digest {fit.study.model_digest[:12]}), cipark show --equations"),
             ("constants and initial values", f"{file}; what is changed here: problem.toml, fit.json"),
             ("inputs over time", f"{file} and the files that it reads"),
         ),
         *_items(
             "model",
             "preferred",
-            ("units of every variable", _share(units, len(variables), "in the model file")),
+            ("units of every variable", _share(documented.n_units, n, "in the model file")),
             ("dimensional consistency", said.get(consistent, "not checked here: cipark check")),
-            ("definition of every variable", _share(documented, len(variables), "in the model file")),
-            ("sources of data and of judgements", _there(readme, "README.md and tables of the study")),
+            ("definition of every variable", _share(documented.n_described, n, "in the model file")),
+            ("sources of data and of judgements", _there(documented.readme, "README.md and tables of the study")),
             ("a format that others can open", f"{file}; cipark convert for another"),
         ),
     ]
 
 
 def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
-    time, draws = fit.problem.model.time, fit.draws
-    software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
+    study, draws = fit.study, fit.posterior
     drawn = "random starts only" if draws is None else f"{len(draws.flat)} draws, PCG64"
     tables = "CSV tables beside this page" + (", draws.nc" if draws is not None else "")
     sensitivity = "contraction.csv (prior against data); cipark sensitivity for the constants that are held"
@@ -88,8 +97,8 @@ def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
         *_items(
             "runs",
             "minimum",
-            ("software, versions, platform", f"{software}; engine {fit.engine}"),
-            ("integration method and step", f"{time.method}, step {time.step:g} {time.units}"),
+            ("software, versions, platform", f"{fit.software}; engine {fit.engine}"),
+            ("integration method and step", f"{study.time_method}, step {study.file_step:g} {study.time_units}"),
             ("settings of every scenario", "problem.toml: fixed, scenario, experiment, rival"),
             ("seed and repetitions of random runs", f"seed {fit.seed}; {drawn}"),
             ("how results were made from runs", "this page, docs/posterior.md, source code"),
@@ -106,19 +115,18 @@ def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
 
 
 def _optimisation(fit: Fit, found: Inquiry | None) -> list[Item]:
-    problem, optimum = fit.problem, fit.optimum
-    families = sorted({term.noise.family.name for term in problem.fitted_terms})
-    payoff = "log posterior" if problem.method.estimate == "map" else "log likelihood"
-    n, drawn = len(optimum.searches), fit.draws is not None
+    study, optimum = fit.study, fit.optimum
+    payoff = "log posterior" if study.method.estimate == "map" else "log likelihood"
+    n, drawn = len(optimum.searches), fit.posterior is not None
     fitted = sum(row.use == "fit" for row in fit.rows)
     intervals = _there(fit.profiles, "profiles.csv") + ("; posterior.csv" if drawn else "")
     return [
         *_items(
             "optimisation",
             "minimum",
-            ("payoff", f"{payoff}; noise: {', '.join(families)}"),
+            ("payoff", f"{payoff}; noise: {', '.join(study.fitted_families)}"),
             ("data that enter the payoff", f"{fitted} numbers, fitted.csv; tables of the study"),
-            ("algorithm and its settings", f"{problem.method.optimiser}, {n} starts, a Latin hypercube of the priors"),
+            ("algorithm and its settings", f"{study.method.optimiser}, {n} starts, a Latin hypercube of the priors"),
             ("search space and constraints", "bounds and priors in problem.toml; table above"),
             ("best values and payoff", f"summary.csv; log likelihood {optimum.log_likelihood:.2f}"),
         ),
@@ -147,7 +155,7 @@ def _replicated(found: Replication) -> str:
 
 def _beyond(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
     own = [outcome for outcome in checks if outcome.source != BUILT_IN_SOURCE]
-    reasons = all(item.why for item in (*fit.problem.fixed, *fit.problem.space))
+    reasons = all(item.why for item in (*fit.study.fixed, *fit.study.space))
     identifiability = "fit.json" + ("; contraction.csv" if found is not None else "")
     return _items(
         "trust",

@@ -1,0 +1,199 @@
+"""From a calibration to its findings: all that takes a run of the model, before anything is written."""
+
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calibration.assess.posterior_predictive import predict, scores
+from calibration.fit.conditions import conditions
+from calibration.fit.diagnostics import identifiability
+from calibration.fit.optimise import Optimum
+from calibration.fit.prediction_profile import PredictionProfile
+from calibration.fit.profile import Profile
+from calibration.fit.residuals import FittedRow, fitted
+from calibration.fit.standard_errors import standard_errors
+from calibration.fit.threshold import threshold
+from calibration.fit.verification import Replication, not_possible, shift_at_half_the_step
+from calibration.likelihood.forward import ForwardModel
+from calibration.report.findings import BestFit, Curves, Fit, Posterior, PosteriorLine
+from calibration.report.study_facts import study_facts
+from calibration.sampling.draws import PosteriorDraws
+from calibration.sampling.importance import relative_efficiency
+from calibration.study.observations import Count, Observation, Quantity
+from calibration.study.priors import to_scale
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
+from cipark_sd.results import version
+from cipark_sd.scenarios import resolve
+
+#: Points of the unit interval at which the variance of a prior is taken.
+_POINTS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """One calibration with its model and objective, from which all that follows is computed.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    profiles, predictions :
+        As far as they were asked for and done.
+    engine : str
+    replication : Replication
+    draws : PosteriorDraws, optional
+    found_before : int
+        Searches and profiles of an earlier start that were taken over.
+    """
+
+    optimum: Optimum
+    profiles: tuple[Profile, ...]
+    predictions: tuple[PredictionProfile, ...]
+    engine: str
+    replication: Replication
+    draws: PosteriorDraws | None = None
+    found_before: int = 0
+
+    @property
+    def problem(self) -> CalibrationProblem:
+        """The study with what the command line changes of it."""
+        return self.optimum.goal.density.problem
+
+
+def fit_findings(made: Calibration) -> Fit:
+    """The findings of a calibration, but for what follows its posterior."""
+    problem, optimum, density = made.problem, made.optimum, made.optimum.goal.density
+    rows, seen = tuple(fitted(density, optimum.theta)), identifiability(optimum)
+    software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
+    return Fit(
+        study=study_facts(problem),
+        optimum=_best_fit(optimum),
+        rows=rows,
+        identifiability=seen,
+        errors=standard_errors(optimum),
+        conditions=conditions(optimum, seen, made.profiles, rows, made.engine),
+        profiles=made.profiles,
+        predictions=made.predictions,
+        engine=made.engine,
+        comparable=not not_possible(problem, made.engine),
+        seed=problem.method.seed,
+        replication=made.replication,
+        step_shift=shift_at_half_the_step(optimum, made.engine),
+        curves=curves(problem, optimum.theta, rows, made.engine),
+        posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
+        found_before=made.found_before,
+        version=version(),
+        numpy_version=np.__version__,
+        software=software,
+    )
+
+
+def _best_fit(optimum: Optimum) -> BestFit:
+    return BestFit(
+        optimum.theta,
+        optimum.log_density,
+        optimum.log_likelihood,
+        optimum.searches,
+        optimum.interrupted,
+        optimum.stepwise,
+        optimum.at_bound,
+        threshold(optimum.goal, optimum.goal.density.problem.method.level),
+    )
+
+
+def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow], engine: str) -> Curves:
+    """The model's course of each observation that has one variable, and its dated numbers as levels.
+
+    Increments are added up from their baseline, so that a count stands where it was reported.
+    """
+    from calibration.likelihood.observation_operator import reader
+    from cipark_sd.timegrid import time_grid
+
+    resolved = resolve(problem.model, problem.scenario)
+    step = resolved.time_step
+    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
+    dated = [o for o in problem.observations if o.terms and isinstance(o.terms[0], Count)]
+    if not dated:
+        return Curves(grid.times, {}, {})
+    parts = [observation.terms[0].quantities[0].parts for observation in dated]
+    read = reader([Quantity(own, "at", t, t) for own in parts for t in grid.times.tolist()], grid, left_rule=True)
+    run = ForwardModel(problem, read.outputs, read.times, choose(engine))
+    model_only = np.array([parameter.target == "model" for parameter in problem.space])
+    values = read(run(theta[None, model_only]))[0].reshape(len(dated), -1)
+    return Curves(
+        grid.times,
+        {observation.name: course for observation, course in zip(dated, values, strict=True)},
+        {o.name: levels([row for row in rows if row.observation == o.name], o) for o in dated},
+    )
+
+
+def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedRow, ...]:
+    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
+    if observation.kind == "flow":
+        return tuple(
+            replace(row, end=(row.start + row.end) / 2, lower=row.lower / width, upper=row.upper / width)
+            for row in rows
+            if (width := row.end - row.start) > 0
+        )
+    level, found = 0.0, []
+    for row, term in zip(rows, observation.terms, strict=True):
+        if row.start == row.end:
+            found.append(row)
+            continue
+        if isinstance(term, Count) and term.level is not None:
+            found.append(replace(row, lower=term.level[0], upper=term.level[1]))
+            continue
+        width = row.upper - row.lower
+        level += (row.lower + row.upper) / 2
+        found.append(replace(row, lower=level - width / 2, upper=level + width / 2))
+    return tuple(found)
+
+
+def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
+    density, chains = draws.density, draws.chains
+    r_eff = relative_efficiency(draws.theta)
+    predicted = predict(density, draws.flat, np.random.default_rng([seed, 1]), r_eff=r_eff)
+    return Posterior(
+        draws.theta,
+        chains.position.mean(axis=2),
+        int(chains.position.shape[2]),
+        chains.converged,
+        chains.interrupted,
+        chains.found,
+        posterior_lines(draws),
+        tuple(predicted),
+        tuple(scores(density, predicted)),
+    )
+
+
+def posterior_lines(draws: PosteriorDraws) -> tuple[PosteriorLine, ...]:
+    """A line for each parameter, in order."""
+    lines = []
+    shares = (np.arange(_POINTS) + 0.5) / _POINTS
+    for parameter, column, mixing in zip(draws.density.space, draws.flat.T, draws.chains.found, strict=True):
+        prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
+        ratio = float(to_scale(column, parameter.scale).var() / prior.var())
+        lines.append(
+            PosteriorLine(
+                parameter.name,
+                parameter.use,
+                mixing.mean,
+                mixing.sd,
+                mixing.median,
+                mixing.low,
+                mixing.high,
+                mixing.mcse_mean,
+                mixing.mcse_median,
+                mixing.mcse_low,
+                mixing.mcse_high,
+                1 - ratio,
+                mixing.r_hat,
+                mixing.ess_bulk,
+                mixing.ess_tail,
+            )
+        )
+    return tuple(lines)

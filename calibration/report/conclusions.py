@@ -1,0 +1,288 @@
+"""What a study asked, answered in words from the numbers of a run."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from calibration.assess.assessment import Inquiry
+from calibration.assess.contraction import Contraction
+from calibration.assess.counterfactuals import Effect
+from calibration.assess.holdout import RollingOrigin, verdict
+from calibration.assess.rivals import Comparison
+from calibration.assess.scores import Score, mean_error
+from calibration.fit.conditions import given_words
+from calibration.fit.held import Held
+from calibration.fit.prediction_profile import PredictionProfile, prediction_words
+from calibration.fit.quantile_residuals import beyond_chance, unexplained
+from calibration.report.findings import Fit
+from calibration.study.questions import Cause
+from cipark_sd.wording import listed, percent
+
+#: Share of its prior variance that a parameter has to lose to count as narrowed by the data.
+NARROWED = 0.3
+#: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
+#: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.
+SMALL = 4.0
+
+
+def informed(fit: Fit, found: Inquiry | None) -> list[str]:
+    """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
+    said = [_narrowed(found.contractions)] if found is not None else []
+    seen = fit.identifiability
+    said.append(
+        f"At the optimum, the data tell more than the priors in {seen.n_informed} of the {len(seen.names)} directions "
+        "in which the fitted parameters of the model can move together."
+    )
+    if fit.profiles:
+        said.append(_profiled(fit))
+    if found is None:
+        said.append(
+            "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
+        )
+    return said
+
+
+def _narrowed(lines: Sequence[Contraction]) -> str:
+    by_much = sorted((line for line in lines if line.contraction >= NARROWED), key=lambda line: -line.contraction)
+    blind = [line.name for line in lines if line.untouched]
+    little = [line.name for line in lines if line.contraction < NARROWED and not line.untouched]
+    said = (
+        f"The data take {NARROWED:.0%} or more of the prior variance from {len(by_much)} of {len(lines)} parameters: "
+        + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much)
+        + "."
+    )
+    if little:
+        said += f" They move {len(little)} a little: {listed(little)}."
+    if blind:
+        said += f" They leave {len(blind)} as they were: {listed(blind)}; what is said of these is the prior."
+    return said
+
+
+def _profiled(fit: Fit) -> str:
+    by_verdict: dict[str, list[str]] = {}
+    for result in fit.profiles:
+        by_verdict.setdefault(str(fit.conditions.of(result.name)), []).append(result.name)
+    return (
+        f"Held at one value after another, each fitted parameter in turn ({percent(fit.level)} profile likelihood): "
+        + "; ".join(f"{words}: {listed(names)}" for words, names in by_verdict.items())
+        + "."
+    )
+
+
+def estimate_words(fit: Fit) -> list[str]:
+    """How intervals end, how far residuals spread, and which parameters have no standard error."""
+    said = []
+    if fit.profiles:
+        said.append(f"Profile intervals are of level {percent(fit.level)}: {fit.optimum.rule.words}.")
+    for spread in fit.errors.residuals:
+        sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
+        said.append(f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers.")
+    if fit.optimum.stepwise:
+        said.append(
+            f"The likelihood is a step function of {listed(fit.optimum.stepwise)}: local searches cannot move it, so "
+            "each search was a global one (differential evolution), and it has no profile and no standard error. "
+            "Profiles of other parameters and of predictions hold it at its estimate."
+        )
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in fit.errors.why_not.items():
+        if name not in fit.optimum.stepwise:
+            by_reason.setdefault(reason, []).append(name)
+    said += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
+    return said
+
+
+def caused(fit: Fit, found: Inquiry | None) -> tuple[str, list[str]]:
+    """One sentence that answers, and a point for each cause."""
+    study = fit.study
+    if found is None or not found.comparison:
+        if not study.rivals:
+            return "The study lists no rival structures, so nothing is attributed to one cause rather than another.", []
+        return (
+            f"The {len(study.rivals)} rival structures of the study were not fitted (--rivals), so nothing is "
+            "attributed to one cause rather than another."
+        ), []
+    points = [_cause(cause, found) for cause in study.questions.causes]
+    points += [_experiment(name, found) for name in _experiments(found) if name not in _named(study.questions.causes)]
+    close = near_best(found.comparison)
+    said = (
+        f"{len(close)} of {len(found.comparison)} structures predict the data about as well as the best: not more than "
+        f"{SMALL:g} behind in log predictive density, or within two standard errors."
+    )
+    names = {line.name for line in close}
+    tested = [cause for cause in study.questions.causes if _without(cause, found)]
+    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, found))]
+    needed = [cause.name for cause in tested if cause.name not in spared]
+    if spared:
+        said = f"The data do not decide. {said} For each of these causes there is such a structure without it: "
+        said += f"{listed(spared)}."
+    if needed:
+        said += f" The data need {listed(needed)}: every structure without it predicts worse than that."
+    for variant in found.refuted:
+        said += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
+    return said, points
+
+
+def near_best(lines: Sequence[Comparison]) -> list[Comparison]:
+    """Structures that the data cannot tell from the best predictor."""
+    return [line for line in lines if line.elpd_behind <= max(SMALL, 2 * line.behind_error)]
+
+
+def _named(causes: Sequence[Cause]) -> set[str]:
+    return {cause.experiment for cause in causes}
+
+
+def _experiments(found: Inquiry) -> list[str]:
+    return list(dict.fromkeys(effect.experiment for effect in found.effects))
+
+
+def _without(cause: Cause, found: Inquiry) -> list[Comparison]:
+    return [line for line in found.comparison if line.name in cause.without]
+
+
+def _cause(cause: Cause, found: Inquiry) -> str:
+    said = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, found)}."
+    own = _without(cause, found)
+    if own:
+        behind = listed(
+            "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
+            for line in own
+        )
+        names = listed(f"{line.name} ({line.why})" for line in own)
+        said += f" Structures that do without it: {names}; log predictive density: {behind}."
+    return said
+
+
+def _experiment(name: str, found: Inquiry) -> str:
+    return f"'{name}': {_worth(name, found)}."
+
+
+def _worth(experiment: str, found: Inquiry) -> str:
+    """What an experiment changes in the structure that comes first, in all that are close, and in the mixture."""
+    main = main_effects(found.effects)
+    own = {effect.structure: effect for effect in main if effect.experiment == experiment}
+    if not own:
+        return "its effect was not computed"
+    first, mixed = next(iter(own.values())), own["mixture"]
+    close = [own[line.name] for line in near_best(found.comparison) if line.name in own]
+    least, most = min(close, key=lambda e: e.median), max(close, key=lambda e: e.median)
+    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in found.comparison if line.stacking >= 0.005)
+    return (
+        f"in '{experiment}' {first.observation} change by {_band(first)} under {first.structure}; at the median by "
+        f"{least.median:+.0f} ({least.structure}) to {most.median:+.0f} ({most.structure}) among the structures that "
+        f"predict about as well as the best; by {_band(mixed)} in the stacked mixture ({stacked})"
+    )
+
+
+def _band(effect: Effect) -> str:
+    return f"{effect.median:+.0f} (90 %: {effect.low:+.0f} to {effect.high:+.0f}; {effect.share:+.0%})"
+
+
+def main_effects(effects: Sequence[Effect]) -> list[Effect]:
+    """Those on the observation that the study lists first."""
+    return [effect for effect in effects if effect.observation == effects[0].observation]
+
+
+def predicted(fit: Fit, found: Inquiry | None) -> list[str]:
+    """How forecasts from before the data did against the baselines, over how many numbers."""
+    if not fit.study.holdout:
+        return ["The study names no dates to predict from ([holdout] origins)."]
+    if found is None or found.rolling is None:
+        return ["Not asked for (--holdout)."]
+    rolling = found.rolling
+    said = [verdict(rolling)]
+    gap = _gaps(rolling)
+    if gap:
+        said.append(gap)
+    origins = sorted({one.origin for one in rolling.comparable})
+    dates = listed(fit.study.calendar.label(origin) for origin in origins)
+    said.append(
+        f"Each forecast rests on the data up to {dates} only; but the model's structure and its dated events were "
+        "written by people who knew the later data, so this is no blind test."
+    )
+    return said
+
+
+def _gaps(rolling: RollingOrigin) -> str:
+    """The paired difference to each baseline with its standard error, which few numbers leave wide."""
+    by_forecaster: dict[str, list[Score]] = {}
+    for one in sorted(rolling.comparable, key=lambda one: (one.origin, one.label)):
+        by_forecaster.setdefault(one.forecaster, []).append(one)
+    model = by_forecaster.pop("model", [])
+    if len({one.label for one in model}) < 2 or not by_forecaster:
+        return ""
+    words = []
+    for name, other in by_forecaster.items():
+        difference = np.array([b.log_score - a.log_score for a, b in zip(model, other, strict=True)])
+        if np.isfinite(difference).all():
+            words.append(f"{name} {difference.mean():+.2f} ± {mean_error(difference, model):.2f}")
+    return (
+        f"Log score of a baseline less that of the model, mean over {len(model)} predictions of "
+        f"{len({one.label for one in model})} numbers with its standard error, in which a number that several origins "
+        "predict counts once and neighbours in time may depend on each other (positive: the model is better): "
+        + "; ".join(words)
+        + "."
+    )
+
+
+def supports(fit: Fit, found: Inquiry | None) -> str:
+    """What the data say."""
+    said = fit.study.questions.supports
+    if found is not None:
+        steady = [line.name for line in found.contractions if line.verdict == "the data decide"]
+        said += f" Decided by the data rather than by the prior: {listed(steady)}."
+    missed = unexplained(fit.rows)
+    if missed:
+        said += (
+            f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
+            f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
+        )
+    return said.strip()
+
+
+def chance_limit(fit: Fit) -> float:
+    """What no residual of so many fitted numbers exceeds by chance, as a rule."""
+    return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
+
+
+def adds(fit: Fit, found: Inquiry | None, checked: str) -> str:
+    """What the theory adds."""
+    said = f"{fit.study.questions.theory} The structure of the model, {len(fit.study.fixed)} constants that are held"
+    if found is not None:
+        prior = [line.name for line in found.contractions if line.contraction < NARROWED]
+        said += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
+    return f"{said}. {checked}".strip()
+
+
+def unknowable(fit: Fit, found: Inquiry | None) -> str:
+    """What these data cannot tell."""
+    said = fit.study.questions.unknown
+    if found is not None:
+        blind = [line.name for line in found.contractions if line.untouched]
+        said += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
+        if found.comparison:
+            close = near_best(found.comparison)
+            said += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
+    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
+    if opened:
+        said += f" Bounded on neither side: {listed(opened)}."
+    return said.strip() or "Nothing was found that the data leave open; rivals and a posterior may show more."
+
+
+def prediction_given(fit: Fit) -> tuple[Held, ...]:
+    """Held constants on which the estimate of a fitted parameter rests, and with it every prediction."""
+    given = {held.name: held for verdict in fit.conditions.parameters for held in verdict.given}
+    return tuple(given.values())
+
+
+def prediction_verdict(fit: Fit, prediction: PredictionProfile) -> str:
+    """The verdict of a prediction as it stands beside its interval."""
+    given = prediction_given(fit)
+    return prediction.verdict + (f", given {given_words(given)}" if given else "")
+
+
+def prediction_sentences(fit: Fit) -> list[str]:
+    """What the profiles of predictions say in words."""
+    held = sum(parameter.use == "PRI" for parameter in fit.study.space)
+    estimate, rivals = fit.study.method.estimate, len(fit.study.rivals)
+    return prediction_words(fit.predictions, estimate=estimate, held=held, rivals=rivals)

@@ -1,0 +1,46 @@
+"""What ``cipark calibrate`` leaves in its folder, made of findings alone: no model is run and no number drawn."""
+
+import json
+from pathlib import Path
+
+from calibration.report.findings import FILE, Findings, load
+from calibration.report.record import record
+from calibration.report.sections.registry import SECTIONS
+from cipark_sd.files import write_text
+from cipark_sd.pages import output
+from cipark_sd.pages.blocks import Page
+from cipark_sd.pages.parts import Pictures
+
+
+def page(found: Findings, pictures: Pictures) -> Page:
+    """The page of findings, with the pictures that there are."""
+    return output.page_of(SECTIONS, found, pictures, found.fit.study.title, _identity(found))
+
+
+def write(found: Findings, folder: Path) -> list[Path]:
+    """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
+    text = json.dumps(record(found.fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    title = found.fit.study.title
+    return [
+        write_text(folder / "fit.json", text),
+        *output.write(SECTIONS, found, folder, title=title, identity=_identity(found)),
+    ]
+
+
+def write_again(folder: Path) -> list[Path] | None:
+    """Write the files of a folder again from the findings in it; None where it has none of this command.
+
+    Raises
+    ------
+    InvalidValue
+        For findings that cannot be read.
+    """
+    return write(load(folder), folder) if (folder / FILE).is_file() else None
+
+
+def _identity(found: Findings) -> str:
+    fit = found.fit
+    return (
+        f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, seed "
+        f"{fit.seed}."
+    )

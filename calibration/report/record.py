@@ -1,0 +1,102 @@
+"""The record of a fit for programs: what was computed from what, with numbers that JSON knows."""
+
+import json
+import math
+
+from calibration.fit.conditions import conditions_record
+from calibration.fit.threshold import Threshold
+from calibration.fit.verdict import Verdict
+from calibration.report.conclusions import prediction_given
+from calibration.report.findings import Fit
+from calibration.sampling.convergence import CONVERGED
+
+
+def record(fit: Fit) -> dict[str, object]:
+    """What ``fit.json`` holds; what is not finite becomes null."""
+    study, optimum = fit.study, fit.optimum
+    given = {held.name: held.value for held in prediction_given(fit)}
+    return {
+        "format": "cipark calibration 1",
+        "title": study.title,
+        "cipark_sd_version": fit.version,
+        "numpy_version": fit.numpy_version,
+        "model": study.model,
+        "model_digest": study.model_digest,
+        "study_digest": study.study_digest,
+        "scenario": json.loads(study.scenario),
+        "engine": fit.engine,
+        "integration_method": study.time_method,
+        "time_step": study.time_step,
+        "estimate": study.method.estimate,
+        "optimiser": study.method.optimiser,
+        "seed": fit.seed,
+        "searches": len(optimum.searches),
+        "searches_arrived": optimum.n_arrived,
+        "interrupted": optimum.interrupted,
+        "log_likelihood": _finite(optimum.log_likelihood),
+        "log_density": _finite(optimum.log_density),
+        "parameters": dict(zip(study.space.names, optimum.theta.tolist(), strict=True)),
+        "level": fit.level,
+        "interval_rule": optimum.rule.words,
+        "standard_errors": fit.errors.values,
+        "no_standard_error": fit.errors.why_not,
+        "residuals": [
+            {"observation": r.observation, "n": r.n, "sum_of_squares": _finite(r.squares), "sd": _finite(r.sd)}
+            for r in fit.errors.residuals
+        ],
+        "conditions": conditions_record(fit.conditions),
+        "at_bound": list(optimum.at_bound),
+        "step_functions_of": list(optimum.stepwise),
+        "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
+        "directions_informed": fit.identifiability.n_informed,
+        "collinearity": _finite(fit.identifiability.collinearity),
+        "profiles": {
+            profile.name: {
+                "lower": profile.lower,
+                "upper": profile.upper,
+                "verdict": str(fit.conditions.of(profile.name)),
+                **_sides(profile.verdict, profile.threshold),
+            }
+            for profile in fit.profiles
+        },
+        "predictions": {
+            one.name: {
+                "estimate": _finite(one.estimate),
+                "lower": one.lower,
+                "upper": one.upper,
+                "verdict": one.verdict,
+                "given": given,
+                **_sides(one.sides, one.threshold),
+            }
+            for one in fit.predictions
+        },
+        "comparison_with_pysd": fit.replication.record(),
+        "converged_means": None if fit.posterior is None else str(CONVERGED),
+        "converged": None if fit.posterior is None else fit.posterior.converged,
+        "posterior": None if fit.posterior is None else _posterior(fit),
+        "largest_shift_at_half_the_step": _finite(fit.step_shift),
+    }
+
+
+def _posterior(fit: Fit) -> dict[str, dict[str, object]]:
+    from dataclasses import asdict
+
+    lines = {}
+    for line in () if fit.posterior is None else fit.posterior.lines:
+        fields = asdict(line)
+        name = fields.pop("name")
+        lines[name] = {key: _finite(value) if isinstance(value, float) else value for key, value in fields.items()}
+    return lines
+
+
+def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
+    """Each side of a profile for a program, and the rise at which an interval ends."""
+    sides = {
+        name: {"state": side.state, "at": _finite(side.at), "reason": side.reason}
+        for name, side in (("lower", verdict.lower), ("upper", verdict.upper))
+    }
+    return {"sides": sides, "threshold": _finite(rule.rise)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

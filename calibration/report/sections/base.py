@@ -1,0 +1,93 @@
+"""What a section of the page of a calibration is, and what sections share."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+
+from calibration.fit.held import Held
+from calibration.report.findings import Findings
+from cipark_sd.basis import Basis
+from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.pages.parts import Drawing, Part
+
+#: Rows of a table under their columns.
+Rows = Sequence[Mapping[str, object]]
+
+
+class ReportPart(Part[Findings]):
+    """A section with its tables, figures and headline numbers."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def headlines(self, found: Findings) -> Iterable[Headline]:
+        """The numbers that the section is asked for."""
+
+    @abstractmethod
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """Tables by the name of their file without an ending."""
+
+    @abstractmethod
+    def drawings(self, found: Findings) -> Iterable[Drawing]:
+        """Figures."""
+
+    @abstractmethod
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """What the section could have said and was not asked to, with the option that asks."""
+
+
+class Words(ReportPart):
+    """A section of sentences and tables that the page alone has."""
+
+    __slots__ = ()
+
+    def headlines(self, found: Findings) -> Iterable[Headline]:
+        """None."""
+        return ()
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """None."""
+        return {}
+
+    def drawings(self, found: Findings) -> Iterable[Drawing]:
+        """None."""
+        return ()
+
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """Nothing: it needs no option."""
+        return ()
+
+
+def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
+    """Held constants with their values."""
+    return tuple(f"{one.name} = {one.value:.4g}" for one in held)
+
+
+def record(
+    found: Findings,
+    estimand: str,
+    number: float,
+    *,
+    unit: str,
+    kind: Kind,
+    interval: Bounds | None,
+    given: tuple[str, ...],
+    basis: Basis | None,
+    title: str = "",
+) -> Headline:
+    """A headline number of a calibration."""
+    study = found.fit.study
+    return Headline(
+        estimand=estimand,
+        number=number,
+        unit=unit,
+        kind=kind,
+        interval=interval,
+        given=given,
+        basis=basis,
+        command="cipark calibrate",
+        model_digest=study.model_digest,
+        study_digest=study.study_digest,
+        seed=found.fit.seed,
+        version=found.fit.version,
+        title=title,
+    )

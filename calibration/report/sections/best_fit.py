@@ -1,0 +1,143 @@
+"""The optimum: estimates beside priors, standard errors and profiles, and how well the data determine them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from calibration.fit.conditions import held_table
+from calibration.fit.diagnostics import identifiability_tables, identifiability_words
+from calibration.fit.optimise import ARRIVED
+from calibration.fit.prediction_profile import PredictionProfile
+from calibration.fit.profile import Profile
+from calibration.report import figures_fit
+from calibration.report.conclusions import estimate_words
+from calibration.report.findings import BestFit, Findings, Fit, estimates
+from calibration.report.sections.base import ReportPart, Rows, given_texts, record
+from cipark_sd.headline import Bounds, Headline, Kind, parameter
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import interval, number, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum(ReportPart):
+    """Estimates, searches and profiles."""
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """The fitted parameters of the model."""
+        fit = found.fit
+        profiles = {profile.name: profile for profile in fit.profiles}
+        for one, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
+            verdict = fit.conditions.of(one.name)
+            if one.target == "model" and verdict is not None:
+                profile = profiles.get(one.name)
+                yield record(
+                    found,
+                    parameter(one.name),
+                    value,
+                    unit=fit.study.unit(one.name),
+                    kind=kind_of(fit),
+                    interval=None if profile is None else profile_bounds(profile),
+                    given=given_texts(verdict.given),
+                    basis=None,
+                )
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """Estimates, searches, identifiability, held constants and profiles."""
+        fit = found.fit
+        hardly = [one.name for one in fit.conditions.parameters if one.hardly_seen]
+        tables: dict[str, Rows] = {
+            "summary": [asdict(line) for line in estimates(fit)],
+            "waterfall": _searches(fit.optimum, fit.study.space.names),
+        }
+        tables |= identifiability_tables(fit.identifiability, hardly)
+        if fit.conditions.held.constants:
+            tables["held"] = held_table(fit.conditions.held)
+        if fit.profiles:
+            tables["profiles"] = profile_points("parameter", fit.profiles)
+        return tables
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Where searches ended, and profiles."""
+        fit = found.fit
+        yield Drawing("waterfall", figures_fit.waterfall_figure, (fit.optimum,))
+        if fit.profiles:
+            units = [fit.study.unit(profile.name) for profile in fit.profiles]
+            yield Drawing(
+                "profiles", figures_fit.profiles_figure, (fit.study.space, fit.optimum.theta, fit.profiles, units)
+            )
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """What the searches reached, estimates, and what the data determine."""
+        fit, optimum, level = found.fit, found.fit.optimum, percent(found.fit.level)
+        said = (
+            f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches "
+            f"ended within {ARRIVED:g} of the best."
+        )
+        blocks: tuple[Block, ...] = (
+            Paragraph(said),
+            parameter_table(fit),
+            *map(Paragraph, estimate_words(fit)),
+            *map(Paragraph, identifiability_words(fit.identifiability)),
+            *map(Paragraph, fit.conditions.remarks),
+            *pictures.show("waterfall", "What each local search reached; a flat left end is reassuring."),
+            *pictures.show(
+                "profiles",
+                "Profile likelihoods: how much worse the best fit is with one parameter held. Dashed: the "
+                f"{level} interval ends where the curve crosses; without a crossing it is open. Shaded: {level} of the "
+                "prior. Line: estimate.",
+            ),
+        )
+        yield Section("The optimum", blocks)
+
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """Profiles."""
+        if not found.fit.profiles:
+            yield "Profile likelihoods: how far the data bound each parameter by itself (--profiles)."
+
+
+def kind_of(fit: Fit) -> Kind:
+    """The kind of the estimate."""
+    return "MAP optimum" if fit.study.method.estimate == "map" else "ML optimum"
+
+
+def profile_bounds(profile: Profile | PredictionProfile) -> Bounds:
+    """The interval of a profile."""
+    return Bounds(profile.lower, profile.upper, profile.threshold.level, "profile likelihood")
+
+
+def profile_points(what: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:
+    """A line for each point of each profile."""
+    return [
+        {what: profile.name, "value": value, "rise": rise}
+        for profile in profiles
+        for value, rise in zip(profile.values.tolist(), profile.rise.tolist(), strict=True)
+    ]
+
+
+def parameter_table(fit: Fit) -> Table:
+    """Estimates beside priors and profiles, with units and the reason why each is there."""
+    rows = []
+    for line, one in zip(estimates(fit), fit.study.space, strict=True):
+        units = fit.study.units.get(one.name, "") if one.target == "model" else ""
+        prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
+        error = "" if line.standard_error is None else number(line.standard_error, digits=3)
+        estimate = (number(line.estimate, digits=4), error)
+        rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, one.why))
+    level = percent(fit.level)
+    head = ("parameter", "units", f"prior median ({level})", "estimate", "standard error", f"{level} profile",
+            "in words", "seen in")  # fmt: skip
+    return Table(head, tuple(rows), "Priors, estimates with standard errors, and profile intervals.")
+
+
+def _searches(optimum: BestFit, names: Sequence[str]) -> Rows:
+    return [
+        {
+            "rank": rank,
+            "log_density": search.log_density,
+            "log_density_at_start": search.first,
+            "runs": search.evaluations,
+            "converged": search.converged,
+            **dict(zip(names, search.theta.tolist(), strict=True)),
+        }
+        for rank, search in enumerate(optimum.searches, start=1)
+    ]

@@ -1,0 +1,96 @@
+"""Checks of the calculation: time step, another engine, synthetic data sets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from calibration.assess.assessment import Inquiry
+from calibration.assess.self_test import MASSES, SelfTest
+from calibration.fit.verification import OPTION, half_step_sentence
+from calibration.report import figures_assessment
+from calibration.report.findings import Findings
+from calibration.report.sections.base import ReportPart, Rows
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Block, Listing, Section
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import listed
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation(ReportPart):
+    """Whether the numbers are those of the study and not of the program."""
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """None: these are checks."""
+        yield from ()
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """Estimates at smaller steps, and coverage of the self-test."""
+        assessed = found.assessment
+        if assessed is None:
+            return {}
+        tables: dict[str, Rows] = {"step_shift": _steps(assessed)}
+        if assessed.tested is not None:
+            tables["self_test"] = _tested(assessed.tested)
+        return {name: rows for name, rows in tables.items() if rows}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Ranks of the self-test."""
+        assessed = found.assessment
+        if assessed is not None and assessed.tested is not None and assessed.ranks is not None:
+            yield Drawing("self_test", figures_assessment.self_test_figure, (assessed.tested, assessed.ranks))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """A sentence for each check."""
+        caption = (
+            "Simulation-based calibration: how the ranks of the true parameters spread over synthetic data sets, less "
+            "what is uniform. A course within the grey band says that intervals hold what they promise."
+        )
+        blocks: tuple[Block, ...] = (Listing(tuple(_sentences(found))), *pictures.show("self_test", caption))
+        yield Section("Checks of the calculation", blocks)
+
+    def not_run(self, found: Findings) -> Iterator[str]:
+        """Synthetic data sets, and the comparison with PySD."""
+        if found.assessment is None or found.assessment.tested is None:
+            yield "Synthetic data sets with known parameters, fitted in the same way (--self-test 200)."
+        if not found.fit.replication.compared and found.fit.comparable:
+            yield f"The estimate run again in PySD on the original file ({OPTION})."
+
+
+def _sentences(found: Findings) -> Iterator[str]:
+    fit, assessed = found.fit, found.assessment
+    if assessed is not None:
+        name, shift = assessed.step_shift.largest
+        steps = listed(f"{step:g}" for step in assessed.step_shift.steps[1:])
+        yield (
+            f"Refitted with time steps of {steps}: the estimate that moves most is {name}, by {shift:+.3f} prior "
+            "standard deviations."
+        )
+    step = half_step_sentence(fit.step_shift)
+    if step:
+        yield step
+    yield fit.replication.sentence
+    if assessed is not None and assessed.tested is not None and assessed.ranks is not None:
+        tested = assessed.tested
+        pooled = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, tested.pooled, strict=True))
+        yield (
+            f"On {len(tested.ranks)} synthetic data sets central intervals held the truth at the rates {pooled}; "
+            f"ranks leave their band for {listed(assessed.ranks.outside, 'no parameter')}; {tested.n_not_converged} "
+            "fits used up their effort."
+        )
+
+
+def _steps(assessed: Inquiry) -> Rows:
+    shift = assessed.step_shift
+    return [
+        {"parameter": name, "step": step, "estimate": float(shift.theta[j, i]), "shift": float(shift.shift[j, i])}
+        for j, step in enumerate(shift.steps)
+        for i, name in enumerate(shift.names)
+    ]
+
+
+def _tested(tested: SelfTest) -> Rows:
+    return [
+        {"parameter": name, "data_sets": len(tested.ranks)}
+        | {f"coverage_{mass:g}": float(value) for mass, value in zip(MASSES, coverage, strict=True)}
+        for name, coverage in zip(tested.names, tested.coverage, strict=True)
+    ]

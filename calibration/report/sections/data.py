@@ -1,0 +1,97 @@
+"""The data and the model at the optimum, number by number."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from calibration.report import figures_fit, figures_posterior
+from calibration.report.findings import Findings, Fit
+from calibration.report.sections.base import ReportPart, Rows
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Block, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import interval
+
+
+@dataclass(frozen=True, slots=True)
+class Data(ReportPart):
+    """Observed against expected."""
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """None: a number that was seen is no result."""
+        yield from ()
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """A line for each number."""
+        return {"fitted": [asdict(row) for row in found.fit.rows]}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """The model beside the numbers, and what the posterior predicts of them."""
+        fit = found.fit
+        options = {
+            "axis_labels": {one.name: one.label for one in fit.study.observations},
+            "time_label": fit.study.time_label,
+        }
+        parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
+        yield Drawing("fit", figures_fit.fit_figure, parts, options)
+        if found.assessment is not None:
+            yield Drawing(
+                "bands",
+                figures_posterior.bands_figure,
+                (found.assessment.bands, fit.study.observations),
+                {"time_label": fit.study.time_label},
+            )
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Observations, figures, and a line for each number."""
+        blocks: tuple[Block, ...] = (
+            observed_table(found.fit),
+            *pictures.show(
+                "bands",
+                "What the posterior predicts, noise included, and what was seen; increments are added up from the "
+                "start, so that a batch lifts all that follows.",
+            ),
+            *pictures.show(
+                "fit",
+                "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
+            ),
+            fitted_table(found.fit),
+        )
+        yield Section("The data and the model", blocks)
+
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """Nothing: it needs no option."""
+        return ()
+
+
+def observed_table(fit: Fit) -> Table:
+    """What was observed: a row for each observation."""
+    rows = []
+    label = fit.study.calendar.label
+    for observation in fit.study.observations:
+        own = [row for row in fit.rows if row.observation == observation.name]
+        n = {use: sum(row.use == use for row in own) for use in ("fit", "holdout", "check")}
+        dated = [row.end for row in own if row.use != "check"] or [row.end for row in own]
+        first, last = label(min(dated)), label(max(dated))
+        span = first if first == last else f"{first} to {last}"
+        counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
+        names = (observation.name, observation.kind, observation.variables)
+        rows.append((*names, span, observation.families, *counts))
+    head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared")
+    return Table(head, tuple(rows), "What was observed; numbers of each use. Sources stand in the study's tables.")
+
+
+def fitted_table(fit: Fit) -> Table:
+    """Observed against expected at the optimum, row by row."""
+    rows = []
+    for row in fit.rows:
+        seen = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
+        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
+        rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
+    head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
+    caption = (
+        "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
+        "normal number that is as improbable as what was seen, in the same direction."
+    )
+    return Table(head, tuple(rows), caption)

@@ -1,0 +1,95 @@
+"""Forecasts by scenario."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.assess.forecast import ForecastRow, origins
+from calibration.assess.forecast import table as forecast_lines
+from calibration.report import figures_assessment
+from calibration.report.findings import Findings
+from calibration.report.sections.base import ReportPart, Rows, record
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+
+#: Dates of a forecast that stand on the page.
+DATES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts(ReportPart):
+    """Quantiles of what may come."""
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """Of each observation and scenario the median at the last date."""
+        rows = () if found.assessment is None else found.assessment.forecasts
+        drawn = found.fit.posterior
+        last = {(row.observation, row.scenario): row for row in sorted(rows, key=lambda row: row.time)}
+        for row in last.values():
+            if drawn is not None and np.isfinite(row.quantiles).all():
+                yield record(
+                    found,
+                    f"observation {row.observation} at {row.time:.10g}, scenario {row.scenario}",
+                    row.quantiles[4],
+                    unit="",
+                    kind="median",
+                    interval=Bounds(row.quantiles[1], row.quantiles[7], 0.9, "central draws"),
+                    given=("the study's own structure",),
+                    basis=drawn.basis,
+                )
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """Every date and quantile."""
+        rows = forecast_lines(found.assessment.forecasts) if found.assessment is not None else []
+        return {"forecast": rows} if rows else {}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Bands by scenario."""
+        if found.assessment is not None and found.assessment.forecasts:
+            yield Drawing(
+                "forecast",
+                figures_assessment.forecast_figure,
+                (found.assessment.forecasts, found.fit.curves.levels),
+                {"time_label": found.fit.study.time_label},
+            )
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """From when, bands, and a few dates."""
+        if found.assessment is None or not found.assessment.forecasts:
+            return
+        forecasts = found.assessment.forecasts
+        words = (
+            "Given the structure and the scenario; forecast.csv has every date and more quantiles, for later data to "
+            "score."
+        )
+        caption = "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."
+        blocks: tuple[Block, ...] = (
+            Paragraph(words),
+            Listing(tuple(origins(forecasts))),
+            *pictures.show("forecast", caption),
+            forecast_table(forecasts),
+        )
+        yield Section("Forecasts", blocks)
+
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """Nothing: a posterior always has a forecast, where there is time left to predict."""
+        return ()
+
+
+def forecast_table(forecasts: Sequence[ForecastRow]) -> Table:
+    """Quantiles at a few dates, evenly over the time to come."""
+    times = sorted({row.time for row in forecasts})
+    chosen = {times[i] for i in np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)}
+    rows = [
+        (row.observation, row.scenario, row.date, *(f"{row.quantiles[i]:{_digits(row)}}" for i in (1, 3, 4, 5, 7)))
+        for row in sorted(forecasts, key=lambda row: [r.observation for r in forecasts].index(row.observation))
+        if row.time in chosen
+    ]
+    return Table(("observation", "scenario", "date", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows))
+
+
+def _digits(row: ForecastRow) -> str:
+    """Counts are whole; a measurement has three digits."""
+    return ".0f" if all(q.is_integer() for q in row.quantiles) else ".3g"

@@ -1,0 +1,26 @@
+"""What the data say, what the theory adds, and what cannot be known."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calibration.report import conclusions
+from calibration.report.findings import Findings
+from calibration.report.model_checks import verdict
+from calibration.report.sections.base import Words
+from cipark_sd.pages.blocks import Paragraph, Section
+from cipark_sd.pages.parts import Pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge(Words):
+    """What is known, assumed and unknown."""
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Three paragraphs."""
+        fit, assessed = found.fit, found.assessment
+        blocks = (
+            Paragraph("What the data say. " + conclusions.supports(fit, assessed)),
+            Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, verdict(found.checks))),
+            Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed)),
+        )
+        yield Section("What is known, assumed and unknown", blocks)

@@ -1,0 +1,22 @@
+"""What a run could have said and was not asked to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calibration.report.findings import Findings
+from calibration.report.sections.base import ReportPart, Words
+from cipark_sd.pages.blocks import Listing, Section
+from cipark_sd.pages.parts import Pictures
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun(Words):
+    """What the sections ``of`` lack, each with the option that asks for it."""
+
+    of: tuple[ReportPart, ...]
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """A line for each."""
+        left = tuple(line for part in self.of for line in part.not_run(found))
+        if left:
+            yield Section("What was not asked", (Listing(left),))

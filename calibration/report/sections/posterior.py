@@ -1,0 +1,128 @@
+"""The posterior: what the data added to the priors, and how well the draws know it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from calibration.assess.contraction import Contraction
+from calibration.assess.posterior_predictive import judged
+from calibration.report import figures_posterior
+from calibration.report.findings import Findings
+from calibration.report.findings import Posterior as Draws
+from calibration.report.sections.base import ReportPart, Rows, given_texts, record
+from calibration.sampling.convergence import CONVERGED, poorest
+from cipark_sd.headline import Bounds, Headline, parameter
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+
+#: Of the parameters in pair and mixing plots: those that the data narrowed most.
+MOST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior(ReportPart):
+    """Joint draws of all parameters."""
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """Medians of the fitted parameters of the model."""
+        fit, drawn = found.fit, found.fit.posterior
+        if drawn is None:
+            return
+        for one, line in zip(fit.study.space, drawn.lines, strict=True):
+            verdict = fit.conditions.of(one.name)
+            if one.target == "model" and verdict is not None:
+                yield record(
+                    found,
+                    parameter(line.name),
+                    line.median,
+                    unit=fit.study.unit(line.name),
+                    kind="median",
+                    interval=Bounds(line.low_95, line.high_95, 0.95, "central draws"),
+                    given=given_texts(held for held in verdict.given if held.source != "prior"),
+                    basis=drawn.basis,
+                )
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """Moments and predictions, and what the data added."""
+        tables: dict[str, Rows] = {}
+        if found.fit.posterior is not None:
+            tables["posterior"] = [asdict(line) for line in found.fit.posterior.lines]
+            tables["predictive"] = [asdict(row) for row in found.fit.posterior.predicted]
+        if found.assessment is not None:
+            lines = found.assessment.contractions
+            tables["contraction"] = [asdict(line) | {"verdict": line.verdict} for line in lines]
+        return {name: rows for name, rows in tables.items() if rows}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Priors beside posteriors, pairs, mixing, and ranks of the data."""
+        drawn, assessed, space = found.fit.posterior, found.assessment, found.fit.study.space
+        if drawn is None or assessed is None:
+            return
+        narrowed = sorted(assessed.contractions, key=lambda line: -line.contraction)
+        names = [line.name for line in narrowed[:MOST]]
+        yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
+        yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
+        yield Drawing("mixing", figures_posterior.mixing_figure, (space, drawn.traces, drawn.theta, names))
+        pits = judged(list(drawn.predicted))
+        if pits:
+            yield Drawing("pit", figures_posterior.pit_figure, (pits,))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """How it was drawn, its numbers, and figures."""
+        drawn, assessed = found.fit.posterior, found.assessment
+        if drawn is None or assessed is None:
+            return
+        said = (
+            f"{len(drawn.theta)} independent ensembles of {drawn.walkers} walkers, {drawn.traces.shape[1]} steps of "
+            f"which the first half was left out; {len(drawn.flat)} draws kept; {poorest(drawn.mixing)} "
+            f"(wanted: {CONVERGED})."
+        )
+        blocks: tuple[Block, ...] = (
+            Paragraph(said),
+            contracted(drawn, assessed.contractions),
+            *pictures.show("posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
+            *pictures.show(
+                "pairs",
+                "Joint draws of the parameters that the data narrow most, with their rank correlations above the "
+                "diagonal.",
+            ),
+            *pictures.show("mixing", "Courses and ranks by ensemble; level ranks say that the ensembles agree."),
+            *pictures.show(
+                "pit",
+                "Where each fitted count (each measurement, where nothing was counted) lies within its prediction by a "
+                "posterior that has not seen it, on the line where predictions are right. Hollow: importance sampling "
+                "cannot leave it out (Pareto k above 0.7), so its prediction has seen it and the point lies too near a "
+                "half. Cells of a breakdown are not among them, since one follows from the others.",
+            ),
+        )
+        yield Section("The posterior", blocks)
+
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """Joint draws."""
+        if found.fit.posterior is None:
+            yield "The posterior: joint uncertainty of all parameters, those held included (--posterior)."
+
+
+def contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
+    """Posterior of each parameter, what the data added, and how well the draws know it."""
+    rows = []
+    for line, mixing in zip(lines, drawn.mixing, strict=True):
+        size = min(mixing.ess_bulk, mixing.ess_tail)
+        numbers = (
+            f"{mixing.mean:.3g} ± {mixing.mcse_mean:.1g}",
+            f"{mixing.median:.3g}",
+            f"{mixing.low:.3g} to {mixing.high:.3g}",
+            f"{mixing.mcse_low:.1g}, {mixing.mcse_high:.1g}",
+            f"{line.contraction:.2f}",
+            f"{line.to_prior:.2f}",
+        )
+        rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
+    head = (
+        "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
+        "ESS", "in words",
+    )  # fmt: skip
+    caption = (
+        "Errors are Monte Carlo standard errors: how far a number would move with another seed. "
+        "Contraction: share of the prior variance that the data took away. To prior, to data: how far the posterior "
+        "moves per doubling of the weight of either (above 0.05 counts)."
+    )
+    return Table(head, tuple(rows), caption)

@@ -1,0 +1,50 @@
+"""The study's questions with their answers, after what keeps the numbers from being used."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calibration.report import conclusions
+from calibration.report.findings import Findings
+from calibration.report.sections.base import Words
+from cipark_sd.pages.blocks import Listing, Paragraph, Section
+from cipark_sd.pages.parts import Pictures
+from cipark_sd.wording import listed
+
+
+@dataclass(frozen=True, slots=True)
+class Questions(Words):
+    """A section for each of the study's questions."""
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """In the study's own words, each with its answer."""
+        fit, assessed = found.fit, found.assessment
+        asked = fit.study.questions
+        warnings = (Paragraph(text, warning=True) for text in _warnings(found))
+        yield Section(asked.informed, (*warnings, *map(Paragraph, conclusions.informed(fit, assessed))))
+        answer, causes = conclusions.caused(fit, assessed)
+        yield Section(asked.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
+        yield Section(asked.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
+        nothing = Paragraph("The study does not say ([report] settle).")
+        yield Section(asked.settled, (Listing(asked.settle) if asked.settle else nothing,))
+
+
+def _warnings(found: Findings) -> Iterator[str]:
+    fit, drawn, assessed = found.fit, found.fit.posterior, found.assessment
+    if drawn is not None and not drawn.converged:
+        yield "The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps."
+    if assessed is not None and assessed.rolling is not None and assessed.rolling.not_converged:
+        origins = listed(fit.study.calendar.label(origin) for origin in assessed.rolling.not_converged)
+        yield f"Not converged at the hold-out origins {origins}."
+    failed = [line.name for line in assessed.comparison if not line.converged] if assessed is not None else []
+    if failed:
+        yield f"Not converged for the rivals {listed(failed)}."
+    cut = assessed is not None and assessed.interrupted
+    if fit.optimum.interrupted or cut or (drawn is not None and drawn.interrupted):
+        yield "Stopped before all was done; a second start goes on."
+    if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
+        yield "Only one search arrived at the best optimum, so a better one may exist: raise --starts."
+    if not fit.replication.sound:
+        yield fit.replication.sentence
+    if fit.optimum.at_bound:
+        yield f"The optimum lies at a bound of {listed(fit.optimum.at_bound)}."
+    yield from fit.conditions.warnings

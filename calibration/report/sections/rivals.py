@@ -1,0 +1,116 @@
+"""Rival structures, and what experiments change under each."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from calibration.assess.counterfactuals import Effect
+from calibration.assess.rivals import Comparison
+from calibration.report import figures_assessment
+from calibration.report.conclusions import main_effects
+from calibration.report.findings import Findings
+from calibration.report.sections.base import ReportPart, Rows, record
+from cipark_sd.basis import Basis
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals(ReportPart):
+    """Structures that were fitted to the same data."""
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """What each experiment changes in the stacked mixture of the structures."""
+        assessed, drawn = found.assessment, found.fit.posterior
+        if assessed is None or drawn is None:
+            return
+        converged = all(line.converged for line in assessed.comparison)
+        for effect in assessed.effects:
+            if effect.structure == "mixture" and math.isfinite(effect.median):
+                yield record(
+                    found,
+                    f"change of {effect.observation} in the experiment '{effect.experiment}'",
+                    effect.median,
+                    unit="",
+                    kind="median",
+                    interval=Bounds(effect.low, effect.high, 0.9, "central draws"),
+                    given=(f"the stacked mixture of {len(assessed.comparison)} structures",),
+                    basis=Basis("posterior", len(drawn.flat), converged),
+                )
+
+    def tables(self, found: Findings) -> Mapping[str, Rows]:
+        """A line for each structure, and for each effect."""
+        assessed = found.assessment
+        if assessed is None:
+            return {}
+        tables: dict[str, Rows] = {
+            "rivals": [asdict(line) for line in assessed.comparison],
+            "effects": [asdict(line) for line in assessed.effects],
+        }
+        return {name: rows for name, rows in tables.items() if rows}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Structures against the best, and effects."""
+        assessed = found.assessment
+        if assessed is not None and assessed.comparison:
+            yield Drawing("rivals", figures_assessment.rivals_figure, (assessed.comparison,))
+        if assessed is not None and assessed.effects:
+            order = [line.name for line in assessed.comparison]
+            yield Drawing("effects", figures_assessment.effects_figure, (main_effects(assessed.effects), order))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Comparison and effects."""
+        assessed = found.assessment
+        if assessed is None or not assessed.comparison:
+            return
+        blocks: list[Block] = [compared(assessed.comparison)]
+        blocks += pictures.show(
+            "rivals",
+            "Left: leave-one-out log predictive density against the best, ± 2 standard errors. Right: weights.",
+        )
+        blocks += pictures.show(
+            "effects",
+            "What experiments change under each structure (median and 90 %) and under their stacked mixture (black).",
+        )
+        if assessed.effects:
+            blocks.append(effect_table(assessed.effects))
+        yield Section("Rival structures", tuple(blocks))
+
+    def not_run(self, found: Findings) -> Iterable[str]:
+        """The rivals of the study."""
+        rivals, assessed = found.fit.study.rivals, found.assessment
+        if rivals and (assessed is None or not (assessed.comparison or assessed.refuted)):
+            yield f"{len(rivals)} rival structures, each refitted to the same data (--rivals)."
+
+
+def compared(lines: Sequence[Comparison]) -> Table:
+    """Rival structures, best predictor first."""
+    rows = [
+        (f"{r.name}: {r.why}", f"{r.best_log_likelihood:.1f}", f"{r.elpd_behind:.1f} ± {r.behind_error:.1f}",
+         f"{r.stacking:.2f}", f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
+         str(r.n_unreliable))
+        for r in lines
+    ]  # fmt: skip
+    head = ("structure", "log likelihood", "behind ± s.e.", "stacking", "log evidence", "probability", "k > 0.7")
+    caption = (
+        "Best log likelihood; log predictive density behind the best; stacking weight; log evidence and the "
+        "probability that it gives to equally likely structures; terms whose leave-one-out density took a refit."
+    )
+    return Table(head, tuple(rows), caption)
+
+
+def effect_table(effects: Sequence[Effect]) -> Table:
+    """A row for each structure, a column for each experiment, on the observation that comes first."""
+    main = main_effects(effects)
+    experiments = list(dict.fromkeys(effect.experiment for effect in main))
+    cells = {(effect.structure, effect.experiment): effect for effect in main}
+    rows = [
+        (name, *(f"{(e := cells[name, one]).median:+.1f} ({e.low:+.1f} to {e.high:+.1f})" for one in experiments))
+        for name in dict.fromkeys(effect.structure for effect in main)
+    ]
+    caption = (
+        f"Change of {main[0].observation} in each experiment: median and central 90 % of paired differences. "
+        "effects.csv has the other observations."
+    )
+    return Table(("structure", *experiments), tuple(rows), caption)

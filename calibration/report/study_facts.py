@@ -1,0 +1,185 @@
+"""What findings know of the study that they are about: names, units and questions, without the model itself."""
+
+from dataclasses import dataclass
+
+from calibration.sampling.draws import problem_digest
+from calibration.study.calendar import Calendar
+from calibration.study.observations import Observation
+from calibration.study.parameters import ParameterSpace
+from calibration.study.predictions import Prediction
+from calibration.study.problem import CalibrationProblem
+from calibration.study.questions import Questions
+from calibration.study.sections import Fixed, Method
+from cipark_sd.estimands import of_output, unit_of
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.units import is_dimensionless
+from cipark_sd.scenarios import override_key, resolve, split_key
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One observation.
+
+    Parameters
+    ----------
+    variables : str
+        Of the model, in the modeller's names.
+    families : str
+        Of its noise.
+    label : str
+        Of an axis: what its first number is of, with units.
+    """
+
+    name: str
+    kind: str
+    variables: str
+    families: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A prediction of the study: its name, the label of an axis, its estimand and unit."""
+
+    name: str
+    label: str
+    estimand: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """How far a model is documented: variables in all, those with units, those with a description."""
+
+    file: str
+    n: int
+    n_units: int
+    n_described: int
+    readme: bool
+
+
+@dataclass(frozen=True, eq=False)
+class StudyFacts:
+    """A study, for tables, figures and sentences.
+
+    Parameters
+    ----------
+    scenario : str
+        As one line of JSON.
+    study_digest : str
+        Of all that the posterior depends on, as in ``draws.nc``.
+    time_method, time_step, time_units :
+        Of the run; ``file_step`` is the model file's own step.
+    units : by parameter of the model
+        As the model file has them.
+    rivals : tuple of str
+        Names of the rival structures.
+    """
+
+    title: str
+    model: str
+    model_digest: str
+    study_digest: str
+    scenario: str
+    time_method: str
+    time_step: float
+    file_step: float
+    time_units: str
+    method: Method
+    calendar: Calendar
+    questions: Questions
+    space: ParameterSpace
+    units: dict[str, str]
+    fixed: tuple[Fixed, ...]
+    holdout: tuple[float, ...]
+    rivals: tuple[str, ...]
+    observations: tuple[Observed, ...]
+    predictions: tuple[Reported, ...]
+    fitted_families: tuple[str, ...]
+    documentation: Documentation
+
+    @property
+    def time_label(self) -> str:
+        """The label of an axis of model time."""
+        if self.calendar.unit == "decimal year":
+            return "Year" if self.time_units.strip().lower() in ("year", "years") else f"Time [{self.time_units}]"
+        return f"Time [{self.calendar.unit}s since {self.calendar.origin}]"
+
+    def unit(self, name: str) -> str:
+        """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
+        units = self.units.get(name, "")
+        return "" if is_dimensionless(units) else units
+
+
+def study_facts(problem: CalibrationProblem) -> StudyFacts:
+    """The facts of a study."""
+    model, units = problem.model, {}
+    for parameter in problem.space:
+        variable = model.by_name.get(split_key(override_key(parameter.name))[0])
+        if variable is not None:
+            units[parameter.name] = variable.units
+    return StudyFacts(
+        title=problem.title,
+        model=model.name,
+        model_digest=model.digest,
+        study_digest=problem_digest(problem),
+        scenario=problem.scenario.to_json(),
+        time_method=model.time.method,
+        time_step=resolve(model, problem.scenario).time_step,
+        file_step=model.time.step,
+        time_units=model.time.units,
+        method=problem.method,
+        calendar=problem.calendar,
+        questions=problem.questions,
+        space=problem.space,
+        units=units,
+        fixed=problem.fixed,
+        holdout=problem.holdout,
+        rivals=tuple(rival.name for rival in problem.rivals),
+        observations=tuple(_observed(model, observation) for observation in problem.observations),
+        predictions=tuple(_reported(model, prediction) for prediction in problem.predictions),
+        fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
+        documentation=_documentation(problem),
+    )
+
+
+def _observed(model: Model, observation: Observation) -> Observed:
+    quantities = [quantity for term in observation.terms for quantity in term.quantities]
+    names = dict.fromkeys(split_key(name)[0] for quantity in quantities for name, _ in quantity.parts)
+    return Observed(
+        observation.name,
+        observation.kind,
+        ", ".join(model[name].label for name in names),
+        ", ".join(sorted({term.noise.family.name for term in observation.terms})),
+        quantity_label(model, quantities[0].parts) if quantities else "",
+    )
+
+
+def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
+    """What is counted, in the modeller's names, with its units."""
+    variables = [model[split_key(name)[0]] for name, _ in parts]
+    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
+    return f"{names} [{variables[0].units}]" if variables[0].units else names
+
+
+def _reported(model: Model, prediction: Prediction) -> Reported:
+    label = quantity_label(model, prediction.parts)
+    under, against = prediction.scenario, prediction.against
+    return Reported(
+        prediction.name,
+        label if prediction.against is None else f"change of {label}",
+        of_output(model, prediction.parts, prediction.time, under=under, against=against),
+        unit_of(model, prediction.parts[0][0]),
+    )
+
+
+def _documentation(problem: CalibrationProblem) -> Documentation:
+    model = problem.model
+    variables = [variable for variable in model.variables if variable.name not in CONTROL]
+    return Documentation(
+        model.origin.path.name if model.origin else model.name,
+        len(variables),
+        sum(bool(variable.units.strip()) for variable in variables),
+        sum(bool(variable.doc.strip()) for variable in variables),
+        (problem.folder / "README.md").is_file(),
+    )

@@ -1,0 +1,138 @@
+"""What a method of sensitivity analysis is: how it is computed, and how what it found is written down."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.pages.blocks import Block, Section
+from cipark_sd.pages.parts import Drawing, Part, Pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from cipark_sd.commands.sensitivity.draws import Inputs
+    from cipark_sd.commands.sensitivity.request import Request
+    from cipark_sd.sensitivity.ranking import Moment
+    from cipark_sd.sensitivity.response import ModelResponse
+
+#: Runs done and runs planned.
+Step = Callable[[int, int], None]
+#: Draws for claims and choices, and at least for a sample.
+DRAWS = 1024
+#: Over time, in sections of several methods.
+OVER_TIME = "How that changes over time"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a method computes from.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the output, for a design that a second call goes on with.
+    progress : function of the runs done and planned
+    """
+
+    request: "Request"
+    inputs: "Inputs"
+    response: "ModelResponse"
+    folder: Path
+    progress: Step
+
+
+class Method(Part[Findings]):
+    """A method with its name in ``--method``.
+
+    Parameters
+    ----------
+    name : str
+    joint : bool
+        Whether it goes with constants that depend on each other, as draws of a posterior do.
+    default : bool
+        Whether it is computed where none is named, with constants that do not depend on each other.
+    default_joint : bool
+        The same with those that do.
+    sources : by result
+        How each result is computed, with its source.
+    """
+
+    __slots__ = ()
+    name: ClassVar[str]
+    joint: ClassVar[bool] = False
+    default: ClassVar[bool] = False
+    default_joint: ClassVar[bool] = False
+    sources: ClassVar[Mapping[str, str]]
+
+    @abstractmethod
+    def compute(self, job: Job) -> "Mapping[str, xr.Dataset]":
+        """Results by name, each of which becomes a file ``NAME.nc``."""
+
+    def together(self, found: Findings) -> "Iterable[xr.Dataset]":
+        """What of the results stands in the one Dataset of all indices, with dims parameter, output and time."""
+        return ()
+
+    @abstractmethod
+    def sentences(self, found: Findings) -> Iterable[str]:
+        """What the console and ``summary.txt`` say."""
+
+    @abstractmethod
+    def tables(self, found: Findings) -> "Mapping[str, pd.DataFrame]":
+        """Tables by the name of their file without an ending."""
+
+    @abstractmethod
+    def drawings(self, found: Findings) -> Iterable[Drawing]:
+        """Figures."""
+
+    @abstractmethod
+    def sections(self, found: Findings, pictures: Pictures) -> Iterable[Section]:
+        """Sections of the page."""
+
+    def sureness(self, found: Findings, pictures: Pictures) -> Iterable[Block]:
+        """How sure the results are, where that does not stand beside them."""
+        return ()
+
+
+def at(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> "pd.DataFrame":
+    """A table of a Dataset at the computed times next to the moments."""
+    return dataset.sel(time=nearest(dataset, moments)).to_dataframe().reset_index()
+
+
+def nearest(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> list[float]:
+    """The computed times next to the moments."""
+    import numpy as np
+
+    times = dataset["time"].to_numpy()
+    return list(dict.fromkeys(float(times[np.abs(times - moment.time).argmin()]) for moment in moments))
+
+
+def outputs(dataset: "xr.Dataset") -> list[str]:
+    """Labels of the outputs of a Dataset."""
+    return [str(label) for label in dataset["output"].to_numpy()]
+
+
+def over_outputs(found: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[str, Moment, xr.Dataset]]":
+    """Each output at each moment, with what the Dataset has there."""
+    for output in outputs(dataset):
+        for moment in found.moments:
+            yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """Two digits, and three of what is small."""
+    digits = 2 if value >= 0.1 else 3
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def leader_sentences(effects: "xr.Dataset") -> Iterator[str]:
+    """The strongest constant of each output over time."""
+    from cipark_sd.sensitivity.ranking import leaders
+
+    for output in outputs(effects):
+        spans = leaders(effects, output)
+        told = "; ".join(f"{name} from {start:g} to {end:g}" for start, end, name in spans)
+        yield f"{output}: the strongest constant is {told}." if spans else f"{output}: no constant leads for long."

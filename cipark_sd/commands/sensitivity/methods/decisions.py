@@ -1,0 +1,209 @@
+"""Claims and choices of a study: which constants they rest on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from cipark_sd.claims import classify
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, evidence_of, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    import xarray as xr
+
+    from cipark_sd.sensitivity.question import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions(Method):
+    """Claims against the priors; which alternative is best only where data stand behind the draws."""
+
+    name: ClassVar[str] = "decisions"
+    joint: ClassVar[bool] = True
+    sources: ClassVar[Mapping[str, str]] = {
+        "claims": "Claims: correlation ratios over slices of a constant (Pearson 1905; adjusted, Kelley 1935).",
+        "choices": "Choices: the index of several outputs together (Gamboa et al. 2014) over the same slices.",
+    }
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Claims over the draws and over the priors, and the best alternative in each draw."""
+        from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
+
+        request, inputs = job.request, job.inputs
+        asked, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)
+        results = {}
+
+        def over(compute: "Callable[..., xr.Dataset]", question: "Question") -> "xr.Dataset":
+            return compute(
+                question,
+                n=draws,
+                seed=request.seed,
+                resamples=request.resamples,
+                workers=request.workers,
+                progress=job.progress,
+            )
+
+        if asked.claims:
+            claims = over(claims_over_draws, inputs.question)
+            prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
+            worth = inputs.independent
+            results["claims"] = with_classes(claims, prior, None if worth is None else min(draws, worth))
+        if asked.choices and not inputs.unseen:
+            results["choices"] = over(best_alternatives, inputs.question)
+        return results
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """The probability of each claim, and how often each alternative is best."""
+        claims, choices = found.of("claims"), found.of("choices")
+        if claims is not None:
+            basis = found.over_runs(int(claims.attrs["draws"]))
+            for place in range(claims.sizes["claim"]):
+                here = claims.isel(claim=place)
+                name, title, true = str(here["claim"].item()), str(here["title"].item()), float(here["true"])
+                if np.isfinite(true):
+                    estimand = f"claim {name}: {title}"
+                    yield found.record(estimand, true, unit="", kind="probability", interval=None, basis=basis)
+        if choices is not None:
+            basis = found.over_runs(int(choices.attrs["draws"]))
+            for choice in map(str, choices["choice"].to_numpy()):
+                here = choices.sel(choice=choice)
+                for i, alternative in enumerate(map(str, here["alternative"].to_numpy())):
+                    best, low, high = (float(here[name][i]) for name in ("best", "best_low", "best_high"))
+                    if np.isfinite(best):
+                        estimand, bounds = f"{choice}: {alternative} is best", Bounds(low, high, 0.95, "Wilson")
+                        yield found.record(estimand, best, unit="", kind="probability", interval=bounds, basis=basis)
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """Alternatives, then claims."""
+        choices, claims = found.of("choices"), found.of("claims")
+        if choices is not None:
+            yield from choice_sentences(choices)
+        if claims is not None:
+            yield from claim_sentences(claims)
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """A line for each claim and alternative, and their indices."""
+        result: dict[str, pd.DataFrame] = {}
+        claims, choices = found.of("claims"), found.of("choices")
+        if claims is not None:
+            result["claims"] = _claims(claims)
+            result["claims_indices"] = claims[["S1", "S1_conf"]].to_dataframe().reset_index()
+        if choices is not None:
+            names = ["best", "best_low", "best_high", "mean", "regret"]
+            result["choices"] = choices[names].to_dataframe().reset_index().dropna(subset=["best"])
+            result["choices_indices"] = choices[["S1", "S1_conf"]].to_dataframe().reset_index()
+        return result
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Which constants move which claim, and how often each alternative is best."""
+        from cipark_sd.plotting import decisions as plot
+
+        claims, choices = found.of("claims"), found.of("choices")
+        if claims is not None:
+            yield Drawing("claims", plot.claims_map, (claims,))
+        if choices is not None:
+            yield Drawing("choices", plot.choice_bars, (choices,))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Alternatives, then claims."""
+        claims, choices = found.of("claims"), found.of("choices")
+        blocks: list[Block]
+        if choices is not None:
+            blocks = [Paragraph(sentence) for sentence in choice_sentences(choices)]
+            blocks += pictures.show("choices", "How often each alternative is the best, and what decides that.")
+            blocks += [_ends_table(choices, choice) for choice in map(str, choices["choice"].to_numpy())]
+            yield Section("How often the best policy changes", tuple(blocks))
+        if claims is not None:
+            blocks = [
+                Paragraph(
+                    "Each claim compares two runs with the same constants; its margin is the difference in the "
+                    "direction of the claim. The index of a constant is the share of the margin's variance that it "
+                    "explains alone."
+                ),
+                Listing(tuple(claim_sentences(claims))),
+                _claims_table(found, claims),
+                *pictures.show("claims", "Which constants move which claim."),
+            ]
+            yield Section("Basis of each claim", tuple(blocks))
+
+
+def _claims(claims: "xr.Dataset") -> "pd.DataFrame":
+    """One row for each claim: class, probabilities before and after the fit, the Bayes factor between them."""
+    import pandas as pd
+
+    rows = []
+    for place in range(claims.sizes["claim"]):
+        here = claims.isel(claim=place)
+        evidence = evidence_of(here)
+        classified = classify([evidence])
+        facts: dict[str, object] = {
+            "claim": str(here["claim"].item()),
+            "title": str(here["title"].item()),
+            "class": classified.kind,
+            "side": classified.side,
+            "n_failed": int(here["n_failed"]),
+            "true": float(here["true"]),
+            "prior": evidence.prior.share,
+            "prior_low": evidence.prior.interval[0],
+            "prior_high": evidence.prior.interval[1],
+        }
+        after, factor = evidence.posterior, evidence.factor
+        if after is not None and factor is not None:
+            low, high = after.interval
+            facts |= {"posterior": after.share, "posterior_low": low, "posterior_high": high}
+            facts |= {"bayes_factor": factor.value, "bayes_factor_low": factor.low, "bayes_factor_high": factor.high}
+        rows.append(facts)
+    return pd.DataFrame(rows)
+
+
+def _ends_table(choices: "xr.Dataset", choice: str) -> Table:
+    """How the shares of the alternatives change with the constants that decide."""
+    here = choices.sel(choice=choice)
+    known = [i for i, best in enumerate(here["best"].to_numpy()) if best >= 0.05]
+    titles = [str(choices["title"].to_numpy()[i]) for i in known]
+    rows = []
+    for name, _, _ in deciding(here, count=5):
+        low, high = (here[end].sel(parameter=name).to_numpy() for end in ("best_at_low", "best_at_high"))
+        rows.append((name, *(f"{low[i]:.0%} to {high[i]:.0%}" for i in known)))
+    caption = f"{choice}: how often each is best with the constant in its lowest fifth, to its highest fifth"
+    return Table(("constant", *titles), tuple(rows), caption)
+
+
+def _claims_table(found: Findings, claims: "xr.Dataset") -> Table:
+    seen, fitted = not found.unseen, found.facts.independent is not None
+    rows = []
+    for place in range(claims.sizes["claim"]):
+        here = claims.isel(claim=place)
+        low, middle, high = here["margin"].to_numpy()
+        evidence = evidence_of(here)
+        after = [f"{float(here['true']):.2f}"] if seen else []
+        after += [str(evidence.factor)] if fitted else []
+        rows.append(
+            (
+                str(here["claim"].item()),
+                str(here["title"].item()),
+                str(classify([evidence])),
+                f"{evidence.prior.share:.2f}",
+                *after,
+                f"{middle:.3g} ({low:.3g} to {high:.3g})",
+                plain(deciding(here)),
+            )
+        )
+    between = f" and {found.over}" if seen else ""
+    between += ", and the Bayes factor between" if fitted else ""
+    caption = (
+        f"Probabilities under the priors{between}; margins {found.over}: median, and 5 to 95 % of the draws; "
+        "constants: index and half of its 95 % interval"
+    )
+    after_fit = (("P posterior", "Bayes factor") if fitted else ("P after the fit",)) if seen else ()
+    head = ("claim", "policy", "class", "P prior", *after_fit)
+    return Table((*head, "margin", "moved by"), tuple(rows), caption)

@@ -1,0 +1,58 @@
+"""Derivative-based measures, which bound total indices from above."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import Job, Method, at
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Section
+from cipark_sd.pages.parts import Drawing, Pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True, slots=True)
+class Dgsm(Method):
+    """Mean squared derivatives over the priors."""
+
+    name: ClassVar[str] = "dgsm"
+    sources: ClassVar[Mapping[str, str]] = {"dgsm": "Derivative-based measures: Sobol and Kucherenko 2009."}
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Derivatives at an eighth of the rows."""
+        from cipark_sd.sensitivity.local import dgsm
+
+        request = job.request
+        n = max(request.rows // 8, 16)
+        return {"dgsm": dgsm(job.response, n=n, seed=request.seed, resamples=request.resamples, progress=job.progress)}
+
+    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+        """Measures and bounds."""
+        measures = found.of("dgsm")
+        if measures is not None:
+            yield measures[["nu", "bound", "bound_conf", "n_failed"]].rename(n_failed="n_failed_dgsm")
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """None: a bound is no index."""
+        yield from ()
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """None."""
+        yield from ()
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """Measures at the moments."""
+        measures = found.of("dgsm")
+        return {} if measures is None else {"dgsm": at(measures[["nu", "bound", "bound_conf"]], found.moments)}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """None."""
+        yield from ()
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """None: the table is a file."""
+        yield from ()

@@ -1,0 +1,112 @@
+"""Feedback loops: which one bends the behaviour, and when."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import Job, Method
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.sensitivity.loops import leads, loop_dominance, read_loops, takeovers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True, slots=True)
+class Loops(Method):
+    """Loop dominance under the names in the model's .loops.toml, where there is one; asked for by ``--loops``."""
+
+    name: ClassVar[str] = "loops"
+    sources: ClassVar[Mapping[str, str]] = {"loops": "Loops That Matter: Schoenberg et al. 2020, by pysimlin."}
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Scores in the file's own run and over draws."""
+        question, n = job.inputs.question, job.request.loop_draws or 0
+        origin, factors = question.model.origin, question.factors
+        beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
+        names = read_loops(beside, question.model) if beside is not None and beside.is_file() else ()
+        shares = factors.joint(np.random.default_rng([job.request.seed, n]).random((n, len(factors))))
+        draws = [dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
+        return {"loops": loop_dominance(question.model, names, draws=draws, progress=job.progress)}
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """None: spans of time are no numbers."""
+        yield from ()
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """Who leads when."""
+        scores = found.of("loops")
+        if scores is not None:
+            spans = [f"{name} from {start:.6g} to {end:.6g}" for start, end, name in takeovers(scores)]
+            yield f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}."
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """Scores over time, and spans in which each loop leads."""
+        import pandas as pd
+
+        scores = found.of("loops")
+        if scores is None:
+            return {}
+        rows = [
+            {
+                "loop": lead.name,
+                "leads": "; ".join(f"{start:g} to {end:g}" for start, end in lead.spans),
+                "largest": lead.largest,
+                "at": lead.at,
+                "share_of_draws": lead.share,
+                "begins_10": lead.begins[0],
+                "begins_50": lead.begins[1],
+                "begins_90": lead.begins[2],
+            }
+            for lead in leads(scores)
+        ]
+        over_time = scores[["reinforcing", "balancing"]].to_dataframe().reset_index()
+        return {"loops": over_time, "loop_leads": pd.DataFrame(rows)}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Loops over time."""
+        from cipark_sd.plotting.loops import plot_loops
+
+        scores = found.of("loops")
+        if scores is not None:
+            yield Drawing("loops", plot_loops, (scores,))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Leads, and loops over time."""
+        scores = found.of("loops")
+        if scores is None:
+            return
+        blocks: list[Block] = [
+            Paragraph(
+                "The score of a loop is its share in the change of the stocks that it links (Loops That Matter), so it "
+                "says which loop bends the behaviour, not how much it moves an output. A loop leads while its score is "
+                "the largest, for half a unit of time at least."
+            ),
+            _leads_table(scores),
+        ]
+        if not bool(np.asarray(scores["complete"]).all()):
+            blocks.append(Paragraph("In some runs the search for loops did not see all of them.", warning=True))
+        blocks += pictures.show("loops", "Loops over time, with bands over the draws.")
+        yield Section("Leading feedback loops over time", tuple(blocks))
+
+
+def _leads_table(scores: "xr.Dataset") -> Table:
+    draws = scores.sizes["run"] - 1
+    rows = []
+    for lead in leads(scores):
+        spans = "; ".join(f"{start:g} to {end:g}" for start, end in lead.spans)
+        row = [lead.name, spans or "never", f"{lead.largest:.0%} in {lead.at:g}" if lead.largest >= 0.005 else "none"]
+        if draws:
+            low, middle, high = lead.begins
+            row += [f"{lead.share:.0%}", f"{middle:.5g} ({low:.5g} to {high:.5g})" if lead.share > 0 else ""]
+        rows.append(tuple(row))
+    head = ("loop", "leads", "largest share")
+    head_draws = ("leads in draws", "longest lead begins (80 % of these draws)")
+    caption = f"The file's own constants, and {draws} draws"
+    return Table((*head, *head_draws) if draws else head, tuple(rows), caption)

@@ -1,0 +1,28 @@
+"""The methods in the order of the page: another one is a file beside this and a row here."""
+
+from cipark_sd.commands.sensitivity.methods.base import Method
+from cipark_sd.commands.sensitivity.methods.decisions import Decisions
+from cipark_sd.commands.sensitivity.methods.dgsm import Dgsm
+from cipark_sd.commands.sensitivity.methods.loops import Loops
+from cipark_sd.commands.sensitivity.methods.morris import Morris
+from cipark_sd.commands.sensitivity.methods.sample import Sample
+from cipark_sd.commands.sensitivity.methods.shapley import Shapley
+from cipark_sd.commands.sensitivity.methods.sobol import Sobol
+from cipark_sd.commands.sensitivity.methods.tornado import Tornado
+
+#: Asked for by an option of its own.
+LOOPS = Loops()
+METHODS: tuple[Method, ...] = (
+    Shapley(),
+    Sobol(),
+    Decisions(),
+    Sample(),
+    Tornado(),
+    Morris(),
+    Dgsm(),
+)
+
+
+def names() -> tuple[str, ...]:
+    """Of the methods that ``--method`` takes."""
+    return tuple(method.name for method in METHODS)

@@ -1,0 +1,171 @@
+"""A sample of runs: how far outputs go, their modes of behaviour, and what moves the whole distribution."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, nearest, outputs
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.sensitivity.behaviour import FEWEST, measures, mode_shares
+from cipark_sd.sensitivity.ranking import strongest_names
+from cipark_sd.sensitivity.sample import fan, pawn, sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Method):
+    """Runs over all constants together, and PAWN over the same runs."""
+
+    name: ClassVar[str] = "sample"
+    joint: ClassVar[bool] = True
+    default: ClassVar[bool] = True
+    default_joint: ClassVar[bool] = True
+    sources: ClassVar[Mapping[str, str]] = {
+        "sample": "Sample: a Latin hypercube (McKay et al. 1979); PAWN after Pianosi and Wagener 2018 with dummies; "
+        "modes after Sterman 2000, set apart by Kolmogorov-Smirnov distances that chance exceeds once in twenty times."
+    }
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """The runs, and PAWN of outputs at the moments and of measures, whose dummies are random."""
+        request = job.request
+        runs = sample(job.response, n=max(request.rows, DRAWS), seed=request.seed + 1, progress=job.progress)
+        here = nearest(runs, job.inputs.question.moments)
+        return {
+            "sample": runs,
+            "pawn": pawn(runs.sel(time=here), seed=request.seed),
+            "measures_pawn": pawn(measures(runs), seed=request.seed),
+        }
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """Of each output at each moment the median and the central 90 %."""
+        runs = found.of("sample")
+        if runs is None:
+            return
+        basis = found.over_runs(runs.sizes["run"])
+        quantiles = fan(runs.sel(time=nearest(runs, found.moments)), (5.0, 50.0, 95.0))
+        for label in outputs(runs):
+            asked = found.output(label)
+            for time in quantiles["time"].to_numpy().tolist():
+                low, middle, high = quantiles.sel(output=label, time=time).to_numpy().tolist()
+                if np.isfinite([low, middle, high]).all():
+                    bounds, estimand = Bounds(low, high, 0.9, "central draws"), asked.at(time)
+                    yield found.record(
+                        estimand, middle, unit=asked.unit, kind="median", interval=bounds, basis=basis, title=label
+                    )
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """Modes of behaviour."""
+        runs = found.of("sample")
+        shares = mode_shares(runs) if runs is not None else []
+        for output in dict.fromkeys(share.output for share in shares):
+            parts = []
+            for share in (s for s in shares if s.output == output):
+                if share.share < 0.005:
+                    continue
+                why = _apart(share.apart)
+                parts.append(f"{share.mode} {share.share:.0%}" + (f" (told apart by {why})" if why else ""))
+            yield f"{output}: {'; '.join(parts)}."
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """Fans, modes, measures, and PAWN of both."""
+        import pandas as pd
+
+        runs, of_outputs, of_measures = (found.of(name) for name in ("sample", "pawn", "measures_pawn"))
+        if runs is None or of_outputs is None or of_measures is None:
+            return {}
+        modes = [
+            asdict(share) | {"apart": "; ".join(f"{name} {d:+.2f}" for name, d in share.apart)}
+            for share in mode_shares(runs)
+        ]
+        drivers = of_measures[["median", "dummy"]].isel(time=0, drop=True)
+        return {
+            "fan": fan(runs).to_dataframe().reset_index(),
+            "modes": pd.DataFrame(modes),
+            "measures": _measured(runs),
+            "pawn": at(of_outputs, found.moments),
+            "measures_pawn": drivers.to_dataframe().reset_index().dropna(subset=["median"]),
+        }
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """The fan, and outputs against their four strongest constants."""
+        from cipark_sd.files import file_name
+        from cipark_sd.plotting import sensitivity as plot
+
+        runs = found.of("sample")
+        if runs is None:
+            return
+        yield Drawing("fan", plot.fan_chart, (fan(runs), found.moments))
+        sobol, shapley = found.of("sobol"), found.of("shapley")
+        leading = sobol if sobol is not None else shapley
+        for output in outputs(leading) if leading is not None else ():
+            for moment in found.moments:
+                assert leading is not None  # else there is no output
+                names = strongest_names(leading, output, moment, count=4)
+                if len(names) > 1:
+                    near = float(runs["time"].sel(time=moment.time, method="nearest"))
+                    part = runs.sel(output=[output], time=[near], parameter=names)
+                    name = f"scatter_{file_name(output)}_{file_name(moment.label)}"
+                    yield Drawing(name, plot.scatter_matrix, (part, names, output, moment))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Fans, measures and modes."""
+        runs, drivers = found.of("sample"), found.of("measures_pawn")
+        if runs is None or drivers is None:
+            return
+        blocks: tuple[Block, ...] = (
+            *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
+            _measures_table(_measured(runs), drivers.isel(time=0, drop=True), runs.sizes["run"]),
+            _modes_table(runs),
+            *pictures.show_all("scatter_", "The output against its four strongest constants, and these in pairs."),
+        )
+        yield Section("How far the outputs can go", blocks)
+
+
+def _apart(apart: "tuple[tuple[str, float], ...]") -> str:
+    return ", ".join(f"{'high' if d > 0 else 'low'} {name}" for name, d in apart)
+
+
+def _measured(runs: "xr.Dataset") -> "pd.DataFrame":
+    """Quantiles of each measure, and how many runs have a value of it."""
+    measured = measures(runs)
+    quantiles = fan(measured, (5.0, 25.0, 50.0, 75.0, 95.0)).isel(time=0, drop=True)
+    table = quantiles.to_pandas().T.rename_axis("measure").reset_index()
+    table["runs_with_a_value"] = measured.sizes["run"] - measured["n_failed"].isel(time=0).to_numpy()
+    return table
+
+
+def _measures_table(table: "pd.DataFrame", drivers: "xr.Dataset", n: int) -> Table:
+    rows = []
+    for line in table.to_dict("records"):
+        own = drivers.sel(output=line["measure"])
+        median, dummy = own["median"].to_numpy(), own["dummy"].to_numpy()
+        order = [i for i in np.argsort(-np.nan_to_num(median, nan=-1.0), kind="stable") if median[i] > dummy.max()]
+        share = line["runs_with_a_value"] / n
+        # of a measure that most runs do not have, slices say little
+        names = ", ".join(str(own["parameter"].to_numpy()[i]) for i in order[:3]) if share > 0.5 else ""
+        numbers = (f"{line[p]:.5g}" if share > 0 else "" for p in (5.0, 50.0, 95.0))
+        rows.append((str(line["measure"]), *numbers, f"{share:.0%}", names))
+    return Table(
+        ("measure", "5 %", "median", "95 %", "runs that have it", "moved most by"),
+        tuple(rows),
+        "What the runs have in common and what not; the constants are the strongest by PAWN, which looks at the "
+        "whole distribution, where they stand out from constants that have nothing to do with the model",
+    )
+
+
+def _modes_table(runs: "xr.Dataset") -> Table:
+    rows = []
+    for shown in mode_shares(runs):
+        few = shown.share * runs.sizes["run"] < FEWEST
+        why = _apart(shown.apart) or ("too few runs to say" if few else "nothing that stands out")
+        rows.append((shown.output, shown.mode, f"{shown.share:.1%} ({shown.low:.1%} to {shown.high:.1%})", why))
+    caption = "Modes of behaviour, and what separates them"
+    return Table(("output", "mode", "share of runs", "set apart by"), tuple(rows), caption)

@@ -1,0 +1,129 @@
+"""Shapley effects: shares of the variance of constants that depend on each other."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import (
+    OVER_TIME,
+    Job,
+    Method,
+    at,
+    interval,
+    leader_sentences,
+    over_outputs,
+)
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.sensitivity.ranking import shapley_sentences
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: Constants in a table.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shapley(Method):
+    """Shares that add up to one, whatever the dependence."""
+
+    name: ClassVar[str] = "shapley"
+    joint: ClassVar[bool] = True
+    default_joint: ClassVar[bool] = True
+    sources: ClassVar[Mapping[str, str]] = {
+        "shapley": "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws."
+    }
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Effects over a quarter of the rows."""
+        from cipark_sd.sensitivity.shapley import shapley
+
+        request = job.request
+        n = max(request.rows // 4, 64)
+        effects = shapley(job.response, n=n, seed=request.seed, resamples=request.resamples, progress=job.progress)
+        return {"shapley": effects}
+
+    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+        """Effects."""
+        effects = found.of("shapley")
+        if effects is not None:
+            yield effects[["Sh", "Sh_conf", "n_failed"]].rename(n_failed="n_failed_shapley")
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """The effect of the strongest constant on each output at each moment."""
+        effects = found.of("shapley")
+        if effects is None:
+            return
+        basis = found.over_runs(int(effects.attrs["rows"]))
+        for label, _, here in over_outputs(found, effects):
+            share, width = here["Sh"].to_numpy(), here["Sh_conf"].to_numpy()
+            if not np.isnan(share).all():
+                i = int(np.nanargmax(share))
+                bounds = Bounds(float(max(0.0, share[i] - width[i])), float(share[i] + width[i]), 0.95, "bootstrap")
+                name, estimand = here["parameter"].to_numpy()[i], found.output(label).at(float(here["time"]))
+                index = f"Shapley effect of {name} for {estimand}"
+                yield found.record(index, float(share[i]), unit="", kind="index", interval=bounds, basis=basis)
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """The strongest constants."""
+        effects = found.of("shapley")
+        if effects is not None:
+            yield from shapley_sentences(effects, found.moments)
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """Effects at the moments."""
+        effects = found.of("shapley")
+        return {} if effects is None else {"shapley": at(effects[["Sh", "Sh_conf"]], found.moments)}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Effects over time and at the moments."""
+        from cipark_sd.plotting import indices as over_time
+        from cipark_sd.plotting import sensitivity as plot
+
+        effects = found.of("shapley")
+        if effects is not None:
+            yield Drawing("shapley-over-time", over_time.shapley_over_time, (effects, found.moments))
+            yield Drawing("shapley", plot.shapley_bars, (effects, found.moments))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Effects, then courses."""
+        effects = found.of("shapley")
+        if effects is None:
+            return
+        blocks: tuple[Block, ...] = (
+            Paragraph(
+                "The constants depend on each other, so their shares of the variance are Shapley effects: what knowing "
+                "a constant takes from the variance, on average over all orders in which constants can become known. "
+                "All shares together make one; intervals are 95 %."
+            ),
+            *_tables(found, effects),
+            *pictures.show("shapley", "Shapley effects of the ten strongest constants."),
+        )
+        yield Section("The assumptions that matter", blocks)
+        picture = pictures.show("shapley-over-time", "Shapley effects over time.")
+        yield Section(OVER_TIME, (Listing(tuple(leader_sentences(effects))), *picture))
+
+
+def _tables(found: Findings, effects: "xr.Dataset") -> Iterator[Block]:
+    times = effects["time"].to_numpy()
+    for output, moment, here in over_outputs(found, effects):
+        share, width = here["Sh"].to_numpy(), here["Sh_conf"].to_numpy()
+        if np.isnan(share).all():
+            yield Paragraph(f"{output}, {moment.label}: no ranking, since the variance is negligible.", warning=True)
+            continue
+        course = effects["Sh"].sel(output=output).transpose("parameter", "time").to_numpy()
+        rows = []
+        for place, i in enumerate(np.argsort(-share, kind="stable")[:_SHOWN], start=1):
+            peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
+            told = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
+            name = str(here["parameter"].to_numpy()[i])
+            rows.append((str(place), name, told, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
+        deviation = float(np.sqrt(here["variance"]))
+        caption = f"{output}, {moment.label}, {found.over}: standard deviation {deviation:.3g} {here['units'].item()}"
+        yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)

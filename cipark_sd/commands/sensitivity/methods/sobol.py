@@ -1,0 +1,293 @@
+"""Sobol indices: shares of the variance over time, single and total, and those of pairs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import (
+    OVER_TIME,
+    Job,
+    Method,
+    interval,
+    leader_sentences,
+    outputs,
+    over_outputs,
+)
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Ranked, gaps, kept_at_half, negligible, ranked, sentences
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    import xarray as xr
+
+#: Lines of a ranking in its table as a file.
+_RANKED = 10
+#: Instants of a course in a cell.
+_COURSE = 5
+#: Pairs of constants that are told of for each output and moment.
+_PAIRS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sobol(Method):
+    """Variance-based indices with independent constants."""
+
+    name: ClassVar[str] = "sobol"
+    default: ClassVar[bool] = True
+    sources: ClassVar[Mapping[str, str]] = {
+        "sobol": "Sobol indices: Saltelli et al. 2010 (first and total order, outputs relative to their mean), "
+        "scrambled Sobol points; intervals by a bootstrap of the rows with Poisson weights."
+    }
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Indices of a design that may be doubled until intervals are narrow, and gone on with after a stop."""
+        from cipark_sd.commands.sensitivity.request import paired
+        from cipark_sd.sensitivity.sobol import sobol
+
+        request, question, kept = job.request, job.inputs.question, store(job.folder)
+        if not request.resume:
+            kept.unlink(missing_ok=True)
+        times = job.response.times
+        near = [float(times[np.abs(times - moment.time).argmin()]) for moment in question.moments]
+        indices = sobol(
+            job.response,
+            n=request.rows,
+            seed=request.seed,
+            resamples=request.resamples,
+            second_order=paired(request, question),
+            until=request.until,
+            until_times=near if request.until else None,
+            most=request.most_rows,
+            progress=job.progress,
+            store=kept,
+        )
+        return {"sobol": indices}
+
+    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+        """First, total and second order."""
+        indices = found.of("sobol")
+        if indices is None:
+            return
+        names = ["S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"]
+        yield indices[names].rename(n_failed="n_failed_sobol")
+        if "S2" in indices:
+            second = indices[["S2", "S2_conf"]].rename(pair="parameter")
+            yield second.reindex(parameter=indices["parameter"])
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """Of each output at each moment its mean, and the total index of the strongest constant."""
+        indices = found.of("sobol")
+        if indices is None:
+            return
+        basis = found.over_runs(int(indices.attrs["rows"]))
+        for label, moment, here in over_outputs(found, indices):
+            asked, mean = found.output(label), float(here["mean"])
+            estimand = asked.at(float(here["time"]))
+            if np.isfinite(mean):
+                yield found.record(
+                    estimand, mean, unit=asked.unit, kind="mean", interval=None, basis=basis, title=label
+                )
+            for row in ranked(indices, label, moment, count=1):
+                index, bounds = (
+                    f"total index of {row.name} for {estimand}",
+                    Bounds(row.low, row.high, 0.95, "bootstrap"),
+                )
+                yield found.record(index, row.total, unit="", kind="index", interval=bounds, basis=basis)
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """Which assumptions matter, and whether intervals are as narrow as asked."""
+        indices = found.of("sobol")
+        if indices is not None:
+            yield from sentences(indices, found.moments)
+            yield from _until_sentences(indices)
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """Rankings at the moments, and every index over time."""
+        import pandas as pd
+
+        indices = found.of("sobol")
+        if indices is None:
+            return {}
+        lines = [
+            asdict(row) | {"course": "; ".join(f"{t:g}: {v:.2f}" for t, v in row.course)}
+            for output in outputs(indices)
+            for moment in found.moments
+            for row in ranked(indices, output, moment, count=_RANKED)
+        ]
+        over_time = indices[["S1", "S1_conf", "ST", "ST_conf", "leading"]].to_dataframe().reset_index()
+        result = {"ranking": pd.DataFrame(lines), "indices": over_time.drop(columns=["units"])}
+        if "S2" in indices:
+            pairs = indices[["S2", "S2_conf"]].to_dataframe().reset_index().dropna(subset=["S2"])
+            result["second_order"] = pairs[pairs["pair"] < pairs["parameter_2"]].drop(columns=["units"])
+        return result
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Indices over time, and how they settle."""
+        from cipark_sd.plotting import indices as plot
+
+        indices = found.of("sobol")
+        if indices is not None:
+            yield Drawing("indices", plot.indices_over_time, (indices, found.moments))
+            yield Drawing("heat-map", plot.heat_map, (indices,))
+            yield Drawing("convergence", plot.convergence, (indices, found.moments))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Rankings, then courses."""
+        indices = found.of("sobol")
+        if indices is None:
+            return
+        first = found.of("shapley") is None
+        title = "The assumptions that matter" if first else "By variance, with independent constants"
+        yield Section(title, tuple(_rankings(found, indices)))
+        blocks: tuple[Block, ...] = (
+            Listing(tuple(leader_sentences(indices))),
+            *pictures.show(
+                "indices",
+                "Shares of the variance over time. Left: what single constants explain, stacked. Right: total indices "
+                "with 95 % intervals, which are wide where an output has just begun to move and a few runs carry its "
+                "variance.",
+            ),
+            *pictures.show("heat-map", "Total indices over time of the constants that are strongest on the whole."),
+            Listing(tuple(_gap_sentence(indices, output) for output in outputs(indices))),
+        )
+        yield Section(OVER_TIME, blocks)
+
+    def sureness(self, found: Findings, pictures: Pictures) -> Iterator[Block]:
+        """Widths, convergence, and what is negligible."""
+        indices = found.of("sobol")
+        if indices is None:
+            return
+        yield Listing((*_width_sentences(found, indices), *_until_sentences(indices)))
+        yield from pictures.show(
+            "convergence", "Total indices with fewer rows of the same design: they should stay in the intervals."
+        )
+        small, total = negligible(indices, found.moments), indices.sizes["parameter"]
+        if small:
+            yield Paragraph(
+                f"{len(small)} of {total} constants are negligible: at all the moments and for all outputs above "
+                f"their total index with its interval is under {NEGLIGIBLE:g}, so for these questions they may be "
+                f"fixed: {', '.join(small)}."
+            )
+        else:
+            yield Paragraph(f"None of the {total} constants is shown to be negligible at all the moments.")
+
+
+def store(folder: "Path") -> "Path":
+    """The file of a design that was stopped."""
+    return folder / "sobol-design.npz"
+
+
+def _rankings(found: Findings, indices: "xr.Dataset") -> Iterator[Block]:
+    yield Paragraph(
+        "A total index of 0.4 says: if all constants but this one were known, 40 % of the variance of the output would "
+        "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40 % on average. "
+        "Brackets are 95 % intervals. The spread of a constant is what the study thinks possible (last table of this "
+        "page), so a constant matters because the model reacts to it and because it is poorly known."
+    )
+    for output, moment, here in over_outputs(found, indices):
+        rows = ranked(indices, output, moment)
+        if not rows:
+            yield Paragraph(f"{output}, {moment.label}: no ranking, since {here['reason'].item()}.", warning=True)
+            continue
+        rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
+        caption = (
+            f"{output}, {moment.label}, {found.over}: mean {float(here['mean']):.3g}, standard deviation "
+            f"{float(np.sqrt(here['variance'])):.3g} {here['units'].item()}; single effects make up "
+            f"{float(here['S1'].sum()):.0%} of the variance"
+        )
+        yield _ranking(rows, found.of("tornado"), caption)
+    yield from _pairs(found, indices)
+
+
+def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str) -> Table:
+    """Indices with intervals and course, and where the output goes with each constant."""
+    head = ["", "constant", "total index", "first index", "in the first five", "total index over time"]
+    cells = [
+        [
+            str(row.place),
+            row.name,
+            interval(row.total, row.low, row.high),
+            f"{row.first:.2f}",
+            f"{row.leading:.0%} of resamples",
+            _course(row),
+        ]
+        for row in rows
+    ]
+    if tornado is not None and rows[0].output in tornado["output"]:
+        head.insert(3, "output with it low, high")
+        for row, line in zip(rows, cells, strict=True):
+            here = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
+            line.insert(3, f"{float(here['low']):.3g}, {float(here['high']):.3g}")
+    return Table(tuple(head), tuple(map(tuple, cells)), caption)
+
+
+def _course(row: Ranked) -> str:
+    """The index at some instants at which there is one, and at its largest."""
+    known = [(time, value) for time, value in row.course if np.isfinite(value)]
+    shown = sorted({round(i) for i in np.linspace(0, len(known) - 1, min(_COURSE, len(known)))})
+    told = ", ".join(f"{known[i][0]:.6g}: {known[i][1]:.2f}" for i in shown)
+    return f"{told}; most in {row.peak_time:.6g} ({row.peak:.2f})"
+
+
+def _pairs(found: Findings, indices: "xr.Dataset") -> Iterator[Table]:
+    """Second-order indices that are larger than their error, strongest first."""
+    if "S2" not in indices:
+        return
+    names = [str(name) for name in indices["pair"].to_numpy()]
+    upper = np.triu_indices(len(names), 1)
+    rows = []
+    for output, moment, here in over_outputs(found, indices):
+        value, width = (here[name].transpose("pair", "parameter_2").to_numpy()[upper] for name in ("S2", "S2_conf"))
+        order = np.argsort(-np.nan_to_num(value, nan=-1.0), kind="stable")[:_PAIRS]
+        rows += [
+            (
+                f"{output}, {moment.label}",
+                names[upper[0][i]],
+                names[upper[1][i]],
+                f"{value[i]:.3f} +- {width[i]:.3f}",
+            )
+            for i in order
+            if value[i] > width[i]
+        ]
+    rest = "pairs that are not here explain less than the error" if rows else "none is larger than its error"
+    caption = (
+        f"Second-order indices with 95 % intervals: what pairs of {', '.join(names)} explain beyond what each of them "
+        f"explains alone; {rest}"
+    )
+    yield Table(("output", "constant", "and", "share of the variance"), tuple(rows), caption)
+
+
+def _gap_sentence(indices: "xr.Dataset", output: str) -> str:
+    spans = gaps(indices, output)
+    if not spans:
+        return f"{output} has indices at all times."
+    told = "; ".join(f"from {start:g} to {end:g}, since {reason}" for start, end, reason in spans)
+    return f"{output} has no indices {told}: a share of next to nothing would be a number without meaning."
+
+
+def _until_sentences(indices: "xr.Dataset") -> Iterator[str]:
+    """Whether the width that was asked for is reached."""
+    facts = indices.attrs
+    if "until" in facts:
+        reached = "reached" if facts["until_reached"] else "not reached"
+        yield (
+            f"Intervals of +-{facts['until']:g} {reached} with {facts['rows']} rows: the widest is "
+            f"+-{facts['widest']:.3f}."
+        )
+
+
+def _width_sentences(found: Findings, indices: "xr.Dataset") -> Iterator[str]:
+    for output, moment, here in over_outputs(found, indices):
+        width = here["ST_conf"].to_numpy()
+        if np.isnan(width).all():
+            continue
+        kept = kept_at_half(indices, output, moment)
+        stable = "" if kept is None else f"; {kept[0]} of its first {kept[1]} were that at half the rows already"
+        yield f"{output}, {moment.label}: the widest interval of a total index is +-{np.nanmax(width):.3f}{stable}."

@@ -1,0 +1,56 @@
+"""One constant at a time, at its 5 % and its 95 % quantile."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import Job, Method, at
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Section
+from cipark_sd.pages.parts import Drawing, Pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@dataclass(frozen=True, slots=True)
+class Tornado(Method):
+    """Where the outputs go with each constant alone."""
+
+    name: ClassVar[str] = "tornado"
+    default: ClassVar[bool] = True
+    sources: ClassVar[Mapping[str, str]] = {}
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Two runs a constant, and one in the middle."""
+        from cipark_sd.sensitivity.local import tornado
+
+        return {"tornado": tornado(job.response)}
+
+    def headlines(self, found: Findings) -> Iterator[Headline]:
+        """None: no draw is behind these runs."""
+        yield from ()
+
+    def sentences(self, found: Findings) -> Iterator[str]:
+        """None."""
+        yield from ()
+
+    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+        """Ends at the moments."""
+        runs = found.of("tornado")
+        return {} if runs is None else {"tornado": at(runs[["low", "high", "middle"]], found.moments)}
+
+    def drawings(self, found: Findings) -> Iterator[Drawing]:
+        """Bars."""
+        from cipark_sd.plotting import sensitivity as plot
+
+        runs = found.of("tornado")
+        if runs is not None:
+            yield Drawing("tornado", plot.tornado_bars, (runs, found.moments))
+
+    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Bars."""
+        picture = tuple(pictures.show("tornado", "One constant at a time, at its 5 % and its 95 % quantile."))
+        yield Section("One constant at a time", picture)

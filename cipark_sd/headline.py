@@ -1,0 +1,241 @@
+"""Headline records: a number that a command reports, with everything needed to set it beside another one.
+
+Console, pages, the combined report and documents print records, so that a quantity has one value everywhere, or several
+with the difference said beside them. Records of one estimand are compared by :func:`disagreements`; draws that must not
+be read together are named by :func:`mixtures`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from cipark_sd.basis import Basis
+from cipark_sd.wording import interval, listed, number, percent
+
+#: What a number is of the distribution or the function that it summarises. ``run`` is the value of one run; an
+#: ``optimum`` is ``MAP`` with the priors and ``ML`` without; an ``index`` is a share of a variance.
+Kind = Literal["MAP optimum", "ML optimum", "mean", "median", "probability", "share", "index", "run"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """An interval; an end is None where nothing bounds that side.
+
+    Parameters
+    ----------
+    low, high : float or None
+    level : float
+        Nominal coverage or mass, between 0 and 1.
+    by : str
+        How it was made: "profile likelihood", "central draws", "bootstrap".
+    """
+
+    low: float | None
+    high: float | None
+    level: float
+    by: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"the level of an interval lies between 0 and 1, not at {self.level!r}")
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if not all(map(math.isfinite, ends)) or ends != sorted(ends):
+            raise ValueError(
+                f"the ends of an interval are finite and in order, or None, not {self.low!r}, {self.high!r}"
+            )
+
+    def __str__(self) -> str:
+        return f"{interval(self.low, self.high)} ({percent(self.level)}, {self.by})"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One number of a command.
+
+    Parameters
+    ----------
+    estimand : str
+        What the number is of, such as "Total Residents at 2019.5": records with the same text are of the same quantity.
+        :func:`output` and :func:`parameter` spell it.
+    number : float
+        Finite.
+    unit : str
+        Empty where there is none.
+    kind : Kind
+    interval : Bounds or None
+        None where none was computed.
+    given : tuple of str
+        What the number is conditional on: a structure, constants that are held, a scenario. Draws stand in ``basis``.
+    basis : Basis or None
+        The draws that the number summarises; None where it rests on none.
+    command : str
+        Such as "cipark calibrate".
+    model_digest, study_digest : str
+        Of the model's files; of the scenario, the fitted observations and the priors. The second is empty where no
+        data stand behind the number.
+    seed : int or None
+        None where no random number is in it.
+    version : str
+        Of this package.
+    title : str
+        What the study calls the estimand, where it has a name of its own for it.
+    """
+
+    estimand: str
+    number: float
+    unit: str
+    kind: Kind
+    interval: Bounds | None
+    given: tuple[str, ...]
+    basis: Basis | None
+    command: str
+    model_digest: str
+    study_digest: str
+    seed: int | None
+    version: str
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.number):
+            raise ValueError(f"a headline has a finite number, not {self.number!r} ({self.estimand})")
+
+    @property
+    def name(self) -> str:
+        """The study's name of the estimand, with the estimand itself."""
+        return self.estimand if self.estimand.startswith(self.title) else f"{self.title} ({self.estimand})"
+
+    @property
+    def estimate(self) -> str:
+        """The kind of estimate in words, such as "posterior median"."""
+        if self.basis is None:
+            return self.kind
+        return {
+            "prior": f"prior {self.kind}",
+            "ranges": f"{self.kind} over ranges",
+            "posterior": f"posterior {self.kind}",
+            "laplace": f"Laplace {self.kind}",
+            "borrowed": f"{self.kind} over another structure's posterior",
+        }[self.basis.origin]
+
+    @property
+    def value(self) -> str:
+        """Number and unit."""
+        return f"{number(self.number)} {self.unit}".rstrip()
+
+    @property
+    def conditions(self) -> str:
+        """What stands beside the number: what it is given, and the draws that it rests on."""
+        given = f"given {', '.join(self.given)}" if self.given else ""
+        return "; ".join(filter(None, (given, self.basis.label if self.basis is not None else "")))
+
+    def __str__(self) -> str:
+        bounds = "" if self.interval is None else f", {self.interval}"
+        conditions = f"; {self.conditions}" if self.conditions else ""
+        return f"{self.name}: {self.value} [{self.estimate}{bounds}{conditions}]"
+
+
+def output(label: str, time: float, *, under: str = "", against: str = "") -> str:
+    """The estimand of a model's output at a time with what ``under`` sets, or of its change from ``against``.
+
+    :func:`cipark_sd.estimands.of_output` spells both for a model.
+
+    >>> output("Total Residents", 2019.5), output("Total Residents", 2019.5, against="SW CMG = 0")
+    ('Total Residents at 2019.5', 'Total Residents at 2019.5, change from SW CMG = 0')
+    """
+    settings = (f", with {under}" if under else "", f", change from {against}" if against else "")
+    return f"{label} at {time:.10g}{''.join(settings)}"
+
+
+def parameter(name: str) -> str:
+    """The estimand of a parameter.
+
+    >>> parameter("rate")
+    'parameter rate'
+    """
+    return f"parameter {name}"
+
+
+#: Columns under which every page and console prints records.
+HEAD = ("quantity", "number", "interval", "kind of estimate", "conditional on", "from")
+
+
+def cells(record: Headline) -> tuple[str, ...]:
+    """A record as the cells of a row under :data:`HEAD`."""
+    bounds = "" if record.interval is None else str(record.interval)
+    seed = "" if record.seed is None else f", seed {record.seed}"
+    return (record.name, record.value, bounds, record.estimate, record.conditions, f"{record.command}{seed}")
+
+
+#: Fields that may explain why two records of one estimand have different numbers, in the order in which they are told.
+_REASONS = {
+    "model_digest": "the model",
+    "study_digest": "the study (data, priors or scenario)",
+    "unit": "the unit",
+    "kind": "the kind of estimate",
+    "basis": "the draws",
+    "given": "what the number is given",
+    "seed": "the seed",
+    "version": "the version of the program",
+}
+assert set(_REASONS) <= {field.name for field in fields(Headline)}
+
+
+def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str]:
+    """A sentence for each estimand of which two folders have different numbers, with what else differs between them.
+
+    Parameters
+    ----------
+    folders : sequence of name and records
+    """
+    sentences = []
+    by_estimand: dict[str, list[tuple[str, Headline]]] = {}
+    for folder, records in folders:
+        for record in records:
+            by_estimand.setdefault(record.estimand, []).append((folder, record))
+    for estimand, found in by_estimand.items():
+        if len({folder for folder, _ in found}) < 2 or len({record.number for _, record in found}) < 2:
+            continue
+        numbers = "; ".join(f"{record.value} in {folder} ({_told(record)})" for folder, record in found)
+        sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in found])}")
+    return sentences
+
+
+def _told(record: Headline) -> str:
+    return f"{record.estimate}{'; ' if record.conditions else ''}{record.conditions}"
+
+
+def _why(records: Sequence[Headline]) -> str:
+    reasons = [
+        words for name, words in _REASONS.items() if len({_shown(getattr(record, name)) for record in records}) > 1
+    ]
+    if not reasons:
+        return (
+            "Nothing else that the records hold differs between them, so that one folder is of another state of the "
+            "program: run its command again."
+        )
+    return f"They differ in {listed(reasons)}."
+
+
+def _shown(value: object) -> str:
+    """A text by which values of a field are told apart: an unknown quality of draws is equal to none in itself."""
+    return value.label if isinstance(value, Basis) else repr(value)
+
+
+def mixtures(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str]:
+    """Warnings where folders that are read together rest on different models, studies or kinds of draws."""
+    warnings = []
+    for words, of in (
+        ("models", lambda record: record.model_digest[:12]),
+        ("studies (data, priors or scenario)", lambda record: record.study_digest[:12]),
+        ("kinds of draws", lambda record: "" if record.basis is None else record.basis.name),
+    ):
+        where: dict[str, list[str]] = {}
+        for folder, records in folders:
+            for value in dict.fromkeys(filter(None, map(of, records))):
+                where.setdefault(value, []).append(folder)
+        if len(where) > 1:
+            parts = "; ".join(f"{value} in {listed(names)}" for value, names in where.items())
+            warnings.append(f"Numbers here rest on different {words}: {parts}. They are no results of one analysis.")
+    return warnings

@@ -1,0 +1,67 @@
+"""What a page is made of, as values: sections of words, tables and pictures, and headline numbers before them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cipark_sd.headline import HEAD, Headline, cells
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Words; ``warning`` sets them apart for what a reader must not overlook."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Points of one kind, each a sentence or two."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells as they are to be read; a column whose cells all are numbers is set to the right."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG or SVG file beside the page, and what it shows."""
+
+    file: str
+    caption: str
+
+
+Block = Paragraph | Listing | Table | Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question and its answer."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one command found: a title, what it was made from (model digest, scenario, seed, versions), sections.
+
+    Its headline numbers stand before the sections.
+    """
+
+    title: str
+    identity: str
+    sections: tuple[Section, ...]
+    headlines: tuple[Headline, ...] = ()
+
+
+def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
+    """Headline records as a table."""
+    return Table(HEAD, tuple(cells(record) for record in records), caption)

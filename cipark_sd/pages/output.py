@@ -1,0 +1,83 @@
+"""What a command leaves in its folder: the tables, figures and page that its parts make of its findings."""
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from cipark_sd.files import write_table
+from cipark_sd.pages.blocks import Block, Page, Section
+from cipark_sd.pages.page import write_page
+from cipark_sd.pages.parts import Drawing, Part, Pictures
+
+F = TypeVar("F")
+#: From so many figures on, others draw as well: a process takes about as long to start as three figures to draw.
+_MANY = 10
+
+
+def page_of(parts: Iterable[Part[F]], found: F, pictures: Pictures, title: str, identity: str) -> Page:
+    """The page of some findings, with the pictures that there are."""
+    parts = tuple(parts)
+    blocks: dict[str, tuple[Block, ...]] = {}
+    for part in parts:
+        for section in part.sections(found, pictures):
+            blocks[section.title] = (*blocks.get(section.title, ()), *section.blocks)
+    sections = tuple(Section(name, own) for name, own in blocks.items() if own)
+    return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(found)))
+
+
+def write(
+    parts: Iterable[Part[F]], found: F, folder: Path, *, title: str, identity: str, draws: str = "", workers: int = 1
+) -> list[Path]:
+    """Write tables, figures and the page of some findings into a folder that exists, each file whole or not at all.
+
+    The same findings give the same bytes.
+
+    Parameters
+    ----------
+    draws : str, optional
+        What frames rest on, for their first column.
+    workers : int
+        Processes that draw; they change no byte.
+    """
+    parts = tuple(parts)
+    asked = [drawing for part in parts for drawing in part.drawings(found)]
+    with drawn(asked, folder, workers) as figures:
+        written = [
+            write_table(folder / f"{name}.csv", table, draws=draws)
+            for part in parts
+            for name, table in part.tables(found).items()
+        ]
+        drawings = figures()
+    pictures = Pictures(frozenset(path.stem for path in drawings if path.suffix == ".png"))
+    return [*written, *drawings, *write_page(page_of(parts, found, pictures, title, identity), folder)]
+
+
+@contextmanager
+def drawn(asked: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[Callable[[], list[Path]]]":
+    """Draw while the body does other things; what it gets waits for the figures and gives their files in order."""
+    if workers < 2 or len(asked) < _MANY:
+        yield lambda: [path for drawing in asked for path in draw(drawing, folder)]
+        return
+    # a process of its own memory: one that is copied from this may wait for locks of threads that it does not have
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_uninterrupted) as pool:
+        waiting = [pool.submit(draw, drawing, folder) for drawing in asked]
+        try:
+            yield lambda: [path for each in waiting for path in each.result()]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _uninterrupted() -> None:
+    """Ctrl-C is for the process that waits; it ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def draw(drawing: Drawing, folder: Path) -> list[Path]:
+    """Draw and save one figure; its files, the one for a page first."""
+    from cipark_sd.plotting.files import save_for_print
+
+    return save_for_print(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name)

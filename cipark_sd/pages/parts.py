@@ -1,0 +1,73 @@
+"""Parts of a report: each turns findings into tables, figures, sections and headline records, and computes nothing.
+
+A command is *compute, findings, parts*: what was computed is one frozen value, and a part is a frozen value that knows
+how one analysis in it is written down. The parts of a command stand in a tuple in its registry, so that another one is
+a file and a row, and a method that it lacks is an error of mypy at the row and of Python at the import.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Picture, Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+F = TypeVar("F", contravariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure to be drawn: its file's name, and a function of a module with what it draws."""
+
+    name: str
+    draw: "Callable[..., Figure]"
+    parts: tuple[Any, ...]
+    options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The figures that were drawn, by the names of their files without an ending."""
+
+    names: frozenset[str] = frozenset()
+
+    def show(self, name: str, caption: str) -> Iterator[Picture]:
+        """The picture of that name, where there is one."""
+        if name in self.names:
+            yield Picture(f"{name}.png", caption)
+
+    def show_all(self, start: str, caption: str) -> Iterator[Picture]:
+        """All pictures whose names begin so, in order."""
+        for name in sorted(self.names):
+            if name.startswith(start):
+                yield Picture(f"{name}.png", caption)
+
+
+class Part(ABC, Generic[F]):
+    """One analysis as people meet it; findings that lack the analysis give nothing.
+
+    No method runs a model or draws a random number.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def headlines(self, found: F) -> Iterable[Headline]:
+        """The numbers that this analysis is asked for."""
+
+    @abstractmethod
+    def tables(self, found: F) -> "Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]":
+        """Tables by the name of their file without an ending."""
+
+    @abstractmethod
+    def drawings(self, found: F) -> Iterable[Drawing]:
+        """Figures."""
+
+    @abstractmethod
+    def sections(self, found: F, pictures: Pictures) -> Iterable[Section]:
+        """Sections of the page; those of several parts that have one title become one."""

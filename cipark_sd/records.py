@@ -1,0 +1,188 @@
+"""Frozen values as plain data and back: what a file of findings, a page or kept work holds of a dataclass.
+
+Plain data are dictionaries, lists, numbers, texts, booleans, None and arrays. What comes back is checked against the
+types of the dataclass: a missing or an unknown key, or a value of another type, is an error that names its place.
+"""
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from datetime import date
+from functools import cache, partial
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.files import write_bytes
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+T = TypeVar("T")
+
+#: The text of a file of records, among whose members the arrays are.
+_TEXT = "content.json"
+_ARRAY = "array"
+#: The key by which values of several classes are told apart.
+_KIND = "kind"
+#: Numbers that JSON does not have.
+_WORDS = ("nan", "inf", "-inf")
+
+
+class WrongRecordError(ValueError):
+    """Plain data that are no record of the type that was asked for."""
+
+
+def to_plain(value: object) -> Any:
+    """A frozen dataclass, or a sequence or mapping of such, as plain data."""
+    return _converter().unstructure(value)
+
+
+def from_plain(kind: type[T], content: object) -> T:
+    """The value of type ``kind`` that plain data hold.
+
+    Raises
+    ------
+    WrongRecordError
+        When they hold none; the message names each place.
+    """
+    from cattrs import BaseValidationError, transform_error
+
+    try:
+        return _converter().structure(content, kind)
+    except BaseValidationError as problems:
+        raise WrongRecordError("; ".join(transform_error(problems, format_exception=_reason))) from None
+    except (TypeError, ValueError, KeyError) as problem:
+        raise WrongRecordError(f"no {kind.__name__}: {problem}") from None
+
+
+def write_record(value: object, path: Path) -> Path:
+    """Write a frozen value with its arrays as one file, whole or not at all.
+
+    The file is a ZIP archive: ``content.json``, in which ``{"array": 3}`` stands for the member ``3.npy``. The same
+    value gives the same bytes.
+    """
+    arrays: list[NDArray[np.generic]] = []
+
+    def aside(item: object) -> dict[str, int]:
+        if not isinstance(item, np.ndarray) or item.dtype.hasobject:
+            raise TypeError(f"{item!r} cannot be kept; numbers, texts and arrays of them can")
+        arrays.append(item)
+        return {_ARRAY: len(arrays) - 1}
+
+    text = json.dumps(to_plain(value), default=aside, ensure_ascii=False)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in _members(text, arrays):
+            # a time of writing would make other bytes of the same value
+            archive.writestr(zipfile.ZipInfo(name), member, zipfile.ZIP_DEFLATED)
+    return write_bytes(path, content.getvalue())
+
+
+def read_record(kind: type[T], path: Path) -> T:
+    """The value that :func:`write_record` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+    WrongRecordError
+        When the file is damaged or holds something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+
+            def filled(item: dict[str, Any]) -> Any:
+                if set(item) == {_ARRAY}:
+                    return np.lib.format.read_array(io.BytesIO(archive.read(f"{item[_ARRAY]}.npy")), allow_pickle=False)
+                return item
+
+            content = json.loads(archive.read(_TEXT), object_hook=filled)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as problem:
+        raise WrongRecordError(f"no file of records ({problem})") from None
+    return from_plain(kind, content)
+
+
+def _members(text: str, arrays: "list[NDArray[np.generic]]") -> Iterator[tuple[str, bytes]]:
+    yield _TEXT, text.encode()
+    for number, array in enumerate(arrays):
+        content = io.BytesIO()
+        np.lib.format.write_array(content, array, allow_pickle=False)
+        yield f"{number}.npy", content.getvalue()
+
+
+@cache
+def _converter() -> "Converter":
+    """Conversions without any of Python's coercions: a text is no number and a number is no truth value."""
+    from cattrs import Converter
+
+    converter = Converter(forbid_extra_keys=True)
+    for kind, allowed in ((str, (str,)), (bool, (bool,)), (int, (int,)), (float, (float, int, str))):
+        converter.register_structure_hook(kind, _strictly(kind, allowed))
+    converter.register_structure_hook_func(_is_array, _array)
+    converter.register_structure_hook_func(_is_union, partial(_of_union, converter))
+    converter.register_unstructure_hook_func(_is_union, partial(_with_kind, converter))
+    converter.register_structure_hook(date, lambda value, _: date.fromisoformat(value))
+    converter.register_unstructure_hook(date, date.isoformat)
+    # numbers of NumPy are numbers
+    converter.register_unstructure_hook(int, int)
+    converter.register_unstructure_hook(bool, bool)
+    converter.register_unstructure_hook_func(_is_array, lambda value: value)
+    # strict JSON has no name for these
+    converter.register_unstructure_hook(float, lambda value: value if math.isfinite(value) else str(value))
+    return converter
+
+
+def _reason(problem: BaseException, kind: type | None) -> str:
+    from cattrs.v import format_exception
+
+    return str(problem) if isinstance(problem, (TypeError, ValueError)) else format_exception(problem, kind)
+
+
+def _strictly(kind: type, allowed: tuple[type, ...]) -> Any:
+    def checked(value: object, _: object) -> object:
+        wrong = isinstance(value, bool) if kind is not bool else False
+        if (
+            wrong
+            or not isinstance(value, allowed)
+            or (kind is float and isinstance(value, str) and value not in _WORDS)
+        ):
+            raise TypeError(f"{value!r} is no {kind.__name__}")
+        return kind(value)
+
+    return checked
+
+
+def _is_union(kind: Any) -> bool:
+    """Whether a type is one of several dataclasses, which plain data have to tell apart."""
+    return get_origin(kind) in (Union, UnionType) and sum(is_dataclass(one) for one in get_args(kind)) > 1
+
+
+def _with_kind(converter: "Converter", value: object) -> Any:
+    return None if value is None else {_KIND: type(value).__name__.lower(), **converter.unstructure(value)}
+
+
+def _of_union(converter: "Converter", content: object, kind: Any) -> object:
+    if content is None and type(None) in get_args(kind):
+        return None
+    own = dict(content) if isinstance(content, Mapping) else {}
+    name = own.pop(_KIND, None)
+    for one in get_args(kind):
+        if one.__name__.lower() == name:
+            return converter.structure(own, one)
+    raise TypeError(f"{name!r} is no kind of value that can stand here")
+
+
+def _is_array(kind: Any) -> bool:
+    return getattr(kind, "__origin__", kind) is np.ndarray
+
+
+def _array(value: object, _: object) -> "NDArray[np.generic]":
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{value!r} is no array")
+    return value

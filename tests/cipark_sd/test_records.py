@@ -1,0 +1,60 @@
+"""Frozen values in files: bit for bit, the same bytes each time, and no damage passes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.arrays import Array
+from cipark_sd.records import WrongRecordError, read_record, write_record
+
+
+@dataclass(frozen=True, eq=False)
+class Inner:
+    name: str
+    values: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Outer:
+    parts: tuple[Inner, ...]
+    by_name: dict[str, float | None]
+    count: int
+    limit: float
+    last: Inner | None = None
+
+
+VALUE = Outer(
+    (Inner("a", np.array([0.1, np.nan, -np.inf])), Inner("é", np.zeros((2, 0, 3)))),
+    {"x": 1 / 3, "y": None},
+    2,
+    float("inf"),
+    Inner("last", np.array(5e-324)),
+)
+
+
+def test_a_value_comes_back_bit_for_bit_and_has_the_same_bytes_again(tmp_path: Path) -> None:
+    again = read_record(Outer, write_record(VALUE, tmp_path / "a.zip"))
+    assert (again.by_name, again.count, again.limit) == (VALUE.by_name, VALUE.count, VALUE.limit)
+    assert again.last is not None
+    for mine, theirs in zip((*again.parts, again.last), (*VALUE.parts, VALUE.last), strict=True):
+        assert theirs is not None
+        assert mine.name == theirs.name
+        assert mine.values.shape == theirs.values.shape
+        assert mine.values.tobytes() == theirs.values.tobytes()
+    assert write_record(again, tmp_path / "b.zip").read_bytes() == (tmp_path / "a.zip").read_bytes()
+
+
+def test_a_damaged_file_another_type_and_objects_are_refused(tmp_path: Path) -> None:
+    path = write_record(VALUE, tmp_path / "a.zip")
+    with pytest.raises(WrongRecordError, match="parts"):
+        read_record(Inner, path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(WrongRecordError, match="no file of records"):
+        read_record(Outer, path)
+    with pytest.raises(FileNotFoundError):
+        read_record(Outer, tmp_path / "none.zip")
+    with pytest.raises(TypeError, match="cannot be kept"):
+        write_record(Inner("a", np.array([object()])), tmp_path / "c.zip")
+    assert not (tmp_path / "c.zip").exists()
