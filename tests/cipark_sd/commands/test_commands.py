@@ -298,6 +298,7 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
         "bundled",
         "load",
         "plot_run",
+        "read_changes",
         "read_model",
         "read_scenario",
         "save",
