@@ -16,7 +16,7 @@ from calibration.report.conclusions import (
     prediction_verdict,
 )
 from calibration.report.findings import Findings, Fit, Posterior, estimates
-from calibration.report.sections.registry import SECTIONS
+from calibration.report.sections import registry
 from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.console import print_table, say
 from cipark_sd.headline import HEAD, cells
@@ -38,7 +38,7 @@ def show(fit: Fit) -> None:
 
 def show_headlines(found: Findings) -> None:
     """The headline numbers as every page prints them."""
-    records = [record for part in SECTIONS for record in part.headlines(found)]
+    records = [record for part in registry.SECTIONS for record in part.headlines(found)]
     if records:
         say()
         print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from calibration.report.findings import FILE, Findings, load
 from calibration.report.record import record
-from calibration.report.sections.registry import SECTIONS
+from calibration.report.sections import registry
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Page
@@ -14,7 +14,7 @@ from cipark_sd.pages.parts import Pictures
 
 def page(found: Findings, pictures: Pictures) -> Page:
     """The page of findings, with the pictures that there are."""
-    return output.page_of(SECTIONS, found, pictures, found.fit.study.title, _identity(found))
+    return output.page_of(registry.SECTIONS, found, pictures, found.fit.study.title, _identity(found))
 
 
 def write(found: Findings, folder: Path) -> list[Path]:
@@ -23,7 +23,7 @@ def write(found: Findings, folder: Path) -> list[Path]:
     title = found.fit.study.title
     return [
         write_text(folder / "fit.json", text),
-        *output.write(SECTIONS, found, folder, title=title, identity=_identity(found)),
+        *output.write(registry.SECTIONS, found, folder, title=title, identity=_identity(found)),
     ]
 
 

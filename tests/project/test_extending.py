@@ -7,9 +7,21 @@ from contextlib import contextmanager
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from places import ROOT
+from small_study import small_study
 
+from calibration.commands import pipeline
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings
+from calibration.report.sections import registry as sections
+from calibration.report.sections.base import ReportPart, Words
+from cipark_sd.cli import cli
+from cipark_sd.commands.sensitivity.findings import load
+from cipark_sd.commands.sensitivity.methods import registry as methods
+from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.compiler import functions
 from cipark_sd.engines import registry
 from cipark_sd.ensemble import ensemble
@@ -18,6 +30,9 @@ from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model import unit_rules
 from cipark_sd.model.unit_check import check_units
+from cipark_sd.pages.output import page_of
+from cipark_sd.pages.page import read_page
+from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulation import simulate
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -85,3 +100,59 @@ def test_the_engine_of_the_recipe_gives_the_bits_of_the_others(write_mdl) -> Non
     finally:
         del sys.modules[module.__name__]
         registry.choose.cache_clear()
+
+
+def extended(module_name: str, code: str, registry: ModuleType, row: str) -> dict[str, object]:
+    """The names of a registry with the row of a recipe in place of its own."""
+    module = ModuleType(module_name)
+    exec(compile(code, "extending.md", "exec"), module.__dict__)  # noqa: S102  (our own document)
+    names = {**vars(registry), **vars(module)}
+    exec(compile(row, "extending.md", "exec"), names)  # noqa: S102  (our own document)
+    return names
+
+
+def test_the_sensitivity_method_of_the_recipe_is_offered_computed_and_written(
+    write_mdl, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, row = blocks("A sensitivity method")
+    names = extended("rank_correlation", code, methods, row)
+    assert [type(one) for one in names["METHODS"]][:-1] == [type(one) for one in methods.METHODS]  # type: ignore[attr-defined]
+    monkeypatch.setattr(methods, "METHODS", names["METHODS"])
+    model = write_mdl("s = INTEG(r - d * s, 5) ~ unit ~ | r = 1 ~ unit/Year ~ | d = 0.5 ~ 1/Year ~ |", final=9)
+    arguments = ["sensitivity", str(model), "--method", "rank-correlation", "--rows", "64", "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "out" / "rank_correlation.csv").set_index("parameter")["rho"]
+    assert table["r"] > 0.5 > -0.5 > table["d"]
+    sections = {section.title: section.blocks for section in read_page(tmp_path / "out").sections}
+    (shown,) = sections["Directions"]
+    assert ("s, at the end", "r", f"{table['r']:+.2f}") in shown.rows  # type: ignore[union-attr]
+    assert "Rank correlations: Spearman 1904." in sections["How it was computed"][0].items  # type: ignore[union-attr]
+    assert set(load(tmp_path / "out").results) == {"rank_correlation"}
+    refused = CliRunner().invoke(cli, ["sensitivity", str(model), "--method", "rank"])
+    assert refused.exit_code == 2
+    assert "rank-correlation" in refused.output
+
+
+def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) -> None:
+    code, row = blocks("A report section")
+    names = extended("misfits", code, sections, row)
+    small_study(tmp_path)
+    settings = pipeline.Settings(tmp_path, starts=1, engine="native", compare_pysd=False, profiles=False)
+    found = Findings(fit_findings(pipeline.calibrate(settings)))
+    page = page_of(names["_RESULTS"], found, Pictures(), "t", "i")  # type: ignore[arg-type]
+    titles = [section.title for section in page.sections]
+    assert titles.index("Largest misfits") == titles.index("The data and the model") + 1
+    largest = max((row for row in found.fit.rows if row.use == "fit"), key=lambda row: abs(row.residual))
+    (table,) = page.sections[titles.index("Largest misfits")].blocks
+    assert table.rows[0] == (largest.label, f"{largest.residual:+.1f}")  # type: ignore[union-attr]
+    (added,) = [part for part in names["_RESULTS"] if type(part).__name__ == "Misfits"]  # type: ignore[attr-defined]
+    assert added.tables(found)["misfits"][0] == {"number": largest.label, "residual": largest.residual}
+    assert [type(p) for p in names["_RESULTS"] if p is not added] == [type(p) for p in sections._RESULTS]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("base", [Method, ReportPart, Words])
+def test_a_part_that_lacks_a_member_cannot_be_made(base: type) -> None:
+    lacking = type("Lacking", (base,), {"__slots__": ()})
+    with pytest.raises(TypeError, match="sections"):
+        lacking()

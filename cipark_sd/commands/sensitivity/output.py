@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, largest_failure, load
+from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
-from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
 from cipark_sd.files import write_text
 from cipark_sd.headline import Headline
 from cipark_sd.pages import output
@@ -87,13 +87,19 @@ class _Sources(_Words):
         yield Section("How it was computed", (Listing(told),))
 
 
-_ALL = (*METHODS, LOOPS)
-PARTS: tuple[Part[Findings], ...] = (_Rests(), *_ALL, _Sureness(_ALL), _Constants(), _Sources(_ALL))
+def _methods() -> tuple[Method, ...]:
+    return (*registry.METHODS, registry.LOOPS)
+
+
+def parts() -> tuple[Part[Findings], ...]:
+    """The parts of the page in their order."""
+    methods = _methods()
+    return (_Rests(), *methods, _Sureness(methods), _Constants(), _Sources(methods))
 
 
 def sentences(found: Findings) -> list[str]:
     """What people read."""
-    said = [sentence for method in _ALL for sentence in method.sentences(found)]
+    said = [sentence for method in _methods() for sentence in method.sentences(found)]
     failed = {name: most for name, most in largest_failure(found.results.items()).items() if most}
     if failed:
         counts = ", ".join(f"{name} {count}" for name, count in failed.items())
@@ -108,13 +114,13 @@ def together(found: Findings) -> "xr.Dataset | None":
     """
     import xarray as xr
 
-    parts = [part for method in _ALL for part in method.together(found)]
+    parts = [part for method in _methods() for part in method.together(found)]
     return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
 
 
 def page(found: Findings, pictures: Pictures) -> Page:
     """The page of what was computed, with the pictures that there are."""
-    return output.page_of(PARTS, found, pictures, _title(found), _identity(found))
+    return output.page_of(parts(), found, pictures, _title(found), _identity(found))
 
 
 def write(found: Findings, folder: Path, workers: int = 1) -> list[Path]:
@@ -127,7 +133,7 @@ def write(found: Findings, folder: Path, workers: int = 1) -> list[Path]:
     written.append(write_text(folder / "summary.txt", text))
     title, identity = _title(found), _identity(found)
     return written + output.write(
-        PARTS, found, folder, title=title, identity=identity, draws=basis.label, workers=workers
+        parts(), found, folder, title=title, identity=identity, draws=basis.label, workers=workers
     )
 
 

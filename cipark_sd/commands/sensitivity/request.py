@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
-from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivity.designs import check_power_of_two
@@ -100,19 +100,19 @@ def contradictions_with_question(request: Request, question: Question) -> Iterat
 def asked_methods(request: Request, question: Question, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page; ``joint`` where constants depend on each other."""
     if request.methods:
-        return tuple(method for method in METHODS if method.name in request.methods)
+        return tuple(method for method in registry.METHODS if method.name in request.methods)
     # other outputs than the study's are asked about for their own sake
     decides = _decides(question) and not request.outputs
     return tuple(
         method
-        for method in METHODS
+        for method in registry.METHODS
         if (method.default_joint if joint else method.default) or (decides and method.name == "decisions")
     )
 
 
 def _joint() -> tuple[str, ...]:
     """Methods that go with constants which depend on each other."""
-    return tuple(method.name for method in METHODS if method.joint)
+    return tuple(method.name for method in registry.METHODS if method.joint)
 
 
 def paired(request: Request, question: Question) -> tuple[str, ...]:

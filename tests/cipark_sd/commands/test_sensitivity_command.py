@@ -17,7 +17,7 @@ from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.compute import facts
 from cipark_sd.commands.sensitivity.draws import Inputs
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
-from cipark_sd.commands.sensitivity.output import PARTS
+from cipark_sd.commands.sensitivity.output import parts
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import Picture, Table
@@ -235,7 +235,7 @@ def test_a_study_keeps_its_priors(run):
 def test_there_is_no_figure_of_what_was_not_computed():
     question = find_study(None).question()
     nothing = Findings(facts(Request(), Inputs(question, question, Basis("prior", 64))), {})
-    assert [drawing.name for part in PARTS for drawing in part.drawings(nothing)] == []
+    assert [drawing.name for part in parts() for drawing in part.drawings(nothing)] == []
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):

@@ -1,12 +1,16 @@
 """Pages: what a command found, as data and as one HTML file."""
 
+import html
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
+from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages.blocks import Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import read_page, render, write_page
 
@@ -93,3 +97,87 @@ def test_a_missing_picture_leaves_the_earlier_page_as_it_was(folder: Path) -> No
     with pytest.raises(FileNotFoundError):
         write_page(PAGE, folder)
     assert (folder / "report.html").read_bytes() == before
+
+
+# --- headline numbers of several folders ------------------------------------------------------------------------------
+
+FIT = Headline(
+    estimand="Rabbits at 9",
+    number=120.0,
+    unit="rabbit",
+    kind="MAP optimum",
+    interval=Bounds(90.0, None, 0.95, "profile likelihood"),
+    given=("Foxes = 3",),
+    basis=None,
+    command="cipark calibrate",
+    model_digest="m",
+    study_digest="s",
+    seed=1,
+    version="1",
+    title="rabbits in the end",
+)
+PRIOR = replace(FIT, number=80.0, kind="median", given=(), basis=Basis("prior", 64), command="cipark sensitivity",
+                study_digest="", interval=None)  # fmt: skip
+
+
+def combined_of(tmp_path: Path, *records: Headline) -> tuple[str, str]:
+    """Output and text of the combined report of folders with a record each."""
+    folders = []
+    for number, record in enumerate(records):
+        folder = tmp_path / f"out-{number}"
+        folder.mkdir()
+        write_page(replace(PAGE, sections=(), headlines=(record,)), folder)
+        folders.append(str(folder))
+    result = CliRunner().invoke(cli, ["report", *folders, "-o", str(tmp_path / "all.html")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output, html.unescape((tmp_path / "all.html").read_text(encoding="utf-8"))
+
+
+def test_a_page_prints_its_headline_numbers_first_and_keeps_them(tmp_path: Path) -> None:
+    page = replace(PAGE, sections=PAGE.sections[:1], headlines=(FIT,))
+    write_page(page, tmp_path)
+    assert read_page(tmp_path) == page
+    text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert text.index("Headline numbers") < text.index("Who eats")
+    for cell in cells(FIT):
+        assert cell in text
+
+
+def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path) -> None:
+    said, text = combined_of(tmp_path, FIT, PRIOR)
+    sentence = (
+        "Rabbits at 9 has several numbers: 120 rabbit in out-0 (MAP optimum; given Foxes = 3); 80 rabbit in out-1 "
+        "(prior median; prior, 64 draws, no data seen). They differ in the study (data, priors or scenario), the kind of "
+        "estimate, the draws and what the number is given."
+    )
+    assert sentence in text
+    assert f"warning: {sentence}" in said
+    assert (
+        text.index(sentence) < text.index("from out-0") < text.index("from out-1") < text.index("<h1>Rabbits & foxes")
+    )
+
+
+def test_mixed_draws_models_and_data_are_warned_of(tmp_path: Path) -> None:
+    drawn = replace(FIT, kind="median", basis=Basis("posterior", 400, converged=True))
+    other = replace(PRIOR, estimand="Foxes at 9", model_digest="n")
+    said, text = combined_of(tmp_path, drawn, other)
+    for words in (
+        "different models: m in out-0; n in out-1",
+        "posterior draws in out-0; draws from the priors in out-1",
+    ):
+        assert words in text
+        assert words in said
+    assert "No quantity has two numbers in these folders." in text
+
+
+def test_one_value_everywhere_is_said_to_be_one(tmp_path: Path) -> None:
+    said, text = combined_of(tmp_path, FIT, replace(FIT, command="cipark policy"))
+    assert "warning" not in said
+    assert "No quantity has two numbers in these folders." in text
+
+
+def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["report", "--again", str(folder), "-o", str(tmp_path / "all.html")])
+    assert result.exit_code == 2
+    assert "one with the findings of a command in it" in result.output
+    assert not (tmp_path / "all.html").exists()
