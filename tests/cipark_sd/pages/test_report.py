@@ -147,8 +147,8 @@ def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path)
     said, text = combined_of(tmp_path, FIT, PRIOR)
     sentence = (
         "Rabbits at 9 has several numbers: 120 rabbit in out-0 (MAP optimum; given Foxes = 3); 80 rabbit in out-1 "
-        "(prior median; prior, 64 draws, no data seen). They differ in the study (data, priors or scenario), the kind of "
-        "estimate, the draws and what the number is given."
+        "(prior median; prior, 64 draws, no data seen). They differ in the study (data, priors or scenario), the kind "
+        "of estimate, the draws and what the number is given."
     )
     assert sentence in text
     assert f"warning: {sentence}" in said
