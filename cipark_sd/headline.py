@@ -195,11 +195,25 @@ def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str
         for record in records:
             by_estimand.setdefault(record.estimand, []).append((folder, record))
     for estimand, found in by_estimand.items():
-        if len({folder for folder, _ in found}) < 2 or len({record.number for _, record in found}) < 2:
-            continue
-        numbers = "; ".join(f"{record.value} in {folder} ({_told(record)})" for folder, record in found)
-        sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in found])}")
+        for told in _differing(found):
+            numbers = "; ".join(f"{record.value} in {folder} ({_told(record)})" for folder, record in told)
+            sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in told])}")
     return sentences
+
+
+def _differing(found: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, Headline]]]:
+    """Records of one estimand that folders disagree on.
+
+    Estimates of one kind are set beside each other; those of different kinds only where no kind is in all folders.
+    """
+    kinds: dict[str, list[tuple[str, Headline]]] = {}
+    for folder, record in found:
+        kinds.setdefault(record.estimate, []).append((folder, record))
+    folders = {folder for folder, _ in found}
+    groups = [own for own in kinds.values() if len({folder for folder, _ in own}) > 1]
+    if not any({folder for folder, _ in own} == folders for own in groups):
+        groups = [list(found)] if len(folders) > 1 else []
+    return [own for own in groups if len({record.number for _, record in own}) > 1]
 
 
 def _told(record: Headline) -> str:

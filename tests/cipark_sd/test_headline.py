@@ -78,6 +78,16 @@ def test_one_value_everywhere_is_no_disagreement() -> None:
     assert disagreements([("a", [RATE, DRAWN])]) == []
 
 
+def test_estimates_of_one_kind_are_compared_where_all_folders_have_them() -> None:
+    assert disagreements([("a", [RATE, DRAWN]), ("b", [RATE])]) == []
+    (sentence,) = disagreements([("a", [RATE, DRAWN]), ("b", [RATE, replace(DRAWN, number=0.22, seed=5)])])
+    assert "MAP optimum" not in sentence
+    assert sentence.endswith("They differ in the seed.")
+    # a third folder that shares no kind with the others is set beside all of them
+    (sentence,) = disagreements([("a", [RATE]), ("b", [RATE]), ("c", [DRAWN])])
+    assert sentence.count("MAP optimum") == 2
+
+
 def test_two_values_of_one_estimand_are_told_with_all_that_differs() -> None:
     (sentence,) = disagreements([("fit", [RATE]), ("policies", [DRAWN])])
     assert sentence.startswith("parameter rate has several numbers: 0.2034 1/year in fit (MAP optimum; given pace = 1)")
