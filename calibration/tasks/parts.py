@@ -1,28 +1,20 @@
 """Finished searches and profiles of one calibration: a second start takes them over instead of computing them again.
 
 They stand in a folder of their own within :data:`calibration.tasks.kept.KEPT`, named after a digest of all that they
-depend on. A record is a dataclass of numbers, texts, tuples of texts, arrays, None and such dataclasses, and comes back
-bit for bit.
+depend on. A record is a frozen dataclass that :mod:`cipark_sd.records` can write, and comes back bit for bit.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_origin, get_type_hints
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calibration.tasks.kept import KEPT, Kept, key
+from calibration.tasks.kept import KEPT, key
+from cipark_sd.errors import InvalidValue
 from cipark_sd.files import file_name
+from cipark_sd.records import WrongRecordError, read_record, write_record
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    Record = TypeVar("Record", bound=DataclassInstance)
-
-#: None as an array.
-_NOTHING = np.zeros(0, dtype=bool)
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,7 @@ class Parts:
         """Records of a part of the work, which has names of its own."""
         return Parts(self.folder, key(self.digest, name))
 
-    def recall(self, kind: "type[Record]", name: str, make: "Callable[[], Record]") -> "Record":
+    def recall(self, kind: type[Record], name: str, make: Callable[[], Record]) -> Record:
         """The record that is kept as ``name``, or the one that ``make`` computes, which is kept then.
 
         Raises
@@ -56,57 +48,21 @@ class Parts:
         """
         if self.folder is None:
             return make()
-        kept, own = Kept(self._place(self.folder)), file_name(name, unique=True)
-        stored = kept.answer(own)
-        if stored is not None:
-            return _built(kind, stored, "")
-        made = make()
-        kept.keep(own, dict(_arrays(name, made, "")))
+        path = self._place(self.folder) / f"{file_name(name, unique=True)}.zip"
+        try:
+            return read_record(kind, path)
+        except FileNotFoundError:
+            made = make()
+        except WrongRecordError as problem:
+            expected = f"a whole file ({problem}); remove it, and what it holds is computed again"
+            raise InvalidValue("what was kept", str(path), expected, where="calibrate") from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_record(made, path)
         return made
 
     def count(self) -> int:
         """How many records are kept."""
-        return 0 if self.folder is None else len(list(self._place(self.folder).glob("*.npz")))
+        return 0 if self.folder is None else len(list(self._place(self.folder).glob("*.zip")))
 
     def _place(self, folder: Path) -> Path:
         return folder / KEPT / f"fit-{self.digest}"
-
-
-def _arrays(name: str, record: "DataclassInstance", prefix: str) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """The fields of a record under their names; those of a record within it under both names."""
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if is_dataclass(value) and not isinstance(value, type):
-            yield from _arrays(name, value, f"{prefix}{field.name}.")
-        else:
-            yield prefix + field.name, _array(name, value)
-
-
-def _built(kind: "type[Record]", stored: Mapping[str, NDArray[np.generic]], prefix: str) -> "Record":
-    """The record from what :func:`_arrays` made of it."""
-    hints = get_type_hints(kind)
-    values: dict[str, object] = {}
-    for field in fields(kind):
-        hint = hints[field.name]
-        if isinstance(hint, type) and is_dataclass(hint):
-            values[field.name] = _built(hint, stored, f"{prefix}{field.name}.")
-        else:
-            array = stored[prefix + field.name]
-            texts = get_origin(hint) is tuple
-            values[field.name] = tuple(array.tolist()) if texts else _value(array)
-    return kind(**values)
-
-
-def _array(name: str, value: object) -> NDArray[np.generic]:
-    if isinstance(value, tuple):
-        return np.asarray(value, dtype=np.str_)
-    array = _NOTHING if value is None else np.asarray(value)
-    if array.dtype.hasobject:
-        raise TypeError(f"{name}: {value!r} cannot be kept; numbers and texts can")
-    return array
-
-
-def _value(array: NDArray[np.generic]) -> object:
-    if array.ndim == 0:
-        return array.item()
-    return None if array.shape == (0,) and array.dtype == bool else array

@@ -71,3 +71,21 @@ class Part(ABC, Generic[F]):
     @abstractmethod
     def sections(self, found: F, pictures: Pictures) -> Iterable[Section]:
         """Sections of the page; those of several parts that have one title become one."""
+
+
+class Words(Part[F]):
+    """Sections of sentences and tables that the page alone has."""
+
+    __slots__ = ()
+
+    def headlines(self, found: F) -> Iterable[Headline]:
+        """None."""
+        return ()
+
+    def tables(self, found: F) -> "Mapping[str, Sequence[Mapping[str, object]]]":
+        """None."""
+        return {}
+
+    def drawings(self, found: F) -> Iterable[Drawing]:
+        """None."""
+        return ()

@@ -7,7 +7,8 @@ from calibration.fit.held import Held
 from calibration.report.findings import Findings
 from cipark_sd.basis import Basis
 from cipark_sd.headline import Bounds, Headline, Kind
-from cipark_sd.pages.parts import Drawing, Part
+from cipark_sd.pages.parts import Part
+from cipark_sd.pages.parts import Words as PageWords
 
 #: Rows of a table under their columns.
 Rows = Sequence[Mapping[str, object]]
@@ -19,41 +20,17 @@ class ReportPart(Part[Findings]):
     __slots__ = ()
 
     @abstractmethod
-    def headlines(self, found: Findings) -> Iterable[Headline]:
-        """The numbers that the section is asked for."""
-
-    @abstractmethod
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
-        """Tables by the name of their file without an ending."""
-
-    @abstractmethod
-    def drawings(self, found: Findings) -> Iterable[Drawing]:
-        """Figures."""
-
-    @abstractmethod
     def not_run(self, found: Findings) -> Iterable[str]:
         """What the section could have said and was not asked to, with the option that asks."""
 
 
-class Words(ReportPart):
-    """A section of sentences and tables that the page alone has."""
+class Words(PageWords[Findings], ReportPart):
+    """A section that needs no option, and that the page alone has."""
 
     __slots__ = ()
 
-    def headlines(self, found: Findings) -> Iterable[Headline]:
-        """None."""
-        return ()
-
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
-        """None."""
-        return {}
-
-    def drawings(self, found: Findings) -> Iterable[Drawing]:
-        """None."""
-        return ()
-
     def not_run(self, found: Findings) -> Iterable[str]:
-        """Nothing: it needs no option."""
+        """Nothing."""
         return ()
 
 

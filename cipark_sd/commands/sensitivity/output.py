@@ -1,6 +1,6 @@
 """What ``cipark sensitivity`` leaves in its folder, made of findings alone: no model is run and no number drawn."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,37 +9,17 @@ from cipark_sd.commands.sensitivity.findings import FILE, Findings, largest_fail
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.files import write_text
-from cipark_sd.headline import Headline
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Section, Table
-from cipark_sd.pages.parts import Drawing, Part, Pictures
+from cipark_sd.pages.parts import Part, Pictures, Words
 from cipark_sd.results import write_netcdf
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 
-class _Words(Part[Findings]):
-    """A section of sentences and tables that the page alone has."""
-
-    __slots__ = ()
-
-    def headlines(self, found: Findings) -> Iterable[Headline]:
-        """None."""
-        return ()
-
-    def tables(self, found: Findings) -> "Mapping[str, pd.DataFrame]":
-        """None."""
-        return {}
-
-    def drawings(self, found: Findings) -> Iterable[Drawing]:
-        """None."""
-        return ()
-
-
 @dataclass(frozen=True, slots=True)
-class _Rests(_Words):
+class _Rests(Words[Findings]):
     """What the draws are; set apart for all but those of chains that have converged."""
 
     def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -50,7 +30,7 @@ class _Rests(_Words):
 
 
 @dataclass(frozen=True, slots=True)
-class _Sureness(_Words):
+class _Sureness(Words[Findings]):
     """How sure the results of the methods ``of`` are, and failed runs."""
 
     of: tuple[Method, ...]
@@ -66,7 +46,7 @@ class _Sureness(_Words):
 
 
 @dataclass(frozen=True, slots=True)
-class _Constants(_Words):
+class _Constants(Words[Findings]):
     """What each constant is thought to be."""
 
     def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -77,7 +57,7 @@ class _Constants(_Words):
 
 
 @dataclass(frozen=True, slots=True)
-class _Sources(_Words):
+class _Sources(Words[Findings]):
     """How the results of the methods ``of`` were computed."""
 
     of: tuple[Method, ...]

@@ -216,7 +216,7 @@ def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from cipark_sd.cli import main; main()"
     child = subprocess.Popen([sys.executable, "-c", code, "calibrate", *arguments], cwd=folder, **QUIET)
-    while len(list((folder / "cut").glob("kept/*/*.npz"))) < parts:
+    while len(list((folder / "cut").glob("kept/*/*.zip"))) < parts:
         assert child.poll() is None, "it ended before it could be stopped"
         time.sleep(0.005)
     child.send_signal(how)
@@ -231,7 +231,7 @@ def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 2) == 1
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
     assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 7) == -signal.SIGKILL
-    found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob("kept/*/*.npz")}
+    found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob("kept/*/*.zip")}
     again = cipark(*arguments, "cut", cwd=sir)
     assert again.returncode == 0, again.stderr
     assert f"{len(found)} finished searches and profiles of an earlier start were taken over" in again.stdout

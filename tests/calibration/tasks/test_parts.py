@@ -57,7 +57,7 @@ def test_a_part_of_the_work_has_names_of_its_own(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     parts = Parts(tmp_path, "a")
     parts.recall(Record, "search 1", lambda: MADE)
-    (path,) = tmp_path.rglob("*.npz")
+    (path,) = tmp_path.rglob("*.zip")
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InvalidValue, match="remove it"):
         parts.recall(Record, "search 1", never)
@@ -78,7 +78,7 @@ def test_objects_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(TypeError, match="cannot be kept"):
         Parts(tmp_path, "a").recall(Odd, "odd", lambda: Odd(object()))
-    assert list(tmp_path.rglob("*.npz")) == []
+    assert list(tmp_path.rglob("*.zip")) == []
 
 
 def test_the_fingerprint_of_the_program_is_one() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.pages.blocks import Block, Section
-from cipark_sd.pages.parts import Drawing, Part, Pictures
+from cipark_sd.pages.blocks import Block
+from cipark_sd.pages.parts import Part, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,18 +79,6 @@ class Method(Part[Findings]):
     @abstractmethod
     def sentences(self, found: Findings) -> Iterable[str]:
         """What the console and ``summary.txt`` say."""
-
-    @abstractmethod
-    def tables(self, found: Findings) -> "Mapping[str, pd.DataFrame]":
-        """Tables by the name of their file without an ending."""
-
-    @abstractmethod
-    def drawings(self, found: Findings) -> Iterable[Drawing]:
-        """Figures."""
-
-    @abstractmethod
-    def sections(self, found: Findings, pictures: Pictures) -> Iterable[Section]:
-        """Sections of the page."""
 
     def sureness(self, found: Findings, pictures: Pictures) -> Iterable[Block]:
         """How sure the results are, where that does not stand beside them."""
