@@ -96,11 +96,11 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 function dated(text) {
   const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text);
-  return parts ? `${Number(parts[3])} ${MONTHS[parts[2] - 1]} ${parts[1]}` : text;
+  return parts ? `${Number(parts[3])} ${MONTHS[parts[2] - 1]} ${parts[1]}` : "";
 }
 
 function whenLabel(at) {
-  if (page.labels.length) return dated(page.labels[at]);
+  if (page.labels.length && dated(page.labels[at])) return dated(page.labels[at]);
   const units = kernel.about.time.units, time = Number(kernel.times[at].toPrecision(9));
   return /^years?$/i.test(units) ? `${time}` : `${units ? `${units} ` : "time "}${time}`;
 }
@@ -116,7 +116,9 @@ function tickLabels(from, to) {
       return found;
     }
     const count = Math.max(2, Math.min(about, 5));
-    const places = Array.from({ length: count }, (_, i) => Math.round(from + (i * (to - from)) / (count - 1)));
+    // times that are dates; a time between two of them is named by none
+    const dates = page.labels.map((label, place) => place).filter((place) => place >= from && place <= to && dated(page.labels[place]));
+    const places = Array.from({ length: Math.min(count, dates.length) }, (_, i) => dates[Math.round((i * (dates.length - 1)) / (Math.min(count, dates.length) - 1 || 1))]);
     return places.map((place) => [kernel.times[place], dated(page.labels[place])]);
   };
 }
@@ -146,11 +148,20 @@ function readingOf(levers, place, outcome) {
   return { now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
 }
 
+/** The range of the draws, and what it is given; none where the levers set all that was uncertain. */
+function rangeOf(now, at, structure) {
+  const set = new Set(page.levers.filter((lever) => lever.id in state.levers).flatMap((lever) => lever.names));
+  const given = structure.drawn.filter((name) => set.has(name)).length;
+  if (given === structure.drawn.length) return "no range: the levers set all that was uncertain";
+  const words = given ? ", given what is set" : "";
+  return `90 % of ${structure.runs - 1} ${structure.basis.name}${words}: ${between(now.courses[0][at], now.courses[4][at])}`;
+}
+
 function answerOf(reading, outcome) {
   const { now, base, difference, at } = reading, structure = page.structures[state.structure];
   const number = make("data", { id: "now", value: String(reading.value) }, withUnits(told(reading.value), outcome.units));
   const parts = [`${outcome.title}, ${whenLabel(at)}: `, make("strong", {}, number)];
-  if (now.fan) parts.push(` (90 % of ${structure.runs - 1} ${structure.basis.name}: ${between(now.courses[0][at], now.courses[4][at])})`);
+  if (now.fan) parts.push(` (${rangeOf(now, at, structure)})`);
   parts.push(". ");
   if (!moved()) parts.push(now.fan ? `This is the model ${page.base}.` : `All values are ${page.base}.`);
   else {
@@ -425,10 +436,10 @@ function monthOf(lever, value) {
 
 function noteOf(lever, base) {
   const structure = page.structures[state.structure], [name] = lever.names;
-  let text = `${lever.id in state.levers ? "moved · " : ""}▲ ${page.base} ${Number(base.toPrecision(6))}`;
+  let text = `${lever.id in state.levers ? "moved · " : ""}▲ ${page.base} ${Number(base.toPrecision(lever.low > 1000 ? 6 : 4))}`;
   if (structure.drawn.includes(name) && structure.runs > 2) {
     const spread = summary(drawsOf(structure)[name].subarray(0, structure.runs - 1)).levels;
-    text += ` (90 % of the draws: ${between(spread[0], spread[4])}); moved, it is one value in all of them`;
+    text += ` (90 % of the draws: ${between(spread[0], spread[4])})`;
   }
   return `${text} · from ${lever.low} to ${lever.high}${lever.note ? ` · ${lever.note}` : ""}`;
 }
@@ -562,6 +573,7 @@ function mismatch(place) {
 }
 
 function build() {
+  $("outcomes").hidden = page.outcomes.length < 2;
   document.title = $("title").textContent = page.title;
   page.outcomes.forEach((outcome, i) => {
     const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; refresh(); } });
@@ -609,6 +621,14 @@ function build() {
   document.querySelector("footer a").addEventListener("click", () => ($("about").open = true));
   addEventListener("hashchange", restore);
   new ResizeObserver(update).observe($("view"));
+  // what has the focus is not to lie beneath what stays in view
+  const makeRoom = () => {
+    const { style } = document.documentElement, fixed = getComputedStyle($("view")).position === "sticky";
+    style.scrollPaddingBottom = `${document.querySelector("footer").offsetHeight + 8}px`;
+    style.scrollPaddingTop = fixed ? `${$("view").offsetHeight + 8}px` : "0";
+  };
+  const room = new ResizeObserver(makeRoom);
+  for (const element of [$("view"), document.querySelector("footer")]) room.observe(element);
 }
 
 function restore() {
