@@ -37,8 +37,8 @@ FITTED_LIMIT = (
     "What a lever does follows from the model's equations, not from an experiment; the fan is what the data leave open."
 )
 FAN = (
-    "The fan is of the expected numbers, without the scatter of single counts. A fitted constant that is moved takes one "
-    "value in all draws, so that the fan narrows: it is then given that value."
+    "The fan is of the expected numbers, without the scatter of single counts. A fitted constant that is moved takes "
+    "one value in all draws, so that the fan narrows: it is then given that value."
 )
 PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
 HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
@@ -240,7 +240,7 @@ def _levers(
 
 
 def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None) -> Lever:
-    """A fitted constant over the 95 % of its prior and nearly all of its draws, ends rounded outwards to whole steps."""
+    """A fitted constant over 95 % of its prior and nearly all of its draws, ends rounded outwards to whole steps."""
     low, high = (float(value) for value in np.quantile(values, [TAIL, 1 - TAIL]))
     if parameter is not None:
         ends_of_prior = parameter.interval()

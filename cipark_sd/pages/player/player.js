@@ -34,14 +34,14 @@ function drawsOf(structure) {
   return structure.columns;
 }
 
-/** All outputs of a structure's runs with levers, output by output, in each time by time, in each run by run. */
-function runsOf(levers, place) {
-  const key = JSON.stringify([place, levers]);
+/** All outputs of a structure's runs with levers up to a time, output by output, in each time by time, in each run by run. */
+function runsOf(levers, place, last = page.last) {
+  const key = JSON.stringify([place, last, levers]);
   if (kept.has(key)) return kept.get(key);
   const structure = page.structures[place], values = { ...structure.set, ...drawsOf(structure) };
   for (const lever of page.levers)
     if (lever.id in levers) for (const name of lever.names) values[name] = levers[lever.id];
-  const found = kernel.run(values, structure.runs);
+  const found = kernel.run(values, structure.runs, { last });
   // the base runs stay, others go when there are many
   if (kept.size > 24) for (const [old] of kept) if (old !== key && !old.endsWith(",{}]")) { kept.delete(old); break; }
   kept.set(key, found);
@@ -63,8 +63,8 @@ function baseOf(lever, place = state.structure) {
 }
 
 /** An outcome of runs: time by time, in each run by run. */
-function curvesOf(values, outcome, runs) {
-  const size = kernel.times.length * runs;
+function curvesOf(values, outcome) {
+  const size = values.length / kernel.about.outputs.length;
   const sum = (places) => {
     const total = new Float64Array(size);
     for (const place of places) for (let i = 0; i < size; i++) total[i] += values[place * size + i];
@@ -75,10 +75,15 @@ function curvesOf(values, outcome, runs) {
   return whole;
 }
 
+/** The last time that is shown, beyond which nothing need be computed. */
+function shownUntil() {
+  return state.whole ? page.last : page.until;
+}
+
 /** Five quantiles of an outcome at each time over the draws, or its one line, and the run at the estimate. */
-function coursesOf(levers, place, outcome) {
-  const { runs } = page.structures[place], curves = curvesOf(runsOf(levers, place), outcome, runs);
-  const times = kernel.times.length, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
+function coursesOf(levers, place, outcome, last = shownUntil()) {
+  const { runs } = page.structures[place], curves = curvesOf(runsOf(levers, place, last), outcome);
+  const times = last + 1, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
   if (runs === 1) return { curves, courses: [estimate], estimate, middle: estimate, lost: 0, fan: false };
   const courses = LEVELS.map(() => new Float64Array(times));
   let lost = 0;
@@ -140,13 +145,19 @@ function between(low, high) {
 }
 
 /** At the time of reading: the number now, the base, and the difference of each draw to itself. */
-function readingOf(levers, place, outcome) {
-  const now = coursesOf(levers, place, outcome), base = coursesOf({}, place, outcome), at = state.at;
+function readingOf(levers, place, outcome, last = shownUntil()) {
+  const now = coursesOf(levers, place, outcome, last), base = coursesOf({}, place, outcome, last), at = state.at;
   const { runs } = page.structures[place], n = now.fan ? runs - 1 : 1;
   const differences = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run] - base.curves[at * runs + run]);
   const difference = summary(differences).levels;
   return { now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
 }
+
+/* What draws are, in a word or two; the line under the title says the rest. */
+const SHORT = {
+  posterior: "posterior draws", laplace: "approximate posterior draws", borrowed: "draws of another structure",
+  prior: "PRIOR draws", ranges: "draws from your ranges",
+};
 
 /** The range of the draws, and what it is given; none where the levers set all that was uncertain. */
 function rangeOf(now, at, structure) {
@@ -154,7 +165,7 @@ function rangeOf(now, at, structure) {
   const given = structure.drawn.filter((name) => set.has(name)).length;
   if (given === structure.drawn.length) return "no range: the levers set all that was uncertain";
   const words = given ? ", given what is set" : "";
-  return `90 % of ${structure.runs - 1} ${structure.basis.name}${words}: ${between(now.courses[0][at], now.courses[4][at])}`;
+  return `90 % of ${SHORT[structure.basis.origin]}${words}: ${between(now.courses[0][at], now.courses[4][at])}`;
 }
 
 function answerOf(reading, outcome) {
@@ -177,7 +188,7 @@ function answerOf(reading, outcome) {
 
 function view() {
   const outcome = page.outcomes[state.outcome], reading = readingOf(state.levers, state.structure, outcome);
-  const to = state.whole ? page.last : page.until;
+  const to = shownUntil();
   const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
   const structure = page.structures[state.structure];
   return {
@@ -199,6 +210,8 @@ function show() {
     // no number of another setting stays in its place
     $("problem").textContent = `No numbers for these values: ${problem.message}.`;
     $("problem").hidden = false;
+    clearTimeout(speaking);
+    speaking = 0;
     $("answer").replaceChildren("—");
     $("chart").replaceChildren();
     $("caption").textContent = "No figure for these values.";
@@ -211,7 +224,6 @@ function show() {
   $("caption").textContent = described(shown);
   $("whentext").textContent = whenLabel(state.at);
   $("when").setAttribute("aria-valuetext", whenLabel(state.at));
-  $("chart").dataset.shown = JSON.stringify([state.levers, state.outcome]);
   showCopyable(true);
   later(shown);
 }
@@ -233,6 +245,7 @@ function described(shown) {
 function later(shown) {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
+    speaking = 0;
     $("spoken").textContent = $("answer").textContent;
     remember();
     compare();
@@ -484,7 +497,7 @@ function estimate() {
 }
 
 function csv() {
-  const { outcome, reading } = view(), { now, base } = reading;
+  const outcome = page.outcomes[state.outcome], { now, base } = readingOf(state.levers, state.structure, outcome, page.last);
   const cell = (value) => (typeof value === "number" ? (Number.isFinite(value) ? String(value) : "") : `"${guarded(value).replaceAll('"', '""')}"`);
   const heads = ["time", ...(page.labels.length ? ["date"] : [])];
   const columns = [];
@@ -497,7 +510,7 @@ function csv() {
     add(outcome.title, now.middle);
     add(`${outcome.title} ${page.base}`, base.middle);
   }
-  for (const pin of state.pins) add(`${outcome.title} in ${pin.name}`, coursesOf(pin.levers, pin.structure, outcome).middle);
+  for (const pin of state.pins) add(`${outcome.title} in ${pin.name}`, coursesOf(pin.levers, pin.structure, outcome, page.last).middle);
   const lines = Array.from(kernel.times, (time, t) =>
     [time, ...(page.labels.length ? [page.labels[t]] : []), ...columns.map((c) => c[t])].map(cell).join(","));
   return `${heads.map(cell).join(",")}\n${lines.join("\n")}\n`;
