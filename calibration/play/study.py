@@ -13,6 +13,7 @@ from calibration.for_analyses.study_draws import draws_from_file, draws_from_pri
 from calibration.likelihood.posterior import On
 from calibration.study.levels import dated_levels
 from calibration.study.observations import Count
+from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
@@ -26,15 +27,18 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
-from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential
+from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.study import DrawRequest, DrawSource
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01
 FITTED_LIMIT = (
-    "One model fitted to one history: what a lever does follows from its equations, not from an experiment. The fan is "
-    "what the data leave open in them, without the scatter of single counts."
+    "What a lever does follows from the model's equations, not from an experiment; the fan is what the data leave open."
+)
+FAN = (
+    "The fan is of the expected numbers, without the scatter of single counts. A fitted constant that is moved takes "
+    "one value in all draws, so that the fan narrows: it is then given that value."
 )
 PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
 HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
@@ -76,17 +80,17 @@ def contents_of(request: Request) -> Contents:
     at = catalogue.headline[1] if catalogue else last
     unseen = first.basis is not None and first.basis.origin in UNSEEN
     return Contents(
-        title=f"{problem.title}: what if?",
+        title=problem.title,
         model=problem.model,
         target=_target(request, problem.model),
         scenario=scenario,
         structures=structures,
-        levers=_levers(request, problem.model, catalogue, scenario, first, outcomes),
+        levers=_levers(request, problem, catalogue, scenario, first, outcomes),
         outcomes=outcomes,
         at=at,
         until=max(at, last),
         base="as assumed" if unseen else "as fitted",
-        limits=(PRIOR_LIMIT, HOW, BEYOND) if unseen else (FITTED_LIMIT, BEYOND),
+        limits=(PRIOR_LIMIT, HOW, FAN, BEYOND) if unseen else (FITTED_LIMIT, FAN, BEYOND),
         warning=_warning(problem, request.seed) if unseen else "",
         labels=_labels(problem, scenario),
     )
@@ -210,14 +214,19 @@ def _seen(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
 
 def _levers(
     request: Request,
-    model: Model,
+    problem: CalibrationProblem,
     catalogue: Catalogue | None,
     scenario: Scenario,
     structure: Structure,
     outcomes: Sequence[Outcome],
 ) -> tuple[Lever, ...]:
     """Those that are named, of the policies, or the fitted constants and then what else moves the curves most."""
-    fitted = {override_key(name): _fitted(model, name, values) for name, values in structure.draws.items()}
+    model = problem.model
+    priors = {override_key(parameter.name): parameter for parameter in problem.space}
+    fitted = {
+        override_key(name): _fitted(model, name, values, priors.get(override_key(name)))
+        for name, values in structure.draws.items()
+    }
     if request.levers:
         return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in request.levers)
     if catalogue is not None and catalogue.levers:
@@ -226,12 +235,16 @@ def _levers(
     shown = [outcome.variable for outcome in outcomes]
     first = most_influential(model, here, tuple(fitted.values()), shown, LEVERS)
     rest = [lever for lever in candidates(model) if override_key(lever.names[0]) not in fitted]
+    rest = list(within_numbers(model, here, rest, shown))
     return (*first, *most_influential(model, here, rest, shown, LEVERS - len(first))) if rest else first
 
 
-def _fitted(model: Model, name: str, values: Array) -> Lever:
-    """A fitted constant over nearly all of its draws, its ends rounded outwards to whole steps."""
+def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None) -> Lever:
+    """A fitted constant over 95 % of its prior and nearly all of its draws, ends rounded outwards to whole steps."""
     low, high = (float(value) for value in np.quantile(values, [TAIL, 1 - TAIL]))
+    if parameter is not None:
+        ends_of_prior = parameter.interval()
+        low, high = min(low, ends_of_prior[0]), max(high, ends_of_prior[1])
     if not low < high:
         low, high = low - abs(low) / 2 - 0.5, high + abs(high) / 2 + 0.5
     step = Lever("", (name,), low, high).step

@@ -103,11 +103,13 @@ function drawChart(svg, view) {
     if (Number.isFinite(middle[view.at]))
       parts.push(shape("circle", { cx: x(when), cy: y(middle[view.at]), r: 5, fill: BLUE, stroke: "#fff", "stroke-width": 2 }));
   }
-  view.pins.forEach(({ label: name, course, place }) => {
-    if (!Number.isFinite(course[to])) return;
-    const at = { x: width - right + 4, y: y(course[to]) + font * 0.35, fill: PINS[place].color, "font-weight": 700 };
-    parts.push(label(name, at));
-  });
+  // names at the ends of their lines, none over another
+  let above = -Infinity;
+  const ends = view.pins.filter(({ course }) => Number.isFinite(course[to])).sort((a, b) => b.course[to] - a.course[to]);
+  for (const { label: name, course, place } of ends) {
+    above = Math.max(above + font, y(course[to]) + font * 0.35);
+    parts.push(label(name, { x: width - right + 5, y: above, fill: PINS[place].color, "font-weight": 700 }));
+  }
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("height", height);
   svg.replaceChildren(...parts);

@@ -27,6 +27,8 @@ class Lever:
         Within which it is moved.
     note : str
         What else a reader should know of it.
+    guessed : bool
+        Whether nobody gave the range.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Lever:
     low: float
     high: float
     note: str = ""
+    guessed: bool = False
 
     @property
     def step(self) -> float:

@@ -83,11 +83,12 @@ class Kernel {
    * So many runs together.
    *
    * `values` gives constants by name (see `about.constants`): a number for all runs, or an array with one for each. All
-   * others keep what the model was written with. `numbers` are those by which random functions know the runs.
+   * others keep what the model was written with. `numbers` are those by which random functions know the runs; `last` is
+   * the position of the saved time after which nothing is computed.
    *
    * The answer is a Float64Array: output by output, in each time by time, in each run by run.
    */
-  run(values = {}, runs = 1, { seed = 0n, numbers = null } = {}) {
+  run(values = {}, runs = 1, { seed = 0n, numbers = null, last = this.times.length - 1 } = {}) {
     const { about } = this, lanes = about.lanes, constants = about.constants.length;
     const { blocks, at } = this.#layOut(runs);
     const { memory } = this.exports;
@@ -108,10 +109,10 @@ class Kernel {
       }
       known[run] = BigInt(numbers ? numbers[own] : own);
     }
-    const saved = about.time.saved.length;
+    const saved = last + 1, steps = last === this.times.length - 1 ? this.#steps : about.time.saved[last];
     try {
       this.exports.run(
-        BigInt(blocks), at.params, at.workspace, at.out, at.times, at.saved, BigInt(this.#steps), BigInt(saved),
+        BigInt(blocks), at.params, at.workspace, at.out, at.times, at.saved, BigInt(steps), BigInt(saved),
         at.series, at.strides, at.uniforms, at.pipes, at.capacities, BigInt.asIntN(64, BigInt(seed)), at.runs,
       );
     } catch (problem) {

@@ -1,8 +1,10 @@
 """A page for any model: its most influential constants as levers, its stocks as curves, and nothing of a fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.ensemble import ensemble
@@ -20,8 +22,8 @@ LEVERS, OUTCOMES = 8, 6
 LOOKED_AT = 2000
 LIMITS = (
     "This is what follows from the equations and from these values: no forecast, and nothing here was fitted to data.",
-    "Levers reach as far as the file says, else from nothing to twice the value in it. Without a choice they are the "
-    "constants that move the curves most, each alone; the model has others.",
+    "Levers reach as far as the file says, else from nothing, or a tenth, to twice the value in it. Without a choice "
+    "they are the constants that move the curves most, each alone; the model has others.",
 )
 
 
@@ -51,6 +53,7 @@ def contents_of(
     shown = tuple(variables) or tuple(v.label for v in _curves(model))
     outcomes = tuple(_outcome(model, name, observed) for name in shown)
     asked = tuple(lever_of(model, name) for name in levers) or tuple(candidates(model))
+    asked = within_numbers(model, scenario, asked, shown)
     if not asked:
         raise InvalidValue("the constants", "none", "one at least that can be moved", where=model.name)
     chosen = asked if levers else most_influential(model, scenario, asked, shown)
@@ -123,11 +126,12 @@ def _lever(model: Model, label: str, value: float) -> Lever:
     """Over the range of the file, else over the run for one of its instants, else from 0 to twice the value."""
     variable = model[split_key(override_key(label))[0]]
     low, high = variable.limits
-    if low is None or high is None or not low < high or not low <= value <= high:
+    guessed = low is None or high is None or not low < high or not low <= value <= high
+    if low is None or high is None or guessed:
         low, high = (min(0.0, 2 * value), max(0.0, 2 * value)) if value else (0.0, 1.0)
         if variable.units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
             low, high = model.time.initial, model.time.final
-    return Lever(label, (label,), float(low), float(high))
+    return Lever(label, (label,), float(low), float(high), guessed=guessed)
 
 
 def most_influential(
@@ -136,25 +140,53 @@ def most_influential(
     """The levers that move the outputs most between their ends, each alone; the largest move first.
 
     A move is the mean distance of the curves at both ends from that in the middle of things, as a share of the largest
-    value that the output has in any of these runs.
+    value that the output has in any of these runs; a run that leaves the numbers moves nothing.
     """
     if len(levers) <= 1:
         return tuple(levers)
-    ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
-    runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
-    bases = tuple(dict.fromkeys(split_key(override_key(name))[0] for name in outputs))
-    found = ensemble(model, [Scenario("base"), *runs], save=bases, scenario=scenario, failures="leave")
-    moved = np.zeros(len(levers))
-    for name in bases:
-        values = found[name].to_numpy().reshape(len(runs) + 1, -1)
-        moved = np.maximum(moved, _moves(values))
+    moved = np.max([_moves(values) for values in _at_the_ends(model, scenario, levers, outputs)], axis=0)
     order = np.argsort(-moved, kind="stable")
     return tuple(levers[i] for i in order[:most] if moved[i] > 0) or tuple(levers[:1])
 
 
+def within_numbers(
+    model: Model, scenario: Scenario, levers: Sequence[Lever], outputs: Sequence[str]
+) -> tuple[Lever, ...]:
+    """The levers, of which those with a guessed range end before the outputs leave the numbers.
+
+    A time or a capacity of nothing divides by zero: a guessed range then begins, or ends, at a tenth of the value.
+    """
+    if not levers:
+        return ()
+    every = _at_the_ends(model, scenario, levers, outputs)
+    lost = np.any([~np.isfinite(values[1:]).all(axis=1) for values in every], axis=0).reshape(-1, 2)
+    found = []
+    for lever, (low, high) in zip(levers, lost, strict=True):
+        tenth = (lever.low + lever.high) / 20
+        if lever.guessed and low and lever.low == 0:
+            lever = replace(lever, low=tenth)
+        if lever.guessed and high and lever.high == 0:
+            lever = replace(lever, high=tenth)
+        found.append(lever)
+    return tuple(found)
+
+
+def _at_the_ends(
+    model: Model, scenario: Scenario, levers: Sequence[Lever], outputs: Sequence[str]
+) -> list[NDArray[np.float64]]:
+    """For each output (2 k + 1, n): the base, and then the two ends of each lever."""
+    ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
+    runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
+    bases = tuple(dict.fromkeys(split_key(override_key(name))[0] for name in outputs))
+    found = ensemble(model, [Scenario("base"), *runs], save=bases, scenario=scenario, failures="leave")
+    return [found[name].to_numpy().reshape(len(runs) + 1, -1) for name in bases]
+
+
 def _moves(values: Array) -> Array:
     """(2 k + 1, n) to (k,): the first row is the base, then two for each lever."""
-    finite = np.where(np.isfinite(values), values, 0.0)
-    scale = np.abs(finite).max(initial=0.0) or 1.0
-    distance = np.abs(finite[1:] - finite[0]).mean(axis=1) / scale
+    finite = np.isfinite(values)
+    scale = np.abs(values[finite]).max(initial=0.0) or 1.0
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(values[1:] - values[0]).mean(axis=1) / scale
+    distance[~(finite[1:] & finite[0]).all(axis=1)] = 0.0
     return np.asarray(distance.reshape(-1, 2).max(axis=1))

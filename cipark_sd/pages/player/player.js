@@ -34,14 +34,14 @@ function drawsOf(structure) {
   return structure.columns;
 }
 
-/** All outputs of a structure's runs with levers, output by output, in each time by time, in each run by run. */
-function runsOf(levers, place) {
-  const key = JSON.stringify([place, levers]);
+/** All outputs of a structure's runs with levers up to a time, output by output, in each time by time, in each run by run. */
+function runsOf(levers, place, last = page.last) {
+  const key = JSON.stringify([place, last, levers]);
   if (kept.has(key)) return kept.get(key);
   const structure = page.structures[place], values = { ...structure.set, ...drawsOf(structure) };
   for (const lever of page.levers)
     if (lever.id in levers) for (const name of lever.names) values[name] = levers[lever.id];
-  const found = kernel.run(values, structure.runs);
+  const found = kernel.run(values, structure.runs, { last });
   // the base runs stay, others go when there are many
   if (kept.size > 24) for (const [old] of kept) if (old !== key && !old.endsWith(",{}]")) { kept.delete(old); break; }
   kept.set(key, found);
@@ -63,8 +63,8 @@ function baseOf(lever, place = state.structure) {
 }
 
 /** An outcome of runs: time by time, in each run by run. */
-function curvesOf(values, outcome, runs) {
-  const size = kernel.times.length * runs;
+function curvesOf(values, outcome) {
+  const size = values.length / kernel.about.outputs.length;
   const sum = (places) => {
     const total = new Float64Array(size);
     for (const place of places) for (let i = 0; i < size; i++) total[i] += values[place * size + i];
@@ -75,10 +75,15 @@ function curvesOf(values, outcome, runs) {
   return whole;
 }
 
+/** The last time that is shown, beyond which nothing need be computed. */
+function shownUntil() {
+  return state.whole ? page.last : page.until;
+}
+
 /** Five quantiles of an outcome at each time over the draws, or its one line, and the run at the estimate. */
-function coursesOf(levers, place, outcome) {
-  const { runs } = page.structures[place], curves = curvesOf(runsOf(levers, place), outcome, runs);
-  const times = kernel.times.length, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
+function coursesOf(levers, place, outcome, last = shownUntil()) {
+  const { runs } = page.structures[place], curves = curvesOf(runsOf(levers, place, last), outcome);
+  const times = last + 1, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
   if (runs === 1) return { curves, courses: [estimate], estimate, middle: estimate, lost: 0, fan: false };
   const courses = LEVELS.map(() => new Float64Array(times));
   let lost = 0;
@@ -96,11 +101,11 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 function dated(text) {
   const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text);
-  return parts ? `${Number(parts[3])} ${MONTHS[parts[2] - 1]} ${parts[1]}` : text;
+  return parts ? `${Number(parts[3])} ${MONTHS[parts[2] - 1]} ${parts[1]}` : "";
 }
 
 function whenLabel(at) {
-  if (page.labels.length) return dated(page.labels[at]);
+  if (page.labels.length && dated(page.labels[at])) return dated(page.labels[at]);
   const units = kernel.about.time.units, time = Number(kernel.times[at].toPrecision(9));
   return /^years?$/i.test(units) ? `${time}` : `${units ? `${units} ` : "time "}${time}`;
 }
@@ -116,7 +121,9 @@ function tickLabels(from, to) {
       return found;
     }
     const count = Math.max(2, Math.min(about, 5));
-    const places = Array.from({ length: count }, (_, i) => Math.round(from + (i * (to - from)) / (count - 1)));
+    // times that are dates; a time between two of them is named by none
+    const dates = page.labels.map((label, place) => place).filter((place) => place >= from && place <= to && dated(page.labels[place]));
+    const places = Array.from({ length: Math.min(count, dates.length) }, (_, i) => dates[Math.round((i * (dates.length - 1)) / (Math.min(count, dates.length) - 1 || 1))]);
     return places.map((place) => [kernel.times[place], dated(page.labels[place])]);
   };
 }
@@ -138,19 +145,34 @@ function between(low, high) {
 }
 
 /** At the time of reading: the number now, the base, and the difference of each draw to itself. */
-function readingOf(levers, place, outcome) {
-  const now = coursesOf(levers, place, outcome), base = coursesOf({}, place, outcome), at = state.at;
+function readingOf(levers, place, outcome, last = shownUntil()) {
+  const now = coursesOf(levers, place, outcome, last), base = coursesOf({}, place, outcome, last), at = state.at;
   const { runs } = page.structures[place], n = now.fan ? runs - 1 : 1;
   const differences = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run] - base.curves[at * runs + run]);
   const difference = summary(differences).levels;
   return { now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
 }
 
+/* What draws are, in a word or two; the line under the title says the rest. */
+const SHORT = {
+  posterior: "posterior draws", laplace: "approximate posterior draws", borrowed: "draws of another structure",
+  prior: "PRIOR draws", ranges: "draws from your ranges",
+};
+
+/** The range of the draws, and what it is given; none where the levers set all that was uncertain. */
+function rangeOf(now, at, structure) {
+  const set = new Set(page.levers.filter((lever) => lever.id in state.levers).flatMap((lever) => lever.names));
+  const given = structure.drawn.filter((name) => set.has(name)).length;
+  if (given === structure.drawn.length) return "no range: the levers set all that was uncertain";
+  const words = given ? ", given what is set" : "";
+  return `90 % of ${SHORT[structure.basis.origin]}${words}: ${between(now.courses[0][at], now.courses[4][at])}`;
+}
+
 function answerOf(reading, outcome) {
   const { now, base, difference, at } = reading, structure = page.structures[state.structure];
   const number = make("data", { id: "now", value: String(reading.value) }, withUnits(told(reading.value), outcome.units));
   const parts = [`${outcome.title}, ${whenLabel(at)}: `, make("strong", {}, number)];
-  if (now.fan) parts.push(` (90 % of ${structure.runs - 1} ${structure.basis.name}: ${between(now.courses[0][at], now.courses[4][at])})`);
+  if (now.fan) parts.push(` (${rangeOf(now, at, structure)})`);
   parts.push(". ");
   if (!moved()) parts.push(now.fan ? `This is the model ${page.base}.` : `All values are ${page.base}.`);
   else {
@@ -166,7 +188,7 @@ function answerOf(reading, outcome) {
 
 function view() {
   const outcome = page.outcomes[state.outcome], reading = readingOf(state.levers, state.structure, outcome);
-  const to = state.whole ? page.last : page.until;
+  const to = shownUntil();
   const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
   const structure = page.structures[state.structure];
   return {
@@ -188,6 +210,8 @@ function show() {
     // no number of another setting stays in its place
     $("problem").textContent = `No numbers for these values: ${problem.message}.`;
     $("problem").hidden = false;
+    clearTimeout(speaking);
+    speaking = 0;
     $("answer").replaceChildren("—");
     $("chart").replaceChildren();
     $("caption").textContent = "No figure for these values.";
@@ -200,7 +224,6 @@ function show() {
   $("caption").textContent = described(shown);
   $("whentext").textContent = whenLabel(state.at);
   $("when").setAttribute("aria-valuetext", whenLabel(state.at));
-  $("chart").dataset.shown = JSON.stringify([state.levers, state.outcome]);
   showCopyable(true);
   later(shown);
 }
@@ -222,6 +245,7 @@ function described(shown) {
 function later(shown) {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
+    speaking = 0;
     $("spoken").textContent = $("answer").textContent;
     remember();
     compare();
@@ -425,10 +449,10 @@ function monthOf(lever, value) {
 
 function noteOf(lever, base) {
   const structure = page.structures[state.structure], [name] = lever.names;
-  let text = `${lever.id in state.levers ? "moved · " : ""}▲ ${page.base} ${Number(base.toPrecision(6))}`;
+  let text = `${lever.id in state.levers ? "moved · " : ""}▲ ${page.base} ${Number(base.toPrecision(lever.low > 1000 ? 6 : 4))}`;
   if (structure.drawn.includes(name) && structure.runs > 2) {
     const spread = summary(drawsOf(structure)[name].subarray(0, structure.runs - 1)).levels;
-    text += ` (90 % of the draws: ${between(spread[0], spread[4])}); moved, it is one value in all of them`;
+    text += ` (90 % of the draws: ${between(spread[0], spread[4])})`;
   }
   return `${text} · from ${lever.low} to ${lever.high}${lever.note ? ` · ${lever.note}` : ""}`;
 }
@@ -473,7 +497,7 @@ function estimate() {
 }
 
 function csv() {
-  const { outcome, reading } = view(), { now, base } = reading;
+  const outcome = page.outcomes[state.outcome], { now, base } = readingOf(state.levers, state.structure, outcome, page.last);
   const cell = (value) => (typeof value === "number" ? (Number.isFinite(value) ? String(value) : "") : `"${guarded(value).replaceAll('"', '""')}"`);
   const heads = ["time", ...(page.labels.length ? ["date"] : [])];
   const columns = [];
@@ -486,7 +510,7 @@ function csv() {
     add(outcome.title, now.middle);
     add(`${outcome.title} ${page.base}`, base.middle);
   }
-  for (const pin of state.pins) add(`${outcome.title} in ${pin.name}`, coursesOf(pin.levers, pin.structure, outcome).middle);
+  for (const pin of state.pins) add(`${outcome.title} in ${pin.name}`, coursesOf(pin.levers, pin.structure, outcome, page.last).middle);
   const lines = Array.from(kernel.times, (time, t) =>
     [time, ...(page.labels.length ? [page.labels[t]] : []), ...columns.map((c) => c[t])].map(cell).join(","));
   return `${heads.map(cell).join(",")}\n${lines.join("\n")}\n`;
@@ -562,6 +586,7 @@ function mismatch(place) {
 }
 
 function build() {
+  $("outcomes").hidden = page.outcomes.length < 2;
   document.title = $("title").textContent = page.title;
   page.outcomes.forEach((outcome, i) => {
     const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; refresh(); } });
@@ -609,6 +634,14 @@ function build() {
   document.querySelector("footer a").addEventListener("click", () => ($("about").open = true));
   addEventListener("hashchange", restore);
   new ResizeObserver(update).observe($("view"));
+  // what has the focus is not to lie beneath what stays in view
+  const makeRoom = () => {
+    const { style } = document.documentElement, fixed = getComputedStyle($("view")).position === "sticky";
+    style.scrollPaddingBottom = `${document.querySelector("footer").offsetHeight + 8}px`;
+    style.scrollPaddingTop = fixed ? `${$("view").offsetHeight + 8}px` : "0";
+  };
+  const room = new ResizeObserver(makeRoom);
+  for (const element of [$("view"), document.querySelector("footer")]) room.observe(element);
 }
 
 function restore() {

@@ -74,7 +74,8 @@ def test_levers_are_the_constants_that_move_the_curves_in_order_with_the_range_o
     found = contents_of(sir, "sir.mdl")
     assert {lever.title: (lever.low, lever.high) for lever in found.levers} == {
         "Contacts": (0.0, 3.0),
-        "Duration": (0.0, 10.0),
+        # with a duration of nothing the curves are no numbers, and nobody gave the range
+        "Duration": (0.5, 10.0),
     }
     base = simulate(sir)
 
@@ -88,7 +89,10 @@ def test_levers_are_the_constants_that_move_the_curves_in_order_with_the_range_o
     assert move(found.levers[0]) > move(found.levers[1]) > 0
     assert [outcome.title for outcome in found.outcomes] == ["Susceptible", "Infectious"]
     asked = contents_of(sir, "sir.mdl", variables=["kept"], levers=["Nothing", "duration"])
-    assert [(lever.title, lever.low, lever.high) for lever in asked.levers] == [("Nothing", 0, 1), ("Duration", 0, 10)]
+    assert [(lever.title, lever.low, lever.high) for lever in asked.levers] == [
+        ("Nothing", 0, 1),
+        ("Duration", 0.5, 10),
+    ]
 
 
 def test_a_lever_is_a_constant_that_stands_in_the_file(sir: Model) -> None:

@@ -1,0 +1,429 @@
+"""The page that plays a model in a real browser, opened from disk: what a reader does, and what comes of it."""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from calibration.play.study import Request
+from calibration.play.study import contents_of as contents_of_study
+from calibration.study.library import STUDIES
+from cipark_sd.cli import cli
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.pages.player.of_model import contents_of
+from cipark_sd.pages.player.page import render
+from cipark_sd.scenarios import Scenario, read_scenario
+from cipark_sd.simulation import simulate
+
+selenium = pytest.importorskip("selenium")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed"),
+]
+
+SIR = """{UTF-8}
+Susceptible = INTEG(-infections, 999) ~ person ~ |
+Infectious = INTEG(infections - recovering, 1) ~ person ~ |
+infections = Contacts * Susceptible * Infectious / 1000 ~ person/Day ~ |
+recovering = Infectious / Duration ~ person/Day ~ |
+Contacts = 0.6 ~ 1/Day [0,3] ~ |
+Duration = 5 ~ Day [1,20] ~ |
+INITIAL TIME = 0 ~ Day ~ |
+FINAL TIME = 60 ~ Day ~ |
+TIME STEP = 0.25 ~ Day ~ |
+SAVEPER = 1 ~ Day ~ |
+"""
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+class Browser:
+    """A page and what a reader does with it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, path: Path, hash_: str = "") -> None:
+        self.driver.get("about:blank")
+        self.driver.get(path.resolve().as_uri() + hash_)
+        self.until("return !document.getElementById('page').hidden || !document.getElementById('fatal').hidden")
+        if self.run("return document.getElementById('fatal').hidden"):
+            self.rest()
+
+    def run(self, script: str, *arguments: object) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, script: str) -> None:
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, 20).until(lambda _: self.run(script))
+
+    def rest(self) -> None:
+        """Wait until what was moved is drawn, written into the address and said."""
+        self.until("return !waiting && !speaking")
+
+    def find(self, name: str) -> Any:
+        return self.driver.find_element("id", name)
+
+    def click(self, name: str) -> None:
+        """Bring an element into view and click it; nothing may lie over it."""
+        element = self.driver.find_element("css selector", name if name.startswith("[") else f"#{name}")
+        self.run("arguments[0].scrollIntoView({block: 'nearest'})", element)
+        element.click()
+
+    def press(self, *keys: str) -> None:
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def slide(self, name: str, value: float) -> None:
+        """Move a slider as a hand does."""
+        self.run(
+            "const s = document.getElementById(arguments[0]); s.value = arguments[1];"
+            "s.dispatchEvent(new Event('input', {bubbles: true}))",
+            name,
+            value,
+        )
+
+    def move(self, place: int, value: float) -> None:
+        """Move a lever and wait."""
+        self.slide(f"lever{place}", value)
+        self.rest()
+
+    @property
+    def value(self) -> float:
+        """The number in the answer, in full."""
+        return float(self.find("now").get_attribute("value"))
+
+    @property
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(driver: Any) -> Iterator[Browser]:
+    found = Browser(driver)
+    yield found
+    assert found.complaints == []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("player")
+
+
+@pytest.fixture(scope="module")
+def sir(folder: Path) -> Path:
+    """The page of a small model, beside the model."""
+    (folder / "sir.mdl").write_text(SIR, encoding="utf-8")
+    path = folder / "sir.html"
+    contents = contents_of(read_model(folder / "sir.mdl"), "sir.mdl", variables=["Infectious", "Susceptible"])
+    path.write_text(render(contents), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def flu(folder: Path) -> Path:
+    """The page of a study that has not been fitted."""
+    path = folder / "flu.html"
+    contents = contents_of_study(Request(STUDIES / "flu_1978", folder / "scratch", draws="prior", runs=50))
+    path.write_text(render(contents), encoding="utf-8")
+    return path
+
+
+def lever_places(browser: Browser) -> dict[str, int]:
+    return {lever["title"]: i for i, lever in enumerate(browser.run("return page.levers"))}
+
+
+def expected(folder: Path, values: dict[str, float], at: float, variable: str = "infectious") -> float:
+    run = simulate(read_model(folder / "sir.mdl"), Scenario("", dict(values)), save=[variable])
+    return float(run[variable].sel(time=at))
+
+
+def test_a_lever_moves_the_curve_to_the_value_that_a_run_prints(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    assert browser.value == expected(sir.parent, {}, 60)
+    before = browser.run("return document.getElementById('chart').innerHTML")
+    places = lever_places(browser)
+    browser.move(places["Contacts"], 1.2)
+    browser.move(places["Duration"], 8)
+    assert browser.value == expected(sir.parent, {"Contacts": 1.2, "Duration": 8.0}, 60)
+    assert browser.run("return document.getElementById('chart').innerHTML") != before
+    course = browser.run("return Array.from(view().courses[0])")
+    run = simulate(read_model(sir.parent / "sir.mdl"), Scenario("", {"Contacts": 1.2, "Duration": 8.0}))
+    np.testing.assert_array_equal(course, run["infectious"].to_numpy())
+    assert "difference" in browser.find("answer").text
+    browser.click("reset")
+    browser.rest()
+    assert browser.value == expected(sir.parent, {}, 60)
+
+
+def test_keys_alone_move_a_lever_choose_an_output_and_pin(browser: Browser, sir: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(sir)
+    browser.run("document.body.focus()")
+    reached = []
+    for _ in range(40):
+        browser.press(Keys.TAB)
+        name = browser.run("return document.activeElement.id || document.activeElement.textContent")
+        reached.append(name)
+        if name == "lever0":
+            break
+    assert reached[0] == "Go to the levers"
+    assert "lever0" in reached
+    shown = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+    assert shown != "none"
+    browser.press(Keys.ARROW_RIGHT)
+    browser.rest()
+    lever = browser.run("return page.levers[0]")
+    base = browser.run("return baseOf(page.levers[0])")
+    assert browser.run("return state.levers")[lever["id"]] == pytest.approx(base + lever["step"])
+    assert browser.value == expected(sir.parent, {lever["title"]: base + lever["step"]}, 60)
+    browser.run("document.querySelector('#outcomes input:checked').focus()")
+    browser.press(Keys.ARROW_RIGHT)
+    browser.rest()
+    assert browser.find("answer").text.startswith("Susceptible, Day 60")
+    browser.run("document.getElementById('pin').focus()")
+    browser.press(Keys.ENTER)
+    browser.rest()
+    assert browser.find("compare").is_displayed()
+
+
+def test_bad_values_are_said_and_change_nothing(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    place = lever_places(browser)["Contacts"]
+    box, before = browser.find(f"box{place}"), browser.value
+    for text, said in (
+        ("7", "Contacts: 7 lies outside 0 to 3; the figure keeps as in the file."),
+        ("-", "Contacts: what is written is no number; the figure keeps as in the file."),
+        ("", "Contacts: what is written is no number; the figure keeps as in the file."),
+    ):
+        box.clear()
+        box.send_keys(text or " ")
+        assert browser.find(f"wrong{place}").text == said
+        assert box.get_attribute("aria-invalid") == "true"
+        assert browser.value == before
+    box.clear()
+    box.send_keys("1.25")
+    browser.rest()
+    assert browser.find(f"wrong{place}").text == ""
+    assert browser.value == expected(sir.parent, {"Contacts": 1.25}, 60)
+
+
+def test_a_setting_without_numbers_shows_none(browser: Browser, folder: Path) -> None:
+    (folder / "wave.mdl").write_text(
+        "{UTF-8}\nSpeed = 1 ~ Dmnl [0,5000000] ~ |\nwave = SIN(Time * Speed) ~~|\nS = INTEG(wave, 0) ~~|\n"
+        "INITIAL TIME = 1 ~ Day ~ |\nFINAL TIME = 9 ~ Day ~ |\nTIME STEP = 1 ~ Day ~ |\nSAVEPER = 1 ~ Day ~ |\n"
+    )
+    path = folder / "wave.html"
+    path.write_text(render(contents_of(read_model(folder / "wave.mdl"), "wave.mdl", levers=["Speed"])))
+    browser.open(path)
+    browser.slide("lever0", 4e6)
+    browser.until("return !document.getElementById('problem').hidden")
+    assert "the sine or cosine of a number beyond a million" in browser.find("problem").text
+    assert browser.find("answer").text == "—"
+    assert browser.run("return document.getElementById('chart').childNodes.length") == 0
+    browser.click("reset")
+    browser.rest()
+    assert not browser.find("problem").is_displayed()
+
+
+def test_pinned_scenarios_are_compared_and_a_link_restores_everything(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    places = lever_places(browser)
+    for contacts in (1.0, 2.0, 3.0):
+        browser.move(places["Contacts"], contacts)
+        browser.click("pin")
+        browser.rest()
+    assert not browser.find("pin").is_enabled()
+    browser.slide("when", 20)
+    browser.rest()
+    table = browser.find("table").text
+    for name, contacts in (("A", 1), ("B", 2), ("C", 3)):
+        told = browser.run("return told(arguments[0])", expected(sir.parent, {"Contacts": float(contacts)}, 20))
+        assert re.search(rf"^{name}\b", table, re.M)
+        assert told in table
+    browser.move(places["Contacts"], 0.9)
+    browser.click("link")
+    browser.until("return !document.getElementById('copied').hidden")
+    link = browser.find("copied").get_attribute("value")
+    value = browser.value
+    assert value == expected(sir.parent, {"Contacts": 0.9}, 20)
+    browser.open(sir, "#" + link.split("#")[1])
+    assert browser.value == value
+    assert browser.run("return state.pins.map((pin) => [pin.name, pin.levers.contacts])") == [
+        ["A", 1],
+        ["B", 2],
+        ["C", 3],
+    ]
+    assert browser.find(f"box{places['Contacts']}").get_attribute("value") == "0.9"
+    browser.click("[aria-label='Remove scenario B']")
+    browser.rest()
+    assert browser.run("return state.pins.map((pin) => pin.name)") == ["A", "C"]
+
+
+def test_a_link_of_another_page_is_taken_as_far_as_it_goes(browser: Browser, sir: Path) -> None:
+    browser.open(sir, "#show=nothing&at=999&set=contacts=7&set=what=1&set=duration=9&pin={&structure=4")
+    said = browser.find("told").text
+    for part in (
+        "there is no output nothing",
+        "there is no time 999",
+        "Contacts: 7 lies outside 0 to 3",
+        "there is no lever what",
+        "a pinned scenario cannot be read",
+        "there is no structure 4",
+    ):
+        assert part in said
+    assert browser.value == expected(sir.parent, {"Duration": 9.0}, 60)
+
+
+def test_the_command_and_the_scenario_file_give_the_number_of_the_page(
+    browser: Browser, sir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.open(sir)
+    browser.move(lever_places(browser)["Contacts"], 1.7)
+    browser.click("command")
+    browser.until("return !document.getElementById('copied').hidden")
+    words = shlex.split(browser.find("copied").get_attribute("value"))
+    assert words[:2] == ["cipark", "run"]
+    monkeypatch.chdir(sir.parent)
+    done = CliRunner().invoke(cli, [*words[1:], "-o", "out.csv"])
+    assert done.exit_code == 0, done.output
+    last = Path("out.csv").read_text(encoding="utf-8").splitlines()[-1].split(",")
+    assert float(last[1]) == browser.value
+    text = browser.run("return scenarioFile(state, page, estimate(), 'x')")
+    Path("s.toml").write_text(text, encoding="utf-8")
+    assert read_scenario("s.toml").overrides == {"contacts": 1.7}
+    table = browser.run("return csv()").splitlines()
+    assert table[0] == '"time","Infectious","Infectious as in the file"'
+    assert float(table[-1].split(",")[1]) == browser.value
+
+
+def test_text_of_a_model_is_text(browser: Browser, folder: Path) -> None:
+    (folder / "hostile.mdl").write_text(
+        f'{{UTF-8}}\n"{HOSTILE}" = 2 ~ {HOSTILE} [0,4] ~ {HOSTILE} |\n'
+        f'"=S{HOSTILE}" = INTEG("{HOSTILE}", 0) ~ {HOSTILE} ~ |\n'
+        f"INITIAL TIME = 0 ~ {HOSTILE} ~ |\nFINAL TIME = 4 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+    )
+    path = folder / "hostile.html"
+    path.write_text(render(contents_of(read_model(folder / "hostile.mdl"), f"{HOSTILE}.mdl", title=HOSTILE)))
+    browser.open(path)
+    browser.move(0, 3)
+    browser.click("pin")
+    browser.rest()
+    browser.click("command")
+    browser.rest()
+    assert browser.find("title").text == HOSTILE
+    assert browser.run("return document.querySelectorAll('img, script:not(#data)').length") == 1
+    assert browser.run("return csv().split('\\n')[0]").startswith('"time","\'=S')
+
+
+def test_a_page_with_other_numbers_shows_none(browser: Browser, sir: Path, folder: Path) -> None:
+    text = sir.read_text(encoding="utf-8")
+    digest = re.search(r'"digest":"([0-9a-f]{64})"', text)
+    assert digest
+    other = digest[1][:-1] + ("0" if digest[1][-1] != "0" else "1")
+    path = folder / "tampered.html"
+    path.write_text(text.replace(f'"digest":"{digest[1]}"', f'"digest":"{other}"'), encoding="utf-8")
+    browser.open(path)
+    assert "gives other numbers than the native engine" in browser.find("fatal").text
+    assert not browser.find("page").is_displayed()
+    assert not re.search(r"\d", browser.find("fatal").text)
+
+
+def test_a_study_without_a_fit_says_prior_across_its_figure_and_its_estimate_can_be_run(
+    browser: Browser, flu: Path, folder: Path
+) -> None:
+    browser.open(flu)
+    assert "PRIOR" in browser.run("return document.getElementById('chart').textContent")
+    assert "PRIOR" in browser.find("basis").text
+    assert browser.find("limit").is_displayed()
+    assert "(90 % of PRIOR draws: " in browser.find("answer").text
+    assert browser.run("return document.querySelectorAll('#chart circle').length") >= 14
+    browser.move(lever_places(browser)["Beta"], 2.0)
+    assert "(90 % of PRIOR draws, given what is set: " in browser.find("answer").text
+    estimate = browser.run("const {reading} = view(); return reading.estimate")
+    text = browser.run("return scenarioFile(state, page, estimate(), 'x')")
+    (folder / "flu.toml").write_text(text, encoding="utf-8")
+    (model,) = (path for path in (STUDIES / "flu_1978").iterdir() if path.stem == "model")
+    run = simulate(read_model(model), read_scenario(folder / "flu.toml"), save=["Infected"])
+    at = browser.run("return kernel.times[state.at]")
+    assert float(run["infected"].sel(time=at)) == estimate
+
+
+@pytest.mark.parametrize("page", ["sir", "flu"])
+def test_nothing_is_wider_than_a_phone_and_the_limit_stays_in_view(
+    browser: Browser, page: str, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(page)
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.open(path)
+        browser.click("pin")
+        browser.rest()
+        assert browser.run("return document.documentElement.scrollWidth") == 390
+        sizes = browser.run(
+            "return Array.from(document.querySelectorAll('#chart text'), (t) => +t.getAttribute('font-size'))"
+        )
+        assert min(sizes) >= 12
+        browser.run("document.querySelector('#levers li:last-child').scrollIntoView({block: 'end'})")
+        for name in ("limit", "answer", "chart"):
+            assert browser.run(
+                "const r = document.getElementById(arguments[0]).getBoundingClientRect();"
+                "return r.top >= 0 && r.bottom <= innerHeight",
+                name,
+            ), name
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_every_control_has_a_name(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    browser.click("pin")
+    browser.rest()
+    nameless = browser.run(
+        "return Array.from(document.querySelectorAll('input, button, select, textarea, a, summary')).filter((e) => "
+        "!(e.getAttribute('aria-label') || (e.labels && e.labels.length) || e.textContent.trim()))"
+        ".map((e) => e.outerHTML)"
+    )
+    assert nameless == []
+    assert browser.run("return document.querySelector('#chart').getAttribute('role')") == "img"
+    said = browser.find("caption").get_attribute("textContent")
+    assert said.startswith("Infectious from 1 at Day 0 to ")
+
+
+def test_a_picture_and_tables_are_saved(browser: Browser, sir: Path, tmp_path: Path) -> None:
+    browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    browser.open(sir)
+    for name in ("toml", "csv", "png"):
+        browser.click(name)
+        browser.until(f"return document.getElementById('told').textContent === 'sir-scenario.{name} is saved.'")
+    for _ in range(100):
+        if len(list(tmp_path.glob("sir-scenario.*"))) == 3 and not list(tmp_path.glob("*.crdownload")):
+            break
+        browser.run("return new Promise((done) => setTimeout(done, 100))")
+    assert (tmp_path / "sir-scenario.png").read_bytes().startswith(b"\x89PNG")
+    assert read_scenario(tmp_path / "sir-scenario.toml").overrides == {}
+    assert len((tmp_path / "sir-scenario.csv").read_text().splitlines()) == 62
