@@ -17,7 +17,22 @@ from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, children
+from cipark_sd.model.expr import (
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Neg,
+    Operator,
+    Ref,
+    Table,
+    Text,
+    children,
+    row,
+)
 from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
@@ -247,19 +262,12 @@ class Lowering:
                 raise EquationError(self.model.name, self._label(variable), "still has subscripts")
             case Neg(operand):
                 return g.op("neg", self._expr(operand, variable, reading))
-            case Binary(operator, left, right):
-                a, b = self._expr(left, variable, reading), self._expr(right, variable, reading)
-                match operator:
-                    case "<":
-                        return g.lt(a, b)
-                    case ">":
-                        return g.lt(b, a)
-                    case "<=":
-                        return g.le(a, b)
-                    case ">=":
-                        return g.le(b, a)
-                    case _:
-                        return g.op(_BINARY[operator], a, b)
+            case Binary():
+                first, operations = row(expr)
+                node = self._expr(first, variable, reading)
+                for operation in operations:
+                    node = self._operation(operation.operator, node, self._expr(operation.right, variable, reading))
+                return node
             case If(condition, then, otherwise):
                 parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
                 return g.select(*parts)
@@ -279,6 +287,19 @@ class Lowering:
                 )
             case _:
                 assert_never(expr)
+
+    def _operation(self, operator: Operator, a: int, b: int) -> int:
+        match operator:
+            case "<":
+                return self.graph.lt(a, b)
+            case ">":
+                return self.graph.lt(b, a)
+            case "<=":
+                return self.graph.le(a, b)
+            case ">=":
+                return self.graph.le(b, a)
+            case _:
+                return self.graph.op(_BINARY[operator], a, b)
 
     def _label(self, variable: str) -> str:
         known = self.model.by_name.get(variable)

@@ -43,9 +43,10 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
 
 
 class Slots:
-    """Places in the workspace, in vectors, and arrays of numbers."""
+    """Places in the workspace, in vectors, and arrays of numbers, in which long tables are ``searched``."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, searched: bool) -> None:
+        self.searched = searched
         self.states = 0
         self.cells = len(program.states)
         self.next = self.cells + len(program.cells)
@@ -250,7 +251,7 @@ class Body(Vectors):
             condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
             return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
 
-        if n > MOST_COMPARED:
+        if n > MOST_COMPARED and self.slots.searched:
             return self._searched(table, at)
         if n == 1:
             known = self.emit(f"fcmp ord {self.v} {at}, {at}")

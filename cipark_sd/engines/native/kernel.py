@@ -35,21 +35,26 @@ class Kernel:
     short: bool
 
 
-def kernel(program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None) -> Kernel:
+def kernel(
+    program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None, *, arrays: bool = True
+) -> Kernel:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
 
     Parameters
     ----------
     library : mapping of str to str
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
+    arrays : bool
+        Whether the module may hold arrays of numbers, in which long tables are searched; without them each table is a
+        chain of comparisons. The numbers are the same.
     """
-    return _Module(program, lanes, library or {}).build()
+    return _Module(program, lanes, library or {}, arrays=arrays).build()
 
 
 class _Module:
-    def __init__(self, program: Program, lanes: int, library: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], *, arrays: bool) -> None:
         self.program, self.lanes, self.library = program, lanes, library
-        self.slots = Slots(program)
+        self.slots = Slots(program, searched=arrays)
         self.method = fixed_method(program.method)
         self.short = len(program.nodes) <= SHORT
         self.functions: list[str] = []
