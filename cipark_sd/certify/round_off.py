@@ -137,7 +137,11 @@ def terms(expr: Expr, opened: Mapping[str, Expr]) -> tuple[Expr, ...]:
     """What an expression adds up, factors and divisors multiplied in; ``opened`` variables are taken apart too."""
     match expr:
         case Binary("+" | "-", left, right):
-            found = (*terms(left, opened), *terms(right, opened))
+            sides = [right]
+            while isinstance(left, Binary) and left.operator in ("+", "-"):
+                sides.append(left.right)
+                left = left.left
+            found = tuple(part for side in (left, *reversed(sides)) for part in terms(side, opened))
         case Binary("*", left, right):
             found = tuple(Binary("*", a, b) for a in terms(left, opened) for b in terms(right, opened))
         case Binary("/", left, right):

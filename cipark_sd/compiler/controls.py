@@ -61,7 +61,7 @@ def _control_value(model: FlatModel, name: str, found: Mapping[str, float], numb
             moving, node = lowering.run(expr, name), lowering.start(expr, name)
             break
         except Pending as pending:
-            lowering.demanded(pending.demand)
+            lowering.demanded(*pending.demands)
     if lowering.graph.rates[moving] == PER_STEP:
         raise UnsupportedFeature(
             "an equation that changes in the run",

@@ -5,7 +5,8 @@ expression has two readings: at the start of a run, where stocks are their initi
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, assert_never
 
 from cipark_sd.compiler.functions import FUNCTIONS, Context
@@ -16,7 +17,22 @@ from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.expr import (
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Neg,
+    Operator,
+    Ref,
+    Table,
+    Text,
+    children,
+    row,
+)
 from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
@@ -60,10 +76,30 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
 
 
 class Pending(Exception):
-    """An expression met a variable that has to be lowered first."""
+    """An expression met variables that have to be lowered first, in the order in which it needs them."""
 
-    def __init__(self, demand: Demand) -> None:
-        self.demand = demand
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        self.demands = tuple(demands)
+
+
+def needed_at_once(expr: Expr) -> Iterator[str]:
+    """The names that an expression needs to have a value now, each once, in reading order.
+
+    What is inside a function with memory is left out: it may be needed later only, as the input of a delay.
+    """
+    seen: set[str] = set()
+    rest = [expr]
+    while rest:
+        part = rest.pop()
+        match part:
+            case Ref(name, ()):
+                if name not in seen:
+                    seen.add(name)
+                    yield name
+            case Call(function, _) if function in STATEFULS or function in REDUCERS:
+                continue
+            case _:
+                rest += reversed(children(part))
 
 
 class Lowering:
@@ -74,7 +110,7 @@ class Lowering:
         self.graph = Graph()
         self.asked_orders = orders
         self.done: dict[Demand, int] = {}
-        self.later: list[Callable[[], None]] = []
+        self.later: deque[Callable[[], None]] = deque()
         self.params: list[str] = []
         self.defaults: list[float] = []
         self.param_nodes: dict[str, int] = {}
@@ -92,37 +128,40 @@ class Lowering:
         self._reading: Demand = ("", "run")
         self._numbers: list[float] = []
 
-    def demanded(self, demand: Demand) -> int:
-        """The node of a variable, everything that it needs lowered before it."""
-        stack = [demand]
+    def demanded(self, *demands: Demand) -> int:
+        """The node of the last of some variables, everything that they need lowered before them."""
+        # below each variable that is begun lie those that wait beside it; the begun ones are the way down to here
+        stack, begun = list(reversed(demands)), dict[Demand, None]()
         while stack:
             current = stack[-1]
             if current in self.done:
                 stack.pop()
+                begun.pop(current, None)
                 continue
+            begun[current] = None
             try:
                 self._drawn, self._reading = 0, current
                 self.done[current] = self._variable(*current)
-                stack.pop()
             except Pending as pending:
-                if pending.demand in stack:
-                    loop = stack[stack.index(pending.demand) :]
-                    labels = [self.model.by_name[name].label for name, _ in loop]
-                    raise AlgebraicLoop(self.model.name, labels) from None
-                stack.append(pending.demand)
-        return self.done[demand]
+                for demand in pending.demands:
+                    if demand in begun:
+                        way = list(begun)
+                        labels = [self.model.by_name[name].label for name, _ in way[way.index(demand) :]]
+                        raise AlgebraicLoop(self.model.name, labels) from None
+                stack += reversed(pending.demands)
+        return self.done[demands[-1]]
 
     def finish(self) -> None:
         """Make what states, cells and pipes need, which may ask for more of them."""
         while self.later:
-            task = self.later.pop(0)
+            task = self.later.popleft()
             while True:
                 try:
                     self._drawn = 0
                     task()
                     break
                 except Pending as pending:
-                    self.demanded(pending.demand)
+                    self.demanded(*pending.demands)
 
     def program(self, outputs: tuple[tuple[str, int], ...]) -> Program:
         """What has been built."""
@@ -156,15 +195,15 @@ class Lowering:
             case Constant(pieces=(Piece(Const(value)),)):
                 return self._param(name, value)
             case Auxiliary(pieces=(Piece(expr),)):
-                return self._expr(expr, name, reading)
+                return self._whole(expr, name, reading)
             case Stock(pieces=(stock,)):
                 if reading == "start":
-                    return self._expr(stock.initial, name, "start")
+                    return self._whole(stock.initial, name, "start")
                 return self.state(
                     name,
                     variable.label,
                     lambda: self._reached((name, "start")),
-                    lambda: self._expr(stock.flow, name, "run"),
+                    lambda: self._whole(stock.flow, name, "run"),
                     non_negative=stock.non_negative,
                 )
             case Series(pieces=(ExternalPiece(source),)) if not hasattr(source, "file"):
@@ -185,8 +224,19 @@ class Lowering:
         if name == "time":
             return self.graph.source("time") if demand[1] == "run" else self.graph.uniform("initial_time")
         if demand not in self.done:
-            raise Pending(demand)
+            raise Pending([demand])
         return self.done[demand]
+
+    def _whole(self, expr: Expr, variable: str, reading: Reading) -> int:
+        """A whole equation; what it needs is asked for at once, so that it is gone through twice and no more often."""
+        missing = {
+            demand: None
+            for name in needed_at_once(expr)
+            if name != "time" and (demand := (name, reading)) not in self.done
+        }
+        if missing:
+            raise Pending(list(missing))
+        return self._expr(expr, variable, reading)
 
     def _param(self, name: str, value: float) -> int:
         if name not in self.param_nodes:
@@ -212,19 +262,12 @@ class Lowering:
                 raise EquationError(self.model.name, self._label(variable), "still has subscripts")
             case Neg(operand):
                 return g.op("neg", self._expr(operand, variable, reading))
-            case Binary(operator, left, right):
-                a, b = self._expr(left, variable, reading), self._expr(right, variable, reading)
-                match operator:
-                    case "<":
-                        return g.lt(a, b)
-                    case ">":
-                        return g.lt(b, a)
-                    case "<=":
-                        return g.le(a, b)
-                    case ">=":
-                        return g.le(b, a)
-                    case _:
-                        return g.op(_BINARY[operator], a, b)
+            case Binary():
+                first, operations = row(expr)
+                node = self._expr(first, variable, reading)
+                for operation in operations:
+                    node = self._operation(operation.operator, node, self._expr(operation.right, variable, reading))
+                return node
             case If(condition, then, otherwise):
                 parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
                 return g.select(*parts)
@@ -245,6 +288,19 @@ class Lowering:
             case _:
                 assert_never(expr)
 
+    def _operation(self, operator: Operator, a: int, b: int) -> int:
+        match operator:
+            case "<":
+                return self.graph.lt(a, b)
+            case ">":
+                return self.graph.lt(b, a)
+            case "<=":
+                return self.graph.le(a, b)
+            case ">=":
+                return self.graph.le(b, a)
+            case _:
+                return self.graph.op(_BINARY[operator], a, b)
+
     def _label(self, variable: str) -> str:
         known = self.model.by_name.get(variable)
         return known.label if known is not None else variable
@@ -262,11 +318,11 @@ class Lowering:
 
     def run(self, expr: Expr, variable: str) -> int:
         """The node of an expression at each instant."""
-        return self._expr(expr, variable, "run")
+        return self._whole(expr, variable, "run")
 
     def start(self, expr: Expr, variable: str) -> int:
         """The node of an expression at the start of a run."""
-        return self._expr(expr, variable, "start")
+        return self._whole(expr, variable, "start")
 
     def context(self, variable: str, *, start: bool) -> Context:
         """What functions without memory need."""

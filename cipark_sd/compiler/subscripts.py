@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 from cipark_sd.errors import EquationError
@@ -20,6 +21,35 @@ class Subscripts:
     where: str
     dimensions: Mapping[str, Dimension]
 
+    @cached_property
+    def places(self) -> Mapping[str, Mapping[str, int]]:
+        """The position of each element, from 0, by dimension."""
+        return {
+            name: {element: place for place, element in enumerate(dimension.elements)}
+            for name, dimension in self.dimensions.items()
+        }
+
+    @cached_property
+    def _holders(self) -> Mapping[str, tuple[Dimension, ...]]:
+        """The dimensions that have an element, in the order of the model."""
+        found: dict[str, list[Dimension]] = {}
+        for dimension in self.dimensions.values():
+            for element in dimension.elements:
+                found.setdefault(element, []).append(dimension)
+        return {element: tuple(dimensions) for element, dimensions in found.items()}
+
+    @cached_property
+    def _wider(self) -> Mapping[str, tuple[Dimension, ...]]:
+        """The dimensions that have all elements of a dimension, itself among them."""
+        return {
+            name: tuple(
+                each
+                for each in self.dimensions.values()
+                if dimension.elements and places.keys() <= self.places[each.name].keys()
+            )
+            for (name, dimension), places in zip(self.dimensions.items(), self.places.values(), strict=True)
+        }
+
     @classmethod
     def of(cls, model: Model) -> "Subscripts":
         """Those of a model."""
@@ -32,7 +62,7 @@ class Subscripts:
         named = []
         for element, dim in zip(elements, dims, strict=True):
             dimension = self.dimensions[dim]
-            named.append(dimension.element_labels[dimension.elements.index(element)])
+            named.append(dimension.element_labels[self.places[dim][element]])
         return f"[{','.join(named)}]"
 
     def combinations(self, subscripts: Elements) -> Iterator[tuple[Elements, Binding]]:
@@ -45,7 +75,7 @@ class Subscripts:
     def covers(self, group: Elements, elements: Elements) -> bool:
         """Whether ``group``, of dimensions or elements, includes the combination."""
         return all(
-            element in self.dimensions[sub].elements if sub in self.dimensions else sub == element
+            element in self.places[sub] if sub in self.places else sub == element
             for sub, element in zip(group, elements, strict=True)
         )
 
@@ -61,13 +91,11 @@ class Subscripts:
         the whole range, as in Vensim.
         """
         element = self.element(name, bound, variable=name) if name in self.dimensions else name
-        holders = [dimension for dimension in self.dimensions.values() if element in dimension.elements]
+        holders = self._wider[name] if name in self.dimensions else self._holders.get(element, ())
         if not holders:
             return None
-        if name in self.dimensions:
-            whole = set(self.dimensions[name].elements)
-            holders = [dimension for dimension in holders if whole <= set(dimension.elements)]
-        return max(holders, key=lambda dimension: len(dimension.elements)).elements.index(element) + 1
+        widest = max(holders, key=lambda dimension: len(dimension.elements))
+        return self.places[widest.name][element] + 1
 
     def element(self, subscript: str, bound: Binding, *, variable: str) -> str:
         """The element that a subscript on the right side stands for.
@@ -101,9 +129,9 @@ class Subscripts:
                     f"uses {wanted.label!r}, of {len(wanted.elements)} elements, for {source.label!r}, of "
                     f"{len(source.elements)}; mapped ranges need the same number of elements",
                 )
-            return wanted.elements[source.elements.index(bound[dim])]
+            return wanted.elements[self.places[source.name][bound[dim]]]
         for dim, element in bound.items():
-            if not dim.endswith("!") and element in wanted.elements:
+            if not dim.endswith("!") and element in self.places[subscript]:
                 return element
         raise EquationError(
             self.where,

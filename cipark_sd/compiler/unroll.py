@@ -194,7 +194,7 @@ class _Unroller:
         for sub, element in zip(subscripts, elements, strict=True):
             if sub in self.subscripts.dimensions:
                 members = self.subscripts.dimensions[sub].elements
-                place = place * len(members) + members.index(element)
+                place = place * len(members) + self.subscripts.places[sub][element]
         return grid.values[place]
 
     def _expr(self, expr: Expr, bound: Binding) -> Expr:

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, Refused
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
 from cipark_sd.model.printing import number
 
 _STRENGTH: Mapping[str, int] = {
@@ -115,17 +115,12 @@ class Printer:
                 return self.reference(name, subscripts), _ATOM
             case Neg(operand):
                 return f"-{self._inside(operand, _ATOM)}", _SIGN
-            case Binary("and" | "or" as operator, left, right):
-                strength = _STRENGTH[operator]
-                texts = [self._inside(side, strength if _is(side, operator) else _NOT) for side in (left, right)]
-                return f" {operator.upper()} ".join(texts), strength
-            case Binary("^", left, right):
-                return f"{self._inside(left, _ATOM)} ^ {self._inside(right, _ATOM)}", _STRENGTH["^"]
-            case Binary(operator, left, right):
-                strength = _STRENGTH[operator]
-                # arithmetic folds from the left, comparisons do not chain
-                least = strength if strength > _STRENGTH["="] else strength + 1
-                return f"{self._inside(left, least)} {operator} {self._inside(right, strength + 1)}", strength
+            case Binary():
+                first, operations = row(expr)
+                text, strength = self._strong(first)
+                for operation in operations:
+                    text, strength = self._operation(operation, text, strength)
+                return text, strength
             case If(condition, then, otherwise):
                 parts = [self._inside(part, 1) for part in (condition, then, otherwise)]
                 return f"IF {parts[0]} THEN {parts[1]} ELSE {parts[2]}", 0
@@ -139,6 +134,20 @@ class Printer:
                 return f"{self.reference(table.name, table.subscripts)}({self.text(argument)})", _ATOM
             case _:
                 assert_never(expr)
+
+    def _operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
+        """An operation after the text of its left side."""
+        operator, strength = operation.operator, _STRENGTH[operation.operator]
+        if operator in ("and", "or"):
+            least, most = (strength if _is(side, operator) else _NOT for side in (operation.left, operation.right))
+        elif operator == "^":
+            least = most = _ATOM
+        else:
+            # arithmetic folds from the left, comparisons do not chain
+            least, most = (strength if strength > _STRENGTH["="] else strength + 1), strength + 1
+        shown = left if left_strength >= least else f"({left})"
+        sign = operator.upper() if operator in ("and", "or") else operator
+        return f"{shown} {sign} {self._inside(operation.right, most)}", strength
 
     def reference(self, name: str, subscripts: tuple[str, ...]) -> str:
         """A variable, with its subscripts."""

@@ -6,7 +6,7 @@ stock's own subscripts, those variables are the flows; otherwise one flow of its
 
 from dataclasses import dataclass
 
-from cipark_sd.model.expr import Binary, Const, Expr, Neg, Ref
+from cipark_sd.model.expr import Binary, Const, Expr, Neg, Ref, row
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Stock
 
@@ -47,8 +47,15 @@ def _terms(expr: Expr) -> list[tuple[int, Ref]] | None:
             return [(1, expr)]
         case Neg(Ref() as ref):
             return [(-1, ref)]
-        case Binary("+" | "-" as operator, left, Ref() as right):
-            before = _terms(left)
-            return None if before is None else [*before, (1 if operator == "+" else -1, right)]
+        case Binary():
+            first, operations = row(expr)
+            found = _terms(first)
+            for operation in operations:
+                match operation:
+                    case Binary("+" | "-" as operator, _, Ref() as right) if found is not None:
+                        found = [*found, (1 if operator == "+" else -1, right)]
+                    case _:
+                        return None
+            return found
         case _:
             return None

@@ -79,8 +79,10 @@ def checked_model(
     )
 
 
-#: Expressions inside one another in one equation.
+#: Expressions inside one another in one equation; operations in a row, as the terms of a sum, count as one.
 MOST_LEVELS = 300
+#: Expressions inside one another, each operation of a row counted.
+MOST_TERMS = 2_000
 #: Control variables that a macro may use without being given them.
 _GIVEN = ("time_step", "initial_time", "final_time", "saveper")
 
@@ -90,7 +92,9 @@ def _too_deep(where: str, variables: Iterable[Variable]) -> Iterator[CiparkError
     for variable in variables:
         if any(n_parts(expr) > MOST_PARTS for expr in expressions(variable)):
             yield EquationError(where, variable.label, TOO_LONG)
-        elif any(levels(expr) > MOST_LEVELS for expr in expressions(variable)):
+            continue
+        nested = [levels(expr) for expr in expressions(variable)]
+        if any(level > MOST_LEVELS for level, _ in nested) or any(terms > MOST_TERMS for _, terms in nested):
             yield EquationError(where, variable.label, TOO_DEEP)
 
 

@@ -126,15 +126,34 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             assert_never(expr)
 
 
+def row(expr: Binary) -> tuple[Expr, list[Binary]]:
+    """The first operand of operations in a row to the left, as a long sum is, and the operations, the innermost first.
+
+    A pass over expressions goes along a row by a loop, so that its recursion is as deep as the nesting and no deeper.
+
+    >>> first, operations = row(Binary("-", Binary("+", Ref("a"), Ref("b")), Ref("c")))
+    >>> first, [operation.operator for operation in operations]
+    (Ref(name='a', subscripts=()), ['+', '-'])
+    """
+    operations = [expr]
+    while isinstance(left := operations[-1].left, Binary) and left.operator != "^":
+        operations.append(left)
+    return operations[-1].left, operations[::-1]
+
+
 def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """``expr`` with ``change`` applied to each of its :func:`children`."""
+    """``expr`` with ``change`` applied to each of its :func:`children`; of a :func:`row`, to its operands."""
     match expr:
         case Const() | Text() | Grid() | Ref():
             return expr
         case Neg(operand):
             return Neg(change(operand))
-        case Binary(operator, left, right):
-            return Binary(operator, change(left), change(right))
+        case Binary():
+            first, operations = row(expr)
+            left = change(first)
+            for operation in operations:
+                left = Binary(operation.operator, left, change(operation.right))
+            return left
         case Call(function, arguments):
             return Call(function, tuple(change(argument) for argument in arguments))
         case If(condition, then, otherwise):
@@ -154,15 +173,22 @@ def walk(expr: Expr) -> Iterator[Expr]:
         rest += reversed(children(part))
 
 
-def levels(expr: Expr) -> int:
-    """How many expressions are inside one another, at most; 1 for a number or a name."""
-    deepest = 0
-    rest = [(expr, 1)]
+def levels(expr: Expr) -> tuple[int, int]:
+    """How many expressions are inside one another, at most: the left sides of operations in a row as one, and each.
+
+    >>> x = Ref("x")
+    >>> levels(x), levels(Binary("+", Binary("+", x, x), x))
+    ((1, 1), (2, 3))
+    """
+    deepest = longest = 0
+    rest = [(expr, 1, 1)]
     while rest:
-        part, level = rest.pop()
-        deepest = max(deepest, level)
-        rest += [(child, level + 1) for child in children(part)]
-    return deepest
+        part, level, length = rest.pop()
+        deepest, longest = max(deepest, level), max(longest, length)
+        for place, child in enumerate(children(part)):
+            along = place == 0 and isinstance(part, Binary) and isinstance(child, Binary) and child.operator != "^"
+            rest.append((child, level + (not along), length + 1))
+    return deepest, longest
 
 
 def references(expr: Expr) -> Iterator[Ref]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -107,15 +107,12 @@ class _Printer:
                 return self.name(name) + self.subscripts(subscripts), _ATOM
             case Neg(operand):
                 return "-" + self._inside(operand, _SIGN + 1), _SIGN
-            case Binary(operator, left, right):
-                strength = _STRENGTH[operator]
-                # all fold from the left but the power
-                leans = (strength + 1, strength) if operator == "^" else (strength, strength + 1)
-                if operator == "or":
-                    # PySD takes mixed logic from the left, whatever binds more strongly
-                    leans = (strength if isinstance(left, Binary) and left.operator == "or" else 3, 3)
-                sign = _WORDS.get(operator, operator)
-                return f"{self._inside(left, leans[0])} {sign} {self._inside(right, leans[1])}", strength
+            case Binary():
+                first, operations = row(expr)
+                text, strength = self._strong(first)
+                for operation in operations:
+                    text, strength = self._operation(operation, text, strength)
+                return text, strength
             case If(condition, then, otherwise):
                 return f"IF THEN ELSE({', '.join(self.text(part) for part in (condition, then, otherwise))})", _ATOM
             case Call("not", (operand,)):
@@ -128,6 +125,19 @@ class _Printer:
                 return f"{self.text(table)}({self.text(argument)})", _ATOM
             case _:
                 assert_never(expr)
+
+    def _operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
+        """An operation after the text of its left side."""
+        strength = _STRENGTH[operation.operator]
+        # all fold from the left but the power
+        leans = (strength + 1, strength) if operation.operator == "^" else (strength, strength + 1)
+        if operation.operator == "or":
+            # PySD takes mixed logic from the left, whatever binds more strongly
+            alike = isinstance(operation.left, Binary) and operation.left.operator == "or"
+            leans = (strength if alike else 3, 3)
+        sign = _WORDS.get(operation.operator, operation.operator)
+        shown = left if left_strength >= leans[0] else f"({left})"
+        return f"{shown} {sign} {self._inside(operation.right, leans[1])}", strength
 
     def _call(self, function: str, arguments: tuple[Expr, ...]) -> str:
         if function in ("smooth", "delay") and len(arguments) == 4 and arguments[3] in (Const(1.0), Const(3.0)):

@@ -14,7 +14,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Literal, assert_never
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Text
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Text, row
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.unit_rules import RULES, Demand, Rule
@@ -171,19 +171,12 @@ class _Checker:
                 return self.infer(operand)
             case Binary("^", base, exponent):
                 return self._power(base, exponent)
-            case Binary("*", left, right):
-                return _times(self.infer(left), self.infer(right))
-            case Binary("/", left, right):
-                return _over(self.infer(left), self.infer(right))
-            case Binary("and" | "or", left, right):
-                self.infer(left), self.infer(right)
-                return DIMENSIONLESS
-            case Binary("+" | "-" as operator, left, right):
-                verb = "adds" if operator == "+" else "subtracts"
-                return self._same(self.infer(left), self.infer(right), f"{verb} different units")
-            case Binary(_, left, right):
-                self._same(self.infer(left), self.infer(right), "compares different units")
-                return DIMENSIONLESS
+            case Binary():
+                first, operations = row(expr)
+                units = self.infer(first)
+                for operation in operations:
+                    units = self._operation(operation.operator, units, self.infer(operation.right))
+                return units
             case If(condition, then, otherwise):
                 self.infer(condition)
                 return self._same(self.infer(then), self.infer(otherwise), "chooses between different units")
@@ -194,6 +187,20 @@ class _Checker:
                 return self._call(function, arguments)
             case _:
                 assert_never(expr)
+
+    def _operation(self, operator: Operator, left: _Units, right: _Units) -> _Units:
+        match operator:
+            case "*":
+                return _times(left, right)
+            case "/":
+                return _over(left, right)
+            case "and" | "or":
+                return DIMENSIONLESS
+            case "+" | "-":
+                return self._same(left, right, f"{'adds' if operator == '+' else 'subtracts'} different units")
+            case _:
+                self._same(left, right, "compares different units")
+                return DIMENSIONLESS
 
     def _reference(self, name: str) -> _Units:
         if self.macro is not None:

@@ -8,10 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from cipark_sd import cli
+from cipark_sd.certify.certificate import certify
 from cipark_sd.checks.expression import ExpressionError, parse_expression
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue
+from cipark_sd.exporters.mdl import write_mdl as export_mdl
+from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import read_toml
+from cipark_sd.model.printing import expression_text
+from cipark_sd.model.unit_check import check_units
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
 from cipark_sd.simulation import simulate
 
@@ -25,12 +30,26 @@ Write = Callable[..., Path]
         ("MAX(b," * 100 + "1" + ")" * 100, 2),
         ("IF THEN ELSE(b > 3, 1," * 100 + "5" + ")" * 100, 5),
         ("b + " * 200 + "b", 402),
+        ("b + " * 1990 + "b", 3982),
+        ("b * 1 - " * 900 + "b", -1798),
     ],
-    ids=["parentheses", "functions", "conditions", "terms"],
+    ids=["parentheses", "functions", "conditions", "terms", "many terms", "terms of two"],
 )
 def test_what_people_nest_is_read_and_run(equation: str, value: float, write_mdl: Write) -> None:
     model = read_model(write_mdl(f"b = 2 ~~| a = {equation} + 0 * Time ~~|", final=1, step=1))
     assert simulate(model, save=["a"])["a"].to_numpy().tolist() == [value, value]
+
+
+def test_a_row_of_many_terms_is_shown_checked_converted_and_certified(write_mdl: Write, tmp_path: Path) -> None:
+    path = write_mdl("b = 2 ~m~| s = INTEG(a, 0) ~m*Year~| a = " + "b + " * 1500 + "b ~m~|", final=1, step=1)
+    model = read_model(path)
+    assert [issue for issue in check_units(model) if issue.variable == "a"] == []
+    assert expression_text(model, model["a"].pieces[0].expr).count("+") == 1500  # type: ignore[union-attr, arg-type]
+    for ending, write in ((".xmile", write_xmile), (".mdl", export_mdl)):
+        write(model, tmp_path / f"again{ending}")
+        again = read_model(tmp_path / f"again{ending}")
+        assert simulate(again, save=["a"])["a"].values.tolist() == [3002, 3002]
+    assert certify(model, engines=("native", "numpy")).certified
 
 
 @pytest.mark.parametrize(
@@ -45,7 +64,7 @@ def test_what_people_nest_is_read_and_run(equation: str, value: float, write_mdl
             "'a' is nested in 400 levels of parentheses, which is too deep",
         ),
         (
-            "b + " * 400 + "b",
+            "b + " * 2400 + "b",
             "'a' is nested too deeply, or has too many terms in a row",
         ),
         (

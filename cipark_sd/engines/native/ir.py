@@ -4,12 +4,13 @@ What is written here is made of the program's structure and numbers alone: no na
 it. No operation carries a fast-math flag and nothing is contracted, so each one rounds as in NumPy.
 """
 
-from collections.abc import Container, Iterable, Sequence
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from cipark_sd.compiler.primitives import LIBRARY, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
 from cipark_sd.engines.native.elementary import FUNCTIONS
-from cipark_sd.engines.native.text import Vectors
+from cipark_sd.engines.native.text import Vectors, number
 from cipark_sd.model.expr import Table
 
 #: What every function of a kernel is given: parameters, workspace, outputs, time, the time at which the step began,
@@ -22,6 +23,8 @@ ARGUMENTS = (
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
+#: Points up to which a table is a chain of comparisons; a longer one is searched by halving.
+MOST_COMPARED = 32
 _ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -31,6 +34,7 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
     """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
     v, b = Vectors(lanes).v, Vectors(lanes).b
     lines = [f"declare {v} @llvm.{name}.v{lanes}f64({v})" for name in sorted(set(_INTRINSIC.values()))]
+    lines.append(f"declare {v} @llvm.masked.gather.v{lanes}f64.v{lanes}p0(<{lanes} x ptr>, i32, {b}, {v})")
     lines.append(f"declare i1 @llvm.vector.reduce.or.v{lanes}i1({b})")
     for name, (_, n) in LIBRARY.items():
         if name not in without:
@@ -39,14 +43,32 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
 
 
 class Slots:
-    """Places in the workspace, in vectors."""
+    """Places in the workspace, in vectors, and arrays of numbers, in which long tables are ``searched``."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, searched: bool) -> None:
+        self.searched = searched
         self.states = 0
         self.cells = len(program.states)
         self.next = self.cells + len(program.cells)
         self.nodes: dict[int, int] = {}
         self.extra: dict[tuple[str, int], int] = {}
+        self.arrays: dict[tuple[str, ...], str] = {}
+
+    def array(self, values: Sequence[float]) -> str:
+        """The name of an array of numbers that the module holds."""
+        key = tuple(map(number, values))
+        if key not in self.arrays:
+            self.arrays[key] = f"@array{len(self.arrays)}"
+        return self.arrays[key]
+
+    def constants(self) -> list[str]:
+        """The arrays as the module defines them."""
+        return [
+            f"{name} = private unnamed_addr constant [{len(values)} x double] ["
+            + ", ".join(f"double {value}" for value in values)
+            + "], align 8"
+            for values, name in self.arrays.items()
+        ]
 
     def node(self, node: int) -> int:
         """Where a node's value is kept for other functions."""
@@ -66,11 +88,11 @@ class Slots:
 
 
 class Body(Vectors):
-    """The instructions of one function."""
+    """The instructions of one function; ``held`` are nodes that it reads from where they were kept, by place."""
 
-    def __init__(self, program: Program, slots: Slots, lanes: int) -> None:
+    def __init__(self, program: Program, slots: Slots, lanes: int, held: Mapping[int, int] | None = None) -> None:
         super().__init__(lanes)
-        self.program, self.slots = program, slots
+        self.program, self.slots, self.held = program, slots, held or {}
         self.lines: list[str] = []
         self.values: dict[int, str] = {}
         self.truths: dict[int, str] = {}
@@ -117,6 +139,8 @@ class Body(Vectors):
             value = self.emit(
                 f"select {self.b} {self.truths[node]}, {self.v} {self.splat(1.0)}, {self.v} zeroinitializer"
             )
+        elif node in self.held:
+            value = self.load("%ws", self.held[node])
         elif self.program.nodes[node].op in _ON_DEMAND:
             value = self._source(node)
         else:
@@ -227,6 +251,8 @@ class Body(Vectors):
             condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
             return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
 
+        if n > MOST_COMPARED and self.slots.searched:
+            return self._searched(table, at)
         if n == 1:
             known = self.emit(f"fcmp ord {self.v} {at}, {at}")
             return self.emit(f"select {self.b} {known}, {self.v} {self.splat(y[0])}, {self.v} {at}")
@@ -247,7 +273,51 @@ class Body(Vectors):
             level = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(y[j])}, {self.v} {level}")
             steepness = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(slope[j])}, {self.v} {steepness}")
         rise = self.emit(f"fmul {self.v} {steepness}, {self.emit(f'fsub {self.v} {at}, {left}')}")
-        inner = self.emit(f"fadd {self.v} {rise}, {level}")
+        return self._with_ends(table, at, self.emit(f"fadd {self.v} {rise}, {level}"))
+
+    def _searched(self, table: Table, at: str) -> str:
+        """A table of many points by halving: the same numbers as by comparisons one after the other."""
+        x, y, slope = (values.tolist() for values in segments(table))
+
+        def place(comparison: str, knots: Sequence[float]) -> str:
+            """The last of the knots with which ``at`` compares so, in each lane; 0 where there is none."""
+            size = 1 << (len(knots) - 1).bit_length()
+            # no number compares with NaN, so no lane goes beyond the last knot
+            array = self.slots.array((*knots, *[math.nan] * (size - len(knots))))
+            found, half = self.splat_int(0), size // 2
+            while half:
+                trial = self.emit(f"add {self.i} {found}, {self.splat_int(half)}")
+                reached = self.emit(f"fcmp {comparison} {self.v} {at}, {self._gathered(array, trial)}")
+                found = self.emit(f"select {self.b} {reached}, {self.i} {trial}, {self.i} {found}")
+                half //= 2
+            return found
+
+        if table.interpolation == "hold_backward":
+            return self._gathered(self.slots.array(y), place("oge", x))
+        if table.interpolation == "look_forward":
+            # the knots one place on: their number below ``at`` is where the next one is
+            value = self._gathered(self.slots.array(y), place("ogt", [-math.inf, *x[:-1]]))
+            known = self.emit(f"fcmp ord {self.v} {at}, {at}")
+            return self.emit(f"select {self.b} {known}, {self.v} {value}, {self.v} {self.splat(y[-1])}")
+        segment = place("oge", x[:-1])
+        left, level, steepness = (self._gathered(self.slots.array(values), segment) for values in (x, y, slope))
+        rise = self.emit(f"fmul {self.v} {steepness}, {self.emit(f'fsub {self.v} {at}, {left}')}")
+        return self._with_ends(table, at, self.emit(f"fadd {self.v} {rise}, {level}"))
+
+    def _gathered(self, array: str, places: str) -> str:
+        """The numbers of an array at a place of its own for each lane."""
+        pointers = self.emit(f"getelementptr double, ptr {array}, {self.i} {places}")
+        given = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
+        return self.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({given})")
+
+    def _with_ends(self, table: Table, at: str, inner: str) -> str:
+        """What joins the points by lines, with what holds beyond them."""
+        x, y, slope = segments(table)
+
+        def chosen(comparison: str, bound: float, then: str, otherwise: str) -> str:
+            condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
+            return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
+
         if table.interpolation == "extrapolate":
             beyond = self.emit(
                 f"fmul {self.v} {self.splat(slope[-1])}, {self.emit(f'fsub {self.v} {at}, {self.splat(x[-1])}')}"

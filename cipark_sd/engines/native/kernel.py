@@ -14,12 +14,16 @@ from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, de
 from cipark_sd.engines.native.text import LANES
 
 #: Operations in one function of a long program.
-PIECE = 400
+PIECE = 100
 #: A program of at most so many operations is compiled as one function, with more optimisation.
 SHORT = 1500
+#: States, cells or outputs that one function of a long program takes care of.
+EACH = 50
 
 _NAMES = "ptr %p, ptr %ws, ptr %out, double %t, double %begun, i64 %stage, i64 %step, ptr %series, ptr %strides, "
 _NAMES += "ptr %uni, i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
+#: Writes what is done to some members of a list, by their positions.
+Fill = Callable[[Body, range], None]
 
 
 @dataclass(frozen=True)
@@ -31,21 +35,26 @@ class Kernel:
     short: bool
 
 
-def kernel(program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None) -> Kernel:
+def kernel(
+    program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None, *, arrays: bool = True
+) -> Kernel:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
 
     Parameters
     ----------
     library : mapping of str to str
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
+    arrays : bool
+        Whether the module may hold arrays of numbers, in which long tables are searched; without them each table is a
+        chain of comparisons. The numbers are the same.
     """
-    return _Module(program, lanes, library or {}).build()
+    return _Module(program, lanes, library or {}, arrays=arrays).build()
 
 
 class _Module:
-    def __init__(self, program: Program, lanes: int, library: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], *, arrays: bool) -> None:
         self.program, self.lanes, self.library = program, lanes, library
-        self.slots = Slots(program)
+        self.slots = Slots(program, searched=arrays)
         self.method = fixed_method(program.method)
         self.short = len(program.nodes) <= SHORT
         self.functions: list[str] = []
@@ -64,8 +73,8 @@ class _Module:
                    for i, piece in enumerate(pieces)]
             for name, pieces in groups.items()
         }  # fmt: skip
-        calls["start"] = [self._function("start", self._start)]
-        calls["outputs"] = [self._function("outputs", self._outputs)]
+        calls["start"] = self._group("start", (len(program.states), self._start), (len(program.cells), self._begin))
+        calls["outputs"] = self._group("outputs", (len(program.outputs), self._outputs))
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(FUNCTIONS))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
@@ -74,6 +83,7 @@ class _Module:
         text = "\n".join(
             [
                 declarations(self.lanes, without=self.library),
+                *self.slots.constants(),
                 *made,
                 *self.functions,
                 self._driver(calls, advance),
@@ -102,8 +112,38 @@ class _Module:
                     kept.update(a for a in arguments_of(program, node) if a not in inside)
         return {node for node in kept if not is_source(program, node)}
 
-    def _function(self, name: str, fill: Callable[[Body], None]) -> str:
-        body = Body(self.program, self.slots, self.lanes)
+    def _group(self, name: str, *parts: tuple[int, Fill], hold: Sequence[int] = ()) -> list[str]:
+        """Functions that do something to each of a number of states, cells or the like, one part after the other.
+
+        Of a short program it is one function. Of a long one it is several, and what they read and one of them may
+        write, ``hold``, is kept first.
+        """
+        if self.short:
+
+            def everything(body: Body) -> None:
+                for node in hold:
+                    body.use(node)
+                for n, fill in parts:
+                    fill(body, range(n))
+
+            return [self._function(name, everything)]
+
+        def keep(body: Body, members: range) -> None:
+            for i in members:
+                body.store(body.use(hold[i]), "%ws", self.slots.named("held", hold[i]))
+
+        made = []
+        for number, (n, fill) in enumerate([(len(hold), keep), *parts]):
+            held = {node: self.slots.named("held", node) for node in hold} if number else {}
+            for first in range(0, n, EACH):
+                members = range(first, min(first + EACH, n))
+                made.append(
+                    self._function(f"{name}_{number}_{first}", lambda body, m=members, f=fill: f(body, m), held)  # type: ignore[misc]
+                )
+        return made
+
+    def _function(self, name: str, fill: Callable[[Body], None], held: Mapping[int, int] | None = None) -> str:
+        body = Body(self.program, self.slots, self.lanes, held)
         fill(body)
         attributes = "alwaysinline " if self.short else "noinline "
         head = f"define internal void @{name}({ARGUMENTS}) {attributes}#0 {{"
@@ -117,32 +157,65 @@ class _Module:
             if node in self.kept:
                 body.store(body.use(node), "%ws", self.slots.node(node))
 
-    def _start(self, body: Body) -> None:
-        """States and cells take their initial values."""
-        for i, state in enumerate(self.program.states):
-            body.store(body.use(state.initial), "%ws", self.slots.states + i)
-        for i, cell in enumerate(self.program.cells):
-            body.store(body.use(cell.initial), "%ws", self.slots.cells + i)
+    def _start(self, body: Body, members: range) -> None:
+        """States take their initial values."""
+        for i in members:
+            body.store(body.use(self.program.states[i].initial), "%ws", self.slots.states + i)
 
-    def _outputs(self, body: Body) -> None:
-        for i, (_, node) in enumerate(self.program.outputs):
-            body.store(body.use(node), "%out", i)
+    def _begin(self, body: Body, members: range) -> None:
+        """Cells take their initial values."""
+        for i in members:
+            body.store(body.use(self.program.cells[i].initial), "%ws", self.slots.cells + i)
+
+    def _outputs(self, body: Body, members: range) -> None:
+        for i in members:
+            body.store(body.use(self.program.outputs[i][1]), "%out", i)
 
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
         """What is called after the outputs: by half steps after the instant, functions."""
-        f = self._function
+        program = self.program
+        n_states, n_cells, n_pipes = len(program.states), len(program.cells), len(program.pipes)
+        moving = [s.rate for s in program.states]
+        remembered = [c.following for c in program.cells] + [p.entering for p in program.pipes]
+        # states and cells that are read where others are written
+        slopes = [node for node in dict.fromkeys(moving) if program.nodes[node].op == "state"]
+        read = [node for node in dict.fromkeys([*moving, *remembered]) if program.nodes[node].op in ("state", "cell")]
         match self.method:
             case "euler":
-                return [(0, [f("euler", self._euler)])]
+                memory = ((n_cells, self._cells), (n_pipes, self._pipes))
+                return [(0, self._group("euler", *memory, (n_states, self._euler), hold=read))]
             case "rk2":
-                first = f("first", lambda body: self._first(body, 1.0))
-                return [(0, [first]), (2, [*rates, f("last", self._heun)])]
+                first = self._first_group(1.0, read)
+                last = self._last_group(2.0, slopes)
+                return [(0, first), (2, [*rates, *last])]
             case _:
-                first = f("first", lambda body: self._first(body, 0.5))
-                second = f("second", lambda body: self._middle(body, 0.5))
-                third = f("third", lambda body: self._middle(body, 1.0))
-                last = f("last", self._runge_kutta)
-                return [(0, [first]), (1, [*rates, second]), (1, [*rates, third]), (2, [*rates, last])]
+                first = self._first_group(0.5, read)
+                second, third = (
+                    self._group(name, (n_states, lambda body, m, f=factor: self._middle(body, m, f)), hold=slopes)  # type: ignore[misc]
+                    for name, factor in (("second", 0.5), ("third", 1.0))
+                )
+                last = self._last_group(6.0, slopes)
+                return [(0, first), (1, [*rates, *second]), (1, [*rates, *third]), (2, [*rates, *last])]
+
+    def _first_group(self, factor: float, hold: Sequence[int]) -> list[str]:
+        program = self.program
+        return self._group(
+            "first",
+            (len(program.cells), self._keep_cells),
+            (len(program.pipes), self._keep_pipes),
+            (len(program.states), lambda body, members: self._first(body, members, factor)),
+            hold=hold,
+        )
+
+    def _last_group(self, divisor: float, hold: Sequence[int]) -> list[str]:
+        program = self.program
+        return self._group(
+            "last",
+            (len(program.states), lambda body, members: self._last(body, members, divisor)),
+            (len(program.cells), self._take_cells),
+            (len(program.pipes), self._take_pipes),
+            hold=hold,
+        )
 
     def _scaled(self, body: Body, factor: float | None, divisor: float = 1.0) -> str:
         """The time step times or divided by a number, rounded once."""
@@ -156,49 +229,52 @@ class _Module:
             value = body.extreme("ogt", value, "zeroinitializer")
         body.store(value, "%ws", self.slots.states + i)
 
-    def _memory(self, body: Body) -> None:
-        """Cells and pipes take what the beginning of the step gave; everything is read before anything is written."""
-        followings = [body.use(c.following) for c in self.program.cells]
-        enterings = [body.use(p.entering) for p in self.program.pipes]
-        for i, value in enumerate(followings):
-            body.store(value, "%ws", self.slots.cells + i)
-        for i, value in enumerate(enterings):
-            memory, capacity = body.ring(i)
-            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
-            body.store(value, memory, row)
+    def _cells(self, body: Body, members: range) -> None:
+        """Cells take what the beginning of the step gave."""
+        for i in members:
+            body.store(body.use(self.program.cells[i].following), "%ws", self.slots.cells + i)
 
-    def _euler(self, body: Body) -> None:
+    def _pipes(self, body: Body, members: range) -> None:
+        """Pipes take in what the beginning of the step gave."""
+        for i in members:
+            self._enter(body, i, body.use(self.program.pipes[i].entering))
+
+    def _enter(self, body: Body, i: int, value: str) -> None:
+        memory, capacity = body.ring(i)
+        row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
+        body.store(value, memory, row)
+
+    def _euler(self, body: Body, members: range) -> None:
         dt = body.constant("0")
-        moved = []
-        for i, state in enumerate(self.program.states):
+        for i in members:
             level = body.load("%ws", self.slots.states + i)
-            moved.append(
-                body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {body.use(state.rate)}, {dt}')}")
-            )
-        self._memory(body)
-        for i, value in enumerate(moved):
-            self._set_state(body, i, value, final=True)
+            slope = body.use(self.program.states[i].rate)
+            moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
+            self._set_state(body, i, moved, final=True)
 
-    def _first(self, body: Body, factor: float) -> None:
+    def _keep_cells(self, body: Body, members: range) -> None:
+        # later stages compute these nodes again, with other states
+        for i in members:
+            body.store(body.use(self.program.cells[i].following), "%ws", self.slots.named("cell", i))
+
+    def _keep_pipes(self, body: Body, members: range) -> None:
+        for i in members:
+            body.store(body.use(self.program.pipes[i].entering), "%ws", self.slots.named("pipe", i))
+
+    def _first(self, body: Body, members: range, factor: float) -> None:
         """Keep the beginning of the step and go along the first slope."""
         dt, slots = self._scaled(body, factor), self.slots
-        moved = []
-        for i, state in enumerate(self.program.states):
-            level, slope = body.load("%ws", slots.states + i), body.use(state.rate)
+        for i in members:
+            level, slope = body.load("%ws", slots.states + i), body.use(self.program.states[i].rate)
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
-            moved.append(body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}"))
-        # later stages compute these nodes again, with other states
-        for i, cell in enumerate(self.program.cells):
-            body.store(body.use(cell.following), "%ws", slots.named("cell", i))
-        for i, pipe in enumerate(self.program.pipes):
-            body.store(body.use(pipe.entering), "%ws", slots.named("pipe", i))
-        for i, value in enumerate(moved):
-            self._set_state(body, i, value, final=False)
+            moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
+            self._set_state(body, i, moved, final=False)
 
-    def _middle(self, body: Body, factor: float) -> None:
+    def _middle(self, body: Body, members: range, factor: float) -> None:
         dt, slots = self._scaled(body, factor), self.slots
-        for i, slope in enumerate([body.use(state.rate) for state in self.program.states]):
+        for i in members:
+            slope = body.use(self.program.states[i].rate)
             total = body.load("%ws", slots.named("slope", i))
             twice = body.emit(f"fmul {body.v} {slope}, {body.splat(2.0)}")
             body.store(body.emit(f"fadd {body.v} {total}, {twice}"), "%ws", slots.named("slope", i))
@@ -206,25 +282,22 @@ class _Module:
             value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
             self._set_state(body, i, value, final=False)
 
-    def _heun(self, body: Body) -> None:
-        self._last(body, 2.0)
-
-    def _runge_kutta(self, body: Body) -> None:
-        self._last(body, 6.0)
-
-    def _last(self, body: Body, divisor: float) -> None:
+    def _last(self, body: Body, members: range, divisor: float) -> None:
         dt, slots = self._scaled(body, None, divisor), self.slots
-        for i, slope in enumerate([body.use(state.rate) for state in self.program.states]):
+        for i in members:
+            slope = body.use(self.program.states[i].rate)
             total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
             way = body.emit(f"fmul {body.v} {total}, {dt}")
             value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
             self._set_state(body, i, value, final=True)
-        for i in range(len(self.program.cells)):
-            body.store(body.load("%ws", slots.named("cell", i)), "%ws", slots.cells + i)
-        for i in range(len(self.program.pipes)):
-            memory, capacity = body.ring(i)
-            row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
-            body.store(body.load("%ws", slots.named("pipe", i)), memory, row)
+
+    def _take_cells(self, body: Body, members: range) -> None:
+        for i in members:
+            body.store(body.load("%ws", self.slots.named("cell", i)), "%ws", self.slots.cells + i)
+
+    def _take_pipes(self, body: Body, members: range) -> None:
+        for i in members:
+            self._enter(body, i, body.load("%ws", self.slots.named("pipe", i)))
 
     def _driver(self, calls: dict[str, list[str]], advance: list[tuple[int, list[str]]]) -> str:
         per_step = 1 if self.method == "euler" else 2

@@ -42,7 +42,7 @@ def compiled(program: Program) -> Compiled:
     with _LOCK:
         if program.digest not in _COMPILED:
             machine, identity = _machine()
-            made = kernel(program, LANES, DEFINITIONS)
+            made = kernel(program, LANES, DEFINITIONS, arrays=False)
             _COMPILED[program.digest] = Compiled(linked(object_code(made, machine, identity)), made.workspace)
         return _COMPILED[program.digest]
 

@@ -145,7 +145,7 @@ def obj() -> bytes:
     planned = plan(model, Scenario(), save=None, times=None, method=None)
     machine, _ = compiling._machine()
     program = program_for(model, planned.outputs, Settings())
-    return _compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS), machine)
+    return _compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS, arrays=False), machine)
 
 
 def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:

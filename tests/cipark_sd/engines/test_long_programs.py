@@ -1,0 +1,211 @@
+"""What is done otherwise for long programs and long tables: the same bits as the NumPy engine, at bounded cost.
+
+Costs are counted, never timed: instructions of a kernel, steps of the interpreter, bytes at the peak.
+"""
+
+import math
+import re
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from places import CORPUS
+
+from cipark_sd.compiler.lower import lower
+from cipark_sd.engines.native import ir
+from cipark_sd.engines.native import kernel as kernels
+from cipark_sd.engines.programs import flat_model
+from cipark_sd.ensemble import ensemble
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.expr import Table
+from cipark_sd.model.model import CONTROL, Method
+from cipark_sd.model.variables import Lookup
+from cipark_sd.scenarios import Scenario, TimeSeries
+from cipark_sd.simulation import simulate
+from cipark_sd.timegrid import saved_indices, time_grid
+
+Write = Callable[..., Path]
+#: Each reads a state, a cell or a pipe where another one is written.
+MEMORY = """
+first = INTEG(second, 1) ~~|
+second = INTEG(-first * 0.5, 2) ~~|
+third = INTEG(third * 0.1 - first, 3) ~~|
+held = SAMPLE IF TRUE(first > 1, second, 0.5) ~~|
+later = SAMPLE IF TRUE(second > 0, held, 0.25) ~~|
+piped = DELAY FIXED(first, 1.5, 7) ~~|
+twice = DELAY FIXED(piped, 1, 8) ~~|
+slow = DELAY N(second, 3 + first * 0.1, 0, 3) ~~|
+into = INTEG(piped, 0) ~~|
+"""
+CUT = ["smooth3", "delay_fixed_of_a_delay", "xmile_non_negative", "runge_kutta", "runge_kutta_second_order"]
+
+
+@pytest.fixture(autouse=True)
+def kept_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every program counts as long, in the smallest pieces."""
+    for name, value in (("SHORT", 0), ("PIECE", 3), ("EACH", 1)):
+        monkeypatch.setattr(kernels, name, value)
+
+
+def both(path: Path, method: Method | None = None) -> tuple[np.ndarray, np.ndarray]:
+    model = read_model(path)
+    names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
+    runs = [simulate(model, save=names, engine=engine, method=method) for engine in ("native", "numpy")]
+    native, numpy = (np.concatenate([run[name].values.reshape(len(run.time), -1) for name in names], 1) for run in runs)
+    return native, numpy
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_a_program_in_pieces_has_the_bits_of_one_that_is_whole(write_mdl: Write, cut: None, method: Method) -> None:
+    native, numpy = both(write_mdl(MEMORY), method)
+    assert np.isfinite(native).all()
+    np.testing.assert_array_equal(native, numpy)
+
+
+@pytest.mark.parametrize("feature", CUT)
+def test_features_in_pieces_have_the_bits_of_numpy(cut: None, feature: str) -> None:
+    (path,) = (p for p in (CORPUS / feature).iterdir() if p.stem == "model")
+    native, numpy = both(path)
+    np.testing.assert_array_equal(native, numpy)
+
+
+@pytest.mark.parametrize("interpolation", ["interpolate", "extrapolate", "hold_backward", "look_forward"])
+def test_a_long_table_is_searched_with_the_numbers_of_a_chain(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, interpolation: Any
+) -> None:
+    rng = np.random.default_rng(3)
+    # equal knots are steps
+    x = np.sort(np.round(rng.uniform(0, 50, 300), 1))
+    table = Table(tuple(x.tolist()), tuple(rng.normal(size=300).tolist()), interpolation)
+    at = np.concatenate([x, np.nextafter(x, -1), np.nextafter(x, 99), [-5, 60, 0, 1e305, -1e305, 1e304]])
+    # draws are finite; what is beyond them is made of some
+    special = (
+        "at = IF THEN ELSE(a = 1e305, 1 / 0, IF THEN ELSE(a = -1e305, -1 / 0, IF THEN ELSE(a = 1e304, 0 / 0, a))) ~~|"
+    )
+    model = read_model(write_mdl(f"t((0,0),(1,1)) ~~|\na = 1 ~~|\n{special}\ny = t(at) ~~|\n"))
+    shared = Scenario("", {"t": table})
+    results = []
+    for most, engine in ((32, "native"), (10_000, "native"), (32, "numpy")):
+        monkeypatch.setattr(ir, "MOST_COMPARED", most)
+        run = ensemble(model, {"a": at}, scenario=shared, save=["y"], engine=engine, failures="leave")
+        results.append(run["y"].values)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def exponent(work: Callable[[int], float], small: int, large: int) -> float:
+    """The power of the size with which counted work grows."""
+    return math.log(work(large) / work(small)) / math.log(large / small)
+
+
+def instructions(text: str) -> list[int]:
+    """The lines of each function of a module."""
+    return [len(body.splitlines()) for body in re.findall(r"^define .*?^}", text, re.MULTILINE | re.DOTALL)]
+
+
+def program(path: Path) -> Any:
+    flat = flat_model(read_model(path))
+    return lower(flat, [v.name for v in flat.variables if not isinstance(v, Lookup) and v.name not in CONTROL])
+
+
+def stocks(n: int) -> str:
+    """Stocks that all depend on their sum."""
+    return f"E: (e1-e{n}) ~~|\ns[E] = INTEG(s[E] * 0.1 - total * 0.01, E) ~~|\ntotal = SUM(s[E!]) ~~|\n"
+
+
+def chain(n: int) -> str:
+    """Variables of which each needs the next one in the file."""
+    return "".join(f"v{i} = v{i + 1} * 1.5 + {i} ~~|\n" for i in range(n)) + f"v{n} = Time ~~|\n"
+
+
+def total(n: int) -> str:
+    """One sum of many terms."""
+    return (
+        "".join(f"v{i} = Time + {i} ~~|\n" for i in range(n))
+        + "all = "
+        + "+".join(f"v{i}" for i in range(n))
+        + " ~~|\n"
+    )
+
+
+def steps(run: Callable[[], object]) -> int:
+    """The bytecode instructions that the interpreter executes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("text", [stocks, chain, total])
+def test_writing_out_and_lowering_grow_with_the_model(write_mdl: Write, text: Callable[[int], str]) -> None:
+    def work(n: int) -> float:
+        path = write_mdl(text(n))
+        return steps(lambda: program(path))
+
+    assert exponent(work, 50, 200) < 1.1
+
+
+def test_a_kernel_grows_with_its_program_and_no_function_of_it_does(write_mdl: Write) -> None:
+    made = {n: instructions(kernels.kernel(program(write_mdl(stocks(n)))).text) for n in (400, 1600)}
+    assert exponent(lambda n: sum(made[n]), 400, 1600) < 1.05
+    # the driver calls each piece once
+    assert max(sorted(made[1600])[:-1]) < 1.1 * max(sorted(made[400])[:-1])
+
+
+def test_a_table_grows_with_the_logarithm_of_its_points(write_mdl: Write) -> None:
+    def work(n: int) -> float:
+        points = ",".join(f"({i},{i % 7})" for i in range(n))
+        return sum(instructions(kernels.kernel(program(write_mdl(f"t({points}) ~~|\ny = t(Time) ~~|\n"))).text))
+
+    assert work(4096) - work(2048) == work(2048) - work(1024) < 10
+
+
+def test_memory_of_saved_times_grows_with_their_number() -> None:
+    def work(n: int) -> float:
+        tracemalloc.start()
+        grid = time_grid(0.0, float(n), 1.0, 1.0, where="test")
+        saved_indices(grid, grid.saved_times.tolist(), where="test")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert exponent(work, 2_000, 32_000) < 1.1
+
+
+def test_a_stock_is_saved_forty_thousand_times(write_mdl: Write) -> None:
+    run = simulate(read_model(write_mdl("s = INTEG(1, 0) ~~|\n")), Scenario(final_time=40_000, time_step=1, saveper=1))
+    assert run.sizes["time"] == 40_001
+    assert float(run["s"][-1]) == 40_000
+
+
+@pytest.mark.parametrize("n", [400, 1_900])
+def test_a_sum_of_many_terms_is_one_equation(write_mdl: Write, n: int) -> None:
+    run = simulate(read_model(write_mdl(total(n))), save=["all"], engine="numpy" if n > 400 else "native")
+    assert float(run["all"][0]) == n * (n - 1) / 2
+
+
+def test_a_series_of_a_scenario_may_be_long(write_mdl: Write) -> None:
+    times = tuple(np.arange(5_000.0).tolist())
+    run = simulate(read_model(write_mdl("a = 1 ~~|\nb = a * 2 ~~|\n")), Scenario("", {"a": TimeSeries(times, times)}))
+    assert float(run["b"][-1]) == 20
