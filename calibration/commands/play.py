@@ -29,13 +29,7 @@ from cipark_sd.commands import options
     help="Of a study: how many draws.",
 )
 @click.option("--structures", is_flag=True, help="Of a study: every rival structure, with draws of its own.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Seed of the random numbers that choose draws.",
-)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the random numbers that choose draws.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 @options.allow_files
 def play(
