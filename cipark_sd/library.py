@@ -7,6 +7,8 @@ from cipark_sd.errors import ModelFileError
 
 #: The park model, in a checkout and in an installed wheel alike.
 PARK = "cipark.mdl"
+#: The core model of the park: the same theory in seven stocks.
+CORE = "core.mdl"
 
 
 def bundled(name: str = PARK) -> Path:
@@ -24,3 +26,18 @@ def bundled(name: str = PARK) -> Path:
         if Path(name).name == name and (folder / name).is_file():
             return folder / name
     raise ModelFileError(name, "is not among the bundled models")
+
+
+def located(file: Path | None) -> Path:
+    """The model file that a command is given: a path, the name of a bundled model such as ``core``, or none.
+
+    Without one it is the park model. A file of that name comes before a bundled model.
+    """
+    if file is None:
+        return bundled()
+    if file.suffix or len(file.parts) != 1 or file.exists():
+        return file
+    try:
+        return bundled(f"{file}.mdl")
+    except ModelFileError:
+        return file

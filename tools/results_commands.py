@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from click.testing import CliRunner
+from core_results import core_fit, park_on_core_windows
 from scipy.stats import norm
 
 from cipark_sd import Scenario, read_model, simulate
@@ -293,6 +294,43 @@ def _park_checks(folder: Path, printed: str) -> Numbers:
     }
 
 
+def _core_forecast(folder: Path, printed: str) -> Numbers:
+    """Medians and 90 % of the frozen forecast, as they are printed."""
+    with xr.open_dataset(ROOT / STUDIES / "great_stone_core" / "forecast_2020_2030.nc", engine="h5netcdf") as found:
+        draws = {"r": found["residents"].load(), "w": found["working"].load()}
+
+    def shown(kind: str, scenario: str, structure: str, year: int) -> str:
+        values = draws[kind].sel(scenario=scenario, structure=structure, year=year).values
+        if np.isnan(values).all():
+            return "-"
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95), method="inverted_cdf")
+        return f"{middle:.0f} ({low:.0f} to {high:.0f})"
+
+    rows = [
+        {
+            "scenario": scenario.replace("_", " "),
+            "structure": structure,
+            **{f"r{year}": shown("r", scenario, structure, year) for year in (2020, 2022, 2025, 2030)},
+            **{f"w{year}": shown("w", scenario, structure, year) for year in (2022, 2025, 2030)},
+        }
+        for scenario in map(str, draws["r"]["scenario"].values)
+        for structure in map(str, draws["r"]["structure"].values)
+        if scenario == "as fitted" or structure == "mixture"
+    ]
+    return {"draws": len(draws["r"]["draw"]), "rows": rows}
+
+
+def _core_checks(folder: Path, printed: str) -> Numbers:
+    report = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
+    model = read_model(ROOT / "models" / "core.mdl")
+    return {
+        "variables": len(model.variables),
+        "constants": len(model.constants),
+        "passed": sum(entry["status"] == "pass" for entry in report),
+        "count_failed": sum(entry["status"] == "fail" for entry in report),
+    }
+
+
 def _certificate(folder: Path, printed: str) -> Numbers:
     certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
     pairs = {(pair["left"], pair["right"]): pair for pair in certificate["pairs"]}
@@ -317,6 +355,16 @@ STUDIES = "calibration/studies"
 PARK = ("models/cipark.mdl", f"{STUDIES}/great_stone/p*.toml", f"{STUDIES}/great_stone/data/*.csv")
 
 
+CORE = (
+    "models/core.mdl",
+    f"{STUDIES}/great_stone_core/p*.toml",
+    f"{STUDIES}/great_stone_curves/*.toml",
+    f"{STUDIES}/great_stone_curves/*.mdl",
+    f"{STUDIES}/great_stone/data/residents.csv",
+    f"{STUDIES}/great_stone/data/operating.csv",
+)
+
+
 def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit, *, cheap: bool = False) -> Result:
     folder = f"{STUDIES}/{name}"
     inputs = (f"{folder}/problem.toml", f"{folder}/*.mdl", f"{folder}/*.xmile", f"{folder}/data/*.csv")
@@ -338,6 +386,27 @@ RESULTS: dict[str, Result] = {
             ("cipark check -o checks.json",),
             ("models/cipark.mdl", "models/cipark.checks.toml"),
             _park_checks,
+            cheap=True,
+        ),
+        Result("core_fit", ("python tools/results.py core_fit",), CORE, lambda folder, printed: core_fit()),
+        Result(
+            "park_on_core_windows",
+            ("python tools/results.py park_on_core_windows",),
+            ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE),
+            lambda folder, printed: park_on_core_windows(),
+        ),
+        Result(
+            "core_forecast",
+            ("python tools/results.py core_forecast",),
+            (f"{STUDIES}/great_stone_core/forecast_2020_2030.nc",),
+            _core_forecast,
+            cheap=True,
+        ),
+        Result(
+            "core_checks",
+            ("cipark check ROOT/models/core.mdl -o checks.json",),
+            ("models/core.mdl", "models/core.checks.toml"),
+            _core_checks,
             cheap=True,
         ),
         Result("park_fit", ("cipark calibrate --no-compare-pysd", "cipark policy"), PARK, _park_fit),

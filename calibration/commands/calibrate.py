@@ -113,7 +113,7 @@ def calibrate(
     from calibration.report.findings import Findings, save
     from calibration.report.model_checks import checks_at_estimate
     from calibration.report.output import write
-    from calibration.study.problem import FILE
+    from calibration.study.library import FILE
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
     from cipark_sd.pages.page import HTML
     from cipark_sd.study import find_folder

@@ -17,9 +17,9 @@ from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.sample import prior_draws
 from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
+from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies
 from calibration.study.priors import to_scale
-from calibration.study.problem import FILE as FILE
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Rival

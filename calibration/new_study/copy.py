@@ -12,11 +12,13 @@ from pathlib import Path
 
 from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
-from calibration.study.library import shipped_studies
-from calibration.study.problem import FILE, CalibrationProblem, read_problem
-from cipark_sd.errors import UnknownName
+from calibration.study.library import FILE, shipped_studies
+from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.tables import table_folder
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.library import bundled
+from cipark_sd.section import Section
 from cipark_sd.sensitivity.factors import constant_values
 from cipark_sd.study import find_folder
 
@@ -69,10 +71,17 @@ def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]
     text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
     title = f"{draft.name}: a copy of {source.name}, not yet adapted"
     text = re.sub(r"^title\s*=.*$", f"title = {toml(title)}", text, count=1, flags=re.MULTILINE)
+    # a table of another study becomes one of the copy
+    text = re.sub(r"^study\s*=.*\n", "", text, flags=re.MULTILINE)
     (draft / FILE).write_text(_note(source) + text, encoding="utf-8")
-    tables = list(dict.fromkeys(table["table"] for table in content["observation"]))
-    for table in tables:
-        rows = read_text(beneath(source, table, allow_files, where=where), TABLE_LIMIT, encoding="utf-8-sig")
+    pairs = dict.fromkeys(
+        (o["table"], table_folder(Section(o, "", []), source) or source) for o in content["observation"]
+    )
+    tables = [table for table, _ in pairs]
+    for table, home in pairs:
+        if tables.count(table) > 1:
+            raise InvalidValue("table", table, "a name that tables of two studies do not share", where=where)
+        rows = read_text(beneath(home, table, allow_files, where=where), TABLE_LIMIT, encoding="utf-8-sig")
         target = beneath(draft, table, (), where=f"{where}, in the copy")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(f"# EXAMPLE ROWS of {source.name}: replace them, then delete this line.\n{rows}", "utf-8")

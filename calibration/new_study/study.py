@@ -19,7 +19,8 @@ from calibration.new_study.parameters import Candidate, candidates
 from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
 from calibration.study.cumulative import never_falling
-from calibration.study.problem import FILE, read_problem
+from calibration.study.library import FILE
+from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName

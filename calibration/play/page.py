@@ -7,8 +7,7 @@ from pathlib import Path
 
 from calibration.play.study import Request
 from calibration.play.study import contents_of as contents_of_study
-from calibration.study.library import DEFAULT_STUDY
-from calibration.study.problem import FILE
+from calibration.study.library import DEFAULT_STUDY, FILE
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import variable_names
 from cipark_sd.console import busy

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibration.study.problem import FILE
-
+#: What makes a folder a study.
+FILE = "problem.toml"
 STUDIES = Path(__file__).parent.parent / "studies"
 #: The study that runs when none is named.
 DEFAULT_STUDY = "great_stone"

@@ -19,6 +19,7 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
+from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, counted_twice
 from calibration.study.parameters import ParameterSpace
 from calibration.study.predictions import Prediction, read_predictions
@@ -40,8 +41,6 @@ from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
-
-FILE = "problem.toml"
 
 
 @dataclass(frozen=True)

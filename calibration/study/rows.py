@@ -56,8 +56,17 @@ class Columns:
 
 
 def read_rows(
-    section: Section, path: Path | None, columns: Columns, calendar: Calendar, every: Use | None
+    section: Section,
+    path: Path | None,
+    columns: Columns,
+    calendar: Calendar,
+    every: Use | None,
+    looked_at: Sequence[str] = (),
 ) -> list[Row]:
+    """The rows that the study takes of a table; those at the dates ``looked_at``, as the table spells them, are checks.
+
+    ``every`` is the use of all others, without it that of the column.
+    """
     where_ = section.raw("where")
     chosen = where_ if isinstance(where_, Mapping) else {}
     if where_ is not None and not chosen:
@@ -87,9 +96,12 @@ def read_rows(
         return []
     section.problems += _clashes(section.where, path.name, columns, calendar, records)
     rows = []
+    seen: set[str] = set()
     for line, record in records:
         if all(record[str(column)] == str(value) for column, value in chosen.items()):
-            row = _row(section, record, columns, calendar, every, f"{section.where}, {path.name} row {line}", line)
+            seen.add(date := (record[columns.time] or "").strip())
+            use = "check" if date in looked_at else every
+            row = _row(section, record, columns, calendar, use, f"{section.where}, {path.name} row {line}", line)
             if row is not None:
                 rows.append(row)
     if not rows and records:
@@ -98,6 +110,11 @@ def read_rows(
         )
     elif not records:
         section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
+    section.problems += [
+        UnknownName(date, sorted(seen), kind="date", where=f"{section.at('check_at')}, {path.name}")
+        for date in looked_at
+        if date not in seen
+    ]
     return rows
 
 

@@ -26,8 +26,8 @@ from calibration.study.observations import (
     Use,
 )
 from calibration.study.rows import USES, Columns, Row, read_rows
+from calibration.study.tables import located, table_folder
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.inputs import beneath
 from cipark_sd.section import Section
 
 NumberNoise = Noise[NumberFamily]
@@ -48,8 +48,8 @@ def read_observation(
 ) -> Observation:
     """The observation that ``[[observation]]`` describes; problems are added to the list.
 
-    ``use`` stands above what the study says of the use of its rows. Its table lies beneath the study's folder or one of
-    ``allow_files``.
+    ``use`` stands above what the study says of the use of its rows. Its table lies beneath the study's folder, that of
+    the study of the package that it names, or one of ``allow_files``.
     """
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
     section = Section(content, f"observation {name!r}", problems)
@@ -62,19 +62,13 @@ def read_observation(
         section.wrong("weight", "a positive number")
     every = section.choice("use_all", USES, "fit") if "use_all" in section else None
     coding = _coding(section, codings) if kind == "breakdown" and "coding" in section else None
-    rows = read_rows(section, _located(section, folder, table, allow_files), columns, calendar, use or every)
+    path = located(section, table_folder(section, folder), table, allow_files)
+    looked_at = section.names("check_at")
+    # an observation that is fitted on request is fitted whole
+    rows = read_rows(section, path, columns, calendar, use or every, () if use else looked_at)
     terms = Terms(section, name, weight, calendar, coding).of(kind, columns, rows)
     section.done()
     return Observation(name, kind, table, tuple(terms))
-
-
-def _located(section: Section, folder: Path, table: str, allow_files: Sequence[Path]) -> Path | None:
-    """Where the table lies; None, with the problem noted, where it may not be read."""
-    try:
-        return beneath(folder, table, allow_files, where=section.where)
-    except CiparkError as problem:
-        section.problems.append(problem)
-        return None
 
 
 def _columns(section: Section, kind: Kind) -> Columns:

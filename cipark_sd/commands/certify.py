@@ -80,13 +80,13 @@ def command(
     from cipark_sd.certify.certificate import SUFFIXES, certify, write
     from cipark_sd.certify.compare import TOLERANCE
     from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.library import bundled
+    from cipark_sd.library import located
     from cipark_sd.results import check_writable
     from cipark_sd.scenarios import Scenario, parse_assignments
 
     if output is not None:
         check_writable(output, what="the certificate", endings=SUFFIXES, where="-o")
-    model = read_model(file or bundled(), allow_files=allow_files)
+    model = read_model(located(file), allow_files=allow_files)
     parts = [options.scenario_of(path, model) for path in scenario_files]
     parts += [parse_assignments(assignments)] if assignments else []
     names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]

@@ -62,11 +62,11 @@ def command(
     from cipark_sd.checks.outcome import write_report
     from cipark_sd.errors import InvalidValue
     from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.library import bundled
+    from cipark_sd.library import located
 
     if output is not None and output.suffix.lower() not in (".csv", ".json"):
         raise InvalidValue("the report", output.name, "a name that ends in .csv or .json", where="-o")
-    path = file or bundled()
+    path = located(file)
     model = read_model(path, allow_files=allow_files)
     beside = path.with_name(f"{path.stem}.checks.toml")
     source = checks_file or (beside if beside.is_file() else None)

@@ -14,7 +14,7 @@ from cipark_sd.commands import options
 from cipark_sd.console import busy, number, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
-from cipark_sd.library import bundled
+from cipark_sd.library import located
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments
@@ -77,12 +77,15 @@ def command(
 ) -> None:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its time series.
 
+    FILE may be the name of a model that comes with the package: core, the park's core model, or cipark.
+
     FILE's companion my.display.toml, if there is one, chooses what the table and the figure show. Later scenarios
     override earlier ones, and --set overrides both.
 
     \b
     Examples:
       cipark run
+      cipark run core
       cipark run my.mdl --set "birth rate=0.02" --set "Pool[East]=4" -o out.nc
       cipark run my.xmile --scenario drought.toml --to 2050 --figure drought.svg
       cipark run my.mdl --series weather.tab
@@ -92,7 +95,7 @@ def command(
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.simulation import simulate
 
-    path = file or bundled()
+    path = located(file)
     with _shown_warnings():
         model = read_model(path, allow_files=allow_files, series=series)
         display = display_of(path, allow_files)

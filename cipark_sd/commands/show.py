@@ -13,7 +13,7 @@ import click
 from cipark_sd.commands import options
 from cipark_sd.console import print_table
 from cipark_sd.files import csv_text
-from cipark_sd.library import bundled
+from cipark_sd.library import located
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable, kind
@@ -51,7 +51,7 @@ def command(
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
-    model = read_model(file or bundled(), allow_files=allow_files)
+    model = read_model(located(file), allow_files=allow_files)
     chosen = [variable for variable in model if _matches(variable, kinds, search)]
     if shape == "json":
         click.echo(json.dumps([record(model, variable) for variable in chosen], indent=2, ensure_ascii=False))

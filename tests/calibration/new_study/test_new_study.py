@@ -369,4 +369,16 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     assert len(read_policy_study(tmp_path / "my_park").catalogue.policies) > 5
 
 
+def test_a_copy_has_the_tables_of_other_studies_in_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("new-study", "--from", "great_stone_core", "-o", "my_core")
+    assert result.exit_code == 0, result.output
+    ours, theirs = read_problem(tmp_path / "my_core"), read_problem(ROOT / (STUDY + "_core"))
+    assert [t.label for t in ours.terms] == [t.label for t in theirs.terms]
+    assert (tmp_path / "my_core" / "data" / "residents.csv").is_file()
+    assert "study = " not in (tmp_path / "my_core" / "problem.toml").read_text()
+
+
 STUDY = "calibration/studies/great_stone"

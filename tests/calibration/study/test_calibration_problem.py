@@ -302,6 +302,44 @@ def test_the_park_study_reads_and_uses_each_firm_once() -> None:
     assert "residents 2015-04-30" in checks
 
 
+def test_a_table_may_be_that_of_a_study_of_the_package(make: Make) -> None:
+    """The core study reads the tables of great_stone; nobody else's folder can be named so."""
+    core, park = read_problem(STUDIES / "great_stone_core"), read_problem(STUDIES / "great_stone")
+    assert not (STUDIES / "great_stone_core" / "data").exists()
+    entries = [t for t in core.fitted_terms if t.label.startswith("residents") and isinstance(t, Count)]
+    assert sum(t.lower for t in entries) == 60
+    ends = {t.quantity.end for t in park.fitted_terms if t.label.startswith("residents") and isinstance(t, Count)}
+    assert {t.quantity.end for t in entries} < ends
+    for name in ("..", "nowhere", "/etc", "great_stone/../hare_lynx"):
+        with pytest.raises(CiparkError, match="no study of the package"):
+            make(OBSERVATION + f'study = "{name}"\n')
+    with pytest.raises(CiparkError, match="outside"):
+        make(OBSERVATION.replace('"members.csv"', '"../hare_lynx/data/lynx.csv"') + 'study = "great_stone"\n')
+
+
+def test_a_date_that_is_only_looked_at_merges_the_windows_on_both_sides(make: Make) -> None:
+    problem = make(OBSERVATION + 'check_at = ["2"]\n')
+    fitted = [t for t in problem.fitted_terms if isinstance(t, Count)]
+    assert [(t.quantity.start, t.quantity.end, t.lower) for t in fitted] == [(0, 5, 37), (5, 9, 8)]
+    assert [t.label for t in problem.terms if t.use == "check"] == ["members 2"]
+    with pytest.raises(CiparkError, match=r"no date '3'.*"):
+        make(OBSERVATION + 'check_at = ["3"]\n')
+
+
+def test_ceremonies_end_windows_and_none_lies_between_them_and_the_days_before() -> None:
+    core = read_problem(STUDIES / "great_stone_core")
+    found = {t.label: t for t in core.fitted_terms if isinstance(t, Count)}
+    first, forum = found["residents 2015-05-12"], found["residents 2019-07-02"]
+    assert (first.quantity.start, first.lower, forum.lower) == (2012.0, 7, 12)
+    assert min(t.quantity.end - t.quantity.start for t in found.values()) > 10 / 365
+
+
+def test_an_observation_that_is_fitted_on_request_is_fitted_whole(make: Make, tmp_path: Path) -> None:
+    make(OBSERVATION + 'check_at = ["2"]\n')
+    problem = read_problem(tmp_path, fit_also=["members"])
+    assert [t.use for t in problem.terms] == ["fit"] * 3
+
+
 def test_a_row_is_told_by_its_line_below_comments_too(make: Make) -> None:
     with pytest.raises(CiparkError, match=r"members.csv row 4: value is 'x'"):
         make(table="# a note\ntime,value\n0,0\n2,x\n5,37\n9,45\n")

@@ -1,0 +1,127 @@
+"""The causal loop diagram is that of the model, and the kept numbers of the core agree with another route to them."""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from places import ROOT
+from scipy.integrate import quad
+from scipy.special import gammaln
+from scipy.stats import nbinom, norm, poisson
+
+from cipark_sd.ensemble import ensemble
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import bundled
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import results as numbers
+from causal_loops import AGAIN, LINKS, OUTSIDE, PLACES, draw
+from core_results import Weighted
+
+WHEN, STEP = 2018.0, 1 / 128
+#: Residents on the way to work are those that are registered.
+STANDS_FOR = {("Residents", "Working Firms"): "Registered Firms"}
+
+
+def _pushed(text: str, names: set[str]) -> str:
+    """The model with a constant for each variable that pushes it up from :data:`WHEN` on; a stock once."""
+    for name in sorted(names):
+        push = f"Push {name.title()}"
+        stock = re.search(rf"\n{re.escape(name)}= INTEG \(\n\t(.*),\n", text)
+        if stock:
+            kick = f"{stock[1]}+{push}*(STEP(1,{WHEN})-STEP(1,{WHEN + STEP}))/TIME STEP"
+            text = text[: stock.start(1)] + kick + text[stock.end(1) :]
+        else:
+            found = re.search(rf"\n{re.escape(name)}=\n\t(.*)\n", text)
+            assert found, name
+            text = text[: found.start(1)] + f"{found[1]}+{push}*STEP(1,{WHEN})" + text[found.end(1) :]
+        text = text.replace("\nTIME STEP=", f"\n{push}= 0 ~ ~ |\n\nTIME STEP=", 1)
+    return text
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, float], float]:
+    """How each variable has moved three steps after each was pushed, by the sign of the open gains."""
+    causes = {STANDS_FOR.get((link.cause, link.effect), link.cause.strip("<>")) for link in LINKS}
+    file = tmp_path_factory.mktemp("pushed") / "core.mdl"
+    file.write_text(_pushed(bundled("core.mdl").read_text(encoding="utf-8"), causes), encoding="utf-8")
+    model = read_model(file)
+    effects = sorted({link.effect for link in LINKS})
+    order = ["", *sorted(causes)]
+    moved = {}
+    for gain in (0.35, -0.35):
+        pushes = {f"Push {c.title()}": np.where(np.array(order) == c, 1e-4, 0.0) for c in sorted(causes)}
+        gains = {name: np.full(len(order), gain) for name in ("Partner Gain", "Host Gain")}
+        found = ensemble(model, pushes | gains, save=effects, times=[WHEN + 0.0625], workers=1)
+        for effect in effects:
+            values = found[effect.lower().replace(" ", "_")].values[:, 0]
+            moved |= {(c, effect, gain): float(v - values[0]) for c, v in zip(order, values, strict=True)}
+    return moved
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: f"{link.cause} to {link.effect}")
+def test_each_link_of_the_diagram_is_in_the_model_with_its_sign(link, answers) -> None:
+    cause = STANDS_FOR.get((link.cause, link.effect), link.cause.strip("<>"))
+    up, down = (np.sign(answers[cause, link.effect, gain]) for gain in (0.35, -0.35))
+    if link.sign == "?":
+        assert (up, down) == (1, -1)
+    else:
+        # below zero both sides give more while the park lags, and firms gain no more than was promised
+        assert up == {"+": 1, "-": -1}[link.sign]
+
+
+def test_the_figure_is_that_of_its_script(tmp_path: Path) -> None:
+    places = {*PLACES, *OUTSIDE, *AGAIN}
+    assert all({link.cause, link.effect} <= places for link in LINKS)
+    draw(tmp_path / "core_loops")
+    kept = (ROOT / "docs" / "figures" / "core_loops.svg").read_text(encoding="utf-8")
+    names = lambda text: sorted(re.findall(r">([^<>]+)</text>", text))  # noqa: E731
+    assert names((tmp_path / "core_loops.svg").read_text(encoding="utf-8")) == names(kept)
+
+
+def test_the_evidence_of_the_constant_rate_is_that_of_a_quadrature() -> None:
+    """By the table, scipy's negative binomial and two integrals; no part of the project takes part."""
+    rows = pd.read_csv(ROOT / "calibration" / "studies" / "great_stone" / "data" / "residents.csv")
+    rows = rows[(rows["use"] == "fit") & ~rows["date"].isin(["2014-12-24", "2019-07-01"])]
+    day = pd.to_datetime(rows["date"]) + pd.Timedelta(days=1)
+    start = pd.to_datetime(day.dt.year.astype(str) + "-01-01")
+    ends = (day.dt.year + (day - start).dt.days / np.where(day.dt.is_leap_year, 366, 365)).to_numpy()
+    lengths, counts = np.diff(ends, prepend=2012.43), np.diff(rows["residents"], prepend=0)
+    assert (len(counts), counts.sum()) == (14, 60)
+
+    def density(log_rate: float, log_alpha: float) -> float:
+        rate, alpha = np.exp(log_rate), np.exp(log_alpha)
+        likelihood = nbinom.pmf(counts, lengths * rate / alpha, 1 / (1 + alpha)).prod()
+        return likelihood * norm.pdf(log_rate, np.log(5.4), 0.8) * norm.pdf(log_alpha, 0, 1)
+
+    inner = lambda log_alpha: quad(density, 0, 5, args=(log_alpha,), epsabs=0, epsrel=1e-6)[0]  # noqa: E731
+    exact = np.log(quad(inner, -4, 3.9, epsabs=0, epsrel=1e-5)[0])
+    line = numbers.kept("core_fit")["numbers"]["lines"]["constant rate"]
+    assert line["evidence"] == pytest.approx(exact, abs=4 * line["error"])
+
+
+def test_weighted_draws_give_back_what_a_closed_form_says() -> None:
+    """Evidence, leave-one-out and later given earlier of a rate of Poisson counts under a gamma prior."""
+    rng = np.random.default_rng(3)
+    counts, n = np.array([3.0, 5.0, 2.0]), 200_000
+    rates = rng.gamma(4.0, 1.0, n)
+    logs = poisson.logpmf(counts, rates[:, None])
+    found = Weighted(None, rates[:, None], logs, ("residents",) * 3, np.array([1.0, 2.0, 3.0]))  # type: ignore[arg-type]
+
+    def evidence(chosen: np.ndarray) -> float:
+        total, m = chosen.sum(), len(chosen)
+        return float(gammaln(4 + total) - gammaln(4) - (4 + total) * np.log(1 + m) - gammaln(chosen + 1).sum())
+
+    every = np.ones(3, dtype=bool)
+    value, error, size = found.evidence(every)
+    assert value == pytest.approx(evidence(counts), abs=4 * error)
+    assert 0.2 * n < size < n
+    left = sum(evidence(counts) - evidence(np.delete(counts, i)) for i in range(3))
+    assert found.left_out(every) == pytest.approx(left, abs=0.02)
+    assert found.later(every, 1.0) == pytest.approx(evidence(counts) - evidence(counts[:1]), abs=0.02)
+    after = found.resampled(every, 20_000)[:, 0]
+    assert after.mean() == pytest.approx((4 + counts.sum()) / (1 + 3), rel=0.01)
