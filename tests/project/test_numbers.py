@@ -35,6 +35,33 @@ def test_a_number_that_is_given_has_a_reason(file: str) -> None:
     assert all(len(entry["why"]) > 5 for entry in PAGES[file].get("given", []))
 
 
+def test_a_page_that_a_script_makes_names_its_command() -> None:
+    page = {"file": "docs/coverage.md", "made": "tools/other.py"}
+    (fault,) = numbers.faults(page, {})
+    assert "does not name the command that makes it: tools/other.py" in fault
+
+
+def test_the_counts_of_the_coverage_page_are_those_of_its_rows() -> None:
+    text = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    heads = next(row for row in rows if row[0] == "engine")
+    counted = {
+        (row[0], row[1]): dict(zip(heads[2:], map(int, row[2:]), strict=True))
+        for row in rows
+        if row[0] in ("native", "pysd")
+    }
+    for place, engine in ((1, "native"), (2, "pysd")):
+        for language, is_theirs in (("Vensim", True), ("XMILE", False)):
+            files = [row for row in rows if len(row) == 4 and (row[0].endswith(".mdl")) is is_theirs and "." in row[0]]
+            for word in ("agrees", "differs", "refused"):
+                assert counted[engine, language][word] == sum(row[place].startswith(word) for row in files), (
+                    engine,
+                    word,
+                )
+
+
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_kept_result_is_that_of_its_files(name: str) -> None:
     problem = numbers.out_of_date(name)
