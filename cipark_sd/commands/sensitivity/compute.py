@@ -6,13 +6,15 @@ import click
 import numpy as np
 
 from cipark_sd import estimands
-from cipark_sd.commands.sensitivity.draws import Inputs, inputs_of
+from cipark_sd.commands.sensitivity.chosen import asked_methods
+from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.findings import Asked, Constant, Facts, Findings, Instant, save
+from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
 from cipark_sd.commands.sensitivity.methods.sobol import store
 from cipark_sd.commands.sensitivity.output import sentences, write
-from cipark_sd.commands.sensitivity.request import Request, asked_methods
+from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import asked_about
 from cipark_sd.console import print_table, progress_bars
 from cipark_sd.ensemble import processors

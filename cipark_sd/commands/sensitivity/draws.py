@@ -1,14 +1,16 @@
 """What the constants of ``cipark sensitivity`` vary over: priors, ranges, or joint draws after a fit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.basis import Basis
+from cipark_sd.commands.sensitivity.chosen import takes_fit
+from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.commands.sensitivity.target import Target
 from cipark_sd.errors import InvalidValue
@@ -24,48 +26,6 @@ if TYPE_CHECKING:
 
 #: An eigenvalue of a correlation under this means that some draws follow from others.
 _SINGULAR = 1e-8
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What varies.
-
-    Parameters
-    ----------
-    question : Question
-        With the factors that are drawn from.
-    prior : Question
-        The same with those that have seen no data, which claims are set against.
-    basis : Basis
-        What the draws are.
-    effective : float
-        How many independent draws they are worth.
-    whole : bool
-        Whether all that varies has draws of the fit. A fit holds other constants at values of its own; where these vary
-        over their priors, the two together are no posterior.
-    notes : tuple of str
-        Sentences for the head of the page, each of which a reader must know.
-    study_digest : str
-        Of the study whose data stand behind the draws; empty where none do, or where the draws do not say.
-    """
-
-    question: Question
-    prior: Question
-    basis: Basis
-    effective: float = float("inf")
-    whole: bool = True
-    notes: tuple[str, ...] = ()
-    study_digest: str = ""
-
-    @property
-    def independent(self) -> float | None:
-        """For claims: what draws of a posterior are worth, None where there is no posterior of all that varies."""
-        return self.effective if self.whole and not self.unseen else None
-
-    @property
-    def unseen(self) -> bool:
-        """Whether no data stand behind what varies."""
-        return self.basis.origin in UNSEEN
 
 
 def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
@@ -86,7 +46,7 @@ def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
     if request.draws is not None and not request.prior:
         given = _read(request.draws)
         return _after(question, given, (f"The draws are those of {given.source}.",))
-    if request.takes_fit:
+    if takes_fit(request):
         found = study.fit_at_hand(folder, request.seed)
         if found is not None:
             more = "'--draws prior' analyses the assumptions before the fit instead."
@@ -123,7 +83,7 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     how = "leave out --draws" if request.prior else "leave out --method, or name only sample, shapley or decisions"
     notes.append(
         f"For what is left after the data run 'cipark calibrate', then this command; its fit is taken up"
-        f"{'' if request.takes_fit else f' if you {how}'}."
+        f"{'' if takes_fit(request) else f' if you {how}'}."
     )
     return notes
 

@@ -1,17 +1,11 @@
-"""What the command line of ``cipark sensitivity`` asks for, and what of it contradicts itself."""
+"""What the command line of ``cipark sensitivity`` asks for."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cipark_sd.commands.sensitivity.methods import registry
-from cipark_sd.commands.sensitivity.methods.base import Method
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivity.designs import check_power_of_two
 from cipark_sd.sensitivity.question import Question
 
-_WHERE = "sensitivity"
 #: Share of a bare model's constants by which they vary when nothing is said.
 RANGE = 0.2
 
@@ -50,76 +44,8 @@ class Request:
         """Whether indices are computed, to which some options belong."""
         return "sobol" in self.methods if self.methods else self.draws is None or self.prior
 
-    @property
-    def takes_fit(self) -> bool:
-        """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
-        of_sobol = self.until is not None or self.pairs or self.resume
-        return self.draws is None and not of_sobol and all(method in _joint() for method in self.methods)
-
-
-def contradictions(request: Request) -> Iterator[CiparkError]:
-    """Options that cannot be meant together, or not at all."""
-    try:
-        check_power_of_two(request.rows, where="--rows")
-    except CiparkError as problem:
-        yield problem
-    if len(request.pairs) == 1:
-        yield InvalidValue("--pairs", request.pairs[0], "two constants at least", where=_WHERE)
-    if request.until is not None and request.most_rows < request.rows:
-        yield InvalidValue(
-            "--most-rows", request.most_rows, f"as many as --rows, {request.rows}, or more", where=_WHERE
-        )
-    wrong = [method for method in request.methods if method not in _joint()]
-    if request.draws is not None and not request.prior and wrong:
-        expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
-        yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
-    elif not request.wants_sobol:
-        given = {"--until": request.until is not None, "--pairs": bool(request.pairs), "--resume": request.resume}
-        for option in (name for name, some in given.items() if some):
-            yield InvalidValue(option, "given without Sobol indices", "--method sobol beside it", where=_WHERE)
-
-
-def contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
-    """Options that do not go with what is asked about."""
-    if "decisions" in request.methods and not _decides(question):
-        expected = "a study with a policies.toml, whose claims and strategies they are"
-        yield InvalidValue("--method", "decisions", expected, where=_WHERE)
-    known = {override_key(name) for name in question.factors.names}
-    for name in request.pairs:
-        if override_key(name) not in known:
-            yield UnknownName(name, question.factors.names, kind="uncertain constant", where="--pairs")
-    if request.output is not None and str(request.output) in question.model and not request.output.exists():
-        expected = f"the output folder; --variables {request.output} names an output to analyse"
-        yield InvalidValue("--output", str(request.output), expected, where=_WHERE)
-    first, last = question.model.time.initial, question.model.time.final
-    for moment in question.moments:
-        if not first <= moment.time <= last:
-            yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
-
-
-def asked_methods(request: Request, question: Question, *, joint: bool) -> tuple[Method, ...]:
-    """In the order of the page; ``joint`` where constants depend on each other."""
-    if request.methods:
-        return tuple(method for method in registry.METHODS if method.name in request.methods)
-    # other outputs than the study's are asked about for their own sake
-    decides = _decides(question) and not request.outputs
-    return tuple(
-        method
-        for method in registry.METHODS
-        if (method.default_joint if joint else method.default) or (decides and method.name == "decisions")
-    )
-
-
-def _joint() -> tuple[str, ...]:
-    """Methods that go with constants which depend on each other."""
-    return tuple(method.name for method in registry.METHODS if method.joint)
-
 
 def paired(request: Request, question: Question) -> tuple[str, ...]:
     """The constants of ``--pairs`` as the question spells them."""
     spelt = {override_key(name): name for name in question.factors.names}
     return tuple(spelt[override_key(name)] for name in request.pairs)
-
-
-def _decides(question: Question) -> bool:
-    return bool(question.decisions.claims or question.decisions.choices)

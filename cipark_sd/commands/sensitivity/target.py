@@ -9,8 +9,9 @@ from typing import TypeVar
 import click
 
 from cipark_sd.commands.options import variable_names
+from cipark_sd.commands.sensitivity.chosen import contradictions, contradictions_with_question
 from cipark_sd.commands.sensitivity.decisions import read_decisions
-from cipark_sd.commands.sensitivity.request import RANGE, Request, contradictions, contradictions_with_question
+from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant

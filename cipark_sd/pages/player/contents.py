@@ -43,7 +43,7 @@ class Lever:
         """A round number that goes some :data:`POSITIONS` times into the range.
 
         >>> Lever("Entry", ("x",), 2012.8, 2018.0).step
-        0.02
+        0.05
         """
         rough = (self.high - self.low) / POSITIONS
         power = 10.0 ** math.floor(math.log10(rough))
