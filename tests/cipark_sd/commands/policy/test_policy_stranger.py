@@ -10,6 +10,14 @@ from places import FISHERY
 
 from cipark_sd import results
 from cipark_sd.cli import cli
+from cipark_sd.commands.policy.analysis import start
+from cipark_sd.commands.policy.findings import load
+from cipark_sd.commands.policy.page import page
+from cipark_sd.commands.policy.parts import NAMES, part
+from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.policy.run import kept, tell, write
+from cipark_sd.console import Bars
+from cipark_sd.pages.page import read_page
 
 DRAWS = ["--runs", "40"]
 
@@ -98,3 +106,44 @@ def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
     assert "--part robustness" in shown.output
     assert "--part design" in shown.output
     assert not (tmp_path / "out" / "policies.nc").exists()
+
+
+@pytest.fixture(scope="module")
+def about(everything):
+    return start(Request(str(FISHERY), n_draws=40, output=everything[0]), Bars()).about
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_loaded_is_told_as_what_was_computed_with_nothing_run_or_drawn(
+    name, everything, about, tmp_path, monkeypatch
+):
+    folder = everything[0]
+    found = load(part(name).findings, folder / f"{name}.json", about.identity)
+    assert found is not None
+
+    def never(*_, **__):
+        raise AssertionError("a run or a random number")
+
+    for module in ("experiments.run", "ensemble", "simulation"):
+        for function in ("ensemble", "simulate"):
+            monkeypatch.setattr(f"cipark_sd.{module}.{function}", never, raising=False)
+    monkeypatch.setattr(np.random, "default_rng", never)
+    write(part(name), found, about, tmp_path)
+    tell(part(name).printed(found, about))
+    files = {file.name for file in tmp_path.iterdir()}
+    assert {f"{name}.json", f"{part(name).name}.csv"} <= files
+    for file in sorted(files):
+        # NetCDF files hold no bytes that another writing would repeat
+        if not file.endswith((".nc", ".json")):
+            assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
+    whole = {section.title: section for section in read_page(folder).sections}
+    own = part(name).sections(found, about)
+    assert own
+    assert [whole[section.title] for section in own] == own
+
+
+def test_the_page_is_that_of_all_findings_in_the_folder(everything, about):
+    folder = everything[0]
+    there = kept(about, folder)
+    assert tuple(there) == NAMES
+    assert page(about, there) == read_page(folder)
