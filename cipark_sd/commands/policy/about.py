@@ -1,11 +1,15 @@
 """What the findings of a policy analysis rest on: all that tables, figures and pages say beside the numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
-from cipark_sd.experiments.definition import Catalogue, Rival
+from cipark_sd.experiments.definition import BASE, Catalogue, Rival
+from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.results import version
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,14 @@ class About:
         By outcome; empty for a ratio.
     inputs : mapping of str to str
         Uncertain inputs in words, with their units, by the name of their constant.
+    quantities : mapping of str to str
+        By outcome, its variable as the model spells it.
+    settings : mapping of str to str
+        By policy, what it sets.
+    place : str
+        What is set for the place, under all policies and rivals.
+    model_digest, study_digest : str
+        Of the model's files; of the data and priors behind the first rival, empty where none are.
     identity : str
         Model, catalogue, version, engine, seed and draws, by their digests.
     fit_of : str
@@ -42,6 +54,12 @@ class About:
     weights: Mapping[str, float]
     units: Mapping[str, str]
     inputs: Mapping[str, str]
+    quantities: Mapping[str, str]
+    settings: Mapping[str, str]
+    place: str
+    model_digest: str
+    study_digest: str
+    seed: int
     identity: str
     fit_of: str = ""
     notes: tuple[str, ...] = ()
@@ -126,6 +144,44 @@ class About:
     def in_full(self) -> tuple[str, ...]:
         """The outcomes that are shown in full, the headline's first."""
         return tuple(dict.fromkeys((self.catalogue.headline[0], *self.catalogue.beside)))
+
+    def estimand(self, policy: str = BASE) -> str:
+        """The headline's outcome at its time under a policy; of another than the base, the change from the base."""
+        outcome, at = self.catalogue.headline
+        against = "" if policy == BASE else BASE
+        return headline.output(self.quantities[outcome], at, under=self.settings[policy], against=against)
+
+    def record(
+        self,
+        estimand: str,
+        number: float,
+        *,
+        unit: str,
+        kind: Kind,
+        interval: Bounds | None = None,
+        of: Literal["first", "mixture", "futures"] = "first",
+        given: tuple[str, ...] = (),
+        title: str = "",
+    ) -> Iterator[Headline]:
+        """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
+        if not math.isfinite(number):
+            return
+        whose = {"first": f"structure {self.first}", "mixture": f"rivals by weight ({self.weighted})", "futures": ""}
+        yield Headline(
+            estimand=estimand,
+            number=number,
+            unit=unit,
+            kind=kind,
+            interval=interval,
+            given=tuple(filter(None, (whose[of] if self.several else "", self.place, *given))),
+            basis=self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0],
+            command="cipark policy",
+            model_digest=self.model_digest,
+            study_digest=self.study_digest,
+            seed=self.seed,
+            version=version(),
+            title=title,
+        )
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd import estimands
+from cipark_sd.basis import UNSEEN
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request, asked_rivals, draw_source
 from cipark_sd.commands.policy.target import FILE, Target, read_target
@@ -116,6 +118,9 @@ def start(request: Request, bars: Bars) -> Analysis:
     made = target.study.draws(wanted, bars)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.here | rival.scenario) for rival in made.structures)
+    model = target.study.model
+    seen = made.draws[placed[0].id].origin not in UNSEEN
+    study_digest = target.study.digest(placed[0]) if seen else ""
     about = About(
         catalogue=target.catalogue,
         rivals=placed,
@@ -123,6 +128,12 @@ def start(request: Request, bars: Bars) -> Analysis:
         weights={rival: draws.weight for rival, draws in made.draws.items()},
         units={outcome.id: _units(target, outcome) for outcome in target.catalogue.outcomes},
         inputs=_input_titles(target),
+        quantities={one.id: _quantity(target, one) for one in target.catalogue.outcomes},
+        settings={one.id: estimands.settings(model, one.scenario) for one in target.catalogue.policies},
+        place=estimands.settings(model, target.catalogue.here),
+        model_digest=model.digest,
+        study_digest=study_digest,
+        seed=request.seed,
         identity="",
         fit_of="" if target.study.folder == target.folder else target.study.folder.name,
         unreliable=made.unreliable,
@@ -154,6 +165,11 @@ def _against_data(
 
 def _units(target: Target, outcome: Outcome) -> str:
     return "" if outcome.per else target.study.model[split_key(override_key(outcome.variable))[0]].units
+
+
+def _quantity(target: Target, outcome: Outcome) -> str:
+    names = (outcome.variable, outcome.per) if outcome.per else (outcome.variable,)
+    return " / ".join(estimands.name_in(target.study.model, name) for name in names)
 
 
 def _input_titles(target: Target) -> dict[str, str]:

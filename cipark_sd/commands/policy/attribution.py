@@ -17,6 +17,7 @@ from cipark_sd.console import Bars
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Policy
 from cipark_sd.experiments.effects import summary
+from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Drawing
 
@@ -71,6 +72,24 @@ def figures(found: Attribution, about: About) -> Iterator[Drawing]:
         title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
         drawing = partial(plot_shapley, title=title, caption=about.basis)
         yield Drawing(name, drawing, (found.factorials[name], outcome, at))
+
+
+def headlines(found: Attribution, about: About) -> Iterator[Headline]:
+    """The Shapley value of each mechanism for the headline's outcome at its time."""
+    outcome, at = about.catalogue.headline
+    for variant, name in _names(about):
+        values = found.factorials[name][outcome].sel(time=at).isel(rival=0)
+        for position, factor in enumerate(about.catalogue.factors):
+            one = summary(values.isel(factor=position).to_numpy())
+            if one.n:
+                yield from about.record(
+                    f"Shapley value of {factor.title} for {about.estimand()}",
+                    one.mean,
+                    unit=about.units[outcome],
+                    kind="mean",
+                    interval=Bounds(one.low90, one.high90, 0.9, "central draws"),
+                    given=() if variant is None else (variant.title,),
+                )
 
 
 def blocks(found: Attribution, about: About) -> tuple[list[Block]]:
@@ -190,5 +209,6 @@ PART = Part(
     compute=compute,
     tables=tables,
     figures=figures,
+    headlines=headlines,
     blocks=blocks,
 )

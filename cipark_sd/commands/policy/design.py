@@ -16,6 +16,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Catalogue, Design
+from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Drawing
 
@@ -91,6 +92,20 @@ def figures(found: DesignFindings, about: About) -> Iterator[Drawing]:
     yield Drawing("design", drawn, (found.front, about.catalogue.outcome_by_id[wanted.outcome], wanted.at))
 
 
+def headlines(found: DesignFindings, about: About) -> Iterator[Headline]:
+    """What the setting of the best mean gains on fresh futures."""
+    wanted = _wanted(about.catalogue)
+    _, fresh = found.front.gain(about.catalogue.outcome_by_id[wanted.outcome].better)
+    yield from about.record(
+        f"gain of the best setting found over the base in {output(about.quantities[wanted.outcome], wanted.at)}",
+        fresh,
+        unit=about.units[wanted.outcome],
+        kind="mean",
+        of="futures",
+        given=(f"at most {found.budget:.6g} {about.catalogue.money}".rstrip(), f"{4 * wanted.draws} fresh futures"),
+    )
+
+
 def blocks(found: DesignFindings, about: About) -> tuple[list[Block]]:
     """What was found, in words, and the ends of the front."""
     shown = Picture("design.png", "Settings on the front: how they do, and where each lever stands in its range.")
@@ -158,5 +173,6 @@ PART = Part(
     compute=compute,
     tables=tables,
     figures=figures,
+    headlines=headlines,
     blocks=blocks,
 )

@@ -21,6 +21,7 @@ from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars, number
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
+from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Drawing
 
@@ -109,6 +110,22 @@ def figures(found: Effects, about: About) -> Iterator[Drawing]:
     tornado = partial(plot_tornado, title=about.titled(outcome), caption=about.basis)
     yield Drawing("effects", tornado, (found.differences, outcome, at))
     yield Drawing("course", partial(plot_fans, caption=about.basis), (found.course, outcome))
+
+
+def headlines(found: Effects, about: About) -> Iterator[Headline]:
+    """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
+    (outcome, at), frame = about.catalogue.headline, found.differences
+    shown, units = _shown(frame, about), about.units[outcome]
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
+    record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
+    for place, policy in enumerate(about.catalogue.policies[1:]):
+        one = numbers(of[of["policy"] == policy.id])
+        if not place:
+            yield from record(about.estimand(), one["base"], kind="mean")
+        if np.isfinite(one["median"]):
+            bounds = Bounds(one["low90"], one["high90"], 0.9, "central draws")
+            estimand = about.estimand(policy.id)
+            yield from record(estimand, one["median"], kind="median", interval=bounds, title=policy.title)
 
 
 def blocks(found: Effects, about: About) -> tuple[list[Block], list[Block]]:
@@ -209,6 +226,7 @@ PART = Part(
     compute=compute,
     tables=tables,
     figures=figures,
+    headlines=headlines,
     blocks=blocks,
     console=console,
 )

@@ -188,7 +188,7 @@ def claims_frame(found: Sequence[Claim], about: About) -> "pd.DataFrame":
                 "prior": one.prior.share,
                 "prior_low": one.prior.interval[0],
                 "prior_high": one.prior.interval[1],
-                "prior_draws": one.prior.n,
+                "prior_draws": _count(one.prior.n),
             }
             after, factor = one.posterior, one.factor
             if after is not None and factor is not None:
@@ -196,10 +196,15 @@ def claims_frame(found: Sequence[Claim], about: About) -> "pd.DataFrame":
                     "posterior": after.share,
                     "posterior_low": after.interval[0],
                     "posterior_high": after.interval[1],
-                    "independent_draws": after.n,
+                    "independent_draws": _count(after.n),
                     "bayes_factor": factor.value,
                     "bayes_factor_low": factor.low,
                     "bayes_factor_high": factor.high,
                 }
             rows.append(facts)
     return pd.DataFrame(rows)
+
+
+def _count(n: float) -> float:
+    """A whole number of draws as one, whether it was computed or read."""
+    return int(n) if float(n).is_integer() else n

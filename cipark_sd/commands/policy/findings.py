@@ -1,16 +1,10 @@
-"""Findings as files: a frozen dataclass as JSON, its Datasets as NetCDF beside it.
-
-Numbers come back to the last bit. What a field is, its annotation says: a number, a text, a tuple, a mapping by text,
-an array, a DataFrame, a Dataset, a dataclass, or one of these or None.
-"""
+"""Findings of a part as files: Datasets as NetCDF, all else as one record."""
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -18,18 +12,25 @@ import xarray as xr
 
 from cipark_sd import results
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import write_text
+from cipark_sd.records import from_plain, read_record, to_plain, write_record
 
 F = TypeVar("F")
+_RUNS = Mapping[str, xr.Dataset]
+
+
+def findings_file(part: str) -> str:
+    """The name of the file of a part's findings."""
+    return f"findings-policy-{part}.zip"
 
 
 def save(findings: object, path: Path, identity: str, attributes: Mapping[str, str]) -> None:
-    """Write findings; the JSON file comes last, so that all is there where it is.
+    """Write findings; the record comes last, so that all is there where it is.
 
     Parameters
     ----------
-    path : Path
-        Of the JSON file. A Dataset goes beside it, into the file ``NAME.nc`` of its field or its key in a mapping.
+    findings : dataclass
+        A field that is a Dataset goes beside the record into a file of the field's name; one that is a mapping of
+        Datasets, into files of its keys. A DataFrame is kept by its columns.
     identity : str
         What the findings are of.
     attributes : mapping of str to str
@@ -38,75 +39,61 @@ def save(findings: object, path: Path, identity: str, attributes: Mapping[str, s
     path.unlink(missing_ok=True)
     files: dict[str, str] = {}
 
-    def encoded(value: Any, name: str) -> Any:
+    def beside(name: str, runs: xr.Dataset) -> str:
+        file = path.with_name(f"{name}.nc")
+        results.save(runs.assign_attrs(attributes), file)
+        files[name] = _digest(file)
+        return name
+
+    content: dict[str, Any] = {}
+    for field in fields(findings):  # type: ignore[arg-type]
+        value = getattr(findings, field.name)
         match value:
             case xr.Dataset():
-                file = path.with_name(f"{name}.nc")
-                results.save(value.assign_attrs(attributes), file)
-                files[file.name] = _digest(file)
-                return file.name
+                content[field.name] = beside(field.name, value)
             case pd.DataFrame():
-                return {str(column): encoded(value[column].to_numpy(), "") for column in value}
-            case np.ndarray():
-                return {"dtype": value.dtype.str if value.dtype.kind != "O" else "O", "values": value.tolist()}
-            case Mapping():
-                return {key: encoded(item, key) for key, item in value.items()}
-            case tuple():
-                return [encoded(item, "") for item in value]
-            case np.generic():
-                return value.item()
-        if is_dataclass(value):
-            return {field.name: encoded(getattr(value, field.name), field.name) for field in fields(value)}
-        return value
-
-    content = encoded(findings, "")
-    write_text(path, json.dumps({"identity": identity, "files": files, "findings": content}, indent=1) + "\n")
+                content[field.name] = columns(value)
+            case Mapping() if any(isinstance(one, xr.Dataset) for one in value.values()):
+                content[field.name] = [beside(name, runs) for name, runs in value.items()]
+            case _:
+                content[field.name] = to_plain(value)
+    write_record({"identity": identity, "files": files, "findings": content}, path)
 
 
 def load(kind: type[F], path: Path, identity: str) -> F | None:
     """Findings of that identity; None where there are none, or where a file beside them is another one by now."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["identity"] != identity:
+        content = read_record(dict[str, Any], path)
+        files, found = from_plain(dict[str, str], content["files"]), content["findings"]
+        if content["identity"] != identity or any(Path(name).name != name for name in files):
             return None
-        if any(_digest(path.with_name(name)) != digest for name, digest in content["files"].items()):
+        if any(_digest(path.with_name(f"{name}.nc")) != digest for name, digest in files.items()):
             return None
-        found: F = _decoded(kind, content["findings"], path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidValue):
+        runs = {name: results.load(path.with_name(f"{name}.nc")) for name in files}
+        return kind(**{name: _field(hint, found[name], runs) for name, hint in _hints(kind).items()})
+    except (OSError, ValueError, KeyError, TypeError, InvalidValue):
         return None  # of another version, or cut short
-    return found
+
+
+def columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """A DataFrame as arrays by its columns, texts as such."""
+    arrays = {str(name): frame[name].to_numpy() for name in frame}
+    return {name: array.astype(str) if array.dtype.kind == "O" else array for name, array in arrays.items()}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, localns={"pd": pd, "xr": xr, "Mapping": Mapping})
+
+
+def _field(hint: Any, content: Any, runs: Mapping[str, xr.Dataset]) -> Any:
+    if hint is xr.Dataset:
+        return runs[content]
+    if hint == _RUNS:
+        return {name: runs[name] for name in content}
+    if hint is pd.DataFrame:
+        return pd.DataFrame(from_plain(dict[str, np.ndarray[Any, Any]], content))
+    return from_plain(hint, content)
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _decoded(kind: Any, content: Any, folder: Path) -> Any:
-    """The value of an annotation."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        (own,) = (one for one in inner if one is not type(None))
-        return None if content is None else _decoded(own, content, folder)
-    if kind is xr.Dataset:
-        # by its name alone, whatever the file says
-        return results.load(folder / Path(content).name)
-    if kind is pd.DataFrame:
-        return pd.DataFrame({name: _array(column) for name, column in content.items()})
-    if origin is np.ndarray:
-        return _array(content)
-    if origin is tuple:
-        kinds = (inner[0],) * len(content) if inner[-1] is Ellipsis else inner
-        return tuple(_decoded(one, item, folder) for one, item in zip(kinds, content, strict=True))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {key: _decoded(inner[1], item, folder) for key, item in content.items()}
-    if is_dataclass(kind):
-        hints = get_type_hints(kind, localns={"pd": pd, "xr": xr})
-        return kind(**{name: _decoded(hints[name], item, folder) for name, item in content.items()})  # type: ignore[operator]
-    fits = content in inner if origin is Literal else isinstance(content, (kind, int) if kind is float else kind)
-    if not fits:
-        raise TypeError(f"{content!r} is no {kind}")
-    return content
-
-
-def _array(content: Any) -> Any:
-    return np.array(content["values"], dtype=content["dtype"])

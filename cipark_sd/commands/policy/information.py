@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from cipark_sd.commands.policy.strategies import (
     caption,
     given,
     heading,
+    over_futures,
     try_strategies,
     wanted,
 )
@@ -25,12 +27,16 @@ from cipark_sd.console import Bars, number
 from cipark_sd.experiments import information
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
+from cipark_sd.headline import Bounds, Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Drawing
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Standard errors on either side of a number within which 95 % of a normal distribution lie.
+_TWO_SIDED = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,22 @@ def figures(found: InformationFindings, about: About) -> Iterator[Drawing]:
     yield Drawing("information", drawn, (found.worths, title, asked.at, units))
 
 
+def headlines(found: InformationFindings, about: About) -> Iterator[Headline]:
+    """What perfect information is worth."""
+    asked, frame = wanted(about.catalogue), found.worths
+    everything = frame[frame["kind"] == "everything"]
+    value, error = float(everything["value"].iloc[0]), float(everything["error"].iloc[0])
+    yield from about.record(
+        f"value of perfect information for {output(about.quantities[asked.outcome], asked.at)}",
+        value,
+        unit=about.units[asked.outcome],
+        kind="mean",
+        of="futures",
+        interval=Bounds(value - _TWO_SIDED * error, value + _TWO_SIDED * error, 0.95, "Monte Carlo error"),
+        given=(over_futures(about, found.futures),),
+    )
+
+
 def blocks(found: InformationFindings, about: About) -> tuple[list[Block]]:
     """What would be chosen, and what each piece of knowledge is worth."""
     units = about.units[wanted(about.catalogue).outcome]
@@ -158,5 +180,6 @@ PART = Part(
     compute=compute,
     tables=tables,
     figures=figures,
+    headlines=headlines,
     blocks=blocks,
 )

@@ -24,7 +24,8 @@ def page(about: About, findings: Mapping[str, object]) -> Page:
     found |= {title: Section(title, tuple(blocks)) for title, blocks in own.items() if blocks}
     order = dict.fromkeys((BASIS, *(title for name in PARTS for title in part(name).titles), RIVALS, LIMITS))
     sections = tuple(found[title] for title in order if title in found)
-    return Page(f"{about.catalogue.title}: policies", about.identity, sections)
+    headlines = [record for name in PARTS if name in findings for record in part(name).headlines(findings[name], about)]
+    return Page(f"{about.catalogue.title}: policies", about.identity, sections, tuple(headlines))
 
 
 def basis_blocks(about: About) -> list[Block]:

@@ -8,6 +8,7 @@ from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Catalogue
+from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Picture, Section
 from cipark_sd.pages.parts import Drawing
 
@@ -43,6 +44,8 @@ class Part(Generic[F]):
         Whether a catalogue has what the part needs.
     tables : callable
         Tables by the stem of their file.
+    headlines : callable
+        The numbers that the part is asked for.
     blocks : callable
         Of the page, a sequence for each of the ``titles``.
     console : callable, optional
@@ -57,6 +60,7 @@ class Part(Generic[F]):
     compute: Callable[[Analysis, Bars], F]
     tables: Callable[[F, About], "Mapping[str, pd.DataFrame]"]
     figures: Callable[[F, About], Iterable[Drawing]]
+    headlines: Callable[[F, About], Iterable[Headline]]
     blocks: Callable[[F, About], Sequence[Sequence[Block]]]
     console: Callable[[F, About], Sequence[Block]] | None = None
 

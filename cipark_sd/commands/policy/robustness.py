@@ -1,15 +1,16 @@
 """Robust strategies: measures side by side, how stable they are, and where strategies fail."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.findings import columns
 from cipark_sd.commands.policy.part import Part
 from cipark_sd.commands.policy.strategies import (
     NEEDS,
@@ -17,6 +18,7 @@ from cipark_sd.commands.policy.strategies import (
     caption,
     given,
     heading,
+    over_futures,
     try_strategies,
     wanted,
 )
@@ -24,6 +26,7 @@ from cipark_sd.console import Bars, number
 from cipark_sd.experiments.budget import lever_cost, lever_value, policy_cost
 from cipark_sd.experiments.discovery import Box, discover, plain_words
 from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
+from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Drawing
 
@@ -64,7 +67,7 @@ class Failure:
 
     strategy: int
     box: Box | None
-    inputs: "pd.DataFrame"
+    inputs: Mapping[str, NDArray[Any]]
     fails: NDArray[np.bool_]
 
 
@@ -148,7 +151,7 @@ def _failures(ran: StrategyOutcomes, best: dict[str, int]) -> tuple[Failure, ...
         fails = ~ran.satisfied[i]
         box = discover(inputs, fails, np.random.default_rng(ran.wanted.seed))
         names = [] if box is None else [restriction.name for restriction in box.restrictions]
-        made.append(Failure(i, box, inputs[names], fails))
+        made.append(Failure(i, box, columns(inputs[names]), fails))
     return tuple(made)
 
 
@@ -176,6 +179,8 @@ def _box_frame(box: Box | None) -> "pd.DataFrame":
 
 def figures(found: RobustnessFindings, about: About) -> Iterator[Drawing]:
     """The measures, and each box of failures."""
+    import pandas as pd
+
     from cipark_sd.plotting.choices import plot_box, plot_measures
 
     below = caption(about, found.futures)
@@ -186,7 +191,21 @@ def figures(found: RobustnessFindings, about: About) -> Iterator[Drawing]:
         if failure.box is not None:
             title = found.titles[failure.strategy]
             box = partial(plot_box, title=title, caption=below, names=about.inputs)
-            yield Drawing(_stem(found, failure), box, (failure.inputs, failure.fails, failure.box))
+            yield Drawing(_stem(found, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
+
+
+def headlines(found: RobustnessFindings, about: About) -> Iterator[Headline]:
+    """The mean outcome of each strategy over the futures."""
+    asked = wanted(about.catalogue)
+    for title, mean in zip(found.titles, found.measures["mean"], strict=True):
+        yield from about.record(
+            f"{output(about.quantities[asked.outcome], asked.at)}, with the strategy '{title}'",
+            float(mean),
+            unit=about.units[asked.outcome],
+            kind="mean",
+            of="futures",
+            given=(over_futures(about, found.futures),),
+        )
 
 
 def blocks(found: RobustnessFindings, about: About) -> tuple[list[Block], list[Block]]:
@@ -302,5 +321,6 @@ PART = Part(
     compute=compute,
     tables=tables,
     figures=figures,
+    headlines=headlines,
     blocks=blocks,
 )

@@ -8,7 +8,7 @@ import click
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import start
-from cipark_sd.commands.policy.findings import load, save
+from cipark_sd.commands.policy.findings import findings_file, load, save
 from cipark_sd.commands.policy.page import page
 from cipark_sd.commands.policy.part import Part
 from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS, part
@@ -93,12 +93,12 @@ def write(own: Part[Any], found: Any, about: About, folder: Path) -> None:
     for drawing in own.figures(found, about):
         draw(drawing, folder)
     attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
-    save(found, folder / f"{own.name}.json", about.identity, attributes)
+    save(found, folder / findings_file(own.name), about.identity, attributes)
 
 
 def kept(about: About, folder: Path) -> dict[str, object]:
     """Findings in a folder that are of the same draws of the same model and the same catalogue, by part."""
-    there = {name: load(part(name).findings, folder / f"{name}.json", about.identity) for name in PARTS}
+    there = {name: load(part(name).findings, folder / findings_file(name), about.identity) for name in PARTS}
     return {name: found for name, found in there.items() if found is not None}
 
 

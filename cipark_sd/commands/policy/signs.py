@@ -17,6 +17,7 @@ from cipark_sd.commands.policy.expectations import (
 from cipark_sd.commands.policy.part import Missing, Part
 from cipark_sd.console import Bars
 from cipark_sd.experiments.effects import Claim, Sign, sign
+from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Table
 from cipark_sd.pages.parts import Drawing
 
@@ -69,6 +70,11 @@ def figures(found: Signs, about: About) -> Sequence[Drawing]:
     return ()
 
 
+def headlines(found: Signs, about: About) -> Sequence[Headline]:
+    """None: no size is told."""
+    return ()
+
+
 def blocks(found: Signs, about: About) -> tuple[list[Block], list[Block]]:
     """The signs, and what was expected."""
     return _signs(found, about), claims_blocks(found.claims, about)
@@ -100,6 +106,7 @@ PART = Part(
     compute=compute,
     tables=tables,
     figures=figures,
+    headlines=headlines,
     blocks=blocks,
     console=console,
 )

@@ -127,6 +127,10 @@ def heading(about: About) -> str:
 
 def caption(about: About, n: int) -> str:
     """What a figure of ``n`` futures rests on."""
+    return f"{over_futures(about, n)}; {about.basis}"
+
+
+def over_futures(about: About, n: int) -> str:
+    """What ``n`` futures are sampled over."""
     by = "by weight" if wanted(about.catalogue).weighted else "each as often"
-    over = f" over {len(about.rivals)} rivals, {by}" if about.several else ""
-    return f"{n} futures{over}; {about.basis}"
+    return f"{n} futures" + (f" over {len(about.rivals)} rivals, {by}" if about.several else "")

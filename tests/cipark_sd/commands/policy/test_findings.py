@@ -1,10 +1,10 @@
 """Findings of ``cipark policy``: saved and loaded to the last bit; their parts as a table."""
 
-import json
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd import results
-from cipark_sd.commands.policy.findings import load, save
+from cipark_sd.commands.policy.findings import columns, load, save
 from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS, part
+from cipark_sd.records import read_record, write_record
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Everything:
     two: tuple[str, float]
     by_name: Mapping[str, Inner]
     array: NDArray[np.bool_]
+    columns: Mapping[str, NDArray[Any]]
     frame: pd.DataFrame
     runs: xr.Dataset
     several: Mapping[str, xr.Dataset]
@@ -59,6 +61,7 @@ def everything() -> Everything:
         two=("c", 5e-324),
         by_name={"k": Inner("more", 2.0)},
         array=np.array([[True, False]]),
+        columns=columns(frame[["x", "s"]]),
         frame=frame,
         runs=dataset(0.1),
         several={"one": dataset(1.0), "two": dataset(2.0)},
@@ -66,9 +69,9 @@ def everything() -> Everything:
 
 
 def test_every_kind_of_field_comes_back_to_the_last_bit(everything: Everything, tmp_path: Path) -> None:
-    path = tmp_path / "findings.json"
+    path = tmp_path / "findings.zip"
     save(everything, path, "me", {"basis": "b"})
-    assert {file.name for file in tmp_path.iterdir()} == {"findings.json", "runs.nc", "one.nc", "two.nc"}
+    assert {file.name for file in tmp_path.iterdir()} == {"findings.zip", "runs.nc", "one.nc", "two.nc"}
     found = load(Everything, path, "me")
     assert found is not None
     plain = ("number", "count", "sure", "text", "inner", "none", "pairs", "two", "by_name")
@@ -77,11 +80,12 @@ def test_every_kind_of_field_comes_back_to_the_last_bit(everything: Everything, 
     assert (found.array.dtype, found.array.tolist()) == (np.dtype(bool), [[True, False]])
     pd.testing.assert_frame_equal(found.frame, everything.frame, check_exact=True)
     assert found.runs.identical(everything.runs.assign_attrs(basis="b"))
+    assert found.columns["s"].tolist() == ["a", "", "ü"]
     assert found.several["two"]["a/b"].to_numpy()[0] == 2.0
 
 
 def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everything: Everything, tmp_path: Path) -> None:
-    path = tmp_path / "findings.json"
+    path = tmp_path / "findings.zip"
     assert load(Everything, path, "me") is None
     save(everything, path, "me", {})
     assert load(Everything, path, "another") is None
@@ -100,27 +104,26 @@ def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everythin
 def test_a_file_that_is_no_finding_is_not_taken(
     everything: Everything, tmp_path: Path, field: str, value: object
 ) -> None:
-    path = tmp_path / "findings.json"
+    path = tmp_path / "findings.zip"
     save(everything, path, "me", {})
-    content = json.loads(path.read_text())
+    content = read_record(dict[str, Any], path)
     content["findings"][field] = value
-    path.write_text(json.dumps(content))
+    write_record(content, path)
     assert load(Everything, path, "me") is None
-    path.write_text(path.read_text()[:40])
+    path.write_bytes(path.read_bytes()[:40])
     assert load(Everything, path, "me") is None
 
 
 def test_a_file_names_no_runs_but_those_beside_it(everything: Everything, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    path = tmp_path / "out" / "findings.json"
+    path = tmp_path / "out" / "findings.zip"
     save(everything, path, "me", {})
     results.save(dataset(9.0), tmp_path / "runs.nc")
-    content = json.loads(path.read_text())
-    content["findings"]["runs"] = "../runs.nc"
-    path.write_text(json.dumps(content))
-    found = load(Everything, path, "me")
-    assert found is not None
-    assert found.runs["a/b"].to_numpy()[0] == 0.1
+    content = read_record(dict[str, Any], path)
+    content["files"]["../runs"] = hashlib.sha256((tmp_path / "runs.nc").read_bytes()).hexdigest()
+    content["findings"]["runs"] = "../runs"
+    write_record(content, path)
+    assert load(Everything, path, "me") is None
 
 
 def test_a_part_is_a_row_that_names_its_module() -> None:

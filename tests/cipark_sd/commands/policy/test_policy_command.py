@@ -237,13 +237,21 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
     sections = {section.title: section for section in read_page(here / "out").sections}
     assert list(sections)[:2] == ["Basis and assumptions", "Assumed signs under the priors"]
     assert sections["Basis and assumptions"].blocks[0].warning
+    assert read_page(here / "out").headlines == ()
     heading, table = sections["Assumed signs under the priors"].blocks
     assert heading.warning
     # in the order of the catalogue: the largest effect does not come first
     assert table.rows == (("Half the pace", "less"), ("Twice the pace", "more"), ("Nothing", "no change"))
     assert not any(character.isdigit() for row in table.rows for cell in row for character in cell)
     names = {path.name for path in (here / "out").iterdir()}
-    assert names == {"policies.nc", "signs.csv", "claims.csv", "signs.json", "report.json", "report.html"}
+    assert names == {
+        "policies.nc",
+        "signs.csv",
+        "claims.csv",
+        "findings-policy-signs.zip",
+        "report.json",
+        "report.html",
+    }
     assert set(pd.read_csv(here / "out" / "signs.csv")["draws"]) == {"prior, 300 draws, no data seen"}
     claims = pd.read_csv(here / "out" / "claims.csv")
     assert claims["class"].tolist() == ["built in", "undecided", "built in"]
