@@ -97,6 +97,9 @@ class CalibrationStudy:
 
     def digest(self, structure: Rival) -> str:
         """Of model, data, priors and settings."""
+        if not structure.scenario.overrides:
+            # the study as it stands, as a calibration has it
+            return problem_digest(self.problem)
         return problem_digest(with_variant(self.problem, as_variant(structure)))
 
     def draws(self, wanted: DrawRequest, bars: Bars) -> DrawSet:

@@ -17,8 +17,8 @@ from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.policy.study import FILE as POLICIES
-from cipark_sd.commands.policy.study import PolicyStudy
+from cipark_sd.commands.policy.target import FILE as POLICIES
+from cipark_sd.commands.policy.target import Target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.catalogue import read_catalogue
@@ -160,7 +160,7 @@ def _rivals(request: Request, problem: CalibrationProblem, catalogue: Catalogue 
     if catalogue is None or not problem.rivals:
         expected = f"a study with [[rival]] in problem.toml and with {POLICIES}"
         raise InvalidValue("--structures", problem.title, expected, where="cipark play")
-    study = PolicyStudy(request.folder, catalogue, CalibrationStudy(problem))
+    study = Target(request.folder, catalogue, CalibrationStudy(problem))
     source: DrawSource = "prior" if request.draws == "prior" else Path(request.draws) if request.draws else "at hand"
     wanted = DrawRequest(
         study.rivals, source, request.runs, request.seed, request.scratch, engine="native", known=study.rivals

@@ -258,7 +258,12 @@ class Catalogue:
         """Outcomes by their ids."""
         return {outcome.id: outcome for outcome in self.outcomes}
 
+    @property
+    def policy_by_id(self) -> Mapping[str, Policy]:
+        """Policies and strategies by their ids."""
+        return {policy.id: policy for policy in (*self.policies, *self.strategies)}
+
     def chosen(self, ids: Sequence[str]) -> tuple[Policy, ...]:
         """Policies and strategies by id, in the order asked for."""
-        known = {policy.id: policy for policy in (*self.policies, *self.strategies)}
+        known = self.policy_by_id
         return tuple(known[one] for one in ids)

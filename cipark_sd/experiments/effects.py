@@ -156,9 +156,9 @@ def _fields(found: Summary) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An expectation, and the draws in which it is true under each structure."""
+    """An expectation of a policy, by its id, and the draws in which it is true under each structure."""
 
-    policy: Policy
+    policy: str
     expected: Expected
     evidence: tuple[Evidence, ...]
 
@@ -197,7 +197,7 @@ def claims(
                 worth = float("inf") if effective is None else effective.get(rival, float("inf"))
                 own = after[rival][0].worth(worth) if fitted else None
                 evidence.append(Evidence(rival, tally, own, idle >= IDLE))
-            found.append(Claim(policy, expected, tuple(evidence)))
+            found.append(Claim(policy.id, expected, tuple(evidence)))
     return found
 
 

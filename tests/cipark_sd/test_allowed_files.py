@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from calibration.study.problem import read_problem
 from cipark_sd import cli
 from cipark_sd.commands.display import display_of
-from cipark_sd.commands.policy.study import read_policy_study
+from cipark_sd.commands.policy.target import read_target
 from cipark_sd.engines.reference.neutral import Labels
 from cipark_sd.engines.reference.translation import _read_externals
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
@@ -160,7 +160,7 @@ def test_a_catalogue_reads_nothing_elsewhere(entry: str, tmp_path: Path) -> None
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "policies.toml").write_text(f"[model]\n{entry}\n", encoding="utf-8")
     with pytest.raises(OutsideFolder):
-        read_policy_study(tmp_path / "study")
+        read_target(tmp_path / "study")
 
 
 def test_a_catalogue_names_no_study_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_a_catalogue_names_no_study_of_the_working_folder(tmp_path: Path, monkey
     (tmp_path / "study" / "policies.toml").write_text('[model]\nstudy = "other"\n', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownName, match=r"has no folder with problem\.toml beneath"):
-        read_policy_study(tmp_path / "study")
+        read_target(tmp_path / "study")
 
 
 @pytest.mark.parametrize("name", ["../pyproject.toml", "../../secret.mdl", str(Path(__file__))])

@@ -9,18 +9,18 @@ from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
 from calibration.sampling.draws import problem_digest
 from calibration.study.variants import Variant
-from cipark_sd.commands.policy.study import PolicyStudy
+from cipark_sd.commands.policy.target import Target
 from cipark_sd.sensitivity.factors import around
 
 
-def near_the_file(study: PolicyStudy, folder: Path, ids: tuple[str, ...], *, n: int = 12, converged: int = 1) -> Path:
+def near_the_file(target: Target, folder: Path, ids: tuple[str, ...], *, n: int = 12, converged: int = 1) -> Path:
     """Write draws of each rival, within a few per cent of the file's constants, as a calibration would leave them."""
     folder.mkdir(parents=True, exist_ok=True)
-    problem, rng = study.study.problem, np.random.default_rng(1)
+    problem, rng = target.study.problem, np.random.default_rng(1)
     factors = around(problem.model, 0.2).factors
     middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
     centre = np.array([middle.get(p.name, p.median) for p in problem.space])
-    rivals = {rival.id: rival for rival in study.rivals}
+    rivals = {rival.id: rival for rival in target.rivals}
     for name in ids:
         theta = centre * np.exp(0.03 * rng.standard_normal((2, n // 2, len(centre))))
         group = xr.Dataset(

@@ -1,70 +1,105 @@
-"""What ``cipark policy`` shows of mechanisms: the factorial, Shapley values, and what does not add up."""
+"""The contribution of each mechanism: the factorial, Shapley values, and what does not add up."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.analysis import Analysis, doubts
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.page import titled
-from cipark_sd.commands.policy.setting import Setting, save
-from cipark_sd.commands.policy.words import band, show, signed
-from cipark_sd.errors import InvalidValue
+from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.words import band, signed
+from cipark_sd.console import Bars
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Policy
 from cipark_sd.experiments.effects import summary
-from cipark_sd.pages.blocks import Block, Paragraph, Picture, Section, Table
-from cipark_sd.plotting.files import save_for_print
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
+from cipark_sd.pages.parts import Drawing
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
 
-def show_attribution(setting: Setting) -> list[Section]:
-    """The factorial, without and with each variant; Shapley values, interactions and what does not add up.
+@dataclass(frozen=True)
+class Attribution:
+    """Of the catalogue as it is and of each of its variants, by the stem of a file, the factorial's Shapley values."""
 
-    Raises
-    ------
-    InvalidValue
-        When the catalogue has no factors.
-    """
+    factorials: "Mapping[str, xr.Dataset]"
+    doubts: tuple[str, ...]
+
+
+def compute(analysis: Analysis, bars: Bars) -> Attribution:
+    """Run the mechanisms in all combinations, without and with each variant."""
+    factors, factorials = analysis.catalogue.factors, {}
+    sentences: list[str] = []
+    for variant, name in _names(analysis.about):
+        what = "attribution" if variant is None else f"attribution {variant.id}"
+        runs = analysis.run(factorial(factors, variant), bars, what, parts=f"{name}.parts")
+        factorials[name] = attribution(runs, factors)
+        sentences += doubts(runs)
+    return Attribution(factorials, tuple(sentences))
+
+
+def _names(about: About) -> list[tuple[Policy | None, str]]:
+    """The stem of the files of each factorial; the first is of the catalogue as it is."""
+    names = [(one, f"attribution_{one.id.replace(' ', '_')}") for one in about.catalogue.variants]
+    return [(None, "attribution"), *names]
+
+
+def tables(found: Attribution, about: About) -> "dict[str, pd.DataFrame]":
+    """Every Shapley value of every factorial."""
     import pandas as pd
 
-    factors = setting.catalogue.factors
-    if not factors:
-        raise InvalidValue("[[factor]]", "none", "at least one mechanism to switch", where="the catalogue")
-    frames: list[pd.DataFrame] = []
-    blocks: list[Block] = []
-    for variant in (None, *setting.catalogue.variants):
-        name = "attribution" if variant is None else f"attribution {variant.id}"
-        result = setting.policies(factorial(factors, variant), name, parts=f"{name.replace(' ', '_')}.parts")
-        found = attribution(result, factors)
-        save(setting, found, f"{name.replace(' ', '_')}.nc")
-        frames.append(attribution_table(found).assign(variant="" if variant is None else variant.id))
-        blocks += _variant(setting, found, variant)
-    setting.write_csv(pd.concat(frames), "attribution.csv")
-    return titled("attribution", blocks)
+    frames = [
+        attribution_frame(found.factorials[name]).assign(variant="" if variant is None else variant.id)
+        for variant, name in _names(about)
+    ]
+    return {"attribution": pd.concat(frames)}
 
 
-def _variant(setting: Setting, found: "xr.Dataset", variant: Policy | None) -> list[Block]:
-    """Tables and figure of one factorial, printed and for the page."""
+def figures(found: Attribution, about: About) -> Iterator[Drawing]:
+    """The headline's Shapley values of each factorial."""
     from cipark_sd.plotting.policies import plot_shapley
 
-    outcome, at = setting.catalogue.headline
-    name = "attribution" if variant is None else f"attribution_{variant.id.replace(' ', '_')}"
-    main = _main_table(setting, found, "" if variant is None else variant.title)
-    interactions = [_interactions(setting, found)] if len(setting.catalogue.factors) > 1 else []
-    for table in (main, *interactions):
-        show(table)
-        click.echo()
-    units = setting.units(outcome)
-    title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
-    title += "" if variant is None else f", {variant.id}"
-    figure = plot_shapley(found, outcome, at, title=title, caption=setting.basis)
-    save_for_print(figure, setting.folder, name)
-    return [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption), *interactions]
+    outcome, at = about.catalogue.headline
+    for variant, name in _names(about):
+        title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
+        drawing = partial(plot_shapley, title=title, caption=about.basis)
+        yield Drawing(name, drawing, (found.factorials[name], outcome, at))
+
+
+def headlines(found: Attribution, about: About) -> Iterator[Headline]:
+    """The Shapley value of each mechanism for the headline's outcome at its time."""
+    outcome, at = about.catalogue.headline
+    for variant, name in _names(about):
+        values = found.factorials[name][outcome].sel(time=at).isel(rival=0)
+        for position, factor in enumerate(about.catalogue.factors):
+            one = summary(values.isel(factor=position).to_numpy())
+            if one.n:
+                yield from about.record(
+                    f"Shapley value of {factor.title} for {about.estimand()}",
+                    one.mean,
+                    unit=about.units[outcome],
+                    kind="mean",
+                    interval=Bounds(one.low90, one.high90, 0.9, "central draws"),
+                    given=() if variant is None else (variant.title,),
+                )
+
+
+def blocks(found: Attribution, about: About) -> tuple[list[Block]]:
+    """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
+    made: list[Block] = [*map(Paragraph, found.doubts)]
+    for variant, name in _names(about):
+        main = _main_table(found.factorials[name], about, "" if variant is None else variant.title)
+        made += [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption)]
+        made += [_interactions(found.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
+    return (made,)
 
 
 def _in_words(main: Table, variant: Policy | None) -> str:
@@ -79,7 +114,7 @@ def _in_words(main: Table, variant: Policy | None) -> str:
     )
 
 
-def attribution_table(found: "xr.Dataset") -> "pd.DataFrame":
+def attribution_frame(found: "xr.Dataset") -> "pd.DataFrame":
     """One row for each outcome, time, rival and factor: Shapley value with bands, leave-one-out and add-one-in."""
     import pandas as pd
 
@@ -113,13 +148,13 @@ def attribution_table(found: "xr.Dataset") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _main_table(setting: Setting, found: "xr.Dataset", variant: str) -> Table:
-    outcome, at = setting.catalogue.headline
-    frame = attribution_table(found[[n for n in found.data_vars if str(n).startswith(outcome)]])
+def _main_table(found: "xr.Dataset", about: About, variant: str) -> Table:
+    outcome, at = about.catalogue.headline
+    frame = attribution_frame(found[[n for n in found.data_vars if str(n).startswith(outcome)]])
     frame = frame[frame["time"] == at]
-    first = frame[frame["rival"] == setting.rivals[0].id]
+    first = frame[frame["rival"] == about.first]
     rows: list[tuple[str, ...]] = []
-    for factor in setting.catalogue.factors:
+    for factor in about.catalogue.factors:
         one = numbers(first[first["factor"] == factor.id])
         over = frame[frame["factor"] == factor.id]["shapley_mean"]
         rows.append(
@@ -139,27 +174,41 @@ def _main_table(setting: Setting, found: "xr.Dataset", variant: str) -> Table:
     rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
     bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
-    units = setting.units(outcome)
-    title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
-    who = f" (rival {setting.rivals[0].id})" if len(setting.rivals) > 1 else ""
-    caption = f"{title} at {at:g}: who did it{who}{', ' + variant if variant else ''} ({setting.of_draws})"
+    who = f" (rival {about.first})" if about.several else ""
+    caption = (
+        f"{about.titled(outcome)} at {at:g}: who did it{who}{', ' + variant if variant else ''} ({about.of_draws})"
+    )
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
-    return _without_rivals(setting, Table(head, tuple(rows), caption))
+    return _without_rivals(Table(head, tuple(rows), caption), about)
 
 
-def _without_rivals(setting: Setting, table: Table) -> Table:
+def _without_rivals(table: Table, about: About) -> Table:
     """The table without its last column, the range over rivals, where there is one structure only."""
-    if len(setting.rivals) > 1:
+    if about.several:
         return table
     return Table(table.head[:-1], tuple(row[:-1] for row in table.rows), table.caption)
 
 
-def _interactions(setting: Setting, found: "xr.Dataset") -> Table:
-    outcome, at = setting.catalogue.headline
+def _interactions(found: "xr.Dataset", about: About) -> Table:
+    outcome, at = about.catalogue.headline
     values = found[f"{outcome} interaction"].sel(time=at).mean("draw").transpose("pair", "rival").to_numpy()
-    titles = [f"{one.title} x {other.title}" for one, other in combinations(setting.catalogue.factors, 2)]
+    titles = [f"{one.title} x {other.title}" for one, other in combinations(about.catalogue.factors, 2)]
     order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
     rows = [(titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())) for i in order]
-    caption = f"What pairs are worth together beyond one by one (the largest six; {setting.of_draws})"
-    worth = setting.rivals[0].id if len(setting.rivals) > 1 else "worth"
-    return _without_rivals(setting, Table(("pair", worth, "over rivals"), tuple(rows), caption))
+    caption = f"What pairs are worth together beyond one by one (the largest six; {about.of_draws})"
+    worth = about.first if about.several else "worth"
+    return _without_rivals(Table(("pair", worth, "over rivals"), tuple(rows), caption), about)
+
+
+PART = Part(
+    name="attribution",
+    titles=("Attribution: the contribution of each mechanism",),
+    findings=Attribution,
+    needs=Missing("[[factor]]", "at least one mechanism to switch"),
+    given=lambda catalogue: bool(catalogue.factors),
+    compute=compute,
+    tables=tables,
+    figures=figures,
+    headlines=headlines,
+    blocks=blocks,
+)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cipark_sd.commands import options
-from cipark_sd.commands.policy.parts import PARTS
+from cipark_sd.commands.policy.parts import NAMES
 from cipark_sd.engines.registry import names
 
 
@@ -14,7 +14,7 @@ from cipark_sd.engines.registry import names
 @click.option(
     "--part",
     "parts",
-    type=click.Choice([*PARTS, "all"]),
+    type=click.Choice([*NAMES, "all"]),
     multiple=True,
     help="Analysis to run; repeatable.  [default: effects]",
 )
@@ -73,14 +73,15 @@ def command(
       cipark policy --part all --runs 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
     """
-    from cipark_sd.commands.policy import setting
+    from cipark_sd.commands.policy.request import Request
+    from cipark_sd.commands.policy.run import run
 
-    asked = None if "all" in parts else tuple(part for part in PARTS if part in (parts or ("effects",)))
-    settings = setting.Settings(
+    request = Request(
         target=study,
+        parts=() if "all" in parts else parts or ("effects",),
         sources=sources,
         n_draws=n_draws,
-        rivals=tuple(one.strip() for one in rivals.split(",")) if rivals else (),
+        rivals=tuple(name.strip() for name in rivals.split(",")) if rivals else (),
         weights=weights,
         outcomes=outcomes,
         seed=seed,
@@ -88,4 +89,4 @@ def command(
         output=output,
         allow_files=allow_files,
     )
-    setting.run(settings, asked)
+    run(request)

@@ -1,93 +1,121 @@
-"""What ``cipark policy`` shows of the search for a policy: settings of the levers under a budget."""
+"""Alternatives for the same money: settings of the levers under a budget, re-scored on fresh futures."""
 
-import click
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from cipark_sd.commands.policy.page import titled
-from cipark_sd.commands.policy.robustness import sample
-from cipark_sd.commands.policy.setting import Setting
-from cipark_sd.commands.policy.words import show
-from cipark_sd.console import number, progress_bars
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.strategies import sample
+from cipark_sd.console import Bars, number
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
-from cipark_sd.experiments.definition import Better, Design
-from cipark_sd.pages.blocks import Paragraph, Picture, Section, Table
-from cipark_sd.plotting.files import save_for_print
+from cipark_sd.experiments.definition import Catalogue, Design
+from cipark_sd.headline import Headline, output
+from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
+from cipark_sd.pages.parts import Drawing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NEEDS = Missing("[design]", "a table with outcome and at")
 
 
-def show_design(setting: Setting) -> list[Section]:
-    """The front of the levers under the budget, re-scored on fresh futures.
+@dataclass(frozen=True)
+class DesignFindings:
+    """The front of the levers, and what could be spent."""
 
-    Raises
-    ------
-    InvalidValue
-        When the catalogue has no table ``[design]``.
-    """
-    from cipark_sd.plotting.choices import plot_front
-
-    wanted = setting.catalogue.design
-    if wanted is None:
-        raise InvalidValue("[design]", None, "a table with outcome and at", where="the catalogue")
-    budget = base_cost(setting.catalogue.levers) if wanted.budget is None else wanted.budget
-    front = _searched(setting, wanted, budget)
-    _write(setting, front)
-    table = _picks(setting, wanted, budget, front)
-    show(table)
-    said = _in_words(wanted, front, setting.catalogue.outcome_by_id[wanted.outcome].better)
-    for line in said:
-        click.echo(f"  {line}")
-    outcome = setting.catalogue.outcome_by_id[wanted.outcome]
-    units = setting.units(wanted.outcome)
-    rests = f"{wanted.draws} futures in the search, {4 * wanted.draws} fresh ones; {setting.basis}"
-    money = setting.catalogue.money
-    figure = plot_front(front, outcome, wanted.at, units=units, money=money, caption=rests)
-    save_for_print(figure, setting.folder, "design")
-    shown = Picture("design.png", "Settings on the front: how they do, and where each lever stands in its range.")
-    return titled("design", [*map(Paragraph, said), table, shown])
+    front: search.Front
+    budget: float
 
 
-def _searched(setting: Setting, wanted: Design, budget: float) -> search.Front:
-    catalogue = setting.catalogue
+def _wanted(catalogue: Catalogue) -> Design:
+    if catalogue.design is None:
+        raise InvalidValue(_NEEDS.table, None, _NEEDS.expected, where="the catalogue")
+    return catalogue.design
+
+
+def compute(analysis: Analysis, bars: Bars) -> DesignFindings:
+    """Search the levers."""
+    catalogue, wanted = analysis.catalogue, _wanted(analysis.catalogue)
+    budget = base_cost(catalogue.levers) if wanted.budget is None else wanted.budget
 
     def over(seed: int, n: int) -> search.Evaluator:
         return search.Evaluator(
-            setting.study.model,
+            analysis.study.model,
             catalogue.levers,
-            sample(setting, n, seed),
+            sample(analysis, n, seed),
             catalogue.outcome_by_id[wanted.outcome],
             wanted.at,
-            setting.scenario,
-            setting.settings.engine,
+            analysis.study.scenario,
+            analysis.engine,
         )
 
-    with progress_bars() as bars:
-        return search.search(
-            over(wanted.seed, wanted.draws),
-            over(wanted.seed + 1, 4 * wanted.draws),
-            budget=budget,
-            share=wanted.tail,
-            population=wanted.population,
-            generations=wanted.generations,
-            rng=np.random.default_rng(wanted.seed),
-            on_generation=bars.counter("search"),
-        )
+    front = search.search(
+        over(wanted.seed, wanted.draws),
+        over(wanted.seed + 1, 4 * wanted.draws),
+        budget=budget,
+        share=wanted.tail,
+        population=wanted.population,
+        generations=wanted.generations,
+        rng=np.random.default_rng(wanted.seed),
+        on_generation=bars.counter("search"),
+    )
+    return DesignFindings(front, float(budget))
 
 
-def _write(setting: Setting, front: search.Front) -> None:
+def tables(found: DesignFindings, about: About) -> "dict[str, pd.DataFrame]":
+    """Every setting of the front with its scores."""
     import pandas as pd
 
+    front = found.front
     frame = pd.DataFrame(front.settings, columns=[lever.id for lever in front.levers])
     for name in search.GOALS:
         frame[name] = getattr(front.searched, name)
         frame[f"{name} fresh"] = getattr(front.fresh, name)
-    setting.write_csv(frame, "design.csv")
+    return {"design": frame}
 
 
-def _picks(setting: Setting, wanted: Design, budget: float, front: search.Front) -> Table:
+def figures(found: DesignFindings, about: About) -> Iterator[Drawing]:
+    """The front."""
+    from cipark_sd.plotting.choices import plot_front
+
+    wanted = _wanted(about.catalogue)
+    below = f"{wanted.draws} futures in the search, {4 * wanted.draws} fresh ones; {about.basis}"
+    units, money = about.units[wanted.outcome], about.catalogue.money
+    drawn = partial(plot_front, units=units, money=money, caption=below)
+    yield Drawing("design", drawn, (found.front, about.catalogue.outcome_by_id[wanted.outcome], wanted.at))
+
+
+def headlines(found: DesignFindings, about: About) -> Iterator[Headline]:
+    """What the setting of the best mean gains on fresh futures."""
+    wanted = _wanted(about.catalogue)
+    _, fresh = found.front.gain(about.catalogue.outcome_by_id[wanted.outcome].better)
+    yield from about.record(
+        f"gain of the best setting found over the base in {output(about.quantities[wanted.outcome], wanted.at)}",
+        fresh,
+        unit=about.units[wanted.outcome],
+        kind="mean",
+        of="futures",
+        given=(f"at most {found.budget:.6g} {about.catalogue.money}".rstrip(), f"{4 * wanted.draws} fresh futures"),
+    )
+
+
+def blocks(found: DesignFindings, about: About) -> tuple[list[Block]]:
+    """What was found, in words, and the ends of the front."""
+    shown = Picture("design.png", "Settings on the front: how they do, and where each lever stands in its range.")
+    return ([*map(Paragraph, _in_words(found, about)), _picks(found, about), shown],)
+
+
+def _picks(found: DesignFindings, about: About) -> Table:
     """The base and the ends of the front."""
-    outcome = setting.catalogue.outcome_by_id[wanted.outcome]
-    sign = 1 if outcome.better == "more" else -1
+    front, wanted = found.front, _wanted(about.catalogue)
+    sign = 1 if about.catalogue.outcome_by_id[wanted.outcome].better == "more" else -1
     picks = {
         "best mean": int(np.argmax(sign * front.searched.mean)),
         "best tail": int(np.argmax(sign * front.searched.tail)),
@@ -104,19 +132,19 @@ def _picks(setting: Setting, wanted: Design, budget: float, front: search.Front)
         )
         for name, i in picks.items()
     ]
-    levers = [lever.title for lever in front.levers]
+    head = ("setting", *(lever.title for lever in front.levers))
     goals = ("mean", "fresh", "tail", "fresh", "regret", "fresh", "cost")
-    units, money = setting.units(outcome.id), setting.catalogue.money
     caption = (
-        f"{outcome.title}{f' [{units}]' if units else ''} at {wanted.at:g}, at most {budget:.6g} {money} to spend: "
-        f"{len(front.settings)} settings on the front ({setting.of_draws})"
+        f"{about.titled(wanted.outcome)} at {wanted.at:g}, at most {found.budget:.6g} {about.catalogue.money} to "
+        f"spend: {len(front.settings)} settings on the front ({about.of_draws})"
     )
-    return Table(("setting", *levers, *goals), tuple(rows), caption)
+    return Table((*head, *goals), tuple(rows), caption)
 
 
-def _in_words(wanted: Design, front: search.Front, better: Better) -> list[str]:
-    seen, fresh = front.gain(better)
-    said = [
+def _in_words(found: DesignFindings, about: About) -> list[str]:
+    front, wanted = found.front, _wanted(about.catalogue)
+    seen, fresh = front.gain(about.catalogue.outcome_by_id[wanted.outcome].better)
+    sentences = [
         f"tail: mean of the worst {wanted.tail:.0%} of the futures; regret: its 90 % quantile",
         f"the setting of the best mean is {number(seen)} better than the base in the search, {number(fresh)} better on "
         "fresh futures: only the second number is a promise",
@@ -125,8 +153,8 @@ def _in_words(wanted: Design, front: search.Front, better: Better) -> list[str]:
     titles = {lever.id: lever.title for lever in front.levers}
     if half:
         ends = ", ".join(titles[name] for name in half)
-        said.append(f"at an end of its range in most settings, so that nothing in the model holds it back: {ends}")
-    return said
+        sentences.append(f"at an end of its range in most settings, so that nothing in the model holds it back: {ends}")
+    return sentences
 
 
 def _scored(searched: search.Scores, fresh: search.Scores, i: int) -> list[str]:
@@ -134,3 +162,17 @@ def _scored(searched: search.Scores, fresh: search.Scores, i: int) -> list[str]:
     for name in ("mean", "tail", "regret"):
         cells += [number(float(getattr(searched, name)[i])), number(float(getattr(fresh, name)[i]))]
     return [*cells, number(float(searched.cost[i]))]
+
+
+PART = Part(
+    name="design",
+    titles=("Alternatives for the same money",),
+    findings=DesignFindings,
+    needs=_NEEDS,
+    given=lambda catalogue: catalogue.design is not None,
+    compute=compute,
+    tables=tables,
+    figures=figures,
+    headlines=headlines,
+    blocks=blocks,
+)

@@ -1,88 +1,173 @@
-"""What ``cipark policy`` shows of the past: what each policy changes, and what can be said of what was expected."""
+"""What each policy changes, and what can be said of what was expected of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
-from cipark_sd.commands.policy.expectations import classified_claims, show_claims
-from cipark_sd.commands.policy.page import titled
-from cipark_sd.commands.policy.setting import Setting, save
-from cipark_sd.commands.policy.words import as_expected, band, show, signed
-from cipark_sd.console import number
-from cipark_sd.experiments.definition import BASE, Policy
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.analysis import Analysis, doubts
+from cipark_sd.commands.policy.expectations import (
+    CLAIMS,
+    claims_blocks,
+    claims_frame,
+    claims_printed,
+    classified_claims,
+)
+from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.words import as_expected, band, signed
+from cipark_sd.console import Bars, number
+from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
-from cipark_sd.pages.blocks import Block, Paragraph, Picture, Section, Table
-from cipark_sd.plotting.files import save_for_print
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
+from cipark_sd.pages.parts import Drawing
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: What the first figure follows over time: this many policies with the largest effects.
+#: What the second figure follows over time: this many policies with the largest effects.
 _FAN = 4
 
 
-def show_effects(setting: Setting) -> list[Section]:
-    """Run the catalogue; tables of effects and claims, the figures, the files, and the sections of the page."""
-    catalogue = setting.catalogue
-    result = setting.policies(catalogue.policies, "experiments", parts="policies.parts")
-    save(setting, result, "policies.nc")
-    if len(catalogue.policies) == 1:
-        click.echo("no [[policy]] to compare with the base")
-        return []
-    frame = table(result)
-    setting.write_csv(frame, "effects.csv")
+@dataclass(frozen=True)
+class Effects:
+    """What policies change.
+
+    Parameters
+    ----------
+    policies : Dataset
+        All runs, with dims policy, rival, draw and time.
+    differences : DataFrame
+        Of :func:`cipark_sd.experiments.effects.table`.
+    course : Dataset
+        The policies with the largest effects over the whole run, under the first rival.
+    alike : tuple of tuple of str
+        Policies that no outcome tells apart in any draw.
+    doubts : tuple of str
+        Sentences.
+    """
+
+    policies: "xr.Dataset"
+    differences: "pd.DataFrame"
+    claims: tuple[Claim, ...]
+    course: "xr.Dataset"
+    alike: tuple[tuple[str, ...], ...]
+    doubts: tuple[str, ...]
+
+
+def compute(analysis: Analysis, bars: Bars) -> Effects:
+    """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
+    catalogue, model = analysis.catalogue, analysis.study.model
+    runs = analysis.run(catalogue.policies, bars, "experiments", parts="policies.parts")
+    differences = table(runs)
+    claims = classified_claims(analysis, None if analysis.about.unseen else runs, bars)
     headline, at = catalogue.headline
-    full = tuple(dict.fromkeys((headline, *catalogue.beside)))
-    asked = setting.settings.outcomes or full
-    found = classified_claims(setting, None if setting.unseen else result)
-    printed = {one.id: effects_table(setting, frame, one.id, found) for one in catalogue.outcomes}
-    for one in list(printed) if "all" in asked else asked:
-        show(printed[one])
-        click.echo()
-    expected = show_claims(setting, found)
-    _draw(setting, frame, headline, at)
-    changes: list[Block] = [
-        printed[headline],
-        Picture("effects.png", f"Differences to the base, {catalogue.outcome_by_id[headline].title} at {at:g}."),
-        Picture("course.png", "The policies with the largest effects over time, beside the base."),
-        *([_other_outcomes(setting, frame, at)] if len(catalogue.outcomes) > 1 else []),
-        *_alike(result),
-        *(printed[one] for one in full[1:]),
-    ]
-    return titled("effects", expected, changes)
+    largest = _largest(differences, headline, at, analysis.about.first)
+    course = analysis.run(
+        [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
+        bars,
+        "the largest effects over time",
+        outcomes=[catalogue.outcome_by_id[headline]],
+        times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
+        rivals=analysis.rivals[:1],
+    )
+    return Effects(runs, differences, claims, course, _alike(runs), doubts(runs))
 
 
-def _draw(setting: Setting, frame: "pd.DataFrame", outcome: str, at: float) -> None:
+def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
+    of = differences
+    of = of[(of["outcome"] == outcome) & (of["time"] == at) & (of["rival"] == rival)]
+    order = of["median"].abs().sort_values(ascending=False, kind="stable").index
+    ends = of.loc[order].drop_duplicates("median")
+    return [str(policy) for policy in ends["policy"].head(_FAN)]
+
+
+def _alike(runs: "xr.Dataset") -> tuple[tuple[str, ...], ...]:
+    names = [str(name) for name in runs["policy"].to_numpy()]
+    stacked = np.stack([runs[name].transpose("policy", ...).to_numpy() for name in runs.data_vars], axis=1)
+    flat = np.nan_to_num(stacked.reshape(len(names), -1))
+    groups: dict[bytes, list[str]] = {}
+    for name, row in zip(names, flat, strict=True):
+        groups.setdefault(row.tobytes(), []).append(name)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def tables(found: Effects, about: About) -> "dict[str, pd.DataFrame]":
+    """Every effect; the claims where there are any."""
+    claims = {"claims": claims_frame(found.claims, about)} if found.claims else {}
+    return {"effects": found.differences, **claims}
+
+
+def figures(found: Effects, about: About) -> Iterator[Drawing]:
+    """The headline's effects, and the largest of them over time."""
     from cipark_sd.plotting.policies import plot_fans, plot_tornado
 
-    title = setting.catalogue.outcome_by_id[outcome].title
-    units = setting.units(outcome)
-    shown = f"{title} [{units}]" if units else title
-    save_for_print(plot_tornado(frame, outcome, at, title=shown, caption=setting.basis), setting.folder, "effects")
-    largest = _largest(frame, outcome, at, setting.rivals[0].id)
-    course = _course(setting, [policy for policy in setting.catalogue.policies if policy.id in (BASE, *largest)])
-    save_for_print(plot_fans(course, outcome, caption=setting.basis), setting.folder, "course")
+    outcome, at = about.catalogue.headline
+    tornado = partial(plot_tornado, title=about.titled(outcome), caption=about.basis)
+    yield Drawing("effects", tornado, (found.differences, outcome, at))
+    yield Drawing("course", partial(plot_fans, caption=about.basis), (found.course, outcome))
 
 
-def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str, found: Sequence[Claim]) -> Table:
+def headlines(found: Effects, about: About) -> Iterator[Headline]:
+    """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
+    (outcome, at), frame = about.catalogue.headline, found.differences
+    shown, units = _shown(frame, about), about.units[outcome]
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
+    record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
+    for place, policy in enumerate(about.catalogue.policies[1:]):
+        one = numbers(of[of["policy"] == policy.id])
+        if not place:
+            yield from record(about.estimand(), one["base"], kind="mean")
+        if np.isfinite(one["median"]):
+            bounds = Bounds(one["low90"], one["high90"], 0.9, "central draws")
+            estimand = about.estimand(policy.id)
+            yield from record(estimand, one["median"], kind="median", interval=bounds, title=policy.title)
+
+
+def blocks(found: Effects, about: About) -> tuple[list[Block], list[Block]]:
+    """What was expected, and the effects of each policy: the headline's first."""
+    headline, at = about.catalogue.headline
+    others = [_other_outcomes(found, about, at)] if len(about.catalogue.outcomes) > 1 else []
+    alike = "; ".join(" = ".join(group) for group in found.alike)
+    changes: list[Block] = [
+        *map(Paragraph, found.doubts),
+        effects_table(found, about, headline),
+        Picture("effects.png", f"Differences to the base, {about.catalogue.outcome_by_id[headline].title} at {at:g}."),
+        Picture("course.png", "The policies with the largest effects over time, beside the base."),
+        *others,
+        *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
+        *(effects_table(found, about, outcome) for outcome in about.in_full[1:]),
+    ]
+    return claims_blocks(found.claims, about), changes
+
+
+def console(found: Effects, about: About) -> list[Block]:
+    """The outcomes that are asked for, and what was expected."""
+    printed = about.printed or about.in_full
+    names = list(about.catalogue.outcome_by_id) if "all" in printed else printed
+    tables_of = [effects_table(found, about, outcome) for outcome in names]
+    return [*map(Paragraph, found.doubts), *tables_of, *claims_printed(found.claims, about)]
+
+
+def effects_table(found: Effects, about: About, outcome: str) -> Table:
     """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
     whether what was expected of it came true.
     """
-    times = [time for time in setting.catalogue.times if time >= setting.catalogue.headline[1]]
-    first = setting.rivals[0].id
-    shown = WEIGHTED if (frame["rival"] == WEIGHTED).any() else first
+    catalogue, frame, first = about.catalogue, found.differences, about.first
+    times = [time for time in catalogue.times if time >= catalogue.headline[1]]
+    shown = _shown(frame, about)
     of = frame[frame["outcome"] == outcome]
-    several = len(setting.rivals) > 1
+    claims = [claim for claim in found.claims if claim.expected.outcome == outcome]
     head = ["", "policy"]
     for time in times:
         head += [f"{time:g}", "50 %", "90 %", "P>0"]
-    own_claims = [claim for claim in found if claim.expected.outcome == outcome]
-    head += ["MC error", *(["over rivals"] if several else []), *(["expected"] if own_claims else [])]
+    head += ["MC error", *(["over rivals"] if about.several else []), *(["expected"] if claims else [])]
     rows = []
-    for policy in setting.catalogue.policies[1:]:
+    for policy in catalogue.policies[1:]:
         own = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         for time in times:
@@ -90,52 +175,40 @@ def effects_table(setting: Setting, frame: "pd.DataFrame", outcome: str, found: 
             row += [signed(one["median"]), band(one["low50"], one["high50"]), band(one["low90"], one["high90"])]
             row.append(f"{one['more']:.2f}")
         one = numbers(own[(own["time"] == times[0]) & (own["rival"] == shown)])
-        others = own[(own["time"] == times[0]) & (own["rival"] != WEIGHTED)]["median"]
-        ranges = [band(float(others.min()), float(others.max()))] if several else []
-        hoped = "; ".join(as_expected(claim) for claim in own_claims if claim.policy.id == policy.id)
-        rows.append((*row, f"{one['mcse']:.2g}", *ranges, *([hoped] if own_claims else [])))
-    base = of[(of["rival"] == shown) & (of["policy"] == setting.catalogue.policies[1].id)]
+        medians = own[(own["time"] == times[0]) & (own["rival"] != WEIGHTED)]["median"]
+        ranges = [band(float(medians.min()), float(medians.max()))] if about.several else []
+        hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
+        rows.append((*row, f"{one['mcse']:.2g}", *ranges, *([hoped] if claims else [])))
+    base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
-    units = setting.units(outcome)
-    title = setting.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
-    who = f"; rivals by weight ({setting.weighed})" if shown == WEIGHTED else f"; rival {first}" if several else ""
-    last = f"; MC error{' and the range of medians over rivals' if several else ''} at {times[0]:g}"
-    caption = f"{title}: difference to the base ({setting.of_draws}; medians; mean of the base {levels}{who}{last})"
-    return Table(tuple(head), tuple(rows), caption)
+    who = f"; rival {first}" if about.several else ""
+    who = f"; rivals by weight ({about.weighted})" if shown == WEIGHTED else who
+    last = f"; MC error{' and the range of medians over rivals' if about.several else ''} at {times[0]:g}"
+    what = f"difference to the base ({about.of_draws}; medians; mean of the base {levels}{who}{last})"
+    return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {what}")
 
 
-def _other_outcomes(setting: Setting, frame: "pd.DataFrame", at: float) -> Table:
+def _other_outcomes(found: Effects, about: About, at: float) -> Table:
     """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
-    shown = WEIGHTED if (frame["rival"] == WEIGHTED).any() else setting.rivals[0].id
-    of = frame[(frame["time"] == at) & (frame["rival"] == shown)]
+    frame, outcomes = found.differences, about.catalogue.outcomes
+    of = frame[(frame["time"] == at) & (frame["rival"] == _shown(frame, about))]
     rows = []
-    for policy in setting.catalogue.policies[1:]:
+    for policy in about.catalogue.policies[1:]:
         own = of[of["policy"] == policy.id]
         cells = []
-        for outcome in setting.catalogue.outcomes:
+        for outcome in outcomes:
             one = numbers(own[own["outcome"] == outcome.id])
             star = " *" if one["low90"] > 0 or one["high90"] < 0 else ""
             cells.append(signed(one["median"]) + star)
         rows.append((policy.id, policy.title, *cells))
-    titles = [
-        outcome.title + (f" [{setting.units(outcome.id)}]" if setting.units(outcome.id) else "")
-        for outcome in setting.catalogue.outcomes
-    ]
     star = "* the 90 % interval leaves out zero"
-    caption = f"All outcomes at {at:g}: median difference to the base ({setting.of_draws}; {star})"
-    return Table(("", "policy", *titles), tuple(rows), caption)
+    caption = f"All outcomes at {at:g}: median difference to the base ({about.of_draws}; {star})"
+    return Table(("", "policy", *(about.titled(outcome.id) for outcome in outcomes)), tuple(rows), caption)
 
 
-def _alike(result: "xr.Dataset") -> list[Block]:
-    """Policies that no outcome tells apart in any draw."""
-    names = [str(name) for name in result["policy"].to_numpy()]
-    stacked = np.stack([result[name].transpose("policy", ...).to_numpy() for name in result.data_vars], axis=1)
-    flat = np.nan_to_num(stacked.reshape(len(names), -1))
-    groups: dict[bytes, list[str]] = {}
-    for name, row in zip(names, flat, strict=True):
-        groups.setdefault(row.tobytes(), []).append(name)
-    same = ["; ".join(" = ".join(group) for group in groups.values() if len(group) > 1)]
-    return [Paragraph(f"Policies that no outcome tells apart in any draw: {same[0]}.")] if same[0] else []
+def _shown(frame: "pd.DataFrame", about: About) -> str:
+    """The mixture where the table has one, else the first rival."""
+    return WEIGHTED if (frame["rival"] == WEIGHTED).any() else about.first
 
 
 def numbers(rows: "pd.DataFrame") -> dict[str, float]:
@@ -144,26 +217,16 @@ def numbers(rows: "pd.DataFrame") -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items()}
 
 
-def _largest(frame: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
-    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == rival)]
-    order = of["median"].abs().sort_values(ascending=False, kind="stable").index
-    ends = of.loc[order].drop_duplicates("median")
-    return [str(policy) for policy in ends["policy"].head(_FAN)]
-
-
-def _course(setting: Setting, policies: Sequence[Policy]) -> "xr.Dataset":
-    """The course of a few policies over the whole run under the first rival."""
-    from cipark_sd.experiments.run import run_policies
-
-    model = setting.study.model
-    times = np.linspace(model.time.initial, model.time.final, 41)
-    return run_policies(
-        model,
-        policies,
-        setting.rivals[:1],
-        setting.draws,
-        [setting.catalogue.outcome_by_id[setting.catalogue.headline[0]]],
-        times.tolist(),
-        scenario=setting.scenario,
-        engine=setting.settings.engine,
-    )
+PART = Part(
+    name="effects",
+    titles=(CLAIMS, "Effects of each policy"),
+    findings=Effects,
+    needs=Missing("[[policy]]", "at least one"),
+    given=lambda catalogue: len(catalogue.policies) > 1,
+    compute=compute,
+    tables=tables,
+    figures=figures,
+    headlines=headlines,
+    blocks=blocks,
+    console=console,
+)

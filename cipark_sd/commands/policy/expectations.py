@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from cipark_sd.claims import count_sentence, over_structures
-from cipark_sd.commands.policy.setting import Setting
-from cipark_sd.commands.policy.words import in_words, shares, show
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.words import in_words, shares
+from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import Claim, claims
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Table
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
+#: The title of their section.
+CLAIMS = "What was expected, and what can be said of it"
 #: In words: what a class says, for the page.
 MEANINGS = {
     "informed": "What the data have informed",
@@ -23,71 +26,84 @@ MEANINGS = {
 }
 
 
-def classified_claims(setting: Setting, posterior: "xr.Dataset | None") -> list[Claim]:
+def classified_claims(analysis: Analysis, posterior: "xr.Dataset | None", bars: Bars) -> tuple[Claim, ...]:
     """All expectations of the catalogue, each against draws that have seen no data.
 
     Parameters
     ----------
     posterior : Dataset or None
-        The policies under the setting's draws; None where these have seen no data themselves.
+        The policies under the analysis's draws; None where these have seen no data themselves.
     """
-    chosen = [policy for policy in setting.catalogue.policies if policy.expected]
+    catalogue = analysis.catalogue
+    chosen = [policy for policy in catalogue.policies if policy.expected]
     if not chosen:
-        return []
+        return ()
     expected = [one for policy in chosen for one in policy.expected]
     needed = {BASE, *(policy.id for policy in chosen), *(one.than for one in expected)}
-    prior = setting.from_prior(
-        [policy for policy in setting.catalogue.policies if policy.id in needed],
-        list(dict.fromkeys(one.outcome for one in expected)),
-        sorted({one.at for one in expected}),
+    prior = analysis.run(
+        [policy for policy in catalogue.policies if policy.id in needed],
+        bars,
+        "the same without data",
+        draws=analysis.prior,
+        outcomes=[catalogue.outcome_by_id[name] for name in dict.fromkeys(one.outcome for one in expected)],
+        times=sorted({one.at for one in expected}),
     )
     if posterior is None:
-        return claims(setting.catalogue.policies, prior)
-    fitted = {rival: draws.effective for rival, draws in setting.draws.items() if draws.origin != "borrowed"}
-    return claims(setting.catalogue.policies, prior, posterior, fitted)
+        return tuple(claims(catalogue.policies, prior))
+    fitted = {rival: draws.effective for rival, draws in analysis.draws.items() if draws.origin != "borrowed"}
+    return tuple(claims(catalogue.policies, prior, posterior, fitted))
 
 
-def show_claims(setting: Setting, found: Sequence[Claim]) -> list[Block]:
-    """Print and write what became of all expectations; the same for the page, in words first."""
+def claims_printed(found: Sequence[Claim], about: About) -> list[Block]:
+    """For the console: what became of all expectations, without their sources."""
     if not found:
         return []
-    _write(setting, found)
-    summary = count_sentence([claim.classified for claim in found])
-    table = _table(setting, found)
-    show(Table(table.head[:-1], tuple(row[:-1] for row in table.rows), table.caption))
-    click.echo(summary)
-    blocks: list[Block] = [Paragraph(summary)]
+    table = _table(found, about)
+    rows = tuple(row[:-1] for row in table.rows)
+    return [Table(table.head[:-1], rows, table.caption), Paragraph(_summary(found))]
+
+
+def claims_blocks(found: Sequence[Claim], about: About) -> list[Block]:
+    """For the page: what became of all expectations, in words first."""
+    if not found:
+        return []
+    blocks: list[Block] = [Paragraph(_summary(found))]
     for kind in ("informed", "undecided"):
         own = [claim for claim in found if claim.classified.kind == kind]
         if own:
-            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, setting) for claim in own))]
+            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, about) for claim in own))]
     built = [claim for claim in found if claim.classified.kind == "built in"]
     if built:
-        names = dict.fromkeys(claim.policy.title for claim in built)
+        names = dict.fromkeys(_title(claim, about) for claim in built)
         blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
-    blocks.append(table)
-    if len(setting.rivals) > 1:
-        blocks.append(_by_structure(setting, found))
-    return blocks
+    return [*blocks, _table(found, about), *([_by_structure(found, about)] if about.several else [])]
 
 
-def sentence(claim: Claim, setting: Setting) -> str:
+def _summary(found: Sequence[Claim]) -> str:
+    return count_sentence([claim.classified for claim in found])
+
+
+def _title(claim: Claim, about: About) -> str:
+    return about.catalogue.policy_by_id[claim.policy].title
+
+
+def sentence(claim: Claim, about: About) -> str:
     """One expectation in words, with its probability before and after the fit."""
-    told = f"{claim.policy.title}: {in_words(claim.expected, setting.catalogue)}"
-    told += " (the data speak against it). " if claim.classified.side == "against" else ". "
+    text = f"{_title(claim, about)}: {in_words(claim.expected, about.catalogue)}"
+    text += " (the data speak against it). " if claim.classified.side == "against" else ". "
     n, idle = len(claim.evidence), sum(one.idle for one in claim.evidence)
     prior, after = _probabilities(claim)
     if prior:
-        told += f"Probability {prior} {f'in {setting.of_draws}' if setting.unseen else 'under the priors'}"
-        told += f" and {after} after the fit" if after else ""
-        told += f", over {n - idle} structures" if n - idle > 1 else ""
+        text += f"Probability {prior} {f'in {about.of_draws}' if about.unseen else 'under the priors'}"
+        text += f" and {after} after the fit" if after else ""
+        text += f", over {n - idle} structures" if n - idle > 1 else ""
         factor = _factor(claim)
-        told += f"; Bayes factor {factor}." if factor else "."
+        text += f"; Bayes factor {factor}." if factor else "."
     if idle:
-        told += (
+        text += (
             f" The policy does nothing under {idle} of {n} structures, which lack the mechanism that it works through."
         )
-    return told.strip()
+    return text.strip()
 
 
 def _probabilities(claim: Claim) -> tuple[str, str]:
@@ -102,67 +118,69 @@ def _factor(claim: Claim) -> str:
     return str(over_structures(factors)) if factors else ""
 
 
-def _table(setting: Setting, found: Sequence[Claim]) -> Table:
+def _table(found: Sequence[Claim], about: About) -> Table:
     """All of them, what data have informed first; without a fit there is one probability and no factor."""
-    unseen, several = setting.unseen, len(setting.rivals) > 1
+    unseen, several = about.unseen, about.several
     rows = []
     for claim in sorted(found, key=lambda claim: ("informed", "undecided", "built in").index(claim.classified.kind)):
-        names = (claim.policy.id, claim.policy.title, in_words(claim.expected, setting.catalogue))
+        policy = about.catalogue.policy_by_id[claim.policy]
+        names = (policy.id, policy.title, in_words(claim.expected, about.catalogue))
         prior, after = _probabilities(claim)
         fitted = () if unseen else (after, _factor(claim))
         idle = sum(one.idle for one in claim.evidence)
         nothing = (f"{idle} of {len(claim.evidence)}" if idle else "",) if several else ()
-        rows.append((*names, str(claim.classified), prior, *fitted, *nothing, claim.policy.source))
+        rows.append((*names, str(claim.classified), prior, *fitted, *nothing, policy.source))
     over = " over structures" if several else ""
     lacking = ("no effect under",) if several else ()
     if unseen:
-        caption = f"What was expected; the probability{over} is that in {setting.of_draws}"
+        caption = f"What was expected; the probability{over} is that in {about.of_draws}"
         return Table(("", "policy", "expected", "class", "P", *lacking, "source"), tuple(rows), caption)
     caption = (
-        f"What was expected; probabilities{over} under the priors and after the fit ({setting.of_draws}); Bayes "
+        f"What was expected; probabilities{over} under the priors and after the fit ({about.of_draws}); Bayes "
         "factor: posterior odds over prior odds, with its 95 % Monte Carlo interval or a bound"
     )
     head = ("", "policy", "expected", "class", "P prior", "P posterior", "Bayes factor", *lacking, "source")
     return Table(head, tuple(rows), caption)
 
 
-def _by_structure(setting: Setting, found: Sequence[Claim]) -> Table:
+def _by_structure(found: Sequence[Claim], about: About) -> Table:
     """Probabilities before and after the fit under each structure."""
 
     def cell(claim: Claim, position: int) -> str:
         one = claim.evidence[position]
-        if setting.unseen:
+        if about.unseen:
             return "no effect" if one.idle else f"{one.prior.share:.2f}"
         after = "-" if one.posterior is None else f"{one.posterior.share:.2f}"
         return "no effect" if one.idle else f"{one.prior.share:.2f}, {after}"
 
     rows = tuple(
         (
-            claim.policy.title,
-            in_words(claim.expected, setting.catalogue),
-            *(cell(claim, position) for position in range(len(setting.rivals))),
+            _title(claim, about),
+            in_words(claim.expected, about.catalogue),
+            *(cell(claim, position) for position in range(len(about.rivals))),
         )
         for claim in found
         if claim.classified.kind != "built in"
     )
-    head = ("policy", "expected", *(rival.id for rival in setting.rivals))
-    fitted = "under the priors, after the fit " if not setting.unseen else ""
-    caption = f"The same under each structure: probability {fitted}({setting.of_draws})"
+    head = ("policy", "expected", *(rival.id for rival in about.rivals))
+    fitted = "under the priors, after the fit " if not about.unseen else ""
+    caption = f"The same under each structure: probability {fitted}({about.of_draws})"
     return Table(head, rows, caption)
 
 
-def _write(setting: Setting, found: Sequence[Claim]) -> None:
-    """``claims.csv``: one row for each expectation and structure."""
+def claims_frame(found: Sequence[Claim], about: About) -> "pd.DataFrame":
+    """One row for each expectation and structure."""
     import pandas as pd
 
     rows = []
     for claim in found:
+        policy = about.catalogue.policy_by_id[claim.policy]
         for one in claim.evidence:
             facts = {
-                "policy": claim.policy.id,
-                "title": claim.policy.title,
+                "policy": policy.id,
+                "title": policy.title,
                 "expected": str(claim.expected),
-                "source": claim.policy.source,
+                "source": policy.source,
                 "class": claim.classified.kind,
                 "side": claim.classified.side,
                 "structure": one.structure,
@@ -170,7 +188,7 @@ def _write(setting: Setting, found: Sequence[Claim]) -> None:
                 "prior": one.prior.share,
                 "prior_low": one.prior.interval[0],
                 "prior_high": one.prior.interval[1],
-                "prior_draws": one.prior.n,
+                "prior_draws": _count(one.prior.n),
             }
             after, factor = one.posterior, one.factor
             if after is not None and factor is not None:
@@ -178,10 +196,15 @@ def _write(setting: Setting, found: Sequence[Claim]) -> None:
                     "posterior": after.share,
                     "posterior_low": after.interval[0],
                     "posterior_high": after.interval[1],
-                    "independent_draws": after.n,
+                    "independent_draws": _count(after.n),
                     "bayes_factor": factor.value,
                     "bayes_factor_low": factor.low,
                     "bayes_factor_high": factor.high,
                 }
             rows.append(facts)
-    setting.write_csv(pd.DataFrame(rows), "claims.csv")
+    return pd.DataFrame(rows)
+
+
+def _count(n: float) -> float:
+    """A whole number of draws as one, whether it was computed or read."""
+    return int(n) if float(n).is_integer() else n

@@ -1,37 +1,154 @@
-"""What ``cipark policy`` shows of the worth of knowing more: everything, one input, the structure, or a measurement."""
+"""What it would be worth to know more: everything, one input, the structure, or a measurement."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.commands.policy.page import titled
-from cipark_sd.commands.policy.robustness import Tried, caption, heading, try_strategies
-from cipark_sd.commands.policy.setting import Setting
-from cipark_sd.commands.policy.words import share, show
-from cipark_sd.console import number
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.part import Part
+from cipark_sd.commands.policy.strategies import (
+    NEEDS,
+    StrategyOutcomes,
+    caption,
+    given,
+    heading,
+    over_futures,
+    try_strategies,
+    wanted,
+)
+from cipark_sd.commands.policy.words import share
+from cipark_sd.console import Bars, number
+from cipark_sd.experiments import information
 from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
-from cipark_sd.experiments.information import Worth, measured, partial, perfect
-from cipark_sd.pages.blocks import Paragraph, Picture, Section, Table
-from cipark_sd.plotting.files import save_for_print
-from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.headline import Bounds, Headline, output
+from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
+from cipark_sd.pages.parts import Drawing
+from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
+#: Standard errors on either side of a number within which 95 % of a normal distribution lie.
+_TWO_SIDED = NormalDist().inv_cdf(0.975)
 
-def show_information(setting: Setting) -> list[Section]:
-    """What it is worth to know more: perfectly, one input, the structure, or a measurement."""
+
+@dataclass(frozen=True)
+class InformationFindings:
+    """What pieces of knowledge are worth.
+
+    Parameters
+    ----------
+    worths : DataFrame
+        A row for each, the most worth first: ``kind``, ``what``, ``value`` and its Monte Carlo ``error``.
+    chosen : str
+        The title of the strategy that would be chosen without knowing more.
+    futures : int
+        How many.
+    """
+
+    worths: "pd.DataFrame"
+    chosen: str
+    futures: int
+    doubts: tuple[str, ...]
+
+
+def compute(analysis: Analysis, bars: Bars) -> InformationFindings:
+    """Run the strategies in the futures, and what could be measured in them."""
+    ran = try_strategies(analysis, bars)
+    utilities = ran.values if ran.better == "more" else -ran.values
+    chosen = ran.strategies[int(utilities.mean(axis=1).argmax())].title
+    return InformationFindings(_worths(analysis, ran, utilities), chosen, ran.values.shape[1], ran.doubts)
+
+
+def _worths(analysis: Analysis, ran: StrategyOutcomes, utilities: Array) -> "pd.DataFrame":
+    """One row for each piece of knowledge, the most worth first."""
+    import pandas as pd
+
+    rng = np.random.default_rng(ran.wanted.seed)
+    inputs = ran.futures.inputs
+    titles = {one.name: one.title for one in analysis.catalogue.uncertainties} | {"rival": "which structure is true"}
+    found = [("everything", "everything", information.perfect(utilities, rng))]
+    found += [
+        ("input", titles.get(name, name), information.partial(utilities, inputs[[name]], rng=rng))
+        for name in inputs.columns
+    ]
+    for one in analysis.catalogue.measurements:
+        worth = information.measured(utilities, _expected(analysis, ran, one), rng, noise=_noise(one))
+        found.append(("measurement", one.title, worth))
+    rows = [{"kind": kind, "what": what, "value": worth.value, "error": worth.error} for kind, what, worth in found]
+    return pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
+
+
+def _noise(measurement: Measurement) -> Callable[[Array, np.random.Generator], Array] | None:
+    """From what would be measured without error to data; None for Poisson counts."""
+    error = measurement.error
+    if error is None:
+        return None
+    return lambda means, rng: means * (1 + error * rng.standard_normal(means.shape))
+
+
+def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measurement) -> Array:
+    """What a measurement without error would give in each future, ``(n_futures, n_numbers)``."""
+    model = analysis.study.model
+    outcomes = []
+    for name in measurement.variables:
+        variable = model.by_name.get(override_key(name))
+        if variable is not None and variable.dims:
+            each = [f"{variable.name}[{','.join(elements)}]" for elements in model.elements(variable)]
+            outcomes += [Outcome(one, name, one) for one in each]
+        else:
+            outcomes.append(Outcome(name, name, name))
+    policy = Policy("measured", "", measurement.scenario)
+    values = run_futures(
+        model, (policy,), ran.futures, outcomes, measurement.times, scenario=analysis.study.scenario,
+        engine=analysis.engine,
+    )[:, 0]  # fmt: skip
+    counts = np.diff(values, axis=-1) if measurement.increments else values
+    return np.asarray(counts.transpose(1, 0, 2).reshape(values.shape[1], -1))
+
+
+def tables(found: InformationFindings, about: About) -> "dict[str, pd.DataFrame]":
+    """Every piece of knowledge."""
+    return {"information": found.worths}
+
+
+def figures(found: InformationFindings, about: About) -> Iterator[Drawing]:
+    """What each is worth."""
     from cipark_sd.plotting.choices import plot_worth
 
-    tried = try_strategies(setting)
-    utilities = tried.values if tried.outcome.better == "more" else -tried.values
-    frame = _worths(setting, tried, utilities)
-    setting.write_csv(frame, "information.csv")
+    asked = wanted(about.catalogue)
+    title, units = about.catalogue.outcome_by_id[asked.outcome].title, about.units[asked.outcome]
+    drawn = partial(plot_worth, caption=caption(about, found.futures))
+    yield Drawing("information", drawn, (found.worths, title, asked.at, units))
+
+
+def headlines(found: InformationFindings, about: About) -> Iterator[Headline]:
+    """What perfect information is worth."""
+    asked, frame = wanted(about.catalogue), found.worths
+    everything = frame[frame["kind"] == "everything"]
+    value, error = float(everything["value"].iloc[0]), float(everything["error"].iloc[0])
+    yield from about.record(
+        f"value of perfect information for {output(about.quantities[asked.outcome], asked.at)}",
+        value,
+        unit=about.units[asked.outcome],
+        kind="mean",
+        of="futures",
+        interval=Bounds(value - _TWO_SIDED * error, value + _TWO_SIDED * error, 0.95, "Monte Carlo error"),
+        given=(over_futures(about, found.futures),),
+    )
+
+
+def blocks(found: InformationFindings, about: About) -> tuple[list[Block]]:
+    """What would be chosen, and what each piece of knowledge is worth."""
+    units = about.units[wanted(about.catalogue).outcome]
+    frame = found.worths
     everything = float(frame.loc[frame["kind"] == "everything", "value"].iloc[0])
     rows = tuple(
         (
@@ -43,62 +160,26 @@ def show_information(setting: Setting) -> list[Section]:
         )
         for row in frame.to_dict("records")
     )
-    title = f"What knowing more is worth, in {heading(setting, tried)} ({setting.of_draws})"
-    table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
-    show(table)
-    chosen = tried.strategies[int(utilities.mean(axis=1).argmax())].title
-    click.echo(f"  without it one would choose: {chosen}")
-    units = setting.units(tried.outcome.id)
-    figure = plot_worth(frame, tried.outcome.title, tried.wanted.at, units, caption=caption(setting, tried))
-    save_for_print(figure, setting.folder, "information")
-    said = (
-        f"Without knowing more one would choose '{chosen}'. To know everything would raise the expected outcome by "
-        f"{everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "
+    title = f"What knowing more is worth, in {heading(about)} ({about.of_draws})"
+    text = (
+        f"Without knowing more one would choose '{found.chosen}'. To know everything would raise the expected outcome "
+        f"by {everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "
         "twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they have no error of "
         "their own."
     )
-    return titled("information", [Paragraph(said), table, Picture("information.png", title)])
+    table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
+    return ([*map(Paragraph, found.doubts), Paragraph(text), table, Picture("information.png", title)],)
 
 
-def _worths(setting: Setting, tried: Tried, utilities: Array) -> "pd.DataFrame":
-    """One row for each piece of knowledge, the most worth first."""
-    import pandas as pd
-
-    rng = np.random.default_rng(tried.wanted.seed)
-    inputs = tried.futures.inputs
-    titles = {one.name: one.title for one in setting.catalogue.uncertainties} | {"rival": "which structure is true"}
-    found: list[tuple[str, str, Worth]] = [("everything", "everything", perfect(utilities, rng))]
-    found += [("input", titles.get(n, n), partial(utilities, inputs[[n]], rng=rng)) for n in inputs.columns]
-    for one in setting.catalogue.measurements:
-        worth = measured(utilities, _expected(setting, tried, one), rng, noise=_noise(one))
-        found.append(("measurement", one.title, worth))
-    rows = [{"kind": kind, "what": what, "value": worth.value, "error": worth.error} for kind, what, worth in found]
-    return pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
-
-
-def _noise(measurement: Measurement) -> "Callable[[Array, np.random.Generator], Array] | None":
-    """From what would be measured without error to data; None for Poisson counts."""
-    error = measurement.error
-    if error is None:
-        return None
-    return lambda means, rng: means * (1 + error * rng.standard_normal(means.shape))
-
-
-def _expected(setting: Setting, tried: Tried, measurement: Measurement) -> Array:
-    """What a measurement without error would give in each future, ``(n_futures, n_numbers)``."""
-    model = setting.study.model
-    outcomes = []
-    for name in measurement.variables:
-        variable = model.by_name.get(override_key(name))
-        if variable is not None and variable.dims:
-            each = [f"{variable.name}[{','.join(elements)}]" for elements in model.elements(variable)]
-            outcomes += [Outcome(one, name, one) for one in each]
-        else:
-            outcomes.append(Outcome(name, name, name))
-    policy = Policy("measured", "", measurement.scenario if measurement.scenario.overrides else Scenario())
-    found = run_futures(
-        model, (policy,), tried.futures, outcomes, measurement.times, scenario=setting.scenario,
-        engine=setting.settings.engine,
-    )[:, 0]  # fmt: skip
-    counts = np.diff(found, axis=-1) if measurement.increments else found
-    return np.asarray(counts.transpose(1, 0, 2).reshape(found.shape[1], -1))
+PART = Part(
+    name="information",
+    titles=("Value of information",),
+    findings=InformationFindings,
+    needs=NEEDS,
+    given=given,
+    compute=compute,
+    tables=tables,
+    figures=figures,
+    headlines=headlines,
+    blocks=blocks,
+)

@@ -1,3 +1,24 @@
-"""The parts of a policy analysis, in the order in which the page shows them."""
+"""The parts of a policy analysis. A row is all that a new one needs beside its own file."""
 
-PARTS = ("effects", "attribution", "robustness", "design", "information")
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cipark_sd.commands.policy.part import Part
+
+#: By name, in the order of the page: the module that has the part as ``PART``, which is imported when it is needed.
+PARTS: Mapping[str, str] = {
+    name: f"cipark_sd.commands.policy.{name}"
+    for name in ("signs", "effects", "attribution", "robustness", "design", "information")
+}
+#: What is shown in place of all others where the draws are of priors.
+UNDER_PRIORS = "signs"
+#: Those that a command line can ask for.
+NAMES = tuple(name for name in PARTS if name != UNDER_PRIORS)
+
+
+def part(name: str) -> "Part[Any]":
+    """A part by its name."""
+    loaded: Part[Any] = import_module(PARTS[name]).PART
+    return loaded

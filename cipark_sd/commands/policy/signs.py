@@ -1,14 +1,29 @@
-"""What ``cipark policy`` shows of the priors of a study: signs, and nothing that could be taken for a finding."""
+"""What is shown of the priors of a study: signs, and nothing that could be taken for a finding."""
 
-import click
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cipark_sd.claims import BUILT_IN
-from cipark_sd.commands.policy.expectations import classified_claims, show_claims
-from cipark_sd.commands.policy.page import titled
-from cipark_sd.commands.policy.setting import Setting, save
-from cipark_sd.commands.policy.words import show
-from cipark_sd.experiments.effects import sign
-from cipark_sd.pages.blocks import Paragraph, Section, Table
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.analysis import Analysis, doubts
+from cipark_sd.commands.policy.expectations import (
+    CLAIMS,
+    claims_blocks,
+    claims_frame,
+    claims_printed,
+    classified_claims,
+)
+from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.console import Bars
+from cipark_sd.experiments.effects import Claim, Sign, sign
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Block, Paragraph, Table
+from cipark_sd.pages.parts import Drawing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 #: What stands above them.
 HEADING = (
@@ -17,31 +32,81 @@ HEADING = (
 )
 
 
-def show_signs(setting: Setting) -> list[Section]:
-    """Run the catalogue over the priors; a table of signs, what is built in, and their sections of the page."""
+@dataclass(frozen=True)
+class Signs:
+    """By policy, in the order of the catalogue, and by outcome: whether it brings more or less."""
+
+    policies: "xr.Dataset"
+    signs: tuple[tuple[Sign, ...], ...]
+    claims: tuple[Claim, ...]
+    doubts: tuple[str, ...]
+
+
+def compute(analysis: Analysis, bars: Bars) -> Signs:
+    """Run the catalogue over the priors."""
+    runs = analysis.run(analysis.catalogue.policies, bars, "experiments", parts="policies.parts")
+    at = analysis.catalogue.headline[1]
+    shown = analysis.about.in_full
+    signs = tuple(
+        tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.policies[1:]
+    )
+    return Signs(runs, signs, classified_claims(analysis, None, bars), doubts(runs))
+
+
+def tables(found: Signs, about: About) -> "dict[str, pd.DataFrame]":
+    """Every sign; the claims where there are any."""
     import pandas as pd
 
-    catalogue = setting.catalogue
-    result = setting.policies(catalogue.policies, "experiments", parts="policies.parts")
-    save(setting, result, "policies.nc")
-    if len(catalogue.policies) == 1:
-        click.echo("no [[policy]] to compare with the base")
-        return []
-    outcome, at = catalogue.headline
-    shown = tuple(dict.fromkeys((outcome, *catalogue.beside)))
-    rows = tuple(
-        (policy.title, *(sign(result, policy.id, one, at) for one in shown)) for policy in catalogue.policies[1:]
-    )
+    rows = [
+        (policy.id, policy.title, *signs)
+        for policy, signs in zip(about.catalogue.policies[1:], found.signs, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
+    return {"signs": frame, **({"claims": claims_frame(found.claims, about)} if found.claims else {})}
+
+
+def figures(found: Signs, about: About) -> Sequence[Drawing]:
+    """None: a figure would show sizes."""
+    return ()
+
+
+def headlines(found: Signs, about: About) -> Sequence[Headline]:
+    """None: no size is told."""
+    return ()
+
+
+def blocks(found: Signs, about: About) -> tuple[list[Block], list[Block]]:
+    """The signs, and what was expected."""
+    return _signs(found, about), claims_blocks(found.claims, about)
+
+
+def console(found: Signs, about: About) -> list[Block]:
+    """The same, in short."""
+    return [*_signs(found, about), *claims_printed(found.claims, about)]
+
+
+def _signs(found: Signs, about: About) -> list[Block]:
+    catalogue = about.catalogue
     caption = (
-        f"Whether each policy brings more or less than the base at {at:g}, in the order of the catalogue; a sign is "
-        f"told where it is the same in {BUILT_IN:.0%} of the prior draws or more under every structure"
+        f"Whether each policy brings more or less than the base at {catalogue.headline[1]:g}, in the order of the "
+        f"catalogue; a sign is told where it is the same in {BUILT_IN:.0%} of the prior draws or more under every "
+        "structure"
     )
-    table = Table(("policy", *(catalogue.outcome_by_id[one].title for one in shown)), rows, caption)
-    click.echo(HEADING)
-    show(table)
-    click.echo()
-    frame = pd.DataFrame([(p.id, *row) for p, row in zip(catalogue.policies[1:], rows, strict=True)])
-    frame.columns = ["policy", "title", *shown]
-    setting.write_csv(frame, "signs.csv")
-    claims = show_claims(setting, classified_claims(setting, None))
-    return titled("signs", [Paragraph(HEADING, warning=True), table], claims)
+    head = ("policy", *(catalogue.outcome_by_id[outcome].title for outcome in about.in_full))
+    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], found.signs, strict=True)]
+    return [Paragraph(HEADING, warning=True), *map(Paragraph, found.doubts), Table(head, tuple(rows), caption)]
+
+
+PART = Part(
+    name="signs",
+    titles=("Assumed signs under the priors", CLAIMS),
+    findings=Signs,
+    needs=Missing("[[policy]]", "at least one"),
+    given=lambda catalogue: len(catalogue.policies) > 1,
+    compute=compute,
+    tables=tables,
+    figures=figures,
+    headlines=headlines,
+    blocks=blocks,
+    console=console,
+)

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cipark_sd.claims import Tally
-from cipark_sd.console import print_table
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
 from cipark_sd.experiments.effects import Claim
-from cipark_sd.pages.blocks import Table
 
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
@@ -70,8 +68,3 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     title = catalogue.outcome_by_id[expected.outcome].title
     than = "the base" if expected.than == BASE else expected.than
     return f"{title} at {expected.at:g} {expected.how} than {_times(expected.factor)}{than}"
-
-
-def show(table: Table) -> None:
-    """Print a table."""
-    print_table(table.head, table.rows, title=table.caption)

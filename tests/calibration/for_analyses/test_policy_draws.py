@@ -12,8 +12,8 @@ from calibration.for_analyses.draws import PRIOR_DRAWS
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.variants import Variant
-from cipark_sd.commands.policy.setting import draw_source
-from cipark_sd.commands.policy.study import read_policy_study
+from cipark_sd.commands.policy.request import draw_source
+from cipark_sd.commands.policy.target import read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.study import DrawRequest
@@ -21,7 +21,7 @@ from cipark_sd.study import DrawRequest
 
 @pytest.fixture(scope="module")
 def park():
-    return read_policy_study(STUDIES / "great_stone")
+    return read_target(STUDIES / "great_stone")
 
 
 @pytest.fixture

@@ -362,11 +362,11 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     assert rows.startswith("# EXAMPLE ROWS of great_stone")
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert "`CMG Entry Date` | 2015.33" in page
-    from cipark_sd.commands.policy.study import read_policy_study
+    from cipark_sd.commands.policy.target import read_target
     from cipark_sd.study import find_study
 
     assert find_study(str(tmp_path / "my_park")).question().outputs
-    assert len(read_policy_study(tmp_path / "my_park").catalogue.policies) > 5
+    assert len(read_target(tmp_path / "my_park").catalogue.policies) > 5
 
 
 def test_a_copy_has_the_tables_of_other_studies_in_its_own_folder(

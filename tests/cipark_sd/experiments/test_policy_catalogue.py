@@ -10,8 +10,8 @@ from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.commands.policy.setting import draw_source
-from cipark_sd.commands.policy.study import PolicyStudy
+from cipark_sd.commands.policy.request import draw_source
+from cipark_sd.commands.policy.target import Target
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Rival
@@ -58,13 +58,13 @@ def test_every_experiment_of_the_park_fits_its_model(park):
 
 
 def test_a_catalogue_without_rivals_takes_those_that_the_study_refits(park, problem):
-    rivals = PolicyStudy(PARK, read_catalogue(PARK / "policies.toml", park), CalibrationStudy(problem)).rivals
+    rivals = Target(PARK, read_catalogue(PARK / "policies.toml", park), CalibrationStudy(problem)).rivals
     assert [rival.id for rival in rivals] == [f"M{n}" for n in range(11)]
 
 
 def test_a_catalogues_own_rivals_win(park, problem, tmp_path):
     own = GOOD + '[[rival]]\nid = "A"\ntitle = "x"\n'
-    study = PolicyStudy(tmp_path, read_catalogue(written(tmp_path, own), park), problem)
+    study = Target(tmp_path, read_catalogue(written(tmp_path, own), park), problem)
     assert [rival.id for rival in study.rivals] == ["A"]
 
 
@@ -81,7 +81,7 @@ def test_the_settings_are_those_of_the_models_own_table(park, problem):
     block = readme.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
     table = tomllib.loads(block)
     catalogue = read_catalogue(PARK / "policies.toml", park)
-    for entry in (*catalogue.policies[1:], *PolicyStudy(PARK, catalogue, CalibrationStudy(problem)).rivals):
+    for entry in (*catalogue.policies[1:], *Target(PARK, catalogue, CalibrationStudy(problem)).rivals):
         told = {name.lower().replace(" ", "_"): value for name, value in table[entry.id].items()}
         assert dict(entry.scenario.overrides) == told, entry.id
 

@@ -13,9 +13,12 @@ from small_study import small_study
 from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy import page as policy_page
-from cipark_sd.commands.policy.setting import Setting, Settings, start
-from cipark_sd.commands.policy.study import read_policy_study
+from cipark_sd.commands.policy import analysis
+from cipark_sd.commands.policy.analysis import start, untaught
+from cipark_sd.commands.policy.page import basis_blocks
+from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.policy.target import read_target
+from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.pages.blocks import Paragraph, Table
@@ -30,7 +33,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Arguments of a call with draws of two rivals that meet the data."""
-    study = read_policy_study(STUDIES / "great_stone")
+    study = read_target(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path_factory.mktemp("fit"), ("M0", "M1"))
     return ["policy", "--runs", "6", "--rivals", "M0,M1", "--draws", str(fit)]
 
@@ -113,14 +116,14 @@ def test_nothing_of_the_unfinished_is_left(written):
 
 
 def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small):
-    from cipark_sd.commands.policy import study as policy_study
+    from cipark_sd.commands.policy import target
 
-    read = policy_study.read_catalogue
+    read = target.read_catalogue
     two = (
         Factor("framework", "Framework", Scenario("", {"SW Framework": 0})),
         Factor("cmg", "Operator", Scenario("", {"SW CMG": 0})),
     )
-    monkeypatch.setattr(policy_study, "read_catalogue", lambda *a: replace(read(*a), factors=two))
+    monkeypatch.setattr(target, "read_catalogue", lambda *a: replace(read(*a), factors=two))
     shown = run(*small, "--part", "attribution", "-o", tmp_path)
     assert "all mechanisms less none" in shown.output
     assert "may come without the framework" in shown.output
@@ -129,9 +132,9 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
 
 
 def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, small):
-    from cipark_sd.commands.policy import study as policy_study
+    from cipark_sd.commands.policy import target
 
-    read = policy_study.read_catalogue
+    read = target.read_catalogue
 
     def fewer(*arguments):
         catalogue = read(*arguments)
@@ -139,9 +142,9 @@ def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, s
         uncertainties, measurements = catalogue.uncertainties[:1], catalogue.measurements[:1]
         return replace(catalogue, robustness=robust, uncertainties=uncertainties, measurements=measurements)
 
-    monkeypatch.setattr(policy_study, "read_catalogue", fewer)
+    monkeypatch.setattr(target, "read_catalogue", fewer)
     shown = run(*small, "--part", "robustness", "--part", "information", "-o", tmp_path)
-    assert "Where the demands are not met" in shown.output
+    assert "Scenario discovery: where the strategy fails" in shown.output
     assert "in resamples" in shown.output
     worth = pd.read_csv(tmp_path / "information.csv").set_index("kind")["value"]
     assert {"everything", "input", "measurement"} == set(worth.index)
@@ -234,13 +237,21 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
     sections = {section.title: section for section in read_page(here / "out").sections}
     assert list(sections)[:2] == ["Basis and assumptions", "Assumed signs under the priors"]
     assert sections["Basis and assumptions"].blocks[0].warning
+    assert read_page(here / "out").headlines == ()
     heading, table = sections["Assumed signs under the priors"].blocks
     assert heading.warning
     # in the order of the catalogue: the largest effect does not come first
     assert table.rows == (("Half the pace", "less"), ("Twice the pace", "more"), ("Nothing", "no change"))
     assert not any(character.isdigit() for row in table.rows for cell in row for character in cell)
     names = {path.name for path in (here / "out").iterdir()}
-    assert names == {"policies.nc", "signs.csv", "claims.csv", "report.json", "report.html"}
+    assert names == {
+        "policies.nc",
+        "signs.csv",
+        "claims.csv",
+        "findings-policy-signs.zip",
+        "report.json",
+        "report.html",
+    }
     assert set(pd.read_csv(here / "out" / "signs.csv")["draws"]) == {"prior, 300 draws, no data seen"}
     claims = pd.read_csv(here / "out" / "claims.csv")
     assert claims["class"].tolist() == ["built in", "undecided", "built in"]
@@ -284,32 +295,26 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
 
 
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
-    study = read_policy_study(STUDIES / "great_stone")
+    study = read_target(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
-    asked = Settings(None, (str(fit),), 4, ("M0",), None, (), 1, "native", tmp_path / "out")
-    started = start(asked)
-    assert started.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
-    assert policy_page._rest(started)[0] == Paragraph(f"{started.basis}.", warning=True)
-    assert started.label == "posterior, 4 draws, not converged"
+    asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, output=tmp_path / "out")
+    about = start(asked, Bars()).about
+    assert about.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
+    assert basis_blocks(about)[0] == Paragraph(f"{about.basis}.", warning=True)
+    assert about.label == "posterior, 4 draws, not converged"
 
 
-def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_prior(leaving, tmp_path):
+def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_prior(leaving):
     """Draws of the prior for one parameter and a tenth of its width for the other."""
-    assert policy_page.LITTLE == 0.7
-    study = read_policy_study(leaving)
-    size, rate = (parameter.distribution for parameter in study.study.problem.space)
+    assert analysis.LITTLE == 0.7
+    study = read_target(leaving).study
+    size, rate = study.parameters
     shares = (np.arange(400) + 0.5) / 400
     narrow = np.exp(np.log(rate.quantile(np.array(0.5))) + 0.05 * (shares - 0.5))
     draws = Draws("model", {"size": size.quantile(shares), "rate": narrow}, "posterior", converged=True)
-
-    def untaught(draws):
-        found = {"model": draws}
-        settings = Settings(str(leaving), (), 400, (), None, (), 1, "native", tmp_path)
-        return policy_page._untaught(Setting(settings, study, study.rivals, found, found, tmp_path))
-
-    assert untaught(draws) == ["size"]
+    assert untaught(study, draws) == ("size",)
     # 0.7 of the variance of a lognormal is 0.84 of its width on the logarithm
-    for width, told in ((0.80, []), (0.87, ["size"])):
+    for width, told in ((0.80, ()), (0.87, ("size",))):
         middle = np.log(size.quantile(np.array(0.5)))
         shrunk = np.exp(middle + width * (np.log(size.quantile(shares)) - middle))
-        assert untaught(replace(draws, values={"size": shrunk, "rate": narrow})) == told
+        assert untaught(study, replace(draws, values={"size": shrunk, "rate": narrow})) == told

@@ -10,6 +10,15 @@ from places import FISHERY
 
 from cipark_sd import results
 from cipark_sd.cli import cli
+from cipark_sd.commands.policy.analysis import start
+from cipark_sd.commands.policy.findings import findings_file, load
+from cipark_sd.commands.policy.page import page
+from cipark_sd.commands.policy.parts import NAMES, part
+from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.policy.run import kept, tell, write
+from cipark_sd.console import Bars
+from cipark_sd.headline import Bounds
+from cipark_sd.pages.page import read_page
 
 DRAWS = ["--runs", "40"]
 
@@ -98,3 +107,76 @@ def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
     assert "--part robustness" in shown.output
     assert "--part design" in shown.output
     assert not (tmp_path / "out" / "policies.nc").exists()
+
+
+@pytest.fixture(scope="module")
+def about(everything):
+    return start(Request(str(FISHERY), n_draws=40, output=everything[0]), Bars()).about
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_loaded_is_told_as_what_was_computed_with_nothing_run_or_drawn(
+    name, everything, about, tmp_path, monkeypatch
+):
+    folder = everything[0]
+    found = load(part(name).findings, folder / findings_file(name), about.identity)
+    assert found is not None
+
+    def never(*_, **__):
+        raise AssertionError("a run or a random number")
+
+    for module in ("experiments.run", "ensemble", "simulation"):
+        for function in ("ensemble", "simulate"):
+            monkeypatch.setattr(f"cipark_sd.{module}.{function}", never, raising=False)
+    monkeypatch.setattr(np.random, "default_rng", never)
+    write(part(name), found, about, tmp_path)
+    tell(part(name).printed(found, about))
+    files = {file.name for file in tmp_path.iterdir()}
+    assert {findings_file(name), f"{part(name).name}.csv"} <= files
+    for file in sorted(files):
+        # NetCDF files hold no bytes that another writing would repeat
+        if not file.endswith((".nc", ".zip")):
+            assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
+    whole = {section.title: section for section in read_page(folder).sections}
+    own = part(name).sections(found, about)
+    assert own
+    assert [whole[section.title] for section in own] == own
+
+
+def test_the_page_is_that_of_all_findings_in_the_folder(everything, about):
+    folder = everything[0]
+    there = kept(about, folder)
+    assert tuple(there) == NAMES
+    # draws of no chains have a Pareto k that is no number, which is unlike itself
+    assert repr(page(about, there)) == repr(read_page(folder))
+
+
+def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_on(everything):
+    folder = everything[0]
+    records = {record.estimand: record for record in read_page(folder).headlines}
+    frame = pd.read_csv(folder / "effects.csv")
+    one = frame[(frame["policy"] == "quota") & (frame["outcome"] == "fish") & (frame["time"] == 2040)].iloc[0]
+    record = records["Fish at 2040, with Quota = 80, change from base"]
+    assert (record.title, record.number, record.unit, record.kind) == (
+        "Quota of 80 tons",
+        one["median"],
+        "ton",
+        "median",
+    )
+    assert record.interval == Bounds(one["low90"], one["high90"], 0.9, "central draws")
+    assert (record.given, record.basis.label) == (("structure slow",), "ranges, 40 draws, no data seen")
+    assert (record.command, record.study_digest) == ("cipark policy", "")
+    assert records["Fish at 2040"].number == one["base"]
+    shapley = pd.read_csv(folder / "attribution.csv").query("outcome == 'fish' and time == 2040 and rival == 'slow'")
+    for row in shapley.itertuples():
+        title = {"trade": "Trade", "reinvest": "Reinvestment"}[row.factor]
+        assert records[f"Shapley value of {title} for Fish at 2040"].number == row.shapley_mean
+    measures = pd.read_csv(folder / "robustness.csv").set_index("strategy")
+    futures = records["Wealth at 2040, with the strategy 'Quota of 80 tons'"]
+    assert futures.number == measures.loc["quota", "mean"]
+    # futures are of all structures
+    assert futures.given == ("300 futures over 2 rivals, each as often",)
+    worth = pd.read_csv(folder / "information.csv").set_index("kind").loc["everything"]
+    known = records["value of perfect information for Wealth at 2040"]
+    assert known.number == worth["value"]
+    assert known.interval.high - known.number == pytest.approx(1.959964 * worth["error"])

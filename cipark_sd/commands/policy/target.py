@@ -17,7 +17,7 @@ FILE = "policies.toml"
 
 
 @dataclass(frozen=True)
-class PolicyStudy:
+class Target:
     """A catalogue, and the study beside it or the one that it names; of one that names a model alone, that model."""
 
     folder: Path
@@ -31,7 +31,7 @@ class PolicyStudy:
         return self.catalogue.rivals if own else self.study.structures
 
 
-def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> PolicyStudy:
+def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
     """The catalogue in a folder with its study or its model.
 
     Raises
@@ -50,13 +50,13 @@ def read_policy_study(folder: Path, *, allow_files: Sequence[Path] = ()) -> Poli
         model = read_model(file, allow_files=allow_files)
         catalogue = read_catalogue(path, model)
         ranges = tuple(Factor(one.name, one.quantile, one.title) for one in catalogue.uncertainties)
-        return PolicyStudy(folder, catalogue, PlainModel(folder.resolve().name, folder, model, ranges))
+        return Target(folder, catalogue, PlainModel(folder.resolve().name, folder, model, ranges))
     study = study_in(_study_folder(folder, named["study"], allow_files) if named else folder, allow_files)
     if study is None:
         files = " or ".join(reader.FILE for reader in readers())
         expected = f"a model: {files} beside the file, or [model] in it with file, bundled or study"
         raise InvalidValue("[model]", None, expected, where=str(path))
-    return PolicyStudy(folder, read_catalogue(path, study.model), study)
+    return Target(folder, read_catalogue(path, study.model), study)
 
 
 def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:

@@ -1,0 +1,199 @@
+"""What the findings of a policy analysis rest on: all that tables, figures and pages say beside the numbers."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from cipark_sd import headline
+from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.experiments.definition import BASE, Catalogue, Rival
+from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.results import version
+
+
+@dataclass(frozen=True)
+class About:
+    """A value without a model and without draws, so that nothing that is told of findings can run or draw anything.
+
+    Parameters
+    ----------
+    bases : mapping of str to Basis
+        By rival, what its draws are.
+    weights : mapping of str to float
+        By rival; NaN where there are none.
+    units : mapping of str to str
+        By outcome; empty for a ratio.
+    inputs : mapping of str to str
+        Uncertain inputs in words, with their units, by the name of their constant.
+    quantities : mapping of str to str
+        By outcome, its variable as the model spells it.
+    settings : mapping of str to str
+        By policy, what it sets.
+    place : str
+        What is set for the place, under all policies and rivals.
+    model_digest, study_digest : str
+        Of the model's files; of the data and priors behind the first rival, empty where none are.
+    identity : str
+        Model, catalogue, version, engine, seed and draws, by their digests.
+    fit_of : str
+        The study whose fit it is, where that stands elsewhere.
+    notes : tuple of str
+        Where the draws come from, and what a reader must know of them.
+    unreliable : mapping of str to str
+        By rival, where it is known: how many terms its weight cannot judge.
+    untaught : tuple of str
+        Parameters of which the data taught little under the first rival.
+    printed : tuple of str
+        Outcomes that the console shows; empty for those of the headline.
+    """
+
+    catalogue: Catalogue
+    rivals: tuple[Rival, ...]
+    bases: Mapping[str, Basis]
+    weights: Mapping[str, float]
+    units: Mapping[str, str]
+    inputs: Mapping[str, str]
+    quantities: Mapping[str, str]
+    settings: Mapping[str, str]
+    place: str
+    model_digest: str
+    study_digest: str
+    seed: int
+    identity: str
+    fit_of: str = ""
+    notes: tuple[str, ...] = ()
+    unreliable: Mapping[str, str] = field(default_factory=dict)
+    untaught: tuple[str, ...] = ()
+    printed: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> str:
+        """The rival that numbers are of where there is no mixture."""
+        return self.rivals[0].id
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one structure."""
+        return len(self.rivals) > 1
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the draws have seen no data."""
+        return all(basis.origin in UNSEEN for basis in self.bases.values())
+
+    @property
+    def signs_only(self) -> bool:
+        """Whether the draws are of the priors of a study: what policies do is then said by its sign alone."""
+        return all(basis.origin == "prior" for basis in self.bases.values())
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the draws are anything else than those of chains that have converged."""
+        return any(basis.origin != "posterior" or not basis.converged for basis in self.bases.values())
+
+    @property
+    def by_origin(self) -> Mapping[Origin, tuple[Basis, tuple[str, ...]]]:
+        """What the draws of an origin are at their worst, and the rivals that have them."""
+        rivals: dict[Origin, list[str]] = {}
+        for rival, basis in self.bases.items():
+            rivals.setdefault(basis.origin, []).append(rival)
+        return {origin: (_worst([self.bases[r] for r in names]), tuple(names)) for origin, names in rivals.items()}
+
+    @property
+    def basis(self) -> str:
+        """In words: what the draws are."""
+        parts = []
+        for basis, names in self.by_origin.values():
+            who = f" ({self._whose(basis, names)})" if len(self.bases) > 1 else ""
+            parts.append(f"{basis.sentence}{who}")
+        fit = f"; the fit is that of {self.fit_of}" if self.fit_of and not self.unseen else ""
+        weighted = f"; by weight {self.weighted}" if self.weighted else ""
+        return f"{'; '.join(parts)}{fit}{weighted}"
+
+    def _whose(self, basis: Basis, names: Sequence[str]) -> str:
+        each = f"each of {len(names)} structures" if len(names) == len(self.bases) else ", ".join(names)
+        if basis.origin == "laplace":
+            return f"{each}, k the largest of them"
+        lent = basis.origin == "borrowed"
+        return f"{each}, not fitted and so with those of {next(iter(self.bases))}" if lent else each
+
+    @property
+    def of_draws(self) -> str:
+        """For captions: what kind of draws the numbers are of."""
+        return " and ".join(basis.name for basis, _ in self.by_origin.values())
+
+    @property
+    def label(self) -> str:
+        """For a column of files."""
+        groups = self.by_origin.values()
+        return "; ".join(
+            basis.label if len(groups) == 1 else f"{', '.join(names)}: {basis.label}" for basis, names in groups
+        )
+
+    @property
+    def weighted(self) -> str:
+        """Which rivals a mixture by weight consists of; empty without weights."""
+        whole = sum(self.weights.values())
+        if not math.isfinite(whole) or whole <= 0:
+            return ""
+        most = sorted(((weight / whole, rival) for rival, weight in self.weights.items()), reverse=True)
+        return ", ".join(f"{rival} {share:.2f}" for share, rival in most if share >= 0.005)
+
+    @property
+    def in_full(self) -> tuple[str, ...]:
+        """The outcomes that are shown in full, the headline's first."""
+        return tuple(dict.fromkeys((self.catalogue.headline[0], *self.catalogue.beside)))
+
+    def estimand(self, policy: str = BASE) -> str:
+        """The headline's outcome at its time under a policy; of another than the base, the change from the base."""
+        outcome, at = self.catalogue.headline
+        against = "" if policy == BASE else BASE
+        return headline.output(self.quantities[outcome], at, under=self.settings[policy], against=against)
+
+    def record(
+        self,
+        estimand: str,
+        number: float,
+        *,
+        unit: str,
+        kind: Kind,
+        interval: Bounds | None = None,
+        of: Literal["first", "mixture", "futures"] = "first",
+        given: tuple[str, ...] = (),
+        title: str = "",
+    ) -> Iterator[Headline]:
+        """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
+        if not math.isfinite(number):
+            return
+        whose = {"first": f"structure {self.first}", "mixture": f"rivals by weight ({self.weighted})", "futures": ""}
+        yield Headline(
+            estimand=estimand,
+            number=number,
+            unit=unit,
+            kind=kind,
+            interval=interval,
+            given=tuple(filter(None, (whose[of] if self.several else "", self.place, *given))),
+            basis=self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0],
+            command="cipark policy",
+            model_digest=self.model_digest,
+            study_digest=self.study_digest,
+            seed=self.seed,
+            version=version(),
+            title=title,
+        )
+
+    def titled(self, outcome: str) -> str:
+        """An outcome in words, with its unit."""
+        units = self.units[outcome]
+        return self.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
+
+
+def _worst(bases: Sequence[Basis]) -> Basis:
+    """One basis for several of the same origin: converged where all have, as far from the posterior as the farthest."""
+    converged: bool | None = True
+    if any(basis.converged is None for basis in bases):
+        converged = None
+    if any(basis.converged is False for basis in bases):
+        converged = False
+    return replace(bases[0], converged=converged, pareto_k=max(basis.pareto_k for basis in bases))

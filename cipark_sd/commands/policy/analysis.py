@@ -1,0 +1,207 @@
+"""What the parts of ``cipark policy`` compute from: a study, its catalogue, and draws of every rival."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cipark_sd import estimands
+from cipark_sd.basis import UNSEEN
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.request import Request, asked_rivals, draw_source
+from cipark_sd.commands.policy.target import FILE, Target, read_target
+from cipark_sd.console import Bars
+from cipark_sd.errors import CiparkError
+from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.run import failed, run_policies
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.model.units import is_dimensionless
+from cipark_sd.results import version
+from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.study import DrawRequest, Study, find_folder
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: A posterior variance above this share of the prior's says that the data taught little of a parameter.
+LITTLE = 0.7
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What all parts share.
+
+    Parameters
+    ----------
+    rivals : tuple of Rival
+        Those that have draws, with what is set for the place.
+    draws, prior : mapping of str to Draws
+        By rival; ``prior`` are those that expectations are set against.
+    file, folder : Path
+        Of the catalogue, and of the output.
+    about : About
+        What is told of all findings.
+    """
+
+    study: Study
+    catalogue: Catalogue
+    rivals: tuple[Rival, ...]
+    draws: Mapping[str, Draws]
+    prior: Mapping[str, Draws]
+    engine: str
+    file: Path
+    folder: Path
+    about: About
+
+    def run(
+        self,
+        policies: Sequence[Policy],
+        bars: Bars,
+        what: str,
+        *,
+        draws: Mapping[str, Draws] | None = None,
+        outcomes: Sequence[Outcome] | None = None,
+        times: Sequence[float] | None = None,
+        rivals: Sequence[Rival] | None = None,
+        parts: str | None = None,
+    ) -> "xr.Dataset":
+        """Policies over draws under every rival; by default those of the analysis, all outcomes, the catalogue's times.
+
+        Parameters
+        ----------
+        what : str
+            In words, for the progress.
+        parts : str, optional
+            The folder within the output in which what is done is kept until all is.
+        """
+        return run_policies(
+            self.study.model,
+            policies,
+            self.rivals if rivals is None else rivals,
+            self.draws if draws is None else draws,
+            self.catalogue.outcomes if outcomes is None else outcomes,
+            self.catalogue.times if times is None else times,
+            scenario=self.study.scenario,
+            engine=self.engine,
+            parts=None if parts is None else self.folder / parts,
+            progress=bars.counter(what),
+        )
+
+
+def doubts(runs: "xr.Dataset") -> tuple[str, ...]:
+    """In words, what a reader must know of runs: how many needed a finer step, and how many have no outcome."""
+    finer, bad = int(runs["refined"].sum()), failed(runs)
+    sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
+    return (*sentences, *([f"{bad} runs have an outcome that is no number; they are left out."] if bad else []))
+
+
+def start(request: Request, bars: Bars) -> Analysis:
+    """Read the study, its catalogue and its draws, and set the base against the data.
+
+    Raises
+    ------
+    CiparkError
+        For what is wrong in them, and for priors whose base the data rule out.
+    """
+    place = find_folder(request.target, file=FILE, where="policy")
+    target = read_target(place, allow_files=request.allow_files)
+    rivals = asked_rivals(request, target)
+    source = draw_source(request.sources, [rival.id for rival in rivals])
+    folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
+    wanted = DrawRequest(
+        rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
+    )
+    made = target.study.draws(wanted, bars)
+    # what is set for the place holds under all rivals, and a rival may take it back
+    placed = tuple(replace(rival, scenario=target.catalogue.here | rival.scenario) for rival in made.structures)
+    model = target.study.model
+    seen = made.draws[placed[0].id].origin not in UNSEEN
+    study_digest = target.study.digest(placed[0]) if seen else ""
+    about = About(
+        catalogue=target.catalogue,
+        rivals=placed,
+        bases={rival: draws.basis for rival, draws in made.draws.items()},
+        weights={rival: draws.weight for rival, draws in made.draws.items()},
+        units={outcome.id: _units(target, outcome) for outcome in target.catalogue.outcomes},
+        inputs=_input_titles(target),
+        quantities={one.id: _quantity(target, one) for one in target.catalogue.outcomes},
+        settings={one.id: estimands.settings(model, one.scenario) for one in target.catalogue.policies},
+        place=estimands.settings(model, target.catalogue.here),
+        model_digest=model.digest,
+        study_digest=study_digest,
+        seed=request.seed,
+        identity="",
+        fit_of="" if target.study.folder == target.folder else target.study.folder.name,
+        unreliable=made.unreliable,
+        untaught=untaught(target.study, made.draws[placed[0].id]),
+        printed=request.outcomes,
+    )
+    notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
+    about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
+    return Analysis(
+        target.study, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder, about
+    )
+
+
+def _against_data(
+    request: Request, study: Study, first: Rival, draws: Mapping[str, Draws], about: About
+) -> tuple[str, ...]:
+    """A sentence where the base contradicts the data even after a fit; before one that is an error."""
+    against = study.contradictions(first, draws[first.id], seed=request.seed, engine=request.engine)
+    if not against:
+        return ()
+    if about.signs_only:
+        raise CiparkError(
+            f"cipark policy --draws prior: the base contradicts the data, so that nothing is shown of what policies "
+            f"change of it: {against}. Run 'cipark calibrate{study.argument}', and then "
+            f"'cipark policy{study.argument}' without --draws, which takes up that fit."
+        )
+    return (f"The base does not meet the data even after the fit: {against}.",)
+
+
+def _units(target: Target, outcome: Outcome) -> str:
+    return "" if outcome.per else target.study.model[split_key(override_key(outcome.variable))[0]].units
+
+
+def _quantity(target: Target, outcome: Outcome) -> str:
+    names = (outcome.variable, outcome.per) if outcome.per else (outcome.variable,)
+    return " / ".join(estimands.name_in(target.study.model, name) for name in names)
+
+
+def _input_titles(target: Target) -> dict[str, str]:
+    titles = {}
+    for one in target.catalogue.uncertainties:
+        units = target.study.model[split_key(override_key(one.name))[0]].units
+        plain = is_dimensionless(units) or "[" in one.title
+        titles[one.name] = one.title if plain else f"{one.title} [{units}]"
+    return titles
+
+
+def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
+    """Parameters whose draws are nearly as wide as their prior, each on its own scale."""
+    grid = (np.arange(2000) + 0.5) / 2000
+    names = []
+    for parameter in study.parameters:
+        values = draws.values.get(override_key(parameter.name))
+        if values is None:
+            continue
+        if parameter.scale(values).var() > LITTLE * parameter.scale(parameter.quantile(grid)).var():
+            names.append(parameter.name)
+    return tuple(names)
+
+
+def _identity(request: Request, target: Target, draws: Mapping[str, Draws], basis: str) -> str:
+    digest = hashlib.sha256()
+    for rival, own in draws.items():
+        digest.update(f"{rival} {own.weight}".encode())
+        for name, values in sorted(own.values.items()):
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    model = target.study.model
+    return (
+        f"{basis}. Model {model.name} ({model.digest[:12]}), policies {target.catalogue.digest[:12]}, "
+        f"cipark_sd {version()}, engine {request.engine}, seed {request.seed}; draws {digest.hexdigest()[:12]}."
+    )

@@ -1,0 +1,135 @@
+"""Findings of ``cipark policy``: saved and loaded to the last bit; their parts as a table."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from numpy.typing import NDArray
+
+from cipark_sd import results
+from cipark_sd.commands.policy.findings import columns, load, save
+from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS, part
+from cipark_sd.records import read_record, write_record
+
+
+@dataclass(frozen=True)
+class Inner:
+    way: Literal["more", "less"]
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Everything:
+    number: float
+    count: int
+    sure: bool
+    text: str
+    inner: Inner | None
+    none: Inner | None
+    pairs: tuple[tuple[str, float], ...]
+    two: tuple[str, float]
+    by_name: Mapping[str, Inner]
+    array: NDArray[np.bool_]
+    columns: Mapping[str, NDArray[Any]]
+    frame: pd.DataFrame
+    runs: xr.Dataset
+    several: Mapping[str, xr.Dataset]
+
+
+def dataset(value: float) -> xr.Dataset:
+    data = {"a/b": ("x", np.array([value, np.nan]))}
+    return xr.Dataset(data, {"x": ["p", "q"]}, attrs={"format": results.FORMAT})
+
+
+@pytest.fixture
+def everything() -> Everything:
+    frame = pd.DataFrame({"x": [0.1, np.nan, -np.inf], "n": [1, 2, 3], "s": ["a", "", "ü"], "b": [True, False, True]})
+    return Everything(
+        number=1 / 3,
+        count=7,
+        sure=False,
+        text='a "b"\n',
+        inner=Inner("less", None),
+        none=None,
+        pairs=(("a", np.nextafter(1.0, 2.0)), ("b", float("inf"))),
+        two=("c", 5e-324),
+        by_name={"k": Inner("more", 2.0)},
+        array=np.array([[True, False]]),
+        columns=columns(frame[["x", "s"]]),
+        frame=frame,
+        runs=dataset(0.1),
+        several={"one": dataset(1.0), "two": dataset(2.0)},
+    )
+
+
+def test_every_kind_of_field_comes_back_to_the_last_bit(everything: Everything, tmp_path: Path) -> None:
+    path = tmp_path / "findings.zip"
+    save(everything, path, "me", {"basis": "b"})
+    assert {file.name for file in tmp_path.iterdir()} == {"findings.zip", "runs.nc", "one.nc", "two.nc"}
+    found = load(Everything, path, "me")
+    assert found is not None
+    plain = ("number", "count", "sure", "text", "inner", "none", "pairs", "two", "by_name")
+    for name in plain:
+        assert getattr(found, name) == getattr(everything, name), name
+    assert (found.array.dtype, found.array.tolist()) == (np.dtype(bool), [[True, False]])
+    pd.testing.assert_frame_equal(found.frame, everything.frame, check_exact=True)
+    assert found.runs.identical(everything.runs.assign_attrs(basis="b"))
+    assert found.columns["s"].tolist() == ["a", "", "ü"]
+    assert found.several["two"]["a/b"].to_numpy()[0] == 2.0
+
+
+def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everything: Everything, tmp_path: Path) -> None:
+    path = tmp_path / "findings.zip"
+    assert load(Everything, path, "me") is None
+    save(everything, path, "me", {})
+    assert load(Everything, path, "another") is None
+    assert load(Inner, path, "me") is None
+    runs = (tmp_path / "runs.nc").read_bytes()
+    results.save(dataset(0.2), tmp_path / "runs.nc")
+    assert load(Everything, path, "me") is None
+    (tmp_path / "runs.nc").write_bytes(runs)
+    assert load(Everything, path, "me") is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("number", "x"), ("count", 1.5), ("text", None), ("inner", {"way": "up", "value": 1.0}), ("two", ["c"])],
+)
+def test_a_file_that_is_no_finding_is_not_taken(
+    everything: Everything, tmp_path: Path, field: str, value: object
+) -> None:
+    path = tmp_path / "findings.zip"
+    save(everything, path, "me", {})
+    content = read_record(dict[str, Any], path)
+    content["findings"][field] = value
+    write_record(content, path)
+    assert load(Everything, path, "me") is None
+    path.write_bytes(path.read_bytes()[:40])
+    assert load(Everything, path, "me") is None
+
+
+def test_a_file_names_no_runs_but_those_beside_it(everything: Everything, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "findings.zip"
+    save(everything, path, "me", {})
+    results.save(dataset(9.0), tmp_path / "runs.nc")
+    content = read_record(dict[str, Any], path)
+    content["files"]["../runs"] = hashlib.sha256((tmp_path / "runs.nc").read_bytes()).hexdigest()
+    content["findings"]["runs"] = "../runs"
+    write_record(content, path)
+    assert load(Everything, path, "me") is None
+
+
+def test_a_part_is_a_row_that_names_its_module() -> None:
+    assert [part(name).name for name in PARTS] == list(PARTS)
+    assert UNDER_PRIORS in PARTS
+    assert UNDER_PRIORS not in NAMES
+    titles = [title for name in PARTS for title in part(name).titles]
+    # signs and effects share the section of what was expected
+    assert len(titles) == len(set(titles)) + 1
