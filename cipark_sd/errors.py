@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 #: So many names are listed where none is close to the one that is not known.
-_LISTED = 8
+_LISTED = 10
 
 
 def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:

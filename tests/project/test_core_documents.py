@@ -125,3 +125,40 @@ def test_weighted_draws_give_back_what_a_closed_form_says() -> None:
     assert found.later(every, 1.0) == pytest.approx(evidence(counts) - evidence(counts[:1]), abs=0.02)
     after = found.resampled(every, 20_000)[:, 0]
     assert after.mean() == pytest.approx((4 + counts.sum()) / (1 + 3), rel=0.01)
+
+
+def test_what_the_pages_say_in_words_is_what_the_numbers_are() -> None:
+    fit, full = numbers.kept("core_fit")["numbers"], numbers.kept("park_on_core_windows")["numbers"]
+    # no loop is supported: alone or beside the others, none is worth a unit
+    assert all(abs(row["alone"]) < 1 and abs(row["beside"]) < 1 for row in fit["loops"])
+    both = {row["name"]: row["both"] for row in fit["rows"]}
+    none = both["none"]
+    # the counts ask for May 2017, and for the operator only without it
+    assert both["none, no reform"] < none - 4
+    assert abs(both["none, no operator"] - none) < 0.5
+    assert both["none, neither"] < both["none, no reform"] - 3
+    # decisions before contacts, by less than a search among several dozen variants is worth
+    assert 0 < none - both["none, reform on contacts"] < np.log(24)
+    # against the site, and neither for nor against pool and staff
+    assert none + 0.5 < both["none, no B3"] < none + 3
+    assert all(abs(both[f"none, no {loop}"] - none) < 0.5 for loop in ("B1", "B2"))
+    lines = fit["lines"]
+    # two rates are best in sample, the site left out equals them, and from the end of 2017 the core does
+    assert max([*lines.values(), full], key=lambda line: line["evidence"])["name"] == "two rates"
+    assert max([*lines.values(), full], key=lambda line: line["left_out"])["name"] == "two rates"
+    assert max([*lines.values(), full], key=lambda line: line["best"])["name"] == "two rates"
+    assert abs(fit["structures"]["none, no B3"]["residents"] - lines["two rates"]["evidence"]) < 0.3
+    assert abs(lines["none"]["y2018"] - lines["two rates"]["y2018"]) < 0.3
+    # the full model: as good on what it has seen, worse on what it has not
+    assert abs(full["evidence"] - lines["none"]["evidence"]) < 2
+    assert full["y2018"] < lines["none"]["y2018"] - 2
+    assert full["y2019"] < lines["none"]["y2019"] - 2
+    # when somebody leaves: "no effect" possible before and after, as often, but for the reform
+    for row in fit["leaving"]:
+        shares = [row[when]["y2031"]["same"] for when in ("prior", "posterior")]
+        assert min(shares) >= 1
+        assert abs(shares[0] - shares[1]) < (30 if row["id"] == "no reform" else 5), row["id"]
+    assert {c["id"]: c["class"] for c in fit["claims"] if c["class"].startswith("informed")} == {
+        "R5 out": "informed, against it",
+        "no reform": "informed",
+    }
