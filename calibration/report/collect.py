@@ -22,6 +22,7 @@ from calibration.report.findings import BestFit, Curves, Fit, Posterior, Posteri
 from calibration.report.study_facts import study_facts
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import relative_efficiency
+from calibration.study.levels import dated_levels
 from calibration.study.observations import Count, Observation, Quantity
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
@@ -133,24 +134,10 @@ def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow],
 
 def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedRow, ...]:
     """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
-    if observation.kind == "flow":
-        return tuple(
-            replace(row, end=(row.start + row.end) / 2, lower=row.lower / width, upper=row.upper / width)
-            for row in rows
-            if (width := row.end - row.start) > 0
-        )
-    level, found = 0.0, []
-    for row, term in zip(rows, observation.terms, strict=True):
-        if row.start == row.end:
-            found.append(row)
-            continue
-        if isinstance(term, Count) and term.level is not None:
-            found.append(replace(row, lower=term.level[0], upper=term.level[1]))
-            continue
-        width = row.upper - row.lower
-        level += (row.lower + row.upper) / 2
-        found.append(replace(row, lower=level - width / 2, upper=level + width / 2))
-    return tuple(found)
+    return tuple(
+        replace(row, end=level.time, lower=level.lower, upper=level.upper)
+        for row, level in zip(rows, dated_levels(observation), strict=True)
+    )
 
 
 def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:

@@ -56,6 +56,7 @@ def carried(
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     *,
     save: Sequence[str] | None = None,
+    times: Sequence[float] | None = None,
     method: Method | None = None,
 ) -> Carried:
     """The module of a model under a scenario.
@@ -66,6 +67,8 @@ def carried(
         What differs from the file: numbers stay settable, series, tables and the time span become part of the module.
     save : sequence of str, optional
         The outputs; without it everything that can change in a run.
+    times : sequence of float, optional
+        Some of the saved times, the first among them; without it all of them.
     method : Method, optional
         Without it the file's own.
 
@@ -73,7 +76,7 @@ def carried(
     ------
     UnknownName, InvalidValue, UnsupportedFeature, Problems
     """
-    planned = plan(model, scenario, save=save, times=None, method=method)
+    planned = plan(model, scenario, save=save, times=times, method=method)
     program, inputs = _program(planned)
     watched = _with_watched(program)
     made = compiled(watched)

@@ -81,10 +81,13 @@ def beyond(program: Program, feature: str, node: int) -> UnsupportedFeature:
 
 
 def _variable(program: Program, node: int) -> str:
-    """The first variable whose value the node is, or goes into."""
+    """The first variable, or what it moves, whose value the node is or goes into."""
     reached = {node}
     for position in range(node + 1, len(program.nodes)):
         if not reached.isdisjoint(program.nodes[position].args):
             reached.add(position)
-    named = [(position, label) for label, position in program.labels if position in reached]
-    return min(named)[1] if named else program.name
+    named = [(position, label) for label, position in program.labels]
+    named += [(place, state.label) for state in program.states for place in (state.initial, state.rate)]
+    named += [(place, cell.label) for cell in program.cells for place in (cell.initial, cell.following)]
+    named += [(place, pipe.label) for pipe in program.pipes for place in (pipe.initial, pipe.entering, pipe.length)]
+    return min(((position, label) for position, label in named if position in reached), default=(0, program.name))[1]

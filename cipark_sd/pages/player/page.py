@@ -12,9 +12,11 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.engines.base import Values
+from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.engines.wasm.carried import Carried, carried
@@ -30,6 +32,8 @@ from cipark_sd.timegrid import nearest_indices
 #: The parts of the script, in order.
 SCRIPTS = ("kernel.js", "digest.js", "numbers.js", "chart.js", "state.js", "player.js")
 FORMAT = "cipark_sd player 1"
+#: Saved times of a page, about at most: more than a screen has points across.
+MOST_TIMES = 1000
 
 
 def render(contents: Contents) -> str:
@@ -80,7 +84,9 @@ def as_json(contents: Contents) -> dict[str, object]:
     model = contents.model
     variables = [name for o in contents.outcomes for name in (o.variable, o.per) if name]
     save = dict.fromkeys(split_key(override_key(name))[0] for name in variables)
-    made = carried(model, contents.scenario, save=tuple(save))
+    every = plan(model, contents.scenario, save=(), times=None, method=None).times
+    kept = _kept(len(every))
+    made = carried(model, contents.scenario, save=tuple(save), times=every[kept].tolist())
     structures = [_structure(contents, made, structure) for structure in contents.structures]
     drawn = {name for structure in structures for name in structure["drawn"]}
     levers = [entry for lever in contents.levers if (entry := _lever(contents, made, lever, drawn))]
@@ -88,7 +94,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         expected = f"one at least that changes {', '.join(variables)}"
         raise InvalidValue("the levers", [lever.title for lever in contents.levers], expected, where="play")
     times = made.plan.times
-    labels = list(contents.labels)
+    labels = [contents.labels[i] for i in kept] if len(contents.labels) == len(every) else []
     return {
         "format": FORMAT,
         "title": contents.title,
@@ -100,7 +106,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "base": contents.base,
         "limits": list(contents.limits),
         "warning": contents.warning,
-        "labels": labels if len(labels) == len(times) else [],
+        "labels": labels,
         "at": int(nearest_indices(times, np.array([contents.at]))[0]),
         "until": int(nearest_indices(times, np.array([contents.until]))[0]),
         "levers": levers,
@@ -108,6 +114,12 @@ def as_json(contents: Contents) -> dict[str, object]:
         "structures": structures,
         "kernel": base64.b64encode(made.module).decode(),
     }
+
+
+def _kept(n: int) -> NDArray[np.intp]:
+    """Positions of the saved times that a page has: the last, and from the first on every so many."""
+    stride = -(-(n - 1) // MOST_TIMES) or 1
+    return np.unique(np.append(np.arange(0, n, stride), n - 1))
 
 
 def flat_names(model: Model, name: str) -> list[str]:

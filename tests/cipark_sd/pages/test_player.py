@@ -20,7 +20,7 @@ from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import carried, description_of
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Lever
@@ -136,6 +136,26 @@ def test_the_digest_is_that_of_the_native_run_and_the_module_gives_it(sir: Model
     assert digest(wasm) == plain
     values[0, 3, 0] = np.nextafter(values[0, 3, 0], np.inf)
     assert digest(values) != plain
+
+
+def test_a_page_has_as_many_times_as_can_be_seen_and_the_last_of_them(write_mdl: Write) -> None:
+    model = read_model(write_mdl("x = INTEG(a, 0) ~~|\na = 1 ~~|\n", final=3333.25))
+    content = as_json(contents_of(model, "m.mdl"))
+    time = description_of(base64.b64decode(str(content["kernel"])))["time"]
+    assert isinstance(time, dict)
+    assert len(time["instants"]) == 13334
+    assert (time["saved"][0], time["saved"][-1]) == (0, 13333)
+    assert len(time["saved"]) <= 1001
+    run = simulate(model, times=[i / 4 for i in time["saved"]])["x"].to_numpy()
+    structures = content["structures"]
+    assert isinstance(structures, list)
+    assert structures[0]["digest"] == digest(run[None, :, None])
+
+
+def test_what_webassembly_has_not_is_refused_by_name(write_mdl: Write) -> None:
+    model = read_model(write_mdl("x = INTEG(TAN(a), 0) ~~|\na = 1 ~~|\n"))
+    with pytest.raises(UnsupportedFeature, match="'x' uses the function tan, which it takes from the C library"):
+        render(contents_of(model, "m.mdl"))
 
 
 def test_all_kinds_of_nan_have_one_digest() -> None:
