@@ -1,7 +1,7 @@
 """Forecasts by scenario."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Forecasts(ReportPart):
                     kind="median",
                     interval=Bounds(row.quantiles[1], row.quantiles[7], 0.9, "central draws"),
                     given=("the study's own structure",),
-                    basis=drawn.basis,
+                    basis=replace(drawn.basis, n=row.n_draws),
                 )
 
     def tables(self, found: Findings) -> Mapping[str, Rows]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from calibration.assess.counterfactuals import Effect
+from calibration.assess.counterfactuals import DRAWS, Effect
 from calibration.assess.rivals import Comparison
 from calibration.report import figures_assessment
 from calibration.report.conclusions import main_effects
@@ -22,8 +22,8 @@ class Rivals(ReportPart):
 
     def headlines(self, found: Findings) -> Iterator[Headline]:
         """What each experiment changes in the stacked mixture of the structures."""
-        assessed, drawn = found.assessment, found.fit.posterior
-        if assessed is None or drawn is None:
+        assessed = found.assessment
+        if assessed is None:
             return
         converged = all(line.converged for line in assessed.comparison)
         for effect in assessed.effects:
@@ -36,7 +36,7 @@ class Rivals(ReportPart):
                     kind="median",
                     interval=Bounds(effect.low, effect.high, 0.9, "central draws"),
                     given=(f"the stacked mixture of {len(assessed.comparison)} structures",),
-                    basis=Basis("posterior", len(drawn.flat), converged),
+                    basis=Basis("posterior", DRAWS, converged),
                 )
 
     def tables(self, found: Findings) -> Mapping[str, Rows]:

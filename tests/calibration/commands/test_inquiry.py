@@ -165,3 +165,11 @@ def test_console_page_and_headlines_have_one_value_of_a_prediction(folder):
     assert (
         medians["parameter rate"].basis.label == found.fit.posterior.basis.label == "posterior, 10000 draws, converged"
     )
+    # what is computed over fewer draws says so
+    records = read_page(folder).headlines
+    effect = next(one for one in records if one.estimand.startswith("change of left"))
+    mixed = next(line for line in rows(folder / "effects.csv") if line["structure"] == "mixture")
+    assert (effect.number, effect.basis.n) == (float(mixed["median"]), 1000)
+    future = next(one for one in records if one.estimand == "observation left at 12, scenario late")
+    last = [line for line in rows(folder / "forecast.csv") if line["scenario"] == "late"][-1]
+    assert (future.number, future.basis.n) == (float(last["q0.5"]), int(last["draws"]))
