@@ -331,8 +331,12 @@ def _allocate_available(c: Context, a: Sequence[int]) -> int:
 
 
 def _time_value(c: Context, a: Sequence[int]) -> int:
-    g = c.graph
-    return g.add(c.time, a[1])
+    """The current time (0) or that of the start (1), moved by an offset.
+
+    Source: Vensim's manual, fn_get_time_value, measure 0.
+    """
+    g, (relative, offset, _) = c.graph, a
+    return g.add(g.uniform("initial_time") if g.value(relative) == 1.0 else c.time, offset)
 
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -44,7 +44,7 @@ def _refused(
                 "VECTOR SELECT with an action that is not a whole number from 0 to 10, or an error action",
                 "use such an action and error action 0",
             )
-        case "get_time_value" if (value(nodes[0]), value(nodes[2])) != (0.0, 0.0):
+        case "get_time_value" if value(nodes[0]) not in (0.0, 1.0) or value(nodes[2]) != 0.0:
             return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
         case "invert_matrix" if len(nodes) - 3 > MOST_ROWS**2:
             return f"INVERT MATRIX of more than {MOST_ROWS} rows", "run it with --engine pysd"

@@ -262,3 +262,14 @@ def test_a_fixed_delay_without_a_length_says_so(write_mdl: Write) -> None:
     )
     assert run.attrs["first_non_finite"] == "d is nan at time 0"
     assert np.isnan(run.y).all()
+
+
+def test_a_time_value_is_relative_to_now_or_to_the_start(write_mdl: Write) -> None:
+    """Vensim's manual, fn_get_time_value; PySD has the first alone, so that this is no model of the corpus."""
+    path = write_mdl("now = GET TIME VALUE(0, 1, 0) ~~|\nbegun = GET TIME VALUE(1, 2.5, 0) ~~|\n")
+    for engine in ("native", "numpy"):
+        run = simulate(read_model(path), Scenario(initial_time=3), save=["now", "begun"], engine=engine)
+        assert run["now"].values.tolist() == (run["time"].values + 1).tolist()
+        assert set(run["begun"].values.tolist()) == {5.5}
+    with pytest.raises(UnsupportedFeature, match="GET TIME VALUE of calendar or clock"):
+        simulate(read_model(write_mdl("x = GET TIME VALUE(1, 0, 3) ~~|\n")), save=["x"], engine="native")
