@@ -19,8 +19,8 @@ from calibration.likelihood.posterior import On
 from calibration.report.figures_assessment import self_test_figure
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import progress_bars
 from cipark_sd.ensemble import processors
 from cipark_sd.plotting.files import save_for_print
@@ -50,7 +50,7 @@ def processor_seconds() -> float:
 def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[str, ...]:
     """Run one study; a row of the table."""
     start, before = time.perf_counter(), processor_seconds()
-    with progress_bars() as bars, Workers(n_workers, Kept(folder / KEPT)) as workers:
+    with progress_bars() as bars, Workers(n_workers, Checkpoints.in_output(folder)) as workers:
 
         def show_progress(now: Progress) -> None:
             bars.show(name, now.done, n)

@@ -8,7 +8,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
 from datetime import date
 from functools import cache, partial
@@ -62,11 +62,13 @@ def from_plain(kind: type[T], content: object) -> T:
         raise WrongRecordError(f"no {kind.__name__}: {problem}") from None
 
 
-def write_record(value: object, path: Path) -> Path:
-    """Write a frozen value with its arrays as one file, whole or not at all.
+def packed(value: object) -> tuple[str, list[NDArray[np.generic]]]:
+    """A frozen value as JSON, and its arrays, for which ``{"array": 3}`` stands in the text.
 
-    The file is a ZIP archive: ``content.json``, in which ``{"array": 3}`` stands for the member ``3.npy``. The same
-    value gives the same bytes.
+    Raises
+    ------
+    TypeError
+        When it holds what only a pickle could.
     """
     arrays: list[NDArray[np.generic]] = []
 
@@ -76,7 +78,30 @@ def write_record(value: object, path: Path) -> Path:
         arrays.append(item)
         return {_ARRAY: len(arrays) - 1}
 
-    text = json.dumps(to_plain(value), default=aside, ensure_ascii=False)
+    return json.dumps(to_plain(value), default=aside, ensure_ascii=False), arrays
+
+
+def unpacked(kind: type[T], text: str, array: Callable[[int], NDArray[np.generic]]) -> T:
+    """Undoes :func:`packed`; ``array`` gives the arrays by their number.
+
+    Raises
+    ------
+    WrongRecordError
+    """
+
+    def filled(item: dict[str, Any]) -> Any:
+        return array(item[_ARRAY]) if set(item) == {_ARRAY} else item
+
+    return from_plain(kind, json.loads(text, object_hook=filled))
+
+
+def write_record(value: object, path: Path) -> Path:
+    """Write a frozen value with its arrays as one file, whole or not at all.
+
+    The file is a ZIP archive: ``content.json``, in which ``{"array": 3}`` stands for the member ``3.npy``. The same
+    value gives the same bytes.
+    """
+    text, arrays = packed(value)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, member in _members(text, arrays):
@@ -97,15 +122,15 @@ def read_record(kind: type[T], path: Path) -> T:
     try:
         with zipfile.ZipFile(path) as archive:
 
-            def filled(item: dict[str, Any]) -> Any:
-                if set(item) == {_ARRAY}:
-                    return np.lib.format.read_array(io.BytesIO(archive.read(f"{item[_ARRAY]}.npy")), allow_pickle=False)
-                return item
+            def array(number: int) -> NDArray[np.generic]:
+                member = io.BytesIO(archive.read(f"{number}.npy"))
+                return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
 
-            content = json.loads(archive.read(_TEXT), object_hook=filled)
+            return unpacked(kind, archive.read(_TEXT).decode(), array)
+    except WrongRecordError:
+        raise
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as problem:
         raise WrongRecordError(f"no file of records ({problem})") from None
-    return from_plain(kind, content)
 
 
 def _members(text: str, arrays: "list[NDArray[np.generic]]") -> Iterator[tuple[str, bytes]]:

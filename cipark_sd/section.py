@@ -104,7 +104,7 @@ class Section:
         self.wrong(key, f"a whole number, at least {least}")
         return default
 
-    def names(self, key: str) -> tuple[str, ...]:
+    def names(self, key: str, *, expected: str = "a name or a list of names") -> tuple[str, ...]:
         """A text or a list of texts; empty where there is none."""
         value = self.raw(key)
         if value is None:
@@ -113,7 +113,7 @@ class Section:
             return (value,)
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return tuple(value)
-        self.wrong(key, "a name or a list of names")
+        self.wrong(key, expected)
         return ()
 
     def tables(self, key: str) -> list[object]:

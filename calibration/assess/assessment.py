@@ -19,7 +19,6 @@ from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.sample import Effort
 from calibration.study.variants import Variant
-from calibration.tasks.kept import KEPT
 from calibration.tasks.workers import Progress, Workers
 from cipark_sd.arrays import Array
 
@@ -82,12 +81,10 @@ def inquire(
 ) -> Inquiry:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
 
-    When the user stops, later stages are left out; chains in progress and what the workers have done are kept in a
-    folder within ``folder``, so that a second start goes on from there. ``folder`` also takes the draws and weights of
-    all rivals, for policy experiments.
+    When the user stops, later stages are left out; what the workers have done, chains in progress too, is where their
+    checkpoints are. ``folder`` takes the draws and weights of all rivals, for policy experiments.
     """
     problem = drawn.density.problem
-    chains = None if folder is None else folder / KEPT
 
     def stream(stage: int) -> np.random.Generator:
         return np.random.default_rng([seed, 100 + stage])
@@ -104,7 +101,6 @@ def inquire(
                 density_of,
                 stream(2),
                 effort=effort,
-                folder=chains,
                 workers=workers,
                 on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
             )
@@ -114,7 +110,6 @@ def inquire(
                 density_of,
                 rival_numbers(seed),
                 effort=effort,
-                folder=chains,
                 workers=workers,
                 on_stage=on_stage,
             )

@@ -115,7 +115,7 @@ def forecast(
     streams = sampling.spawn(EFFORT.ensembles)
     spread = [stream.standard_normal((EFFORT.walkers, k)) for stream in streams]
     begin = baseline.mean + baseline.sd * np.stack(spread)
-    chains = run(target, begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, EFFORT)
+    chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, EFFORT)
     p = chains.kept.reshape(-1, k)
     p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
     mean, alpha = increments(p, start, end), np.exp(p[:, -1:])

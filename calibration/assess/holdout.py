@@ -9,7 +9,6 @@ its structure and its dated events were written after the data that are held out
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -17,13 +16,13 @@ from calibration.assess import baselines
 from calibration.assess.scores import Score, Summary, columns, from_columns, score, summaries
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
-from calibration.sampling.draws import PER_CHAIN, chains_path, draw_whole, problem_digest
+from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem, until
-from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import OnProgress, Tell, Workers
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
 from cipark_sd.wording import listed
 
 DensityOf = Callable[[CalibrationProblem], Posterior]
@@ -60,7 +59,7 @@ class OriginTask:
     density_of: DensityOf
     rng: np.random.Generator
     effort: Effort
-    folder: Path | None
+    checkpoints: Checkpoints
 
     @property
     def label(self) -> str:
@@ -72,20 +71,20 @@ class OriginTask:
         """Of all that the answer depends on."""
         held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in self.problem.observations]
         parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [one for one in held if one[1]])
-        return key("origin", problem_digest(self.problem), self.density_of, *parts)
+        return digest("origin", problem_digest(self.problem), self.density_of, *parts)
 
-    def __call__(self, tell: Tell) -> Answer:
+    def __call__(self, tell: Tell) -> Arrays:
         """Columns of the scores, and whether the posterior has converged."""
         chains, noise, others = self.rng.spawn(3)
         density = self.density_of(self.problem)
-        saved = chains_path(self.folder, density, chains, self.effort)
+        saved = chains_entry(self.checkpoints, density, chains, self.effort)
         drawn = draw_whole(density, chains, self.effort, saved, lambda done, most, _: tell(done, most))
         scores = model_scores(density, drawn.flat, self.origin, noise)
         for observation in self.problem.observations:
             scores += baseline_scores(observation, self.origin, others)
-        if saved is not None and drawn.chains.converged:
+        if drawn.chains.converged:
             # chains are for going on after a stop or with more steps
-            saved.unlink(missing_ok=True)
+            saved.discard()
         return columns(scores) | {"converged": np.array(drawn.chains.converged)}
 
 
@@ -95,7 +94,6 @@ def rolling_origin(
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    folder: Path | None = None,
     workers: Workers | None = None,
     on_progress: OnProgress | None = None,
 ) -> RollingOrigin:
@@ -103,22 +101,21 @@ def rolling_origin(
 
     Parameters
     ----------
-    folder : Path, optional
-        Keeps chains in progress.
     workers : Workers, optional
-        Without them all is done in this process.
+        Without them all is done in this process and nothing is kept.
 
     Raises
     ------
     KeyboardInterrupt
         When the user stops; origins that are done stay where the workers keep answers.
     """
+    workers = Workers() if workers is None else workers
     tasks = [
-        OriginTask(until(problem, origin), origin, density_of, own, effort, folder)
+        OriginTask(until(problem, origin), origin, density_of, own, effort, workers.checkpoints)
         for origin, own in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
         if until(problem, origin).fitted_terms
     ]
-    done = (Workers() if workers is None else workers).run(tasks, on_progress)
+    done = workers.run(tasks, on_progress)
     if done.interrupted:
         raise KeyboardInterrupt
     answers = [(task.origin, answer) for task, answer in zip(tasks, done.answers, strict=True) if answer is not None]

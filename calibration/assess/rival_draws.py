@@ -1,7 +1,6 @@
 """Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
 
 import csv
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from calibration.sampling.draws import by_term, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
-from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import write_table
@@ -41,9 +40,10 @@ def fitted(
     *,
     engine: str,
     effort: Effort = EFFORT,
+    checkpoints: Checkpoints = NOT_KEPT,
     on_steps: OnSteps | None = None,
 ) -> None:
-    """Fit each rival and keep draws and weights in ``folder``; what is there already is not done again.
+    """Fit each rival and write draws and weights into ``folder``; what ``checkpoints`` have is not done again.
 
     With the study's own seed, as ``cipark calibrate --rivals`` fits them, so that draws and weights are the same ones.
 
@@ -52,18 +52,10 @@ def fitted(
     CiparkError
         When the data are impossible under every rival.
     KeyboardInterrupt
-        When the user stops before all are done; the chains that are done stay in the folder.
+        When the user stops before all are done.
     """
     variants = tuple(map(as_variant, rivals))
     problem = replace(problem, rivals=variants)
-    folder.mkdir(parents=True, exist_ok=True)
-    seed = problem.method.seed
-    keys = {v.name: f"{problem_digest(with_variant(problem, v))} {seed} {version()} {effort}" for v in variants}
-    listed = listed_in(folder)
-    if set(listed) == set(keys) and all(
-        gone or _key(draws_file(folder, name)) == keys[name] for name, gone in listed.items()
-    ):
-        return
 
     def told(stage: str, now: Progress) -> None:
         if on_steps is not None and now.running and stage == "rivals":
@@ -71,25 +63,14 @@ def fitted(
             before = [variant.name for variant in variants].index(name)
             on_steps(name, round(100 * (now.done - before)), 100)
 
-    kept = folder / KEPT
-    found = fit_rivals(
-        problem,
-        On(engine),
-        rival_numbers(seed),
-        effort=effort,
-        folder=kept,
-        workers=Workers(0, Kept(kept)),
-        on_stage=told,
-    )
+    numbers, workers = rival_numbers(problem.method.seed), Workers(0, checkpoints)
+    found = fit_rivals(problem, On(engine), numbers, effort=effort, workers=workers, on_stage=told)
     if found.interrupted:
-        # what is done stays in the folder
         raise KeyboardInterrupt
     if not found.fits:
         names = ", ".join(variant.name for variant in found.refuted)
         raise CiparkError(f"the data are impossible under {names}, whatever the parameters: there is nothing to draw")
-    keep_rivals(problem, found.fits, found.refuted, compare(found.fits), folder, keys)
-    # what it is for, going on after a stop, is over, and chains are ten times as large as the draws
-    shutil.rmtree(kept)
+    keep_rivals(problem, found.fits, found.refuted, compare(found.fits), folder)
 
 
 def keep_rivals(
@@ -98,7 +79,6 @@ def keep_rivals(
     refuted: Sequence[Variant],
     lines: Sequence[Comparison],
     folder: Path,
-    keys: Mapping[str, str] | None = None,
 ) -> None:
     """Write the draws of each rival as NetCDF for ArviZ, and a table of their weights.
 
@@ -108,17 +88,12 @@ def keep_rivals(
     The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
     whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
     ``refuted`` is 1 for structures that cannot have brought forth the data; they have no draws.
-
-    Parameters
-    ----------
-    keys : mapping of str to str, optional
-        By rival, what the draws depend on beside their study.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).unlink(missing_ok=True)
     for fit in fits:
         name = fit.variant.name
-        _write(fit, draws_file(folder, name), (keys or {}).get(name, ""), with_variant(problem, fit.variant))
+        _write(fit, draws_file(folder, name), with_variant(problem, fit.variant))
     _write_weights(lines, refuted, folder / WEIGHTS)
 
 
@@ -136,16 +111,7 @@ def listed_in(folder: Path) -> dict[str, bool]:
         return {row["rival"]: row.get("refuted") == "1" for row in csv.DictReader(file)}
 
 
-def _key(path: Path) -> str | None:
-    import xarray as xr
-
-    if not path.is_file():
-        return None
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        return str(tree.attrs.get("key"))
-
-
-def _write(fit: RivalFit, path: Path, key: str, problem: CalibrationProblem) -> None:
+def _write(fit: RivalFit, path: Path, problem: CalibrationProblem) -> None:
     import xarray as xr
 
     names = list(fit.names)
@@ -155,7 +121,6 @@ def _write(fit: RivalFit, path: Path, key: str, problem: CalibrationProblem) -> 
     logs = by_term("fitted", fit.log_likelihood, fitted_terms, problem)
     tree = xr.DataTree.from_dict({"/posterior": group, "/log_likelihood": logs})
     tree.attrs = {
-        "key": key,
         "study_digest": problem_digest(problem),
         "converged": int(fit.converged),
         "cipark_sd_version": version(),

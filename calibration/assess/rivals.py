@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +23,14 @@ from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import named_streams
 from calibration.sampling.convergence import Convergence, Wanted, as_numbers, from_numbers
-from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw_whole, problem_digest
+from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.sampling.sample import EFFORT, SHORT, Effort, NowherePossible, OnBlock
+from calibration.sampling.sample import EFFORT, SHORT, UNSAVED, Effort, NowherePossible, OnBlock
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
-from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import Progress, Tell, Workers
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
 
 #: R-hat and effective draws that a posterior without a term needs for one density.
 MIXED = Wanted(r_hat=1.05, ess=100.0)
@@ -128,7 +127,7 @@ class RivalTask:
     chains: np.random.Generator
     bridge: np.random.Generator
     effort: Effort
-    folder: Path | None
+    checkpoints: Checkpoints
 
     @property
     def label(self) -> str:
@@ -139,12 +138,12 @@ class RivalTask:
     def key(self) -> str:
         """Of all that the answer depends on."""
         parts = (stream(self.chains), stream(self.bridge), self.effort, PER_CHAIN)
-        return key("rival", problem_digest(self.problem), self.density_of, *parts)
+        return digest("rival", problem_digest(self.problem), self.density_of, *parts)
 
-    def __call__(self, tell: Tell) -> Answer:
+    def __call__(self, tell: Tell) -> Arrays:
         """Arrays of :class:`RivalFit`; ``refuted`` alone where the data are impossible."""
         density = self.density_of(self.problem)
-        saved = chains_path(self.folder, density, self.chains, self.effort)
+        saved = chains_entry(self.checkpoints, density, self.chains, self.effort)
         try:
             drawn = draw_whole(density, self.chains, self.effort, saved, lambda done, most, _: tell(done, most))
         except NowherePossible:
@@ -152,9 +151,9 @@ class RivalTask:
         logs, elpd, pareto_k = leave_one_out(drawn)
         evidence = log_evidence(drawn, self.bridge)
         likelihood = density.log_likelihood(drawn.flat)
-        if saved is not None and drawn.chains.converged:
+        if drawn.chains.converged:
             # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
-            saved.unlink(missing_ok=True)
+            saved.discard()
         return {
             "theta": drawn.theta,
             "found": as_numbers(drawn.chains.found),
@@ -187,9 +186,9 @@ class LeftOutTask:
     def key(self) -> str:
         """Of all that the answer depends on."""
         parts = (self.position, stream(self.rng), self.effort)
-        return key("left out", problem_digest(self.problem), self.density_of, *parts)
+        return digest("left out", problem_digest(self.problem), self.density_of, *parts)
 
-    def __call__(self, tell: Tell) -> Answer:
+    def __call__(self, tell: Tell) -> Arrays:
         """The log density ``elpd`` of the term."""
         density = self.density_of(self.problem)
         elpd, mixed = left_out(density, self.position, self.rng, self.effort, lambda done, most, _: tell(done, most))
@@ -208,7 +207,6 @@ def fit_rivals(
     *,
     effort: Effort = EFFORT,
     refit: Effort | None = SHORT,
-    folder: Path | None = None,
     workers: Workers | None = None,
     on_stage: Callable[[str, Progress], None] | None = None,
 ) -> RivalFits:
@@ -218,10 +216,8 @@ def fit_rivals(
     ----------
     refit : Effort, optional
         For the terms of high Pareto k, each of which gets a posterior without it under every rival.
-    folder : Path, optional
-        Keeps chains in progress, so that a second start goes on where the first was stopped.
     workers : Workers, optional
-        Without them all is done in this process. They keep finished answers if they were given a place.
+        Without them all is done in this process and nothing is kept.
     on_stage : function, optional
         Called with the name of the stage and how far it is.
 
@@ -236,7 +232,9 @@ def fit_rivals(
     for variant, own in zip(problem.rivals, own_streams, strict=True):
         chains, bridge = own.spawn(2)
         tasks.append(
-            RivalTask(with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, folder)
+            RivalTask(
+                with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, workers.checkpoints
+            )
         )
         streams.append(bridge)
     done = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
@@ -272,7 +270,7 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
     return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
 
 
-def _fit(variant: Variant, problem: CalibrationProblem, answer: Answer) -> RivalFit:
+def _fit(variant: Variant, problem: CalibrationProblem, answer: Arrays) -> RivalFit:
     names = problem.space.names
     evidence, error = (float(number) for number in answer["evidence"])
     theta, logs, elpd, pareto_k = (
@@ -301,7 +299,7 @@ def left_out(
     fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
     chosen = fitted[position]
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
-    drawn = draw_whole(with_terms(density, terms), rng, effort, None, on_block)
+    drawn = draw_whole(with_terms(density, terms), rng, effort, UNSAVED, on_block)
     logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
     return log_mean_exp(logs), drawn.chains.reaches(MIXED)
 

@@ -21,12 +21,12 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.convergence import Wanted
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
-from calibration.sampling.sample import Effort, prior_draws
+from calibration.sampling.sample import UNSAVED, Effort, prior_draws
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
-from calibration.tasks.kept import Answer, key, stream
 from calibration.tasks.workers import OnProgress, Tell, Workers
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays, digest, stream
 from cipark_sd.scenarios import Scenario, resolve
 
 #: Draws against which a rank is taken.
@@ -104,12 +104,12 @@ class DataSetTask:
     def key(self) -> str:
         """Of all that the answer depends on; real data count only as the pattern that synthetic ones take."""
         parts = (stream(self.rng), self.effort, PER_CHAIN, RANKED, MASSES)
-        return key("data set", problem_digest(self.problem), self.density_of, *parts)
+        return digest("data set", problem_digest(self.problem), self.density_of, *parts)
 
-    def __call__(self, tell: Tell) -> Answer:
+    def __call__(self, tell: Tell) -> Arrays:
         """Arrays of :class:`SelfTest` for this one."""
         truth, synthetic, tried = _synthetic(self.density_of(self.problem), self.rng)
-        drawn = draw_whole(synthetic, self.rng, self.effort, None, lambda done, most, _: tell(done, most))
+        drawn = draw_whole(synthetic, self.rng, self.effort, UNSAVED, lambda done, most, _: tell(done, most))
         rank, within = _placed(drawn, truth)
         return {
             "rank": rank,

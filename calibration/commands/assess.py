@@ -8,7 +8,6 @@ from calibration.commands.pipeline import Settings, chosen_scenarios
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
 from calibration.sampling.sample import Effort
-from calibration.tasks.kept import KEPT, Kept
 from calibration.tasks.workers import Progress, Workers
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
@@ -31,9 +30,8 @@ def inquiry(settings: Settings, made: Calibration) -> Inquiry:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
     ask = Ask(settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests)
-    kept = None if settings.output is None else Kept(settings.output / KEPT)
     n = processors() if settings.workers is None else settings.workers
-    with progress_bars() as bars, Workers(n, kept) as workers:
+    with progress_bars() as bars, Workers(n, settings.checkpoints) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
             bars.show(stage, now.done, now.total, ", ".join(now.running))

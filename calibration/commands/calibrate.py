@@ -63,6 +63,7 @@ from cipark_sd.engines.registry import names
     show_default=True,
     help="Simulation engine.",
 )
+@options.fresh
 @options.output_folder("STUDY")
 @options.renamed("--draws", "--keep")
 @options.allow_files
@@ -88,6 +89,7 @@ def calibrate(
     fast: bool,
     compare_pysd: bool | None,
     engine: str,
+    fresh: bool,
     output: Path | None,
     allow_files: tuple[Path, ...],
 ) -> int:
@@ -95,7 +97,7 @@ def calibrate(
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
     model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, a posterior that has not
-    converged, or an estimate at which PySD and the engine differ.
+    converged, or an estimate at which PySD and the engine differ. A call that was stopped goes on where it was.
 
     \b
     Examples:
@@ -114,6 +116,7 @@ def calibrate(
     from calibration.report.model_checks import checks_at_estimate
     from calibration.report.output import write
     from calibration.study.library import FILE
+    from cipark_sd.checkpoints import Checkpoints
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
     from cipark_sd.pages.page import HTML
     from cipark_sd.study import find_folder
@@ -141,6 +144,7 @@ def calibrate(
         scenarios=scenarios,
         self_tests=self_tests,
         workers=workers,
+        checkpoints=Checkpoints.in_output(folder, fresh=fresh),
         output=folder,
         allow_files=allow_files,
     )

@@ -14,13 +14,12 @@ from calibration.fit.verification import Replication, replication
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
-from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_path, draw, study_digest, tree, write_draws
+from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
 from calibration.sampling.sample import Effort
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
-from calibration.tasks.kept import KEPT, key
-from calibration.tasks.parts import Parts
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.console import Bars, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, UnknownName
@@ -50,6 +49,7 @@ class Settings:
     scenarios: tuple[str, ...] = ()
     self_tests: int = 0
     workers: int | None = None
+    checkpoints: Checkpoints = NOT_KEPT
     output: Path | None = None
     allow_files: tuple[Path, ...] = ()
 
@@ -65,8 +65,7 @@ def calibrate(settings: Settings) -> Calibration:
     engine = settings.engine
     density = posterior(problem, choose(engine))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
-    parts = _parts(density, settings, n)
-    found_before = parts.count()
+    checkpoints = _fit_checkpoints(density, settings, n)
     with progress_bars() as bars:
         bars.show("searches", 0, n)
 
@@ -79,18 +78,18 @@ def calibrate(settings: Settings) -> Calibration:
             rng=np.random.default_rng(method.seed),
             estimate=method.estimate,
             optimiser=method.optimiser,
-            parts=parts,
+            checkpoints=checkpoints,
             on_progress=searched,
         )
         profiles: list[Profile] = []
         predictions: list[PredictionProfile] = []
         if settings.profiles and not optimum.interrupted:
-            profiles, optimum = profiling.profiles(optimum, parts, bars)
+            profiles, optimum = profiling.profiles(optimum, checkpoints, bars)
         if settings.profiles and not optimum.interrupted:
-            predictions, optimum = profiling.predictions(optimum, engine, parts, bars)
+            predictions, optimum = profiling.predictions(optimum, engine, checkpoints, bars)
         draws = _sampled(density, settings, bars) if settings.posterior and not optimum.interrupted else None
     compared = _replication(optimum, settings)
-    return Calibration(optimum, tuple(profiles), tuple(predictions), engine, compared, draws, found_before)
+    return Calibration(optimum, tuple(profiles), tuple(predictions), engine, compared, draws, checkpoints.reused)
 
 
 def keep_draws(made: Calibration, folder: Path) -> list[Path]:
@@ -102,11 +101,11 @@ def keep_draws(made: Calibration, folder: Path) -> list[Path]:
     return [path]
 
 
-def _parts(density: Posterior, settings: Settings, starts: int) -> Parts:
+def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
     method = density.problem.method
     how = (density.runner.engine.name, method.estimate, method.optimiser, method.seed, starts)
-    return Parts(settings.output, key(study_digest(density), how))
+    return settings.checkpoints.within("fit", study_digest(density), how)
 
 
 def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDraws:
@@ -118,7 +117,7 @@ def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDra
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
-    saved = chains_path(None if settings.output is None else settings.output / KEPT, density, rng, effort)
+    saved = chains_entry(settings.checkpoints, density, rng, effort)
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
 
 

@@ -14,8 +14,8 @@ from calibration.fit.box_search import minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, check_least_squares, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.study.sections import Optimiser
-from calibration.tasks.parts import Parts
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.errors import CiparkError
 
 #: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.
@@ -28,8 +28,6 @@ TOLERANCE = 1e-10
 MOST_GLOBAL = 8
 #: Half the distance at which a step function is looked for, and at how many starts.
 STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
-#: Searches are not kept.
-NOT_KEPT = Parts(None)
 
 Progress = Callable[[int, int, float], None]
 
@@ -109,14 +107,14 @@ def optimise(
     rng: np.random.Generator,
     estimate: str = "map",
     optimiser: Optimiser = "l-bfgs-b",
-    parts: Parts = NOT_KEPT,
+    checkpoints: Checkpoints = NOT_KEPT,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
 
     The first start is the prior medians, the others a Latin hypercube in the unit cube of the priors. The searches
     depend on ``rng`` only. The density of a prior is taken on the parameter's scale. Searches that are done are kept in
-    ``parts``, whose digest is to tell apart all that they depend on, ``rng`` and ``starts`` included.
+    ``checkpoints``, whose base tells apart all that they depend on, ``rng`` and ``starts`` included.
 
     Raises
     ------
@@ -132,7 +130,7 @@ def optimise(
         starts=starts,
         rng=rng,
         optimiser=optimiser,
-        parts=parts,
+        checkpoints=checkpoints,
         on_progress=on_progress,
     )
 
@@ -143,7 +141,7 @@ def maximise(
     starts: int,
     rng: np.random.Generator,
     optimiser: Optimiser = "l-bfgs-b",
-    parts: Parts = NOT_KEPT,
+    checkpoints: Checkpoints = NOT_KEPT,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of any objective; arguments and errors as of :func:`optimise`."""
@@ -165,7 +163,7 @@ def maximise(
                 return local_search(goal, _global_search(goal, streams[number - 1]), optimiser)
             return local_search(goal, point, optimiser)
 
-        return parts.recall(Search, f"search {number}", make)
+        return checkpoints.recall(Search, make, "search", number)
 
     try:
         for done, point in enumerate(points):

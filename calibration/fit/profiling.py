@@ -12,7 +12,7 @@ from calibration.fit.threshold import threshold
 from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
-from calibration.tasks.parts import Parts
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
 from cipark_sd.engines.registry import choose
 
@@ -22,7 +22,7 @@ JOINT_STARTS = 10
 PRIOR_DRAWS = 2000
 
 
-def profiles(optimum: Optimum, parts: Parts, bars: Bars) -> tuple[list[Profile], Optimum]:
+def profiles(optimum: Optimum, checkpoints: Checkpoints, bars: Bars) -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     names, level = optimum.goal.space.names, optimum.goal.density.problem.method.level
     bars.show("profiles", 0, len(names))
@@ -30,14 +30,16 @@ def profiles(optimum: Optimum, parts: Parts, bars: Bars) -> tuple[list[Profile],
     try:
         for name in names:
             make = partial(profile, optimum, name, level=level)
-            done.append(parts.recall(Profile, f"profile {name} at {level!r}", make))
+            done.append(checkpoints.recall(Profile, make, "profile", name, level))
             bars.show("profiles", len(done), len(names), name)
     except KeyboardInterrupt:
         return done, replace(optimum, interrupted=True)
     return done, optimum
 
 
-def predictions(optimum: Optimum, engine: str, parts: Parts, bars: Bars) -> tuple[list[PredictionProfile], Optimum]:
+def predictions(
+    optimum: Optimum, engine: str, checkpoints: Checkpoints, bars: Bars
+) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
     rule = threshold(optimum.goal, problem.method.level)
@@ -50,7 +52,7 @@ def predictions(optimum: Optimum, engine: str, parts: Parts, bars: Bars) -> tupl
         best = optimum.theta
         if len(goal.free) > len(optimum.goal.free):
             rng = np.random.default_rng([problem.method.seed, 5])
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, parts=parts.within("joint"))
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, checkpoints=checkpoints.within("joint"))
             if joint.interrupted:
                 # a profile from half a search would be kept as if it were whole
                 raise KeyboardInterrupt
@@ -64,7 +66,7 @@ def predictions(optimum: Optimum, engine: str, parts: Parts, bars: Bars) -> tupl
                 )
                 return _beside_prior(found, value, problem)
 
-            done.append(parts.recall(PredictionProfile, f"prediction {prediction!r} at {rule.level!r}", make))
+            done.append(checkpoints.recall(PredictionProfile, make, "prediction", prediction, rule.level))
             bars.show("predictions", len(done), len(problem.predictions), prediction.name)
     except KeyboardInterrupt:
         return done, replace(optimum, interrupted=True)

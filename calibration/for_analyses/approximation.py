@@ -5,8 +5,11 @@ starts from the optimum of the first and from points of its priors.
 """
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +23,10 @@ from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.laplace import laplace
 from calibration.study.problem import CalibrationProblem
-from calibration.tasks.kept import key
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import Rival
-from cipark_sd.files import whole
-from cipark_sd.results import version
+from cipark_sd.results import version, write_netcdf
 
 #: Draws that are kept of each structure.
 KEPT_DRAWS = 1000
@@ -36,6 +38,16 @@ SAME = 1e-6
 OnStructure = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, eq=False)
+class _Approximation:
+    """Where the search of a structure ended ``(k,)``, and draws ``(n, k)``; neither where the data are impossible."""
+
+    optimum: Array | None = None
+    theta: Array | None = None
+    pareto_k: float = math.nan
+    effective: float = math.nan
+
+
 def approximated(
     problem: CalibrationProblem,
     rivals: Sequence[Rival],
@@ -44,41 +56,39 @@ def approximated(
     seed: int,
     *,
     engine: str,
+    checkpoints: Checkpoints,
     on_structure: OnStructure | None = None,
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Files of draws by structure, and the structures under which the data are impossible; kept ones are not redone.
+    """Files of draws by structure, and the structures under which the data are impossible.
 
     Parameters
     ----------
     fit : Path or None
         The output folder of a calibration of this study, for where the search starts.
     folder : Path
-        Where the draws are kept.
+        Where the draws are written.
+    checkpoints : Checkpoints
+        Approximations that they have are not made again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
     refuted: list[str] = []
     start = None if fit is None else optimum_of(fit, On(engine)(problem))
-    # all that a file depends on beside its own structure: where the first search started, and of which structure
-    origin = f"{rivals[0].id} {'' if start is None else key(start.tobytes().hex())}"
+    # where the first search started, and of which structure, decides where all others start
+    origin = (rivals[0].id, start)
     for done, rival in enumerate(rivals):
         if on_structure is not None:
             on_structure(done, len(rivals))
         own = with_variant(problem, as_variant(rival))
-        path = draws_file(folder, rival.id)
-        identity = f"{problem_digest(own)} {origin} {seed} {engine} {version()} {KEPT_DRAWS}"
-        theta = _kept_optimum(path, identity)
-        if theta is None:
-            density = On(engine)(own)
-            rng = np.random.default_rng([seed, zlib.crc32(rival.id.encode())])
-            try:
-                theta = _optimum(density, start, rng)
-            except NothingFits:
-                refuted.append(rival.id)
-                continue
-            _write(density, theta, path, identity, rng)
-        start = theta if start is None else start
-        files[rival.id] = path
+        how = (problem_digest(own), problem.method, rival.id, origin, seed, engine, KEPT_DRAWS)
+        make = partial(_approximation, own, rival.id, start, seed, engine)
+        made = checkpoints.recall(_Approximation, make, "laplace", *how)
+        if made.optimum is None or made.theta is None:
+            refuted.append(rival.id)
+            continue
+        files[rival.id] = draws_file(folder, rival.id)
+        _write(made, made.theta, own, files[rival.id])
+        start = made.optimum if start is None else start
     return files, tuple(refuted)
 
 
@@ -104,35 +114,32 @@ def _optimum(density: Posterior, start: Array | None, rng: np.random.Generator) 
     return maximise(objective(density, estimate="map", base=start), starts=searches, rng=rng).theta
 
 
-def _write(density: Posterior, theta: Array, path: Path, identity: str, rng: np.random.Generator) -> None:
+def _approximation(
+    problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str
+) -> _Approximation:
+    density, rng = On(engine)(problem), np.random.default_rng([seed, zlib.crc32(name.encode())])
+    try:
+        optimum = _optimum(density, start, rng)
+    except NothingFits:
+        return _Approximation()
+    found = laplace(density, optimum, KEPT_DRAWS, rng)
+    return _Approximation(optimum, found.theta, found.pareto_k, found.effective)
+
+
+def _write(made: _Approximation, theta: Array, problem: CalibrationProblem, path: Path) -> None:
     import xarray as xr
 
-    found = laplace(density, theta, KEPT_DRAWS, rng)
     group = xr.Dataset(
-        {"theta": (("chain", "draw", "parameter"), found.theta[None, :, :])},
-        coords={"parameter": list(density.space.names)},
+        {"theta": (("chain", "draw", "parameter"), theta[None, :, :])},
+        coords={"parameter": list(problem.space.names)},
     )
     tree = xr.DataTree.from_dict({"/posterior": group})
     tree.attrs = {
         "approximation": LAPLACE,
-        "pareto_k": found.pareto_k,
-        "effective": found.effective,
-        "identity": identity,
-        "optimum": theta,
-        "study_digest": problem_digest(density.problem),
+        "pareto_k": made.pareto_k,
+        "effective": made.effective,
+        "optimum": made.optimum,
+        "study_digest": problem_digest(problem),
         "cipark_sd_version": version(),
     }
-    with whole(path) as partial:
-        tree.to_netcdf(partial, engine="h5netcdf")
-
-
-def _kept_optimum(path: Path, identity: str) -> Array | None:
-    """Where the search of a kept file ended; None where there is none of this identity."""
-    import xarray as xr
-
-    if not path.is_file():
-        return None
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        if tree.attrs.get("identity") != identity:
-            return None
-        return np.atleast_1d(np.asarray(tree.attrs["optimum"], dtype=float))
+    write_netcdf(tree, path)

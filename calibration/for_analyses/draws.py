@@ -12,6 +12,7 @@ from calibration.for_analyses.study_draws import draws_for, read_weights, unreli
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Rival
@@ -91,14 +92,21 @@ def find_draws(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> 
 
 
 def _fitted(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> Path:
-    """The folder with the posterior of each structure, which is sampled where it is not there yet."""
+    """The folder with the posterior of each structure, which is sampled where it is not kept."""
     kept = wanted.folder / "posterior"
     ids = [rival.id for rival in wanted.structures]
 
     def show_steps(name: str, done: int, most: int) -> None:
         bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
 
-    fitted(problem, wanted.structures, kept, engine=wanted.engine, on_steps=show_steps)
+    fitted(
+        problem,
+        wanted.structures,
+        kept,
+        engine=wanted.engine,
+        checkpoints=Checkpoints.in_output(wanted.folder),
+        on_steps=show_steps,
+    )
     return kept
 
 
@@ -121,6 +129,7 @@ def _with_approximations(
         folder / APPROXIMATIONS,
         wanted.seed,
         engine=wanted.engine,
+        checkpoints=Checkpoints.in_output(folder),
         on_structure=on_structure,
     )
     who = (

@@ -7,6 +7,7 @@ from calibration.for_analyses.study_draws import draws_from_file
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import ONLY, Rival
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.scenarios import override_key
@@ -24,7 +25,9 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDra
         if optimum_of(place, On("native")(problem)) is None:
             return None
         only = (Rival(ONLY, problem.title),)
-        files, refuted = approximated(problem, only, place, folder / "laplace", seed, engine="native")
+        files, refuted = approximated(
+            problem, only, place, folder / "laplace", seed, engine="native", checkpoints=Checkpoints.in_output(folder)
+        )
         if refuted:
             return None
         path = files[ONLY]

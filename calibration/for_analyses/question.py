@@ -7,8 +7,9 @@ held fixed in the fit, and says which outputs are looked at, and when.
 import math
 from collections.abc import Mapping, Sequence
 
-from calibration.study.priors import FAMILIES, Prior, Triangular, Uniform, distribution, prior_fault
+from calibration.study.priors import Prior, Triangular, Uniform, distribution
 from calibration.study.problem import CalibrationProblem
+from calibration.study.sections import read_prior
 from cipark_sd.errors import CiparkError, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.scenarios import Scenario, override_key, resolve
@@ -107,19 +108,7 @@ def _prior(section: Section, low: float, high: float, mode: float) -> Prior | No
             return Triangular(low, mode, high)
         section.wrong("mode", f"a number from {low:g} to {high:g}")
         return None
-    inner = Section(content, "prior", section.problems, within=section)
-    before = len(section.problems)
-    family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
-    numbers = {field: inner.number(field) for field in family.__slots__}
-    inner.done()
-    if len(section.problems) > before:
-        return None
-    prior = family(**numbers)
-    fault = prior_fault(prior)
-    if fault is not None:
-        section.wrong("prior", fault)
-        return None
-    return prior
+    return read_prior(section, content)
 
 
 def _shares(content: object, problems: list[CiparkError]) -> Shares | None:

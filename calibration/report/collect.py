@@ -47,8 +47,8 @@ class Calibration:
     engine : str
     replication : Replication
     draws : PosteriorDraws, optional
-    found_before : int
-        Searches and profiles of an earlier start that were taken over.
+    reused : int
+        Completed searches and profiles from an earlier run.
     """
 
     optimum: Optimum
@@ -57,7 +57,7 @@ class Calibration:
     engine: str
     replication: Replication
     draws: PosteriorDraws | None = None
-    found_before: int = 0
+    reused: int = 0
 
     @property
     def problem(self) -> CalibrationProblem:
@@ -86,7 +86,7 @@ def fit_findings(made: Calibration) -> Fit:
         step_shift=shift_at_half_the_step(optimum, made.engine),
         curves=curves(problem, optimum.theta, rows, made.engine),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
-        found_before=made.found_before,
+        reused=made.reused,
         version=version(),
         numpy_version=np.__version__,
         software=software,

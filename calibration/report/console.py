@@ -138,8 +138,10 @@ def sentences(fit: Fit) -> Sequence[str]:
     ]
     if optimum.interrupted:
         said.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
-    if fit.found_before:
-        said.append(f"{fit.found_before} finished searches and profiles of an earlier start were taken over.")
+    if fit.reused:
+        said.append(
+            f"Reused {fit.reused} completed searches and profiles from an earlier run; --fresh computes them anew."
+        )
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
     said += [*fit.conditions.warnings, *estimate_words(fit)]

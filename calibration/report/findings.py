@@ -134,7 +134,7 @@ class Fit:
 
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
-    time step is halved. ``found_before`` counts the searches and profiles of an earlier start that were taken over.
+    time step is halved. ``reused`` counts the completed searches and profiles from an earlier run.
     ``software`` names versions and platform.
     """
 
@@ -153,7 +153,7 @@ class Fit:
     step_shift: float
     curves: Curves
     posterior: Posterior | None
-    found_before: int
+    reused: int
     version: str
     numpy_version: str
     software: str

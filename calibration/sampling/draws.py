@@ -11,7 +11,7 @@ the ensembles have. (Side by side, walkers would look like independent draws.) M
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,12 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
-from calibration.sampling.sample import EFFORT, Chains, Effort, OnBlock, prior_draws, sample
+from calibration.sampling.sample import EFFORT, UNSAVED, Chains, Effort, OnBlock, prior_draws, sample
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
-from calibration.tasks.kept import key, stream
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Checkpoint, Checkpoints, stream
 from cipark_sd.results import version, write_netcdf
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def draw(
     *,
     effort: Effort = EFFORT,
     per_chain: int = PER_CHAIN,
-    saved: Path | None = None,
+    saved: Checkpoint = UNSAVED,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior and keep evenly spaced draws; arguments as of :func:`calibration.sampling.sample.sample`."""
@@ -70,7 +70,7 @@ def draw(
 
 
 def draw_whole(
-    density: Posterior, rng: np.random.Generator, effort: Effort, saved: Path | None, on_block: OnBlock | None = None
+    density: Posterior, rng: np.random.Generator, effort: Effort, saved: Checkpoint, on_block: OnBlock | None = None
 ) -> PosteriorDraws:
     """As :func:`draw`, to the end.
 
@@ -92,25 +92,6 @@ def kept(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> Post
     chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
     theta = Unconstrained(density.space).theta(free[:, chosen])
     return PosteriorDraws(density, chains, theta, logs[:, chosen])
-
-
-def run_posterior(
-    density: Posterior,
-    seed: int,
-    *,
-    effort: Effort = EFFORT,
-    per_chain: int = PER_CHAIN,
-    saved: Path | None = None,
-    on_block: OnBlock | None = None,
-) -> "xr.DataTree":
-    """Sample the posterior of ``density`` and return everything about it as a tree.
-
-    ``tree.attrs["converged"]`` is 1 where every parameter reached
-    :data:`calibration.sampling.convergence.CONVERGED`; it says 0 and not more otherwise.
-    """
-    streams = np.random.default_rng(seed).spawn(2)
-    drawn = draw(density, streams[0], effort=effort, per_chain=per_chain, saved=saved, on_block=on_block)
-    return tree(drawn, streams[1], seed)
 
 
 def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.DataTree":
@@ -236,17 +217,10 @@ def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term,
     return [one for one in found if one[2]]
 
 
-def chains_path(folder: Path | None, density: Posterior, rng: np.random.Generator, effort: Effort) -> Path | None:
-    """A file for chains, named after all that they depend on; the folder is made. None without a folder.
-
-    The budget of steps is not part of the name: with a larger one the chains go on.
-    """
-    if folder is None:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    engine = density.runner.engine.name
-    name = key(study_digest(density), engine, stream(rng), effort.ensembles, effort.block, effort.walkers)
-    return folder / f"chains-{name}.npz"
+def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Generator, effort: Effort) -> Checkpoint:
+    """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on."""
+    each = replace(effort, most_steps=0, least_steps=0)
+    return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), each)
 
 
 def _coordinate(name: str) -> str:

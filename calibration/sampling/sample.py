@@ -17,7 +17,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +28,13 @@ from calibration.sampling.moves import Target, step
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint
 from cipark_sd.errors import CiparkError
-from cipark_sd.files import whole
 
 #: Called with the steps done, the budget, and the parameter that mixes worst once it is known.
 OnBlock = Callable[[int, int, Convergence | None], None]
+#: Chains are not kept.
+UNSAVED = NOT_KEPT.entry("chains")
 #: Growth of the chains between two judgements, which cost more than a block of a small model.
 PATIENCE = 1.25
 #: Seconds between two times that chains in progress are written: they are large, and each time the whole of them is.
@@ -186,7 +187,7 @@ def sample(
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    saved: Path | None = None,
+    saved: Checkpoint = UNSAVED,
     on_block: OnBlock | None = None,
 ) -> Chains:
     """Chains of the posterior of ``density``; arguments as of :func:`run`.
@@ -199,8 +200,10 @@ def sample(
     coordinates, target = Unconstrained(density.space), log_target(density)
     streams = rng.spawn(effort.ensembles)
     walkers = effort.n_walkers(len(density.space))
-    goes_on = saved is not None and saved.exists()
-    start = None if goes_on else np.stack([_start(density, target, walkers, stream) for stream in streams])
+
+    def start() -> Array:
+        return np.stack([_start(density, target, walkers, stream) for stream in streams])
+
     return run(target, start, streams, density.space.names, coordinates.theta, effort, saved=saved, on_block=on_block)
 
 
@@ -240,13 +243,13 @@ def _possible(density: Posterior, target: Target, n: int, rng: np.random.Generat
 
 def run(
     target: Target,
-    start: Array | None,
+    start: Callable[[], Array],
     streams: list[np.random.Generator],
     names: tuple[str, ...],
     values: Callable[[Array], Array],
     effort: Effort,
     *,
-    saved: Path | None = None,
+    saved: Checkpoint = UNSAVED,
     on_block: OnBlock | None = None,
 ) -> Chains:
     """Sample ``target`` until it has converged at two judgements in a row or the budget is used up.
@@ -254,15 +257,15 @@ def run(
     Parameters
     ----------
     target : log density of points ``(n, k)``
-    start : (n_ensembles, n_walkers, k), optional
-        Without it ``saved`` exists.
+    start : function
+        Where the walkers begin, ``(n_ensembles, n_walkers, k)``; it is not called where chains go on.
     streams : one generator an ensemble
     names, values :
         Of what is judged: a function of points ``(…, k)``.
     effort : Effort
-    saved : Path, optional
-        File that keeps what is done. Where it exists sampling goes on from it and ends with the same bits as if it had
-        never stopped; the caller names it after everything that the draws depend on.
+    saved : Checkpoint, optional
+        Of all that the chains depend on but the budget. Where it has chains sampling goes on from them, and ends with
+        the same bits as if it had never stopped.
     on_block : function, optional
 
     Returns
@@ -270,11 +273,14 @@ def run(
     Chains
         What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
     """
-    state = _begun(target, start, streams, saved, effort.most_steps)
+    stored = saved.load()
+    state = _State.begin(target, start(), streams) if stored is None else _State.of(stored, streams)
+    # a block that a small budget cuts short is no place to go on from: with a larger one its steps are others
+    whole, state = state, state.first(effort.most_steps)
     found: tuple[Convergence, ...] = ()
     judged = 0
     interrupted = False
-    n_saved, last = state.n_steps, time.monotonic()
+    n_saved, last = whole.n_steps, time.monotonic()
     try:
         while True:
             done = state.n_steps
@@ -290,20 +296,21 @@ def run(
             if finished:
                 break
             state = state.block(target, streams, min(effort.block, effort.most_steps - done))
-            if saved is not None and time.monotonic() - last > SAVING:
-                state.save(saved)
-                n_saved, last = state.n_steps, time.monotonic()
+            whole = state if state.n_steps % effort.block == 0 else whole
+            if whole.n_steps > n_saved and time.monotonic() - last > SAVING:
+                saved.save(whole.arrays())
+                n_saved, last = whole.n_steps, time.monotonic()
     except KeyboardInterrupt:
         if state.n_steps < 4:
             raise
         interrupted = True
     finally:
         # also when a worker is told to leave
-        if saved is not None and state.n_steps > n_saved:
-            state.save(saved)
+        if whole.n_steps > n_saved:
+            saved.save(whole.arrays())
     if judged != state.n_steps:
         found = convergence(names, values(state.kept))
-    return Chains(state.position, state.log_density, state.accepted / state.n_steps, found, interrupted)
+    return Chains(state.position, state.log_density, state.acceptance, found, interrupted)
 
 
 def _is_judged(done: int, effort: Effort) -> bool:
@@ -346,33 +353,24 @@ def _reached_before(state: "_State", names: tuple[str, ...], values: Callable[[A
     return _reached(before, convergence(names, values(before.kept)), effort)
 
 
-def _begun(
-    target: Target, start: Array | None, streams: list[np.random.Generator], saved: Path | None, most_steps: int
-) -> "_State":
-    if saved is not None and saved.exists():
-        return _State.load(saved, streams).first(most_steps)
-    if start is None:
-        raise ValueError("chains need a start or a file to go on from")
-    return _State.begin(target, start, streams)
-
-
 @dataclass(frozen=True, eq=False)
 class _State:
     """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``.
 
+    ``acceptances`` are the shares of moves taken, summed over the steps up to each, ``(n_ensembles, n_steps)``.
     ``streams`` are the states of the random streams at the end of the last block, whatever they have given since.
     """
 
     last: tuple[Array, Array]
     positions: tuple[Array, ...]
     logs: tuple[Array, ...]
-    accepted: Array
+    acceptances: tuple[Array, ...]
     streams: str
 
     @staticmethod
     def begin(target: Target, start: Array, streams: list[np.random.Generator]) -> "_State":
         log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
-        return _State((start, log_density), (), (), np.zeros(len(start)), _states(streams))
+        return _State((start, log_density), (), (), (), _states(streams))
 
     @property
     def n_steps(self) -> int:
@@ -387,6 +385,10 @@ class _State:
         return np.concatenate(self.logs, axis=1)
 
     @property
+    def acceptance(self) -> Array:
+        return np.asarray(self.acceptances[-1][:, -1] / self.n_steps)
+
+    @property
     def kept(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
 
@@ -394,38 +396,39 @@ class _State:
         """The first ``n`` steps, for a budget smaller than that of the chains that were kept; they do not go on."""
         if self.n_steps <= n:
             return self
-        share = self.accepted * n / self.n_steps
-        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],), accepted=share)
+        taken = np.concatenate(self.acceptances, axis=1)[:, :n]
+        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],), acceptances=(taken,))
 
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "_State":
         position, log_density = self.last
-        positions, logs = [], []
-        accepted = self.accepted.copy()
+        positions, logs, acceptances = [], [], []
+        taken = self.acceptances[-1][:, -1] if self.acceptances else np.zeros(len(position))
         for _ in range(n):
             position, log_density, takes = step(target, position, log_density, streams)
             positions.append(position)
             logs.append(log_density)
-            accepted += takes.mean(axis=1)
+            taken = taken + takes.mean(axis=1)
+            acceptances.append(taken)
         return _State(
             (position, log_density),
             (*self.positions, np.stack(positions, axis=1)),
             (*self.logs, np.stack(logs, axis=1)),
-            accepted,
+            (*self.acceptances, np.stack(acceptances, axis=1)),
             _states(streams),
         )
 
-    def save(self, path: Path) -> None:
-        with whole(path) as partial, partial.open("wb") as file:
-            np.savez(file, position=self.position, log=self.log_density, accepted=self.accepted, streams=self.streams)
+    def arrays(self) -> Arrays:
+        acceptances = np.concatenate(self.acceptances, axis=1)
+        streams = np.array(self.streams)
+        return {"position": self.position, "log": self.log_density, "acceptances": acceptances, "streams": streams}
 
     @staticmethod
-    def load(path: Path, streams: list[np.random.Generator]) -> "_State":
-        with np.load(path) as content:
-            position, log, accepted = content["position"], content["log"], content["accepted"]
-            states = json.loads(str(content["streams"]))
-        for stream, state in zip(streams, states, strict=True):
+    def of(stored: Arrays, streams: list[np.random.Generator]) -> "_State":
+        """Undoes :meth:`arrays`; the streams go on from where they were."""
+        for stream, state in zip(streams, json.loads(str(stored["streams"])), strict=True):
             stream.bit_generator.state = state
-        return _State((position[:, -1], log[:, -1]), (position,), (log,), accepted, _states(streams))
+        position, log, acceptances = (np.array(stored[n], dtype=float) for n in ("position", "log", "acceptances"))
+        return _State((position[:, -1], log[:, -1]), (position,), (log,), (acceptances,), _states(streams))
 
 
 def _states(streams: list[np.random.Generator]) -> str:

@@ -101,10 +101,6 @@ class ParameterSpace:
         """Prior medians ``(k,)``."""
         return np.array([parameter.median for parameter in self.parameters])
 
-    def subset(self, use: str) -> "ParameterSpace":
-        """The parameters of one use, in order."""
-        return ParameterSpace(tuple(parameter for parameter in self.parameters if parameter.use == use))
-
     def _each(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
         values = np.asarray(values, dtype=float)
         if values.shape[-1:] != (len(self),):

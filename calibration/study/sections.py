@@ -137,6 +137,11 @@ def _prior(section: Section, lower: float, upper: float) -> Prior | None:
             return Uniform(lower, upper)
         section.wrong("prior", "a prior, or bounds at both ends")
         return None
+    return read_prior(section, content)
+
+
+def read_prior(section: Section, content: object) -> Prior | None:
+    """A family with its numbers, from the table ``prior`` of a section."""
     before = len(section.problems)
     inner = Section(content, "prior", section.problems, within=section)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES))]

@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Protocol
 
-from calibration.tasks.kept import Answer, Kept
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints
 from cipark_sd.errors import CiparkError
 
 #: Called with the steps that are done and how many there may be.
@@ -41,7 +41,7 @@ class Task(Protocol):
     def key(self) -> str:
         """A digest of all that the answer depends on."""
 
-    def __call__(self, tell: Tell) -> Answer:
+    def __call__(self, tell: Tell) -> Arrays:
         """The answer; ``tell`` is called from time to time."""
 
 
@@ -66,9 +66,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """Answers in the order of the tasks, None for those that the user did not wait for."""
+    """Arrayss in the order of the tasks, None for those that the user did not wait for."""
 
-    answers: tuple[Answer | None, ...]
+    answers: tuple[Arrays | None, ...]
     interrupted: bool
 
 
@@ -81,13 +81,13 @@ class Workers:
     Parameters
     ----------
     n : int
-    kept : Kept, optional
+    checkpoints : Checkpoints, optional
         Where answers are put and looked for.
     """
 
-    def __init__(self, n: int = 0, kept: Kept | None = None) -> None:
+    def __init__(self, n: int = 0, checkpoints: Checkpoints = NOT_KEPT) -> None:
         self.n = n
-        self.kept = kept
+        self.checkpoints = checkpoints
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, tuple[_Worker, int]] = {}
 
@@ -121,7 +121,7 @@ class Workers:
             Whatever a task raises, as if it had been called here; the others are stopped.
         WorkerDied
         """
-        stage = _Stage(tasks, self.kept, on_progress)
+        stage = _Stage(tasks, self.checkpoints, on_progress)
         try:
             stage.look()
             if self.n == 0:
@@ -171,17 +171,16 @@ class Workers:
 class _Stage:
     """Tasks and how far they are."""
 
-    def __init__(self, tasks: Sequence[Task], kept: Kept | None, on_progress: OnProgress | None) -> None:
+    def __init__(self, tasks: Sequence[Task], checkpoints: Checkpoints, on_progress: OnProgress | None) -> None:
         self.tasks = tasks
-        self.kept = kept
+        self.entries = [checkpoints.entry("task", task.key) for task in tasks]
         self.on_progress = on_progress
-        self.answers: list[Answer | None] = [None] * len(tasks)
+        self.answers: list[Arrays | None] = [None] * len(tasks)
         self.running: dict[int, tuple[int, int]] = {}
 
     def look(self) -> None:
         """Take what is kept."""
-        if self.kept is not None:
-            self.answers = [self.kept.answer(task.key) for task in self.tasks]
+        self.answers = [entry.load() for entry in self.entries]
         self._show()
 
     def waiting(self) -> list[int]:
@@ -191,9 +190,8 @@ class _Stage:
         self.running[i] = done, most
         self._show()
 
-    def finish(self, i: int, answer: Answer) -> None:
-        if self.kept is not None:
-            self.kept.keep(self.tasks[i].key, answer)
+    def finish(self, i: int, answer: Arrays) -> None:
+        self.entries[i].save(answer)
         self.answers[i] = answer
         self.running.pop(i, None)
         self._show()

@@ -6,7 +6,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from cipark_sd.checks.definition import (
     BUILT_IN_IDS,
@@ -29,7 +29,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.toml_lines import place
+from cipark_sd.section import Section
 
 
 def read_checks(path: Path | str, model: Model) -> Checks:
@@ -45,7 +45,7 @@ def read_checks(path: Path | str, model: Model) -> Checks:
         content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the checks file", str(path), "a file that exists", where="--checks") from None
-    reader = _Reader(path.name, model)
+    reader = _Reader(model)
     checks = reader.read(content)
     # a mistake that shows on two ways is told once
     raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
@@ -55,114 +55,119 @@ def read_checks(path: Path | str, model: Model) -> Checks:
 class _Reader:
     """Reads one file and collects what is wrong in it."""
 
-    def __init__(self, name: str, model: Model) -> None:
-        self.name = name
+    def __init__(self, model: Model) -> None:
         self.model = model
         self.problems: list[CiparkError] = []
         self.scenarios: dict[str, Scenario] = {BASE: Scenario(BASE)}
 
     def read(self, content: Mapping[str, object]) -> Checks:
-        self.known(content, ("builtin", "runs", "check", "conservation"), "")
-        for name, run in self.table(content.get("runs", {}), "[runs]").items():
-            self.run(name, run)
-        builtin = self.builtin(self.table(content.get("builtin", {}), "[builtin]"))
-        checks = [self.check(entry, n) for n, entry in enumerate(self.entries(content, "check"), 1)]
-        conservation = [self.conservation(entry, n) for n, entry in enumerate(self.entries(content, "conservation"), 1)]
-        self.unique([check.id for check in checks] + [law.id for law in conservation])
-        runs = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
-        return Checks(builtin, runs, tuple(checks), tuple(conservation))
+        file = Section(content, "", self.problems)
+        runs = self.part(file, "runs", "[runs]")
+        for name in runs.content:
+            self.run(name, self.part(runs, name, f"[runs.{name}]"))
+        builtin = self.builtin(self.part(file, "builtin", "[builtin]"))
+        checks = [self.check(entry) for entry in self.entries(file, "check")]
+        laws = [self.conservation(entry) for entry in self.entries(file, "conservation")]
+        self.unique(file, [*(check.id for check in checks), *(law.id for law in laws)])
+        file.done()
+        named = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
+        return Checks(builtin, named, tuple(checks), tuple(laws))
 
-    def run(self, name: str, value: object) -> None:
-        where = place(value, f"[runs.{name}]")
-        run = self.table(value, where)
-        self.known(run, ("set", "title"), where)
+    def part(self, section: Section, key: str, name: str) -> Section:
+        """A table within a table, empty where it is not there."""
+        content = section.raw(key)
+        # the name of a part says by itself where it stands
+        return Section(
+            {} if content is None else content, name, self.problems, within=section if not section.name else None
+        )
+
+    def entries(self, file: Section, key: str) -> Iterator[Section]:
+        for number, content in enumerate(file.tables(key), 1):
+            name = str(content.get("id", f"{key} {number}")) if isinstance(content, Mapping) else f"{key} {number}"
+            yield Section(content, name, self.problems, within=file)
+
+    def run(self, name: str, run: Section) -> None:
         if canonical(name) == BASE:
-            self.problems.append(
-                InvalidValue("the name of a run", name, "another name than that of the base run", where=where)
-            )
+            expected = "another name than that of the base run"
+            self.problems.append(InvalidValue("the name of a run", name, expected, where=run.where))
             return
-        self.scenarios[canonical(name)] = self.scenario(run, canonical(name), where)
+        run.raw("title")
+        self.scenarios[canonical(name)] = self.scenario(run, canonical(name))
+        run.done()
 
-    def scenario(self, entry: Mapping[str, object], name: str, where: str) -> Scenario:
+    def scenario(self, entry: Section, name: str) -> Scenario:
+        settings = Section(entry.raw("set") or {}, "set", self.problems, within=entry)
         try:
-            scenario = Scenario(name, dict(cast(Mapping[str, Any], self.table(entry.get("set", {}), f"{where}, set"))))
+            scenario = Scenario(name, dict(cast(Mapping[str, Any], settings.content)))
             resolve(self.model, scenario)
             return scenario
         except CiparkError as problem:
             self.problems.append(problem)
             return Scenario(name)
 
-    def check(self, entry: Mapping[str, object], number: int) -> Check:
-        name = str(entry.get("id", f"check {number}"))
-        where = place(entry, name)
-        self.known(entry, ("id", "title", "source", "set", "expect", "at", "from", "to", "tolerance"), where)
-        if "id" not in entry:
-            self.problems.append(InvalidValue("id", None, "a short name for the check", where=where))
+    def check(self, entry: Section) -> Check:
+        name = entry.text("id")
         before = len(self.problems)
-        scenario = self.scenario(entry, name, where)
-        expectations = self.expectations(entry.get("expect"), where)
-        times = self.times(entry.get("at"), where, default=self.span(scenario)[1])
-        start, end = (
-            self.number(entry.get(key, default), key, where) for key, default in (("from", -math.inf), ("to", math.inf))
-        )
+        scenario = self.scenario(entry, name or entry.name)
+        if "expect" not in entry:
+            entry.wrong("expect", "a text or a list of texts")
+        expectations = self.expectations(entry)
+        times = self.times(entry, default=self.span(scenario)[1])
+        start, end = entry.number("from", -math.inf), entry.number("to", math.inf)
         if times is not None and ("from" in entry or "to" in entry):
-            self.problems.append(
-                InvalidValue("at", entry.get("at"), '"all" where there is a from or a to', where=where)
-            )
+            entry.wrong("at", '"all" where there is a from or a to')
         if len(self.problems) == before:
-            self.within(scenario, times or (), where)
+            self.within(scenario, times or (), entry.where)
             for expectation in expectations:
-                self.times_within(expectation.expr, scenario, times or (), where)
-        tolerance = self.tolerance(entry.get("tolerance", 0.0), where)
-        title, source = str(entry.get("title", "")), str(entry.get("source", ""))
+                self.times_within(expectation.expr, scenario, times or (), entry.where)
+        title, source = (str(entry.raw(key) or "") for key in ("title", "source"))
+        tolerance = self.tolerance(entry, "tolerance", 0.0)
+        entry.done()
         return Check(name, title, source, scenario, expectations, times, start, end, tolerance)
 
-    def expectations(self, value: object, where: str) -> tuple[Expectation, ...]:
-        found = []
-        for text in self.texts(value, "expect", where):
-            expectation = self.expression(text, where)
-            if expectation is None:
-                continue
+    def expectations(self, entry: Section) -> tuple[Expectation, ...]:
+        found = self.expressions(entry, "expect")
+        for expectation in found:
             if not is_claim(expectation.expr):
-                self.problems.append(ExpressionError(text, f"({where}) is a value; compare it with something"))
-            found.append(expectation)
+                problem = f"({entry.where}) is a value; compare it with something"
+                self.problems.append(ExpressionError(expectation.text, problem))
+        return found
+
+    def expressions(self, entry: Section, key: str) -> tuple[Expectation, ...]:
+        found = []
+        for text in self.texts(entry, key, "a text or a list of texts"):
+            try:
+                expr = parse_expression(text)
+            except CiparkError as problem:
+                self.problems.append(CiparkError(f"{entry.where}: {problem}"))
+                continue
+            self.problems += name_problems(expr, text, self.model, tuple(self.scenarios), entry.where)
+            found.append(Expectation(text, expr))
         return tuple(found)
 
-    def expression(self, text: str, where: str) -> Expectation | None:
-        try:
-            expr = parse_expression(text)
-        except CiparkError as problem:
-            self.problems.append(CiparkError(f"{where}: {problem}"))
-            return None
-        self.problems += name_problems(expr, text, self.model, tuple(self.scenarios), where)
-        return Expectation(text, expr)
-
-    def builtin(self, entry: Mapping[str, object]) -> BuiltIn:
-        where = place(entry, "[builtin]")
+    def builtin(self, entry: Section) -> BuiltIn:
         levels = ("units", "no_negative_stocks", "finite", "declared_units", "documented", "used", "lookup_ranges")
-        self.known(entry, (*levels, "may_be_negative", "outputs", "time_step_halving", "extreme"), where)
-        default = BuiltIn()
-        negative = entry.get("no_negative_stocks")
-        allowed = entry.get("may_be_negative", [])
-        if isinstance(negative, Mapping):
-            self.known(negative, ("except",), place(negative, "[builtin], no_negative_stocks"))
-            entry = {**entry, "no_negative_stocks": True}
-            allowed = negative.get("except", [])
-        extreme = entry.get("extreme", False)
-        names: tuple[str, ...] | Literal[True] = ()
-        if extreme is True:
-            names = True
-        elif extreme is not False:
-            names = self.names(extreme, "extreme", where)
-        return BuiltIn(
-            **{key: self.level(entry.get(key), key, getattr(default, key), where) for key in levels},
-            may_be_negative=frozenset(self.names(allowed, "may_be_negative", where)),
-            outputs=frozenset(self.names(entry.get("outputs", []), "outputs", where)),
-            halving=self.halving(entry.get("time_step_halving", True), where),
-            extreme=names,
+        default, read = BuiltIn(), {}
+        exempt = self.names(entry, "may_be_negative")
+        for key in levels:
+            value = entry.raw(key)
+            if key == "no_negative_stocks" and isinstance(value, Mapping):
+                stocks = self.part(entry, key, "[builtin], no_negative_stocks")
+                exempt, value = self.names(stocks, "except"), True
+                stocks.done()
+            read[key] = self.level(entry, key, value, getattr(default, key))
+        extreme = entry.raw("extreme")
+        built_in = BuiltIn(
+            **read,
+            may_be_negative=frozenset(exempt),
+            outputs=frozenset(self.names(entry, "outputs")),
+            halving=self.halving(entry),
+            extreme=True if extreme is True else () if extreme is False else self.names(entry, "extreme"),
         )
+        entry.done()
+        return built_in
 
-    def level(self, value: object, key: str, default: Level, where: str) -> Level:
+    def level(self, entry: Section, key: str, value: object, default: Level) -> Level:
         match value:
             case None:
                 return default
@@ -173,113 +178,80 @@ class _Reader:
             case "note":
                 return "note"
             case _:
-                self.problems.append(InvalidValue(key, value, 'true, false or "note"', where=where))
+                entry.wrong(key, 'true, false or "note"')
                 return default
 
-    def halving(self, value: object, where: str) -> Halving | None:
-        if isinstance(value, bool):
-            return Halving() if value else None
-        where = place(value, "[builtin], time_step_halving")
-        entry = self.table(value, where)
-        self.known(entry, ("tolerance", "variables", "at", "absolute"), where)
-        times = self.times(entry.get("at", "all"), where, default=0.0)
-        self.within(Scenario(BASE), times or (), where)
-        tolerance = self.tolerance(entry.get("tolerance", HALVING_TOLERANCE), where)
-        absolute = self.tolerance(entry.get("absolute", 0.0), where, "absolute")
-        return Halving(tolerance, self.names(entry.get("variables", []), "variables", where), times, absolute)
+    def halving(self, builtin: Section) -> Halving | None:
+        value = builtin.raw("time_step_halving")
+        if value is None or isinstance(value, bool):
+            return None if value is False else Halving()
+        entry = self.part(builtin, "time_step_halving", "[builtin], time_step_halving")
+        times = self.times(entry, default=None)
+        self.within(Scenario(BASE), times or (), entry.where)
+        tolerances = self.tolerance(entry, "tolerance", HALVING_TOLERANCE), self.tolerance(entry, "absolute", 0.0)
+        variables = self.names(entry, "variables")
+        entry.done()
+        return Halving(tolerances[0], variables, times, tolerances[1])
 
-    def conservation(self, entry: Mapping[str, object], number: int) -> Conservation:
-        name = str(entry.get("id", f"conservation {number}"))
-        where = place(entry, name)
-        self.known(entry, ("id", "title", "stocks", "inflows", "outflows", "tolerance"), where)
-        stocks = self.names(entry.get("stocks", []), "stocks", where)
+    def conservation(self, entry: Section) -> Conservation:
+        name = str(entry.raw("id") or entry.name)
+        stocks = self.names(entry, "stocks", "names of stocks")
         for stock in stocks:
             if not isinstance(self.model.by_name[stock], Stock):
-                self.problems.append(
-                    InvalidValue("stocks", self.model.by_name[stock].label, "stocks only", where=where)
-                )
-        if not stocks:
-            self.problems.append(InvalidValue("stocks", entry.get("stocks"), "names of stocks", where=where))
-        title = str(entry.get("title", "Nothing is made or lost"))
-        inflows, outflows = (self.flows(entry, side, where) for side in ("inflows", "outflows"))
-        tolerance = self.tolerance(entry.get("tolerance", 1e-9), where)
+                label = self.model.by_name[stock].label
+                self.problems.append(InvalidValue("stocks", label, "stocks only", where=entry.where))
+        if not entry.raw("stocks"):
+            entry.wrong("stocks", "names of stocks")
+        title = entry.text("title", "Nothing is made or lost")
+        inflows, outflows = self.flows(entry, "inflows"), self.flows(entry, "outflows")
+        tolerance = self.tolerance(entry, "tolerance", 1e-9)
+        entry.done()
         return Conservation(name, title, stocks, inflows, outflows, tolerance)
 
-    def flows(self, entry: Mapping[str, object], side: str, where: str) -> tuple[Expectation, ...]:
-        read = [self.expression(text, where) for text in self.texts(entry.get(side, []), side, where)]
-        flows = tuple(flow for flow in read if flow is not None)
+    def flows(self, entry: Section, side: str) -> tuple[Expectation, ...]:
+        flows = self.expressions(entry, side)
         for flow in flows:
             if any(isinstance(part, Call) and part.function in ("base", "run", "at") for part in walk(flow.expr)):
-                problem = ExpressionError(flow.text, f"({where}) is of another run or time; a flow is of the same")
-                self.problems.append(problem)
+                problem = f"({entry.where}) is of another run or time; a flow is of the same"
+                self.problems.append(ExpressionError(flow.text, problem))
         return flows
 
-    def known(self, entry: Mapping[str, object], keys: Sequence[str], where: str) -> None:
-        name = where.removeprefix(f"{place(entry, '')}: ")
-        self.problems += [
-            UnknownName(key, keys, kind="key", where=place(entry, name, key)) for key in entry if key not in keys
-        ]
+    def texts(self, entry: Section, key: str, expected: str) -> tuple[str, ...]:
+        return () if entry.raw(key) == [] else entry.names(key, expected=expected)
 
-    def table(self, value: object, where: str) -> Mapping[str, object]:
-        if isinstance(value, Mapping):
-            return value
-        self.problems.append(InvalidValue("the value", value, "a table", where=where))
-        return {}
-
-    def entries(self, content: Mapping[str, object], key: str) -> Iterator[Mapping[str, object]]:
-        value = content.get(key, [])
-        if not isinstance(value, list):
-            self.problems.append(InvalidValue(key, value, f"a list of tables [[{key}]]", where=place(content, "", key)))
-            return
-        yield from (self.table(item, f"{self.name}, {key}") for item in value)
-
-    def texts(self, value: object, key: str, where: str) -> tuple[str, ...]:
-        items = [value] if isinstance(value, str) else value
-        if isinstance(items, list) and all(isinstance(item, str) for item in items) and (items or key != "expect"):
-            return tuple(items)
-        self.problems.append(InvalidValue(key, value, "a text or a list of texts", where=where))
-        return ()
-
-    def names(self, value: object, key: str, where: str) -> tuple[str, ...]:
+    def names(self, entry: Section, key: str, expected: str = "a name or a list of names") -> tuple[str, ...]:
         found = []
-        for name in self.texts(value, key, where):
+        for name in self.texts(entry, key, expected):
             if name in self.model:
                 found.append(canonical(name))
             else:
-                self.problems.append(
-                    UnknownName(name, [v.label for v in self.model.variables], where=f"{where}, {key}")
-                )
+                labels = [variable.label for variable in self.model.variables]
+                self.problems.append(UnknownName(name, labels, where=f"{entry.at(key)}, {key}"))
         return tuple(found)
 
-    def number(self, value: object, key: str, where: str) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value):
-            return float(value)
-        self.problems.append(InvalidValue(key, value, "a number", where=where))
-        return 0.0
-
-    def tolerance(self, value: object, where: str, key: str = "tolerance") -> float:
-        number = self.number(value, key, where)
-        if not 0 <= number < math.inf:
-            self.problems.append(InvalidValue(key, value, "a number from 0", where=where))
+    def tolerance(self, entry: Section, key: str, default: float) -> float:
+        number = entry.number(key, default)
+        if number < 0:
+            entry.wrong(key, "a number from 0")
         return number
 
-    def times(self, value: object, where: str, *, default: float) -> tuple[float, ...] | None:
-        """The times asked for; none for all of them."""
-        if value == "all":
+    def times(self, entry: Section, *, default: float | None) -> tuple[float, ...] | None:
+        """The times asked for; None for all of them."""
+        value = entry.raw("at")
+        if value == "all" or (value is None and default is None):
             return None
-        if value is None:
-            return (default,)
-        items = value if isinstance(value, list) else [value]
-        if not items or any(isinstance(item, str) for item in items):
-            self.problems.append(InvalidValue("at", value, 'a time, a list of times or "all"', where=where))
+        items = value if isinstance(value, list) else [default if value is None else value]
+        numbers = [float(item) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+        if not items or len(numbers) < len(items) or any(map(math.isnan, numbers)):
+            entry.wrong("at", 'a time, a list of times or "all"')
             return ()
-        return tuple(self.number(item, "at", where) for item in items)
+        return tuple(numbers)
 
-    def unique(self, ids: Sequence[str]) -> None:
+    def unique(self, file: Section, ids: Sequence[str]) -> None:
         reserved = {*BUILT_IN_IDS, HALF_STEP, *self.scenarios}
         for name in sorted({name for name in ids if ids.count(name) > 1 or name in reserved}):
             expected = "an id that no other check, no built-in one and no run has"
-            self.problems.append(InvalidValue("id", name, expected, where=self.name))
+            self.problems.append(InvalidValue("id", name, expected, where=file.where))
 
     def span(self, scenario: Scenario) -> tuple[float, float]:
         try:

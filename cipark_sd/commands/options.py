@@ -34,6 +34,10 @@ series = click.option(
 )
 
 
+#: Resuming is the default of every command that keeps checkpoints.
+fresh = click.option("--fresh", is_flag=True, help="Start anew: remove the checkpoints in the output folder first.")
+
+
 def output_folder(default: str) -> Callable[[F], F]:
     """The option for the folder of tables, figures and the page."""
     return click.option(
@@ -67,6 +71,17 @@ def scenario_of(path: Path, model: "Model") -> "Scenario":
     from cipark_sd.scenarios import read_scenario
 
     return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
+
+
+def dropped(old: str, instead: str) -> Callable[[F], F]:
+    """A flag of earlier versions, which is refused with what happens now."""
+
+    def refuse(context: click.Context, option: click.Parameter, value: object) -> None:
+        if value:
+            raise CiparkError(f"{context.info_name}: there is no option {old} any more: {instead}")
+
+    name = "old_" + old.strip("-")
+    return click.option(old, name, is_flag=True, hidden=True, expose_value=False, is_eager=True, callback=refuse)
 
 
 def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 ``Residents``, and its label is ``Residents[SOE]``. The lowering and ``cipark convert --flat`` both start from it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar, assert_never
@@ -280,16 +280,7 @@ class _Unroller:
         plain = function.removesuffix("_xmile")
         if self.keep_reductions:
             return Call(plain, terms)
-        total = terms[0]
-        for term in terms[1:]:
-            match plain:
-                case "sum":
-                    total = Binary("+", total, term)
-                case "prod":
-                    total = Binary("*", total, term)
-                case _:
-                    total = Call(plain.removeprefix("v"), (total, term))
-        return total
+        return folded(plain, terms)
 
     def _select(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """``vector_select`` (missing, action, error action, then selection and value of each element in turn)."""
@@ -379,3 +370,17 @@ def _own_references(expr: Expr) -> Iterator[Ref]:
         case _:
             for child in children(expr):
                 yield from _own_references(child)
+
+
+def folded(function: str, terms: Sequence[Expr]) -> Expr:
+    """A reduction of these terms, written out from the left."""
+    total = terms[0]
+    for term in terms[1:]:
+        match function:
+            case "sum":
+                total = Binary("+", total, term)
+            case "prod":
+                total = Binary("*", total, term)
+            case _:
+                total = Call(function.removeprefix("v"), (total, term))
+    return total

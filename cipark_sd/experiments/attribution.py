@@ -83,19 +83,6 @@ def interaction_matrix(k: int) -> Array:
     return matrix
 
 
-def shapley_values(values: Array) -> Array:
-    """Shapley values ``(…, k)`` of the values of all coalitions ``(…, 2**k)``.
-
-    >>> shapley_values(np.array([0, 0, 0, 1, 0, 1, 0, 1])).round(3).tolist()  # gloves: one left, two right ones
-    [0.667, 0.167, 0.167]
-    """
-    values = np.asarray(values, dtype=float)
-    k = values.shape[-1].bit_length() - 1
-    if values.shape[-1] != 2**k or k < 1:
-        raise InvalidValue("the number of coalitions", values.shape[-1], "a power of 2, at least 2", where="Shapley")
-    return np.asarray(values @ shapley_matrix(k).T)
-
-
 def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset":
     """Shapley values and their rivals from the run of a :func:`factorial`, for each outcome.
 

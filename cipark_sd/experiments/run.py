@@ -1,10 +1,9 @@
 """Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from cipark_sd import results
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.columns import Columns
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.files import file_name
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.timegrid import time_grid
@@ -41,7 +40,7 @@ def run_policies(
     *,
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
-    parts: Path | None = None,
+    checkpoints: Checkpoints = NOT_KEPT,
     progress: OnProgress | None = None,
 ) -> "xr.Dataset":
     """The outcomes of all policies.
@@ -54,9 +53,8 @@ def run_policies(
         By the id of the rival; all of one length.
     times : sequence of float
         The step nearest to each is read; the coordinate ``instant`` says where that is.
-    parts : Path, optional
-        A folder for what is done: a call that was stopped goes on from there if it is the same call. It is removed
-        when all is done.
+    checkpoints : Checkpoints, optional
+        Where the runs of each policy under each rival are kept.
 
     Returns
     -------
@@ -75,36 +73,22 @@ def run_policies(
         found = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", found, "as many for each, at least 1", where="run_policies")
     scenario, instants = at_steps(model, scenario, times)
-    total = len(policies) * len(rivals) * lengths.pop()
-    key = _key(model, policies, rivals, draws, outcomes, instants, scenario)
-    done: list[xr.Dataset] = []
-    counted = 0
+    each = lengths.pop()
+    ran: list[list[Ran]] = []
     for rival in rivals:
-        own = None if parts is None else parts / f"{file_name(rival.id, unique=True)}.nc"
-        part = _kept(own, key)
-        if part is None:
-            ran = []
-            for policy in policies:
-                settings = rival.scenario | policy.scenario
-                ran.append(run_one(model, settings, draws[rival.id], outcomes, instants, scenario, engine))
-                counted += len(draws[rival.id])
-                if progress is not None:
-                    progress(counted, total)
-            _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, ran)
-            part = _dataset(model, policies, rival, draws[rival.id], outcomes, times, instants, ran, engine, key)
-            if own is not None:
-                own.parent.mkdir(parents=True, exist_ok=True)
-                results.save(part, own)
-        else:
-            counted += len(policies) * len(draws[rival.id])
-        done.append(part)
-    together = _together(done)
-    if parts is not None:
-        for rival in rivals:
-            (parts / f"{file_name(rival.id, unique=True)}.nc").unlink(missing_ok=True)
-        if parts.is_dir() and not any(parts.iterdir()):
-            parts.rmdir()
-    return together
+        own = draws[rival.id]
+        how = (model.digest, sorted(own.values.items()), outcomes, instants, scenario.to_json(), engine, FINER)
+        kept = checkpoints.within(*how)
+        of_rival: list[Ran] = []
+        for policy in policies:
+            settings = rival.scenario | policy.scenario
+            make = partial(run_one, model, settings, own, outcomes, instants, scenario, engine)
+            of_rival.append(kept.recall(Ran, make, "policy", settings.to_json()))
+            if progress is not None:
+                progress((len(ran) * len(policies) + len(of_rival)) * each, len(rivals) * len(policies) * each)
+        _same_steps(model, policies, rival, own, outcomes, instants, scenario, engine, of_rival)
+        ran.append(of_rival)
+    return _dataset(model, policies, rivals, draws, outcomes, times, instants, ran, engine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,88 +258,43 @@ def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[
 def _dataset(
     model: Model,
     policies: Sequence[Policy],
-    rival: Rival,
-    draws: Draws,
+    rivals: Sequence[Rival],
+    draws: Mapping[str, Draws],
     outcomes: Sequence[Outcome],
     times: Sequence[float],
     instants: Sequence[float],
-    ran: Sequence[Ran],
+    ran: Sequence[Sequence[Ran]],
     engine: str,
-    key: str,
 ) -> "xr.Dataset":
     import xarray as xr
 
-    stacked = np.stack([one.values for one in ran])[:, :, None]
+    # (policy, rival, outcome, draw, time)
+    values = np.stack([[one.values for one in of_rival] for of_rival in ran], axis=1)
+    refined = np.stack([[one.refined for one in of_rival] for of_rival in ran], axis=1).astype(np.int8)
     dims = ("policy", "rival", "draw", "time")
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
         attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
         units = model[split_key(override_key(outcome.variable))[0]].units
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
-        data[outcome.id] = (dims, stacked[:, position], attributes)
+        data[outcome.id] = (dims, values[:, :, position], attributes)
+    own = [draws[rival.id] for rival in rivals]
+    of_time = {"units": model.time.units}
     coords: dict[str, Any] = {
         "policy": [policy.id for policy in policies],
         "policy_title": (("policy",), [policy.title for policy in policies]),
-        "rival": [rival.id],
-        "rival_title": (("rival",), [rival.title]),
-        "origin": (("rival",), [draws.origin]),
-        "weight": (("rival",), [draws.weight]),
-        "draw": np.arange(len(draws)),
-        "refined": (
-            dims[:3],
-            np.stack([one.refined for one in ran])[:, None].astype(np.int8),
-            {"long_name": "finer step"},
-        ),
-        "time": (("time",), np.array(times, dtype=float), {"long_name": "time", "units": model.time.units}),
-        "instant": (("time",), np.array(instants), {"long_name": "the step that is read", "units": model.time.units}),
+        "rival": [rival.id for rival in rivals],
+        "rival_title": (("rival",), [rival.title for rival in rivals]),
+        "origin": (("rival",), [one.origin for one in own]),
+        "weight": (("rival",), [one.weight for one in own]),
+        "draw": np.arange(len(own[0])),
+        "refined": (dims[:3], refined, {"long_name": "finer step"}),
+        "time": (("time",), np.array(times, dtype=float), {"long_name": "time", **of_time}),
+        "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
     }
     step = resolve(model, Scenario()).time_step
-    facts = results.run_attributes(model, engine=engine, method=model.time.method, time_step=step, key=key)
+    facts = results.run_attributes(model, engine=engine, method=model.time.method, time_step=step)
     return xr.Dataset(data, coords=coords, attrs=facts)
-
-
-def _together(parts: "Sequence[xr.Dataset]") -> "xr.Dataset":
-    import xarray as xr
-
-    together = xr.concat(parts, dim="rival", data_vars="all", coords="minimal", compat="override", join="exact")
-    for name in ("rival_title", "origin", "weight"):
-        together = together.assign_coords({name: ("rival", np.concatenate([part[name].to_numpy() for part in parts]))})
-    refined = np.concatenate([part["refined"].to_numpy() for part in parts], axis=1)
-    together = together.assign_coords(refined=(("policy", "rival", "draw"), refined, dict(parts[0]["refined"].attrs)))
-    together.attrs = dict(parts[0].attrs)
-    return together
-
-
-def _key(
-    model: Model,
-    policies: Sequence[Policy],
-    rivals: Sequence[Rival],
-    draws: Mapping[str, Draws],
-    outcomes: Sequence[Outcome],
-    instants: Sequence[float],
-    scenario: Scenario,
-) -> str:
-    """A digest of all that a result depends on."""
-    digest = hashlib.sha256(model.digest.encode())
-    for text in (results.version(), scenario.to_json(), repr(tuple(instants)), repr(tuple(outcomes)), str(FINER)):
-        digest.update(text.encode())
-    for policy in policies:
-        digest.update(f"{policy.id} {policy.scenario.to_json()}".encode())
-    for rival in rivals:
-        digest.update(f"{rival.id} {rival.scenario.to_json()}".encode())
-    for rival in rivals:
-        for name, array in sorted(draws[rival.id].values.items()):
-            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-        digest.update(f"{draws[rival.id].origin} {draws[rival.id].weight}".encode())
-    return digest.hexdigest()
-
-
-def _kept(path: Path | None, key: str) -> "xr.Dataset | None":
-    """A part that an earlier call has left, if it was the same call."""
-    if path is None or not path.is_file():
-        return None
-    part = results.load(path)
-    return part if part.attrs.get("key") == key else None
 
 
 def failed(result: "xr.Dataset") -> int:

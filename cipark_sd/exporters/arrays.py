@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from itertools import product
 
-from cipark_sd.compiler.unroll import REDUCTIONS, VECTOR_FUNCTIONS
-from cipark_sd.model.expr import Apply, Binary, Call, Expr, Grid, Ref, rebuild, references, walk
+from cipark_sd.compiler.unroll import REDUCTIONS, VECTOR_FUNCTIONS, folded
+from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
 from cipark_sd.model.model import Model
 
 _SUMMED = ("sum", "prod", "vmin", "vmax")
@@ -17,7 +17,7 @@ def write_out_reductions(model: Model, expr: Expr) -> Expr:
         part = rebuild(part, change)
         match part:
             case Call(function, (argument,)) if function in _SUMMED:
-                return _folded(function, _terms(model, argument))
+                return folded(function, _terms(model, argument))
             case _:
                 return part
 
@@ -42,19 +42,6 @@ def _bound(expr: Expr, elements: Mapping[str, str]) -> Expr:
             return rebuild(expr, lambda part: _bound(part, elements))
 
 
-def _folded(function: str, terms: list[Expr]) -> Expr:
-    total = terms[0]
-    for term in terms[1:]:
-        match function:
-            case "sum":
-                total = Binary("+", total, term)
-            case "prod":
-                total = Binary("*", total, term)
-            case _:
-                total = Call(function.removeprefix("v"), (total, term))
-    return total
-
-
 def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:
     """Whether an equation that holds for all of ``dims`` means the same in XMILE without being written out.
 
@@ -71,7 +58,7 @@ def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:
                     return False
             case Apply(Ref(_, subscripts), _) if subscripts:
                 return False
-            case Call(function, _) if function in (*REDUCTIONS, *VECTOR_FUNCTIONS, "elmcount"):
+            case Call(function, _) if function in (*REDUCTIONS, *VECTOR_FUNCTIONS):
                 return False
             case _:
                 pass

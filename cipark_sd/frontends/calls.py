@@ -1,7 +1,8 @@
 """Calls of functions that are something else in the model's own terms: their arguments counted, then rebuilt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from cipark_sd.frontends.climbing import SyntaxProblem
 from cipark_sd.model.expr import Call, Const, Expr
 
 Meaning = Callable[[Sequence[Expr]], Expr]
@@ -9,6 +10,23 @@ Meaning = Callable[[Sequence[Expr]], Expr]
 
 class WrongCall(Exception):
     """A call with the wrong number of arguments."""
+
+
+def meant(meanings: Mapping[str, Meaning], function: str, arguments: tuple[Expr, ...], at: int) -> Expr:
+    """A call in the model's own terms; a function that is not in ``meanings`` keeps its name and its arguments.
+
+    Raises
+    ------
+    SyntaxProblem
+        For a wrong number of arguments, at ``at``.
+    """
+    meaning = meanings.get(function)
+    if meaning is None:
+        return Call(function, arguments)
+    try:
+        return meaning(arguments)
+    except WrongCall as problem:
+        raise SyntaxProblem(at, str(problem)) from None
 
 
 def rebuilt(spelling: str, parameters: str, build: Callable[..., Expr]) -> Meaning:

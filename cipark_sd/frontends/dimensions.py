@@ -1,10 +1,13 @@
-"""The dimensions of a variable from the subscripts of its equations."""
+"""Dimensions: how many elements one may have, and those of a variable from the subscripts of its equations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cipark_sd.errors import EquationError, UnknownName
 from cipark_sd.model.model import Dimension
+
+#: More elements than this no range of a model has; its arrays would not fit into memory.
+MOST_ELEMENTS = 100_000
 
 
 @dataclass

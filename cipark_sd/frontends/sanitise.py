@@ -9,7 +9,6 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.frontends.sanitise_ranges import RangeSpelling
@@ -70,17 +69,6 @@ def decoded(raw: bytes) -> str:
         except (LookupError, UnicodeDecodeError):
             continue
     return raw.decode("cp1252", errors="replace")
-
-
-def sanitised_text(path: Path | str) -> str:
-    """What of a Vensim file is given to PySD; see :func:`sanitise`.
-
-    Raises
-    ------
-    UnsupportedFeature, Problems
-    """
-    path = Path(path)
-    return sanitise(decoded(path.read_bytes()), where=path.name)
 
 
 def sanitise(text: str, *, where: str = "the model") -> str:

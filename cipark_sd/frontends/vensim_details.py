@@ -1,10 +1,9 @@
-"""What a Vensim file says outside its equations and PySD does not read: settings, unit synonyms, groups."""
+"""What a Vensim file says outside its equations: settings and unit synonyms."""
 
 import re
 from collections.abc import Mapping
 
 from cipark_sd.model.model import Method
-from cipark_sd.naming import canonical, plain_label
 
 #: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
 _METHODS: Mapping[str, Method] = {
@@ -31,20 +30,3 @@ def vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
     lines = re.findall(r"^22:([^\r\n]*)", text, flags=re.MULTILINE)
     groups = (tuple(name.strip() for name in line.split(",") if name.strip()) for line in lines)
     return tuple(group for group in groups if group)
-
-
-def vensim_groups(equations: str) -> dict[str, str]:
-    """Sector by canonical variable name, from the banners between the equations of a Vensim file."""
-    groups: dict[str, str] = {}
-    current = ""
-    for entry in equations.split("|"):
-        banner = re.search(r"\*{10,}\s*\.([^\n*]+?)\s*\*{10,}", entry)
-        if banner:
-            current = plain_label(banner.group(1))
-            continue
-        head = re.split(r"~", entry, maxsplit=1)[0]
-        quoted = re.match(r'\s*("(?:\\"|[^"])*")', head)
-        name = quoted.group(1) if quoted else re.split(r"[=(\[:]", head, maxsplit=1)[0]
-        if name.strip():
-            groups.setdefault(canonical(name), current)
-    return groups

@@ -1,50 +1,17 @@
-"""Vensim and XMILE files through PySD's translators.
-
-PySD parses; this module turns its abstract model into ours. Nothing else knows PySD's structures, and nothing is
-written beside the model file.
-"""
+"""Vensim and XMILE files through PySD's translators, for the engine that runs them; nothing is written beside them."""
 
 import re
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
-from cipark_sd.frontends.assemble import assemble
-from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, model_bytes
+from cipark_sd.frontends.file_state import model_bytes
 from cipark_sd.frontends.nesting import room_for_parser, too_deep
 from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
-from cipark_sd.frontends.vensim_details import vensim_groups, vensim_method, vensim_synonyms
-from cipark_sd.frontends.xmile_details import (
-    completed,
-    declared_dimensions,
-    xmile_groups,
-    xmile_method,
-    xmile_synonyms,
-)
 from cipark_sd.frontends.xml_tree import xml_tree
-from cipark_sd.model.model import Format, Model
-
-
-def read_with_pysd(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
-    """The model in a file as PySD reads it: the judge of :func:`cipark_sd.frontends.model_file.read_model`.
-
-    Raises
-    ------
-    ModelFileError, OutsideFolder, EquationError, UnknownName, Problems
-    """
-    path = Path(path)
-    return _parse(path, model_bytes(path), tuple(Path(folder).resolve() for folder in allow_files))
-
-
-def _parse(path: Path, raw: bytes, allowed: tuple[Path, ...] = ()) -> Model:
-    with warnings.catch_warnings():
-        # PySD warns of what it imports (chardet's renamed detector) and of features that our passes check themselves.
-        warnings.simplefilter("ignore")
-        read = _read_vensim if path.suffix.lower() in VENSIM_SUFFIXES else _read_xmile
-        return read(path, raw, allowed)
+from cipark_sd.model.model import Format
 
 
 def abstract_model(path: Path, source_format: Format) -> Any:
@@ -58,14 +25,14 @@ def abstract_model(path: Path, source_format: Format) -> Any:
         # what PySD warns of while it parses was checked when the file was read
         warnings.simplefilter("ignore")
         raw = model_bytes(path)
-        parsed = _parsed_vensim(path, raw) if source_format == "vensim" else _parsed_xmile(path, raw)
+        parsed = parsed_vensim(path, raw) if source_format == "vensim" else parsed_xmile(path, raw)
         return parsed.get_abstract_model()
 
 
 def sanitised_file(path: Path, source_format: Format, raw: bytes | None = None) -> Any:
     """PySD's own reader on a file, with the text that its grammar takes, not parsed yet.
 
-    What this module and the reference engine read is the same text. ``raw`` is what the file holds where that is known.
+    ``raw`` is what the file holds where that is known.
 
     Raises
     ------
@@ -101,7 +68,7 @@ def _with_tree(kind: type[Any], path: Path, raw: bytes) -> Any:
     return file
 
 
-def _parsed_vensim(path: Path, raw: bytes) -> Any:
+def parsed_vensim(path: Path, raw: bytes) -> Any:
     """PySD's Vensim file with the syntax trees of its equations."""
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
@@ -148,25 +115,7 @@ def _parsed_vensim(path: Path, raw: bytes) -> Any:
     return file
 
 
-def _read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
-    text = decoded(raw)
-    main, *macros = _parsed_vensim(path, raw).get_abstract_model().sections
-    drawing_parts = text.split("\\\\\\---///", 1)
-    return assemble(
-        path,
-        "vensim",
-        main,
-        macros,
-        raw=raw,
-        allowed=allowed,
-        method=vensim_method(text),
-        groups=vensim_groups(drawing_parts[0]),
-        drawing="\\\\\\---///" + drawing_parts[1] if len(drawing_parts) == 2 else "",
-        unit_synonyms=vensim_synonyms(text),
-    )
-
-
-def _parsed_xmile(path: Path, raw: bytes) -> Any:
+def parsed_xmile(path: Path, raw: bytes) -> Any:
     """PySD's XMILE file with the syntax trees of its equations."""
     import parsimonious
 
@@ -195,40 +144,6 @@ def _parsed_xmile(path: Path, raw: bytes) -> Any:
             problems.append(EquationError(path.name, component.name, f"cannot be read: {_parse_reason(problem)}"))
     raise_all(str(path), problems)
     return file
-
-
-def _read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
-    from lxml import etree
-
-    root = xml_tree(raw, path)
-    name = etree.QName(root)
-    if name.localname != "xmile":
-        raise ModelFileError(path, f"is XML but not XMILE: its root is <{name.localname}>")
-    if not name.namespace:
-        expected = 'xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"'
-        raise ModelFileError(path, f"has no XMILE namespace; its root needs {expected}")
-    space = {"x": name.namespace}
-    if not root.xpath("x:sim_specs", namespaces=space):
-        raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
-    file = _parsed_xmile(path, raw)
-    groups = xmile_groups(root, space)
-    views = root.xpath("//x:views", namespaces=space)
-    drawing = "".join(etree.tostring(view, encoding="unicode") for view in views)
-    (main,) = file.get_abstract_model().sections
-    return assemble(
-        path,
-        "xmile",
-        main,
-        [],
-        raw=raw,
-        allowed=allowed,
-        method=xmile_method(root, space, path),
-        groups=groups,
-        drawing=drawing,
-        declared=declared_dimensions(file.xmile_root),
-        finish=lambda variables: completed(variables, root, space, path.name, groups),
-        unit_synonyms=xmile_synonyms(root, space),
-    )
 
 
 def _left_side(equation: str) -> str:

@@ -34,7 +34,7 @@ RULES: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(
         (
-            *("abs", "min", "max", "sum", "mean", "vmin", "vmax", "vmin_xmile", "vmax_xmile"),
+            *("abs", "min", "max", "sum", "vmin", "vmax", "vmin_xmile", "vmax_xmile"),
             *("integer", "floor", "quantum", "modulo", "floored_modulo", "initial", "active_initial"),
         ),
         _KEEPS,
@@ -42,7 +42,7 @@ RULES: Mapping[str, Rule] = {
     "not": Rule(("any",), "none"),
     "prod": _ONE_LIKE,
     "pi": Rule(("any",), "none"),
-    "elmcount": Rule(("any",), "none"),
+    "inf": Rule(("any",), "none"),
     # inputs over time
     "step": Rule(("same", "time"), "same"),
     "ramp": Rule(("same", "time"), "by_time"),

@@ -35,7 +35,7 @@ def check_power_of_two(n: int, *, where: str) -> None:
 def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "sobol") -> Iterator[tuple[int, Array]]:
     """Rows ``start`` to ``stop`` of a design in pieces: the number of the first row, and points ``(n, dimensions)``.
 
-    ``start`` is a multiple of :data:`BLOCK`. Sobol's sequence is scrambled (Owen 1998), which keeps its balance and
+    Pieces end at multiples of :data:`BLOCK`. Sobol's sequence is scrambled (Owen 1998), which keeps its balance and
     avoids the corner 0; ``random`` points are independent.
     """
     from scipy.stats import qmc
@@ -43,14 +43,17 @@ def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed)) if points == "sobol" else None
     if engine is not None and start:
         engine.fast_forward(start)
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
+    first = start
+    while first < stop:
+        number, at = divmod(first, BLOCK)
+        size = min(BLOCK - at, stop - first)
         if engine is not None:
             # pieces are powers of two, so that scipy, which judges the first piece alone, has nothing to warn of
             yield first, np.asarray(engine.random(size))
         else:
-            rng = np.random.default_rng([seed, _RANDOM, first // BLOCK])
-            yield first, rng.random((BLOCK, dimensions))[:size]
+            rng = np.random.default_rng([seed, _RANDOM, number])
+            yield first, rng.random((BLOCK, dimensions))[at : at + size]
+        first += size
 
 
 def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array:
@@ -60,8 +63,9 @@ def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array
 
     Source: Hanley and MacGibbon 2006, Creating non-parametric bootstrap samples using Poisson frequencies.
     """
-    rng = np.random.default_rng([seed, _BOOTSTRAP, first // BLOCK])
-    counts = rng.poisson(1.0, size=(BLOCK, resamples))[:size].T
+    number, at = divmod(first, BLOCK)
+    rng = np.random.default_rng([seed, _BOOTSTRAP, number])
+    counts = rng.poisson(1.0, size=(BLOCK, resamples))[at : at + size].T
     return np.concatenate([np.ones((1, size)), counts])
 
 

@@ -1,18 +1,16 @@
 """Sobol indices of every output at every saved time, with intervals, from runs that are never all in memory."""
 
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.files import whole
 from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivity.response import Response, coordinates
 from cipark_sd.sensitivity.sums import SobolSums
@@ -24,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 #: Runs that are computed in one call: enough to keep the threads busy, little enough to stay small.
 RUNS_AT_A_TIME = 16384
-#: Seconds between two writes of the file from which an interrupted design is resumed.
+#: Seconds between two writes of a design in progress.
 SAVE_EVERY = 10.0
 #: Of a normal distribution: intervals are this many bootstrap standard deviations to each side.
 Z95 = 1.959963984540054
@@ -74,7 +72,7 @@ def sobol(
     most: int = 1 << 16,
     points: Points = "sobol",
     progress: Progress | None = None,
-    store: Path | None = None,
+    checkpoints: Checkpoints = NOT_KEPT,
 ) -> "xr.Dataset":
     """First-order, total and second-order indices over time.
 
@@ -97,8 +95,9 @@ def sobol(
         intervals on the wide side; with random points they are nominal.
     progress : callable, optional
         Called with the runs done and the runs planned.
-    store : Path, optional
-        A file with all that was computed; where it is there already and belongs to this design, it is continued.
+    checkpoints : Checkpoints, optional
+        Where the design is kept. One of the same seed and of fewer rows is continued, and one that was stopped goes on;
+        the result is that of a design computed at once, to the last bit.
 
     Returns
     -------
@@ -117,21 +116,27 @@ def sobol(
         raise InvalidValue("the resamples", resamples, "at least 2", where="sobol")
     pairs = _positions(response, second_order)
     k, size = len(response.names), len(response.outputs) * len(response.times)
-    sums, course = SobolSums(k, pairs, resamples, size), _Course()
-    signature = f"{response.signature} {seed} {points}"
-    if store is not None and store.exists():
-        _load(store, signature, sums, course)
+    # a first block that is not full is summed by itself
+    design = checkpoints.within(response.signature, seed, points, resamples, pairs, min(n, BLOCK))
     until_columns = _columns(response, until_times)
-    aim = n
+
+    def reached(course: _Course, rows: int) -> bool:
+        return until is None or _widest(course, rows, until_columns) <= until
+
+    empty = SobolSums(k, pairs, resamples, size)
+    sums, course, aim = _resume(design, n, n if until is None else most, empty, reached)
     while True:
-        _extend(response, sums, course, aim, seed, points, progress, None if store is None else (store, signature))
-        reached = until is None or _widest(course, until_columns) <= until
-        if reached or 2 * aim > most:
+        _extend(response, sums, course, aim, seed, points, progress, _entry(design, aim))
+        # the smaller designs are part of this one
+        for halvings in range(1, aim.bit_length()):
+            _entry(design, aim >> halvings).discard()
+        if reached(course, aim) or 2 * aim > most:
             break
         aim *= 2
     result = _dataset(response, sums, course, seed)
     if until is not None:
-        result.attrs |= {"until": until, "widest": _widest(course, until_columns), "until_reached": int(reached)}
+        widest = _widest(course, aim, until_columns)
+        result.attrs |= {"until": until, "widest": widest, "until_reached": int(widest <= until)}
     return result
 
 
@@ -151,8 +156,9 @@ def _columns(response: Response, times: Sequence[float] | None) -> Array:
     return np.tile(chosen, len(response.outputs))
 
 
-def _widest(course: _Course, columns: Array) -> float:
-    widths = np.concatenate([course.first_conf[-1][:, columns], course.total_conf[-1][:, columns]])
+def _widest(course: _Course, rows: int, columns: Array) -> float:
+    at = course.n.index(rows)
+    widths = np.concatenate([course.first_conf[at][:, columns], course.total_conf[at][:, columns]])
     return float(np.nanmax(widths)) if np.isfinite(widths).any() else 0.0
 
 
@@ -164,7 +170,7 @@ def _extend(
     seed: int,
     points: Points,
     progress: Progress | None,
-    store: tuple[Path, str] | None,
+    entry: Checkpoint,
 ) -> None:
     """Add rows up to ``n``."""
     k = sums.k
@@ -197,8 +203,8 @@ def _extend(
                 values = _runs(response, waiting, sums.pairs)
                 if adding is not None:
                     adding.result()
-                if store is not None and time.monotonic() - saved > SAVE_EVERY:
-                    _save(*store, sums, course)
+                if time.monotonic() - saved > SAVE_EVERY:
+                    entry.save(_arrays(sums, course))
                     saved = time.monotonic()
                 adding, waiting = beside.submit(add, waiting, values), []
                 if progress is not None:
@@ -208,13 +214,12 @@ def _extend(
         except KeyboardInterrupt:
             if adding is not None:
                 adding.result()
-            if store is not None and sums.rows:
-                _save(*store, sums, course)
+            if sums.rows:
+                entry.save(_arrays(sums, course))
             raise
     if sums.rows not in course.n:
         course.note(sums)
-    if store is not None:
-        _save(*store, sums, course)
+    entry.save(_arrays(sums, course))
 
 
 def _runs(response: Response, pieces: Sequence[tuple[int, Array]], pairs: Sequence[int]) -> Array:
@@ -244,29 +249,43 @@ def _crossed(response: Response, shares: Array, pairs: Sequence[int]) -> Array:
     return np.concatenate(stacked)
 
 
-def _save(store: Path, signature: str, sums: SobolSums, course: _Course) -> None:
+def _entry(design: Checkpoints, rows: int) -> Checkpoint:
+    """The checkpoint of a design that is to have so many rows."""
+    return design.entry("sobol", rows)
+
+
+def _resume(
+    design: Checkpoints, n: int, most: int, empty: SobolSums, reached: Callable[[_Course, int], bool]
+) -> tuple[SobolSums, _Course, int]:
+    """The largest design kept that an undisturbed call would come through, and the rows to go on to, ``n`` or more.
+
+    Up to ``n`` rows that is any. Beyond, each doubling before it must have been noted, and have been too few rows.
+    """
+    rows = max(n, 1 << (most.bit_length() - 1))
+    while rows:
+        stored = _entry(design, rows).load()
+        if stored is not None:
+            sums, course = _restored(stored, empty)
+            doublings = [n << i for i in range(rows.bit_length()) if n << i < rows]
+            if all(before in course.n and not reached(course, before) for before in doublings):
+                return sums, course, max(n, rows)
+        rows //= 2
+    return empty, _Course(), n
+
+
+def _arrays(sums: SobolSums, course: _Course) -> Arrays:
     noted = {f"course_{name}": np.array(getattr(course, name)) for name in course.__dataclass_fields__}
-    with whole(store) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, signature=np.array(signature), **sums.arrays(), **noted)
+    return {**sums.arrays(), **noted}
 
 
-def _load(store: Path, signature: str, sums: SobolSums, course: _Course) -> None:
-    where = str(store)
-    try:
-        with np.load(store, allow_pickle=False) as file:
-            arrays: dict[str, Any] = dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile) as problem:
-        raise InvalidValue("the stored design", str(problem), "one that sobol has written", where=where) from None
-    same = str(arrays.pop("signature", "")) == signature
-    noted = {name: arrays.pop(f"course_{name}", np.empty(0)) for name in course.__dataclass_fields__}
-    if not same or arrays["total"].shape != sums.total.shape or arrays["second"].shape != sums.second.shape:
-        expected = (
-            "one of the same model, constants, outputs, times, seed, resamples and pairs; remove it to start anew"
-        )
-        raise InvalidValue("the stored design", "another design", expected, where=where)
-    sums.restore(arrays)
-    for name, array in noted.items():
-        setattr(course, name, [int(x) for x in array] if name == "n" else list(array))
+def _restored(stored: Arrays, empty: SobolSums) -> tuple[SobolSums, _Course]:
+    """Undoes :func:`_arrays`."""
+    sums, course = SobolSums(empty.k, empty.pairs, empty.resamples, empty.size), _Course()
+    sums.restore({name: array for name, array in stored.items() if not name.startswith("course_")})
+    for name in course.__dataclass_fields__:
+        setattr(course, name, list(stored[f"course_{name}"]))
+    course.n = [int(rows) for rows in course.n]
+    return sums, course
 
 
 def _dataset(response: Response, sums: SobolSums, course: _Course, seed: int) -> "xr.Dataset":

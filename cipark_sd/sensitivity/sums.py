@@ -3,6 +3,7 @@
 They are all that is kept of the runs, so memory does not grow with their number, and rows can be added at any time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -184,7 +185,7 @@ class SobolSums:
         found = {name: getattr(self, name) for name in names}
         return {"rows": np.array(self.rows), **{name: array for name, array in found.items() if array is not None}}
 
-    def restore(self, arrays: dict[str, Array]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Undoes :meth:`arrays`."""
         for name, array in arrays.items():
             setattr(self, name, int(array) if name == "rows" else np.array(array))

@@ -127,7 +127,7 @@ def test_content_from_elsewhere_has_a_name_only() -> None:
     [
         ("s.toml", "name = 's'\n[set]\na = 1\n[tme]\nfrom = 1\n", 4),
         ("m.checks.toml", "[builtin]\nunits = true\nfinit = true\n", 3),
-        ("m.checks.toml", "[[check]]\nid = 'a'\nexpect = 'Cup > 0'\nat = 'never'\n", 1),
+        ("m.checks.toml", "[[check]]\nid = 'a'\nexpect = 'Cup > 0'\nat = 'never'\n", 4),
         ("m.display.toml", "[table]\nevery = 1\ncolums = []\n", 3),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cipark_sd.frontends.sanitise import sanitised_text
+from cipark_sd.frontends.sanitise import decoded, sanitise
 from cipark_sd.frontends.sanitise_xmile import sanitise_xmile
 from cipark_sd.naming import canonical
 
@@ -41,7 +41,7 @@ def pysd_table(folder: Path, asked: list[str] | None = None) -> pd.DataFrame:
         shutil.copytree(folder, copy)
         target = copy / source.name
         if source.suffix == ".mdl":
-            target.write_text(sanitised_text(source), encoding="utf-8")
+            target.write_text(sanitise(decoded(source.read_bytes())), encoding="utf-8")
             loaded = pysd.read_vensim(str(target))
         else:
             tree = etree.parse(str(source))

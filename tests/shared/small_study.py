@@ -17,7 +17,17 @@ SAVEPER = TIME STEP ~ year ~ |
 TIME STEP = 0.125 ~ year ~ |
 """
 
-STUDY = """
+PARAMETERS = """[[parameter]]
+name = "size"
+bounds = [10, 1000]
+prior = { family = "lognormal", median = 100, sigma = 0.5 }
+[[parameter]]
+name = "rate"
+bounds = [0.01, 2]
+prior = { family = "lognormal", median = 0.2, sigma = 0.5 }
+"""
+
+STUDY = f"""
 title = "leaving"
 [model]
 file = "leaving.mdl"
@@ -30,15 +40,7 @@ time = "time"
 value = "left"
 start = 0.0
 family = "poisson"
-[[parameter]]
-name = "size"
-bounds = [10, 1000]
-prior = { family = "lognormal", median = 100, sigma = 0.5 }
-[[parameter]]
-name = "rate"
-bounds = [0.01, 2]
-prior = { family = "lognormal", median = 0.2, sigma = 0.5 }
-[method]
+{PARAMETERS}[method]
 starts = 4
 [holdout]
 origins = ["5", "7"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request, asked_rivals, draw_source
 from cipark_sd.commands.policy.target import FILE, Target, read_target
@@ -67,7 +68,6 @@ class Analysis:
         outcomes: Sequence[Outcome] | None = None,
         times: Sequence[float] | None = None,
         rivals: Sequence[Rival] | None = None,
-        parts: str | None = None,
     ) -> "xr.Dataset":
         """Policies over draws under every rival; by default those of the analysis, all outcomes, the catalogue's times.
 
@@ -75,8 +75,6 @@ class Analysis:
         ----------
         what : str
             In words, for the progress.
-        parts : str, optional
-            The folder within the output in which what is done is kept until all is.
         """
         return run_policies(
             self.study.model,
@@ -87,7 +85,7 @@ class Analysis:
             self.catalogue.times if times is None else times,
             scenario=self.study.scenario,
             engine=self.engine,
-            parts=None if parts is None else self.folder / parts,
+            checkpoints=Checkpoints.in_output(self.folder),
             progress=bars.counter(what),
         )
 
@@ -112,6 +110,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     rivals = asked_rivals(request, target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
+    Checkpoints.in_output(folder, fresh=request.fresh)
     wanted = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
     )

@@ -40,7 +40,7 @@ def compute(analysis: Analysis, bars: Bars) -> Attribution:
     sentences: list[str] = []
     for variant, name in _names(analysis.about):
         what = "attribution" if variant is None else f"attribution {variant.id}"
-        runs = analysis.run(factorial(factors, variant), bars, what, parts=f"{name}.parts")
+        runs = analysis.run(factorial(factors, variant), bars, what)
         factorials[name] = attribution(runs, factors)
         sentences += doubts(runs)
     return Attribution(factorials, tuple(sentences))

@@ -38,6 +38,7 @@ from cipark_sd.engines.registry import names
 @click.option(
     "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
 )
+@options.fresh
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")
 @options.allow_files
@@ -51,6 +52,7 @@ def command(
     outcomes: tuple[str, ...],
     seed: int,
     engine: str,
+    fresh: bool,
     output: Path | None,
     allow_files: tuple[Path, ...],
 ) -> None:
@@ -86,6 +88,7 @@ def command(
         outcomes=outcomes,
         seed=seed,
         engine=engine,
+        fresh=fresh,
         output=output,
         allow_files=allow_files,
     )

@@ -62,7 +62,7 @@ class Effects:
 def compute(analysis: Analysis, bars: Bars) -> Effects:
     """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
     catalogue, model = analysis.catalogue, analysis.study.model
-    runs = analysis.run(catalogue.policies, bars, "experiments", parts="policies.parts")
+    runs = analysis.run(catalogue.policies, bars, "experiments")
     differences = table(runs)
     claims = classified_claims(analysis, None if analysis.about.unseen else runs, bars)
     headline, at = catalogue.headline

@@ -24,6 +24,7 @@ class Request:
     seed: int = 20191126
     engine: str = "native"
     output: Path | None = None
+    fresh: bool = False
     allow_files: tuple[Path, ...] = ()
 
 

@@ -44,7 +44,7 @@ class Signs:
 
 def compute(analysis: Analysis, bars: Bars) -> Signs:
     """Run the catalogue over the priors."""
-    runs = analysis.run(analysis.catalogue.policies, bars, "experiments", parts="policies.parts")
+    runs = analysis.run(analysis.catalogue.policies, bars, "experiments")
     at = analysis.catalogue.headline[1]
     shown = analysis.about.in_full
     signs = tuple(

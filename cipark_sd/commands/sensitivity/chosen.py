@@ -15,7 +15,7 @@ _WHERE = "sensitivity"
 
 def takes_fit(request: Request) -> bool:
     """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
-    of_sobol = request.until is not None or request.pairs or request.resume
+    of_sobol = request.until is not None or request.pairs
     return request.draws is None and not of_sobol and all(method in _joint() for method in request.methods)
 
 
@@ -36,7 +36,7 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
         expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
         yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
     elif not request.wants_sobol:
-        given = {"--until": request.until is not None, "--pairs": bool(request.pairs), "--resume": request.resume}
+        given = {"--until": request.until is not None, "--pairs": bool(request.pairs)}
         for option in (name for name, some in given.items() if some):
             yield InvalidValue(option, "given without Sobol indices", "--method sobol beside it", where=_WHERE)
 

@@ -56,8 +56,9 @@ class _Methods(click.Choice[str]):
     metavar="N",
     help="Loop dominance, with bands over N draws (needs the extra loops).",
 )
-@click.option("--resume", is_flag=True, help="Continue the stopped Sobol design in the output folder.")
+@options.fresh
 @options.output_folder("NAME-sensitivity")
+@options.dropped("--resume", "a call that was stopped goes on by itself; --fresh starts anew")
 @options.renamed("--to", "--output")
 @options.renamed("-n", "--rows")
 @options.allow_files
@@ -67,7 +68,8 @@ def command(**asked: Any) -> None:
     STUDY is a folder or a study by name. After cipark calibrate its constants vary as the fit has left them, and before
     that, or with --draws prior, over their priors; the claims and strategies of its policies.toml are examined as well.
     MODEL is a Vensim or XMILE file: all constants vary by --range around their values, within their limits. Without
-    either it is the park study. report.html in the output folder gives the answer in words.
+    either it is the park study. report.html in the output folder gives the answer in words. The Sobol design is kept: a
+    call that was stopped goes on where it was, and one with more --rows continues the design.
 
     \b
     Examples:

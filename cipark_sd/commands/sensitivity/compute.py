@@ -6,13 +6,13 @@ import click
 import numpy as np
 
 from cipark_sd import estimands
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.chosen import asked_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.findings import Asked, Constant, Facts, Findings, Instant, save
 from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
-from cipark_sd.commands.sensitivity.methods.sobol import store
 from cipark_sd.commands.sensitivity.output import sentences, write
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import asked_about
@@ -42,6 +42,7 @@ def answer(request: Request) -> None:
     """
     target = asked_about(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
+    checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
     question = inputs.question
     methods = list(asked_methods(request, question, joint=not inputs.unseen))
@@ -58,11 +59,11 @@ def answer(request: Request) -> None:
         with progress_bars() as bars:
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
-                found = found.with_results(method.compute(Job(request, inputs, response, folder, progress)))
+                found = found.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
         written = [*save(found, folder), *write(found, folder, request.workers or processors())]
     except KeyboardInterrupt:
-        kept = store(folder).is_file()
-        more = " The Sobol design so far is kept: the same command with --resume goes on." if kept else ""
+        kept = any(method.name == "sobol" for method in methods)
+        more = " The Sobol design so far is kept: the same command goes on from there." if kept else ""
         click.echo(f"\nStopped.{more}", err=True)
         raise SystemExit(130) from None
     for line in sentences(found):

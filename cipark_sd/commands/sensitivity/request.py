@@ -30,7 +30,7 @@ class Request:
     resamples: int = 100
     workers: int | None = None
     loop_draws: int | None = None
-    resume: bool = False
+    fresh: bool = False
     output: Path | None = None
     allow_files: tuple[Path, ...] = ()
 

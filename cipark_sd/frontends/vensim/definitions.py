@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
+from cipark_sd.frontends.dimensions import MOST_ELEMENTS
 from cipark_sd.frontends.vensim.ranges import ToRange
 from cipark_sd.frontends.vensim.tokens import is_name
 from cipark_sd.naming import plain_label
@@ -177,10 +178,6 @@ def _members(cursor: Cursor) -> list[str]:
     if high - low >= MOST_ELEMENTS:
         raise SyntaxProblem(at, f"the range has {high - low + 1} elements, more than {MOST_ELEMENTS}")
     return [f"{first.group(1)}{number}" for number in range(low, high + 1)]
-
-
-#: More elements than this no range of a model has; its arrays would not fit into memory.
-MOST_ELEMENTS = 100_000
 
 
 def _mapping(cursor: Cursor) -> ToRange:

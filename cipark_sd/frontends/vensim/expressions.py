@@ -9,11 +9,11 @@ import math
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
-from cipark_sd.frontends.calls import WrongCall
+from cipark_sd.frontends.calls import meant
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.vensim.functions import FUNCTIONS
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import Apply, Call, Const, Expr, Operator, Ref, Table, Text
+from cipark_sd.model.expr import Apply, Const, Expr, Operator, Ref, Table, Text
 
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 
@@ -88,13 +88,7 @@ class Reader(Climber):
             return Apply(Ref(name, subscripts), arguments[0])
         if subscripts:
             raise SyntaxProblem(at, "a name with subscripts and arguments has to be a lookup, which this is not")
-        meaning = FUNCTIONS.get(name)
-        if meaning is None:
-            return Call(name, arguments)
-        try:
-            return meaning(arguments)
-        except WrongCall as problem:
-            raise SyntaxProblem(at, str(problem)) from None
+        return meant(FUNCTIONS, name, arguments, at)
 
     def _arguments(self, cursor: Cursor) -> tuple[Expr, ...]:
         opened = cursor.at

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cipark_sd.frontends.calls import WrongCall
+from cipark_sd.frontends.calls import meant
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.xmile.functions import FUNCTIONS, PROVIDED
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table
@@ -204,13 +204,7 @@ class Reader(Climber):
             return self._lookup(at, function, arguments)
         if function in ("min", "max") and len(arguments) > 1:
             arguments = tuple(_unmarked(argument) for argument in arguments)
-        meaning = FUNCTIONS.get(function)
-        if meaning is None:
-            return Call(function, arguments)
-        try:
-            return meaning(arguments)
-        except WrongCall as problem:
-            raise SyntaxProblem(at, str(problem)) from None
+        return meant(FUNCTIONS, function, arguments, at)
 
     def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:
         match arguments:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
+from cipark_sd.frontends.dimensions import MOST_ELEMENTS
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
@@ -26,7 +27,6 @@ _REFUSED: Mapping[str, str] = {
 }
 #: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
 _SAVE_INTERVAL = "save_interval"
-MOST_ELEMENTS = 100_000
 
 
 def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:

@@ -12,10 +12,12 @@ from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, fitted
 from calibration.for_analyses.study_draws import draws_for, read_weights
 from calibration.likelihood.posterior import On
+from calibration.sampling import sample
 from calibration.sampling.draws import draw, read_draws
 from calibration.sampling.sample import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.scenarios import Scenario
 
@@ -30,20 +32,23 @@ def problem():
 
 
 @pytest.mark.slow
-def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path):
-    fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF)
+def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path, monkeypatch):
+    kept = Checkpoints.in_output(tmp_path)
+    fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF, checkpoints=kept)
     files = {rival.id: draws_file(tmp_path, rival.id) for rival in RIVALS}
     weights = tmp_path / WEIGHTS
     found = draws_for(problem, RIVALS, files, 20, 1, read_weights(weights, RIVALS))
     assert {draws.origin for draws in found.values()} == {"posterior"}
     assert sum(draws.weight for draws in found.values()) == pytest.approx(1, abs=1e-5)
     assert not np.array_equal(found["M0"].values["pool_scale"], found["M1"].values["pool_scale"])
-    times = [path.stat().st_mtime_ns for path in files.values()]
-    fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF)
-    assert [path.stat().st_mtime_ns for path in files.values()] == times
+    content = [path.read_bytes() for path in files.values()]
+    with monkeypatch.context() as never:
+        never.setattr(sample, "annealed", None)
+        fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF, checkpoints=kept)
+    assert [path.read_bytes() for path in files.values()] == content
     other = replace(problem, method=replace(problem.method, seed=2))
-    fitted(other, RIVALS, tmp_path, engine="native", effort=BRIEF)
-    assert [path.stat().st_mtime_ns for path in files.values()] != times
+    fitted(other, RIVALS, tmp_path, engine="native", effort=BRIEF, checkpoints=kept)
+    assert not any(path.read_bytes() == before for path, before in zip(files.values(), content, strict=True))
 
 
 STRUCTURES = """

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cipark_sd.checkpoints import FOLDER
+
 Write = Callable[..., Path]
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 SIR = """
@@ -97,7 +99,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
               "collinearity", "held")  # fmt: skip
     figures = ("fit", "waterfall", "profiles")
     names = {f"{name}.csv" for name in tables} | {f"{name}.{kind}" for name in figures for kind in ("png", "pdf")}
-    names |= {"findings-calibrate.zip", "fit.json", "report.html", "report.json", "kept"}
+    names |= {"findings-calibrate.zip", "fit.json", "report.html", "report.json", FOLDER}
     assert {path.name for path in (sir / "out").iterdir()} == names
 
 
@@ -216,7 +218,7 @@ def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from cipark_sd.cli import main; main()"
     child = subprocess.Popen([sys.executable, "-c", code, "calibrate", *arguments], cwd=folder, **QUIET)
-    while len(list((folder / "cut").glob("kept/*/*.zip"))) < parts:
+    while len(list((folder / "cut").glob(f"{FOLDER}/[!.]*.npz"))) < parts:
         assert child.poll() is None, "it ended before it could be stopped"
         time.sleep(0.005)
     child.send_signal(how)
@@ -231,10 +233,10 @@ def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 2) == 1
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
     assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 7) == -signal.SIGKILL
-    found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob("kept/*/*.zip")}
+    found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
     again = cipark(*arguments, "cut", cwd=sir)
     assert again.returncode == 0, again.stderr
-    assert f"{len(found)} finished searches and profiles of an earlier start were taken over" in again.stdout
+    assert f"{len(found)} completed searches and profiles from an earlier run" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in found} == found
     assert cipark(*arguments, "whole", cwd=sir).returncode == 0
     for name in NUMBERS:

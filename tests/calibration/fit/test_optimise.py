@@ -11,7 +11,7 @@ from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from calibration.study.sections import Method, Optimiser
-from calibration.tasks.parts import Parts
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.registry import choose
 
 PARK = ROOT / "calibration" / "studies" / "great_stone"
@@ -45,20 +45,20 @@ def everything(optimum: Optimum) -> list[tuple[bytes, bytes, float, float, int, 
 def test_searches_go_on_after_a_stop_and_end_with_the_same_bits(tmp_path: Path, optimiser: Optimiser) -> None:
     density = small(tmp_path)
 
-    def searched(parts: Parts, most: int | None = None) -> Optimum:
+    def searched(checkpoints: Checkpoints, most: int | None = None) -> Optimum:
         def stop(done: int, total: int, best: float) -> None:
             if done == most:
                 raise KeyboardInterrupt
 
         rng = np.random.default_rng(3)
-        return optimise(density, starts=5, rng=rng, optimiser=optimiser, parts=parts, on_progress=stop)
+        return optimise(density, starts=5, rng=rng, optimiser=optimiser, checkpoints=checkpoints, on_progress=stop)
 
-    parts = Parts(tmp_path, "a")
-    stopped = searched(parts, most=2)
+    checkpoints = Checkpoints(tmp_path / "kept", "a")
+    stopped = searched(checkpoints, most=2)
     assert stopped.interrupted
-    assert len(stopped.searches) == parts.count() == 2
-    path = next(tmp_path.rglob("*search_2*"))
+    assert len(stopped.searches) == len(list((tmp_path / "kept").iterdir())) == 2
+    path = max((tmp_path / "kept").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     before = path.stat().st_mtime_ns
-    assert everything(searched(parts)) == everything(searched(Parts(None)))
+    assert everything(searched(checkpoints)) == everything(searched(NOT_KEPT))
     # what was done was not done again
     assert path.stat().st_mtime_ns == before

@@ -11,6 +11,7 @@ from calibration.for_analyses.study_draws import draws_from_file
 from calibration.likelihood.posterior import On
 from calibration.sampling.laplace import laplace
 from calibration.sampling.sample import prior_draws
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.scenarios import Scenario
 
@@ -71,19 +72,21 @@ RIVALS = (Rival("M0", "as it stands"), Rival("M1", "twice the pace", Scenario(""
 
 
 def test_each_structure_has_draws_at_its_own_optimum_and_kept_ones_are_not_made_again(problem, tmp_path, monkeypatch):
-    files, refuted = approximated(problem, RIVALS, None, tmp_path, 1, engine="native")
+    kept = Checkpoints.in_output(tmp_path)
+    files, refuted = approximated(problem, RIVALS, None, tmp_path, 1, engine="native", checkpoints=kept)
     assert refuted == ()
     rates = {name: draws_from_file(problem, path, name).values["rate"] for name, path in files.items()}
     # with twice the pace half the rate gives the same course, but for the prior that holds it near 0.2
     assert np.median(rates["M1"]) < 0.75 * np.median(rates["M0"])
     before = files["M1"].read_bytes()
     monkeypatch.setattr("calibration.for_analyses.approximation.laplace", None)
-    assert approximated(problem, RIVALS, None, tmp_path, 1, engine="native")[0] == files
+    assert approximated(problem, RIVALS, None, tmp_path, 1, engine="native", checkpoints=kept)[0] == files
     assert files["M1"].read_bytes() == before
 
 
 def test_what_a_file_says_of_its_draws_is_read_with_them(problem, tmp_path):
-    files, _ = approximated(problem, RIVALS[:1], None, tmp_path, 1, engine="native")
+    kept = NOT_KEPT
+    files, _ = approximated(problem, RIVALS[:1], None, tmp_path, 1, engine="native", checkpoints=kept)
     assert files == {"M0": draws_file(tmp_path, "M0")}
     draws = draws_from_file(problem, files["M0"], "M0")
     assert draws.origin == "laplace"

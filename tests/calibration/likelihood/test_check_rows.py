@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_study
 import xarray as xr
 from click.testing import CliRunner
 
@@ -21,19 +22,8 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.plotting import files as plotting_files
 from cipark_sd.study import find_study
 
-MODEL = """{UTF-8}
-left = INTEG(leaving, 0) ~ firm ~ |
-stock = INTEG(-leaving, size) ~ firm ~ |
-leaving = stock * rate * pace ~ firm/year ~ |
-later = IF THEN ELSE(Time > 9, 1 / (rate - rate), leaving) ~ firm/year ~ |
-size = 100 ~ firm ~ |
-pace = 1 ~ Dmnl ~ |
-rate = 0.2 ~ 1/year ~ |
-INITIAL TIME = 0 ~ year ~ |
-FINAL TIME = 12 ~ year ~ |
-SAVEPER = TIME STEP ~ year ~ |
-TIME STEP = 0.125 ~ year ~ |
-"""
+#: A variable that has no value in the end beside those of the small study.
+MODEL = small_study.MODEL + "later = IF THEN ELSE(Time > 9, 1 / (rate - rate), leaving) ~ firm/year ~ |\n"
 STUDY = """
 title = "leaving"
 [model]
@@ -57,14 +47,9 @@ use = "use"
 family = "normal"
 sd = 3.0
 autocorrelation = 0.4
-[[parameter]]
-name = "size"
-bounds = [10, 1000]
-prior = { family = "lognormal", median = 100, sigma = 0.5 }
-[[parameter]]
-name = "rate"
-bounds = [0.01, 2]
-prior = { family = "lognormal", median = 0.2, sigma = 0.5 }
+"""
+STUDY += small_study.PARAMETERS
+STUDY += """
 [[prediction]]
 name = "left at the end"
 variable = "left"

@@ -15,7 +15,8 @@ from calibration.families.poisson import Poisson
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
 from calibration.likelihood.term_density import term_log_density
-from calibration.sampling.draws import read_draws, run_posterior, write_draws
+from calibration.sampling.draws import draw, read_draws, write_draws
+from calibration.sampling.draws import tree as tree_of
 from calibration.sampling.sample import Effort
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
 from cipark_sd.engines.registry import choose
@@ -28,9 +29,14 @@ def density(tmp_path_factory):
     return posterior(small_study(tmp_path_factory.mktemp("study")), choose("native"))
 
 
+def sampled(density):
+    streams = np.random.default_rng(1).spawn(2)
+    return tree_of(draw(density, streams[0], effort=EFFORT), streams[1], 1)
+
+
 @pytest.fixture(scope="module")
 def tree(density):
-    return run_posterior(density, 1, effort=EFFORT)
+    return sampled(density)
 
 
 def test_the_posterior_of_two_parameters_is_that_of_quadrature(density, tree):
@@ -55,7 +61,7 @@ def test_the_file_gives_back_what_was_written(tree, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_tree(density, tree):
-    xr.testing.assert_identical(run_posterior(density, 1, effort=EFFORT), tree)
+    xr.testing.assert_identical(sampled(density), tree)
 
 
 def test_observed_data_are_the_counts(tree):

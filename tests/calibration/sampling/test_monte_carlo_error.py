@@ -118,7 +118,7 @@ def test_errors_of_means_and_limits_are_as_large_as_they_say():
     def skewed(free):
         return np.stack([free[..., 0], np.exp(free[..., 1] / 10)], axis=-1)
 
-    chains = run(target, start, streams, ("x", "y"), skewed, effort)
+    chains = run(target, lambda: start, streams, ("x", "y"), skewed, effort)
     limits = stats.norm.ppf(QUANTILES)
     truth = [(0.0, *limits), (np.exp(0.5), *np.exp(limits))]
     z = []
@@ -151,7 +151,7 @@ def looked_at(good, monkeypatch, most_steps=2000):
     streams = np.random.default_rng(6).spawn(2)
     effort = Effort(ensembles=2, walkers=8, block=100, most_steps=most_steps, least_steps=400)
     start = np.stack([stream.normal(size=(8, 1)) for stream in streams])
-    return run(lambda x: -0.5 * (x**2).sum(axis=1), start, streams, ("x",), lambda free: free, effort).n_steps
+    return run(lambda x: -0.5 * (x**2).sum(axis=1), lambda: start, streams, ("x",), lambda free: free, effort).n_steps
 
 
 def test_one_good_look_is_not_enough(monkeypatch):

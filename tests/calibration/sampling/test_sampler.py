@@ -11,6 +11,7 @@ from calibration.sampling.sample import Chains, Effort, prior_draws, run
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Beta, Exponential, LogNormal, Normal, Uniform
+from cipark_sd.checkpoints import Checkpoints, CheckpointWarning
 
 EFFORT = Effort(ensembles=4, walkers=24, block=100, most_steps=2000, least_steps=400)
 
@@ -21,7 +22,10 @@ def same(x):
 
 def chains(target, k, seed, effort=EFFORT, **more) -> Chains:
     streams = np.random.default_rng(seed).spawn(effort.ensembles)
-    start = np.stack([stream.normal(0, 3, (effort.walkers, k)) for stream in streams])
+
+    def start():
+        return np.stack([stream.normal(0, 3, (effort.walkers, k)) for stream in streams])
+
     return run(target, start, streams, tuple(f"x{i}" for i in range(k)), same, effort, **more)
 
 
@@ -88,10 +92,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
             raise KeyboardInterrupt
         return gaussian(x)
 
-    part = chains(stopping, 3, 6, effort, saved=tmp_path / "chains.npz")
+    part = chains(stopping, 3, 6, effort, saved=Checkpoints(tmp_path).entry("chains"))
     assert part.interrupted
     assert part.n_steps == 100
-    resumed = chains(gaussian, 3, 6, effort, saved=tmp_path / "chains.npz")
+    resumed = chains(gaussian, 3, 6, effort, saved=Checkpoints(tmp_path).entry("chains"))
     assert not resumed.interrupted
     assert np.array_equal(resumed.position, whole.position)
 
@@ -109,19 +113,46 @@ def test_a_stop_does_not_move_the_steps_at_which_chains_are_judged(stop, tmp_pat
             raise KeyboardInterrupt
         return gaussian(x)
 
-    chains(stopping, 3, 1, effort, saved=tmp_path / "chains.npz")
-    resumed = chains(gaussian, 3, 1, effort, saved=tmp_path / "chains.npz")
+    chains(stopping, 3, 1, effort, saved=Checkpoints(tmp_path).entry("chains"))
+    resumed = chains(gaussian, 3, 1, effort, saved=Checkpoints(tmp_path).entry("chains"))
     assert np.array_equal(resumed.position, whole.position)
 
 
-def test_a_smaller_budget_takes_no_more_steps_than_it_asks_for(tmp_path):
-    large, small = (
-        Effort(walkers=24, most_steps=n, least_steps=200, wanted=Wanted(r_hat=1.01, ess=1e9)) for n in (600, 400)
+UNREACHED = Wanted(r_hat=1.01, ess=1e9)
+
+
+@pytest.mark.parametrize(("first", "then"), [(600, 400), (250, 600), (600, 250), (400, 600)])
+def test_another_budget_takes_the_steps_that_it_would_have_taken_alone(tmp_path, first, then):
+    """Fewer or more steps than are kept, whole numbers of blocks or not."""
+    before, after = (
+        Effort(walkers=24, block=100, most_steps=n, least_steps=min(n, 200), wanted=UNREACHED) for n in (first, then)
     )
-    chains(gaussian, 3, 1, large, saved=tmp_path / "chains.npz")
-    assert np.array_equal(
-        chains(gaussian, 3, 1, small, saved=tmp_path / "chains.npz").position, chains(gaussian, 3, 1, small).position
-    )
+    saved = Checkpoints(tmp_path).entry("chains")
+    chains(gaussian, 3, 1, before, saved=saved)
+    again, alone = chains(gaussian, 3, 1, after, saved=saved), chains(gaussian, 3, 1, after)
+    assert np.array_equal(again.position, alone.position)
+    assert np.array_equal(again.acceptance, alone.acceptance)
+    assert again.found == alone.found
+
+
+def test_a_budget_that_cuts_a_block_does_not_shift_the_looks_of_a_larger_one(tmp_path):
+    wanted = Wanted(r_hat=1.2, ess=50)
+    cut, whole = (Effort(walkers=24, most_steps=n, least_steps=min(n, 400), wanted=wanted) for n in (250, 2000))
+    saved = Checkpoints(tmp_path).entry("chains")
+    assert chains(gaussian, 3, 1, cut, saved=saved).n_steps == 250
+    again, alone = chains(gaussian, 3, 1, whole, saved=saved), chains(gaussian, 3, 1, whole)
+    assert again.n_steps == alone.n_steps < 2000
+    assert np.array_equal(again.position, alone.position)
+
+
+def test_damaged_chains_are_drawn_anew_with_a_warning(tmp_path):
+    effort = Effort(walkers=24, most_steps=200, least_steps=200)
+    saved = Checkpoints(tmp_path).entry("chains")
+    whole = chains(gaussian, 3, 1, effort, saved=saved)
+    saved.path.write_bytes(saved.path.read_bytes()[:-100])
+    with pytest.warns(CheckpointWarning, match="is damaged"):
+        again = chains(gaussian, 3, 1, effort, saved=saved)
+    assert np.array_equal(again.position, whole.position)
 
 
 def test_ensembles_in_different_modes_are_reported_as_not_converged():
@@ -130,7 +161,7 @@ def test_ensembles_in_different_modes_are_reported_as_not_converged():
 
     streams = np.random.default_rng(7).spawn(4)
     start = np.stack([s.normal(30 * sign, 1, (24, 2)) for s, sign in zip(streams, (1, 1, -1, -1), strict=True)])
-    found = run(two_modes, start, streams, ("a", "b"), same, EFFORT)
+    found = run(two_modes, lambda: start, streams, ("a", "b"), same, EFFORT)
     assert not found.converged
     assert found.n_steps == EFFORT.most_steps
     assert poorest(found.found).r_hat > 1.5

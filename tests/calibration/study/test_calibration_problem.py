@@ -297,7 +297,7 @@ def test_the_park_study_reads_and_uses_each_firm_once() -> None:
     problem = read_problem(STUDIES / "great_stone")
     entries = [t for t in problem.fitted_terms if t.label.startswith("residents")]
     assert sum(t.lower for t in entries if isinstance(t, Count)) == 60
-    assert len(problem.space.subset("CAL")) == 11
+    assert sum(parameter.use == "CAL" for parameter in problem.space) == 11
     checks = [t.label for t in problem.terms if t.use == "check"]
     assert "residents 2015-04-30" in checks
 

@@ -18,9 +18,9 @@ from calibration.assess.rivals import fit_rivals
 from calibration.assess.self_test import self_test
 from calibration.likelihood.posterior import On
 from calibration.sampling.sample import Effort
-from calibration.tasks.kept import KEPT, Kept, key, stream
 from calibration.tasks.workers import WorkerDied, Workers
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
+from cipark_sd.errors import UnknownName
 
 EFFORT = Effort(walkers=24, most_steps=400, least_steps=400)
 MORE = '[[rival]]\nname = "base"\nset = {}\n[[rival]]\nname = "slow"\nset = { "pace" = 0.5 }\n'
@@ -37,7 +37,7 @@ def study(tmp_path_factory):
     return small_study(tmp_path_factory.mktemp("study"), MORE)
 
 
-def squares(n, kept=None, tasks=5, **more):
+def squares(n, kept=NOT_KEPT, tasks=5, **more):
     with Workers(n, kept) as workers:
         return workers.run([worker_tasks.Square(i, **more) for i in range(tasks)])
 
@@ -63,11 +63,11 @@ def test_a_worker_that_dies_is_told():
 
 
 def test_after_an_error_what_was_done_is_kept(tmp_path):
-    kept = Kept(tmp_path)
+    kept = Checkpoints(tmp_path)
     tasks = [worker_tasks.Square(0), worker_tasks.Square(1), worker_tasks.Misspelt()]
     with Workers(1, kept) as workers, pytest.raises(UnknownName):
         workers.run(tasks)
-    assert [kept.answer(task.key) is not None for task in tasks] == [True, True, False]
+    assert [kept.entry("task", task.key).load() is not None for task in tasks] == [True, True, False]
 
 
 def stop_after(n):
@@ -83,7 +83,7 @@ def stop_after(n):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_after_a_stop_what_is_done_is_returned_and_not_computed_again(tmp_path, n):
-    kept = Kept(tmp_path)
+    kept = Checkpoints(tmp_path)
     tasks = [worker_tasks.Square(i, count_in=str(tmp_path)) for i in range(4)]
     with Workers(n, kept) as workers:
         part = workers.run(tasks, stop_after(2))
@@ -105,18 +105,9 @@ def test_no_process_is_left_after_a_stop():
     assert not any(process.is_alive() for process in started)
 
 
-def test_a_broken_file_is_told_with_the_way_out(tmp_path):
-    kept = Kept(tmp_path)
-    kept.keep("x", {"value": np.arange(3)})
-    path = next(tmp_path.iterdir())
-    path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(InvalidValue, match="remove it"):
-        kept.answer("x")
-
-
 def test_a_key_depends_on_streams_and_on_what_they_spawn():
     one, two = np.random.default_rng([1, 2]).spawn(2)
-    assert key(stream(one)) != key(stream(two))
+    assert digest(stream(one)) != digest(stream(two))
     before = stream(one)
     one.spawn(1)
     assert stream(one) != before
@@ -152,7 +143,7 @@ def test_rivals_origins_and_data_sets_are_the_same_bits_in_one_process_and_in_tw
 
 
 def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
-    kept = tmp_path / KEPT
+    kept = Checkpoints.in_output(tmp_path)
     whole = rivals(study, None)
 
     def stop(_, now):
@@ -160,12 +151,12 @@ def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
         if now.done > 1.5:
             raise KeyboardInterrupt
 
-    part = rivals(study, Workers(0, Kept(kept)), folder=kept, on_stage=stop)
+    part = rivals(study, Workers(0, kept), on_stage=stop)
     assert part.interrupted
     assert [fit.variant.name for fit in part.fits] == ["base"]
-    assert len(list(kept.glob("chains-*.npz"))) >= 1
+    assert len(list(kept.folder.glob("chains-*.npz"))) >= 1
     steps = []
-    again = rivals(study, Workers(0, Kept(kept)), folder=kept, on_stage=lambda *told: steps.append(told))
+    again = rivals(study, Workers(0, kept), on_stage=lambda *told: steps.append(told))
     assert same_fits(again, whole)
     # the first is not computed again, and the second not from its start
     assert min(now.done for stage, now in steps if stage == "rivals" and now.running) >= 1.5
@@ -174,14 +165,14 @@ def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
 @pytest.mark.parametrize(("table", "old", "new"), [("left.csv", "85", "86"), ("leaving.mdl", "0.125", "0.25")])
 def test_another_table_or_model_takes_nothing_old(tmp_path, table, old, new):
     study = small_study(tmp_path, MORE)
-    folder = tmp_path / KEPT
-    rivals(study, Workers(0, Kept(folder)), refit=None)
+    folder = tmp_path / FOLDER
+    rivals(study, Workers(0, Checkpoints(folder)), refit=None)
     n = len(list(folder.iterdir()))
     path = tmp_path / table
     path.write_text(path.read_text().replace(old, new))
     from calibration.study.problem import read_problem
 
-    rivals(read_problem(tmp_path), Workers(0, Kept(folder)), refit=None)
+    rivals(read_problem(tmp_path), Workers(0, Checkpoints(folder)), refit=None)
     assert len(list(folder.iterdir())) == 2 * n
 
 
@@ -214,12 +205,12 @@ def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(never_
     out = study / how.name
     stopped = calibrate(study, out, 2)
     deadline = time.monotonic() + 300
-    while len(list((out / KEPT).glob("answer-*.npz"))) < 3 and time.monotonic() < deadline:
+    while len(list((out / FOLDER).glob("task-*.npz"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     # as a terminal does it: Ctrl-C goes to the whole group, a kill to one process
     (os.killpg if how == signal.SIGINT else os.kill)(stopped.pid, how)
     assert stopped.wait(120) == (1 if how == signal.SIGINT else -9)
-    assert 3 <= len(list((out / KEPT).glob("answer-*.npz"))) < 10
+    assert 3 <= len(list((out / FOLDER).glob("task-*.npz"))) < 10
     assert calibrate(study, out, 2).wait(300) in (0, 1)
     assert tables(out) == expected
     with pytest.raises(ProcessLookupError):

@@ -71,7 +71,7 @@ def check(expect: str, more: str = "at = 5") -> str:
         (check("base(Pool@50) > 1"), OutsideRun, "time 50"),
         (check("Pool > 1", "at = 'end'"), InvalidValue, 'a time, a list of times or "all"'),
         (check("Pool > 1", "at = 5\nto = 3"), InvalidValue, '"all" where there is a from or a to'),
-        (check("Pool > 1", "tolerance = 'x'"), InvalidValue, "tolerance is 'x', expected a number"),
+        (check("Pool > 1", "tolerance = 'x'"), InvalidValue, "tolerance is 'x', expected a finite number"),
         ("[[check]]\nid = 'A'\nat = 5", InvalidValue, "expect is None"),
         ("[[check]]\nexpect = 'Pool > 1'", InvalidValue, "id is None"),
         (check("Pool > 1") * 2, InvalidValue, "an id that no other check"),

@@ -18,6 +18,11 @@ from cipark_sd.library import bundled
         (["policy", "--n", "200"], "policy: the option --n is called --runs now"),
         (["policy", "--n=200"], "policy: the option --n is called --runs now"),
         (["calibrate", "--draws", "500"], "calibrate: the option --draws is called --keep now"),
+        (
+            ["sensitivity", "--resume"],
+            "sensitivity: there is no option --resume any more: a call that was stopped goes on by itself; --fresh "
+            "starts anew",
+        ),
     ],
 )
 def test_an_old_spelling_is_refused_with_the_new_one(arguments: list[str], new: str) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from no_computing import forbid_computing
 
 from cipark_sd.basis import Basis
+from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.compute import facts
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
@@ -149,12 +150,24 @@ def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path
     assert np.corrcoef(columns.T)[0, 1] == pytest.approx(0.9, abs=0.05)
 
 
-def test_a_stopped_design_is_resumed(run):
-    run("--rows", "64", "--method", "sobol")
-    result, folder = run("--rows", "128", "--method", "sobol", "--resume")
-    assert result.exit_code == 0
-    with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
-        assert found.attrs["rows"] == 128
+def test_more_rows_go_on_from_a_design_that_is_kept_and_fresh_starts_anew(run):
+    _, folder = run("--rows", "128", "--method", "sobol")
+    (kept,) = (folder / FOLDER).iterdir()
+    with np.load(kept) as entry:
+        # numbers that no design has, under the right key: whoever takes the entry shows them
+        content = dict(entry) | {"failed": entry["failed"] + 1e6}
+    np.savez(kept, **content)
+
+    def n_failed(*more):
+        result, _ = run("--rows", "256", "--method", "sobol", *more)
+        assert result.exit_code == 0, result.output
+        with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
+            assert found.attrs["rows"] == 256
+            return int(found["n_failed"].max())
+
+    assert n_failed() == 1e6
+    assert n_failed("--fresh") == 0
+    assert n_failed() == 0
 
 
 @pytest.mark.parametrize(
@@ -190,7 +203,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         forbid_computing(patch)
         made = CliRunner().invoke(cli, ["report", "--again", str(again), "-o", str(tmp_path / "all.html")])
     assert made.exit_code == 0, (made.output, made.exception)
-    names = {path.name for path in folder.iterdir()} - {"sobol-design.npz"}
+    names = {path.name for path in folder.iterdir()} - {FOLDER}
     assert {"report.html", "summary.txt", "pawn.csv", "all_indices.nc", "fan.png"} <= names
     assert {path.name for path in again.iterdir()} == names
     for name in sorted(names):
@@ -516,12 +529,12 @@ def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
     monkeypatch.setattr(module.SobolSums, "add", stopped)
     result, folder = run("--rows", "1024", "--method", "sobol")
     assert result.exit_code == 130
-    assert "--resume" in result.output
+    assert "the same command goes on from there" in result.output
     monkeypatch.setattr(module.SobolSums, "add", add)
-    resumed, _ = run("--rows", "1024", "--method", "sobol", "--resume")
+    resumed, _ = run("--rows", "1024", "--method", "sobol")
     assert resumed.exit_code == 0
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as opened:
         once = opened.load()
-    run("--rows", "1024", "--method", "sobol")
+    run("--rows", "1024", "--method", "sobol", "--fresh")
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as opened:
         assert once.equals(opened.load())

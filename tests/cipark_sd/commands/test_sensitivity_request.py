@@ -150,7 +150,6 @@ def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
     ("options", "message"),
     [
         ({"until": 0.1, "rows": 64, "most_rows": 32}, "as many as --rows, 64"),
-        ({"methods": ("sample",), "resume": True}, "--resume is 'given without Sobol indices'"),
         ({"draws": Path("draws.nc"), "until": 0.1}, "--until is 'given without Sobol indices'"),
         ({"methods": ("sample",), "pairs": ("Room", "Migration")}, "--pairs is 'given without Sobol indices'"),
     ],

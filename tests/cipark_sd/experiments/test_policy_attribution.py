@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.attribution import attribution, factorial, interaction_matrix, shapley_values
+from cipark_sd.experiments.attribution import attribution, factorial, interaction_matrix, shapley_matrix
 from cipark_sd.experiments.definition import Factor, Outcome, Policy, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import run_policies
@@ -22,6 +22,11 @@ FACTORS = (
     Factor("cmg", "", Scenario("", {"SW CMG": 0})),
     Factor("site", "", Scenario("", {"Infrastructure Delay": 2})),
 )
+
+
+def shapley_values(values):
+    """``(…, k)`` of the values of all coalitions ``(…, 2**k)``."""
+    return values @ shapley_matrix(values.shape[-1].bit_length() - 1).T
 
 
 def coalitions(k, worth):

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from cipark_sd import results
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.claims import Evidence, Tally
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
@@ -106,44 +107,35 @@ def test_a_policy_may_replace_a_variable_over_time(park):
     assert (effects(found)["residents"].sel(time=2019.9) < 0).all()
 
 
-def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path):
-    class Stopped(Exception):
-        pass
-
+def stop_after(runs):
     def stop(done, total):
-        if done > 3 * 6:
-            raise Stopped
+        if done > runs:
+            raise KeyboardInterrupt
 
-    with pytest.raises(Stopped):
-        run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, parts=tmp_path / "parts", progress=stop)
-    assert len(list((tmp_path / "parts").iterdir())) == 1
-    ticks = []
-    again = run_policies(
-        park,
-        POLICIES,
-        RIVALS,
-        BY_RIVAL,
-        [RESIDENTS, SOE],
-        TIMES,
-        parts=tmp_path / "parts",
-        progress=lambda done, total: ticks.append(done),
-    )
-    assert ticks[0] > 3 * 6
+    return stop
+
+
+def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path, monkeypatch):
+    kept = Checkpoints(tmp_path / "kept")
+    asked = (park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
+    with pytest.raises(KeyboardInterrupt):
+        run_policies(*asked, checkpoints=kept, progress=stop_after(3 * 6))
+    # three policies under one rival and one under the next
+    assert len(list((tmp_path / "kept").iterdir())) == 4
+    again = run_policies(*asked, checkpoints=kept)
+    assert kept.reused == 4
     xr.testing.assert_identical(again, result)
-    assert not (tmp_path / "parts").exists()
+    # nothing is run for a call that is done
+    monkeypatch.setattr("cipark_sd.experiments.run.ensemble", None)
+    xr.testing.assert_identical(run_policies(*asked, checkpoints=kept), result)
 
 
 def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
     rivals = (Rival("M0", ""), Rival("M10", "able founder", Scenario("", {"Founding Capability": 1})))
-    draws = {"M0": DRAWS, "M10": DRAWS.under("M10")}
-
-    def stop(done, total):
-        if done > 3 * 6:
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, parts=tmp_path / "parts", progress=stop)
-    again = run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, parts=tmp_path / "parts")
+    draws, kept = {"M0": DRAWS, "M10": DRAWS.under("M10")}, Checkpoints(tmp_path / "kept")
+    with pytest.raises(KeyboardInterrupt):
+        run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, checkpoints=kept, progress=stop_after(3 * 6))
+    again = run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, checkpoints=kept)
     results.save(again, tmp_path / "again.nc")
     results.save(run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES), tmp_path / "whole.nc")
     assert results.load(tmp_path / "again.nc")["rival"].to_numpy().tolist() == ["M0", "M10"]
@@ -151,18 +143,38 @@ def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
     assert (tmp_path / "again.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
 
 
-def test_parts_of_another_call_are_not_taken(park, tmp_path):
-    parts = tmp_path / "parts"
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"policies": (NO_CMG,)},
+        {
+            "draws": {
+                "M0": Draws("M0", {**DRAWS.values, "pool_scale": DRAWS.values["pool_scale"] * (1 + 1e-15)}, "prior")
+            }
+        },
+        {"times": (2015.33, 2019.8)},
+        {"scenario": Scenario("", {"Founding Capability": 0.9})},
+        {"engine": "numpy"},
+        {"outcomes": [SOE]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_another_call_has_kept_is_not_taken(park, tmp_path, change):
+    asked = {"policies": (BASE,), "rivals": RIVALS[:1], "draws": {"M0": DRAWS}, "outcomes": [RESIDENTS], "times": TIMES}
+    kept = Checkpoints(tmp_path)
+    run_policies(park, **asked, checkpoints=kept)
+    run_policies(park, **asked | change, checkpoints=kept)
+    assert kept.reused == 0
+    run_policies(park, **asked | change, checkpoints=kept)
+    assert kept.reused == 1
 
-    def stop(done, total):
-        raise KeyboardInterrupt
 
-    for policies in ((BASE,), (NO_CMG,)):
-        with pytest.raises(KeyboardInterrupt):
-            run_policies(park, policies, RIVALS, BY_RIVAL, [RESIDENTS], TIMES, parts=parts, progress=stop)
-    found = run_policies(park, (NO_CMG,), RIVALS, BY_RIVAL, [RESIDENTS], TIMES, parts=parts)
-    told = run_policies(park, (NO_CMG,), RIVALS, BY_RIVAL, [RESIDENTS], TIMES)
-    assert np.array_equal(found["residents"], told["residents"])
+def test_a_policy_that_is_added_is_all_that_is_run(park, result, tmp_path):
+    kept = Checkpoints(tmp_path)
+    run_policies(park, POLICIES[:2], RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, checkpoints=kept)
+    more = run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, checkpoints=kept)
+    assert kept.reused == 4
+    xr.testing.assert_identical(more, result)
 
 
 def test_a_rival_without_draws_is_an_error(park):

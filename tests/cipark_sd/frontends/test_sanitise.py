@@ -157,7 +157,7 @@ def test_the_drawing_stays_as_it_is() -> None:
     assert sanitise("a = 1 ~~|" + drawing).endswith(drawing)
 
 
-def test_sanitised_text_is_a_fixed_point() -> None:
+def test_what_is_sanitised_is_a_fixed_point() -> None:
     text = (
         "{UTF-8}\n:MACRO: m(x)\nm = x * TIME STEP$ ~~| :END OF MACRO:\nRegion: North, South ~~|\n"
         'x[region] = (-2)^2 + m(3) :and: "a|b" ~ [m] ~ c ~ :SUPPLEMENTARY |\nseen ~ | t(0,1,2,3) ~~|'

@@ -201,7 +201,7 @@ ONLY_OURS = {
 
 @pytest.mark.parametrize("feature", ONLY_OURS)
 def test_what_our_reader_takes_alone_is_refused_behind_that_of_pysd(feature: str) -> None:
-    from cipark_sd.frontends.via_pysd import read_with_pysd
+    from pysd_reader import read_with_pysd
 
     path = CORPUS / feature / "model.mdl"
     assert read_model(path).variables
@@ -214,7 +214,7 @@ PAIRED = sorted(path for path in CORPUS.glob("*/model.mdl") if path.parent.name 
 
 @pytest.mark.parametrize("path", PAIRED, ids=lambda path: path.parent.name)
 def test_both_readers_make_the_same_model(path: Path) -> None:
-    from cipark_sd.frontends.via_pysd import read_with_pysd
+    from pysd_reader import read_with_pysd
 
     ours, theirs = (_without_mappings(read(path)) for read in (read_model, read_with_pysd))
     same = repr(ours) == repr(theirs)

@@ -229,7 +229,7 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_both_readers_make_the_same_model(path: Path) -> None:
-    from cipark_sd.frontends.via_pysd import read_with_pysd
+    from pysd_reader import read_with_pysd
 
     ours, theirs = read_model(path), read_with_pysd(path)
     assert (repr(ours) == repr(theirs)) is (path.parent.name not in DIFFERENT)

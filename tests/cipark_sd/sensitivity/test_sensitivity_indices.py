@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.sensitivity.designs import BLOCK, blocks, bootstrap_weights, morris_points
 from cipark_sd.sensitivity.factors import Factor, Factors, Shares
@@ -124,55 +125,95 @@ def test_mean_and_variance_are_those_of_the_base_samples(response_of):
     assert float(found["variance"][0, 0]) == pytest.approx(values.var(), rel=1e-12)
 
 
+def test_a_block_in_pieces_is_the_whole_block():
+    for points in ("sobol", "random"):
+        ((_, whole),) = blocks(3, 0, BLOCK, 1, points)
+        pieces = [*blocks(3, 0, 16, 1, points), *blocks(3, 16, 64, 1, points), *blocks(3, 64, BLOCK + 32, 1, points)]
+        assert [first for first, _ in pieces] == [0, 16, 64, BLOCK]
+        assert np.array_equal(np.concatenate([piece for _, piece in pieces])[:BLOCK], whole)
+    weights = [bootstrap_weights(1, first, size, 5) for first, size in ((0, 16), (16, 48), (64, 64))]
+    assert np.array_equal(np.concatenate(weights, axis=1), bootstrap_weights(1, 0, BLOCK, 5))
+
+
+def counting(calls, stop_at=0):
+    def response(shares):
+        calls.append(len(shares))
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
+        return ishigami(shares)
+
+    return response
+
+
 def test_twice_the_rows_continue_the_design(response_of, tmp_path):
-    response, store = response_of(3, ishigami), tmp_path / "design.npz"
-    sobol(response, n=256, seed=1, store=store)
-    continued = sobol(response, n=1024, seed=1, store=store)
-    assert continued.identical(sobol(response, n=1024, seed=1))
+    calls, kept = [], Checkpoints(tmp_path)
+    sobol(response_of(3, ishigami), n=256, seed=1, checkpoints=kept)
+    continued = sobol(response_of(3, counting(calls)), n=1024, seed=1, checkpoints=kept)
+    assert sum(calls) == 5 * (1024 - 256)
+    assert continued.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
+    # the smaller design went into the larger
+    assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_stopped_design_is_resumed_and_repeats_no_run(response_of, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("n", "until"), [(64, 0.08), (256, 0.08), (256, 1e-9)])
+def test_a_kept_design_that_is_larger_changes_no_result(response_of, tmp_path, n, until):
+    """Fewer rows than are kept, and a doubling that would have ended before them."""
+    kept, most = Checkpoints(tmp_path), 4096
+    alone = [sobol(response_of(3, ishigami), n=n, seed=1, until=width, most=most) for width in (until, 0.3, None)]
+    assert alone[0].attrs["rows"] > alone[1].attrs["rows"]
+    for whole, width in zip(alone, (until, 0.3, None), strict=True):
+        sobol(response_of(3, ishigami), n=2048, seed=1, checkpoints=kept)
+        sobol(response_of(3, ishigami), n=n, seed=1, until=until, most=most, checkpoints=kept)
+        again = sobol(response_of(3, ishigami), n=n, seed=1, until=width, most=most, checkpoints=kept)
+        assert again.identical(whole)
+
+
+def test_a_doubling_that_was_stopped_goes_on_from_its_last_rows(response_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("cipark_sd.sensitivity.sobol.RUNS_AT_A_TIME", 5 * BLOCK)
+    calls, kept, asked = [], Checkpoints(tmp_path), {"n": 128, "seed": 1, "until": 1e-9, "most": 1024}
+    with pytest.raises(KeyboardInterrupt):
+        sobol(response_of(3, counting(calls, 7)), **asked, checkpoints=kept)
+    again = sobol(response_of(3, counting(calls)), **asked, checkpoints=kept)
+    assert sum(calls) == 5 * 1024 + 5 * BLOCK
+    assert again.identical(sobol(response_of(3, ishigami), **asked))
+    # the same call once more computes nothing
+    before = len(calls)
+    assert sobol(response_of(3, counting(calls)), **asked, checkpoints=kept).identical(again)
+    assert len(calls) == before
+
+
+def test_a_stopped_design_goes_on_and_repeats_no_run(response_of, tmp_path, monkeypatch):
     from cipark_sd.sensitivity import sobol as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(module, "RUNS_AT_A_TIME", 5 * BLOCK)
-    store, calls = tmp_path / "design.npz", []
-
-    def counted(shares):
-        calls.append(len(shares))
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return ishigami(shares)
-
+    kept, calls = Checkpoints(tmp_path), []
     with pytest.raises(KeyboardInterrupt):
-        sobol(response_of(3, counted), n=1024, seed=1, store=store)
-    resumed = sobol(response_of(3, counted), n=1024, seed=1, store=store)
+        sobol(response_of(3, counting(calls, 4)), n=1024, seed=1, checkpoints=kept)
+    resumed = sobol(response_of(3, counting(calls)), n=1024, seed=1, checkpoints=kept)
     assert sum(calls) == 5 * 1024 + 5 * BLOCK  # the batch that was stopped is all that runs twice
     assert resumed.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
 
 
 def test_a_design_that_is_stopped_keeps_all_runs_that_were_computed(response_of, tmp_path, monkeypatch):
     monkeypatch.setattr("cipark_sd.sensitivity.sobol.RUNS_AT_A_TIME", 5 * 128)
-    calls = []
-
-    def stopped(shares):
-        calls.append(len(shares))
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return ishigami(shares)
-
     with pytest.raises(KeyboardInterrupt):
-        sobol(response_of(3, stopped), n=1024, seed=1, store=tmp_path / "design.npz")
-    with np.load(tmp_path / "design.npz") as kept:
+        sobol(response_of(3, counting([], 3)), n=1024, seed=1, checkpoints=Checkpoints(tmp_path))
+    (entry,) = tmp_path.iterdir()
+    with np.load(entry) as kept:
         assert int(kept["rows"]) == 2 * 128
-    resumed = sobol(response_of(3, ishigami), n=1024, seed=1, store=tmp_path / "design.npz")
-    assert resumed.equals(sobol(response_of(3, ishigami), n=1024, seed=1))
 
 
-def test_a_stored_design_of_another_seed_is_refused(response_of, tmp_path):
-    sobol(response_of(3, ishigami), n=64, seed=1, store=tmp_path / "design.npz")
-    with pytest.raises(InvalidValue, match="another design"):
-        sobol(response_of(3, ishigami), n=64, seed=2, store=tmp_path / "design.npz")
+@pytest.mark.parametrize(
+    "change", [{"seed": 2}, {"resamples": 20}, {"second_order": ("x1", "x2")}, {"points": "random"}]
+)
+def test_a_design_of_something_else_is_not_taken(response_of, tmp_path, change):
+    kept, asked = Checkpoints(tmp_path), {"n": 128, "seed": 1}
+    sobol(response_of(3, ishigami), **asked, checkpoints=kept)
+    asked |= change
+    found = sobol(response_of(3, ishigami), **asked, checkpoints=kept)
+    assert found.identical(sobol(response_of(3, ishigami), **asked))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_rows_do_not_depend_on_how_many_are_run_at_a_time(response_of, monkeypatch):

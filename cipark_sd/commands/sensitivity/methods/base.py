@@ -3,9 +3,9 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.pages.blocks import Block
 from cipark_sd.pages.parts import Part, Pictures
@@ -33,15 +33,15 @@ class Job:
 
     Parameters
     ----------
-    folder : Path
-        Of the output, for a design that a second call goes on with.
+    checkpoints : Checkpoints
+        Where a design is kept that the same call goes on with.
     progress : function of the runs done and planned
     """
 
     request: "Request"
     inputs: "Inputs"
     response: "ModelResponse"
-    folder: Path
+    checkpoints: Checkpoints
     progress: Step
 
 

@@ -22,8 +22,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Ranked, gaps, kept_at_half, negligible, ranked, sentences
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     import xarray as xr
 
@@ -51,9 +49,7 @@ class Sobol(Method):
         from cipark_sd.commands.sensitivity.request import paired
         from cipark_sd.sensitivity.sobol import sobol
 
-        request, question, kept = job.request, job.inputs.question, store(job.folder)
-        if not request.resume:
-            kept.unlink(missing_ok=True)
+        request, question = job.request, job.inputs.question
         times = job.response.times
         near = [float(times[np.abs(times - moment.time).argmin()]) for moment in question.moments]
         indices = sobol(
@@ -66,7 +62,7 @@ class Sobol(Method):
             until_times=near if request.until else None,
             most=request.most_rows,
             progress=job.progress,
-            store=kept,
+            checkpoints=job.checkpoints,
         )
         return {"sobol": indices}
 
@@ -177,11 +173,6 @@ class Sobol(Method):
             )
         else:
             yield Paragraph(f"None of the {total} constants is shown to be negligible at all the moments.")
-
-
-def store(folder: "Path") -> "Path":
-    """The file of a design that was stopped."""
-    return folder / "sobol-design.npz"
 
 
 def _rankings(found: Findings, indices: "xr.Dataset") -> Iterator[Block]:

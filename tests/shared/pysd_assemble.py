@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pysd_elements import section_variables
+
 from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.checked import checked_model
-from cipark_sd.frontends.elements import section_variables
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model
 from cipark_sd.model.variables import Variable

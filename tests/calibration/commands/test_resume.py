@@ -1,0 +1,151 @@
+"""Commands that keep checkpoints: killed in the middle they go on, end with the same bits, and can start anew."""
+
+import io
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from matplotlib.figure import Figure
+from small_study import small_study
+
+from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
+from cipark_sd.cli import cli
+
+PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
+POLICIES = """
+title = "leaving"
+times = [4, 8]
+[headline]
+outcome = "left"
+at = 8
+[[outcome]]
+id = "left"
+title = "Left"
+variable = "left"
+[[policy]]
+id = "slow"
+title = "Half the pace"
+set = { pace = 0.5 }
+[[policy]]
+id = "fast"
+title = "Twice the pace"
+set = { pace = 2 }
+[[factor]]
+id = "pace"
+title = "Pace"
+off = { pace = 0 }
+"""
+#: By command: its arguments, and after how many checkpoints it is killed, at least one of each kind being among them.
+COMMANDS = {
+    "calibrate": (("--fast", "--starts", "3", "--posterior", "--steps", "400", "--no-compare-pysd"), 7),
+    "sensitivity": (("--draws", "prior", "--method", "sobol", "--rows", "512", "--resamples", "20"), 2),
+    "policy": (("--runs", "20", "--part", "effects", "--part", "attribution"), 3),
+}
+#: Kills the process when it has written so many checkpoints; chains and designs are written after each block.
+KILLING = """
+import os, signal
+from calibration.sampling import sample
+from cipark_sd.checkpoints import Checkpoint
+from cipark_sd.cli import main
+from cipark_sd.sensitivity import sobol
+sample.SAVING, sobol.SAVE_EVERY, sobol.RUNS_AT_A_TIME = -1, -1, 1
+save, saved = Checkpoint.save, []
+def killing(self, arrays):
+    global saved
+    save(self, arrays)
+    saved += [self.path] if self.path else []
+    if len(saved) == {n}:
+        os.kill(os.getpid(), signal.SIGKILL)
+Checkpoint.save = killing
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    small_study(folder, PREDICTION)
+    (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    return folder
+
+
+def undrawn(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> None:
+    if not isinstance(target, io.BytesIO):
+        Path(target).touch()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fit is at hand; figures, which take most of the time and rest on the tables, are not drawn."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Figure, "savefig", undrawn)
+
+
+def run(command: str, study: Path, out: Path, *more: str) -> None:
+    done = CliRunner().invoke(cli, [command, str(study), *COMMANDS[command][0], "-o", str(out), *more])
+    assert done.exit_code in (0, 1), done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+
+
+def same(one: Path, other: Path) -> None:
+    """All tables and data sets of two folders, to the last bit."""
+    names = [sorted(path.relative_to(folder) for path in folder.rglob("*.[cn][sc]*")) for folder in (one, other)]
+    assert names[0] == names[1]
+    assert len(names[0]) > 2
+    for name in names[0]:
+        if name.suffix == ".csv":
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+        else:
+            trees = [xr.open_datatree(folder / name, engine="h5netcdf") for folder in (one, other)]
+            assert trees[0].identical(trees[1]), name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_was_killed_goes_on_and_ends_with_the_same_bits(
+    command: str, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with ``--fresh`` it takes nothing of what is kept, here numbers that are not so."""
+    arguments, n = COMMANDS[command]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLING.format(n=n), command, str(study), *arguments, "-o", "cut"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    left = set((tmp_path / "cut" / FOLDER).glob("[!.]*"))
+    shutil.copytree(tmp_path / "cut", tmp_path / "anew")
+    run(command, study, tmp_path / "whole")
+    taken, load = set(), Checkpoint.load
+
+    def loading(entry: Checkpoint) -> Arrays | None:
+        arrays = load(entry)
+        taken.update({entry.path} if arrays else ())
+        return arrays
+
+    monkeypatch.setattr(Checkpoint, "load", loading)
+    run(command, study, tmp_path / "cut")
+    assert left
+    assert left <= taken
+    same(tmp_path / "cut", tmp_path / "whole")
+    for path in (tmp_path / "anew" / FOLDER).glob("[!.]*"):
+        with np.load(path) as entry:
+            content = {name: array * 2 if array.dtype == float else array for name, array in entry.items()}
+        np.savez(path, **content)
+    run(command, study, tmp_path / "anew", "--fresh")
+    same(tmp_path / "anew", tmp_path / "whole")
+
+
+def test_the_commands_above_are_all_that_can_start_afresh() -> None:
+    names = {
+        name
+        for name in cli.list_commands(None)
+        if any("--fresh" in option.opts for option in cli.get_command(None, name).params)
+    }
+    assert names == set(COMMANDS)

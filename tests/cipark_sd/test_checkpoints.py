@@ -1,0 +1,191 @@
+"""What is kept comes back bit for bit, only where it belongs, and never damaged."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd import checkpoints
+from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, CheckpointWarning, digest, program
+
+
+@dataclass(frozen=True)
+class Part:
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    theta: np.ndarray
+    count: int
+    gap: float
+    done: bool
+    message: str
+    missing: float | None
+    names: tuple[str, ...]
+    ends: Part
+    empty: np.ndarray
+
+
+THETA = np.array([0.1, np.nan, -np.inf, 5e-324, -0.0])
+MADE = Record(THETA, 7, float("inf"), True, "ended: <1>", None, ("a", "ß"), Part(None, 0.25), np.zeros(0, dtype=bool))
+
+
+def made() -> Record:
+    return MADE
+
+
+def never() -> Record:
+    raise AssertionError("computed again")
+
+
+def test_a_record_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, "a").recall(Record, made, "search", 1)
+    kept = Checkpoints(tmp_path, "a")
+    record = kept.recall(Record, never, "search", 1)
+    assert kept.reused == 1
+    assert record.theta.tobytes() == MADE.theta.tobytes()
+    values = (record.count, record.gap, record.done, record.message, record.missing)
+    assert values == (7, float("inf"), True, "ended: <1>", None)
+    assert [type(value) for value in values] == [int, float, bool, str, type(None)]
+    assert (record.names, record.ends) == (("a", "ß"), Part(None, 0.25))
+    assert (record.empty.shape, record.empty.dtype) == ((0,), np.dtype(bool))
+
+
+@pytest.mark.parametrize(
+    ("base", "label", "parts"),
+    [
+        ("b", "profile x/y", (1.0,)),
+        ("a", "profile x_y", (1.0,)),
+        ("a", "profile x/y" + "z" * 99, (1.0,)),
+        ("a", "profile x/y", (1.0 + 2**-52,)),
+        ("a", "profile x/y", (1,)),
+        ("a", "profile x/y", (1.0, None)),
+    ],
+)
+def test_it_is_not_found_under_another_base_label_or_part(
+    tmp_path: Path, base: str, label: str, parts: tuple[object, ...]
+) -> None:
+    Checkpoints(tmp_path, "a").recall(Record, made, "profile x/y", 1.0)
+    with pytest.raises(AssertionError, match="again"):
+        Checkpoints(tmp_path, base).recall(Record, never, label, *parts)
+
+
+def test_another_program_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Checkpoints(tmp_path)
+    kept.entry("x").save({"value": np.arange(3)})
+    assert kept.entry("x").load() is not None
+    monkeypatch.setattr(checkpoints, "program", lambda: "another")
+    assert kept.entry("x").load() is None
+
+
+def test_the_program_is_both_packages_and_the_libraries_that_compute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path) or read(path))
+    before = program.__wrapped__()
+    assert {"checkpoints.py", "sample.py", "sobol.py", "workers.py"} <= {path.name for path in seen}
+    versions = checkpoints.importlib.metadata.version
+    monkeypatch.setattr(
+        checkpoints.importlib.metadata, "version", lambda name: versions(name) + "x" * (name == "llvmlite")
+    )
+    assert program.__wrapped__() != before
+
+
+@dataclass(frozen=True)
+class Holder:
+    values: np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.ones(5000), np.where(np.arange(5000) == 2500, 1 + 2**-52, 1.0)),
+        (Holder(np.ones(5000)), Holder(np.where(np.arange(5000) == 2500, 1 + 2**-52, 1.0))),
+        ({"a": np.zeros(1)}, {"a": np.array([-0.0])}),
+        ([np.zeros(2, dtype=np.float32)], [np.zeros(2)]),
+        (np.zeros((2, 3)), np.zeros((3, 2))),
+        (Holder(np.array([0.1])), Holder(np.array([0.1 + 2**-56]))),
+    ],
+)
+def test_arrays_count_to_the_last_bit(one: object, other: object) -> None:
+    assert digest(one) != digest(other)
+    assert digest(one) == digest(one)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped"])
+def test_a_damaged_entry_is_computed_anew_with_a_warning(tmp_path: Path, damage: str) -> None:
+    kept = Checkpoints(tmp_path, "a")
+    kept.recall(Record, made, "search", 1)
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    at = content.index(THETA.tobytes())
+    flipped = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    path.write_bytes({"cut": content[:50], "empty": b"", "text": b"a text", "flipped": flipped}[damage])
+    with pytest.warns(CheckpointWarning, match=rf"{path.name} is damaged \(.+\): it is not used, and computed anew"):
+        kept.recall(Record, made, "search", 1)
+    assert path.read_bytes() == content
+    assert kept.reused == 0
+
+
+def test_an_entry_under_the_name_of_another_is_not_used(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    first, second = kept.entry("x", 1), kept.entry("x", 2)
+    first.save({"value": np.arange(3)})
+    assert first.path is not None
+    assert second.path is not None
+    first.path.rename(second.path)
+    with pytest.warns(CheckpointWarning, match="belongs to other work: it is not used"):
+        assert second.load() is None
+
+
+def test_objects_are_neither_kept_nor_loaded(tmp_path: Path) -> None:
+    @dataclass
+    class Odd:
+        what: object
+
+    kept = Checkpoints(tmp_path)
+    with pytest.raises(TypeError, match="cannot be kept"):
+        kept.recall(Odd, lambda: Odd(object()), "odd")
+    assert list(tmp_path.iterdir()) == []
+    entry = kept.entry("odd")
+    assert entry.path is not None
+    np.savez(entry.path, what=np.array([print], dtype=object), checkpoint=np.array(entry.key))
+    with pytest.warns(CheckpointWarning, match="Object arrays cannot be loaded"):
+        assert entry.load() is None
+
+
+def test_parts_of_the_work_have_entries_of_their_own(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, "a")
+    kept.recall(Record, made, "search", 1)
+    with pytest.raises(AssertionError, match="again"):
+        kept.within("joint").recall(Record, never, "search", 1)
+    kept.within("joint").recall(Record, made, "search", 1)
+    kept.within("joint").recall(Record, never, "search", 1)
+    assert kept.reused == 1
+
+
+def test_nothing_is_kept_without_a_folder() -> None:
+    NOT_KEPT.recall(Record, made, "search", 1)
+    with pytest.raises(AssertionError, match="again"):
+        NOT_KEPT.recall(Record, never, "search", 1)
+    NOT_KEPT.entry("x").discard()
+
+
+def test_fresh_removes_checkpoints_and_no_other_file(tmp_path: Path) -> None:
+    kept = Checkpoints.in_output(tmp_path)
+    kept.recall(Record, made, "search", 1)
+    foreign = [tmp_path / FOLDER / name for name in ("weights.npz", "model-last.npz", f"note-{'a' * 24}.txt")]
+    for path in (*foreign, tmp_path / "fit.json"):
+        path.write_text("mine")
+    with pytest.raises(AssertionError, match="again"):
+        Checkpoints.in_output(tmp_path, fresh=True).recall(Record, never, "search", 1)
+    assert sorted((tmp_path / FOLDER).iterdir()) == sorted(foreign)
+    for path in foreign:
+        path.unlink()
+    Checkpoints.in_output(tmp_path, fresh=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["fit.json"]
