@@ -1,5 +1,6 @@
 """Subscript ranges: elements, ranges inside ranges, copies under another name, elements from a file, and mappings."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,10 @@ class _Ranges:
         from pysd.py_backend.external import ExtSubscript
 
         try:
-            labels = ExtSubscript(*found.external, root=self.path.parent).subscript
+            with warnings.catch_warnings():
+                # of the libraries that open spreadsheets, about their own versions
+                warnings.simplefilter("ignore")
+                labels = ExtSubscript(*found.external, root=self.path.parent).subscript
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             raise ModelFileError(self.path, f"has a subscript range that cannot be read: {problem}") from None
         if not labels:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
-from cipark_sd.frontends.dimensions import MOST_ELEMENTS
+from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
@@ -48,7 +48,8 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     problems: list[CiparkError] = [*_refused(document)]
     dimensions = _dimensions(document, problems)
     space = {"x": document.space}
-    variables = _variables(document, dimensions, xmile_groups(document.root, space), problems)
+    seconds = SecondRanges({dimension.name for dimension in dimensions})
+    variables = _variables(document, dimensions, seconds, xmile_groups(document.root, space), problems)
     if not variables and not problems:
         raise ModelFileError(path, "has no variables")
     controls = _controls(document, specs, problems)
@@ -59,7 +60,7 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         path,
         "xmile",
         variables=(*(v for v in variables if v.name not in CONTROL), *controls),
-        dimensions=dimensions,
+        dimensions=(*dimensions, *seconds.made.values()),
         macros=_macros(document, problems),
         raw=raw,
         method=xmile_method(document.root, space, path),
@@ -116,13 +117,32 @@ def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimens
 
 
 def _variables(
-    document: Document, dimensions: tuple[Dimension, ...], groups: Mapping[str, str], problems: list[CiparkError]
+    document: Document,
+    dimensions: tuple[Dimension, ...],
+    seconds: SecondRanges,
+    groups: Mapping[str, str],
+    problems: list[CiparkError],
 ) -> tuple[Variable, ...]:
     placed = [
         (instance, [node for node in nodes if node.get("name")]) for instance, nodes in instances(document, problems)
     ]
     by_name = {instance.prefix + canonical(node.get("name")): node for instance, nodes in placed for node in nodes}
     whole = {name: _dims(document, node, dimensions) for name, node in by_name.items()}
+    for name, dims in whole.items():
+        if (twice := next((dim for i, dim in enumerate(dims) if dim in dims[:i]), None)) is None:
+            continue
+        known = next((dimension for dimension in dimensions if dimension.name == twice), None)
+        if known is None or dims.count(twice) > 2 or document.child(by_name[name], "element") is None:
+            reason = (
+                f"has the dimension {twice!r} more than once, and one equation cannot say which of them it means; "
+                "write an equation for each element, or use a dimension of another name"
+            )
+            label = plain_label(by_name[name].get("name"))
+            problems.append(EquationError(document.path.name, label, reason))
+            continue
+        place = len(dims) - 1 - dims[::-1].index(twice)
+        whole[name] = (*dims[:place], seconds.of(known).name, *dims[place + 1 :])
+    dimensions = (*dimensions, *seconds.made.values())
     lookups = frozenset(name for name, node in by_name.items() if is_table(document, node))
     names = Names()
     done: dict[str, Variable] = {}

@@ -212,6 +212,22 @@ def test_a_variable_whose_end_is_missing_ends_before_the_next_with_a_warning(
     assert model["f"].pieces[0].expr == Const(1.0)  # type: ignore[union-attr]
 
 
+def test_a_dimension_may_stand_twice_where_each_element_has_an_equation(write: WriteXmile) -> None:
+    dims = '<dimensions><dim name="Region"/><dim name="Region"/></dimensions>'
+    each = "".join(
+        f'<element subscript="{a}, {b}"><eqn>{number}</eqn></element>'
+        for number, (a, b) in enumerate((a, b) for a in ("north", "south") for b in ("north", "south"))
+    )
+    path = write(
+        f'<aux name="m">{dims}{each}</aux><aux name="x"><eqn>m[north, south] * 10 + m[south, north]</eqn></aux>'
+    )
+    model = read_model(path)
+    assert model["m"].dims == ("region", "region_2")
+    assert simulate(model, save=["x"])["x"].values[0] == 12
+    with pytest.raises(EquationError, match="'m' has the dimension 'region' more than once"):
+        read_model(write(f'<aux name="m">{dims}<eqn>Region</eqn></aux>'))
+
+
 @pytest.mark.parametrize("broken", ['<aux name="x"><eqn>1</aux>', '<aux name="x"><eqn>1</eqn></aux></aux>'])
 def test_any_other_end_that_is_missing_is_an_error(write: WriteXmile, broken: str) -> None:
     with pytest.raises(ModelFileError, match="is not XML"):
