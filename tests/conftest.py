@@ -5,6 +5,7 @@ import os
 # one thread of linear algebra, as the commands have it: it has to stand before NumPy is imported
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import atexit
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 
 # before any test module is imported: what tests parse and compile is kept away from the user's own
 _CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
+atexit.register(_CACHE.cleanup)
 os.environ["CIPARK_CACHE"] = _CACHE.name
 os.environ["XDG_STATE_HOME"] = _CACHE.name
 
