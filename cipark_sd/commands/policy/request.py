@@ -14,6 +14,7 @@ from cipark_sd.study import DrawSource
 class Request:
     """What the command line asks for; no parts stand for all that the catalogue has tables for."""
 
+    engine: str
     target: str | None = None
     parts: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -22,7 +23,6 @@ class Request:
     weights: Path | None = None
     outcomes: tuple[str, ...] = ()
     seed: int = 20191126
-    engine: str = "native"
     output: Path | None = None
     fresh: bool = False
     allow_files: tuple[Path, ...] = ()

@@ -178,7 +178,7 @@ def _at_the_ends(
     ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
     runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
     bases = tuple(dict.fromkeys(split_key(override_key(name))[0] for name in outputs))
-    found = ensemble(model, [Scenario("base"), *runs], save=bases, scenario=scenario, failures="leave")
+    found = ensemble(model, [Scenario("base"), *runs], save=bases, scenario=scenario, engine="native", failures="leave")
     return [found[name].to_numpy().reshape(len(runs) + 1, -1) for name in bases]
 
 

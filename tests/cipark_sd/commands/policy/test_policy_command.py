@@ -297,7 +297,7 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
     study = read_target(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
-    asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, output=tmp_path / "out")
+    asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, engine="native", output=tmp_path / "out")
     about = start(asked, Bars()).about
     assert about.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
     assert basis_blocks(about)[0] == Paragraph(f"{about.basis}.", warning=True)

@@ -111,7 +111,7 @@ def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
 
 @pytest.fixture(scope="module")
 def about(everything):
-    return start(Request(str(FISHERY), n_draws=40, output=everything[0]), Bars()).about
+    return start(Request("native", str(FISHERY), n_draws=40, output=everything[0]), Bars()).about
 
 
 @pytest.mark.parametrize("name", NAMES)
