@@ -18,11 +18,11 @@ from scipy import stats
 from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, local_search
 from calibration.fit.profile import Profile, profile
-from calibration.fit.threshold import percent
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
+from cipark_sd.wording import percent
 
 LEVEL = 0.95
 

@@ -1,6 +1,5 @@
 """``cipark sensitivity``: which assumptions drive the outputs, when, and with what confidence."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ class _Methods(click.Choice[str]):
     def __init__(self) -> None:
         self.case_sensitive = True
 
-    @cached_property
+    @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
         """Their names."""
         from cipark_sd.commands.sensitivity.methods.registry import names

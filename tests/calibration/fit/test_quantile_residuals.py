@@ -217,9 +217,12 @@ def test_the_sentence_names_what_is_beyond_chance_only():
 
 
 def test_running_totals_of_intervals_add_their_middles():
-    terms = tuple(replace(COUNT, quantity=Quantity((("x", 1.0),), "between", i, i + 1)) for i in range(3))
-    rows = [row(0.0, start=0.0, end=1.0, lower=2.0, upper=4.0), row(0.0, start=1.0, end=2.0, lower=5.0, upper=5.0),
-            row(0.0, start=2.0, end=3.0, lower=0.0, upper=6.0)]  # fmt: skip
+    ends = ((2.0, 4.0), (5.0, 5.0), (0.0, 6.0))
+    terms = tuple(
+        replace(COUNT, quantity=Quantity((("x", 1.0),), "between", i, i + 1), lower=lower, upper=upper)
+        for i, (lower, upper) in enumerate(ends)
+    )
+    rows = [row(0.0, start=i, end=i + 1.0, lower=lower, upper=upper) for i, (lower, upper) in enumerate(ends)]
     observation = SimpleNamespace(name="o", kind="increments", terms=terms)
     assert [(level.lower, level.upper) for level in levels(rows, observation)] == [(2.0, 4.0), (8.0, 8.0), (8.0, 14.0)]
 

@@ -240,4 +240,4 @@ def test_engines_that_lack_features_are_left_out_each_with_its_reason(tmp_path: 
     path = tmp_path / "elastic.mdl"
     path.write_text(text.replace("pp[Claim, ptype] = 1", "pp[Claim, ptype] = 5"), encoding="utf-8")
     with pytest.raises(InvalidValue, match=r"native: (.|\n)*ALLOCATE AVAILABLE(.|\n)*numpy: "):
-        certify(read_model(path), engines=("native", "numpy", "pysd"))
+        certify(read_model(path), engines=("native", "numpy"))

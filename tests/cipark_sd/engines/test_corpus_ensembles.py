@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 #: What WebAssembly does not have: the functions of the C library that these models use.
-LIBRARY = {"hyperbolic": "sinh", "inverse_trigonometry": "asin", "trigonometry": "tan"}
+LIBRARY = {"allocate_profiles": "erfc", "hyperbolic": "sinh", "inverse_trigonometry": "asin", "trigonometry": "tan"}
 
 
 @pytest.mark.parametrize("method", ["euler", "rk2", "rk4"])
