@@ -5,13 +5,15 @@ import importlib
 import importlib.metadata
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from cipark_sd.errors import CiparkError, UnknownName
+from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
 # A user's own setting stays; it has to stand before NumPy is imported.
@@ -46,6 +48,10 @@ ORDER = (
 #: Other packages add commands under this entry-point group; each entry point is a click command in a
 #: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
 GROUP = "cipark_sd.commands"
+#: With this variable set, an error that nobody foresaw shows its traceback.
+_DEBUG = "CIPARK_DEBUG"
+#: The exit code of such an error, EX_SOFTWARE of sysexits.h; 1 is a verdict and 2 the user's mistake.
+_SOFTWARE = 70
 
 
 class UserError(click.ClickException):
@@ -77,6 +83,14 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except CiparkError as problem:
             raise UserError(str(problem)) from problem
+        except click.ClickException as problem:
+            if len(problem.message) <= LONGEST:
+                raise
+            # click repeats what was given, however long it is
+            raise UserError(shortened(problem.format_message())) from problem
+        except UnicodeEncodeError as problem:
+            given = ascii(shortened(str(problem.object), 200))
+            raise UserError(f"{given} is not valid UTF-8; use a name that is") from problem
         except RecursionError as problem:
             raise UserError("something in the input is nested too deeply") from problem
         except MemoryError as problem:
@@ -147,6 +161,18 @@ def _refused_by_system(problem: OSError) -> str:
     return where + (problem.strerror or str(problem))
 
 
+def _fault(problem: Exception) -> str:
+    """What is told of an error that nobody foresaw, which is a fault of this program and not of the user's."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    version = importlib.metadata.version("cipark-sd")
+    return shortened(
+        f"error: cipark {version} failed with {type(problem).__name__}{place}: {problem}\n"
+        f"This is a fault of cipark, not of your input: please report this line with the command and its files "
+        f"({_DEBUG}=1 before the command shows the traceback)."
+    )
+
+
 def _drop_output() -> None:
     """Let go of output that cannot be written, which Python would try once more at its end, with a traceback."""
     try:
@@ -178,4 +204,10 @@ def main() -> None:
         click.echo(f"error: {_refused_by_system(problem)}", err=True)
         _drop_output()
         sys.exit(2)
+    except Exception as problem:  # a fault of this program, whatever it is
+        if os.environ.get(_DEBUG):
+            raise
+        click.echo(_fault(problem), err=True)
+        _drop_output()
+        sys.exit(_SOFTWARE)
     sys.exit(code if isinstance(code, int) else 0)

@@ -9,6 +9,28 @@ from pathlib import Path
 
 #: So many names are listed where none is close to the one that is not known.
 _LISTED = 10
+#: Errors of one file that look for names like the one that is not known; beyond, nobody reads them.
+MOST_SUGGESTED = 100
+#: Characters of an error. What a file holds may be megabytes long; an error says where it is, and shows its beginning.
+LONGEST = 2_000
+#: Characters of one name or value in an error, and of one problem among several.
+_LONGEST_VALUE = 200
+_LONGEST_PROBLEM = 600
+_MORE = "\n  - and {:,} more"
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """``text`` where it has at most ``most`` characters, else its beginning and end, with what lies between counted.
+
+    >>> shortened("a" * 50 + "b" * 50, 45)
+    'aaaaaaaaaaaa … (85 characters left out) … bbb'
+    """
+    if len(text) <= most:
+        return text
+    room = max(most - len(f" … ({len(text)} characters left out) … "), 2)
+    tail = room // 4
+    head = room - tail
+    return f"{text[:head]} … ({len(text) - room} characters left out) … {text[len(text) - tail :]}"
 
 
 def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:
@@ -25,8 +47,8 @@ class CiparkError(Exception):
     """Base of every error that has its cause in what the user gave."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = shortened(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message
@@ -41,7 +63,7 @@ def _again(kind: type[CiparkError], message: str) -> CiparkError:
 
 
 class Problems(CiparkError):
-    """Several problems of one file or call, reported together.
+    """Several problems of one file or call, reported together: the first of them, and how many more there are.
 
     Parameters
     ----------
@@ -55,8 +77,14 @@ class Problems(CiparkError):
         self.where = where
         self.problems = tuple(problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"{where} has {len(self.problems)} {noun}:\n{lines}")
+        message = f"{shortened(where, _LONGEST_VALUE)} has {len(self.problems)} {noun}:"
+        for number, problem in enumerate(self.problems):
+            line = f"\n  - {shortened(str(problem), _LONGEST_PROBLEM)}"
+            if len(message) + len(line) > LONGEST - len(_MORE.format(len(self.problems))):
+                message += _MORE.format(len(self.problems) - number)
+                break
+            message += line
+        super().__init__(message)
 
 
 def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
@@ -78,7 +106,9 @@ class UnknownName(CiparkError):
         self.kind = kind
         self.where = where
         listed = f" ({listing} {', '.join(known)})" if listing else ""
-        super().__init__(f"{where} has no {kind} {name!r}{_suggestion(name, known, 0 if listing else _LISTED)}{listed}")
+        shown = shortened(repr(name), _LONGEST_VALUE)
+        near = _suggestion(name, known, 0 if listing else _LISTED)
+        super().__init__(f"{where} has no {kind} {shown}{near}{listed}")
 
 
 class ModelFileError(CiparkError):
@@ -94,7 +124,7 @@ class EquationError(CiparkError):
 
     def __init__(self, where: str, variable: str, reason: str) -> None:
         self.variable = variable
-        super().__init__(f"{where}: the equation of {variable!r} {reason}")
+        super().__init__(f"{where}: the equation of {shortened(repr(variable), _LONGEST_VALUE)} {reason}")
 
 
 class UnsupportedFeature(CiparkError):
@@ -111,7 +141,9 @@ class AlgebraicLoop(CiparkError):
 
     def __init__(self, where: str, loop: Sequence[str]) -> None:
         self.loop = tuple(loop)
-        shown = " -> ".join((*self.loop, self.loop[0]))
+        middle = len(self.loop) - _LISTED
+        listed = self.loop if middle <= 1 else (*self.loop[: _LISTED - 2], f"… {middle} more …", *self.loop[-2:])
+        shown = " -> ".join(shortened(label, _LONGEST_VALUE // 2) for label in (*listed, self.loop[0]))
         super().__init__(
             f"{where}: algebraic loop {shown}; put a stock, a SMOOTH or a DELAY into it, or an ACTIVE INITIAL if it "
             "exists at the start only"
@@ -122,7 +154,8 @@ class InvalidValue(CiparkError):
     """A value of the wrong kind, size or range."""
 
     def __init__(self, what: str, value: object, expected: str, *, where: str) -> None:
-        super().__init__(f"{where}: {what} is {value!r}, expected {expected}")
+        shown = shortened(repr(value), _LONGEST_VALUE)
+        super().__init__(f"{where}: {shortened(what, _LONGEST_VALUE)} is {shown}, expected {expected}")
 
 
 class MissingData(CiparkError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never, cast, get_args
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import MOST_SUGGESTED, CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Interpolation, Table
 from cipark_sd.model.model import CONTROL, Model
@@ -289,7 +289,8 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
         base, elements = split_key(key)
         variable = model.by_name.get(base)
         if variable is None:
-            problems.append(UnknownName(base, [*labels, *model.by_name], where=model.name))
+            near = [*labels, *model.by_name] if len(problems) < MOST_SUGGESTED else []
+            problems.append(UnknownName(base, near, where=model.name))
             continue
         try:
             _check_kind(variable, value, where)

@@ -44,7 +44,11 @@ from cipark_sd.engines.registry import names
     help="Forecast under this scenario; repeatable (default: all).",
 )
 @click.option(
-    "--self-test", "self_tests", type=click.IntRange(min=0), default=0, help="Number of synthetic data sets to fit."
+    "--self-test",
+    "self_tests",
+    type=click.IntRange(min=0, max=1_000_000),
+    default=0,
+    help="Number of synthetic data sets to fit.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."

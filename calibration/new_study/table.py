@@ -51,7 +51,7 @@ class Sheet:
 def decoded(raw: bytes) -> str:
     """A file's text: what its byte-order mark says, UTF-8, or else Windows-1252, as spreadsheets write it."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16")
+        return raw.decode("utf-16", errors="replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -76,9 +76,12 @@ def read_sheet(path: Path) -> Sheet:
         ) from None
     if "\x00" in text or text.startswith("PK\x03\x04"):
         raise InvalidValue("its content", "not text", "a CSV file; save a spreadsheet as CSV first", where=where)
-    delimiter = _delimiter(text)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
+    try:
+        delimiter = _delimiter(text)
+        reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+        records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
+    except csv.Error as problem:
+        raise InvalidValue("its content", str(problem), "a table of cells", where=where) from None
     records = [(n, cells) for n, cells in records if any(cells) and not cells[0].startswith("#")]
     # lines above the header, such as a title, fill fewer cells than the table has
     width = Counter(len(cells) for _, cells in records).most_common(1)[0][0] if records else 0

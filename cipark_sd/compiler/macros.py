@@ -7,6 +7,7 @@ from typing import assert_never
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild
+from cipark_sd.model.macro_sizes import DEEPEST, check_macro_sizes
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -17,9 +18,6 @@ from cipark_sd.model.variables import (
     Stock,
     Variable,
 )
-
-#: A macro that calls itself never ends; no model nests them this deep.
-_DEEPEST = 50
 
 
 def inline_macros(model: Model) -> Model:
@@ -32,11 +30,12 @@ def inline_macros(model: Model) -> Model:
     Raises
     ------
     EquationError
-        For a wrong number of arguments, or macros that call themselves.
+        For a wrong number of arguments, macros that call themselves, or more variables than can be computed.
     """
     if not model.macros:
         return model
     flat = unroll(model, keep_reductions=True) if model.dimensions else model
+    check_macro_sizes(flat.name, flat.variables, flat.macros)
     inliner = _Inliner(flat)
     variables: list[Variable] = []
     for variable in flat.variables:
@@ -52,7 +51,7 @@ class _Inliner:
 
     def expand(self, variable: Variable, depth: int) -> Iterator[Variable]:
         """The inner variables of the calls in ``variable``, then ``variable`` itself."""
-        if depth > _DEEPEST:
+        if depth > DEEPEST:
             raise EquationError(self.where, variable.label, "calls a macro that calls itself")
         inner: list[Variable] = []
 

@@ -11,6 +11,9 @@ from cipark_sd.errors import EquationError
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import TimeSpec
 
+#: Stages of one delay or smooth; each one is a state of the model.
+MOST_STAGES = 10_000
+
 
 def extend(
     numbers: list[float],
@@ -62,11 +65,17 @@ def stages(order: float, time: float | None, step: float, label: str, where: str
     Raises
     ------
     EquationError
-        When the order is not a number of at least 1.
+        When the order is not a number of at least 1, or gives more than :data:`MOST_STAGES` stages.
     """
     if not order >= 1 or not np.isfinite(order):
         raise EquationError(where, label, f"has the order {order:g}; it takes a whole number from 1")
     n = int(order)
-    while time is not None and n > 1 and n * step > time:
-        n -= 1
+    if time is not None and max(time, 0.0) < n * step:
+        # an order of a billion is not counted down one by one
+        n = min(n, int(max(time, 0.0) / step) + 2)
+        while n > 1 and n * step > time:
+            n -= 1
+    if n > MOST_STAGES:
+        reason = f"has the order {order:g}; at most {MOST_STAGES:,} stages are computed (a DELAY FIXED has no stages)"
+        raise EquationError(where, label, reason)
     return n

@@ -4,11 +4,13 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 ``Residents``, and its label is ``Residents[SOE]``. The lowering and ``cipark convert --flat`` both start from it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar, assert_never
 
+from cipark_sd.compiler.array_sizes import MOST_SUMMED, check_array_sizes
 from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
@@ -73,10 +75,11 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
     Raises
     ------
     EquationError, Problems
-        For subscripts that cannot be understood, all of them at once.
+        For subscripts that cannot be understood, all of them at once, and for arrays that are too large.
     """
     dims = Subscripts.of(model)
     problems: list[CiparkError] = []
+    check_array_sizes(model, dims)
 
     def written_out(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
         known = {variable.name: variable for variable in variables}
@@ -102,6 +105,7 @@ class _Unroller:
     known: dict[str, Variable]
     variable: Variable
     keep_reductions: bool
+    _summed: int = 0
 
     def run(self) -> Iterator[Variable]:
         variable = self.variable
@@ -264,6 +268,10 @@ class _Unroller:
                     if summed and sub not in names:
                         names.append(sub)
         choices = [self.subscripts.dimensions[name.removesuffix("!")].elements for name in names]
+        self._summed += math.prod(map(len, choices))
+        if self._summed > MOST_SUMMED:
+            reason = f"adds up more than {MOST_SUMMED:,} terms, counted over all its elements; use smaller ranges"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
         return [{**bound, **dict(zip(names, elements, strict=True))} for elements in product(*choices)]
 
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:

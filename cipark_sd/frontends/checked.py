@@ -1,13 +1,15 @@
 """The last step of every reader: each name is checked, and the parts become one model."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cipark_sd.errors import CiparkError, EquationError, UnknownName, raise_all
+from cipark_sd.errors import MOST_SUGGESTED, CiparkError, EquationError, InvalidValue, UnknownName, raise_all
 from cipark_sd.frontends.external_files import external_contents, external_names
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.frontends.refused import refused_functions
 from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, walk
+from cipark_sd.model.macro_sizes import check_macro_sizes
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
 
@@ -46,6 +48,7 @@ def checked_model(
         problems += _too_deep(f"{path.name}, macro {macro.name}", macro.variables)
     # what follows walks through the expressions; and a name may be unknown because its entry could not be read
     raise_all(str(path), problems)
+    problems += _ambiguous(path.name, variables, dimensions, macros)
     problems += _self_calling(path.name, macros)
     macro_names = frozenset(macro.name for macro in macros)
     problems += unknown_references(path.name, variables, dimensions, (), macro_names)
@@ -56,6 +59,7 @@ def checked_model(
         where = f"{path.name}, macro {macro.name}"
         problems += unknown_references(where, macro.variables, dimensions, extra, macro_names)
     raise_all(str(path), problems)
+    check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}
     time = TimeSpec(
         initial=_control_value(by_name, "initial_time"),
@@ -96,6 +100,30 @@ def _too_deep(where: str, variables: Iterable[Variable]) -> Iterator[CiparkError
         nested = [levels(expr) for expr in expressions(variable)]
         if any(level > MOST_LEVELS for level, _ in nested) or any(terms > MOST_TERMS for _, terms in nested):
             yield EquationError(where, variable.label, TOO_DEEP)
+
+
+def _ambiguous(
+    where: str, variables: Sequence[Variable], dimensions: Sequence[Dimension], macros: Sequence[Macro]
+) -> Iterator[CiparkError]:
+    """One error for each name that stands for two things or for nothing."""
+    for variable in variables:
+        if variable.name == "time":
+            yield EquationError(where, variable.label, "cannot be: the name is that of the run's time; use another")
+    for dimension in dimensions:
+        for element, many in Counter(dimension.elements).items():
+            if many > 1:
+                label = dimension.element_labels[dimension.elements.index(element)]
+                yield InvalidValue(
+                    f"the subscript range {dimension.label!r}", f"with {label} {many} times", "each once", where=where
+                )
+    for name, many in Counter(macro.name for macro in macros).items():
+        if many > 1:
+            yield EquationError(where, f"macro {name}", f"stands {many} times; which of them counts is not known")
+    for macro in macros:
+        missing = [result for result in macro.results if all(v.name != result for v in macro.variables)]
+        if missing:
+            reason = f"is missing: no equation in it computes {', '.join(map(repr, missing))}"
+            yield EquationError(where, f"macro {macro.name}", reason)
 
 
 def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
@@ -148,11 +176,13 @@ def unknown_references(
             for ref in references(expr):
                 if ref.name not in names and ref.name not in seen:
                     seen.add(ref.name)
-                    problems.append(UnknownName(ref.name, labels, where=place))
+                    near = labels if len(problems) < MOST_SUGGESTED else ()
+                    problems.append(UnknownName(ref.name, near, where=place))
                 for sub in ref.subscripts:
                     if sub.removesuffix("!") not in subscripts and sub not in seen:
                         seen.add(sub)
-                        problems.append(UnknownName(sub, subscript_labels, kind="dimension or element", where=place))
+                        near = subscript_labels if len(problems) < MOST_SUGGESTED else ()
+                        problems.append(UnknownName(sub, near, kind="dimension or element", where=place))
     return problems
 
 

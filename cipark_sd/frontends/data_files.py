@@ -107,7 +107,11 @@ def _read(file: Path, raw: bytes, wanted: Mapping[str, int]) -> _Points:
         return _from_dat(file, text, wanted)
     separator = "," if file.suffix.lower() == ".csv" else "\t"
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _from_rows(file, list(csv.reader(io.StringIO(lines), delimiter=separator)), wanted)
+    try:
+        rows = list(csv.reader(io.StringIO(lines), delimiter=separator))
+    except csv.Error as problem:
+        raise InvalidValue("the data file", str(problem), "a table of cells", where=str(file)) from None
+    return _from_rows(file, rows, wanted)
 
 
 def _sheet(file: Path, raw: bytes) -> list[list[str]]:

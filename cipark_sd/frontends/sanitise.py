@@ -25,6 +25,13 @@ from cipark_sd.frontends.sanitise_text import (
 )
 from cipark_sd.naming import canonical
 
+#: Byte-order marks of other widths; that of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _SKETCH = "\\\\\\---///"
 _MACRO = re.compile(rf"\s*:MACRO:\s*([{MASK}]|[\w'$ \t]+?)\s*\(([^)]*)\)", re.IGNORECASE)
 _END_OF_MACRO = re.compile(r"\s*:END OF MACRO:", re.IGNORECASE)
@@ -58,7 +65,10 @@ class _Macro:
 
 
 def decoded(raw: bytes) -> str:
-    """The text of a Vensim file in the encoding that its first line names, else UTF-8, else Windows-1252."""
+    """The text of a Vensim file: by its byte-order mark, its first line, else as UTF-8, else as Windows-1252."""
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark):
+            return raw.decode(encoding, errors="replace")
     first = raw[:200].splitlines()[0] if raw else b""
     named = re.search(rb"\{([\w-]+)\}", first)
     wanted = [named.group(1).decode("ascii", "replace")] if named else []
@@ -66,7 +76,7 @@ def decoded(raw: bytes) -> str:
         try:
             codecs.lookup(encoding)
             return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             continue
     return raw.decode("cp1252", errors="replace")
 

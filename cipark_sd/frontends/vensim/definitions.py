@@ -19,6 +19,8 @@ _KEYWORDS = {
     ":LOOK FORWARD:": "look_forward",
 }
 _NUMBERED = re.compile(r"(.*?)(\d+)$")
+#: More than any numbering has, and few enough to read.
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,8 @@ def _members(cursor: Cursor) -> list[str]:
     cursor.take(")")
     if first is None or last is None or first.group(1) != last.group(1):
         raise SyntaxProblem(at, "a range of elements needs two names that differ in the number at their end")
+    if max(len(first.group(2)), len(last.group(2))) > _MOST_DIGITS:
+        raise SyntaxProblem(at, f"the number of an element has more than {_MOST_DIGITS} digits")
     low, high = int(first.group(2)), int(last.group(2))
     if low >= high:
         raise SyntaxProblem(at, "the first number of a range of elements has to be the smaller one")

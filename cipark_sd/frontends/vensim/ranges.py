@@ -68,14 +68,15 @@ class _Ranges:
                 raise UnknownName(plain_label(found.copied), known, kind="subscript range", where=found.where)
             members = self.flat(target, (*inside, name))
         else:
-            members = ()
+            listed: list[str] = []
             for member in found.members:
                 own = canonical(member)
                 if own == name:
                     raise EquationError(
                         found.where, plain_label(found.label), "contains itself; every name stands for one thing"
                     )
-                members += self.flat(own, (*inside, name)) if own in self.defined else (own,)
+                listed += self.flat(own, (*inside, name)) if own in self.defined else (own,)
+            members = tuple(listed)
         self.elements[name] = members
         return members
 

@@ -37,6 +37,8 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     """
     # characters that stand for quoted texts while PySD's reader is given the file mean nothing in one
     text = re.sub(f"[{MASK}]", "\ufffd", decoded(raw))
+    if "\0" in text:
+        raise ModelFileError(path, "is not text: it has zero bytes; save the model as text (.mdl) in UTF-8")
     file = split(text)
     problems: list[CiparkError] = [
         ModelFileError(path, f"line {file.place(at).partition(':')[0]}: {reason}") for at, reason in file.broken
