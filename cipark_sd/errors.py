@@ -23,7 +23,7 @@ def shortened(text: str, most: int = LONGEST) -> str:
     """``text`` where it has at most ``most`` characters, else its beginning and end, with what lies between counted.
 
     >>> shortened("a" * 50 + "b" * 50, 45)
-    'aaaaaaaaaaaa … (85 characters left out) … bbb'
+    'aaaaaaaaaaa … (86 characters left out) … bbb'
     """
     if len(text) <= most:
         return text
