@@ -206,7 +206,11 @@ def _run_tests(tree: Path, files: Sequence[str]) -> None:
         os.dup2(sink, 2)
         import pytest
 
-        code = int(pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", *(f"tests/{file}" for file in files)]))
+        code = int(
+            pytest.main(
+                ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider", *(f"tests/{file}" for file in files)]
+            )
+        )
     finally:
         os._exit(code)
 
