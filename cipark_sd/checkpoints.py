@@ -109,7 +109,15 @@ class Checkpoint:
                 arrays = dict(content.items())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as problem:
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            NotImplementedError,
+            MemoryError,
+        ) as problem:
             self._not_used(f"is damaged ({problem})")
             return None
         if str(arrays.pop(_KEY, "")) != self.key:

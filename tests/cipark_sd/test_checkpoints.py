@@ -1,5 +1,7 @@
 """What is kept comes back bit for bit, only where it belongs, and never damaged."""
 
+import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +132,17 @@ def test_a_damaged_entry_is_computed_anew_with_a_warning(tmp_path: Path, damage:
         kept.recall(Record, made, "search", 1)
     assert path.read_bytes() == content
     assert kept.reused == 0
+
+
+def test_an_entry_that_declares_more_than_memory_is_not_used(tmp_path: Path) -> None:
+    entry = Checkpoints(tmp_path).entry("x", 1)
+    assert entry.path is not None
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)})
+    with zipfile.ZipFile(entry.path, "w") as archive:
+        archive.writestr("value.npy", header.getvalue())
+    with pytest.warns(CheckpointWarning, match="is damaged"):
+        assert entry.load() is None
 
 
 def test_an_entry_under_the_name_of_another_is_not_used(tmp_path: Path) -> None:
