@@ -6,6 +6,7 @@ All of them are :class:`CiparkError`; the command line prints them without a tra
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 #: So many names are listed where none is close to the one that is not known.
 _LISTED = 10
@@ -13,6 +14,8 @@ _LISTED = 10
 MOST_SUGGESTED = 100
 #: Characters of an error. What a file holds may be megabytes long; an error says where it is, and shows its beginning.
 LONGEST = 2_000
+#: Of all problems of a file, which are to be mended together: some fifty lines.
+LONGEST_LIST = 10_000
 #: Characters of one name or value in an error, and of one problem among several.
 _LONGEST_VALUE = 200
 _LONGEST_PROBLEM = 600
@@ -46,8 +49,11 @@ def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:
 class CiparkError(Exception):
     """Base of every error that has its cause in what the user gave."""
 
+    #: Characters that its message may have.
+    longest: ClassVar[int] = LONGEST
+
     def __init__(self, message: str) -> None:
-        self.message = shortened(message)
+        self.message = shortened(message, self.longest)
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -73,6 +79,8 @@ class Problems(CiparkError):
         At least one.
     """
 
+    longest = LONGEST_LIST
+
     def __init__(self, where: str, problems: Sequence[CiparkError]) -> None:
         self.where = where
         self.problems = tuple(problems)
@@ -80,7 +88,7 @@ class Problems(CiparkError):
         message = f"{shortened(where, _LONGEST_VALUE)} has {len(self.problems)} {noun}:"
         for number, problem in enumerate(self.problems):
             line = f"\n  - {shortened(str(problem), _LONGEST_PROBLEM)}"
-            if len(message) + len(line) > LONGEST - len(_MORE.format(len(self.problems))):
+            if len(message) + len(line) > LONGEST_LIST - len(_MORE.format(len(self.problems))):
                 message += _MORE.format(len(self.problems) - number)
                 break
             message += line

@@ -185,7 +185,12 @@ def calibrate(study, out, workers):
     command = [str(program), "calibrate", str(study), "--all", "--fast", "--no-profiles", "--self-test", "6"]
     more = ["--steps", "400", "--workers", str(workers), "-o", str(out)]
     return subprocess.Popen(
-        [*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [*command, *more],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # a shell that started the tests in the background has them ignore Ctrl-C, and what they start as well
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
