@@ -27,7 +27,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.files import file_name, whole
+from cipark_sd.files import file_name, remove_abandoned, whole
 from cipark_sd.records import packed, unpacked
 
 T = TypeVar("T")
@@ -161,8 +161,12 @@ class Checkpoints:
 
     @classmethod
     def in_output(cls, output: Path, *, fresh: bool = False) -> "Checkpoints":
-        """The checkpoints of an output folder; with ``fresh`` earlier ones are removed, and no other files."""
+        """The checkpoints of an output folder; with ``fresh`` earlier ones are removed, and no other files.
+
+        What a killed process has left unfinished is removed.
+        """
         folder = output / FOLDER
+        remove_abandoned(folder)
         if fresh:
             for path in folder.glob(f"*-{'[0-9a-f]' * _SHORT}.npz"):
                 path.unlink(missing_ok=True)

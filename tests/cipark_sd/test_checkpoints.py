@@ -1,6 +1,8 @@
 """What is kept comes back bit for bit, only where it belongs, and never damaged."""
 
 import io
+import subprocess
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +182,20 @@ def test_parts_of_the_work_have_entries_of_their_own(tmp_path: Path) -> None:
     kept.within("joint").recall(Record, made, "search", 1)
     kept.within("joint").recall(Record, never, "search", 1)
     assert kept.reused == 1
+
+
+def test_what_a_killed_process_left_unfinished_is_removed(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; from cipark_sd.files import whole\n"
+        "with whole(Path(sys.argv[1], 'task.npz')) as partial:\n"
+        "    partial.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=False)
+    assert [path.name.startswith(".partial-") for path in folder.iterdir()] == [True]
+    Checkpoints.in_output(tmp_path)
+    assert list(folder.iterdir()) == []
 
 
 def test_nothing_is_kept_without_a_folder() -> None:
