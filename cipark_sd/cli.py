@@ -89,8 +89,8 @@ class _Commands(click.Group):
             # click repeats what was given, however long it is
             raise UserError(shortened(problem.format_message())) from problem
         except UnicodeEncodeError as problem:
-            given = ascii(shortened(str(problem.object), 200))
-            raise UserError(f"{given} is not valid UTF-8; use a name that is") from problem
+            value = ascii(shortened(str(problem.object), 200))
+            raise UserError(f"{value} is not valid UTF-8; use a name that is") from problem
         except RecursionError as problem:
             raise UserError("something in the input is nested too deeply") from problem
         except MemoryError as problem:

@@ -127,8 +127,8 @@ class Headline:
     @property
     def conditions(self) -> str:
         """What stands beside the number: what it is given, and the draws that it rests on."""
-        given = f"given {', '.join(self.given)}" if self.given else ""
-        return "; ".join(filter(None, (given, self.basis.label if self.basis is not None else "")))
+        assumptions = f"given {', '.join(self.given)}" if self.given else ""
+        return "; ".join(filter(None, (assumptions, self.basis.label if self.basis is not None else "")))
 
     def __str__(self) -> str:
         bounds = "" if self.interval is None else f", {self.interval}"
@@ -194,29 +194,29 @@ def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str
     for folder, records in folders:
         for record in records:
             by_estimand.setdefault(record.estimand, []).append((folder, record))
-    for estimand, found in by_estimand.items():
-        for told in _differing(found):
-            numbers = "; ".join(f"{record.value} in {folder} ({_told(record)})" for folder, record in told)
-            sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in told])}")
+    for estimand, pairs in by_estimand.items():
+        for group in _differing(pairs):
+            numbers = "; ".join(f"{record.value} in {folder} ({_conditions(record)})" for folder, record in group)
+            sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in group])}")
     return sentences
 
 
-def _differing(found: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, Headline]]]:
+def _differing(records: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, Headline]]]:
     """Records of one estimand that folders disagree on.
 
     Estimates of one kind are set beside each other; those of different kinds only where no kind is in all folders.
     """
     kinds: dict[str, list[tuple[str, Headline]]] = {}
-    for folder, record in found:
+    for folder, record in records:
         kinds.setdefault(record.estimate, []).append((folder, record))
-    folders = {folder for folder, _ in found}
-    groups = [own for own in kinds.values() if len({folder for folder, _ in own}) > 1]
-    if not any({folder for folder, _ in own} == folders for own in groups):
-        groups = [list(found)] if len(folders) > 1 else []
-    return [own for own in groups if len({record.number for _, record in own}) > 1]
+    folders = {folder for folder, _ in records}
+    groups = [group for group in kinds.values() if len({folder for folder, _ in group}) > 1]
+    if not any({folder for folder, _ in group} == folders for group in groups):
+        groups = [list(records)] if len(folders) > 1 else []
+    return [group for group in groups if len({record.number for _, record in group}) > 1]
 
 
-def _told(record: Headline) -> str:
+def _conditions(record: Headline) -> str:
     return f"{record.estimate}{'; ' if record.conditions else ''}{record.conditions}"
 
 

@@ -31,7 +31,7 @@ class Section:
     ) -> None:
         self.name: str = name if within is None or not within.name else f"{within.name}, {name}"
         self.problems = problems
-        self._asked: set[str] = set()
+        self._keys_read: set[str] = set()
         self.content: Mapping[str, object] = content if isinstance(content, Mapping) else {}
         self._placed: Mapping[str, object] = (
             within._placed if within is not None and not isinstance(content, LinedTable) else self.content
@@ -57,7 +57,7 @@ class Section:
 
     def raw(self, key: str) -> object:
         """The value as it stands, None where there is none."""
-        self._asked.add(key)
+        self._keys_read.add(key)
         return self.content.get(key)
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -129,5 +129,5 @@ class Section:
     def done(self) -> None:
         """Note every key that nothing asked for."""
         for key in self.content:
-            if key not in self._asked:
-                self.problems.append(UnknownName(key, sorted(self._asked), kind="key", where=self.at(key)))
+            if key not in self._keys_read:
+                self.problems.append(UnknownName(key, sorted(self._keys_read), kind="key", where=self.at(key)))

@@ -156,7 +156,7 @@ class Study(Protocol):
     def digest(self, structure: Rival) -> str:
         """SHA-256 of all that decides the draws of a structure."""
 
-    def draws(self, wanted: DrawRequest, bars: Bars) -> DrawSet:
+    def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """Draws of each structure, computed where they have to be.
 
         Raises
@@ -209,21 +209,21 @@ class PlainModel:
         """Of the model and the structure."""
         return _digest(self.model, self.scenario | structure.scenario)
 
-    def draws(self, wanted: DrawRequest, bars: Bars) -> DrawSet:
+    def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """A Latin hypercube over the ranges, the same for each structure."""
-        if wanted.source not in ("at hand", "prior"):
+        if request.source not in ("at hand", "prior"):
             expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
-            raise InvalidValue("the draws", source_text(wanted.source), expected, where="--draws")
+            raise InvalidValue("the draws", source_text(request.source), expected, where="--draws")
         values = latin_hypercube(
-            {override_key(one.name): one.quantile for one in self.parameters},
-            wanted.n,
-            np.random.default_rng(wanted.seed),
+            {override_key(parameter.name): parameter.quantile for parameter in self.parameters},
+            request.n,
+            np.random.default_rng(request.seed),
         )
         if not values:
             expected = "at least one, or a study with data: nothing is uncertain in a model without either"
             raise InvalidValue("[[uncertainty]]", "none", expected, where=str(self.folder))
-        draws = {one.id: Draws(one.id, values, "ranges") for one in wanted.structures}
-        return DrawSet(wanted.structures, draws, draws)
+        draws = {structure.id: Draws(structure.id, values, "ranges") for structure in request.structures}
+        return DrawSet(request.structures, draws, draws)
 
     def fit_at_hand(self, folder: Path, seed: int) -> None:
         """None: there is nothing to fit to."""

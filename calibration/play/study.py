@@ -74,7 +74,7 @@ def contents_of(request: Request) -> Contents:
     first = structures[0]
     drawn = {override_key(name) for name in first.draws}
     fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
-    scenario = Scenario("", fixed) | catalogue.here if catalogue else problem.scenario
+    scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
     outcomes = _outcomes(request, problem, catalogue)
     last = max((s.time for outcome in outcomes for s in outcome.seen), default=problem.model.time.final)
     at = catalogue.headline[1] if catalogue else last

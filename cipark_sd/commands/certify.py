@@ -28,7 +28,7 @@ SHOWN = 15
 )
 @click.option(
     "--engines",
-    "wanted",
+    "variables",
     multiple=True,
     metavar="NAMES",
     help="Comma-separated: native, numpy, wasm, pysd, pysimlin.",
@@ -48,7 +48,7 @@ def command(
     assignments: tuple[str, ...],
     scenario_files: tuple[Path, ...],
     recorded: Path | None,
-    wanted: tuple[str, ...],
+    variables: tuple[str, ...],
     method: Method | None,
     tolerance: float | None,
     recorded_tolerance: float | None,
@@ -89,7 +89,7 @@ def command(
     model = read_model(located(file), allow_files=allow_files)
     parts = [options.scenario_of(path, model) for path in scenario_files]
     parts += [parse_assignments(assignments)] if assignments else []
-    names = [name.strip() for text in wanted for name in text.split(",") if name.strip()]
+    names = [name.strip() for text in variables for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
         certificate = certify(
             model,
@@ -139,8 +139,8 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
         if pair.first:
             first = min(d.apart for d in pair.apart if d.apart is not None)
             where = ", ".join(labels[column] for column in pair.first[:5])
-            more = f" and {len(pair.first) - 5} more" if len(pair.first) > 5 else ""
-            click.echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{more}")
+            surplus = f" and {len(pair.first) - 5} more" if len(pair.first) > 5 else ""
+            click.echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{surplus}")
     click.echo("certified" if certificate.certified else "not certified")
 
 

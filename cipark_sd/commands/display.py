@@ -81,10 +81,10 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
 def _observed(entries: Mapping[str, Any], path: Path, allow_files: Sequence[Path]) -> ObservedFile:
     folder = path.parent
     if "package" in entries:
-        found = _folder_of(entries["package"])
-        if found is None:
+        packaged = _folder_of(entries["package"])
+        if packaged is None:
             raise InvalidValue("'package' in [observed]", entries["package"], "an installed package", where=str(path))
-        folder = found
+        folder = packaged
     options = {key: entries[key] for key in ("columns", "only", "low", "high", "label") if key in entries}
     file = beneath(folder, entries["file"], allow_files, where=str(path))
     return ObservedFile(file, **options)

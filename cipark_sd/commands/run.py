@@ -46,7 +46,11 @@ _COLUMNS, _ROWS = 7, 10
 @click.option("--save-every", type=float, metavar="PERIOD", help="Save at this interval.")
 @click.option("--at", "at", multiple=True, metavar="TIME", help="Print and save only this time; repeatable.")
 @click.option(
-    "--variables", "wanted", multiple=True, metavar="NAMES", help="Comma-separated variables to print, plot and save."
+    "--variables",
+    "variables",
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated variables to print, plot and save.",
 )
 @click.option("--engine", default="native", show_default=True, help="Simulation engine.")
 @click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
@@ -66,7 +70,7 @@ def command(
     step: float | None,
     save_every: float | None,
     at: tuple[str, ...],
-    wanted: tuple[str, ...],
+    variables: tuple[str, ...],
     engine: str,
     method: Method | None,
     output: Path | None,
@@ -103,7 +107,7 @@ def command(
         if file is None and figure_file is None:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
         _check_outputs(output, figure_file, default=file is None)
-        names = options.variable_names(model, wanted)
+        names = options.variable_names(model, variables)
         columns = names or display.columns or _default_columns(model)
         drawn = names or display.variables or columns
         observed = _observed(model, display, data) if figure_file else ()
@@ -243,10 +247,12 @@ def _print_course(
 def _inside(observed: "Sequence[Observed]", result: "xr.Dataset") -> "tuple[Observed, ...]":
     """The observed values within the run; the others are counted, and it is an error when they are all."""
     first, last = (float(time) for time in result["time"].to_numpy()[[0, -1]])
-    inside = tuple(seen.within(first, last) for seen in observed)
-    outside = sum(len(seen.times) for seen in observed) - sum(len(seen.times) for seen in inside)
-    if outside and not any(len(seen.times) for seen in inside):
-        span = f"{min(seen.times[0] for seen in observed):.6g} to {max(seen.times[-1] for seen in observed):.6g}"
+    inside = tuple(series.within(first, last) for series in observed)
+    outside = sum(len(series.times) for series in observed) - sum(len(series.times) for series in inside)
+    if outside and not any(len(series.times) for series in inside):
+        span = (
+            f"{min(series.times[0] for series in observed):.6g} to {max(series.times[-1] for series in observed):.6g}"
+        )
         expected = f"some between {first:g} and {last:g}, the span of the run"
         raise InvalidValue("the observed times", span, expected, where="--data")
     if outside:

@@ -76,10 +76,10 @@ def interaction_matrix(k: int) -> Array:
     matrix = np.zeros((len(pairs), 2**k))
     for row, (i, j) in enumerate(pairs):
         for mask in range(2**k):
-            others = mask & ~(1 << i) & ~(1 << j)
-            weight = 1 / ((k - 1) * math.comb(k - 2, others.bit_count()))
-            both = (mask >> i & 1) + (mask >> j & 1)
-            matrix[row, mask] = weight if both != 1 else -weight
+            coalition = mask & ~(1 << i) & ~(1 << j)
+            weight = 1 / ((k - 1) * math.comb(k - 2, coalition.bit_count()))
+            present = (mask >> i & 1) + (mask >> j & 1)
+            matrix[row, mask] = weight if present != 1 else -weight
     return matrix
 
 
@@ -106,24 +106,24 @@ def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset"
         raise InvalidValue("its policies", result.sizes["policy"], f"the {2**k} of the factorial", where="attribution")
     pairs = list(combinations(range(k), 2))
     full = 2**k - 1
-    found: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
     dims = ("rival", "draw", "time")
     for name, array in result.data_vars.items():
         if "per" in array.attrs:
             continue  # shares do not add up
         v = array.transpose("policy", *dims).to_numpy()
         attributes = dict(array.attrs)
-        found[f"{name}"] = (("factor", *dims), np.tensordot(shapley_matrix(k), v, 1), attributes)
+        variables[f"{name}"] = (("factor", *dims), np.tensordot(shapley_matrix(k), v, 1), attributes)
         out = np.stack([v[full] - v[full & ~(1 << i)] for i in range(k)])
         alone = np.stack([v[1 << i] - v[0] for i in range(k)])
-        found[f"{name} leave one out"] = (("factor", *dims), out, attributes)
-        found[f"{name} add one in"] = (("factor", *dims), alone, attributes)
-        found[f"{name} interaction"] = (("pair", *dims), np.tensordot(interaction_matrix(k), v, 1), attributes)
-        found[f"{name} total"] = (dims, v[full] - v[0], attributes)
+        variables[f"{name} leave one out"] = (("factor", *dims), out, attributes)
+        variables[f"{name} add one in"] = (("factor", *dims), alone, attributes)
+        variables[f"{name} interaction"] = (("pair", *dims), np.tensordot(interaction_matrix(k), v, 1), attributes)
+        variables[f"{name} total"] = (dims, v[full] - v[0], attributes)
     coords = {
         "factor": [factor.id for factor in factors],
         "factor_title": ("factor", [factor.title for factor in factors]),
         "pair": [f"{factors[i].id} x {factors[j].id}" for i, j in pairs],
     }
-    kept = {key: result[key] for key in ("rival", "rival_title", "origin", "weight", "draw", "time", "instant")}
-    return xr.Dataset(found, coords=coords | kept, attrs=dict(result.attrs))
+    shared = {key: result[key] for key in ("rival", "rival_title", "origin", "weight", "draw", "time", "instant")}
+    return xr.Dataset(variables, coords=coords | shared, attrs=dict(result.attrs))

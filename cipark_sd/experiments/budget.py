@@ -45,20 +45,20 @@ def balanced(policies: Sequence[Policy], levers: Sequence[Lever], balance: str, 
     Problems
         For each policy that sets that lever itself, or with which it would have to leave its range.
     """
-    (lever,) = (one for one in levers if one.id == balance)
+    (lever,) = (candidate for candidate in levers if candidate.id == balance)
     where = "[robustness], balance"
     if lever.cost <= 0:
         raise InvalidValue("the lever", balance, "one that has a cost", where=where)
     problems: list[CiparkError] = []
-    found = []
+    priced = []
     for policy in policies:
         if any(override_key(name) in policy.scenario.overrides for name in lever.names):
             expected = f"settings that leave {balance!r} alone: it takes what they leave of the budget"
             problems.append(InvalidValue("set", policy.id, expected, where=where))
             continue
-        rest = policy_cost(policy, levers) - lever_cost(lever, lever.base)
+        spent = policy_cost(policy, levers) - lever_cost(lever, lever.base)
         # above what is free where the range allows it: money that is there is spent
-        distance = (budget - rest) / lever.cost
+        distance = (budget - spent) / lever.cost
         value = lever.free + distance if lever.high > lever.free else lever.free - distance
         if distance < 0 or not lever.low <= value <= lever.high:
             expected = (
@@ -67,6 +67,6 @@ def balanced(policies: Sequence[Policy], levers: Sequence[Lever], balance: str, 
             problems.append(InvalidValue(balance, f"{value:.6g}", expected, where=where))
             continue
         money = Scenario("", dict.fromkeys(lever.names, value))
-        found.append(replace(policy, scenario=(policy.scenario | money).renamed(policy.scenario.name)))
+        priced.append(replace(policy, scenario=(policy.scenario | money).renamed(policy.scenario.name)))
     raise_all(where, problems)
-    return tuple(found)
+    return tuple(priced)

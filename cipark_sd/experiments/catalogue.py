@@ -97,7 +97,7 @@ class _Reader(ValueReader):
         title, note, money = (
             top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
         )
-        here = self.place(Section(top.raw("model") or {}, "[model]", self.problems, within=top))
+        settings = self.place(Section(top.raw("model") or {}, "[model]", self.problems, within=top))
         times = self.times(top, "times")
         first = Section(top.raw("headline") or {}, "[headline]", self.problems, within=top)
         outcomes = self.unique([self.outcome(s) for s in self.sections(top, "outcome")], "outcome")
@@ -127,7 +127,7 @@ class _Reader(ValueReader):
             own_rivals=bool(rivals),
             note=note,
             money=money,
-            here=here,
+            settings=settings,
         )
         first.done()
         top.done()
@@ -138,10 +138,10 @@ class _Reader(ValueReader):
         return catalogue
 
     def sections(self, top: Section, key: str) -> list[Section]:
-        found = []
+        tables = []
         for number, content in enumerate(top.tables(key), 1):
             label = content.get("id", number) if isinstance(content, dict) else number
-            found.append(
+            tables.append(
                 Section(
                     content,
                     f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}",
@@ -149,7 +149,7 @@ class _Reader(ValueReader):
                     within=top,
                 )
             )
-        return found
+        return tables
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")
@@ -164,9 +164,9 @@ class _Reader(ValueReader):
     def place(self, section: Section) -> Scenario:
         for key in MODEL:
             section.raw(key)
-        here = self.settings(section, "set", "")
+        settings = self.settings(section, "set", "")
         section.done()
-        return here
+        return settings
 
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
@@ -293,11 +293,11 @@ class _Reader(ValueReader):
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
         return outcome, section.number("at", times[-1] if times else math.nan)
 
-    def unique(self, items: Sequence[_T], what: str) -> tuple[_T, ...]:
+    def unique(self, items: Sequence[_T], kind: str) -> tuple[_T, ...]:
         for id_, count in Counter(item.id for item in items).items():
             if count > 1:
                 self.problems.append(
-                    InvalidValue(f"the id of {count} tables [[{what}]]", id_, "each id once", where=what)
+                    InvalidValue(f"the id of {count} tables [[{kind}]]", id_, "each id once", where=kind)
                 )
         return tuple(items)
 
@@ -305,30 +305,30 @@ class _Reader(ValueReader):
         """Ids and times that other tables name."""
         outcomes = [outcome.id for outcome in catalogue.outcomes]
         policies = [policy.id for policy in catalogue.policies]
-        asked: list[tuple[str, str, float]] = [("[headline]", *catalogue.headline)]
+        references: list[tuple[str, str, float]] = [("[headline]", *catalogue.headline)]
         self.known(catalogue.beside, outcomes, "outcome", "[headline], also")
         for policy in catalogue.policies:
-            asked += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
+            references += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
             self.known([e.than for e in policy.expected], policies, "policy", f"policy {policy.id!r}")
         if catalogue.robustness is not None:
             robust = catalogue.robustness
-            asked += [("[robustness]", robust.outcome, robust.at)]
-            asked += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
+            references += [("[robustness]", robust.outcome, robust.at)]
+            references += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
             known = policies + [strategy.id for strategy in catalogue.strategies]
             self.known(robust.strategies, known, "strategy", "[robustness]")
             self.budget(catalogue)
         if catalogue.design is not None:
-            asked.append(("[design]", catalogue.design.outcome, catalogue.design.at))
+            references.append(("[design]", catalogue.design.outcome, catalogue.design.at))
             if not catalogue.levers:
                 self.problems.append(InvalidValue("[[lever]]", "none", "at least one", where="[design]"))
-        for where, outcome, at in asked:
+        for where, outcome, at in references:
             self.known([outcome], outcomes, "outcome", where)
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
                 shown = ", ".join(f"{time:g}" for time in catalogue.times)
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
 
-    def known(self, asked: Sequence[str], known: Sequence[str], what: str, where: str) -> None:
-        self.problems += [UnknownName(one, known, kind=what, where=where) for one in asked if one not in known]
+    def known(self, names: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
+        self.problems += [UnknownName(name, known, kind=kind, where=where) for name in names if name not in known]
 
     def budget(self, catalogue: Catalogue) -> None:
         """Whether the strategies can all be made to cost the same."""
@@ -340,7 +340,7 @@ class _Reader(ValueReader):
             self.known([robust.balance], levers, "lever", "[robustness], balance")
             return
         known = {policy.id for policy in (*catalogue.policies, *catalogue.strategies)}
-        chosen = catalogue.chosen([one for one in robust.strategies if one in known])
+        chosen = catalogue.chosen([strategy for strategy in robust.strategies if strategy in known])
         budget = base_cost(catalogue.levers) if robust.budget is None else robust.budget
         try:
             balanced(chosen, catalogue.levers, robust.balance, budget)

@@ -26,9 +26,9 @@ class ValueReader:
             section.wrong(key, "a table of names and values")
             return Scenario(name)
         known = len(self.problems)
-        for one, value in content.items():
+        for label, value in content.items():
             # one by one, so that each wrong name and value is told
-            self.resolved(section, name, {one: value})
+            self.resolved(section, name, {label: value})
         scenario = self.resolved(section, name, content) if len(self.problems) == known else Scenario(name)
         if any(
             getattr(scenario, control) is not None for control in ("initial_time", "final_time", "time_step", "saveper")

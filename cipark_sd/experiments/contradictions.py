@@ -11,15 +11,18 @@ from cipark_sd.scenarios import override_key, split_key
 def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
     """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
     levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
-    unknown = [(f"uncertainty {one.id!r}", (one.name,)) for one in catalogue.uncertainties]
+    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
     # a lever is chosen and an uncertainty is not: one number cannot be both
     yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
-    factors = [(f"factor {one.id!r}", tuple({**one.off.overrides, **one.on.overrides})) for one in catalogue.factors]
+    factors = [
+        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
+        for factor in catalogue.factors
+    ]
     yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
-    for one in catalogue.factors:
-        if one.off.overrides == one.on.overrides:
+    for factor in catalogue.factors:
+        if factor.off.overrides == factor.on.overrides:
             yield InvalidValue(
-                "off", dict(one.off.overrides), "settings that differ from 'on'", where=f"factor {one.id!r}"
+                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
             )
     for lever in catalogue.levers:
         if lever.cost < 0:

@@ -226,7 +226,7 @@ class Catalogue:
         The unit of costs and budgets.
     beside : tuple of str
         Outcomes that are shown in full after the headline's.
-    here : Scenario
+    settings : Scenario
         Settings of the place, under all policies and rivals.
     own_rivals : bool
         Whether the file has rivals of its own.
@@ -251,7 +251,7 @@ class Catalogue:
     note: str = ""
     money: str = ""
     beside: tuple[str, ...] = ()
-    here: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    settings: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
 
     @property
     def outcome_by_id(self) -> Mapping[str, Outcome]:
@@ -266,4 +266,4 @@ class Catalogue:
     def chosen(self, ids: Sequence[str]) -> tuple[Policy, ...]:
         """Policies and strategies by id, in the order asked for."""
         known = self.policy_by_id
-        return tuple(known[one] for one in ids)
+        return tuple(known[id_] for id_ in ids)

@@ -14,7 +14,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Better, Lever, Outcome
 from cipark_sd.experiments.futures import Futures
-from cipark_sd.experiments.run import at_steps, run_one
+from cipark_sd.experiments.run import at_steps, run_settings
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 
@@ -66,8 +66,8 @@ class Front:
         """By how much the setting of the best mean is above the base's mean: in the search, and on fresh futures."""
         sign = 1 if better == "more" else -1
         best = int(np.argmax(sign * self.searched.mean))
-        seen = sign * (self.searched.mean[best] - self.base_searched.mean[0])
-        return float(seen), float(sign * (self.fresh.mean[best] - self.base_fresh.mean[0]))
+        searched = sign * (self.searched.mean[best] - self.base_searched.mean[0])
+        return float(searched), float(sign * (self.fresh.mean[best] - self.base_fresh.mean[0]))
 
     def at_ends(self) -> dict[str, int]:
         """By lever id: in how many settings of the front it stands at an end of its range."""
@@ -85,8 +85,8 @@ def bounds(levers: Sequence[Lever]) -> tuple[Array, Array]:
 def cost(levers: Sequence[Lever], settings: Array) -> Array:
     """Of settings ``(n, n_levers)``: each lever's distance from what is free, times its cost."""
     free = np.array([lever.free for lever in levers])
-    each = np.array([lever.cost for lever in levers])
-    return np.asarray(np.abs(settings - free) @ each)
+    unit_costs = np.array([lever.cost for lever in levers])
+    return np.asarray(np.abs(settings - free) @ unit_costs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Evaluator:
         """``settings : (n, n_levers)`` to outcomes ``(n, n_futures)``."""
         scenario, instants = at_steps(self.model, self.scenario, [self.at])
         n = len(settings)
-        found = np.empty((n, len(self.futures)))
+        values = np.empty((n, len(self.futures)))
         for position, rival in enumerate(self.futures.rivals):
             members = self.futures.members(position)
             if not len(members):
@@ -116,9 +116,11 @@ class Evaluator:
                 for number, lever in enumerate(self.levers)
                 for name in lever.names
             }
-            ran = run_one(self.model, rival.scenario, draws, [self.outcome], instants, scenario, self.engine, columns)
-            found[:, members] = ran.values[0, :, 0].reshape(n, len(members))
-        return found
+            ran = run_settings(
+                self.model, rival.scenario, draws, [self.outcome], instants, scenario, self.engine, columns
+            )
+            values[:, members] = ran.values[0, :, 0].reshape(n, len(members))
+        return values
 
     def scores(self, settings: Array, ideal: Array, share: float) -> Scores:
         """``ideal : (n_futures,)`` is the best known outcome of each future; ``share`` the worst part of the tail."""
@@ -187,16 +189,16 @@ def search(
             out["F"] = scores.matrix(evaluator.outcome.better)
             out["G"] = (scores.cost - budget)[:, None]
 
-    def told(algorithm: Any) -> None:
+    def report(algorithm: Any) -> None:
         if on_generation is not None:
             on_generation(int(algorithm.n_gen), generations)
 
     start = np.concatenate([base, scouts])[:population] if cost(levers, base)[0] <= budget else scouts[:population]
     algorithm = nsga3(directions, pop_size=population, sampling=start)
-    found = minimise(_Search(), algorithm, ("n_gen", generations), seed=int(rng.integers(2**31)), callback=told)
-    if found.X is None:
+    result = minimise(_Search(), algorithm, ("n_gen", generations), seed=int(rng.integers(2**31)), callback=report)
+    if result.X is None:
         raise InvalidValue("the budget", budget, "one that some setting of the levers keeps", where="[design]")
-    settings = np.unique(np.atleast_2d(found.X), axis=0)
+    settings = np.unique(np.atleast_2d(result.X), axis=0)
     settings = settings[np.argsort(-evaluator(settings).mean(axis=1), kind="stable")]
     # on fresh futures the best known is that of the front and the base
     fresh_ideal = best_of(fresh(np.concatenate([base, settings])), axis=0)

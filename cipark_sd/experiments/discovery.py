@@ -105,10 +105,10 @@ def discover(inputs: "pd.DataFrame", fails: Flags, rng: np.random.Generator, *, 
         raise InvalidValue("the futures", (len(inputs), len(fails)), "as many inputs as failures", where="discover")
     if fails.sum() < FEWEST or (~fails).sum() < FEWEST:
         return None
-    found = _peeled(inputs, fails)
-    if found is None:
+    peeled = _peeled(inputs, fails)
+    if peeled is None:
         return None
-    limits, chances, (coverage, density, mass) = found
+    limits, chances, (coverage, density, mass) = peeled
     counts = dict.fromkeys(limits, 0)
     for _ in range(resamples):
         half = rng.choice(len(fails), len(fails) // 2, replace=False)
@@ -163,13 +163,13 @@ def prim_box(inputs: "pd.DataFrame", fails: Flags, *, peel_alpha: float, mass_mi
 def quasi_p(box: Any) -> Sequence[Mapping[str, Any]]:
     """The quasi-p values of each step by input; version 3 of the library calls them p values."""
     # vars, since any other attribute is looked up among the inputs
-    found: Sequence[Mapping[str, Any]] = vars(box).get("p_values") or vars(box)["qp"]
-    return found
+    steps: Sequence[Mapping[str, Any]] = vars(box).get("p_values") or vars(box)["qp"]
+    return steps
 
 
 def restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
     """The sides of a box of the library, by input: those that leave out some of the futures."""
-    found: dict[str, _Limits] = {}
+    limits: dict[str, _Limits] = {}
     for name in inputs.columns:
         column = inputs[name]
         if column.dtype.kind in "fiub":
@@ -177,19 +177,23 @@ def restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
             limit_low = low if low > float(column.min()) else None
             limit_high = high if high < float(column.max()) else None
             if limit_low is not None or limit_high is not None:
-                found[str(name)] = (limit_low, limit_high, ())
+                limits[str(name)] = (limit_low, limit_high, ())
         else:
             inside = set(box[name].iloc[0])
             if inside < set(column):
-                found[str(name)] = (None, None, tuple(one for one in dict.fromkeys(column) if one in inside))
-    return found
+                limits[str(name)] = (
+                    None,
+                    None,
+                    tuple(category for category in dict.fromkeys(column) if category in inside),
+                )
+    return limits
 
 
 def _weakest(chances: Mapping[str, Any]) -> str | None:
     """The input whose restriction is likeliest there by chance, if it is likelier than :data:`LIKELY`."""
-    found = {name: _least(values) for name, values in chances.items()}
-    doubtful = {name: value for name, value in found.items() if value > LIKELY}
-    return max(doubtful, key=lambda name: doubtful[name]) if len(found) > 1 and doubtful else None
+    least = {name: _least(values) for name, values in chances.items()}
+    doubtful = {name: value for name, value in least.items() if value > LIKELY}
+    return max(doubtful, key=lambda name: doubtful[name]) if len(least) > 1 and doubtful else None
 
 
 def _least(values: Any) -> float:
@@ -224,13 +228,13 @@ def plain_words(
     failing = shares["failing"]
     if box is None:
         return [f"{title} fails in {failing:.0%} of the futures; no range of the inputs sets these apart."]
-    told = dict(names or {})
-    box = replace(box, restrictions=tuple(replace(r, name=told.get(r.name, r.name)) for r in box.restrictions))
-    said = [f"{title} {box}."]
+    titles = dict(names or {})
+    box = replace(box, restrictions=tuple(replace(r, name=titles.get(r.name, r.name)) for r in box.restrictions))
+    sentences = [f"{title} {box}."]
     weak = [r.name for r in box.restrictions if not r.quasi_p <= LIKELY]
     if weak:
-        said.append(f"May be there by chance (quasi-p over {LIKELY:g}): {', '.join(weak)}.")
+        sentences.append(f"May be there by chance (quasi-p over {LIKELY:g}): {', '.join(weak)}.")
     shaky = [r.name for r in box.restrictions if r.reproduced < 0.5]
     if shaky:
-        said.append(f"Found again in fewer than half of the half samples: {', '.join(shaky)}.")
-    return said
+        sentences.append(f"Found again in fewer than half of the half samples: {', '.join(shaky)}.")
+    return sentences

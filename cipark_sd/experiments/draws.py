@@ -77,8 +77,8 @@ class Draws:
 
     def under(self, rival: str) -> "Draws":
         """The same draws for another structure: those from data are borrowed, others stay what they are."""
-        seen = self.origin not in UNSEEN
-        return replace(self, rival=rival, origin="borrowed" if seen else self.origin)
+        after_data = self.origin not in UNSEEN
+        return replace(self, rival=rival, origin="borrowed" if after_data else self.origin)
 
     def thinned(self, n: int, rng: np.random.Generator) -> "Draws":
         """``n`` of the draws, chosen at random without repetition; all of them where there are no more."""

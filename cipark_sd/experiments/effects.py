@@ -35,8 +35,8 @@ def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
     names = [str(name) for name in result["policy"].to_numpy()]
     if base not in names:
         raise InvalidValue("its policies", ", ".join(names), f"{base!r} among them", where="effects")
-    others = result.isel(policy=[position for position, name in enumerate(names) if name != base])
-    difference = others - result.sel(policy=base, drop=True)
+    positions = result.isel(policy=[position for position, name in enumerate(names) if name != base])
+    difference = positions - result.sel(policy=base, drop=True)
     for name in difference.data_vars:
         difference[name].attrs = dict(result[name].attrs)
     difference.attrs = dict(result.attrs)
@@ -134,14 +134,14 @@ def table(result: "xr.Dataset", base: str = BASE) -> "pd.DataFrame":
                     "time": float(time),
                 }
                 for r, rival in enumerate(rivals):
-                    found = summary(changes[p, t, r])
+                    summarised = summary(changes[p, t, r])
                     at_base = _mean(base_values[t, r])
-                    rows.append(facts | {"rival": rival, "base": at_base} | _fields(found))
+                    rows.append(facts | {"rival": rival, "base": at_base} | _fields(summarised))
                 if weights is not None:
-                    each = np.repeat(weights / changes.shape[-1], changes.shape[-1])
-                    found = summary(changes[p, t].reshape(-1), each)
+                    draw_weights = np.repeat(weights / changes.shape[-1], changes.shape[-1])
+                    summarised = summary(changes[p, t].reshape(-1), draw_weights)
                     at_base = float(weights @ [_mean(base_values[t, r]) for r in range(len(rivals))])
-                    rows.append(facts | {"rival": WEIGHTED, "base": at_base} | _fields(found))
+                    rows.append(facts | {"rival": WEIGHTED, "base": at_base} | _fields(summarised))
     return pd.DataFrame(rows)
 
 
@@ -150,8 +150,8 @@ def _mean(values: Array) -> float:
     return float(fine.mean()) if len(fine) else float("nan")
 
 
-def _fields(found: Summary) -> dict[str, float]:
-    return {name: getattr(found, name) for name in Summary.__slots__}
+def _fields(summary: Summary) -> dict[str, float]:
+    return {name: getattr(summary, name) for name in Summary.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def claims(
         How many independent draws those of a rival are worth after its fit. A rival that is not named has not been
         fitted itself; without the mapping all have, and their draws are independent.
     """
-    found = []
+    claimed = []
     for policy in policies:
         for expected in policy.expected:
             before = _tallies(prior, policy, expected)
@@ -195,26 +195,28 @@ def claims(
             for rival, (tally, idle) in before.items():
                 fitted = rival in after and (effective is None or rival in effective)
                 worth = float("inf") if effective is None else effective.get(rival, float("inf"))
-                own = after[rival][0].worth(worth) if fitted else None
-                evidence.append(Evidence(rival, tally, own, idle >= IDLE))
-            found.append(Claim(policy.id, expected, tuple(evidence)))
-    return found
+                fitted_tally = after[rival][0].worth(worth) if fitted else None
+                evidence.append(Evidence(rival, tally, fitted_tally, idle >= IDLE))
+            claimed.append(Claim(policy.id, expected, tuple(evidence)))
+    return claimed
 
 
 def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[str, tuple[Tally, float]]:
     """By rival, how often an expectation is true, and in which share of the draws the policy changes nothing."""
     at = time_position(expected.at, result["time"].to_numpy().tolist())
     values = result[expected.outcome].isel(time=at).transpose("policy", "rival", "draw")
-    own, plain = (values.sel(policy=name).to_numpy() for name in (policy.id, expected.than))
-    found = {}
-    for rival, here, there in zip(map(str, result["rival"].to_numpy()), own, plain, strict=True):
-        fine = np.isfinite(here) & np.isfinite(there)
-        here, there = here[fine], there[fine]
-        other = expected.factor * there
-        true = here > other if expected.how == "more" else here < other
-        same = np.isclose(here, there, rtol=_EQUAL, atol=0)
-        found[rival] = Tally(int(true.sum()), int(fine.sum())), float(same.mean()) if len(same) else 0.0
-    return found
+    values_policy, values_than = (values.sel(policy=name).to_numpy() for name in (policy.id, expected.than))
+    tallies = {}
+    for rival, with_policy, without in zip(
+        map(str, result["rival"].to_numpy()), values_policy, values_than, strict=True
+    ):
+        fine = np.isfinite(with_policy) & np.isfinite(without)
+        with_policy, without = with_policy[fine], without[fine]
+        threshold = expected.factor * without
+        true = with_policy > threshold if expected.how == "more" else with_policy < threshold
+        unchanged = np.isclose(with_policy, without, rtol=_EQUAL, atol=0)
+        tallies[rival] = Tally(int(true.sum()), int(fine.sum())), float(unchanged.mean()) if len(unchanged) else 0.0
+    return tallies
 
 
 def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:

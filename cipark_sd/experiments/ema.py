@@ -23,7 +23,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import at_steps, run_one
+from cipark_sd.experiments.run import at_steps, run_settings
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 
@@ -37,12 +37,12 @@ class Function:
 
     Parameters
     ----------
-    wanted : mapping of str to (str, float or None)
+    outputs : mapping of str to (str, float or None)
         By the outcome's name: a variable (``Name[element]`` too) and the time it is read at.
     """
 
     model: Model
-    wanted: Mapping[str, Wanted]
+    outputs: Mapping[str, Wanted]
     scenario: Scenario
     engine: str
 
@@ -60,26 +60,26 @@ class Function:
         from cipark_sd.timegrid import time_grid
 
         names = list(values[0])
-        columns = {override_key(name): np.array([float(one[name]) for one in values]) for name in names}
+        columns = {override_key(name): np.array([float(row[name]) for row in values]) for name in names}
         if not columns:
             raise InvalidValue("the parameters", [], "at least one uncertainty or lever", where="the EMA workbench")
-        outcomes = [Outcome(name, name, variable) for name, (variable, _) in self.wanted.items()]
-        times = sorted({time for _, time in self.wanted.values() if time is not None})
+        outcomes = [Outcome(name, name, variable) for name, (variable, _) in self.outputs.items()]
+        times = sorted({time for _, time in self.outputs.values() if time is not None})
         whole: list[float] = []
-        if any(time is None for _, time in self.wanted.values()):
+        if any(time is None for _, time in self.outputs.values()):
             t = self.model.time
             whole = time_grid(t.initial, t.final, t.step, t.saveper, where=self.model.name).saved_times.tolist()
         scenario, instants = at_steps(self.model, self.scenario, [*times, *whole])
-        each = sorted(set(instants))
-        found = run_one(
-            self.model, Scenario(), Draws("ema", columns, "prior"), outcomes, each, scenario, self.engine
+        saved = sorted(set(instants))
+        values_saved = run_settings(
+            self.model, Scenario(), Draws("ema", columns, "prior"), outcomes, saved, scenario, self.engine
         ).values
-        course = [each.index(instant) for instant in instants[len(times) :]]
-        place = {time: each.index(instants[i]) for i, time in enumerate(times)}
+        course = [saved.index(instant) for instant in instants[len(times) :]]
+        place = {time: saved.index(instants[i]) for i, time in enumerate(times)}
         return [
             {
-                name: found[o, run, course] if time is None else float(found[o, run, place[time]])
-                for o, (name, (_, time)) in enumerate(self.wanted.items())
+                name: values_saved[o, run, course] if time is None else float(values_saved[o, run, place[time]])
+                for o, (name, (_, time)) in enumerate(self.outputs.items())
             }
             for run in range(len(values))
         ]
@@ -88,7 +88,7 @@ class Function:
 def ema_model(
     name: str,
     model: Model,
-    wanted: Mapping[str, Wanted],
+    outputs: Mapping[str, Wanted],
     *,
     uncertainties: Sequence[Any] = (),
     levers: Sequence[Any] = (),
@@ -101,7 +101,7 @@ def ema_model(
     ----------
     name : str
         Letters and digits, as the workbench asks.
-    wanted : mapping of str to (str, float or None)
+    outputs : mapping of str to (str, float or None)
         Outcomes: a scalar outcome where a time is given, a time series otherwise.
     uncertainties, levers : sequence of the workbench's parameters
         Named like constants of the model.
@@ -114,18 +114,18 @@ def ema_model(
         For parameters or outcomes that the model does not have.
     """
     ema = _workbench()
-    function = Function(model, wanted, scenario, engine)
+    function = Function(model, outputs, scenario, engine)
     first = {parameter.name: parameter.lower_bound for parameter in (*uncertainties, *levers)}
     # names are checked here and not in the first of many runs
     function.many([first])
-    own = ema.Model(name, function=function)
-    own.uncertainties = list(uncertainties)
-    own.levers = list(levers)
-    own.outcomes = [
+    workbench_model = ema.Model(name, function=function)
+    workbench_model.uncertainties = list(uncertainties)
+    workbench_model.levers = list(levers)
+    workbench_model.outcomes = [
         ema.TimeSeriesOutcome(outcome) if time is None else ema.ScalarOutcome(outcome)
-        for outcome, (_, time) in wanted.items()
+        for outcome, (_, time) in outputs.items()
     ]
-    return own
+    return workbench_model
 
 
 def ensemble_evaluator(models: Any) -> Any:
@@ -167,16 +167,16 @@ def ensemble_evaluator(models: Any) -> Any:
 
 def _run(models: Sequence[Any], experiments: Sequence[Any], callback: Callable[..., None]) -> None:
     """The experiments of each model in one ensemble; the callback gets them one by one."""
-    for one in models:
-        own = [experiment for experiment in experiments if experiment.model_name == one.name]
-        names = [parameter.name for parameter in (*one.uncertainties, *one.levers)]
-        constants = {constant.name: constant.value for constant in one.constants}
+    for model in models:
+        of_model = [experiment for experiment in experiments if experiment.model_name == model.name]
+        names = [parameter.name for parameter in (*model.uncertainties, *model.levers)]
+        constants = {constant.name: constant.value for constant in model.constants}
         values = []
-        for experiment in own:
-            given = constants | dict(experiment.scenario) | dict(experiment.policy)
-            values.append({name: given[name] for name in (*names, *constants)})
-        found = one.function.many(values) if values else []
-        for experiment, outcomes in zip(own, found, strict=True):
+        for experiment in of_model:
+            inputs = constants | dict(experiment.scenario) | dict(experiment.policy)
+            values.append({name: inputs[name] for name in (*names, *constants)})
+        outcomes_of_runs = model.function.many(values) if values else []
+        for experiment, outcomes in zip(of_model, outcomes_of_runs, strict=True):
             callback(experiment, outcomes)
 
 

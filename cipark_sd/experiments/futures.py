@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, at_steps, run_one
+from cipark_sd.experiments.run import OnProgress, at_steps, run_settings
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 
@@ -76,16 +76,20 @@ def sample_futures(
     rival = rng.permutation(np.arange(n) % len(rivals)) if shares is None else rng.choice(len(rivals), n, p=shares)
     names = list(draws[rivals[0].id].values)
     values = {name: np.empty(n) for name in names}
-    for position, one in enumerate(rivals):
+    for position, structure in enumerate(rivals):
         members = np.flatnonzero(rival == position)
-        own = draws[one.id]
+        of_rival = draws[structure.id]
         # without repetition as long as there are enough
-        chosen = np.concatenate([rng.permutation(len(own)) for _ in range(-(-max(len(members), 1) // len(own)))])
+        chosen = np.concatenate(
+            [rng.permutation(len(of_rival)) for _ in range(-(-max(len(members), 1) // len(of_rival)))]
+        )
         for name in names:
-            values[name][members] = own.values[name][chosen[: len(members)]]
-    values |= latin_hypercube({override_key(one.name): one.quantile for one in uncertainties}, n, rng)
-    told = dict(labels or {})
-    shown = [told.get(name, name) for name in names] + [one_of.name for one_of in uncertainties]
+            values[name][members] = of_rival.values[name][chosen[: len(members)]]
+    values |= latin_hypercube(
+        {override_key(uncertainty.name): uncertainty.quantile for uncertainty in uncertainties}, n, rng
+    )
+    titles = dict(labels or {})
+    shown = [titles.get(name, name) for name in names] + [uncertainty.name for uncertainty in uncertainties]
     differing = tuple(dict.fromkeys(name for name in shown if np.ptp(values[override_key(name)]) > 0))
     return Futures(tuple(rivals), rival, replace(draws[rivals[0].id], rival="futures", values=values), differing)
 
@@ -118,17 +122,19 @@ def run_futures(
     Later settings win: ``scenario``, draw and uncertainty, rival, policy.
     """
     scenario, instants = at_steps(model, scenario, times)
-    found = np.empty((len(outcomes), len(policies), len(futures), len(times)))
-    done = 0
+    values = np.empty((len(outcomes), len(policies), len(futures), len(times)))
+    completed = 0
     for position, rival in enumerate(futures.rivals):
         members = futures.members(position)
         if not len(members):
             continue
-        own = futures.draws.take(members)
+        member_draws = futures.draws.take(members)
         for number, policy in enumerate(policies):
             settings = rival.scenario | policy.scenario
-            found[:, number, members] = run_one(model, settings, own, outcomes, instants, scenario, engine).values
-            done += len(members)
+            values[:, number, members] = run_settings(
+                model, settings, member_draws, outcomes, instants, scenario, engine
+            ).values
+            completed += len(members)
             if progress is not None:
-                progress(done, len(policies) * len(futures))
-    return found
+                progress(completed, len(policies) * len(futures))
+    return values

@@ -40,8 +40,8 @@ def perfect(utilities: Array, rng: np.random.Generator, *, resamples: int = 200)
     """
     utilities = _checked(utilities)
 
-    def worth(own: Array) -> float:
-        return float(own.max(axis=0).mean() - own.mean(axis=1).max())
+    def worth(utilities_of_group: Array) -> float:
+        return float(utilities_of_group.max(axis=0).mean() - utilities_of_group.mean(axis=1).max())
 
     n = utilities.shape[1]
     again = [worth(utilities[:, rng.integers(n, size=n)]) for _ in range(resamples)]
@@ -78,9 +78,9 @@ def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.G
     fold = rng.permutation(np.arange(n) % FOLDS)
     brought = np.empty(n)
     for number in range(FOLDS):
-        own = fold == number
-        chosen = smooth(design[~own], penalty, gained[:, ~own].T, design[own]).argmax(axis=1)
-        brought[own] = gained[chosen, np.flatnonzero(own)]
+        members = fold == number
+        chosen = smooth(design[~members], penalty, gained[:, ~members].T, design[members]).argmax(axis=1)
+        brought[members] = gained[chosen, np.flatnonzero(members)]
     return Worth(max(float(brought.mean()), 0.0), float(brought.std(ddof=1) / np.sqrt(n)))
 
 
@@ -181,9 +181,9 @@ def measured(
     roots = np.sqrt(rng.poisson(np.maximum(means, 0.0))) if noise is None else noise(means, rng)
     centred = roots - roots.mean(axis=0)
     spread = centred.std(axis=0)
-    kept = spread > 0
-    if not kept.any():
+    varying = spread > 0
+    if not varying.any():
         return Worth(0.0, 0.0)
-    _, sizes, directions = np.linalg.svd(centred[:, kept], full_matrices=False)
+    _, sizes, directions = np.linalg.svd(centred[:, varying], full_matrices=False)
     use = min(COMPONENTS, int((sizes > 1e-9 * sizes[0]).sum()))
-    return partial(utilities, centred[:, kept] @ directions[:use].T, rng=rng)
+    return partial(utilities, centred[:, varying] @ directions[:use].T, rng=rng)

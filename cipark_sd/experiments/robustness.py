@@ -62,7 +62,7 @@ def measures(values: Array, satisfied: Flags | None = None, better: Better = "mo
     good = _good(values, better)
     sign = 1 if better == "more" else -1
     lost = regret(values, better)
-    found = {
+    by_measure = {
         "mean": sign * good.mean(axis=1),
         "low": sign * np.quantile(good, 0.1, axis=1),
         "worst": sign * good.min(axis=1),
@@ -71,23 +71,23 @@ def measures(values: Array, satisfied: Flags | None = None, better: Better = "mo
         "worst_regret": lost.max(axis=1),
     }
     if satisfied is not None:
-        found["satisfied"] = np.asarray(satisfied, dtype=float).mean(axis=1)
+        by_measure["satisfied"] = np.asarray(satisfied, dtype=float).mean(axis=1)
     first = good.argmax(axis=0)
-    found["best"] = np.bincount(first, minlength=len(good)) / good.shape[1]
-    return {name: np.asarray(found[name]) for name in MEASURES if name in found}
+    by_measure["best"] = np.bincount(first, minlength=len(good)) / good.shape[1]
+    return {name: np.asarray(by_measure[name]) for name in MEASURES if name in by_measure}
 
 
-def goodness(name: str, found: Array, better: Better = "more") -> Array:
+def goodness(name: str, values: Array, better: Better = "more") -> Array:
     """A measure turned so that more of it is better."""
-    more = MEASURES[name][1]
+    increasing = MEASURES[name][1]
     if name in ("mean", "low", "worst") and better == "less":
-        more = not more
-    return found if more else -found
+        increasing = not increasing
+    return values if increasing else -values
 
 
-def winners(found: Mapping[str, Array], better: Better = "more") -> dict[str, int]:
+def winners(by_measure: Mapping[str, Array], better: Better = "more") -> dict[str, int]:
     """The position of the best policy by each measure; the first of equals."""
-    return {name: int(np.argmax(goodness(name, column, better))) for name, column in found.items()}
+    return {name: int(np.argmax(goodness(name, column, better))) for name, column in by_measure.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +121,8 @@ def stability(
     ranks = np.empty((resamples, n_policies))
     for row in range(resamples):
         chosen = rng.integers(n, size=n)
-        own = None if satisfied is None else satisfied[:, chosen]
-        good = goodness(name, measures(values[:, chosen], own, better)[name], better)
+        flags = None if satisfied is None else satisfied[:, chosen]
+        good = goodness(name, measures(values[:, chosen], flags, better)[name], better)
         ranks[row, np.argsort(-good, kind="stable")] = np.arange(1, n_policies + 1)
     low, high = np.quantile(ranks, [0.05, 0.95], axis=0)
     return Stability((ranks == 1).mean(axis=0), low, high)
@@ -133,9 +133,9 @@ def winners_by_group(
 ) -> dict[str, dict[str, int]]:
     """The winners within each group of futures, such as those of one rival."""
     names = np.asarray(groups)
-    found = {}
+    by_group = {}
     for group in dict.fromkeys(groups):
         members = names == group
-        own = None if satisfied is None else satisfied[:, members]
-        found[group] = winners(measures(values[:, members], own, better), better)
-    return found
+        flags = None if satisfied is None else satisfied[:, members]
+        by_group[group] = winners(measures(values[:, members], flags, better), better)
+    return by_group

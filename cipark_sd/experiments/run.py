@@ -70,23 +70,23 @@ def run_policies(
     """
     lengths = {len(draws[rival.id]) if rival.id in draws else 0 for rival in rivals}
     if len(lengths) != 1 or 0 in lengths:
-        found = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
-        raise InvalidValue("the draws of the rivals", found, "as many for each, at least 1", where="run_policies")
+        n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
+        raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
     scenario, instants = at_steps(model, scenario, times)
-    each = lengths.pop()
+    length = lengths.pop()
     ran: list[list[Ran]] = []
     for rival in rivals:
-        own = draws[rival.id]
-        how = (model.digest, sorted(own.values.items()), outcomes, instants, scenario.to_json(), engine, FINER)
-        kept = checkpoints.within(*how)
+        rival_draws = draws[rival.id]
+        how = (model.digest, sorted(rival_draws.values.items()), outcomes, instants, scenario.to_json(), engine, FINER)
+        store = checkpoints.within(*how)
         of_rival: list[Ran] = []
         for policy in policies:
             settings = rival.scenario | policy.scenario
-            make = partial(run_one, model, settings, own, outcomes, instants, scenario, engine)
-            of_rival.append(kept.recall(Ran, make, "policy", settings.to_json()))
+            make = partial(run_settings, model, settings, rival_draws, outcomes, instants, scenario, engine)
+            of_rival.append(store.recall(Ran, make, "policy", settings.to_json()))
             if progress is not None:
-                progress((len(ran) * len(policies) + len(of_rival)) * each, len(rivals) * len(policies) * each)
-        _same_steps(model, policies, rival, own, outcomes, instants, scenario, engine, of_rival)
+                progress((len(ran) * len(policies) + len(of_rival)) * length, len(rivals) * len(policies) * length)
+        _same_steps(model, policies, rival, rival_draws, outcomes, instants, scenario, engine, of_rival)
         ran.append(of_rival)
     return _dataset(model, policies, rivals, draws, outcomes, times, instants, ran, engine)
 
@@ -99,7 +99,7 @@ class Ran:
     refined: NDArray[np.bool_]
 
 
-def run_one(
+def run_settings(
     model: Model,
     settings: Scenario,
     draws: Draws,
@@ -107,7 +107,7 @@ def run_one(
     instants: Sequence[float],
     scenario: Scenario,
     engine: str,
-    more: Mapping[str, Array] | None = None,
+    extra: Mapping[str, Array] | None = None,
 ) -> Ran:
     """The outcomes of one set of settings over draws.
 
@@ -117,9 +117,9 @@ def run_one(
     ``more`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
     of :func:`at_steps`.
     """
-    columns = columns_of(settings, draws, more or {})
-    rest = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
-    shared = scenario | Scenario(settings.name, rest)
+    columns = columns_of(settings, draws, extra or {})
+    structured = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
+    shared = scenario | Scenario(settings.name, structured)
     save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
     # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
     save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
@@ -127,12 +127,12 @@ def run_one(
     values = np.stack([read(runs, outcome) for outcome in outcomes])
     refined = ~(possible(values, outcomes) & _finite_stocks(model, runs))
     if refined.any():
-        own = {name: array[refined] for name, array in columns.items()}
+        coarse = {name: array[refined] for name, array in columns.items()}
         finest = finer(model, shared)
-        again = ensemble(model, own, save=save, times=instants, scenario=finest, engine=engine, failures="leave")
-        found = np.stack([read(again, outcome) for outcome in outcomes])
-        fine = possible(found, outcomes) & _finite_stocks(model, again)
-        values[:, refined] = np.where(fine[:, None], found, np.nan)
+        again = ensemble(model, coarse, save=save, times=instants, scenario=finest, engine=engine, failures="leave")
+        values_again = np.stack([read(again, outcome) for outcome in outcomes])
+        fine = possible(values_again, outcomes) & _finite_stocks(model, again)
+        values[:, refined] = np.where(fine[:, None], values_again, np.nan)
     return Ran(values, refined)
 
 
@@ -164,16 +164,16 @@ def _same_steps(
     ran: list[Ran],
 ) -> None:
     """Give a draw that needs the finer step under one policy that step under all: pairs differ in nothing else."""
-    wanted = np.any([one.refined for one in ran], axis=0)
+    needed = np.any([run.refined for run in ran], axis=0)
     for position, policy in enumerate(policies):
-        late = np.flatnonzero(wanted & ~ran[position].refined)
+        late = np.flatnonzero(needed & ~ran[position].refined)
         if not len(late):
             continue
         settings = rival.scenario | policy.scenario
-        own = run_one(model, settings, draws.take(late), outcomes, instants, finer(model, scenario), engine)
+        late_runs = run_settings(model, settings, draws.take(late), outcomes, instants, finer(model, scenario), engine)
         values = ran[position].values.copy()
-        values[:, late] = own.values
-        ran[position] = Ran(values, wanted)
+        values[:, late] = late_runs.values
+        ran[position] = Ran(values, needed)
 
 
 def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
@@ -185,16 +185,16 @@ def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
     return fine
 
 
-def columns_of(settings: Scenario, draws: Draws, more: Mapping[str, Array]) -> dict[str, Array]:
+def columns_of(settings: Scenario, draws: Draws, extra: Mapping[str, Array]) -> dict[str, Array]:
     """What changes from run to run, by override key; settings win over draws, ``more`` wins over both."""
     n = len(draws)
     columns: dict[str, Array] = {}
 
     def put(key: str, value: Array) -> None:
         base, elements = split_key(key)
-        for other in list(columns):
-            if other == key or (not elements and split_key(other)[0] == base):
-                del columns[other]
+        for known in list(columns):
+            if known == key or (not elements and split_key(known)[0] == base):
+                del columns[known]
         columns[key] = value
 
     for key, array in draws.values.items():
@@ -208,9 +208,9 @@ def columns_of(settings: Scenario, draws: Draws, more: Mapping[str, Array]) -> d
             case _:
                 # a table or a series is shared by all runs; what was drawn for it would win over it
                 base = split_key(key)[0]
-                for other in [other for other in columns if split_key(other)[0] == base]:
-                    del columns[other]
-    for key, array in more.items():
+                for known in [known for known in columns if split_key(known)[0] == base]:
+                    del columns[known]
+    for key, array in extra.items():
         put(override_key(key), array)
     return columns
 
@@ -224,7 +224,7 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> Array:
         dims = [dim for dim in array.dims if dim not in ("run", "time")]
         if elements:
             labels = [[override_key(str(label)) for label in array[dim].to_numpy()] for dim in dims]
-            places = {d: own.index(e) for d, own, e in zip(dims, labels, elements, strict=True)}
+            places = {d: elements_of_dim.index(e) for d, elements_of_dim, e in zip(dims, labels, elements, strict=True)}
             return np.asarray(array.isel(places).to_numpy())
         return np.asarray(array.sum(dims, skipna=False).to_numpy() if dims else array.to_numpy())
 
@@ -269,8 +269,8 @@ def _dataset(
     import xarray as xr
 
     # (policy, rival, outcome, draw, time)
-    values = np.stack([[one.values for one in of_rival] for of_rival in ran], axis=1)
-    refined = np.stack([[one.refined for one in of_rival] for of_rival in ran], axis=1).astype(np.int8)
+    values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
+    refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
     dims = ("policy", "rival", "draw", "time")
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
@@ -278,16 +278,16 @@ def _dataset(
         units = model[split_key(override_key(outcome.variable))[0]].units
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
         data[outcome.id] = (dims, values[:, :, position], attributes)
-    own = [draws[rival.id] for rival in rivals]
+    rival_draws = [draws[rival.id] for rival in rivals]
     of_time = {"units": model.time.units}
     coords: dict[str, Any] = {
         "policy": [policy.id for policy in policies],
         "policy_title": (("policy",), [policy.title for policy in policies]),
         "rival": [rival.id for rival in rivals],
         "rival_title": (("rival",), [rival.title for rival in rivals]),
-        "origin": (("rival",), [one.origin for one in own]),
-        "weight": (("rival",), [one.weight for one in own]),
-        "draw": np.arange(len(own[0])),
+        "origin": (("rival",), [sample.origin for sample in rival_draws]),
+        "weight": (("rival",), [sample.weight for sample in rival_draws]),
+        "draw": np.arange(len(rival_draws[0])),
         "refined": (dims[:3], refined, {"long_name": "finer step"}),
         "time": (("time",), np.array(times, dtype=float), {"long_name": "time", **of_time}),
         "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
@@ -313,8 +313,8 @@ def time_position(time: float, times: Sequence[float]) -> int:
     ------
     InvalidValue
     """
-    found = [position for position, one in enumerate(times) if math.isclose(one, time, abs_tol=1e-9)]
-    if not found:
-        shown = ", ".join(f"{one:g}" for one in times)
+    positions = [position for position, t in enumerate(times) if math.isclose(t, time, abs_tol=1e-9)]
+    if not positions:
+        shown = ", ".join(f"{t:g}" for t in times)
         raise InvalidValue("the time", time, f"one of {shown}", where="the result")
-    return found[0]
+    return positions[0]

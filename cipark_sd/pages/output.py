@@ -18,19 +18,19 @@ F = TypeVar("F")
 _MANY = 10
 
 
-def page_of(parts: Iterable[Part[F]], found: F, pictures: Pictures, title: str, identity: str) -> Page:
+def page_of(parts: Iterable[Part[F]], findings: F, pictures: Pictures, title: str, identity: str) -> Page:
     """The page of some findings, with the pictures that there are."""
     parts = tuple(parts)
     blocks: dict[str, tuple[Block, ...]] = {}
     for part in parts:
-        for section in part.sections(found, pictures):
+        for section in part.sections(findings, pictures):
             blocks[section.title] = (*blocks.get(section.title, ()), *section.blocks)
-    sections = tuple(Section(name, own) for name, own in blocks.items() if own)
-    return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(found)))
+    sections = tuple(Section(name, of_section) for name, of_section in blocks.items() if of_section)
+    return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
 
 
 def write(
-    parts: Iterable[Part[F]], found: F, folder: Path, *, title: str, identity: str, draws: str = "", workers: int = 1
+    parts: Iterable[Part[F]], findings: F, folder: Path, *, title: str, identity: str, draws: str = "", workers: int = 1
 ) -> list[Path]:
     """Write tables, figures and the page of some findings into a folder that exists, each file whole or not at all.
 
@@ -44,29 +44,29 @@ def write(
         Processes that draw; they change no byte.
     """
     parts = tuple(parts)
-    asked = [drawing for part in parts for drawing in part.drawings(found)]
-    with drawn(asked, folder, workers) as figures:
+    drawings_wanted = [drawing for part in parts for drawing in part.drawings(findings)]
+    with drawn(drawings_wanted, folder, workers) as figures:
         written = [
             write_table(folder / f"{name}.csv", table, draws=draws)
             for part in parts
-            for name, table in part.tables(found).items()
+            for name, table in part.tables(findings).items()
         ]
         drawings = figures()
     pictures = Pictures(frozenset(path.stem for path in drawings if path.suffix == ".png"))
-    return [*written, *drawings, *write_page(page_of(parts, found, pictures, title, identity), folder)]
+    return [*written, *drawings, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
 
 
 @contextmanager
-def drawn(asked: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[Callable[[], list[Path]]]":
+def drawn(drawings: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[Callable[[], list[Path]]]":
     """Draw while the body does other things; what it gets waits for the figures and gives their files in order."""
-    if workers < 2 or len(asked) < _MANY:
-        yield lambda: [path for drawing in asked for path in draw(drawing, folder)]
+    if workers < 2 or len(drawings) < _MANY:
+        yield lambda: [path for drawing in drawings for path in draw(drawing, folder)]
         return
     # a process of its own memory: one that is copied from this may wait for locks of threads that it does not have
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_uninterrupted) as pool:
-        waiting = [pool.submit(draw, drawing, folder) for drawing in asked]
+        waiting = [pool.submit(draw, drawing, folder) for drawing in drawings]
         try:
-            yield lambda: [path for each in waiting for path in each.result()]
+            yield lambda: [path for future in waiting for path in future.result()]
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -59,7 +59,7 @@ def write_page(page: Page, folder: Path) -> list[Path]:
         DATA: json.dumps(to_plain(page) | {"version": version()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         HTML: render([(page, folder)]),
     }
-    return [write_text(folder / name, what) for name, what in text.items()]
+    return [write_text(folder / name, content) for name, content in text.items()]
 
 
 def read_page(folder: Path) -> Page:

@@ -57,19 +57,19 @@ class Part(ABC, Generic[F]):
     __slots__ = ()
 
     @abstractmethod
-    def headlines(self, found: F) -> Iterable[Headline]:
+    def headlines(self, findings: F) -> Iterable[Headline]:
         """The numbers that this analysis is asked for."""
 
     @abstractmethod
-    def tables(self, found: F) -> "Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]":
+    def tables(self, findings: F) -> "Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]":
         """Tables by the name of their file without an ending."""
 
     @abstractmethod
-    def drawings(self, found: F) -> Iterable[Drawing]:
+    def drawings(self, findings: F) -> Iterable[Drawing]:
         """Figures."""
 
     @abstractmethod
-    def sections(self, found: F, pictures: Pictures) -> Iterable[Section]:
+    def sections(self, findings: F, pictures: Pictures) -> Iterable[Section]:
         """Sections of the page; those of several parts that have one title become one."""
 
 
@@ -78,14 +78,14 @@ class Words(Part[F]):
 
     __slots__ = ()
 
-    def headlines(self, found: F) -> Iterable[Headline]:
+    def headlines(self, findings: F) -> Iterable[Headline]:
         """None."""
         return ()
 
-    def tables(self, found: F) -> "Mapping[str, Sequence[Mapping[str, object]]]":
+    def tables(self, findings: F) -> "Mapping[str, Sequence[Mapping[str, object]]]":
         """None."""
         return {}
 
-    def drawings(self, found: F) -> Iterable[Drawing]:
+    def drawings(self, findings: F) -> Iterable[Drawing]:
         """None."""
         return ()

@@ -57,8 +57,8 @@ def plot_measures(
     axes.set_yticks(range(len(frame)), list(titles), fontsize=9)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    what = f"{title}: h" if title else "H"
-    figure.suptitle(f"{what}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
+    heading = f"{title}: h" if title else "H"
+    figure.suptitle(f"{heading}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
     note(figure, caption)
     return figure
 
@@ -89,27 +89,27 @@ def plot_box(
     """
     from matplotlib.figure import Figure
 
-    told = dict(names or {})
-    if all(one.among for one in box.restrictions):
-        return _plot_groups(inputs, fails, box, title, caption, told)
+    titles = dict(names or {})
+    if all(restriction.among for restriction in box.restrictions):
+        return _plot_groups(inputs, fails, box, title, caption, titles)
     numeric = sorted((r for r in box.restrictions if not r.among), key=lambda r: (np.isnan(r.quasi_p), r.quasi_p))
     figure = Figure(figsize=(8.4, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    large, right = figure.subplots(1, 2, width_ratios=(3, 2))
     if len(numeric) > 1:
-        _scatter(left, inputs, fails, box, (numeric[0], numeric[1]), told)
+        _scatter(large, inputs, fails, box, (numeric[0], numeric[1]), titles)
     else:
-        _along(left, inputs, fails, numeric[0], told)
-    for row, one in enumerate(box.restrictions):
-        _side(right, row, one, inputs, told.get(one.name, one.name))
+        _along(large, inputs, fails, numeric[0], titles)
+    for row, restriction in enumerate(box.restrictions):
+        _side(right, row, restriction, inputs, titles.get(restriction.name, restriction.name))
     right.set_ylim(len(box.restrictions) - 0.4, -0.8)
     right.set_axis_off()
-    right.set_title(_told_of(box), fontsize=8, loc="left")
+    right.set_title(_box_words(box), fontsize=8, loc="left")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
     note(figure, caption)
     return figure
 
 
-def _told_of(box: Box) -> str:
+def _box_words(box: Box) -> str:
     return f"covers {box.coverage:.0%} of the failures;\n{box.density:.0%} of the futures in it fail"
 
 
@@ -119,62 +119,66 @@ def _plot_groups(
     """A box of categories alone: the share of futures that fail in each group, those in the box in colour."""
     from matplotlib.figure import Figure
 
-    counts = [inputs[one.name].nunique() for one in box.restrictions]
+    counts = [inputs[restriction.name].nunique() for restriction in box.restrictions]
     figure = Figure(figsize=(7.2, 1.5 + sum(0.6 + 0.24 * count for count in counts)), layout="constrained")
     panels = figure.subplots(len(counts), 1, height_ratios=counts, squeeze=False).ravel()
-    for axes, one in zip(panels, box.restrictions, strict=True):
-        column = inputs[one.name].to_numpy()
+    for axes, restriction in zip(panels, box.restrictions, strict=True):
+        column = inputs[restriction.name].to_numpy()
         groups = list(dict.fromkeys(column))
         share = [float(fails[column == group].mean()) for group in groups]
         order = np.argsort(share, kind="stable")
-        colours = [PALETTE[1] if groups[i] in one.among else "0.75" for i in order]
+        colours = [PALETTE[1] if groups[i] in restriction.among else "0.75" for i in order]
         axes.barh(range(len(order)), [share[i] for i in order], color=colours, height=0.7)
         axes.set_yticks(range(len(order)), [str(groups[i]) for i in order], fontsize=8)
         axes.axvline(float(fails.mean()), color="0.4", linewidth=0.8, linestyle="--", label="of all futures")
         axes.barh([0], [0], color=PALETTE[1], label="in the box")
         axes.barh([0], [0], color="0.75", label="outside it")
-        axes.set_ylabel(names.get(one.name, one.name), fontsize=9)
+        axes.set_ylabel(names.get(restriction.name, restriction.name), fontsize=9)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False, fontsize=8, loc="lower right")
-    panels[0].set_title(_told_of(box).replace("\n", " "), fontsize=8, loc="left")
+    panels[0].set_title(_box_words(box).replace("\n", " "), fontsize=8, loc="left")
     panels[-1].set_xlabel("share of futures that fail")
     figure.suptitle(f"Where '{title}' fails", fontsize=11, x=0.02, ha="left")
     note(figure, caption)
     return figure
 
 
-def _side(axes: "Axes", row: int, one: Restriction, inputs: "pd.DataFrame", name: str) -> None:
+def _side(axes: "Axes", row: int, restriction: Restriction, inputs: "pd.DataFrame", name: str) -> None:
     """One input as a bar of its range, with the part that the box holds."""
     axes.hlines(row, 0, 1, color="0.85", linewidth=6)
-    if one.among:
-        axes.hlines(row, 0, len(one.among) / inputs[one.name].nunique(), color=PALETTE[1], linewidth=6)
-        axes.text(0, row - 0.28, f"{name}: {', '.join(one.among)}", fontsize=8)
+    if restriction.among:
+        axes.hlines(row, 0, len(restriction.among) / inputs[restriction.name].nunique(), color=PALETTE[1], linewidth=6)
+        axes.text(0, row - 0.28, f"{name}: {', '.join(restriction.among)}", fontsize=8)
         return
-    low, high = float(inputs[one.name].min()), float(inputs[one.name].max())
-    ends = [((end if end is not None else other) - low) / (high - low)
-            for end, other in ((one.low, low), (one.high, high))]  # fmt: skip
-    axes.hlines(row, ends[0], ends[1], color=PALETTE[1], linewidth=6)
-    shown = f"{_number(low if one.low is None else one.low)} to {_number(high if one.high is None else one.high)}"
-    axes.text(0, row - 0.28, f"{name}: {shown}", fontsize=8)
+    values = inputs[restriction.name].to_numpy(float)
+    low, high = _ends(restriction, values)
+    start, width = values.min(), np.ptp(values)
+    axes.hlines(row, (low - start) / width, (high - start) / width, color=PALETTE[1], linewidth=6)
+    axes.text(0, row - 0.28, f"{name}: {_number(low)} to {_number(high)}", fontsize=8)
+
+
+def _ends(restriction: Restriction, values: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of a side; where it is open, those of the values."""
+    low = float(values.min()) if restriction.low is None else restriction.low
+    return low, float(values.max()) if restriction.high is None else restriction.high
 
 
 def _along(
-    axes: "Axes", inputs: "pd.DataFrame", fails: NDArray[np.bool_], one: Restriction, names: Mapping[str, str]
+    axes: "Axes", inputs: "pd.DataFrame", fails: NDArray[np.bool_], restriction: Restriction, names: Mapping[str, str]
 ) -> None:
     """The share of futures that fail in bins of one input, the box shaded."""
-    values = inputs[one.name].to_numpy(float)
+    values = inputs[restriction.name].to_numpy(float)
     edges = np.linspace(values.min(), values.max(), BINS + 1)
     counts, _ = np.histogram(values, edges)
     failed, _ = np.histogram(values[fails], edges)
     share = np.divide(failed, counts, out=np.full(BINS, np.nan), where=counts > 0)
-    low = values.min() if one.low is None else one.low
-    high = values.max() if one.high is None else one.high
+    low, high = _ends(restriction, values)
     axes.axvspan(low, high, color=PALETTE[1], alpha=0.2, linewidth=0, label="the box")
     axes.stairs(share, edges, color=PALETTE[0], linewidth=1.8, label="share of futures that fail")
     axes.axhline(float(fails.mean()), color="0.4", linewidth=0.8, linestyle="--", label="of all futures")
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel(names.get(one.name, one.name))
+    axes.set_xlabel(names.get(restriction.name, restriction.name))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
@@ -192,19 +196,21 @@ def _scatter(
 
     x, y = shown
     across, up = inputs[x.name].to_numpy(float), inputs[y.name].to_numpy(float)
-    others = [one for one in box.restrictions if one not in shown]
-    inside = np.all([_within(inputs, one) for one in others], axis=0) if others else np.ones(len(fails), dtype=bool)
-    for mask, faint, told in ((inside, 1.0, True), (~inside, 0.2, False)):
+    remaining = [restriction for restriction in box.restrictions if restriction not in shown]
+    inside = (
+        np.all([_within(inputs, restriction) for restriction in remaining], axis=0)
+        if remaining
+        else np.ones(len(fails), dtype=bool)
+    )
+    for mask, faint, labelled in ((inside, 1.0, True), (~inside, 0.2, False)):
         fine, bad = mask & ~fails, mask & fails
         axes.plot(across[fine], up[fine], "o", color=PALETTE[0], markersize=3, alpha=0.5 * faint,
-                  label="meets the demands" if told else None)  # fmt: skip
+                  label="meets the demands" if labelled else None)  # fmt: skip
         axes.plot(across[bad], up[bad], "x", color=PALETTE[1], markersize=4, alpha=0.8 * faint,
-                  label="fails" if told else None)  # fmt: skip
-    if others:
+                  label="fails" if labelled else None)  # fmt: skip
+    if remaining:
         axes.plot([], [], "o", color=PALETTE[0], markersize=3, alpha=0.1, label="outside by another side")
-    corner = [(one.low if one.low is not None else v.min(), one.high if one.high is not None else v.max())
-              for one, v in ((x, across), (y, up))]  # fmt: skip
-    (x0, x1), (y0, y1) = corner
+    (x0, x1), (y0, y1) = (_ends(restriction, values) for restriction, values in ((x, across), (y, up)))
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="black", linewidth=1.5, label="the box"))
     axes.set_xlabel(names.get(x.name, x.name))
     axes.set_ylabel(names.get(y.name, y.name))
@@ -212,13 +218,13 @@ def _scatter(
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
-def _within(inputs: "pd.DataFrame", one: Restriction) -> NDArray[np.bool_]:
+def _within(inputs: "pd.DataFrame", restriction: Restriction) -> NDArray[np.bool_]:
     """The futures that one side of a box lets in."""
-    if one.among:
-        return inputs[one.name].isin(one.among).to_numpy()
-    values = inputs[one.name].to_numpy(float)
-    low = -np.inf if one.low is None else one.low
-    return (values >= low) & (values <= (np.inf if one.high is None else one.high))
+    if restriction.among:
+        return inputs[restriction.name].isin(restriction.among).to_numpy()
+    values = inputs[restriction.name].to_numpy(float)
+    low = -np.inf if restriction.low is None else restriction.low
+    return (values >= low) & (values <= (np.inf if restriction.high is None else restriction.high))
 
 
 def plot_front(
@@ -285,7 +291,7 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     kinds = [str(kind) for kind in shown["kind"]]
     axes.barh(range(len(shown)), shown["value"], xerr=shown["error"], color=[colours[kind] for kind in kinds],
               height=0.6, error_kw={"linewidth": 1, "ecolor": "0.3"})  # fmt: skip
-    axes.set_yticks(range(len(shown)), [str(what) for what in shown["what"]], fontsize=8)
+    axes.set_yticks(range(len(shown)), [str(source) for source in shown["what"]], fontsize=8)
     axes.set_xlabel(f"rise of expected {title[:1].lower()}{title[1:]} at {at:g}" + (f" [{units}]" if units else ""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", linewidth=0.6)

@@ -48,29 +48,29 @@ def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> 
 
 
 @styled
-def shapley_over_time(found: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
+def shapley_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
     """For each output: Shapley effects as areas, and the strongest with their bands."""
-    figure, panels = _over_time(found, ("Sh", "Sh"), moments)
-    titled(panels[0, 0], f"{outputs_of(found)[0]}: Shapley effects, stacked", columns=2)
+    figure, panels = _over_time(indices, ("Sh", "Sh"), moments)
+    titled(panels[0, 0], f"{outputs_of(indices)[0]}: Shapley effects, stacked", columns=2)
     titled(panels[0, 1], "Shapley effects, 95 % intervals", columns=2)
-    note(figure, f"Grey: all other constants. Dotted: the moments of the tables. {made(found)}")
+    note(figure, f"Grey: all other constants. Dotted: the moments of the tables. {made(indices)}")
     return figure
 
 
 def _over_time(
-    found: "xr.Dataset", pair: tuple[str, str], moments: Sequence[Moment]
+    indices: "xr.Dataset", pair: tuple[str, str], moments: Sequence[Moment]
 ) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
     """A row for each output: an index stacked, and one as lines with bands."""
-    outputs = outputs_of(found)
+    outputs = outputs_of(indices)
     figure, panels = grid(len(outputs), 2, 0.5 + 2.1 * len(outputs), sharex=True, sharey="row")
-    shown = {output: strongest(found.sel(output=output), pair[1], SHOWN) for output in outputs}
-    own = colours(name for output in outputs for name in names_of(found, shown[output]))
+    shown = {output: strongest(indices.sel(output=output), pair[1], SHOWN) for output in outputs}
+    palette = colours(name for output in outputs for name in names_of(indices, shown[output]))
     for row, output in enumerate(outputs):
-        at = found.sel(output=output)
-        _areas(panels[row, 0], at, pair[0], shown[output], own)
-        _bands(panels[row, 1], at, pair[1], shown[output], own)
+        at = indices.sel(output=output)
+        _areas(panels[row, 0], at, pair[0], shown[output], palette)
+        _bands(panels[row, 1], at, pair[1], shown[output], palette)
         titled(panels[row, 0], output, columns=2)
-        names = names_of(found, shown[output])
+        names = names_of(indices, shown[output])
         handles = panels[row, 1].get_lines()[: len(names)]
         panels[row, 1].legend(
             handles, names, fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5)
@@ -82,11 +82,11 @@ def _over_time(
             axes.margins(x=0)
         panels[row, 0].set_ylabel("share of variance")
     for axes in panels[-1]:
-        years(axes, found)
+        years(axes, indices)
     return figure, panels
 
 
-def _areas(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], own: Mapping[str, str]) -> None:
+def _areas(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], palette: Mapping[str, str]) -> None:
     times = at["time"].to_numpy()
     first = at[index].transpose("parameter", "time").to_numpy()
     widths = at[f"{index}_conf"].transpose("parameter", "time").to_numpy()
@@ -95,30 +95,32 @@ def _areas(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], own
     for i, name in zip(shown, names_of(at, shown), strict=True):
         # an estimate may lie a little under zero, an area may not
         upper = lower + np.maximum(np.where(known, first[i], 0.0), 0.0)
-        axes.fill_between(times, lower, upper, where=known.tolist(), color=own[name], alpha=0.75, linewidth=0)
+        axes.fill_between(times, lower, upper, where=known.tolist(), color=palette[name], alpha=0.75, linewidth=0)
         edge = np.where(known, widths[i], 0.0)
         axes.fill_between(
             times,
             np.maximum(upper - edge, 0),
             upper + edge,
             where=known.tolist(),
-            color=own[name],
+            color=palette[name],
             alpha=0.25,
             hatch="////",
             linewidth=0,
         )
         lower = upper
-    others = [i for i in range(len(first)) if i not in set(shown)]
-    rest = np.maximum(np.where(known, first[others], 0.0).sum(axis=0), 0.0)
-    axes.fill_between(times, lower, np.minimum(lower + rest, 1.0), where=known.tolist(), color=REST, linewidth=0)
+    unshown = [i for i in range(len(first)) if i not in set(shown)]
+    remainder = np.maximum(np.where(known, first[unshown], 0.0).sum(axis=0), 0.0)
+    axes.fill_between(times, lower, np.minimum(lower + remainder, 1.0), where=known.tolist(), color=REST, linewidth=0)
 
 
-def _bands(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], own: Mapping[str, str]) -> None:
+def _bands(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], palette: Mapping[str, str]) -> None:
     times = at["time"].to_numpy()
     for i, name in zip(shown, names_of(at, shown), strict=True):
         total, width = at[index].to_numpy()[i], at[f"{index}_conf"].to_numpy()[i]
-        axes.plot(times, total, color=own[name], linewidth=1.6)
-        axes.fill_between(times, np.maximum(total - width, 0), total + width, color=own[name], alpha=0.2, linewidth=0)
+        axes.plot(times, total, color=palette[name], linewidth=1.6)
+        axes.fill_between(
+            times, np.maximum(total - width, 0), total + width, color=palette[name], alpha=0.2, linewidth=0
+        )
 
 
 @styled
@@ -160,7 +162,7 @@ def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
             axes, at = panels[row, column], at_moment(indices, output, moment)
             shown = largest(at["ST"].to_numpy(), 5)
             names = names_of(indices, shown)
-            own = colours(names)
+            palette = colours(names)
             for place, (i, name) in enumerate(zip(shown, names, strict=True)):
                 axes.errorbar(
                     n * 1.03 ** (place - 2),
@@ -170,7 +172,7 @@ def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
                     markersize=3,
                     linewidth=1,
                     elinewidth=0.8,
-                    color=own[name],
+                    color=palette[name],
                     label=name,
                 )
             axes.set_xscale("log", base=2)

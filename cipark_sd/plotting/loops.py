@@ -19,14 +19,14 @@ _SHOWN = 6
 
 
 @styled
-def plot_loops(found: "xr.Dataset") -> "Figure":
+def plot_loops(dominance: "xr.Dataset") -> "Figure":
     """The strongest loops in run 0, reinforcing above and balancing below zero, and each with its band over draws."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    times = found["time"].to_numpy()
-    up, down = (found[name].transpose("run", "loop", "time").to_numpy() for name in ("reinforcing", "balancing"))
-    names = [str(name) for name in found["loop"].to_numpy()]
+    times = dominance["time"].to_numpy()
+    up, down = (dominance[name].transpose("run", "loop", "time").to_numpy() for name in ("reinforcing", "balancing"))
+    names = [str(name) for name in dominance["loop"].to_numpy()]
     strongest = [int(i) for i in np.argsort(-(up + down)[0].mean(axis=1), kind="stable")[:_SHOWN]]
     draws = len(up) - 1
     figure = Figure(figsize=(WIDTH, 6.2), layout="constrained")
@@ -50,7 +50,7 @@ def plot_loops(found: "xr.Dataset") -> "Figure":
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     panels[0].set_ylim(0, 1)
     bottom.supylabel("share of scores", fontsize=SMALL)
-    bottom.supxlabel(with_unit("time", found["time"].attrs.get("units", "")).lower(), fontsize=SMALL)
+    bottom.supxlabel(with_unit("time", dominance["time"].attrs.get("units", "")).lower(), fontsize=SMALL)
     over = (
         f"below: thin line the file's own constants, band and line 80 % and median of {draws} draws; "
         if draws > 1
@@ -67,9 +67,9 @@ def _areas(axes: "Axes", times: Array, up: Array, down: Array, strongest: Sequen
         axes.fill_between(times, above, above + up[i], color=colour, alpha=0.8, linewidth=0, label=names[i])
         axes.fill_between(times, -below, -below - down[i], color=colour, alpha=0.8, linewidth=0)
         above, below = above + up[i], below + down[i]
-    rest = [i for i in range(len(names)) if i not in strongest]
-    axes.fill_between(times, above, above + up[rest].sum(axis=0), color="0.85", linewidth=0, label="the others")
-    axes.fill_between(times, -below, -below - down[rest].sum(axis=0), color="0.85", linewidth=0)
+    weaker = [i for i in range(len(names)) if i not in strongest]
+    axes.fill_between(times, above, above + up[weaker].sum(axis=0), color="0.85", linewidth=0, label="the others")
+    axes.fill_between(times, -below, -below - down[weaker].sum(axis=0), color="0.85", linewidth=0)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel("share of scores\nbalancing | reinforcing")
     axes.legend(fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -32,9 +32,9 @@ class Observed:
 
     def within(self, first: float, last: float) -> "Observed":
         """The rows whose time lies in the run."""
-        kept = (self.times >= first) & (self.times <= last)
-        low, high = (None if edge is None else edge[kept] for edge in (self.low, self.high))
-        return Observed(self.variable, self.times[kept], self.values[kept], low, high, self.label)
+        inside = (self.times >= first) & (self.times <= last)
+        low, high = (None if edge is None else edge[inside] for edge in (self.low, self.high))
+        return Observed(self.variable, self.times[inside], self.values[inside], low, high, self.label)
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,19 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
     problems: list[CiparkError] = []
     times = _column(frame, "date", lambda text: model_time(text, model.time.units), where, problems)
     edges = [_column(frame, name, float, where, problems) if name else None for name in (source.low, source.high)]
-    found = []
+    series = []
     for name, column in columns.items():
         variable = model[name]
         if variable.dims:
             raise InvalidValue(f"the variable {variable.label!r}", "subscripted", "a scalar variable", where=where)
         values = _column(frame, column, float, where, problems, blank_is_missing=True)
-        found.append((variable.name, values))
+        series.append((variable.name, values))
     raise_all(where, problems)
     result = []
-    for name, values in found:
+    for name, values in series:
         order = np.argsort(times, kind="stable")
         order = order[~np.isnan(values[order])]
-        low, high = (None if edge is None or len(found) > 1 else edge[order] for edge in edges)
+        low, high = (None if edge is None or len(series) > 1 else edge[order] for edge in edges)
         result.append(Observed(name, times[order], values[order], low, high, source.label))
     return tuple(result)
 

@@ -30,12 +30,12 @@ _NOTE: Any = {"fontsize": TINY, "color": "0.35"}
 _LETTERS_AN_INCH, _TITLE_LINE = 17.8, {1: 90, 2: 38, 3: 32}
 
 
-def grid(rows: int, columns: int, height: float, **more: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
+def grid(rows: int, columns: int, height: float, **options: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
     """A figure as wide as a page, ``height`` inches high, and its panels as an array of two dimensions."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    panels = np.atleast_2d(np.asarray(figure.subplots(rows, columns, squeeze=False, **more)))
+    panels = np.atleast_2d(np.asarray(figure.subplots(rows, columns, squeeze=False, **options)))
     for axes in panels.ravel():
         # ticks that are made when the figure is drawn do not know the style any more
         axes.tick_params(labelsize=SMALL)
@@ -53,12 +53,12 @@ def with_unit(text: str, unit: object) -> str:
     return f"{text} [{known}]" if not is_dimensionless(known) else text
 
 
-def years(axes: "Axes", found: "xr.Dataset | xr.DataArray") -> None:
+def years(axes: "Axes", dataset: "xr.Dataset | xr.DataArray") -> None:
     """Whole numbers on the axis of time, never 2012.5, and its unit."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(with_unit("time", found["time"].attrs.get("units", "")).lower())
+    axes.set_xlabel(with_unit("time", dataset["time"].attrs.get("units", "")).lower())
 
 
 def note(figure: "Figure", text: str) -> None:
@@ -66,9 +66,9 @@ def note(figure: "Figure", text: str) -> None:
     figure.supxlabel(textwrap.fill(text, int(_LETTERS_AN_INCH * figure.get_figwidth())), **_NOTE)
 
 
-def made(found: "xr.Dataset") -> str:
+def made(dataset: "xr.Dataset") -> str:
     """How a result was made, for the line under its figure."""
-    facts = found.attrs
+    facts = dataset.attrs
     return (
         ", ".join(f"{facts[key]} {key}" for key in ("rows", "draws", "runs") if key in facts)
         + f", seed {facts['seed']}"
@@ -98,17 +98,17 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(distinct)}
 
 
-def at_moment(found: "xr.Dataset", output: str, moment: Moment) -> "xr.Dataset":
+def at_moment(dataset: "xr.Dataset", output: str, moment: Moment) -> "xr.Dataset":
     """One output at the computed time nearest to a moment."""
-    return found.sel(output=output).sel(time=moment.time, method="nearest")
+    return dataset.sel(output=output).sel(time=moment.time, method="nearest")
 
 
-def outputs_of(found: "xr.Dataset | xr.DataArray") -> list[str]:
+def outputs_of(dataset: "xr.Dataset | xr.DataArray") -> list[str]:
     """Labels of the outputs."""
-    return [str(name) for name in found["output"].to_numpy()]
+    return [str(name) for name in dataset["output"].to_numpy()]
 
 
-def names_of(found: "xr.Dataset", positions: Sequence[int]) -> list[str]:
+def names_of(dataset: "xr.Dataset", positions: Sequence[int]) -> list[str]:
     """Names of factors by position."""
-    names = found["parameter"].to_numpy()
+    names = dataset["parameter"].to_numpy()
     return [str(names[i]) for i in positions]

@@ -40,28 +40,30 @@ def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str =
     if of.empty:
         raise InvalidValue("the outcome and time", (outcome, at), "one of the table", where="plot_tornado")
     first = WEIGHTED if (of["rival"] == WEIGHTED).any() else of["rival"].iloc[0]
-    own = of[of["rival"] == first].copy()
-    own["size"] = own["median"].abs()
-    own = own.sort_values("size", kind="stable")
-    figure, axes = _figure(7.2, 1.2 + 0.24 * len(own))
-    ends = own[["low90", "low50", "median", "high50", "high90"]].to_numpy(float)
-    for row, (policy, (low90, low50, median, high50, high90)) in enumerate(zip(own["policy"], ends, strict=True)):
-        others = of[(of["policy"] == policy) & (of["rival"] != first)]["median"]
-        axes.plot(others, np.full(len(others), row), "|", color=_GREY, markersize=7, zorder=2)
+    differences = of[of["rival"] == first].copy()
+    differences["size"] = differences["median"].abs()
+    differences = differences.sort_values("size", kind="stable")
+    figure, axes = _figure(7.2, 1.2 + 0.24 * len(differences))
+    ends = differences[["low90", "low50", "median", "high50", "high90"]].to_numpy(float)
+    for row, (policy, (low90, low50, median, high50, high90)) in enumerate(
+        zip(differences["policy"], ends, strict=True)
+    ):
+        medians = of[(of["policy"] == policy) & (of["rival"] != first)]["median"]
+        axes.plot(medians, np.full(len(medians), row), "|", color=_GREY, markersize=7, zorder=2)
         axes.hlines(row, low90, high90, color=_BLUE, linewidth=1, zorder=3)
         axes.hlines(row, low50, high50, color=_BLUE, linewidth=4, zorder=3)
         axes.plot(median, row, "o", color="white", markeredgecolor=_BLUE, markersize=4, zorder=4)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(
-        range(len(own)),
-        [f"{title}  {policy}" for title, policy in zip(own["title"], own["policy"], strict=True)],
+        range(len(differences)),
+        [f"{title}  {policy}" for title, policy in zip(differences["title"], differences["policy"], strict=True)],
         fontsize=8,
     )
-    axes.set_ylim(-0.7, len(own) - 0.3)
+    axes.set_ylim(-0.7, len(differences) - 0.3)
     axes.set_xlabel(f"{title or outcome} at {at:g}: difference to base")
     several = of["rival"].nunique() > 1
-    who = "Rivals by weight: m" if first == WEIGHTED else f"Rival {first}: m" if several else "M"
-    how = f"{who}edian, 50 and 90 %" + ("; grey: medians under each rival" if several else "")
+    source = "Rivals by weight: m" if first == WEIGHTED else f"Rival {first}: m" if several else "M"
+    how = f"{source}edian, 50 and 90 %" + ("; grey: medians under each rival" if several else "")
     return _finished(figure, axes, "x", "Effects of each policy", f"{how}. {caption}")
 
 
@@ -119,7 +121,7 @@ def _rival(result: "xr.Dataset") -> str:
     return "" if name == ONLY else f"Rival {name}. "
 
 
-def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
+def plot_shapley(shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
     """What each mechanism did: Shapley values with bands, leave-one-out and add-one-in beside them.
 
     Parameters
@@ -127,7 +129,7 @@ def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "
     found : Dataset
         Of :func:`cipark_sd.experiments.attribution.attribution`.
     """
-    values = found[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
+    values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")
     figure, axes = _figure(7.2, 1.6 + 0.5 * len(order))
     first = True
@@ -137,15 +139,15 @@ def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "
         axes.barh(row, mean, height=0.55, color=_BLUE, alpha=0.45, label="Shapley, mean" if first else None)
         axes.hlines(row, low90, high90, color=_BLUE, linewidth=1, label="90 %" if first else "")
         axes.hlines(row, low50, high50, color=_BLUE, linewidth=4, label="50 %" if first else "")
-        others = np.nanmean(values[factor, 1:], axis=-1)
-        axes.plot(others, np.full(len(others), row), "|", color="black", markersize=11, alpha=0.6,
-                  label="Shapley under other rivals" if first and len(others) else None)  # fmt: skip
+        of_rivals = np.nanmean(values[factor, 1:], axis=-1)
+        axes.plot(of_rivals, np.full(len(of_rivals), row), "|", color="black", markersize=11, alpha=0.6,
+                  label="Shapley under other rivals" if first and len(of_rivals) else None)  # fmt: skip
         for name, marker, colour in (("leave one out", "<", PALETTE[1]), ("add one in", ">", PALETTE[2])):
-            alone = float(found[f"{outcome} {name}"].sel(time=at).isel(rival=0, factor=factor).mean("draw"))
+            alone = float(shapley[f"{outcome} {name}"].sel(time=at).isel(rival=0, factor=factor).mean("draw"))
             axes.plot(alone, row - 0.36, marker, color=colour, markersize=6, label=name if first else None)
         first = False
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(order)), [str(t) for t in found["factor_title"].to_numpy()[order]], fontsize=9)
+    axes.set_yticks(range(len(order)), [str(t) for t in shapley["factor_title"].to_numpy()[order]], fontsize=9)
     axes.set_ylim(-0.8, len(order) - 0.4)
     low, high = axes.get_xlim()
     axes.set_xlim(low - 0.03 * (high - low), high)
@@ -156,7 +158,7 @@ def plot_shapley(found: "xr.Dataset", outcome: str, at: float, *, title: str = "
         axes,
         "x",
         "What each mechanism did of the difference between all and none",
-        f"{_rival(found)}{caption}",
+        f"{_rival(shapley)}{caption}",
     )
 
 

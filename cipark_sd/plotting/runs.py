@@ -49,16 +49,18 @@ def plot_run(
     if not variables:
         raise InvalidValue("the variables", [], "at least one", where="plot_run")
     by_units: dict[str, list[str]] = {}
-    for asked in variables:
-        name = canonical(asked)
+    for variable in variables:
+        name = canonical(variable)
         if name not in result.data_vars:
             known = [str(array.attrs.get("long_name", key)) for key, array in result.data_vars.items()]
-            raise UnknownName(asked, known, where="the result")
+            raise UnknownName(variable, known, where="the result")
         by_units.setdefault(str(result[name].attrs.get("units", "")), []).append(name)
     figure = Figure(figsize=(7.2, 1.0 + 2.9 * len(by_units)), layout="constrained")
     panels = figure.subplots(len(by_units), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (units, names) in zip(panels, by_units.items(), strict=True):
-        _draw_panel(axes, result, names, units, [seen for seen in observations if canonical(seen.variable) in names])
+        _draw_panel(
+            axes, result, names, units, [series for series in observations if canonical(series.variable) in names]
+        )
     figure.align_ylabels(list(panels))
     # quarters of a year or of ten units would make 2012.5 out of whole numbers
     panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
@@ -82,10 +84,10 @@ def _draw_panel(
     for name in names:
         array = result[name]
         label = str(array.attrs.get("long_name", name))
-        others = [dim for dim in array.dims if dim != "time"]
-        courses = {label: array} if not others else {}
-        if others:
-            stacked = array.stack(_element=others)
+        dims = [dim for dim in array.dims if dim != "time"]
+        courses = {label: array} if not dims else {}
+        if dims:
+            stacked = array.stack(_element=dims)
             for key in stacked["_element"].to_index():
                 courses[f"{label}[{', '.join(map(str, key))}]"] = stacked.sel(_element=key)
         for text, course in courses.items():
@@ -93,13 +95,20 @@ def _draw_panel(
             style = _STYLES[lines // len(PALETTE) % len(_STYLES)]
             axes.plot(times, course.to_numpy(), color=colour, linestyle=style, linewidth=1.6, label=text)
             lines += 1
-    for seen in observations:
-        label = str(result[canonical(seen.variable)].attrs.get("long_name", seen.variable))
-        text = seen.label if lines == 1 else f"{label}, {seen.label}"
-        if seen.low is not None and seen.high is not None:
-            axes.vlines(seen.times, seen.low, seen.high, color="black", linewidth=1, zorder=3)
+    for series in observations:
+        label = str(result[canonical(series.variable)].attrs.get("long_name", series.variable))
+        text = series.label if lines == 1 else f"{label}, {series.label}"
+        if series.low is not None and series.high is not None:
+            axes.vlines(series.times, series.low, series.high, color="black", linewidth=1, zorder=3)
         axes.plot(
-            seen.times, seen.values, "o", color="black", markerfacecolor="white", markersize=4.5, label=text, zorder=4
+            series.times,
+            series.values,
+            "o",
+            color="black",
+            markerfacecolor="white",
+            markersize=4.5,
+            label=text,
+            zorder=4,
         )
     subject = str(result[names[0]].attrs.get("long_name", names[0])) if len(names) == 1 else ""
     axes.set_ylabel(_with_units(subject, units) if subject else f"[{units or 'no units'}]")

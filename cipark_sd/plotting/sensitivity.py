@@ -53,12 +53,12 @@ def morris_planes(effects: "xr.Dataset", moments: Sequence[Moment], *, labelled:
 
 def _morris_plane(axes: "Axes", at: "xr.Dataset", labelled: int) -> None:
     for number, levels in enumerate(at["levels"].to_numpy()):
-        one = at.sel(levels=levels)
+        of_design = at.sel(levels=levels)
         colour = PALETTE[number % len(PALETTE)]
         axes.errorbar(
-            one["mu_star"].to_numpy(),
-            one["sigma"].to_numpy(),
-            xerr=one["mu_star_conf"].to_numpy(),
+            of_design["mu_star"].to_numpy(),
+            of_design["sigma"].to_numpy(),
+            xerr=of_design["mu_star_conf"].to_numpy(),
             fmt="o" if number == 0 else "s",
             markersize=3,
             markerfacecolor=colour if number == 0 else "none",
@@ -99,26 +99,28 @@ def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, s
 
 
 @styled
-def tornado_bars(found: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
+def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
     from cipark_sd.sensitivity.local import swing
 
-    outputs, rows = outputs_of(found), min(ROWS, found.sizes["parameter"])
+    outputs, rows = outputs_of(swings), min(ROWS, swings.sizes["parameter"])
     figure, panels = grid(len(outputs), len(moments), 0.6 + (0.5 + 0.15 * rows) * len(outputs))
     for row, output in enumerate(outputs):
         for column, moment in enumerate(moments):
-            axes, at = panels[row, column], at_moment(found, output, moment)
+            axes, at = panels[row, column], at_moment(swings, output, moment)
             low, high, middle = at["low"].to_numpy(), at["high"].to_numpy(), float(at["middle"])
             shown = largest(swing(at), rows)
-            for values, other, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
-                label = f"at its {found.attrs[end]:.0%} quantile"
+            for values, opposite, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
+                label = f"at its {swings.attrs[end]:.0%} quantile"
                 reach, height = values[shown] - middle, 0.7
                 bars = axes.barh(range(rows), reach, left=middle, color=colour, height=height, label=label)
                 # of two ends on the same side the nearer one lies in front
-                for bar, here, there in zip(bars, np.abs(reach), np.abs(other[shown] - middle), strict=True):
-                    bar.set_zorder(3 if here < there else 2)
+                for bar, reach_here, reach_opposite in zip(
+                    bars, np.abs(reach), np.abs(opposite[shown] - middle), strict=True
+                ):
+                    bar.set_zorder(3 if reach_here < reach_opposite else 2)
             axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
-            axes.set_yticks(range(rows), names_of(found, shown), fontsize=TINY)
+            axes.set_yticks(range(rows), names_of(swings, shown), fontsize=TINY)
             axes.invert_yaxis()
             titled(axes, with_unit(f"{output}, {moment.label}", at["units"].item()), columns=len(moments) + 1)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -224,13 +226,13 @@ def _running_mean(x: Array, y: Array, slices: int = 20) -> tuple[Array, Array]:
 
 
 @styled
-def shapley_bars(found: "xr.Dataset", moments: Sequence[Moment], *, count: int = 10) -> "Figure":
+def shapley_bars(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 10) -> "Figure":
     """Shapley effects with their intervals, for each output and moment."""
-    outputs = outputs_of(found)
+    outputs = outputs_of(indices)
     figure, panels = grid(len(outputs), len(moments), 0.5 + 1.9 * len(outputs))
     for row, output in enumerate(outputs):
         for column, moment in enumerate(moments):
-            axes, at = panels[row, column], at_moment(found, output, moment)
+            axes, at = panels[row, column], at_moment(indices, output, moment)
             shown = largest(at["Sh"].to_numpy(), count)
             axes.barh(
                 np.arange(len(shown)),
@@ -241,10 +243,10 @@ def shapley_bars(found: "xr.Dataset", moments: Sequence[Moment], *, count: int =
                 height=0.7,
                 error_kw={"linewidth": 0.8},
             )
-            axes.set_yticks(np.arange(len(shown)), names_of(found, shown), fontsize=TINY)
+            axes.set_yticks(np.arange(len(shown)), names_of(indices, shown), fontsize=TINY)
             axes.invert_yaxis()
             titled(axes, f"{output}, {moment.label}", columns=len(moments))
     for axes in panels[-1]:
         axes.set_xlabel("share of variance")
-    note(figure, f"Shapley effects with 95 % intervals; all constants together make one. {made(found)}")
+    note(figure, f"Shapley effects with 95 % intervals; all constants together make one. {made(indices)}")
     return figure

@@ -89,8 +89,8 @@ def _measured(course: Array, times: Array) -> Array:
     inside = (slopes[rows, steepest] > 0) & (steepest > 0) & (steepest < slopes.shape[1] - 1)
     inflection = np.where(inside, (times[steepest] + times[np.minimum(steepest + 1, len(times) - 1)]) / 2, np.nan)
     peak_time = np.where(rises & (top < len(times) - 1), times[top], np.nan)
-    found = np.stack([y[:, -1], peak, peak_time, reached, inflection], axis=1)
-    return np.where(finite[:, None], found, np.nan)
+    measures = np.stack([y[:, -1], peak, peak_time, reached, inflection], axis=1)
+    return np.where(finite[:, None], measures, np.nan)
 
 
 def modes(course: Array) -> NDArray[np.intp]:
@@ -108,13 +108,13 @@ def modes(course: Array) -> NDArray[np.intp]:
     largest = slopes.max(axis=1)
     even = largest - slopes.min(axis=1) < STEADY * largest
     growth = np.array([MODES.index(name) for name in ("slowing growth", "S-shaped growth", "accelerating growth")])
-    found = np.where(even, MODES.index("steady growth"), growth[slopes.argmax(axis=1)])
-    found = np.where((turns == 0) & ~first_up, MODES.index("decline"), found)
+    codes = np.where(even, MODES.index("steady growth"), growth[slopes.argmax(axis=1)])
+    codes = np.where((turns == 0) & ~first_up, MODES.index("decline"), codes)
     once = np.where(first_up, MODES.index("overshoot and decline"), MODES.index("decline and recovery"))
-    found = np.where(turns == 1, once, found)
-    found = np.where(turns > 1, MODES.index("oscillation"), found)
-    found = np.where(flat, MODES.index("constant"), found)
-    return np.where(finite, found, -1)
+    codes = np.where(turns == 1, once, codes)
+    codes = np.where(turns > 1, MODES.index("oscillation"), codes)
+    codes = np.where(flat, MODES.index("constant"), codes)
+    return np.where(finite, codes, -1)
 
 
 def _turns(y: Array, least: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -158,7 +158,7 @@ class ModeShare:
 def mode_shares(drawn: "xr.Dataset", *, leading: int = 3) -> list[ModeShare]:
     """The modes of every output of a sample, most frequent first; runs without values are left out."""
     shares, names = drawn["shares"].to_numpy(), [str(name) for name in drawn["parameter"].to_numpy()]
-    found: list[ModeShare] = []
+    by_output: list[ModeShare] = []
     for position, output in enumerate(drawn["output"].to_numpy()):
         mode = modes(drawn["values"].to_numpy()[:, position])
         known = mode >= 0
@@ -168,8 +168,8 @@ def mode_shares(drawn: "xr.Dataset", *, leading: int = 3) -> list[ModeShare]:
             if count:
                 low, high = wilson(count, n)
                 apart = _apart(shares[mode == i], shares[known & (mode != i)], names, leading)
-                found.append(ModeShare(str(output), MODES[i], count / n, low, high, apart))
-    return found
+                by_output.append(ModeShare(str(output), MODES[i], count / n, low, high, apart))
+    return by_output
 
 
 def _apart(inside: Array, outside: Array, names: list[str], leading: int) -> tuple[tuple[str, float], ...]:

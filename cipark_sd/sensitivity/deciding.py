@@ -58,15 +58,15 @@ def claims_over_draws(
     """
     import xarray as xr
 
-    asked = question.decisions
-    ids = [name for claim in asked.claims for name in (claim.alternative, claim.than)]
-    quantities = [claim.quantity for claim in asked.claims for _ in range(2)]
+    decisions = question.decisions
+    ids = [name for claim in decisions.claims for name in (claim.alternative, claim.than)]
+    quantities = [claim.quantity for claim in decisions.claims for _ in range(2)]
     drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
     values = drawn["values"].to_numpy()[:, :, 0]
-    signs = np.array([1.0 if claim.more else -1.0 for claim in asked.claims])
-    factor = np.array([claim.factor for claim in asked.claims])
+    signs = np.array([1.0 if claim.increasing else -1.0 for claim in decisions.claims])
+    factor = np.array([claim.factor for claim in decisions.claims])
     margins = signs * (values[:, 0::2] - factor * values[:, 1::2])
-    labels = [str(claim) for claim in asked.claims]
+    labels = [str(claim) for claim in decisions.claims]
     of_margins = _sample_of(drawn, margins, labels)
     effects = single_effects(of_margins, seed=seed, resamples=resamples).isel(time=0, drop=True)
     known = np.isfinite(margins)
@@ -87,11 +87,11 @@ def claims_over_draws(
         "margin": (("percentile", "claim"), percentiles),
         "n_failed": (("claim",), (~known).sum(axis=0)),
     }
-    titles = {alternative.id: alternative.title for alternative in asked.alternatives}
+    titles = {alternative.id: alternative.title for alternative in decisions.alternatives}
     coords: dict[str, Any] = {
         "parameter": drawn["parameter"].to_numpy(),
         "claim": labels,
-        "title": (("claim",), [titles[claim.alternative] for claim in asked.claims]),
+        "title": (("claim",), [titles[claim.alternative] for claim in decisions.claims]),
         "percentile": [5.0, 50.0, 95.0],
     }
     return xr.Dataset(data, coords=coords, attrs=_facts("claims", drawn, seed))
@@ -151,31 +151,31 @@ def best_alternatives(
     """
     import xarray as xr
 
-    asked = question.decisions
-    ids = [name for choice in asked.choices for name in choice.alternatives]
-    quantities = [choice.quantity for choice in asked.choices for _ in choice.alternatives]
+    decisions = question.decisions
+    ids = [name for choice in decisions.choices for name in choice.alternatives]
+    quantities = [choice.quantity for choice in decisions.choices for _ in choice.alternatives]
     drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
     values, shares = drawn["values"].to_numpy()[:, :, 0], drawn["shares"].to_numpy()
     names = list(dict.fromkeys(ids))
-    k, shape = shares.shape[1], (len(asked.choices), len(names))
+    k, shape = shares.shape[1], (len(decisions.choices), len(names))
     table = {name: np.full(shape, np.nan) for name in ("best", "best_low", "best_high", "mean", "regret")}
     ends = {name: np.full((k, *shape), np.nan) for name in ("best_at_low", "best_at_high")}
     index, width = np.full((k, shape[0]), np.nan), np.full((k, shape[0]), np.nan)
     changes, n_failed = np.full(shape[0], np.nan), np.zeros(shape[0], dtype=np.int64)
     start = 0
-    for row, choice in enumerate(asked.choices):
-        own = values[:, start : (start := start + len(choice.alternatives))]
-        whole = np.isfinite(own).all(axis=1)
+    for row, choice in enumerate(decisions.choices):
+        of_choice = values[:, start : (start := start + len(choice.alternatives))]
+        whole = np.isfinite(of_choice).all(axis=1)
         n_failed[row] = int((~whole).sum())
         if not whole.any():
             continue
         places = [names.index(name) for name in choice.alternatives]
-        good = own[whole] if choice.more else -own[whole]
+        good = of_choice[whole] if choice.increasing else -of_choice[whole]
         flags = _best(good)
         intervals = np.array([wilson(float(count), len(flags)) for count in flags.sum(axis=0)])
         table["best"][row, places] = flags.mean(axis=0)
         table["best_low"][row, places], table["best_high"][row, places] = intervals.T
-        table["mean"][row, places] = own[whole].mean(axis=0)
+        table["mean"][row, places] = of_choice[whole].mean(axis=0)
         table["regret"][row, places] = (good.max(axis=1, keepdims=True) - good).mean(axis=0)
         changes[row] = 1 - flags[:, good.mean(axis=0).argmax()].mean()
         index[:, row], width[:, row] = pooled_effects(flags, shares[whole], seed=seed, resamples=resamples)
@@ -186,10 +186,10 @@ def best_alternatives(
     data |= {name: (("parameter", *dims), array) for name, array in ends.items()}
     data |= {"S1": (("parameter", "choice"), index), "S1_conf": (("parameter", "choice"), width)}
     data |= {"changes": (("choice",), changes), "n_failed": (("choice",), n_failed)}
-    titles = {alternative.id: alternative.title for alternative in asked.alternatives}
+    titles = {alternative.id: alternative.title for alternative in decisions.alternatives}
     coords: dict[str, Any] = {
         "parameter": drawn["parameter"].to_numpy(),
-        "choice": [str(choice) for choice in asked.choices],
+        "choice": [str(choice) for choice in decisions.choices],
         "alternative": names,
         "title": (("alternative",), [titles[name] for name in names]),
     }
@@ -232,7 +232,11 @@ def _drawn(
         drains=question.drains,
     )
     worlds_of_a_draw = response.n_scenarios
-    counted = None if progress is None else lambda done, of: progress(done * worlds_of_a_draw, of * worlds_of_a_draw)
+    counted = (
+        None
+        if progress is None
+        else lambda completed, of: progress(completed * worlds_of_a_draw, of * worlds_of_a_draw)
+    )
     drawn = sample(response, n=n, seed=seed, progress=counted)
     values, columns, place = drawn["values"].to_numpy(), [], 0
     for quantity, time in zip(quantities, times, strict=True):
@@ -285,9 +289,9 @@ def _sample_of(drawn: "xr.Dataset", columns: Array, labels: Sequence[str]) -> "x
     return xr.Dataset(data, coords=coords, attrs=drawn.attrs)
 
 
-def _facts(what: str, drawn: "xr.Dataset", seed: int) -> dict[str, Any]:
+def _facts(content: str, drawn: "xr.Dataset", seed: int) -> dict[str, Any]:
     return {
-        "format": f"cipark_sd {what} 1",
+        "format": f"cipark_sd {content} 1",
         "seed": seed,
         "draws": int(drawn.attrs["draws"]),
         "runs": int(drawn.attrs["runs"]),

@@ -34,12 +34,12 @@ class Claim:
 
     alternative: str
     quantity: Quantity
-    more: bool
+    increasing: bool
     than: str
     factor: float = 1.0
 
     def __str__(self) -> str:
-        how, times = ("more" if self.more else "less"), ("" if self.factor == 1 else f"{self.factor:g} times ")
+        how, times = ("more" if self.increasing else "less"), ("" if self.factor == 1 else f"{self.factor:g} times ")
         return f"{self.alternative}: {self.quantity.title} at {self.quantity.time:g} {how} than {times}{self.than}"
 
 
@@ -48,11 +48,11 @@ class Choice:
     """Which of some alternatives has the most (or the least) of a quantity."""
 
     quantity: Quantity
-    more: bool
+    increasing: bool
     alternatives: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{'most' if self.more else 'least'} {self.quantity.title} at {self.quantity.time:g}"
+        return f"{'most' if self.increasing else 'least'} {self.quantity.title} at {self.quantity.time:g}"
 
 
 @dataclass(frozen=True)

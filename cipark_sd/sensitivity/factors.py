@@ -122,22 +122,22 @@ class Factors:
         """The constants, in order."""
         return tuple(name for block in self.blocks for name in block.names)
 
-    def _each(self, what: str, array: Array) -> Array:
+    def _by_block(self, quantity: str, array: Array) -> Array:
         if array.shape[-1:] != (len(self),):
             raise ValueError(f"the last axis has {array.shape[-1:]} entries, there are {len(self)} factors")
         result, start = np.empty(array.shape), 0
         for block in self.blocks:
-            here = slice(start, start := start + len(block.names))
-            result[..., here] = getattr(block, what)(array[..., here])
+            columns = slice(start, start := start + len(block.names))
+            result[..., columns] = getattr(block, quantity)(array[..., columns])
         return result
 
     def scores(self, shares: Array) -> Array:
         """Points of the unit cube ``(…, k)`` to scores ``(…, k)``, each coordinate for itself."""
-        return self._each("scores", shares)
+        return self._by_block("scores", shares)
 
     def values(self, scores: Array) -> Array:
         """Scores ``(…, k)`` to values of the constants ``(…, k)``."""
-        return self._each("values", scores)
+        return self._by_block("values", scores)
 
     def joint(self, shares: Array) -> Array:
         """Independent points of the unit cube ``(…, k)`` as points that depend on each other as the factors do."""
@@ -194,7 +194,7 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
     if not 0 < share < 1:
         raise InvalidValue("the range", share, "a share between 0 and 1", where=model.name)
     unwanted = {override_key(name) for name in without}
-    found: list[Factor] = []
+    factors: list[Factor] = []
     left_out: dict[str, str] = {}
     for constant in model.constants:
         values = constant_values(model, constant)
@@ -211,13 +211,13 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
                 low = low if floor is None else max(low, floor)
                 high = high if ceiling is None else min(high, ceiling)
                 if low < high:
-                    found.append(Factor(label, _uniform(low, high), f"{share:.0%} around {value:g}"))
+                    factors.append(Factor(label, _uniform(low, high), f"{share:.0%} around {value:g}"))
                 else:
                     left_out[label] = "its limits leave no room"
         if not values:
             left_out[constant.label] = "stands in a file"
-    check_factors(Factors(tuple(found)), where=model.name)
-    return Around(tuple(found), left_out)
+    check_factors(Factors(tuple(factors)), where=model.name)
+    return Around(tuple(factors), left_out)
 
 
 def _uniform(low: float, high: float) -> Callable[[Array], Array]:

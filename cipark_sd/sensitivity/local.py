@@ -66,10 +66,10 @@ def dgsm(
         base = np.where(finite[0], values[0], 0.0)
         moments += np.array([weights @ finite[0], weights @ base, weights @ base**2])
         for i in range(k):
-            both = finite[0] & finite[i + 1]
-            slope = np.where(both, values[i + 1] - values[0], 0.0) / ahead[:, i : i + 1]
+            usable = finite[0] & finite[i + 1]
+            slope = np.where(usable, values[i + 1] - values[0], 0.0) / ahead[:, i : i + 1]
             squares[i] += weights @ slope**2
-            counts[i] += weights @ both
+            counts[i] += weights @ usable
         if progress is not None:
             progress((first + rows) * (k + 1), n * (k + 1))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -115,9 +115,13 @@ def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr
     return xr.Dataset(data, coords=coordinates(response), attrs=attributes)
 
 
-def swing(found: "xr.Dataset") -> Array:
+def swing(effects: "xr.Dataset") -> Array:
     """How far apart a tornado's ends lie, the middle included: ``(parameter, output, time)``."""
     ends = np.stack(
-        [found["low"].to_numpy(), found["high"].to_numpy(), np.broadcast_to(found["middle"], found["low"].shape)]
+        [
+            effects["low"].to_numpy(),
+            effects["high"].to_numpy(),
+            np.broadcast_to(effects["middle"], effects["low"].shape),
+        ]
     )
     return np.asarray(ends.max(axis=0) - ends.min(axis=0))

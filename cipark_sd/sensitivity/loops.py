@@ -129,9 +129,9 @@ def loop_dominance(
                 shares["balancing" if polarity.startswith("B") else "reinforcing"][number, order.index(label)] += score
     reported = np.array([np.array([score for _, _, score in run.loops]).sum(axis=0) for run in runs])
     # a loop that has a name is told of even where it never does anything
-    given = {loop.name for loop in names}
+    known = {loop.name for loop in names}
     scored = [any((array[:, i] > 0).any() for array in shares.values()) for i in range(len(order))]
-    present = [i for i, name in enumerate(order) if scored[i] or name in given]
+    present = [i for i, name in enumerate(order) if scored[i] or name in known]
     data: dict[str, Any] = {
         **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},
         "reported": (("run", "time"), reported),
@@ -174,20 +174,20 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float)
         try:
             theirs = simlin.load(str(path))
             _set(theirs, model, draw)
-            found = theirs.analyze(timeout=timeout)
+            scores = theirs.analyze(timeout=timeout)
         except simlin.SimlinError as problem:
             raise InvalidValue("the model", str(problem), "one that pysimlin runs", where=model.name) from None
-    if found.analysis_error is not None:
-        raise InvalidValue("the model", str(found.analysis_error), "one that pysimlin can analyse", where=model.name)
+    if scores.analysis_error is not None:
+        raise InvalidValue("the model", str(scores.analysis_error), "one that pysimlin can analyse", where=model.name)
     loops = []
-    for loop in found.loops:
+    for loop in scores.loops:
         polarity = str(loop.polarity)
         score = np.nan_to_num(np.abs(np.asarray(loop.behavior_time_series, dtype=float)))
         variables = frozenset(canonical(name.partition("[")[0]) for name in loop.variables)
         loops.append((variables, polarity, score))
     n = len(loops[0][2]) if loops else 1
     times = np.linspace(model.time.initial, model.time.final, n)
-    return _Scored(times, loops, bool(found.enumeration_complete) and not bool(found.truncated))
+    return _Scored(times, loops, bool(scores.enumeration_complete) and not bool(scores.truncated))
 
 
 def _set(theirs: Any, model: Model, draw: Mapping[str, float]) -> None:
@@ -220,10 +220,10 @@ def _elements(subscript: str) -> tuple[str, ...]:
     return tuple(canonical(part) for part in subscript.split(","))
 
 
-def takeovers(found: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:
+def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:
     """Which name has the largest share when, in a run: start, end and name, for spans of at least so much time."""
-    total = (found["reinforcing"] + found["balancing"]).isel(run=run).transpose("loop", "time").to_numpy()
-    times, names = found["time"].to_numpy(), found["loop"].to_numpy()
+    total = (dominance["reinforcing"] + dominance["balancing"]).isel(run=run).transpose("loop", "time").to_numpy()
+    times, names = dominance["time"].to_numpy(), dominance["loop"].to_numpy()
     active = total.sum(axis=0) > 0
     leading = np.where(active, total.argmax(axis=0), -1)
     changes = np.flatnonzero(np.diff(leading)) + 1
@@ -259,31 +259,31 @@ class Lead:
     begins: tuple[float, float, float]
 
 
-def leads(found: "xr.Dataset", *, least: float = 0.5) -> list[Lead]:
+def leads(dominance: "xr.Dataset", *, least: float = 0.5) -> list[Lead]:
     """For each loop when it has the largest share of all scores, in run 0 and over the draws, in order of their start.
 
     Loops that never lead stand last, those with the largest shares first.
     """
-    draws = found.sizes["run"] - 1
+    draws = dominance.sizes["run"] - 1
     longest: dict[str, list[float]] = {}
     for run in range(1, draws + 1):
-        own: dict[str, tuple[float, float]] = {}
-        for start, end, name in takeovers(found, run=run, least=least):
-            if end - start > own.get(name, (0.0, 0.0))[0]:
-                own[name] = (end - start, start)
-        for name, (_, start) in own.items():
+        peaks: dict[str, tuple[float, float]] = {}
+        for start, end, name in takeovers(dominance, run=run, least=least):
+            if end - start > peaks.get(name, (0.0, 0.0))[0]:
+                peaks[name] = (end - start, start)
+        for name, (_, start) in peaks.items():
             longest.setdefault(name, []).append(start)
-    spans = takeovers(found, least=least)
-    total = (found["reinforcing"] + found["balancing"]).isel(run=0).transpose("loop", "time").to_numpy()
-    times = found["time"].to_numpy()
+    spans = takeovers(dominance, least=least)
+    total = (dominance["reinforcing"] + dominance["balancing"]).isel(run=0).transpose("loop", "time").to_numpy()
+    times = dominance["time"].to_numpy()
     result = []
-    for name, course in zip(map(str, found["loop"].to_numpy()), total, strict=True):
+    for name, course in zip(map(str, dominance["loop"].to_numpy()), total, strict=True):
         begun = longest.get(name, [])
         low, middle, high = np.percentile(begun, (10, 50, 90)).tolist() if begun else (np.nan,) * 3
         result.append(
             Lead(
                 name,
-                tuple((start, end) for start, end, other in spans if other == name),
+                tuple((start, end) for start, end, name_of_span in spans if name_of_span == name),
                 float(course.max()),
                 float(times[course.argmax()]),
                 len(begun) / draws if draws else np.nan,

@@ -58,18 +58,18 @@ def morris(
     for count in levels:
         if count < 2 or count % 2:
             raise InvalidValue("the levels", count, "an even number from 2 on", where="morris")
-    planned, done = len(levels) * trajectories * (len(response.names) + 1), 0
+    planned, completed = len(levels) * trajectories * (len(response.names) + 1), 0
     parts: dict[str, list[Array]] = {name: [] for name in ("mu", "mu_star", "mu_star_conf", "sigma", "n_failed")}
     for count in levels:
 
-        def counted(runs: int, before: int = done) -> None:
+        def counted(runs: int, before: int = completed) -> None:
             if progress is not None:
                 progress(before + runs, planned)
 
         effects = elementary_effects(response, trajectories, count, seed, counted)
-        done += trajectories * (len(response.names) + 1)
-        found = _moments(effects, seed, resamples)
-        for name, array in found.items():
+        completed += trajectories * (len(response.names) + 1)
+        moments = _moments(effects, seed, resamples)
+        for name, array in moments.items():
             parts[name].append(array)
     dims = ("levels", "parameter", "output", "time")
     data: dict[str, Any] = {name: (dims, np.array(arrays)) for name, arrays in parts.items()}
@@ -94,8 +94,8 @@ def elementary_effects(
         shares = np.concatenate([points for points, _, _ in planned])
         rows = np.repeat(np.array(numbers, dtype=np.uint64), k + 1)
         values = response(response.scores(shares), rows).reshape(len(planned), k + 1, *effects.shape[2:])
-        for number, (_, order, moves), own in zip(numbers, planned, values, strict=True):
-            effects[number, order] = np.diff(own, axis=0) / moves[:, None, None]
+        for number, (_, order, moves), values_of_trajectory in zip(numbers, planned, values, strict=True):
+            effects[number, order] = np.diff(values_of_trajectory, axis=0) / moves[:, None, None]
         if progress is not None:
             progress((numbers[-1] + 1) * (k + 1))
     return effects

@@ -51,49 +51,49 @@ class Ranked:
 def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
     """The factors with the highest total indices; empty where there is no index at that time."""
     at = indices.sel(output=output)
-    here = at.sel(time=moment.time, method="nearest")
-    total = here["ST"].to_numpy()
+    at_moment = at.sel(time=moment.time, method="nearest")
+    total = at_moment["ST"].to_numpy()
     if np.isnan(total).all():
         return []
     order = np.argsort(-total, kind="stable")[:count]
     times = indices["time"].to_numpy()
     shown = times[np.unique(np.linspace(0, len(times) - 1, 9).round().astype(int))]
-    found = []
+    rows = []
     for place, i in enumerate(order, start=1):
         course = at["ST"].to_numpy()[i]
         # an index above one is an estimate from a few runs that carry all of a tiny variance
         sure = at["ST_conf"].to_numpy()[i] < WIDEST
         peak = int(np.nanargmax(np.where(sure, course, np.nan))) if (sure & np.isfinite(course)).any() else -1
-        width = float(here["ST_conf"][i])
-        found.append(
+        width = float(at_moment["ST_conf"][i])
+        rows.append(
             Ranked(
                 place,
                 output,
                 moment.label,
-                float(here["time"]),
+                float(at_moment["time"]),
                 str(indices["parameter"].to_numpy()[i]),
                 float(total[i]),
                 max(0.0, float(total[i]) - width),
                 float(total[i]) + width,
-                float(here["S1"][i]),
-                float(here["leading"][i]),
+                float(at_moment["S1"][i]),
+                float(at_moment["leading"][i]),
                 float(times[peak]),
                 float(course[peak]),
                 tuple((float(t), float(course[np.argmin(np.abs(times - t))])) for t in shown),
             )
         )
-    return found
+    return rows
 
 
 def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
     """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
-    said = []
+    lines = []
     for output in map(str, indices["output"].to_numpy()):
         for moment in moments:
             rows = ranked(indices, output, moment, count=count)
             if not rows:
                 reason = str(indices["reason"].sel(output=output).sel(time=moment.time, method="nearest").item())
-                said.append(f"{output}, {moment.label}: no ranking, since {reason}.")
+                lines.append(f"{output}, {moment.label}: no ranking, since {reason}.")
                 continue
             # one at least, since otherwise nothing is said
             rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
@@ -106,16 +106,16 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
             stable = f"{sure} of these {len(rows)} are among the first five in at least 95 % of the resamples; "
             at = indices.sel(output=output).sel(time=moment.time, method="nearest")
             alone = float(at["S1"].sum())
-            said.append(
+            lines.append(
                 f"{output}, {moment.label}: {'; '.join(parts)}. {stable if len(at['ST']) > 5 else ''}"
                 f"{'single' if len(at['ST']) > 5 else 'Single'} effects make up {alone:.0%} of the variance."
             )
-    return said
+    return lines
 
 
 def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
     """For each output and moment, the constants with the largest Shapley effects."""
-    said = []
+    lines = []
     for output in map(str, effects["output"].to_numpy()):
         for moment in moments:
             at = effects.sel(output=output).sel(time=moment.time, method="nearest")
@@ -126,8 +126,8 @@ def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count
             parts = [
                 f"{names[i]} ({share[i]:.2f} +- {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]
             ]
-            said.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
-    return said
+            lines.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
+    return lines
 
 
 def strongest_names(effects: "xr.Dataset", output: str, moment: Moment, *, count: int) -> list[str]:
@@ -166,13 +166,13 @@ def gaps(indices: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
     """Where there is no index and why: first time, last time and reason."""
     reasons = [str(reason) for reason in indices["reason"].sel(output=output).to_numpy()]
     times = indices["time"].to_numpy()
-    found: list[tuple[float, float, str]] = []
+    undetermined: list[tuple[float, float, str]] = []
     for time, reason, before in zip(times, reasons, ["", *reasons], strict=False):
         if reason and reason == before:
-            found[-1] = (found[-1][0], float(time), reason)
+            undetermined[-1] = (undetermined[-1][0], float(time), reason)
         elif reason:
-            found.append((float(time), float(time), reason))
-    return found
+            undetermined.append((float(time), float(time), reason))
+    return undetermined
 
 
 def kept_at_half(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> tuple[int, int] | None:

@@ -111,7 +111,7 @@ class ModelResponse:
 
     model: Model
     factors: Factors
-    asked: tuple[Output, ...]
+    definitions: tuple[Output, ...]
     times: Array
     scenario: Scenario
     engine: str
@@ -126,12 +126,12 @@ class ModelResponse:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Labels."""
-        return tuple(output.label for output in self.asked)
+        return tuple(output.label for output in self.definitions)
 
     @property
     def units(self) -> tuple[str, ...]:
         """Of the outputs."""
-        return tuple(self.model[split_key(override_key(output.variable))[0]].units for output in self.asked)
+        return tuple(self.model[split_key(override_key(output.variable))[0]].units for output in self.definitions)
 
     @property
     def time_units(self) -> str:
@@ -144,8 +144,8 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        asked = [(o.label, o.variable, *map(_key, (o.under, o.without)), o.range) for o in self.asked]
-        texts = [self.model.digest, repr(self.names), repr(self.drains), repr(asked), self.scenario.to_json()]
+        outputs = [(o.label, o.variable, *map(_key, (o.under, o.without)), o.range) for o in self.definitions]
+        texts = [self.model.digest, repr(self.names), repr(self.drains), repr(outputs), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 
     @property
@@ -156,7 +156,7 @@ class ModelResponse:
     @cached_property
     def _worlds(self) -> dict[str, Scenario | None]:
         """By a key, each world that an output is looked at in or an effect is measured against, once."""
-        return {_key(world): world for output in self.asked for world in output.worlds}
+        return {_key(world): world for output in self.definitions for world in output.worlds}
 
     def scores(self, shares: Array) -> Array:
         """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
@@ -166,16 +166,16 @@ class ModelResponse:
         """``scores : (n, k)`` to ``(n, n_outputs, n_times)``."""
         values = self.factors.values(scores)
         result, wrong = self._outputs(values, rows, 0)
-        left = np.flatnonzero(wrong.any(axis=1))
+        failed = np.flatnonzero(wrong.any(axis=1))
         for halvings in range(1, HALVINGS + 1):
-            if not len(left):
+            if not len(failed):
                 break
             # what was right keeps its step: another output that fails must not move it
-            before = wrong[left]
-            again, after = self._outputs(values[left], rows[left], halvings)
-            result[left] = np.where(before[:, :, None], again, result[left])
-            wrong[left] = before & after
-            left = left[wrong[left].any(axis=1)]
+            before = wrong[failed]
+            again, after = self._outputs(values[failed], rows[failed], halvings)
+            result[failed] = np.where(before[:, :, None], again, result[failed])
+            wrong[failed] = before & after
+            failed = failed[wrong[failed].any(axis=1)]
         result[wrong] = np.nan
         return result
 
@@ -190,14 +190,14 @@ class ModelResponse:
             [
                 worlds[_key(output.under)][0][output.variable]
                 - (worlds[_key(output.without)][0][output.variable] if output.without else 0.0)
-                for output in self.asked
+                for output in self.definitions
             ],
             axis=1,
         )
         drained = np.any([drained for _, drained in worlds.values()], axis=0)
         wrong = [
             drained | _outside(output, {key: worlds[key][0] for key in map(_key, output.worlds)})
-            for output in self.asked
+            for output in self.definitions
         ]
         return result, np.stack(wrong, axis=1)
 
@@ -206,7 +206,7 @@ class ModelResponse:
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
         """Courses by variable ``(n, n_times)`` in one world, and which runs drain more than there is ``(n,)``."""
         world, scenario = self._worlds[key], self.scenario
-        asked = [output for output in self.asked if key in map(_key, output.worlds)]
+        outputs = [output for output in self.definitions if key in map(_key, output.worlds)]
         if world is not None:
             scenario = scenario | world
             # the world without wins over an uncertain constant that it sets
@@ -215,13 +215,13 @@ class ModelResponse:
         step = resolve(self.model, scenario).time_step / 2**halvings
         if halvings:
             scenario = scenario | Scenario("", time_step=step)
-        return self._courses(asked, draws, rows, scenario, step)
+        return self._courses(outputs, draws, rows, scenario, step)
 
     def _courses(
-        self, asked: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float
+        self, outputs: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
         """Courses by variable ``(n, n_times)``, and which runs drain more than there is ``(n,)``."""
-        keys = {output.variable: split_key(override_key(output.variable)) for output in asked}
+        keys = {output.variable: split_key(override_key(output.variable)) for output in outputs}
         result = ensemble(
             self.model,
             draws,
@@ -233,7 +233,7 @@ class ModelResponse:
             workers=self.workers,
             failures="leave",
         )
-        found = {}
+        courses = {}
         for variable, (base, elements) in keys.items():
             array = result[base].to_numpy()
             dims = self.model[base].dims
@@ -241,7 +241,7 @@ class ModelResponse:
                 self.model.dimension_by_name[dim].elements.index(element)
                 for dim, element in zip(dims, elements, strict=True)
             )
-            found[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
+            courses[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
         wrong = np.zeros(len(rows), dtype=bool)
         for flow, stock in self.drains:
             # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
@@ -249,7 +249,7 @@ class ModelResponse:
             np.abs(taken, out=taken)
             np.abs(there, out=there)
             wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
-        return found, wrong
+        return courses, wrong
 
 
 def coordinates(response: Response) -> dict[str, Any]:

@@ -71,11 +71,11 @@ def fan(drawn: "xr.Dataset", percentiles: Sequence[float] = PERCENTILES) -> "xr.
 
     values = drawn["values"].to_numpy()
     with np.errstate(invalid="ignore"):
-        found = np.full((len(percentiles), *values.shape[1:]), np.nan)
+        bands = np.full((len(percentiles), *values.shape[1:]), np.nan)
         some = np.isfinite(values).any(axis=0)
-        found[:, some] = np.nanpercentile(values[:, some], percentiles, axis=0)
+        bands[:, some] = np.nanpercentile(values[:, some], percentiles, axis=0)
     coords = {"percentile": list(percentiles)} | {name: drawn[name] for name in ("output", "units", "time")}
-    return xr.DataArray(found, dims=("percentile", "output", "time"), coords=coords, name="fan")
+    return xr.DataArray(bands, dims=("percentile", "output", "time"), coords=coords, name="fan")
 
 
 def pawn(drawn: "xr.Dataset", *, seed: int, slices: int = 10) -> "xr.Dataset":
@@ -103,17 +103,21 @@ def pawn(drawn: "xr.Dataset", *, seed: int, slices: int = 10) -> "xr.Dataset":
     dummies = np.argsort(rng.random((_DUMMIES, n)), axis=1).T / n
     labels = np.minimum((_uniform(np.concatenate([shares, dummies], axis=1)) * slices).astype(int), slices - 1)
     columns = values.reshape(n, -1)
-    found = np.full((k + _DUMMIES, slices, columns.shape[1]), np.nan)
+    distances = np.full((k + _DUMMIES, slices, columns.shape[1]), np.nan)
     for column, course in enumerate(columns.T):
         finite = np.isfinite(course)
         if finite.sum() >= 2 * slices and np.ptp(course[finite]) > 1e-9 * np.abs(course[finite]).max():
-            found[:, :, column] = _distances(course[finite], labels[finite], slices)
+            distances[:, :, column] = _distances(course[finite], labels[finite], slices)
     cube = values.shape[1:]
     dims = ("parameter", "output", "time")
-    own = found[:k]
-    over_slices = {"median": np.median(own, axis=1), "mean": own.mean(axis=1), "maximum": own.max(axis=1)}
+    of_inputs = distances[:k]
+    over_slices = {
+        "median": np.median(of_inputs, axis=1),
+        "mean": of_inputs.mean(axis=1),
+        "maximum": of_inputs.max(axis=1),
+    }
     data: dict[str, Any] = {name: (dims, array.reshape(k, *cube)) for name, array in over_slices.items()}
-    data["dummy"] = (("output", "time"), np.percentile(np.median(found[k:], axis=1), 95, axis=0).reshape(cube))
+    data["dummy"] = (("output", "time"), np.percentile(np.median(distances[k:], axis=1), 95, axis=0).reshape(cube))
     coords = {name: drawn[name] for name in ("parameter", "output", "units", "time")}
     return xr.Dataset(data, coords=coords, attrs={"format": "cipark_sd pawn 1", "slices": slices, "seed": seed})
 
@@ -134,6 +138,6 @@ def _distances(course: Array, labels: Any, slices: int) -> Array:
     for part in range(slices):
         inside = np.cumsum(sliced == part, axis=0, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            own = inside[last] / inside[-1]
-        distances[:, part] = np.abs(own - together[:, None]).max(axis=0)
+            conditional = inside[last] / inside[-1]
+        distances[:, part] = np.abs(conditional - together[:, None]).max(axis=0)
     return distances

@@ -68,15 +68,15 @@ def shapley(
     counts, failed = np.zeros((resamples + 1, size)), np.zeros(size)
     moments = np.zeros((3, resamples + 1, size))
     centre, spread = np.zeros(size), np.zeros(size)
-    each = runs_of_a_row(k, orders)
+    per_row = runs_of_a_row(k, orders)
     for first, shares in blocks(2 * k, 0, n, seed):
         rows = len(shares)
         normal = ndtri(np.clip(shares, 1e-12, 1 - 1e-12)).reshape(rows, 2, k) @ np.linalg.cholesky(matrix).T
         drawn_orders = _orders(k, orders, first, rows, seed)
         points = _paths(normal[:, 0], normal[:, 1], drawn_orders, matrix)
         scores = response.scores(ndtr(points.reshape(-1, k)))
-        numbers = np.repeat(np.arange(first, first + rows, dtype=np.uint64), each)
-        values = response(scores, numbers).reshape(rows, each, size)
+        numbers = np.repeat(np.arange(first, first + rows, dtype=np.uint64), per_row)
+        values = response(scores, numbers).reshape(rows, per_row, size)
         finite = np.isfinite(values)
         failed += (~finite).sum(axis=(0, 1))
         complete: NDArray[np.bool_] = np.asarray(finite.all(axis=1))
@@ -91,7 +91,7 @@ def shapley(
             course = np.where(complete, values[:, end] - centre, 0.0)
             moments += np.array([weights @ complete, weights @ course, weights @ course**2])
         if progress is not None:
-            progress((first + rows) * each, n * each)
+            progress((first + rows) * per_row, n * per_row)
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = np.maximum(moments[2] / moments[0] - (moments[1] / moments[0]) ** 2, 0.0)
         # the effects add up to what all factors together explain in these rows
@@ -108,11 +108,13 @@ def shapley(
     )
 
 
-def _correlation(response: Response, given: Array | None, k: int) -> Array:
-    found = given if given is not None else getattr(getattr(response, "factors", None), "correlation", None)
-    if found is None:
+def _correlation(response: Response, correlation: Array | None, k: int) -> Array:
+    source = (
+        correlation if correlation is not None else getattr(getattr(response, "factors", None), "correlation", None)
+    )
+    if source is None:
         return np.eye(k)
-    matrix = np.asarray(found, dtype=float)
+    matrix = np.asarray(source, dtype=float)
     fine = matrix.shape == (k, k) and np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 1.0)
     if not fine or np.linalg.eigvalsh(matrix)[0] <= 0:
         raise InvalidValue(
@@ -133,26 +135,26 @@ def _n_orders(k: int, orders: int) -> int:
     return min(math.factorial(k), orders) if k < 12 else orders
 
 
-def _orders(k: int, wanted: int, first: int, rows: int, seed: int) -> Orders:
+def _orders(k: int, count: int, first: int, rows: int, seed: int) -> Orders:
     """Orders of the factors for each row ``(rows, n_orders, k)``: all there are, or random ones and their reverses.
 
     Source: Mitchell et al. 2022, Journal of Machine Learning Research 23, on reversed permutations.
     """
-    n_orders = _n_orders(k, wanted)
-    if n_orders < wanted or (k < 12 and n_orders == math.factorial(k)):
+    n_orders = _n_orders(k, count)
+    if n_orders < count or (k < 12 and n_orders == math.factorial(k)):
         return np.broadcast_to(np.array(list(permutations(range(k)))), (rows, n_orders, k))
     rng = np.random.default_rng([seed, _ORDER, first])
     drawn = np.argsort(rng.random((rows, -(-n_orders // 2), k)), axis=-1)
     return np.concatenate([drawn, drawn[:, :, ::-1]], axis=1)[:, :n_orders]
 
 
-def _paths(kept: Array, drawn: Array, orders: Orders, correlation: Array) -> Array:
+def _paths(base: Array, drawn: Array, orders: Orders, correlation: Array) -> Array:
     """Normal scores ``(rows, runs_of_a_row, k)``: all drawn, the steps of each order, all kept.
 
     In step j the first j factors of the order are those of ``kept`` and the others come from ``drawn`` given them.
     """
     rows, n_orders, k = orders.shape
-    ends = np.stack([drawn, kept])
+    ends = np.stack([drawn, base])
     permuted: Array = np.take_along_axis(ends[:, :, None, :], np.broadcast_to(orders, (2, rows, n_orders, k)), axis=-1)
     independent = np.array_equal(correlation, np.eye(k))
     triangles = np.empty(0)
@@ -165,7 +167,7 @@ def _paths(kept: Array, drawn: Array, orders: Orders, correlation: Array) -> Arr
         steps = steps @ triangles.swapaxes(-1, -2)
     points = np.empty_like(steps)
     np.put_along_axis(points, np.broadcast_to(orders[:, :, None, :], steps.shape), steps, axis=-1)
-    return np.concatenate([drawn[:, None], points.reshape(rows, -1, k), kept[:, None]], axis=1)
+    return np.concatenate([drawn[:, None], points.reshape(rows, -1, k), base[:, None]], axis=1)
 
 
 def _gains(values: Array, orders: Orders) -> Array:

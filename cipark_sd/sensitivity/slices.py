@@ -46,12 +46,12 @@ def single_effects(drawn: "xr.Dataset", *, seed: int, resamples: int = 100) -> "
 
     values = drawn["values"].to_numpy()
     cube = values.shape[1:]
-    found, variance = _ratios(values.reshape(len(values), -1), drawn["shares"].to_numpy(), seed, resamples)
-    k = found.shape[0]
+    effects, variance = _ratios(values.reshape(len(values), -1), drawn["shares"].to_numpy(), seed, resamples)
+    k = effects.shape[0]
     dims = ("parameter", "output", "time")
     data: dict[str, Any] = {
-        "S1": (dims, found[:, 0].reshape(k, *cube), {"long_name": "first-order index"}),
-        "S1_conf": (dims, (_Z95 * found[:, 1:].std(axis=1, ddof=1)).reshape(k, *cube)),
+        "S1": (dims, effects[:, 0].reshape(k, *cube), {"long_name": "first-order index"}),
+        "S1_conf": (dims, (_Z95 * effects[:, 1:].std(axis=1, ddof=1)).reshape(k, *cube)),
         "variance": (("output", "time"), variance.reshape(cube)),
         "n_failed": (("output", "time"), (~np.isfinite(values)).sum(axis=0)),
     }
@@ -71,8 +71,8 @@ def pooled_effects(flags: Array, shares: Array, *, seed: int, resamples: int = 1
     together: the sum of what is explained over the sum of the variances.
     """
     between, whole = _parts(flags, shares, seed, resamples)
-    found = between.sum(axis=-1) / np.where(whole.sum(axis=-1) > 0, whole.sum(axis=-1), np.nan)
-    return found[:, 0], _Z95 * found[:, 1:].std(axis=1, ddof=1)
+    effects = between.sum(axis=-1) / np.where(whole.sum(axis=-1) > 0, whole.sum(axis=-1), np.nan)
+    return effects[:, 0], _Z95 * effects[:, 1:].std(axis=1, ddof=1)
 
 
 def _ratios(values: Array, shares: Array, seed: int, resamples: int) -> tuple[Array, Array]:
@@ -111,9 +111,9 @@ def _between(y: Array, finite: Any, order: Any, weights: Array, mean: Array, sli
     """Weighted variance of the means of a factor's slices, ``(R + 1, C)``."""
     count, squares = np.zeros(mean.shape), np.zeros(mean.shape)
     for part in np.array_split(order, slices):
-        own = weights[:, part] @ finite[part]
+        sums = weights[:, part] @ finite[part]
         with np.errstate(invalid="ignore", divide="ignore"):
-            apart = np.where(own > 0, (weights[:, part] @ y[part]) / own - mean, 0.0)
-        count += own
-        squares += own * apart**2
+            apart = np.where(sums > 0, (weights[:, part] @ y[part]) / sums - mean, 0.0)
+        count += sums
+        squares += sums * apart**2
     return np.asarray(squares / count)

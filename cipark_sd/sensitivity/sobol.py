@@ -174,9 +174,9 @@ def _extend(
 ) -> None:
     """Add rows up to ``n``."""
     k = sums.k
-    each = k + 2 + len(sums.pairs)
+    runs_per_row = k + 2 + len(sums.pairs)
     worlds = int(getattr(response, "n_scenarios", 1))
-    at_a_time = max(1, RUNS_AT_A_TIME // (each * worlds * BLOCK))
+    at_a_time = max(1, RUNS_AT_A_TIME // (runs_per_row * worlds * BLOCK))
     saved = time.monotonic()
     waiting: list[tuple[int, Array]] = []
 
@@ -184,10 +184,10 @@ def _extend(
         start = 0
         for first, shares in pieces:
             size = len(shares)
-            own = values[start : start + each * size].reshape(each, size, -1)
-            start += each * size
+            scores = values[start : start + runs_per_row * size].reshape(runs_per_row, size, -1)
+            start += runs_per_row * size
             weights = bootstrap_weights(seed, first, size, sums.resamples)
-            sums.add(own[0], own[1], own[2 : k + 2], own[k + 2 :], weights)
+            sums.add(scores[0], scores[1], scores[2 : k + 2], scores[k + 2 :], weights)
             if sums.rows >= 64 and not sums.rows & (sums.rows - 1) and sums.rows not in course.n:
                 course.note(sums)
 
@@ -208,7 +208,7 @@ def _extend(
                     saved = time.monotonic()
                 adding, waiting = beside.submit(add, waiting, values), []
                 if progress is not None:
-                    progress(last * each * worlds, n * each * worlds)
+                    progress(last * runs_per_row * worlds, n * runs_per_row * worlds)
             if adding is not None:
                 adding.result()
         except KeyboardInterrupt:
@@ -226,8 +226,8 @@ def _runs(response: Response, pieces: Sequence[tuple[int, Array]], pairs: Sequen
     """Outputs of all runs of some blocks of rows, ``(n_runs, C)``, one block after another."""
     scores = [_crossed(response, shares, pairs) for _, shares in pieces]
     rows = [
-        np.tile(np.arange(first, first + len(shares)), len(own) // len(shares))
-        for (first, shares), own in zip(pieces, scores, strict=True)
+        np.tile(np.arange(first, first + len(shares)), len(values_of_piece) // len(shares))
+        for (first, shares), values_of_piece in zip(pieces, scores, strict=True)
     ]
     stacked = np.concatenate(scores)
     return response(stacked, np.concatenate(rows).astype(np.uint64)).reshape(len(stacked), -1)

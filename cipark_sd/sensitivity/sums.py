@@ -109,21 +109,21 @@ class SobolSums:
             self.base[1] += weights @ values
             self.base[2] += weights @ values**2
         whole = np.isfinite(a) & np.isfinite(b)
-        some_failed, known_b, own_weight = bool(np.any(lost)), np.where(whole, b, 0.0), weights.sum(axis=1)
+        some_failed, known_b, row_weight = bool(np.any(lost)), np.where(whole, b, 0.0), weights.sum(axis=1)
         self._incomplete(some_failed)
         slab = max(1, SLAB // a.size)
         for start in range(0, self.k, slab):
-            here = slice(start, min(start + slab, self.k))
-            change = ab[here].transpose(1, 0, 2) - a[:, None]
-            counted = own_weight[:, None, None]
+            block = slice(start, min(start + slab, self.k))
+            change = ab[block].transpose(1, 0, 2) - a[:, None]
+            counted = row_weight[:, None, None]
             if some_failed:
                 complete = whole[:, None] & np.isfinite(change)
                 change, counted = np.where(complete, change, 0.0), _weighted(weights, complete)
-            self.first[0][:, here] += _weighted(weights, known_b[:, None] * change)
-            self.first[1][:, here] += _weighted(weights, change)
-            self.total[:, here] += _weighted(weights, change**2 / 2)
+            self.first[0][:, block] += _weighted(weights, known_b[:, None] * change)
+            self.first[1][:, block] += _weighted(weights, change)
+            self.total[:, block] += _weighted(weights, change**2 / 2)
             if self.count is not None:
-                self.count[:, here] += counted
+                self.count[:, block] += counted
         for p, (i, j) in enumerate(self.pair_list):
             swapped, mixed = ba[self.pairs.index(i)], ab[j]
             complete = whole & np.isfinite(swapped) & np.isfinite(mixed)
@@ -131,7 +131,7 @@ class SobolSums:
             self.second[p, 1] += weights @ np.where(complete, swapped + mixed - a - b, 0.0)
             if self.second_count is not None:
                 self.second_count[p] += weights @ complete
-        self.weight += own_weight
+        self.weight += row_weight
         self.rows += len(a)
 
     def _incomplete(self, now: bool) -> None:
@@ -182,8 +182,8 @@ class SobolSums:
     def arrays(self) -> dict[str, Array]:
         """Everything by name, for a file."""
         names = ("centre", "spread", "weight", "base", "first", "total", "second", "failed", "count", "second_count")
-        found = {name: getattr(self, name) for name in names}
-        return {"rows": np.array(self.rows), **{name: array for name, array in found.items() if array is not None}}
+        arrays = {name: getattr(self, name) for name in names}
+        return {"rows": np.array(self.rows), **{name: array for name, array in arrays.items() if array is not None}}
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Undoes :meth:`arrays`."""

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 ONE = "model"
 
 
-def deciding(found: "xr.Dataset", *, count: int = 3) -> list[tuple[str, float, float]]:
+def deciding(result: "xr.Dataset", *, count: int = 3) -> list[tuple[str, float, float]]:
     """Factors with the largest indices of one claim or choice, with half their intervals; only those over it."""
-    index, width = found["S1"].to_numpy(), found["S1_conf"].to_numpy()
+    index, width = result["S1"].to_numpy(), result["S1_conf"].to_numpy()
     order = np.argsort(-np.nan_to_num(index, nan=-1.0), kind="stable")[:count]
-    names = found["parameter"].to_numpy()
+    names = result["parameter"].to_numpy()
     return [(str(names[i]), float(index[i]), float(width[i])) for i in order if index[i] > width[i]]
 
 
@@ -35,12 +35,12 @@ def evidence_of(at: "xr.Dataset") -> Evidence:
     return Evidence(ONE, prior, after, bool(float(at["prior_same"]) >= IDLE))
 
 
-def claim_sentences(found: "xr.Dataset") -> Iterator[str]:
+def claim_sentences(result: "xr.Dataset") -> Iterator[str]:
     """How many claims are of which class, and what those that are not built in rest on."""
-    each = [found.isel(claim=place) for place in range(found.sizes["claim"])]
-    classes = [classify([evidence_of(at)]) for at in each]
+    claims = [result.isel(claim=place) for place in range(result.sizes["claim"])]
+    classes = [classify([evidence_of(at)]) for at in claims]
     yield count_sentence(classes)
-    for at, classified in zip(each, classes, strict=True):
+    for at, classified in zip(claims, classes, strict=True):
         if classified.kind == "built in":
             continue
         (evidence,) = classified.evidence
@@ -54,11 +54,11 @@ def claim_sentences(found: "xr.Dataset") -> Iterator[str]:
         )
 
 
-def choice_sentences(found: "xr.Dataset") -> Iterator[str]:
+def choice_sentences(result: "xr.Dataset") -> Iterator[str]:
     """Which alternative is best how often, and what decides that."""
-    titles = found["title"].to_numpy()
-    for choice in map(str, found["choice"].to_numpy()):
-        at = found.sel(choice=choice)
+    titles = result["title"].to_numpy()
+    for choice in map(str, result["choice"].to_numpy()):
+        at = result.sel(choice=choice)
         best = np.nan_to_num(at["best"].to_numpy())
         order = np.argsort(-best, kind="stable")
         shares = ", ".join(f"{titles[i]} {best[i]:.0%}" for i in order if best[i] >= 0.005)

@@ -105,18 +105,18 @@ class About:
         """In words: what the draws are."""
         parts = []
         for basis, names in self.by_origin.values():
-            who = f" ({self._whose(basis, names)})" if len(self.bases) > 1 else ""
-            parts.append(f"{basis.sentence}{who}")
+            source = f" ({self._structures(basis, names)})" if len(self.bases) > 1 else ""
+            parts.append(f"{basis.sentence}{source}")
         fit = f"; the fit is that of {self.fit_of}" if self.fit_of and not self.unseen else ""
         weighted = f"; by weight {self.weighted}" if self.weighted else ""
         return f"{'; '.join(parts)}{fit}{weighted}"
 
-    def _whose(self, basis: Basis, names: Sequence[str]) -> str:
-        each = f"each of {len(names)} structures" if len(names) == len(self.bases) else ", ".join(names)
+    def _structures(self, basis: Basis, names: Sequence[str]) -> str:
+        described = f"each of {len(names)} structures" if len(names) == len(self.bases) else ", ".join(names)
         if basis.origin == "laplace":
-            return f"{each}, k the largest of them"
+            return f"{described}, k the largest of them"
         lent = basis.origin == "borrowed"
-        return f"{each}, not fitted and so with those of {next(iter(self.bases))}" if lent else each
+        return f"{described}, not fitted and so with those of {next(iter(self.bases))}" if lent else described
 
     @property
     def of_draws(self) -> str:
@@ -166,14 +166,18 @@ class About:
         """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
         if not math.isfinite(number):
             return
-        whose = {"first": f"structure {self.first}", "mixture": f"rivals by weight ({self.weighted})", "futures": ""}
+        structures = {
+            "first": f"structure {self.first}",
+            "mixture": f"rivals by weight ({self.weighted})",
+            "futures": "",
+        }
         yield Headline(
             estimand=estimand,
             number=number,
             unit=unit,
             kind=kind,
             interval=interval,
-            given=tuple(filter(None, (whose[of] if self.several else "", self.place, *given))),
+            given=tuple(filter(None, (structures[of] if self.several else "", self.place, *given))),
             basis=self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0],
             command="cipark policy",
             model_digest=self.model_digest,

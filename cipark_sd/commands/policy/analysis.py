@@ -12,7 +12,7 @@ from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.request import Request, asked_rivals, draw_source
+from cipark_sd.commands.policy.request import Request, chosen_rivals, draw_source
 from cipark_sd.commands.policy.target import FILE, Target, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import CiparkError
@@ -62,7 +62,7 @@ class Analysis:
         self,
         policies: Sequence[Policy],
         bars: Bars,
-        what: str,
+        stage: str,
         *,
         draws: Mapping[str, Draws] | None = None,
         outcomes: Sequence[Outcome] | None = None,
@@ -86,7 +86,7 @@ class Analysis:
             scenario=self.study.scenario,
             engine=self.engine,
             checkpoints=Checkpoints.in_output(self.folder),
-            progress=bars.counter(what),
+            progress=bars.counter(stage),
         )
 
 
@@ -107,19 +107,19 @@ def start(request: Request, bars: Bars) -> Analysis:
     """
     place = find_folder(request.target, file=FILE, where="policy")
     target = read_target(place, allow_files=request.allow_files)
-    rivals = asked_rivals(request, target)
+    rivals = chosen_rivals(request, target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     Checkpoints.in_output(folder, fresh=request.fresh)
-    wanted = DrawRequest(
+    draw_request = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
     )
-    made = target.study.draws(wanted, bars)
+    made = target.study.draws(draw_request, bars)
     # what is set for the place holds under all rivals, and a rival may take it back
-    placed = tuple(replace(rival, scenario=target.catalogue.here | rival.scenario) for rival in made.structures)
+    placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.study.model
-    seen = made.draws[placed[0].id].origin not in UNSEEN
-    study_digest = target.study.digest(placed[0]) if seen else ""
+    after_data = made.draws[placed[0].id].origin not in UNSEEN
+    study_digest = target.study.digest(placed[0]) if after_data else ""
     about = About(
         catalogue=target.catalogue,
         rivals=placed,
@@ -127,9 +127,9 @@ def start(request: Request, bars: Bars) -> Analysis:
         weights={rival: draws.weight for rival, draws in made.draws.items()},
         units={outcome.id: _units(target, outcome) for outcome in target.catalogue.outcomes},
         inputs=_input_titles(target),
-        quantities={one.id: _quantity(target, one) for one in target.catalogue.outcomes},
-        settings={one.id: estimands.settings(model, one.scenario) for one in target.catalogue.policies},
-        place=estimands.settings(model, target.catalogue.here),
+        quantities={outcome.id: _quantity(target, outcome) for outcome in target.catalogue.outcomes},
+        settings={policy.id: estimands.settings(model, policy.scenario) for policy in target.catalogue.policies},
+        place=estimands.settings(model, target.catalogue.settings),
         model_digest=model.digest,
         study_digest=study_digest,
         seed=request.seed,
@@ -173,10 +173,10 @@ def _quantity(target: Target, outcome: Outcome) -> str:
 
 def _input_titles(target: Target) -> dict[str, str]:
     titles = {}
-    for one in target.catalogue.uncertainties:
-        units = target.study.model[split_key(override_key(one.name))[0]].units
-        plain = is_dimensionless(units) or "[" in one.title
-        titles[one.name] = one.title if plain else f"{one.title} [{units}]"
+    for uncertainty in target.catalogue.uncertainties:
+        units = target.study.model[split_key(override_key(uncertainty.name))[0]].units
+        plain = is_dimensionless(units) or "[" in uncertainty.title
+        titles[uncertainty.name] = uncertainty.title if plain else f"{uncertainty.title} [{units}]"
     return titles
 
 
@@ -195,9 +195,9 @@ def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
 
 def _identity(request: Request, target: Target, draws: Mapping[str, Draws], basis: str) -> str:
     digest = hashlib.sha256()
-    for rival, own in draws.items():
-        digest.update(f"{rival} {own.weight}".encode())
-        for name, values in sorted(own.values.items()):
+    for rival, rival_draws in draws.items():
+        digest.update(f"{rival} {rival_draws.weight}".encode())
+        for name, values in sorted(rival_draws.values.items()):
             digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     model = target.study.model
     return (

@@ -39,8 +39,8 @@ def compute(analysis: Analysis, bars: Bars) -> Attribution:
     factors, factorials = analysis.catalogue.factors, {}
     sentences: list[str] = []
     for variant, name in _names(analysis.about):
-        what = "attribution" if variant is None else f"attribution {variant.id}"
-        runs = analysis.run(factorial(factors, variant), bars, what)
+        stage = "attribution" if variant is None else f"attribution {variant.id}"
+        runs = analysis.run(factorial(factors, variant), bars, stage)
         factorials[name] = attribution(runs, factors)
         sentences += doubts(runs)
     return Attribution(factorials, tuple(sentences))
@@ -48,22 +48,22 @@ def compute(analysis: Analysis, bars: Bars) -> Attribution:
 
 def _names(about: About) -> list[tuple[Policy | None, str]]:
     """The stem of the files of each factorial; the first is of the catalogue as it is."""
-    names = [(one, f"attribution_{one.id.replace(' ', '_')}") for one in about.catalogue.variants]
+    names = [(variant, f"attribution_{variant.id.replace(' ', '_')}") for variant in about.catalogue.variants]
     return [(None, "attribution"), *names]
 
 
-def tables(found: Attribution, about: About) -> "dict[str, pd.DataFrame]":
+def tables(findings: Attribution, about: About) -> "dict[str, pd.DataFrame]":
     """Every Shapley value of every factorial."""
     import pandas as pd
 
     frames = [
-        attribution_frame(found.factorials[name]).assign(variant="" if variant is None else variant.id)
+        attribution_frame(findings.factorials[name]).assign(variant="" if variant is None else variant.id)
         for variant, name in _names(about)
     ]
     return {"attribution": pd.concat(frames)}
 
 
-def figures(found: Attribution, about: About) -> Iterator[Drawing]:
+def figures(findings: Attribution, about: About) -> Iterator[Drawing]:
     """The headline's Shapley values of each factorial."""
     from cipark_sd.plotting.policies import plot_shapley
 
@@ -71,63 +71,63 @@ def figures(found: Attribution, about: About) -> Iterator[Drawing]:
     for variant, name in _names(about):
         title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
         drawing = partial(plot_shapley, title=title, caption=about.basis)
-        yield Drawing(name, drawing, (found.factorials[name], outcome, at))
+        yield Drawing(name, drawing, (findings.factorials[name], outcome, at))
 
 
-def headlines(found: Attribution, about: About) -> Iterator[Headline]:
+def headlines(findings: Attribution, about: About) -> Iterator[Headline]:
     """The Shapley value of each mechanism for the headline's outcome at its time."""
     outcome, at = about.catalogue.headline
     for variant, name in _names(about):
-        values = found.factorials[name][outcome].sel(time=at).isel(rival=0)
+        values = findings.factorials[name][outcome].sel(time=at).isel(rival=0)
         for position, factor in enumerate(about.catalogue.factors):
-            one = summary(values.isel(factor=position).to_numpy())
-            if one.n:
+            summarised = summary(values.isel(factor=position).to_numpy())
+            if summarised.n:
                 yield from about.record(
                     f"Shapley value of {factor.title} for {about.estimand()}",
-                    one.mean,
+                    summarised.mean,
                     unit=about.units[outcome],
                     kind="mean",
-                    interval=Bounds(one.low90, one.high90, 0.9, "central draws"),
+                    interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
                     given=() if variant is None else (variant.title,),
                 )
 
 
-def blocks(found: Attribution, about: About) -> tuple[list[Block]]:
+def blocks(findings: Attribution, about: About) -> tuple[list[Block]]:
     """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
-    made: list[Block] = [*map(Paragraph, found.doubts)]
+    made: list[Block] = [*map(Paragraph, findings.doubts)]
     for variant, name in _names(about):
-        main = _main_table(found.factorials[name], about, "" if variant is None else variant.title)
+        main = _main_table(findings.factorials[name], about, "" if variant is None else variant.title)
         made += [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption)]
-        made += [_interactions(found.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
+        made += [_interactions(findings.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
     return (made,)
 
 
 def _in_words(main: Table, variant: Policy | None) -> str:
     *factors, sums, total = main.rows
-    largest, *rest = sorted(factors, key=lambda row: -abs(float(row[1])) if row[1] != "-" else 0.0)
-    said = "" if variant is None else f"{variant.title}. "
-    said += f"All mechanisms together are worth {total[1]}; most of it, {largest[1]}, is due to: {largest[0]}"
-    said += f", then {rest[0][0]} ({rest[0][1]}). " if rest else ". "
-    return said + (
+    largest, *smaller = sorted(factors, key=lambda row: -abs(float(row[1])) if row[1] != "-" else 0.0)
+    text = "" if variant is None else f"{variant.title}. "
+    text += f"All mechanisms together are worth {total[1]}; most of it, {largest[1]}, is due to: {largest[0]}"
+    text += f", then {smaller[0][0]} ({smaller[0][1]}). " if smaller else ". "
+    return text + (
         f"Shapley values share out the whole and add up ({sums[1]}). Taking one mechanism out of the whole sums to "
         f"{sums[5]}, adding each alone to nothing sums to {sums[6]}: neither can be read as shares."
     )
 
 
-def attribution_frame(found: "xr.Dataset") -> "pd.DataFrame":
+def attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
     """One row for each outcome, time, rival and factor: Shapley value with bands, leave-one-out and add-one-in."""
     import pandas as pd
 
     rows = []
-    outcomes = [str(name) for name in found.data_vars if found[name].dims[0] == "factor" and " " not in str(name)]
+    outcomes = [str(name) for name in dataset.data_vars if dataset[name].dims[0] == "factor" and " " not in str(name)]
     for outcome in outcomes:
-        for t, time in enumerate(found["time"].to_numpy()):
-            for r, rival in enumerate(found["rival"].to_numpy()):
-                for f, factor in enumerate(found["factor"].to_numpy()):
+        for t, time in enumerate(dataset["time"].to_numpy()):
+            for r, rival in enumerate(dataset["rival"].to_numpy()):
+                for f, factor in enumerate(dataset["factor"].to_numpy()):
                     at = {"time": t, "rival": r, "factor": f}
-                    shapley = summary(found[outcome].isel(at).to_numpy())
-                    out = summary(found[f"{outcome} leave one out"].isel(at).to_numpy())
-                    alone = summary(found[f"{outcome} add one in"].isel(at).to_numpy())
+                    shapley = summary(dataset[outcome].isel(at).to_numpy())
+                    out = summary(dataset[f"{outcome} leave one out"].isel(at).to_numpy())
+                    alone = summary(dataset[f"{outcome} add one in"].isel(at).to_numpy())
                     rows.append(
                         {
                             "outcome": outcome,
@@ -148,35 +148,35 @@ def attribution_frame(found: "xr.Dataset") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _main_table(found: "xr.Dataset", about: About, variant: str) -> Table:
+def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     outcome, at = about.catalogue.headline
-    frame = attribution_frame(found[[n for n in found.data_vars if str(n).startswith(outcome)]])
+    frame = attribution_frame(dataset[[n for n in dataset.data_vars if str(n).startswith(outcome)]])
     frame = frame[frame["time"] == at]
     first = frame[frame["rival"] == about.first]
     rows: list[tuple[str, ...]] = []
     for factor in about.catalogue.factors:
-        one = numbers(first[first["factor"] == factor.id])
+        row = numbers(first[first["factor"] == factor.id])
         over = frame[frame["factor"] == factor.id]["shapley_mean"]
         rows.append(
             (
                 factor.title,
-                signed(one["shapley_mean"]),
-                band(one["low50"], one["high50"]),
-                band(one["low90"], one["high90"]),
-                f"{one['mcse']:.2g}",
-                signed(one["leave_one_out"]),
-                signed(one["add_one_in"]),
+                signed(row["shapley_mean"]),
+                band(row["low50"], row["high50"]),
+                band(row["low90"], row["high90"]),
+                f"{row['mcse']:.2g}",
+                signed(row["leave_one_out"]),
+                signed(row["add_one_in"]),
                 band(float(over.min()), float(over.max())),
             )
         )
     sums = [float(first[name].sum()) for name in ("shapley_mean", "leave_one_out", "add_one_in")]
-    total = summary(found[f"{outcome} total"].sel(time=at).isel(rival=0).to_numpy())
+    total = summary(dataset[f"{outcome} total"].sel(time=at).isel(rival=0).to_numpy())
     rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
     bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
-    who = f" (rival {about.first})" if about.several else ""
+    source = f" (rival {about.first})" if about.several else ""
     caption = (
-        f"{about.titled(outcome)} at {at:g}: who did it{who}{', ' + variant if variant else ''} ({about.of_draws})"
+        f"{about.titled(outcome)} at {at:g}: who did it{source}{', ' + variant if variant else ''} ({about.of_draws})"
     )
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
     return _without_rivals(Table(head, tuple(rows), caption), about)
@@ -189,10 +189,10 @@ def _without_rivals(table: Table, about: About) -> Table:
     return Table(table.head[:-1], tuple(row[:-1] for row in table.rows), table.caption)
 
 
-def _interactions(found: "xr.Dataset", about: About) -> Table:
+def _interactions(dataset: "xr.Dataset", about: About) -> Table:
     outcome, at = about.catalogue.headline
-    values = found[f"{outcome} interaction"].sel(time=at).mean("draw").transpose("pair", "rival").to_numpy()
-    titles = [f"{one.title} x {other.title}" for one, other in combinations(about.catalogue.factors, 2)]
+    values = dataset[f"{outcome} interaction"].sel(time=at).mean("draw").transpose("pair", "rival").to_numpy()
+    titles = [f"{first.title} x {second.title}" for first, second in combinations(about.catalogue.factors, 2)]
     order = np.argsort(-np.abs(values[:, 0]), kind="stable")[:6]
     rows = [(titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())) for i in order]
     caption = f"What pairs are worth together beyond one by one (the largest six; {about.of_draws})"
@@ -205,7 +205,7 @@ PART = Part(
     titles=("Attribution: the contribution of each mechanism",),
     findings=Attribution,
     needs=Missing("[[factor]]", "at least one mechanism to switch"),
-    given=lambda catalogue: bool(catalogue.factors),
+    present=lambda catalogue: bool(catalogue.factors),
     compute=compute,
     tables=tables,
     figures=figures,

@@ -34,7 +34,7 @@ class DesignFindings:
     budget: float
 
 
-def _wanted(catalogue: Catalogue) -> Design:
+def _settings(catalogue: Catalogue) -> Design:
     if catalogue.design is None:
         raise InvalidValue(_NEEDS.table, None, _NEEDS.expected, where="the catalogue")
     return catalogue.design
@@ -42,38 +42,38 @@ def _wanted(catalogue: Catalogue) -> Design:
 
 def compute(analysis: Analysis, bars: Bars) -> DesignFindings:
     """Search the levers."""
-    catalogue, wanted = analysis.catalogue, _wanted(analysis.catalogue)
-    budget = base_cost(catalogue.levers) if wanted.budget is None else wanted.budget
+    catalogue, settings = analysis.catalogue, _settings(analysis.catalogue)
+    budget = base_cost(catalogue.levers) if settings.budget is None else settings.budget
 
     def over(seed: int, n: int) -> search.Evaluator:
         return search.Evaluator(
             analysis.study.model,
             catalogue.levers,
             sample(analysis, n, seed),
-            catalogue.outcome_by_id[wanted.outcome],
-            wanted.at,
+            catalogue.outcome_by_id[settings.outcome],
+            settings.at,
             analysis.study.scenario,
             analysis.engine,
         )
 
     front = search.search(
-        over(wanted.seed, wanted.draws),
-        over(wanted.seed + 1, 4 * wanted.draws),
+        over(settings.seed, settings.draws),
+        over(settings.seed + 1, 4 * settings.draws),
         budget=budget,
-        share=wanted.tail,
-        population=wanted.population,
-        generations=wanted.generations,
-        rng=np.random.default_rng(wanted.seed),
+        share=settings.tail,
+        population=settings.population,
+        generations=settings.generations,
+        rng=np.random.default_rng(settings.seed),
         on_generation=bars.counter("search"),
     )
     return DesignFindings(front, float(budget))
 
 
-def tables(found: DesignFindings, about: About) -> "dict[str, pd.DataFrame]":
+def tables(findings: DesignFindings, about: About) -> "dict[str, pd.DataFrame]":
     """Every setting of the front with its scores."""
     import pandas as pd
 
-    front = found.front
+    front = findings.front
     frame = pd.DataFrame(front.settings, columns=[lever.id for lever in front.levers])
     for name in search.GOALS:
         frame[name] = getattr(front.searched, name)
@@ -81,41 +81,44 @@ def tables(found: DesignFindings, about: About) -> "dict[str, pd.DataFrame]":
     return {"design": frame}
 
 
-def figures(found: DesignFindings, about: About) -> Iterator[Drawing]:
+def figures(findings: DesignFindings, about: About) -> Iterator[Drawing]:
     """The front."""
     from cipark_sd.plotting.choices import plot_front
 
-    wanted = _wanted(about.catalogue)
-    below = f"{wanted.draws} futures in the search, {4 * wanted.draws} fresh ones; {about.basis}"
-    units, money = about.units[wanted.outcome], about.catalogue.money
+    settings = _settings(about.catalogue)
+    below = f"{settings.draws} futures in the search, {4 * settings.draws} fresh ones; {about.basis}"
+    units, money = about.units[settings.outcome], about.catalogue.money
     drawn = partial(plot_front, units=units, money=money, caption=below)
-    yield Drawing("design", drawn, (found.front, about.catalogue.outcome_by_id[wanted.outcome], wanted.at))
+    yield Drawing("design", drawn, (findings.front, about.catalogue.outcome_by_id[settings.outcome], settings.at))
 
 
-def headlines(found: DesignFindings, about: About) -> Iterator[Headline]:
+def headlines(findings: DesignFindings, about: About) -> Iterator[Headline]:
     """What the setting of the best mean gains on fresh futures."""
-    wanted = _wanted(about.catalogue)
-    _, fresh = found.front.gain(about.catalogue.outcome_by_id[wanted.outcome].better)
+    settings = _settings(about.catalogue)
+    _, fresh = findings.front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
     yield from about.record(
-        f"gain of the best setting found over the base in {output(about.quantities[wanted.outcome], wanted.at)}",
+        f"gain of the best setting found over the base in {output(about.quantities[settings.outcome], settings.at)}",
         fresh,
-        unit=about.units[wanted.outcome],
+        unit=about.units[settings.outcome],
         kind="mean",
         of="futures",
-        given=(f"at most {found.budget:.6g} {about.catalogue.money}".rstrip(), f"{4 * wanted.draws} fresh futures"),
+        given=(
+            f"at most {findings.budget:.6g} {about.catalogue.money}".rstrip(),
+            f"{4 * settings.draws} fresh futures",
+        ),
     )
 
 
-def blocks(found: DesignFindings, about: About) -> tuple[list[Block]]:
+def blocks(findings: DesignFindings, about: About) -> tuple[list[Block]]:
     """What was found, in words, and the ends of the front."""
     shown = Picture("design.png", "Settings on the front: how they do, and where each lever stands in its range.")
-    return ([*map(Paragraph, _in_words(found, about)), _picks(found, about), shown],)
+    return ([*map(Paragraph, _in_words(findings, about)), _picks(findings, about), shown],)
 
 
-def _picks(found: DesignFindings, about: About) -> Table:
+def _picks(findings: DesignFindings, about: About) -> Table:
     """The base and the ends of the front."""
-    front, wanted = found.front, _wanted(about.catalogue)
-    sign = 1 if about.catalogue.outcome_by_id[wanted.outcome].better == "more" else -1
+    front, settings = findings.front, _settings(about.catalogue)
+    sign = 1 if about.catalogue.outcome_by_id[settings.outcome].better == "more" else -1
     picks = {
         "best mean": int(np.argmax(sign * front.searched.mean)),
         "best tail": int(np.argmax(sign * front.searched.tail)),
@@ -135,19 +138,19 @@ def _picks(found: DesignFindings, about: About) -> Table:
     head = ("setting", *(lever.title for lever in front.levers))
     goals = ("mean", "fresh", "tail", "fresh", "regret", "fresh", "cost")
     caption = (
-        f"{about.titled(wanted.outcome)} at {wanted.at:g}, at most {found.budget:.6g} {about.catalogue.money} to "
-        f"spend: {len(front.settings)} settings on the front ({about.of_draws})"
+        f"{about.titled(settings.outcome)} at {settings.at:g}, at most {findings.budget:.6g} {about.catalogue.money} "
+        f"to spend: {len(front.settings)} settings on the front ({about.of_draws})"
     )
     return Table((*head, *goals), tuple(rows), caption)
 
 
-def _in_words(found: DesignFindings, about: About) -> list[str]:
-    front, wanted = found.front, _wanted(about.catalogue)
-    seen, fresh = front.gain(about.catalogue.outcome_by_id[wanted.outcome].better)
+def _in_words(findings: DesignFindings, about: About) -> list[str]:
+    front, settings = findings.front, _settings(about.catalogue)
+    searched, fresh = front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
     sentences = [
-        f"tail: mean of the worst {wanted.tail:.0%} of the futures; regret: its 90 % quantile",
-        f"the setting of the best mean is {number(seen)} better than the base in the search, {number(fresh)} better on "
-        "fresh futures: only the second number is a promise",
+        f"tail: mean of the worst {settings.tail:.0%} of the futures; regret: its 90 % quantile",
+        f"the setting of the best mean is {number(searched)} better than the base in the search, {number(fresh)} "
+        "better on fresh futures: only the second number is a promise",
     ]
     half = [name for name, count in front.at_ends().items() if count > len(front.settings) / 2]
     titles = {lever.id: lever.title for lever in front.levers}
@@ -169,7 +172,7 @@ PART = Part(
     titles=("Alternatives for the same money",),
     findings=DesignFindings,
     needs=_NEEDS,
-    given=lambda catalogue: catalogue.design is not None,
+    present=lambda catalogue: catalogue.design is not None,
     compute=compute,
     tables=tables,
     figures=figures,

@@ -96,110 +96,114 @@ def _alike(runs: "xr.Dataset") -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def tables(found: Effects, about: About) -> "dict[str, pd.DataFrame]":
+def tables(findings: Effects, about: About) -> "dict[str, pd.DataFrame]":
     """Every effect; the claims where there are any."""
-    claims = {"claims": claims_frame(found.claims, about)} if found.claims else {}
-    return {"effects": found.differences, **claims}
+    claims = {"claims": claims_frame(findings.claims, about)} if findings.claims else {}
+    return {"effects": findings.differences, **claims}
 
 
-def figures(found: Effects, about: About) -> Iterator[Drawing]:
+def figures(findings: Effects, about: About) -> Iterator[Drawing]:
     """The headline's effects, and the largest of them over time."""
     from cipark_sd.plotting.policies import plot_fans, plot_tornado
 
     outcome, at = about.catalogue.headline
     tornado = partial(plot_tornado, title=about.titled(outcome), caption=about.basis)
-    yield Drawing("effects", tornado, (found.differences, outcome, at))
-    yield Drawing("course", partial(plot_fans, caption=about.basis), (found.course, outcome))
+    yield Drawing("effects", tornado, (findings.differences, outcome, at))
+    yield Drawing("course", partial(plot_fans, caption=about.basis), (findings.course, outcome))
 
 
-def headlines(found: Effects, about: About) -> Iterator[Headline]:
+def headlines(findings: Effects, about: About) -> Iterator[Headline]:
     """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
-    (outcome, at), frame = about.catalogue.headline, found.differences
+    (outcome, at), frame = about.catalogue.headline, findings.differences
     shown, units = _shown(frame, about), about.units[outcome]
     of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
     record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
     for place, policy in enumerate(about.catalogue.policies[1:]):
-        one = numbers(of[of["policy"] == policy.id])
+        row = numbers(of[of["policy"] == policy.id])
         if not place:
-            yield from record(about.estimand(), one["base"], kind="mean")
-        if np.isfinite(one["median"]):
-            bounds = Bounds(one["low90"], one["high90"], 0.9, "central draws")
+            yield from record(about.estimand(), row["base"], kind="mean")
+        if np.isfinite(row["median"]):
+            bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")
             estimand = about.estimand(policy.id)
-            yield from record(estimand, one["median"], kind="median", interval=bounds, title=policy.title)
+            yield from record(estimand, row["median"], kind="median", interval=bounds, title=policy.title)
 
 
-def blocks(found: Effects, about: About) -> tuple[list[Block], list[Block]]:
+def blocks(findings: Effects, about: About) -> tuple[list[Block], list[Block]]:
     """What was expected, and the effects of each policy: the headline's first."""
     headline, at = about.catalogue.headline
-    others = [_other_outcomes(found, about, at)] if len(about.catalogue.outcomes) > 1 else []
-    alike = "; ".join(" = ".join(group) for group in found.alike)
+    tables = [_other_outcomes(findings, about, at)] if len(about.catalogue.outcomes) > 1 else []
+    alike = "; ".join(" = ".join(group) for group in findings.alike)
     changes: list[Block] = [
-        *map(Paragraph, found.doubts),
-        effects_table(found, about, headline),
+        *map(Paragraph, findings.doubts),
+        effects_table(findings, about, headline),
         Picture("effects.png", f"Differences to the base, {about.catalogue.outcome_by_id[headline].title} at {at:g}."),
         Picture("course.png", "The policies with the largest effects over time, beside the base."),
-        *others,
+        *tables,
         *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
-        *(effects_table(found, about, outcome) for outcome in about.in_full[1:]),
+        *(effects_table(findings, about, outcome) for outcome in about.in_full[1:]),
     ]
-    return claims_blocks(found.claims, about), changes
+    return claims_blocks(findings.claims, about), changes
 
 
-def console(found: Effects, about: About) -> list[Block]:
+def console(findings: Effects, about: About) -> list[Block]:
     """The outcomes that are asked for, and what was expected."""
     printed = about.printed or about.in_full
     names = list(about.catalogue.outcome_by_id) if "all" in printed else printed
-    tables_of = [effects_table(found, about, outcome) for outcome in names]
-    return [*map(Paragraph, found.doubts), *tables_of, *claims_printed(found.claims, about)]
+    tables_of = [effects_table(findings, about, outcome) for outcome in names]
+    return [*map(Paragraph, findings.doubts), *tables_of, *claims_printed(findings.claims, about)]
 
 
-def effects_table(found: Effects, about: About, outcome: str) -> Table:
+def effects_table(findings: Effects, about: About, outcome: str) -> Table:
     """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
     whether what was expected of it came true.
     """
-    catalogue, frame, first = about.catalogue, found.differences, about.first
+    catalogue, frame, first = about.catalogue, findings.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
     shown = _shown(frame, about)
     of = frame[frame["outcome"] == outcome]
-    claims = [claim for claim in found.claims if claim.expected.outcome == outcome]
+    claims = [claim for claim in findings.claims if claim.expected.outcome == outcome]
     head = ["", "policy"]
     for time in times:
         head += [f"{time:g}", "50 %", "90 %", "P>0"]
     head += ["MC error", *(["over rivals"] if about.several else []), *(["expected"] if claims else [])]
     rows = []
     for policy in catalogue.policies[1:]:
-        own = of[of["policy"] == policy.id]
+        by_policy = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         for time in times:
-            one = numbers(own[(own["time"] == time) & (own["rival"] == shown)])
-            row += [signed(one["median"]), band(one["low50"], one["high50"]), band(one["low90"], one["high90"])]
-            row.append(f"{one['more']:.2f}")
-        one = numbers(own[(own["time"] == times[0]) & (own["rival"] == shown)])
-        medians = own[(own["time"] == times[0]) & (own["rival"] != WEIGHTED)]["median"]
+            differences = numbers(by_policy[(by_policy["time"] == time) & (by_policy["rival"] == shown)])
+            row += [
+                signed(differences["median"]),
+                band(differences["low50"], differences["high50"]),
+                band(differences["low90"], differences["high90"]),
+            ]
+            row.append(f"{differences['more']:.2f}")
+        differences = numbers(by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] == shown)])
+        medians = by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] != WEIGHTED)]["median"]
         ranges = [band(float(medians.min()), float(medians.max()))] if about.several else []
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
-        rows.append((*row, f"{one['mcse']:.2g}", *ranges, *([hoped] if claims else [])))
+        rows.append((*row, f"{differences['mcse']:.2g}", *ranges, *([hoped] if claims else [])))
     base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
-    who = f"; rival {first}" if about.several else ""
-    who = f"; rivals by weight ({about.weighted})" if shown == WEIGHTED else who
+    source = f"; rival {first}" if about.several else ""
+    source = f"; rivals by weight ({about.weighted})" if shown == WEIGHTED else source
     last = f"; MC error{' and the range of medians over rivals' if about.several else ''} at {times[0]:g}"
-    what = f"difference to the base ({about.of_draws}; medians; mean of the base {levels}{who}{last})"
-    return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {what}")
+    content = f"difference to the base ({about.of_draws}; medians; mean of the base {levels}{source}{last})"
+    return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
 
 
-def _other_outcomes(found: Effects, about: About, at: float) -> Table:
+def _other_outcomes(findings: Effects, about: About, at: float) -> Table:
     """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
-    frame, outcomes = found.differences, about.catalogue.outcomes
+    frame, outcomes = findings.differences, about.catalogue.outcomes
     of = frame[(frame["time"] == at) & (frame["rival"] == _shown(frame, about))]
     rows = []
     for policy in about.catalogue.policies[1:]:
-        own = of[of["policy"] == policy.id]
+        by_policy = of[of["policy"] == policy.id]
         cells = []
         for outcome in outcomes:
-            one = numbers(own[own["outcome"] == outcome.id])
-            star = " *" if one["low90"] > 0 or one["high90"] < 0 else ""
-            cells.append(signed(one["median"]) + star)
+            difference = numbers(by_policy[by_policy["outcome"] == outcome.id])
+            star = " *" if difference["low90"] > 0 or difference["high90"] < 0 else ""
+            cells.append(signed(difference["median"]) + star)
         rows.append((policy.id, policy.title, *cells))
     star = "* the 90 % interval leaves out zero"
     caption = f"All outcomes at {at:g}: median difference to the base ({about.of_draws}; {star})"
@@ -222,7 +226,7 @@ PART = Part(
     titles=(CLAIMS, "Effects of each policy"),
     findings=Effects,
     needs=Missing("[[policy]]", "at least one"),
-    given=lambda catalogue: len(catalogue.policies) > 1,
+    present=lambda catalogue: len(catalogue.policies) > 1,
     compute=compute,
     tables=tables,
     figures=figures,

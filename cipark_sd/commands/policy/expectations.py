@@ -38,15 +38,17 @@ def classified_claims(analysis: Analysis, posterior: "xr.Dataset | None", bars: 
     chosen = [policy for policy in catalogue.policies if policy.expected]
     if not chosen:
         return ()
-    expected = [one for policy in chosen for one in policy.expected]
-    needed = {BASE, *(policy.id for policy in chosen), *(one.than for one in expected)}
+    expected = [expectation for policy in chosen for expectation in policy.expected]
+    needed = {BASE, *(policy.id for policy in chosen), *(expectation.than for expectation in expected)}
     prior = analysis.run(
         [policy for policy in catalogue.policies if policy.id in needed],
         bars,
         "the same without data",
         draws=analysis.prior,
-        outcomes=[catalogue.outcome_by_id[name] for name in dict.fromkeys(one.outcome for one in expected)],
-        times=sorted({one.at for one in expected}),
+        outcomes=[
+            catalogue.outcome_by_id[name] for name in dict.fromkeys(expectation.outcome for expectation in expected)
+        ],
+        times=sorted({expectation.at for expectation in expected}),
     )
     if posterior is None:
         return tuple(claims(catalogue.policies, prior))
@@ -54,33 +56,33 @@ def classified_claims(analysis: Analysis, posterior: "xr.Dataset | None", bars: 
     return tuple(claims(catalogue.policies, prior, posterior, fitted))
 
 
-def claims_printed(found: Sequence[Claim], about: About) -> list[Block]:
+def claims_printed(claims: Sequence[Claim], about: About) -> list[Block]:
     """For the console: what became of all expectations, without their sources."""
-    if not found:
+    if not claims:
         return []
-    table = _table(found, about)
+    table = _table(claims, about)
     rows = tuple(row[:-1] for row in table.rows)
-    return [Table(table.head[:-1], rows, table.caption), Paragraph(_summary(found))]
+    return [Table(table.head[:-1], rows, table.caption), Paragraph(_summary(claims))]
 
 
-def claims_blocks(found: Sequence[Claim], about: About) -> list[Block]:
+def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     """For the page: what became of all expectations, in words first."""
-    if not found:
+    if not claims:
         return []
-    blocks: list[Block] = [Paragraph(_summary(found))]
+    blocks: list[Block] = [Paragraph(_summary(claims))]
     for kind in ("informed", "undecided"):
-        own = [claim for claim in found if claim.classified.kind == kind]
-        if own:
-            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, about) for claim in own))]
-    built = [claim for claim in found if claim.classified.kind == "built in"]
+        of_kind = [claim for claim in claims if claim.classified.kind == kind]
+        if of_kind:
+            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, about) for claim in of_kind))]
+    built = [claim for claim in claims if claim.classified.kind == "built in"]
     if built:
         names = dict.fromkeys(_title(claim, about) for claim in built)
         blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
-    return [*blocks, _table(found, about), *([_by_structure(found, about)] if about.several else [])]
+    return [*blocks, _table(claims, about), *([_by_structure(claims, about)] if about.several else [])]
 
 
-def _summary(found: Sequence[Claim]) -> str:
-    return count_sentence([claim.classified for claim in found])
+def _summary(claims: Sequence[Claim]) -> str:
+    return count_sentence([claim.classified for claim in claims])
 
 
 def _title(claim: Claim, about: About) -> str:
@@ -91,7 +93,7 @@ def sentence(claim: Claim, about: About) -> str:
     """One expectation in words, with its probability before and after the fit."""
     text = f"{_title(claim, about)}: {in_words(claim.expected, about.catalogue)}"
     text += " (the data speak against it). " if claim.classified.side == "against" else ". "
-    n, idle = len(claim.evidence), sum(one.idle for one in claim.evidence)
+    n, idle = len(claim.evidence), sum(evidence.idle for evidence in claim.evidence)
     prior, after = _probabilities(claim)
     if prior:
         text += f"Probability {prior} {f'in {about.of_draws}' if about.unseen else 'under the priors'}"
@@ -108,26 +110,28 @@ def sentence(claim: Claim, about: About) -> str:
 
 def _probabilities(claim: Claim) -> tuple[str, str]:
     """Before and after the fit, over the structures in which the policy does something."""
-    active = [one for one in claim.evidence if not one.idle]
-    return shares([one.prior for one in active]), shares([one.posterior for one in active if one.posterior is not None])
+    active = [evidence for evidence in claim.evidence if not evidence.idle]
+    return shares([evidence.prior for evidence in active]), shares(
+        [evidence.posterior for evidence in active if evidence.posterior is not None]
+    )
 
 
 def _factor(claim: Claim) -> str:
     """Of the structures in which the policy does something, from the lowest bound to the highest."""
-    factors = [one.factor for one in claim.evidence if not one.idle and one.factor is not None]
+    factors = [evidence.factor for evidence in claim.evidence if not evidence.idle and evidence.factor is not None]
     return str(over_structures(factors)) if factors else ""
 
 
-def _table(found: Sequence[Claim], about: About) -> Table:
+def _table(claims: Sequence[Claim], about: About) -> Table:
     """All of them, what data have informed first; without a fit there is one probability and no factor."""
     unseen, several = about.unseen, about.several
     rows = []
-    for claim in sorted(found, key=lambda claim: ("informed", "undecided", "built in").index(claim.classified.kind)):
+    for claim in sorted(claims, key=lambda claim: ("informed", "undecided", "built in").index(claim.classified.kind)):
         policy = about.catalogue.policy_by_id[claim.policy]
         names = (policy.id, policy.title, in_words(claim.expected, about.catalogue))
         prior, after = _probabilities(claim)
         fitted = () if unseen else (after, _factor(claim))
-        idle = sum(one.idle for one in claim.evidence)
+        idle = sum(evidence.idle for evidence in claim.evidence)
         nothing = (f"{idle} of {len(claim.evidence)}" if idle else "",) if several else ()
         rows.append((*names, str(claim.classified), prior, *fitted, *nothing, policy.source))
     over = " over structures" if several else ""
@@ -143,15 +147,15 @@ def _table(found: Sequence[Claim], about: About) -> Table:
     return Table(head, tuple(rows), caption)
 
 
-def _by_structure(found: Sequence[Claim], about: About) -> Table:
+def _by_structure(claims: Sequence[Claim], about: About) -> Table:
     """Probabilities before and after the fit under each structure."""
 
     def cell(claim: Claim, position: int) -> str:
-        one = claim.evidence[position]
+        evidence = claim.evidence[position]
         if about.unseen:
-            return "no effect" if one.idle else f"{one.prior.share:.2f}"
-        after = "-" if one.posterior is None else f"{one.posterior.share:.2f}"
-        return "no effect" if one.idle else f"{one.prior.share:.2f}, {after}"
+            return "no effect" if evidence.idle else f"{evidence.prior.share:.2f}"
+        after = "-" if evidence.posterior is None else f"{evidence.posterior.share:.2f}"
+        return "no effect" if evidence.idle else f"{evidence.prior.share:.2f}, {after}"
 
     rows = tuple(
         (
@@ -159,7 +163,7 @@ def _by_structure(found: Sequence[Claim], about: About) -> Table:
             in_words(claim.expected, about.catalogue),
             *(cell(claim, position) for position in range(len(about.rivals))),
         )
-        for claim in found
+        for claim in claims
         if claim.classified.kind != "built in"
     )
     head = ("policy", "expected", *(rival.id for rival in about.rivals))
@@ -168,14 +172,14 @@ def _by_structure(found: Sequence[Claim], about: About) -> Table:
     return Table(head, rows, caption)
 
 
-def claims_frame(found: Sequence[Claim], about: About) -> "pd.DataFrame":
+def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":
     """One row for each expectation and structure."""
     import pandas as pd
 
     rows = []
-    for claim in found:
+    for claim in claims:
         policy = about.catalogue.policy_by_id[claim.policy]
-        for one in claim.evidence:
+        for evidence in claim.evidence:
             facts = {
                 "policy": policy.id,
                 "title": policy.title,
@@ -183,14 +187,14 @@ def claims_frame(found: Sequence[Claim], about: About) -> "pd.DataFrame":
                 "source": policy.source,
                 "class": claim.classified.kind,
                 "side": claim.classified.side,
-                "structure": one.structure,
-                "no_effect": one.idle,
-                "prior": one.prior.share,
-                "prior_low": one.prior.interval[0],
-                "prior_high": one.prior.interval[1],
-                "prior_draws": _count(one.prior.n),
+                "structure": evidence.structure,
+                "no_effect": evidence.idle,
+                "prior": evidence.prior.share,
+                "prior_low": evidence.prior.interval[0],
+                "prior_high": evidence.prior.interval[1],
+                "prior_draws": _count(evidence.prior.n),
             }
-            after, factor = one.posterior, one.factor
+            after, factor = evidence.posterior, evidence.factor
             if after is not None and factor is not None:
                 facts |= {
                     "posterior": after.share,

@@ -53,7 +53,7 @@ def save(findings: object, path: Path, identity: str, attributes: Mapping[str, s
                 content[field.name] = beside(field.name, value)
             case pd.DataFrame():
                 content[field.name] = columns(value)
-            case Mapping() if any(isinstance(one, xr.Dataset) for one in value.values()):
+            case Mapping() if any(isinstance(entry, xr.Dataset) for entry in value.values()):
                 content[field.name] = [beside(name, runs) for name, runs in value.items()]
             case _:
                 content[field.name] = to_plain(value)
@@ -64,13 +64,13 @@ def load(kind: type[F], path: Path, identity: str) -> F | None:
     """Findings of that identity; None where there are none, or where a file beside them is another one by now."""
     try:
         content = read_record(dict[str, Any], path)
-        files, found = from_plain(dict[str, str], content["files"]), content["findings"]
+        files, plain = from_plain(dict[str, str], content["files"]), content["findings"]
         if content["identity"] != identity or any(Path(name).name != name for name in files):
             return None
         if any(_digest(path.with_name(f"{name}.nc")) != digest for name, digest in files.items()):
             return None
         runs = {name: results.load(path.with_name(f"{name}.nc")) for name in files}
-        return kind(**{name: _field(hint, found[name], runs) for name, hint in _hints(kind).items()})
+        return kind(**{name: _field(hint, plain[name], runs) for name, hint in _hints(kind).items()})
     except (OSError, ValueError, KeyError, TypeError, InvalidValue):
         return None  # of another version, or cut short
 

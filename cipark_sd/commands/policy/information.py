@@ -16,11 +16,11 @@ from cipark_sd.commands.policy.strategies import (
     NEEDS,
     StrategyOutcomes,
     caption,
-    given,
     heading,
     over_futures,
+    ranks_strategies,
+    settings_of,
     try_strategies,
-    wanted,
 )
 from cipark_sd.commands.policy.words import share
 from cipark_sd.console import Bars, number
@@ -71,18 +71,22 @@ def _worths(analysis: Analysis, ran: StrategyOutcomes, utilities: Array) -> "pd.
     """One row for each piece of knowledge, the most worth first."""
     import pandas as pd
 
-    rng = np.random.default_rng(ran.wanted.seed)
+    rng = np.random.default_rng(ran.settings.seed)
     inputs = ran.futures.inputs
-    titles = {one.name: one.title for one in analysis.catalogue.uncertainties} | {"rival": "which structure is true"}
-    found = [("everything", "everything", information.perfect(utilities, rng))]
-    found += [
+    titles = {uncertainty.name: uncertainty.title for uncertainty in analysis.catalogue.uncertainties} | {
+        "rival": "which structure is true"
+    }
+    worths = [("everything", "everything", information.perfect(utilities, rng))]
+    worths += [
         ("input", titles.get(name, name), information.partial(utilities, inputs[[name]], rng=rng))
         for name in inputs.columns
     ]
-    for one in analysis.catalogue.measurements:
-        worth = information.measured(utilities, _expected(analysis, ran, one), rng, noise=_noise(one))
-        found.append(("measurement", one.title, worth))
-    rows = [{"kind": kind, "what": what, "value": worth.value, "error": worth.error} for kind, what, worth in found]
+    for measurement in analysis.catalogue.measurements:
+        worth = information.measured(utilities, _expected(analysis, ran, measurement), rng, noise=_noise(measurement))
+        worths.append(("measurement", measurement.title, worth))
+    rows = [
+        {"kind": kind, "what": source, "value": worth.value, "error": worth.error} for kind, source, worth in worths
+    ]
     return pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
 
 
@@ -101,8 +105,8 @@ def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measuremen
     for name in measurement.variables:
         variable = model.by_name.get(override_key(name))
         if variable is not None and variable.dims:
-            each = [f"{variable.name}[{','.join(elements)}]" for elements in model.elements(variable)]
-            outcomes += [Outcome(one, name, one) for one in each]
+            elements_of = [f"{variable.name}[{','.join(elements)}]" for elements in model.elements(variable)]
+            outcomes += [Outcome(element, name, element) for element in elements_of]
         else:
             outcomes.append(Outcome(name, name, name))
     policy = Policy("measured", "", measurement.scenario)
@@ -114,41 +118,41 @@ def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measuremen
     return np.asarray(counts.transpose(1, 0, 2).reshape(values.shape[1], -1))
 
 
-def tables(found: InformationFindings, about: About) -> "dict[str, pd.DataFrame]":
+def tables(findings: InformationFindings, about: About) -> "dict[str, pd.DataFrame]":
     """Every piece of knowledge."""
-    return {"information": found.worths}
+    return {"information": findings.worths}
 
 
-def figures(found: InformationFindings, about: About) -> Iterator[Drawing]:
+def figures(findings: InformationFindings, about: About) -> Iterator[Drawing]:
     """What each is worth."""
     from cipark_sd.plotting.choices import plot_worth
 
-    asked = wanted(about.catalogue)
-    title, units = about.catalogue.outcome_by_id[asked.outcome].title, about.units[asked.outcome]
-    drawn = partial(plot_worth, caption=caption(about, found.futures))
-    yield Drawing("information", drawn, (found.worths, title, asked.at, units))
+    settings = settings_of(about.catalogue)
+    title, units = about.catalogue.outcome_by_id[settings.outcome].title, about.units[settings.outcome]
+    drawn = partial(plot_worth, caption=caption(about, findings.futures))
+    yield Drawing("information", drawn, (findings.worths, title, settings.at, units))
 
 
-def headlines(found: InformationFindings, about: About) -> Iterator[Headline]:
+def headlines(findings: InformationFindings, about: About) -> Iterator[Headline]:
     """What perfect information is worth."""
-    asked, frame = wanted(about.catalogue), found.worths
+    settings, frame = settings_of(about.catalogue), findings.worths
     everything = frame[frame["kind"] == "everything"]
     value, error = float(everything["value"].iloc[0]), float(everything["error"].iloc[0])
     yield from about.record(
-        f"value of perfect information for {output(about.quantities[asked.outcome], asked.at)}",
+        f"value of perfect information for {output(about.quantities[settings.outcome], settings.at)}",
         value,
-        unit=about.units[asked.outcome],
+        unit=about.units[settings.outcome],
         kind="mean",
         of="futures",
         interval=Bounds(value - _TWO_SIDED * error, value + _TWO_SIDED * error, 0.95, "Monte Carlo error"),
-        given=(over_futures(about, found.futures),),
+        given=(over_futures(about, findings.futures),),
     )
 
 
-def blocks(found: InformationFindings, about: About) -> tuple[list[Block]]:
+def blocks(findings: InformationFindings, about: About) -> tuple[list[Block]]:
     """What would be chosen, and what each piece of knowledge is worth."""
-    units = about.units[wanted(about.catalogue).outcome]
-    frame = found.worths
+    units = about.units[settings_of(about.catalogue).outcome]
+    frame = findings.worths
     everything = float(frame.loc[frame["kind"] == "everything", "value"].iloc[0])
     rows = tuple(
         (
@@ -162,13 +166,13 @@ def blocks(found: InformationFindings, about: About) -> tuple[list[Block]]:
     )
     title = f"What knowing more is worth, in {heading(about)} ({about.of_draws})"
     text = (
-        f"Without knowing more one would choose '{found.chosen}'. To know everything would raise the expected outcome "
-        f"by {everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth less than "
-        "twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they have no error of "
-        "their own."
+        f"Without knowing more one would choose '{findings.chosen}'. To know everything would raise the expected "
+        f"outcome by {everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth "
+        "less than twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they have "
+        "no error of their own."
     )
     table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
-    return ([*map(Paragraph, found.doubts), Paragraph(text), table, Picture("information.png", title)],)
+    return ([*map(Paragraph, findings.doubts), Paragraph(text), table, Picture("information.png", title)],)
 
 
 PART = Part(
@@ -176,7 +180,7 @@ PART = Part(
     titles=("Value of information",),
     findings=InformationFindings,
     needs=NEEDS,
-    given=given,
+    present=ranks_strategies,
     compute=compute,
     tables=tables,
     figures=figures,

@@ -14,16 +14,16 @@ BASIS, RIVALS, LIMITS = "Basis and assumptions", "The rival structures", "Limita
 
 def page(about: About, findings: Mapping[str, object]) -> Page:
     """The page of the findings of some parts, by the part's name."""
-    found = {
+    by_title = {
         section.title: section
         for name in PARTS
         if name in findings
         for section in part(name).sections(findings[name], about)
     }
-    own = {BASIS: basis_blocks(about), RIVALS: _rivals(about), LIMITS: _limits(about)}
-    found |= {title: Section(title, tuple(blocks)) for title, blocks in own.items() if blocks}
+    facts = {BASIS: basis_blocks(about), RIVALS: _rivals(about), LIMITS: _limits(about)}
+    by_title |= {title: Section(title, tuple(blocks)) for title, blocks in facts.items() if blocks}
     order = dict.fromkeys((BASIS, *(title for name in PARTS for title in part(name).titles), RIVALS, LIMITS))
-    sections = tuple(found[title] for title in order if title in found)
+    sections = tuple(by_title[title] for title in order if title in by_title)
     headlines = [record for name in PARTS if name in findings for record in part(name).headlines(findings[name], about)]
     return Page(f"{about.catalogue.title}: policies", about.identity, sections, tuple(headlines))
 
@@ -64,7 +64,10 @@ def _limits(about: About) -> list[Block]:
             f"variance is left), so that what rests on them rests on the prior: {', '.join(about.untaught)}."
         )
     if catalogue.uncertainties:
-        inputs = ", ".join(f"{one.title} ({one.low:g} to {one.high:g})" for one in catalogue.uncertainties)
+        inputs = ", ".join(
+            f"{uncertainty.title} ({uncertainty.low:g} to {uncertainty.high:g})"
+            for uncertainty in catalogue.uncertainties
+        )
         items.append(
             f"Inputs that no data inform, varied over a range and taken to be as likely everywhere in it: {inputs}."
         )

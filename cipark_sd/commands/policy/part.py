@@ -39,8 +39,8 @@ class Part(Generic[F]):
     findings : type
         A frozen dataclass that :mod:`cipark_sd.commands.policy.findings` can save and load.
     needs : Missing
-        What a catalogue without ``given`` lacks.
-    given : callable
+        What a catalogue without ``present`` lacks.
+    present : callable
         Whether a catalogue has what the part needs.
     tables : callable
         Tables by the stem of their file.
@@ -56,7 +56,7 @@ class Part(Generic[F]):
     titles: tuple[str, ...]
     findings: type[F]
     needs: Missing
-    given: Callable[[Catalogue], bool]
+    present: Callable[[Catalogue], bool]
     compute: Callable[[Analysis, Bars], F]
     tables: Callable[[F, About], "Mapping[str, pd.DataFrame]"]
     figures: Callable[[F, About], Iterable[Drawing]]
@@ -64,16 +64,16 @@ class Part(Generic[F]):
     blocks: Callable[[F, About], Sequence[Sequence[Block]]]
     console: Callable[[F, About], Sequence[Block]] | None = None
 
-    def sections(self, found: F, about: About) -> list[Section]:
+    def sections(self, findings: F, about: About) -> list[Section]:
         """Of the page, those without content left out."""
-        each = zip(self.titles, self.blocks(found, about), strict=True)
-        return [Section(title, tuple(blocks)) for title, blocks in each if blocks]
+        titled = zip(self.titles, self.blocks(findings, about), strict=True)
+        return [Section(title, tuple(blocks)) for title, blocks in titled if blocks]
 
-    def printed(self, found: F, about: About) -> list[Section]:
+    def printed(self, findings: F, about: About) -> list[Section]:
         """What the console shows."""
         if self.console is not None:
-            return [Section("", tuple(self.console(found, about)))]
+            return [Section("", tuple(self.console(findings, about)))]
         return [
             Section(section.title, tuple(block for block in section.blocks if not isinstance(block, Picture)))
-            for section in self.sections(found, about)
+            for section in self.sections(findings, about)
         ]

@@ -28,7 +28,7 @@ class Request:
     allow_files: tuple[Path, ...] = ()
 
 
-def asked_rivals(request: Request, target: Target) -> tuple[Rival, ...]:
+def chosen_rivals(request: Request, target: Target) -> tuple[Rival, ...]:
     """The rivals that the command line wants; all that it wants and is not there is told at once.
 
     Raises
@@ -49,7 +49,7 @@ def asked_rivals(request: Request, target: Target) -> tuple[Rival, ...]:
     return tuple(rival for rival in target.rivals if not request.rivals or rival.id in request.rivals)
 
 
-def draw_source(given: Sequence[str], ids: Sequence[str]) -> DrawSource:
+def draw_source(draws: Sequence[str], ids: Sequence[str]) -> DrawSource:
     """What ``--draws`` names: words, a folder, files of one structure each, or the file of the first.
 
     Raises
@@ -57,13 +57,13 @@ def draw_source(given: Sequence[str], ids: Sequence[str]) -> DrawSource:
     UnknownName
         For ``RIVAL=FILE`` with a rival that there is not.
     """
-    named = [text for text in given if text != "prior"]
+    named = [text for text in draws if text != "prior"]
     if not named:
-        return "prior" if given else "at hand"
-    if tuple(given) == ("fit",):
+        return "prior" if draws else "at hand"
+    if tuple(draws) == ("fit",):
         return "fit"
-    if len(given) == 1 and Path(given[0]).is_dir():
-        return Path(given[0])
+    if len(draws) == 1 and Path(draws[0]).is_dir():
+        return Path(draws[0])
     files: dict[str, Path] = {}
     for text in named:
         rival, equals, path = text.partition("=")

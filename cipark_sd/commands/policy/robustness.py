@@ -16,11 +16,11 @@ from cipark_sd.commands.policy.strategies import (
     NEEDS,
     StrategyOutcomes,
     caption,
-    given,
     heading,
     over_futures,
+    ranks_strategies,
+    settings_of,
     try_strategies,
-    wanted,
 )
 from cipark_sd.console import Bars, number
 from cipark_sd.experiments.budget import lever_cost, lever_value, policy_cost
@@ -58,7 +58,7 @@ class Winner:
     wins: float
     low: float
     high: float
-    others: tuple[str, ...]
+    dissenting: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ def compute(analysis: Analysis, bars: Bars) -> RobustnessFindings:
     import pandas as pd
 
     ran = try_strategies(analysis, bars)
-    found = measures(ran.values, ran.met, ran.better)
-    best = winners(found, ran.better)
+    by_measure = measures(ran.values, ran.met, ran.better)
+    best = winners(by_measure, ran.better)
     return RobustnessFindings(
         titles=tuple(policy.title for policy in ran.strategies),
         costs=_costs(analysis.about, ran),
-        measures=pd.DataFrame({"strategy": [policy.id for policy in ran.strategies], **found}),
+        measures=pd.DataFrame({"strategy": [policy.id for policy in ran.strategies], **by_measure}),
         winners=_winners(ran, best),
         failures=_failures(ran, best),
         futures=ran.values.shape[1],
@@ -131,38 +131,38 @@ def _costs(about: About, ran: StrategyOutcomes) -> tuple[tuple[float, ...], ...]
 
 
 def _winners(ran: StrategyOutcomes, best: dict[str, int]) -> tuple[Winner, ...]:
-    rng = np.random.default_rng(ran.wanted.seed)
+    rng = np.random.default_rng(ran.settings.seed)
     groups = [ran.futures.rivals[position].id for position in ran.futures.rival]
     by_rival = winners_by_group(ran.values, ran.met, groups, ran.better)
     made = []
     for name, i in best.items():
         sure = stability(ran.values, ran.met, name, rng, better=ran.better, resamples=_RESAMPLES)
-        others = tuple(rival for rival, own in by_rival.items() if own[name] != i)
-        made.append(Winner(name, i, float(sure.wins[i]), float(sure.low[i]), float(sure.high[i]), others))
+        dissenting = tuple(rival for rival, positions in by_rival.items() if positions[name] != i)
+        made.append(Winner(name, i, float(sure.wins[i]), float(sure.low[i]), float(sure.high[i]), dissenting))
     return tuple(made)
 
 
 def _failures(ran: StrategyOutcomes, best: dict[str, int]) -> tuple[Failure, ...]:
     """Of the best by its demands and of the first strategy."""
-    if not ran.wanted.criteria:
+    if not ran.settings.criteria:
         return ()
     inputs, made = ran.futures.inputs, []
     for i in dict.fromkeys((best["satisfied"], 0)):
         fails = ~ran.satisfied[i]
-        box = discover(inputs, fails, np.random.default_rng(ran.wanted.seed))
+        box = discover(inputs, fails, np.random.default_rng(ran.settings.seed))
         names = [] if box is None else [restriction.name for restriction in box.restrictions]
         made.append(Failure(i, box, columns(inputs[names]), fails))
     return tuple(made)
 
 
-def tables(found: RobustnessFindings, about: About) -> "dict[str, pd.DataFrame]":
+def tables(findings: RobustnessFindings, about: About) -> "dict[str, pd.DataFrame]":
     """Every measure of every strategy, and each box of failures."""
-    boxes = {_stem(found, failure): _box_frame(failure.box) for failure in found.failures}
-    return {"robustness": found.measures, **boxes}
+    boxes = {_stem(findings, failure): _box_frame(failure.box) for failure in findings.failures}
+    return {"robustness": findings.measures, **boxes}
 
 
-def _stem(found: RobustnessFindings, failure: Failure) -> str:
-    return f"failures_{str(found.measures['strategy'][failure.strategy]).replace(' ', '_')}"
+def _stem(findings: RobustnessFindings, failure: Failure) -> str:
+    return f"failures_{str(findings.measures['strategy'][failure.strategy]).replace(' ', '_')}"
 
 
 def _box_frame(box: Box | None) -> "pd.DataFrame":
@@ -177,58 +177,58 @@ def _box_frame(box: Box | None) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def figures(found: RobustnessFindings, about: About) -> Iterator[Drawing]:
+def figures(findings: RobustnessFindings, about: About) -> Iterator[Drawing]:
     """The measures, and each box of failures."""
     import pandas as pd
 
     from cipark_sd.plotting.choices import plot_box, plot_measures
 
-    below = caption(about, found.futures)
-    better = about.catalogue.outcome_by_id[wanted(about.catalogue).outcome].better
+    below = caption(about, findings.futures)
+    better = about.catalogue.outcome_by_id[settings_of(about.catalogue).outcome].better
     drawn = partial(plot_measures, title=heading(about), caption=below)
-    yield Drawing("robustness", drawn, (found.measures.set_index("strategy"), found.titles, better))
-    for failure in found.failures:
+    yield Drawing("robustness", drawn, (findings.measures.set_index("strategy"), findings.titles, better))
+    for failure in findings.failures:
         if failure.box is not None:
-            title = found.titles[failure.strategy]
+            title = findings.titles[failure.strategy]
             box = partial(plot_box, title=title, caption=below, names=about.inputs)
-            yield Drawing(_stem(found, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
+            yield Drawing(_stem(findings, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
 
 
-def headlines(found: RobustnessFindings, about: About) -> Iterator[Headline]:
+def headlines(findings: RobustnessFindings, about: About) -> Iterator[Headline]:
     """The mean outcome of each strategy over the futures."""
-    asked = wanted(about.catalogue)
-    for title, mean in zip(found.titles, found.measures["mean"], strict=True):
+    settings = settings_of(about.catalogue)
+    for title, mean in zip(findings.titles, findings.measures["mean"], strict=True):
         yield from about.record(
-            f"{output(about.quantities[asked.outcome], asked.at)}, with the strategy '{title}'",
+            f"{output(about.quantities[settings.outcome], settings.at)}, with the strategy '{title}'",
             float(mean),
-            unit=about.units[asked.outcome],
+            unit=about.units[settings.outcome],
             kind="mean",
             of="futures",
-            given=(over_futures(about, found.futures),),
+            given=(over_futures(about, findings.futures),),
         )
 
 
-def blocks(found: RobustnessFindings, about: About) -> tuple[list[Block], list[Block]]:
+def blocks(findings: RobustnessFindings, about: About) -> tuple[list[Block], list[Block]]:
     """Costs, measures, winners and their stability; where strategies fail."""
-    meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, found.measures.columns[1:])]
-    criteria = wanted(about.catalogue).criteria
+    meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, findings.measures.columns[1:])]
+    criteria = settings_of(about.catalogue).criteria
     meanings += ["demands: " + ", ".join(map(str, criteria))] if criteria else []
-    costs: list[Block] = [Paragraph(_equal(found, about)), _cost_table(found, about)] if found.costs else []
+    costs: list[Block] = [Paragraph(_equal(findings, about)), _cost_table(findings, about)] if findings.costs else []
     made: list[Block] = [
-        *map(Paragraph, found.doubts),
+        *map(Paragraph, findings.doubts),
         *costs,
-        Paragraph(_winner(found)),
-        _measure_table(found, about),
+        Paragraph(_winner(findings)),
+        _measure_table(findings, about),
         Listing(tuple(meanings)),
         Picture("robustness.png", "The darker the better within a column."),
-        _stability_table(found, about),
+        _stability_table(findings, about),
     ]
-    return made, _failure_blocks(found, about)
+    return made, _failure_blocks(findings, about)
 
 
-def _equal(found: RobustnessFindings, about: About) -> str:
-    unit, balance = about.catalogue.money, wanted(about.catalogue).balance
-    totals = [costs[-1] for costs in found.costs]
+def _equal(findings: RobustnessFindings, about: About) -> str:
+    unit, balance = about.catalogue.money, settings_of(about.catalogue).balance
+    totals = [costs[-1] for costs in findings.costs]
     if np.ptp(totals) < 1e-6 * max(map(abs, totals)):
         if not balance:
             return f"All strategies cost the same, {totals[0]:.0f} {unit}."
@@ -239,28 +239,28 @@ def _equal(found: RobustnessFindings, about: About) -> str:
     return f"Strategies cost {min(totals):.0f} to {max(totals):.0f} {unit}: what parts them can be their money."
 
 
-def _cost_table(found: RobustnessFindings, about: About) -> Table:
+def _cost_table(findings: RobustnessFindings, about: About) -> Table:
     """What each strategy costs, by lever."""
     levers = [lever.title for lever in about.catalogue.levers if lever.cost]
-    beside = any(costs[-2] for costs in found.costs)
+    beside = any(costs[-2] for costs in findings.costs)
     rows = [
         (title, *(f"{cost:.1f}" for cost in (costs if beside else (*costs[:-2], costs[-1]))))
-        for title, costs in zip(found.titles, found.costs, strict=True)
+        for title, costs in zip(findings.titles, findings.costs, strict=True)
     ]
     unit = f" [{about.catalogue.money}]" if about.catalogue.money else ""
     head = ("strategy", *levers, *(["beside"] if beside else []), "all")
     return Table(head, tuple(rows), f"What each strategy costs{unit}")
 
 
-def _measure_table(found: RobustnessFindings, about: About) -> Table:
-    best = {winner.measure: winner.strategy for winner in found.winners}
-    columns = {str(name): found.measures[name].to_numpy() for name in found.measures.columns[1:]}
+def _measure_table(findings: RobustnessFindings, about: About) -> Table:
+    best = {winner.measure: winner.strategy for winner in findings.winners}
+    columns = {str(name): findings.measures[name].to_numpy() for name in findings.measures.columns[1:]}
     rows = tuple(
         (title, *(f"{_cell(name, column[i])}{' *' if best[name] == i else '  '}" for name, column in columns.items()))
-        for i, title in enumerate(found.titles)
+        for i, title in enumerate(findings.titles)
     )
     head = ("strategy", *(name.replace("_", " ") for name in columns))
-    over = f"over {found.futures} futures ({about.of_draws}; * the best by that measure)"
+    over = f"over {findings.futures} futures ({about.of_draws}; * the best by that measure)"
     return Table(head, rows, f"{heading(about)} {over}")
 
 
@@ -268,47 +268,47 @@ def _cell(name: str, value: float) -> str:
     return f"{value:.0%}" if name in SHARES else number(float(value))
 
 
-def _winner(found: RobustnessFindings) -> str:
+def _winner(findings: RobustnessFindings) -> str:
     """In words: which strategies are best by some measure, and by which."""
     by: dict[int, list[str]] = {}
-    for winner in found.winners:
+    for winner in findings.winners:
         by.setdefault(winner.strategy, []).append(winner.measure.replace("_", " "))
     if len(by) == 1:
-        return f"'{found.titles[next(iter(by))]}' is the best by every measure."
-    parts = [f"'{found.titles[i]}' by {', '.join(names)}" for i, names in by.items()]
+        return f"'{findings.titles[next(iter(by))]}' is the best by every measure."
+    parts = [f"'{findings.titles[i]}' by {', '.join(names)}" for i, names in by.items()]
     return "Measures name different winners: " + "; ".join(parts) + "."
 
 
-def _stability_table(found: RobustnessFindings, about: About) -> Table:
+def _stability_table(findings: RobustnessFindings, about: About) -> Table:
     """Whether the winner of a measure stays so: over resamples of the futures, and under each rival."""
-    n = found.groups
+    n = findings.groups
     rows = [
         (
             winner.measure.replace("_", " "),
-            found.titles[winner.strategy],
+            findings.titles[winner.strategy],
             f"{winner.wins:.2f}",
             f"{winner.low:.0f} to {winner.high:.0f}",
-            *([f"{n - len(winner.others)}/{n}", ", ".join(winner.others)] if n > 1 else []),
+            *([f"{n - len(winner.dissenting)}/{n}", ", ".join(winner.dissenting)] if n > 1 else []),
         )
-        for winner in found.winners
+        for winner in findings.winners
     ]
-    more = ("rivals", "another one under") if n > 1 else ()
-    head = ("by", "the best", "in resamples", "rank, 90 %", *more)
+    columns = ("rivals", "another one under") if n > 1 else ()
+    head = ("by", "the best", "in resamples", "rank, 90 %", *columns)
     return Table(head, tuple(rows), f"How stable that is ({about.of_draws})")
 
 
-def _failure_blocks(found: RobustnessFindings, about: About) -> list[Block]:
-    if not found.failures:
+def _failure_blocks(findings: RobustnessFindings, about: About) -> list[Block]:
+    if not findings.failures:
         return []
     lines: list[str] = []
     pictures: list[Picture] = []
-    for failure in found.failures:
-        title = found.titles[failure.strategy]
+    for failure in findings.failures:
+        title = findings.titles[failure.strategy]
         lines += plain_words(failure.box, f"'{title}'", {"failing": float(failure.fails.mean())}, about.inputs)
         if failure.box is not None:
             caption_of = f"Futures in which '{title}' does not meet the demands."
-            pictures.append(Picture(f"{_stem(found, failure)}.png", caption_of))
-    demands = ", ".join(map(str, wanted(about.catalogue).criteria))
+            pictures.append(Picture(f"{_stem(findings, failure)}.png", caption_of))
+    demands = ", ".join(map(str, settings_of(about.catalogue).criteria))
     return [Paragraph(f"A strategy fails where it misses a demand: {demands}."), Listing(tuple(lines)), *pictures]
 
 
@@ -317,7 +317,7 @@ PART = Part(
     titles=("Robust strategies", "Scenario discovery: where the strategy fails"),
     findings=RobustnessFindings,
     needs=NEEDS,
-    given=given,
+    present=ranks_strategies,
     compute=compute,
     tables=tables,
     figures=figures,

@@ -33,26 +33,26 @@ def run(request: Request) -> None:
     with progress_bars() as bars:
         analysis = start(request, bars)
     about, folder = analysis.about, analysis.folder
-    names, left_out = asked_parts(request.parts, about, where=str(analysis.file))
+    names, left_out = chosen_parts(request.parts, about, where=str(analysis.file))
     for line in (about.catalogue.title, about.basis, *about.notes):
         click.echo(line)
     for line in (about.catalogue.note, *left_out):
         if line:
             click.echo(f"\n{line}")
-    there = kept(about, folder)
+    there = saved_findings(about, folder)
     for name in names:
-        own = part(name)
+        chosen = part(name)
         with progress_bars() as bars:
-            found = own.compute(analysis, bars)
+            findings = chosen.compute(analysis, bars)
         # after each part, so that a call that is stopped leaves what it has found
-        there[name] = found
-        write(own, found, about, folder)
+        there[name] = findings
+        write(chosen, findings, about, folder)
         write_page(page(about, there), folder)
-        tell(own.printed(found, about))
+        tell(chosen.printed(findings, about))
     click.echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
 
 
-def asked_parts(asked: Sequence[str], about: About, *, where: str) -> tuple[list[str], list[str]]:
+def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], list[str]]:
     """The parts to compute, and sentences on those that are left out.
 
     Raises
@@ -62,22 +62,22 @@ def asked_parts(asked: Sequence[str], about: About, *, where: str) -> tuple[list
     InvalidValue
         When a part that ranks is asked for with draws from the priors of a study.
     """
-    lacking = [name for name in NAMES if not part(name).given(about.catalogue)]
+    lacking = [name for name in NAMES if not part(name).present(about.catalogue)]
     raise_all(
         where,
         [
             InvalidValue(part(name).needs.table, None, part(name).needs.expected, where=f"--part {name}")
-            for name in asked
+            for name in request
             if name in lacking
         ],
     )
-    names = [name for name in NAMES if name in asked or (not asked and name not in lacking)]
+    names = [name for name in NAMES if name in request or (not request and name not in lacking)]
     sentences = []
-    if not asked and lacking:
+    if not request and lacking:
         sentences.append("left out, since the catalogue has no table for it: " + ", ".join(lacking))
     if about.signs_only:
         ranking = [name for name in names if name != "effects"]
-        if asked and ranking:
+        if request and ranking:
             expected = "effects: from the priors nothing is ranked and no size is told"
             raise InvalidValue("--part", ", ".join(ranking), expected, where="cipark policy --draws prior")
         if ranking:
@@ -86,20 +86,20 @@ def asked_parts(asked: Sequence[str], about: About, *, where: str) -> tuple[list
     return names, sentences
 
 
-def write(own: Part[Any], found: Any, about: About, folder: Path) -> None:
+def write(chosen: Part[Any], findings: Any, about: About, folder: Path) -> None:
     """Tables, figures, and the findings themselves."""
-    for name, frame in own.tables(found, about).items():
+    for name, frame in chosen.tables(findings, about).items():
         write_table(folder / f"{name}.csv", frame, draws=about.label)
-    for drawing in own.figures(found, about):
+    for drawing in chosen.figures(findings, about):
         draw(drawing, folder)
     attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
-    save(found, folder / findings_file(own.name), about.identity, attributes)
+    save(findings, folder / findings_file(chosen.name), about.identity, attributes)
 
 
-def kept(about: About, folder: Path) -> dict[str, object]:
+def saved_findings(about: About, folder: Path) -> dict[str, object]:
     """Findings in a folder that are of the same draws of the same model and the same catalogue, by part."""
     there = {name: load(part(name).findings, folder / findings_file(name), about.identity) for name in PARTS}
-    return {name: found for name, found in there.items() if found is not None}
+    return {name: findings for name, findings in there.items() if findings is not None}
 
 
 def tell(sections: Sequence[Section]) -> None:

@@ -53,39 +53,39 @@ def compute(analysis: Analysis, bars: Bars) -> Signs:
     return Signs(runs, signs, classified_claims(analysis, None, bars), doubts(runs))
 
 
-def tables(found: Signs, about: About) -> "dict[str, pd.DataFrame]":
+def tables(findings: Signs, about: About) -> "dict[str, pd.DataFrame]":
     """Every sign; the claims where there are any."""
     import pandas as pd
 
     rows = [
         (policy.id, policy.title, *signs)
-        for policy, signs in zip(about.catalogue.policies[1:], found.signs, strict=True)
+        for policy, signs in zip(about.catalogue.policies[1:], findings.signs, strict=True)
     ]
     frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
-    return {"signs": frame, **({"claims": claims_frame(found.claims, about)} if found.claims else {})}
+    return {"signs": frame, **({"claims": claims_frame(findings.claims, about)} if findings.claims else {})}
 
 
-def figures(found: Signs, about: About) -> Sequence[Drawing]:
+def figures(findings: Signs, about: About) -> Sequence[Drawing]:
     """None: a figure would show sizes."""
     return ()
 
 
-def headlines(found: Signs, about: About) -> Sequence[Headline]:
+def headlines(findings: Signs, about: About) -> Sequence[Headline]:
     """None: no size is told."""
     return ()
 
 
-def blocks(found: Signs, about: About) -> tuple[list[Block], list[Block]]:
+def blocks(findings: Signs, about: About) -> tuple[list[Block], list[Block]]:
     """The signs, and what was expected."""
-    return _signs(found, about), claims_blocks(found.claims, about)
+    return _signs(findings, about), claims_blocks(findings.claims, about)
 
 
-def console(found: Signs, about: About) -> list[Block]:
+def console(findings: Signs, about: About) -> list[Block]:
     """The same, in short."""
-    return [*_signs(found, about), *claims_printed(found.claims, about)]
+    return [*_signs(findings, about), *claims_printed(findings.claims, about)]
 
 
-def _signs(found: Signs, about: About) -> list[Block]:
+def _signs(findings: Signs, about: About) -> list[Block]:
     catalogue = about.catalogue
     caption = (
         f"Whether each policy brings more or less than the base at {catalogue.headline[1]:g}, in the order of the "
@@ -93,8 +93,8 @@ def _signs(found: Signs, about: About) -> list[Block]:
         "structure"
     )
     head = ("policy", *(catalogue.outcome_by_id[outcome].title for outcome in about.in_full))
-    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], found.signs, strict=True)]
-    return [Paragraph(HEADING, warning=True), *map(Paragraph, found.doubts), Table(head, tuple(rows), caption)]
+    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], findings.signs, strict=True)]
+    return [Paragraph(HEADING, warning=True), *map(Paragraph, findings.doubts), Table(head, tuple(rows), caption)]
 
 
 PART = Part(
@@ -102,7 +102,7 @@ PART = Part(
     titles=("Assumed signs under the priors", CLAIMS),
     findings=Signs,
     needs=Missing("[[policy]]", "at least one"),
-    given=lambda catalogue: len(catalogue.policies) > 1,
+    present=lambda catalogue: len(catalogue.policies) > 1,
     compute=compute,
     tables=tables,
     figures=figures,

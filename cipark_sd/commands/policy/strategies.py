@@ -21,12 +21,12 @@ from cipark_sd.scenarios import override_key
 NEEDS = Missing("[robustness]", "a table with outcome, at and strategies")
 
 
-def given(catalogue: Catalogue) -> bool:
+def ranks_strategies(catalogue: Catalogue) -> bool:
     """Whether a catalogue says what strategies are compared by."""
     return catalogue.robustness is not None
 
 
-def wanted(catalogue: Catalogue) -> Robustness:
+def settings_of(catalogue: Catalogue) -> Robustness:
     """What strategies are compared by.
 
     Raises
@@ -45,7 +45,7 @@ class StrategyOutcomes:
     meet all demands. ``failed`` counts the futures that are left out, since a run in them fails.
     """
 
-    wanted: Robustness
+    settings: Robustness
     better: Better
     strategies: tuple[Policy, ...]
     futures: Futures
@@ -56,7 +56,7 @@ class StrategyOutcomes:
     @property
     def met(self) -> NDArray[np.bool_] | None:
         """Where all demands are met; None where nothing is demanded."""
-        return self.satisfied if self.wanted.criteria else None
+        return self.satisfied if self.settings.criteria else None
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -66,9 +66,9 @@ class StrategyOutcomes:
 
 def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
     """Run the strategies of the catalogue in its futures, all at one price where it has a lever that balances them."""
-    catalogue, asked = analysis.catalogue, wanted(analysis.catalogue)
-    strategies = _priced(catalogue, asked)
-    futures = sample(analysis, asked.futures, asked.seed)
+    catalogue, settings = analysis.catalogue, settings_of(analysis.catalogue)
+    strategies = _priced(catalogue, settings)
+    futures = sample(analysis, settings.futures, settings.seed)
     outcomes = run_futures(
         analysis.study.model,
         strategies,
@@ -84,24 +84,26 @@ def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
     def values_of(outcome: str, at: float) -> Array:
         return np.asarray(outcomes[ids.index(outcome), :, :, time_position(at, catalogue.times)])
 
-    values = values_of(asked.outcome, asked.at)
+    values = values_of(settings.outcome, settings.at)
     fine = np.isfinite(values).all(axis=0)
     satisfied = np.ones_like(values, dtype=bool)
-    for one in asked.criteria:
-        own = values_of(one.outcome, one.at)
-        satisfied &= own > one.value if one.how == "more" else own < one.value
-    kept = Futures(futures.rivals, futures.rival[fine], futures.draws.take(np.flatnonzero(fine)), futures.varied)
-    better = catalogue.outcome_by_id[asked.outcome].better
+    for criterion in settings.criteria:
+        levels = values_of(criterion.outcome, criterion.at)
+        satisfied &= levels > criterion.value if criterion.how == "more" else levels < criterion.value
+    finite = Futures(futures.rivals, futures.rival[fine], futures.draws.take(np.flatnonzero(fine)), futures.varied)
+    better = catalogue.outcome_by_id[settings.outcome].better
     failed = int((~fine).sum())
-    return StrategyOutcomes(asked, better, strategies, kept, values[:, fine], satisfied[:, fine], failed)
+    return StrategyOutcomes(settings, better, strategies, finite, values[:, fine], satisfied[:, fine], failed)
 
 
-def _priced(catalogue: Catalogue, asked: Robustness) -> tuple[Policy, ...]:
+def _priced(catalogue: Catalogue, settings: Robustness) -> tuple[Policy, ...]:
     """The strategies, with the lever that balances them where the catalogue names one."""
-    strategies, levers = catalogue.chosen(asked.strategies), catalogue.levers
-    if not asked.balance:
+    strategies, levers = catalogue.chosen(settings.strategies), catalogue.levers
+    if not settings.balance:
         return strategies
-    return balanced(strategies, levers, asked.balance, base_cost(levers) if asked.budget is None else asked.budget)
+    return balanced(
+        strategies, levers, settings.balance, base_cost(levers) if settings.budget is None else settings.budget
+    )
 
 
 def sample(analysis: Analysis, n: int, seed: int) -> Futures:
@@ -111,18 +113,21 @@ def sample(analysis: Analysis, n: int, seed: int) -> Futures:
     out structures that the data do not refute.
     """
     catalogue, draws = analysis.catalogue, analysis.draws
-    names = [*(one.name for one in analysis.study.parameters), *(one.name for one in catalogue.uncertainties)]
+    names = [
+        *(parameter.name for parameter in analysis.study.parameters),
+        *(parameter.name for parameter in catalogue.uncertainties),
+    ]
     labels = {override_key(name): name for name in names}
     if catalogue.robustness is None or not catalogue.robustness.weighted:
-        draws = {rival: replace(own, weight=float("nan")) for rival, own in draws.items()}
+        draws = {rival: replace(rival_draws, weight=float("nan")) for rival, rival_draws in draws.items()}
     rng = np.random.default_rng(seed)
     return sample_futures(analysis.rivals, draws, catalogue.uncertainties, n, rng, labels=labels)
 
 
 def heading(about: About) -> str:
     """The outcome that strategies are compared by, with its unit and time."""
-    asked = wanted(about.catalogue)
-    return f"{about.titled(asked.outcome)} at {asked.at:g}"
+    settings = settings_of(about.catalogue)
+    return f"{about.titled(settings.outcome)} at {settings.at:g}"
 
 
 def caption(about: About, n: int) -> str:
@@ -132,5 +137,5 @@ def caption(about: About, n: int) -> str:
 
 def over_futures(about: About, n: int) -> str:
     """What ``n`` futures are sampled over."""
-    by = "by weight" if wanted(about.catalogue).weighted else "each as often"
+    by = "by weight" if settings_of(about.catalogue).weighted else "each as often"
     return f"{n} futures" + (f" over {len(about.rivals)} rivals, {by}" if about.several else "")

@@ -27,8 +27,8 @@ class Target:
     @property
     def rivals(self) -> tuple[Rival, ...]:
         """The rivals of the catalogue, or where it has none of its own those that the study refits."""
-        own = self.catalogue.own_rivals or not self.study.structures
-        return self.catalogue.rivals if own else self.study.structures
+        from_catalogue = self.catalogue.own_rivals or not self.study.structures
+        return self.catalogue.rivals if from_catalogue else self.study.structures
 
 
 def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
@@ -49,7 +49,9 @@ def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
         )
         model = read_model(file, allow_files=allow_files)
         catalogue = read_catalogue(path, model)
-        ranges = tuple(Factor(one.name, one.quantile, one.title) for one in catalogue.uncertainties)
+        ranges = tuple(
+            Factor(uncertainty.name, uncertainty.quantile, uncertainty.title) for uncertainty in catalogue.uncertainties
+        )
         return Target(folder, catalogue, PlainModel(folder.resolve().name, folder, model, ranges))
     study = study_in(_study_folder(folder, named["study"], allow_files) if named else folder, allow_files)
     if study is None:

@@ -51,7 +51,7 @@ def shares(tallies: Sequence[Tally]) -> str:
     """
     if not tallies:
         return ""
-    low, high = (f"{end([one.share for one in tallies]):.2f}" for end in (min, max))
+    low, high = (f"{end([tally.share for tally in tallies]):.2f}" for end in (min, max))
     return low if low == high else f"{low} to {high}"
 
 

@@ -36,8 +36,8 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
         expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
         yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
     elif not request.wants_sobol:
-        given = {"--until": request.until is not None, "--pairs": bool(request.pairs)}
-        for option in (name for name, some in given.items() if some):
+        refused = {"--until": request.until is not None, "--pairs": bool(request.pairs)}
+        for option in (name for name, some in refused.items() if some):
             yield InvalidValue(option, "given without Sobol indices", "--method sobol beside it", where=_WHERE)
 
 
@@ -59,7 +59,7 @@ def contradictions_with_question(request: Request, question: Question) -> Iterat
             yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
 
 
-def asked_methods(request: Request, question: Question, *, joint: bool) -> tuple[Method, ...]:
+def chosen_methods(request: Request, question: Question, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page; ``joint`` where constants depend on each other."""
     if request.methods:
         return tuple(method for method in registry.METHODS if method.name in request.methods)

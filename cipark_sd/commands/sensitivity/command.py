@@ -61,7 +61,7 @@ class _Methods(click.Choice[str]):
 @options.renamed("--to", "--output")
 @options.renamed("-n", "--rows")
 @options.allow_files
-def command(**asked: Any) -> None:
+def command(**options: Any) -> None:
     """Find the uncertain constants that drive the outputs of a model, when, and with what confidence.
 
     STUDY is a folder or a study by name. After cipark calibrate its constants vary as the fit has left them, and before
@@ -82,4 +82,4 @@ def command(**asked: Any) -> None:
     from cipark_sd.commands.sensitivity.compute import answer
     from cipark_sd.commands.sensitivity.request import Request
 
-    answer(Request(**asked))
+    answer(Request(**options))

@@ -7,7 +7,7 @@ import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.commands.sensitivity.chosen import asked_methods
+from cipark_sd.commands.sensitivity.chosen import chosen_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.findings import Asked, Constant, Facts, Findings, Instant, save
 from cipark_sd.commands.sensitivity.inputs import Inputs
@@ -15,7 +15,7 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
 from cipark_sd.commands.sensitivity.output import sentences, write
 from cipark_sd.commands.sensitivity.request import Request
-from cipark_sd.commands.sensitivity.target import asked_about
+from cipark_sd.commands.sensitivity.target import target_of
 from cipark_sd.console import print_table, progress_bars
 from cipark_sd.ensemble import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
@@ -40,33 +40,33 @@ def answer(request: Request) -> None:
     ------
     InvalidValue, UnknownName, Problems
     """
-    target = asked_about(request)
+    target = target_of(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
     question = inputs.question
-    methods = list(asked_methods(request, question, joint=not inputs.unseen))
+    methods = list(chosen_methods(request, question, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []
     response = _response(question, request.workers)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
-    click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {what}{'s' * (len(n) != 1)}" for what, n in sizes.items()))
-    found = Findings(facts(request, inputs), {})
+    click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
+    findings = Findings(facts(request, inputs), {})
     # which methods say something of the draws is known before they are computed
     claims = any(method.name == "decisions" for method in methods) and question.decisions.claims
-    for sentence in found.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
+    for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
         click.echo(sentence)
     try:
         with progress_bars() as bars:
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
-                found = found.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
-        written = [*save(found, folder), *write(found, folder, request.workers or processors())]
+                findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
+        written = [*save(findings, folder), *write(findings, folder, request.workers or processors())]
     except KeyboardInterrupt:
-        kept = any(method.name == "sobol" for method in methods)
-        more = " The Sobol design so far is kept: the same command goes on from there." if kept else ""
-        click.echo(f"\nStopped.{more}", err=True)
+        resumable = any(method.name == "sobol" for method in methods)
+        resume = " The Sobol design so far is kept: the same command goes on from there." if resumable else ""
+        click.echo(f"\nStopped.{resume}", err=True)
         raise SystemExit(130) from None
-    for line in sentences(found):
+    for line in sentences(findings):
         click.echo(f"\n{line}")
     records = read_page(folder).headlines
     if records:
@@ -92,13 +92,13 @@ def facts(request: Request, inputs: Inputs) -> Facts:
         moments=tuple(Instant(moment.label, moment.time) for moment in question.moments),
         outputs=tuple(
             Asked(
-                one.label,
-                estimands.name_in(question.model, one.variable),
-                estimands.settings(question.model, one.under),
-                estimands.settings(question.model, one.without),
-                estimands.unit_of(question.model, one.variable),
+                output.label,
+                estimands.name_in(question.model, output.variable),
+                estimands.settings(question.model, output.under),
+                estimands.settings(question.model, output.without),
+                estimands.unit_of(question.model, output.variable),
             )
-            for one in question.outputs
+            for output in question.outputs
         ),
         constants=tuple(_constants(question.factors)),
     )

@@ -39,14 +39,16 @@ def decisions_of(catalogue: Catalogue) -> Decisions:
         for expected in policy.expected
     )
     strategies = catalogue.robustness.strategies if catalogue.robustness else tuple(s.id for s in catalogue.strategies)
-    asked = [(catalogue.robustness.outcome, catalogue.robustness.at)] if catalogue.robustness else []
+    ranked = [(catalogue.robustness.outcome, catalogue.robustness.at)] if catalogue.robustness else []
     choices = tuple(
         Choice(_quantity(outcomes[outcome], at), outcomes[outcome].better == "more", strategies)
-        for outcome, at in dict.fromkeys([*asked, catalogue.headline])
+        for outcome, at in dict.fromkeys([*ranked, catalogue.headline])
         if len(strategies) > 1
     )
     named = [_alternative(policy) for policy in (*catalogue.policies, *catalogue.strategies)]
-    return Decisions(tuple(named), claims, choices, tuple(_factor(one) for one in catalogue.uncertainties))
+    return Decisions(
+        tuple(named), claims, choices, tuple(_factor(uncertainty) for uncertainty in catalogue.uncertainties)
+    )
 
 
 def _quantity(outcome: Outcome, at: float) -> Quantity:

@@ -44,35 +44,35 @@ def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
     """
     study, question = target.study, target.question
     if request.draws is not None and not request.prior:
-        given = _read(request.draws)
-        return _after(question, given, (f"The draws are those of {given.source}.",))
+        draws = _read(request.draws)
+        return _after(question, draws, (f"The draws are those of {draws.source}.",))
     if takes_fit(request):
-        found = study.fit_at_hand(folder, request.seed)
-        if found is not None:
-            more = "'--draws prior' analyses the assumptions before the fit instead."
-            return _after(question, found, (f"The fit is that in {found.source}; {more}",))
+        fit = study.fit_at_hand(folder, request.seed)
+        if fit is not None:
+            alternative = "'--draws prior' analyses the assumptions before the fit instead."
+            return _after(question, fit, (f"The fit is that in {fit.source}; {alternative}",))
     basis = Basis("prior" if study.has_data else "ranges", n)
     return Inputs(question, question, basis, notes=tuple(_without_fit(request, study)))
 
 
-def _after(question: Question, given: FittedDraws, notes: tuple[str, ...]) -> Inputs:
-    joint = with_draws(question, given.columns, given.source)
-    rest = len(joint.factors) - sum(1 for name in joint.factors.names if name in given.columns)
-    if rest:
+def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
+    joint = with_draws(question, fit.columns, fit.source)
+    missing = len(joint.factors) - sum(1 for name in joint.factors.names if name in fit.columns)
+    if missing:
         notes += (
-            f"{rest} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
+            f"{missing} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
             "here they vary over their priors. The two together reach further than a posterior, so that no Bayes "
             "factor is taken of them; 'cipark policy' sets expectations against the fit itself.",
         )
-    return Inputs(joint, question, given.basis, given.effective, not rest, notes, given.study_digest)
+    return Inputs(joint, question, fit.basis, fit.effective, not missing, notes, fit.study_digest)
 
 
 def _without_fit(request: Request, study: Study) -> list[str]:
     """What to know of an analysis that has seen no data, and how there is one that has."""
     if not study.has_data:
         share = RANGE if request.share is None else request.share
-        told = "as --range says" if request.share is not None else "since --range says nothing else"
-        return [f"Each constant varies within {share:.0%} of its value in the file, {told}."]
+        reason = "as --range says" if request.share is not None else "since --range says nothing else"
+        return [f"Each constant varies within {share:.0%} of its value in the file, {reason}."]
     notes = [
         "The constants vary over their priors: this says which assumptions matter before the data, not what the data "
         "left open. No number here is a finding about the world."
@@ -145,8 +145,8 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
         expected = f"more than constants ({len(varied)}), none of which follows from the others"
         raise InvalidValue("the draws", f"{n} rows", expected, where=where)
     known = {override_key(name) for name in named}
-    rest = tuple(block for block in question.factors.blocks if not known & {override_key(n) for n in block.names})
-    blocks = (*drawn.blocks, *rest)
+    undrawn = tuple(block for block in question.factors.blocks if not known & {override_key(n) for n in block.names})
+    blocks = (*drawn.blocks, *undrawn)
     correlation = np.eye(sum(len(block.names) for block in blocks))
     correlation[: len(drawn), : len(drawn)] = drawn.correlation
     held = {name: float(column[0]) for name, column in named.items() if name not in varied}
@@ -175,14 +175,14 @@ def _flat(group: "xr.Dataset") -> dict[str, Array]:
 
     A dim ``parameter`` holds the names themselves.
     """
-    found: dict[str, Array] = {}
+    columns: dict[str, Array] = {}
     for label, array in group.data_vars.items():
-        own = [dim for dim in array.dims if dim in ("chain", "draw", "sample")]
-        others = [dim for dim in array.dims if dim not in own]
-        values = array.transpose(*own, *others).to_numpy().astype(float)
-        values = values.reshape(-1, *values.shape[len(own) :])
+        sampled = [dim for dim in array.dims if dim in ("chain", "draw", "sample")]
+        named = [dim for dim in array.dims if dim not in sampled]
+        values = array.transpose(*sampled, *named).to_numpy().astype(float)
+        values = values.reshape(-1, *values.shape[len(sampled) :])
         for place in np.ndindex(*values.shape[1:]):
-            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(others, place, strict=True))
+            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(named, place, strict=True))
             name = f"{label}[{elements}]" if elements else str(label)
-            found[elements if others == ["parameter"] else name] = values[(slice(None), *place)]
-    return found
+            columns[elements if named == ["parameter"] else name] = values[(slice(None), *place)]
+    return columns

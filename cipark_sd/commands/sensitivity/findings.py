@@ -100,7 +100,7 @@ class Findings:
         """Times at which outputs are ranked."""
         from cipark_sd.sensitivity.ranking import Moment
 
-        return tuple(Moment(one.label, one.time) for one in self.facts.moments)
+        return tuple(Moment(moment.label, moment.time) for moment in self.facts.moments)
 
     @property
     def unseen(self) -> bool:
@@ -110,10 +110,10 @@ class Findings:
     @property
     def rests_on(self) -> list[str]:
         """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
-        told = [f"{self.facts.basis.sentence}.", *self.facts.notes]
+        sentences = [f"{self.facts.basis.sentence}.", *self.facts.notes]
         if self.unseen and self.facts.choices_left and "claims" in self.results:
-            told.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
-        return told
+            sentences.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
+        return sentences
 
     @property
     def over(self) -> str:
@@ -124,9 +124,9 @@ class Findings:
         """A result by its name, None where it was not computed."""
         return self.results.get(name)
 
-    def with_results(self, more: "Mapping[str, xr.Dataset]") -> "Findings":
+    def with_results(self, results: "Mapping[str, xr.Dataset]") -> "Findings":
         """The findings with further results."""
-        return replace(self, results={**self.results, **more})
+        return replace(self, results={**self.results, **results})
 
     def over_runs(self, n: int) -> Basis:
         """What ``n`` runs rest on: as many draws of priors or ranges, or the draws that stand behind their copula."""
@@ -163,7 +163,7 @@ class Findings:
 
     def output(self, label: str) -> Asked:
         """An output by its label."""
-        return next(one for one in self.facts.outputs if one.label == label)
+        return next(output for output in self.facts.outputs if output.label == label)
 
 
 def largest_failure(results: "Iterable[tuple[str, xr.Dataset]]") -> dict[str, int]:
@@ -171,18 +171,21 @@ def largest_failure(results: "Iterable[tuple[str, xr.Dataset]]") -> dict[str, in
     return {name: int(result["n_failed"].max()) for name, result in results if "n_failed" in result}
 
 
-def save(found: Findings, folder: Path) -> list[Path]:
+def save(findings: Findings, folder: Path) -> list[Path]:
     """Write facts and results into a folder, each file whole or not at all."""
     from cipark_sd.records import to_plain
     from cipark_sd.results import write_netcdf
 
     text = json.dumps(
-        {"facts": to_plain(found.facts), "results": list(found.results)}, indent=2, ensure_ascii=False, allow_nan=False
+        {"facts": to_plain(findings.facts), "results": list(findings.results)},
+        indent=2,
+        ensure_ascii=False,
+        allow_nan=False,
     )
-    sentence = found.facts.basis.sentence
+    sentence = findings.facts.basis.sentence
     files = [
         write_netcdf(result.assign_attrs(basis=sentence), folder / f"{name}.nc")
-        for name, result in found.results.items()
+        for name, result in findings.results.items()
     ]
     return [*files, write_text(folder / FILE, text + "\n")]
 

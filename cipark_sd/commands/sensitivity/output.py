@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class _Rests(Words[Findings]):
     """What the draws are; set apart for all but those of chains that have converged."""
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
-        basis = found.facts.basis
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        basis = findings.facts.basis
         sure = basis.origin == "posterior" and bool(basis.converged)
-        first, *more = found.rests_on
-        yield Section("Basis and assumptions", (Paragraph(first, warning=not sure), *map(Paragraph, more)))
+        first, *notes = findings.rests_on
+        yield Section("Basis and assumptions", (Paragraph(first, warning=not sure), *map(Paragraph, notes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class _Sureness(Words[Findings]):
 
     of: tuple[Method, ...]
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
-        blocks: list[Block] = [block for method in self.of for block in method.sureness(found, pictures)]
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        blocks: list[Block] = [block for method in self.of for block in method.sureness(findings, pictures)]
         failed = [
             f"{name}: up to {most} runs of one output and time failed; they are left out of all sums."
-            for name, most in largest_failure(found.results.items()).items()
+            for name, most in largest_failure(findings.results.items()).items()
             if most
         ]
         yield Section("How sure this is", (Listing(tuple(failed or ["No run failed."])), *blocks))
@@ -49,8 +49,8 @@ class _Sureness(Words[Findings]):
 class _Constants(Words[Findings]):
     """What each constant is thought to be."""
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
-        constants = found.facts.constants
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        constants = findings.facts.constants
         rows = tuple((c.name, f"{c.low:.4g}", f"{c.middle:.4g}", f"{c.high:.4g}", c.why) for c in constants)
         table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
         yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
@@ -62,9 +62,11 @@ class _Sources(Words[Findings]):
 
     of: tuple[Method, ...]
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
-        told = tuple(source for method in self.of for name, source in method.sources.items() if name in found.results)
-        yield Section("How it was computed", (Listing(told),))
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        sources = tuple(
+            source for method in self.of for name, source in method.sources.items() if name in findings.results
+        )
+        yield Section("How it was computed", (Listing(sources),))
 
 
 def _methods() -> tuple[Method, ...]:
@@ -77,43 +79,43 @@ def parts() -> tuple[Part[Findings], ...]:
     return (_Rests(), *methods, _Sureness(methods), _Constants(), _Sources(methods))
 
 
-def sentences(found: Findings) -> list[str]:
+def sentences(findings: Findings) -> list[str]:
     """What people read."""
-    said = [sentence for method in _methods() for sentence in method.sentences(found)]
-    failed = {name: most for name, most in largest_failure(found.results.items()).items() if most}
+    lines = [sentence for method in _methods() for sentence in method.sentences(findings)]
+    failed = {name: most for name, most in largest_failure(findings.results.items()).items() if most}
     if failed:
         counts = ", ".join(f"{name} {count}" for name, count in failed.items())
-        said.append(f"Some runs failed and were left out (at most, of any output and time): {counts}.")
-    return said
+        lines.append(f"Some runs failed and were left out (at most, of any output and time): {counts}.")
+    return lines
 
 
-def together(found: Findings) -> "xr.Dataset | None":
+def together(findings: Findings) -> "xr.Dataset | None":
     """Indices of all methods in one Dataset with dims parameter, (parameter_2,) output, time; None without any.
 
     Of Morris' screening those of the first count of levels; each method has its own ``n_failed``.
     """
     import xarray as xr
 
-    parts = [part for method in _methods() for part in method.together(found)]
+    parts = [part for method in _methods() for part in method.together(findings)]
     return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
 
 
-def page(found: Findings, pictures: Pictures) -> Page:
+def page(findings: Findings, pictures: Pictures) -> Page:
     """The page of what was computed, with the pictures that there are."""
-    return output.page_of(parts(), found, pictures, _title(found), _identity(found))
+    return output.page_of(parts(), findings, pictures, _title(findings), _identity(findings))
 
 
-def write(found: Findings, folder: Path, workers: int = 1) -> list[Path]:
+def write(findings: Findings, folder: Path, workers: int = 1) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
-    basis, written = found.facts.basis, []
-    indices = together(found)
+    basis, written = findings.facts.basis, []
+    indices = together(findings)
     if indices is not None:
         written.append(write_netcdf(indices.assign_attrs(basis=basis.sentence), folder / "all_indices.nc"))
-    text = "\n\n".join([found.facts.title, *found.rests_on, *sentences(found)]) + "\n"
+    text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written.append(write_text(folder / "summary.txt", text))
-    title, identity = _title(found), _identity(found)
+    title, identity = _title(findings), _identity(findings)
     return written + output.write(
-        parts(), found, folder, title=title, identity=identity, draws=basis.label, workers=workers
+        parts(), findings, folder, title=title, identity=identity, draws=basis.label, workers=workers
     )
 
 
@@ -128,15 +130,15 @@ def write_again(folder: Path) -> list[Path] | None:
     return write(load(folder), folder) if (folder / FILE).is_file() else None
 
 
-def _title(found: Findings) -> str:
-    return f"Which assumptions matter: {found.facts.title}"
+def _title(findings: Findings) -> str:
+    return f"Which assumptions matter: {findings.facts.title}"
 
 
-def _identity(found: Findings) -> str:
-    facts = [found.facts.basis.sentence, f"{found.facts.model}, digest {found.facts.model_digest[:12]}"]
-    for name, result in found.results.items():
+def _identity(findings: Findings) -> str:
+    facts = [findings.facts.basis.sentence, f"{findings.facts.model}, digest {findings.facts.model_digest[:12]}"]
+    for name, result in findings.results.items():
         counts = [f"{result.attrs[key]} {key}" for key in ("rows", "draws", "runs") if key in result.attrs]
         facts += [f"{name}: {', '.join(counts)}"] if counts else []
-    seeds = sorted({int(result.attrs["seed"]) for result in found.results.values() if "seed" in result.attrs})
+    seeds = sorted({int(result.attrs["seed"]) for result in findings.results.values() if "seed" in result.attrs})
     facts += [f"seeds {', '.join(map(str, seeds))}"] if seeds else []
     return "; ".join(facts)

@@ -33,7 +33,7 @@ class Target:
     question: Question
 
 
-def asked_about(request: Request) -> Target:
+def target_of(request: Request) -> Target:
     """What the user named, with what the options change but for draws; all that is wrong is told at once.
 
     Raises
@@ -45,8 +45,8 @@ def asked_about(request: Request) -> Target:
     if target is not None:
         question = target.question
         problems += contradictions_with_question(request, question)
-        each = {output.variable: output for output in question.outputs}.values()
-        problems += [p for output in each if (p := output_problem(question.model, output)) is not None]
+        by_variable = {output.variable: output for output in question.outputs}.values()
+        problems += [p for output in by_variable if (p := output_problem(question.model, output)) is not None]
         worlds = {w.to_json(): question.scenario | w for o in question.outputs for w in o.worlds if w is not None}
         for world in worlds.values():
             _collected(problems, partial(resolve, question.model, world))
@@ -74,8 +74,8 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
         study = _bare(Path(target), request, problems)
     else:
         study = find_study(target, request.allow_files)
-        for option, given in (("--range", request.share is not None), ("--leave-out", bool(request.leave_out))):
-            if given:
+        for option, present in (("--range", request.share is not None), ("--leave-out", bool(request.leave_out))):
+            if present:
                 expected = "a model file: a study has priors"
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
     question = study.question()
@@ -101,14 +101,14 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainMod
 
     model = read_model(path, allow_files=request.allow_files)
     problems += _unknown(model, request.leave_out)
-    found = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
+    factors = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
-    for name, reason in found.left_out.items():
+    for name, reason in factors.left_out.items():
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         click.echo(f"note: held{why}: {', '.join(names)}", err=True)
-    return PlainModel(path.stem, path.parent, model, found.constants)
+    return PlainModel(path.stem, path.parent, model, factors.constants)
 
 
 def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:

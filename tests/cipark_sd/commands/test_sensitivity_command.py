@@ -490,7 +490,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
     from cipark_sd.commands.sensitivity.draws import inputs_of
     from cipark_sd.commands.sensitivity.request import Request
-    from cipark_sd.commands.sensitivity.target import asked_about
+    from cipark_sd.commands.sensitivity.target import target_of
 
     path = write_mdl("""
         Side: left, right ~ ~ |
@@ -508,7 +508,7 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(path), draws=tmp_path / "draws.nc")
-    question = inputs_of(request, asked_about(request), tmp_path, 64).question
+    question = inputs_of(request, target_of(request), tmp_path, 64).question
     assert question.factors.names == ("Size[left]", "Size[right]")
     assert dict(question.scenario.overrides) == {"pace": 4.0}
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.request import Request
-from cipark_sd.commands.sensitivity.target import asked_about
+from cipark_sd.commands.sensitivity.target import target_of
 from cipark_sd.errors import InvalidValue, Problems, UnknownName
 from cipark_sd.pages.blocks import Picture
 from cipark_sd.pages.output import drawn
@@ -114,7 +114,7 @@ def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strang
 
 def test_all_mistakes_of_a_call_are_told_at_once(strange):
     with pytest.raises(Problems) as caught:
-        asked_about(
+        target_of(
             Request(
                 str(strange),
                 outputs=("Totall", "People[East]"),
@@ -156,11 +156,11 @@ def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
 )
 def test_options_that_contradict_each_other_are_refused(strange, options, message):
     with pytest.raises(InvalidValue, match=message):
-        asked_about(Request(str(strange), **options))
+        target_of(Request(str(strange), **options))
 
 
 def test_without_an_output_the_elements_of_the_first_stocks_are_explained(strange):
-    study = asked_about(Request(str(strange))).question
+    study = target_of(Request(str(strange))).question
     assert [output.variable for output in study.outputs] == ["People[North]", "People[South]"]
 
 
@@ -169,7 +169,7 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
     posterior = xr.Dataset({name: (("chain", "draw"), rng.random((2, 50))) for name in ("Room", "Threshold")})
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(strange), draws=tmp_path)
-    question = inputs_of(request, asked_about(request), tmp_path, 64).question
+    question = inputs_of(request, target_of(request), tmp_path, 64).question
     assert question.factors.names[:2] == ("Room", "Threshold")
 
 

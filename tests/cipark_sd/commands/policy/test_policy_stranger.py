@@ -15,7 +15,7 @@ from cipark_sd.commands.policy.findings import findings_file, load
 from cipark_sd.commands.policy.page import page
 from cipark_sd.commands.policy.parts import NAMES, part
 from cipark_sd.commands.policy.request import Request
-from cipark_sd.commands.policy.run import kept, tell, write
+from cipark_sd.commands.policy.run import saved_findings, tell, write
 from cipark_sd.console import Bars
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
@@ -145,7 +145,7 @@ def test_what_is_loaded_is_told_as_what_was_computed_with_nothing_run_or_drawn(
 
 def test_the_page_is_that_of_all_findings_in_the_folder(everything, about):
     folder = everything[0]
-    there = kept(about, folder)
+    there = saved_findings(about, folder)
     assert tuple(there) == NAMES
     # draws of no chains have a Pareto k that is no number, which is unlike itself
     assert repr(page(about, there)) == repr(read_page(folder))
