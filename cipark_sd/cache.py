@@ -52,7 +52,7 @@ def key_file() -> Path:
     return Path(platformdirs.user_state_dir("cipark_sd", appauthor=False)) / "cache.key"
 
 
-def kept(kind: str, key: str) -> bytes | None:
+def cached(kind: str, key: str) -> bytes | None:
     """What was kept under a key; ``None`` when nothing was, or when it is damaged or not this user's.
 
     Parameters
@@ -178,8 +178,8 @@ def _warn(reason: str) -> None:
 def _make_room(newest: Path, limit: int) -> None:
     """Remove the entries that were used least recently until the rest fits; the newest stays, whatever its size."""
     entries = []
-    with os.scandir(newest.parent) as found:
-        for entry in found:
+    with os.scandir(newest.parent) as files:
+        for entry in files:
             # another process may have removed it by now
             with contextlib.suppress(FileNotFoundError):
                 about = entry.stat()

@@ -155,8 +155,8 @@ class Classified:
 
 def classify(evidence: Sequence[Evidence]) -> Classified:
     """The class of an expectation; what data say against something built in comes before its being built in."""
-    active = [one for one in evidence if not one.idle]
-    factors = [one.factor for one in active]
+    active = [judgement for judgement in evidence if not judgement.idle]
+    factors = [judgement.factor for judgement in active]
     known = [factor for factor in factors if factor is not None]
     moved: Side = ""
     if known and len(known) == len(active):
@@ -165,22 +165,22 @@ def classify(evidence: Sequence[Evidence]) -> Classified:
         elif all(factor.high <= 1 / INFORMED for factor in known):
             moved = "against"
     built: Side = ""
-    if evidence and all(one.prior.interval[0] >= BUILT_IN for one in evidence):
+    if evidence and all(judgement.prior.interval[0] >= BUILT_IN for judgement in evidence):
         built = "for"
-    elif active and all(one.prior.interval[1] <= 1 - BUILT_IN for one in active):
+    elif active and all(judgement.prior.interval[1] <= 1 - BUILT_IN for judgement in active):
         built = "against"
     if built and (not moved or moved == built):
         return Classified("built in", built, tuple(evidence))
     return Classified("informed" if moved else "undecided", moved, tuple(evidence))
 
 
-def count_sentence(found: Sequence[Classified]) -> str:
+def count_sentence(expectations: Sequence[Classified]) -> str:
     """How many expectations are of which class, and what the classes say."""
-    counts = Counter(one.kind for one in found)
-    n = f"{len(found)} expectation{'s' * (len(found) != 1)}"
-    structures = max((len(one.evidence) for one in found), default=1)
+    counts = Counter(expectation.kind for expectation in expectations)
+    n = f"{len(expectations)} expectation{'s' * (len(expectations) != 1)}"
+    structures = max((len(expectation.evidence) for expectation in expectations), default=1)
     under = "the one structure" if structures == 1 else f"each of {structures} structures"
-    fitted = any(e.posterior is not None for one in found for e in one.evidence)
+    fitted = any(e.posterior is not None for expectation in expectations for e in expectation.evidence)
     moved = (
         f"{counts['informed']} (their odds have moved by a factor of {INFORMED:g} or more)"
         if fitted

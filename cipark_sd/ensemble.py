@@ -19,7 +19,7 @@ from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.native.text import LANES
-from cipark_sd.engines.plan import checked, kept, plan
+from cipark_sd.engines.plan import checked, plan, saved_mask
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -114,8 +114,8 @@ def ensemble(
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
     columns, grid = planned.columns, planned.grid
     reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
-    wanted = kept(model, grid, times)
-    saved = wanted if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
+    saved_times = saved_mask(model, grid, times)
+    saved = saved_times if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
     planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))
     reduced = np.empty((len(reductions), n_runs))
@@ -133,17 +133,17 @@ def ensemble(
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
         inside = np.searchsorted(batch.members, members)
-        given = with_reductions(part(batch.settings, inside), reductions, grid, wanted, where=model.name)
-        values = runner.run(planned, given, known_as[members])
+        settings_inside = with_reductions(part(batch.settings, inside), reductions, grid, saved_times, where=model.name)
+        values = runner.run(planned, settings_inside, known_as[members])
         columns.fill(arrays, members, values)
         reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)
 
-    done = 0
+    n_done = 0
     for count in _over(workers, compute, pieces):
-        done += count
+        n_done += count
         if progress is not None:
-            progress(done, n_runs)
+            progress(n_done, n_runs)
     attributes = results.run_attributes(
         model,
         engine=runner.name,
@@ -152,9 +152,9 @@ def ensemble(
         scenario=scenario.to_json(),
         seed=seed,
     )
-    told = dict(zip(reductions, reduced, strict=True))
-    result = _dataset(model, n_runs, grid.times[saved], arrays, told, labels, attributes)
-    return result if failures == "leave" else _marked(result, columns, told)
+    reductions_read = dict(zip(reductions, reduced, strict=True))
+    result = _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes)
+    return result if failures == "leave" else _marked(result, columns, reductions_read)
 
 
 def chunk_size(n_runs: int, workers: int) -> int:
@@ -204,8 +204,8 @@ def _batches(
     columns: dict[str, NDArray[np.float64]] = {
         str(name): np.asarray(values, dtype=float) for name, values in runs.items()
     }
-    given, n_runs = drawn(model, columns, settings(model, shared))
-    return [_Batch(np.arange(n_runs), given)], n_runs, shared, ()
+    batch_settings, n_runs = drawn(model, columns, settings(model, shared))
+    return [_Batch(np.arange(n_runs), batch_settings)], n_runs, shared, ()
 
 
 def _scenario_batches(
@@ -216,9 +216,9 @@ def _scenario_batches(
         raise InvalidValue("the list of scenarios", [], "at least one", where=model.name)
     problems: list[CiparkError] = []
     resolved: list[Resolved] = []
-    for one in runs:
+    for variant in runs:
         try:
-            resolved.append(checked(model, scenario | one))
+            resolved.append(checked(model, scenario | variant))
         except CiparkError as problem:
             problems.append(problem)
     raise_all(f"the scenarios for {model.name}", problems)
@@ -233,27 +233,32 @@ def _scenario_batches(
                 )
     groups: dict[object, list[int]] = {}
     all_settings = [settings(model, entry) for entry in resolved]
-    for number, own in enumerate(all_settings):
-        groups.setdefault((own.shape, tuple(sorted(own.numbers))), []).append(number)
+    for number, run_settings in enumerate(all_settings):
+        groups.setdefault((run_settings.shape, tuple(sorted(run_settings.numbers))), []).append(number)
     batches = [_Batch(np.array(members), _stacked([all_settings[i] for i in members])) for members in groups.values()]
-    return batches, len(runs), resolved[0], tuple(one.name for one in runs)
+    return batches, len(runs), resolved[0], tuple(variant.name for variant in runs)
 
 
-def _stacked(given: Sequence[Settings]) -> Settings:
+def _stacked(all_settings: Sequence[Settings]) -> Settings:
     """The settings of several runs as one, an array for each number."""
 
-    def numbers(each: Sequence[Mapping[str, float | NDArray[np.float64]]]) -> dict[str, float | NDArray[np.float64]]:
-        return {name: np.array([values[name] for values in each], dtype=float) for name in each[0]}
+    def numbers(
+        mappings: Sequence[Mapping[str, float | NDArray[np.float64]]],
+    ) -> dict[str, float | NDArray[np.float64]]:
+        return {name: np.array([values[name] for values in mappings], dtype=float) for name in mappings[0]}
 
     series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
-    for name, first in given[0].series.items():
-        every = tuple(own.series[name] for own in given)
+    for name, first in all_settings[0].series.items():
+        every = tuple(run_settings.series[name] for run_settings in all_settings)
         if all(entry == first for entry in every):
             series[name] = first
         else:
             series[name] = tuple(entry for entry in every if isinstance(entry, TimeSeries))
     return Settings(
-        numbers([own.numbers for own in given]), numbers([own.initials for own in given]), given[0].tables, series
+        numbers([run_settings.numbers for run_settings in all_settings]),
+        numbers([run_settings.initials for run_settings in all_settings]),
+        all_settings[0].tables,
+        series,
     )
 
 

@@ -161,9 +161,9 @@ class AlgebraicLoop(CiparkError):
 class InvalidValue(CiparkError):
     """A value of the wrong kind, size or range."""
 
-    def __init__(self, what: str, value: object, expected: str, *, where: str) -> None:
+    def __init__(self, quantity: str, value: object, expected: str, *, where: str) -> None:
         shown = shortened(repr(value), _LONGEST_VALUE)
-        super().__init__(f"{where}: {shortened(what, _LONGEST_VALUE)} is {shown}, expected {expected}")
+        super().__init__(f"{where}: {shortened(quantity, _LONGEST_VALUE)} is {shown}, expected {expected}")
 
 
 class MissingData(CiparkError):
@@ -199,9 +199,9 @@ class RunFailed(CiparkError):
     def __init__(self, where: str, reason: str, *, variable: str = "", time: float | None = None) -> None:
         self.variable = variable
         self.time = time
-        what = f"{variable!r} has no value" if variable else "the run stops"
+        event = f"{variable!r} has no value" if variable else "the run stops"
         when = "" if time is None else f" at time {time:g}"
-        super().__init__(f"{where}: {what}{when}: {reason}")
+        super().__init__(f"{where}: {event}{when}: {reason}")
 
 
 class MissingPackage(CiparkError):

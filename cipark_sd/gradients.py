@@ -70,14 +70,14 @@ def value_and_jacobian(
     n_parameters, n_runs = len(arrays), len(next(iter(arrays.values())))
     # run by run, one lane for each parameter
     lanes = {name: np.repeat(array, n_parameters, axis=0) for name, array in arrays.items()}
-    given, n_lanes = drawn(model, lanes, planned.settings)
+    lane_settings, n_lanes = drawn(model, lanes, planned.settings)
     out = np.empty((2 * len(columns.flat), len(planned.times), n_lanes))
-    first = program_for(model, columns.flat, given, method=method)
-    groups = by_orders(first, inputs_for(planned, first, given, np.zeros(n_lanes, dtype=np.uint64)))
+    first = program_for(model, columns.flat, lane_settings, method=method)
+    groups = by_orders(first, inputs_for(planned, first, lane_settings, np.zeros(n_lanes, dtype=np.uint64)))
     whole: list[tuple[Orders, NDArray[np.intp]]] = [({}, np.arange(n_lanes))]
     for orders, members in groups or whole:
-        program = program_for(model, columns.flat, given, method=method, orders=orders)
-        inputs = inputs_for(planned, program, part(given, members), np.zeros(len(members), dtype=np.uint64))
+        program = program_for(model, columns.flat, lane_settings, method=method, orders=orders)
+        inputs = inputs_for(planned, program, part(lane_settings, members), np.zeros(len(members), dtype=np.uint64))
         seeds = _directions(model, program, lanes, n_lanes)[:, members]
         inputs = replace(inputs, params=np.concatenate([inputs.params, seeds]))
         out[:, :, members] = chosen.execute(tangents_of(program), inputs)
@@ -121,12 +121,15 @@ def _dataset(
     heads: tuple[str, ...],
     times: NDArray[np.float64],
     arrays: Mapping[str, NDArray[np.float64]],
-    more: Mapping[str, list[str]],
+    extra_coords: Mapping[str, list[str]],
     attributes: Mapping[str, Any],
 ) -> "xr.Dataset":
     import xarray as xr
 
-    coords: dict[str, Any] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units}), **more}
+    coords: dict[str, Any] = {
+        "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
+        **extra_coords,
+    }
     data: dict[str, Any] = {}
     for name, array in arrays.items():
         variable = model.by_name[name]

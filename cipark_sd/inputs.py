@@ -124,13 +124,13 @@ def parsed_toml(text: str, path: Path) -> LinedTable:
         raise InvalidValue(
             "its content", "lists or tables nested too deeply", "flatter TOML", where=str(path)
         ) from None
-    rest: list[object] = [content]
-    while rest:
-        match rest.pop():
+    pending: list[object] = [content]
+    while pending:
+        match pending.pop():
             case dict() as table:
-                rest += table.values()
+                pending += table.values()
             case list() as items:
-                rest += items
+                pending += items
             case int() as number if not -(2**63) <= number < 2**63:
                 # TOML 1.0: whole numbers of 64 bits, and an error beyond
                 shown = f"{str(number)[:20]}… with {len(str(number))} digits"

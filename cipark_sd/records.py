@@ -185,7 +185,7 @@ def _strictly(kind: type, allowed: tuple[type, ...]) -> Any:
 
 def _is_union(kind: Any) -> bool:
     """Whether a type is one of several dataclasses, which plain data have to tell apart."""
-    return get_origin(kind) in (Union, UnionType) and sum(is_dataclass(one) for one in get_args(kind)) > 1
+    return get_origin(kind) in (Union, UnionType) and sum(is_dataclass(member) for member in get_args(kind)) > 1
 
 
 def _with_kind(converter: "Converter", value: object) -> Any:
@@ -195,11 +195,11 @@ def _with_kind(converter: "Converter", value: object) -> Any:
 def _of_union(converter: "Converter", content: object, kind: Any) -> object:
     if content is None and type(None) in get_args(kind):
         return None
-    own = dict(content) if isinstance(content, Mapping) else {}
-    name = own.pop(_KIND, None)
-    for one in get_args(kind):
-        if one.__name__.lower() == name:
-            return converter.structure(own, one)
+    fields = dict(content) if isinstance(content, Mapping) else {}
+    name = fields.pop(_KIND, None)
+    for member in get_args(kind):
+        if member.__name__.lower() == name:
+            return converter.structure(fields, member)
     raise TypeError(f"{name!r} is no kind of value that can stand here")
 
 

@@ -45,7 +45,7 @@ def variable_attributes(variable: Variable) -> dict[str, str]:
 
 
 def run_attributes(
-    model: Model, *, engine: str, method: str, time_step: float, **more: str | int | float
+    model: Model, *, engine: str, method: str, time_step: float, **extra: str | int | float
 ) -> dict[str, str | int | float]:
     """What a result says about its making."""
     return {
@@ -56,7 +56,7 @@ def run_attributes(
         "integration_method": method,
         "time_step": time_step,
         "cipark_sd_version": version(),
-        **more,
+        **extra,
     }
 
 
@@ -69,7 +69,7 @@ def build(
     engine: str,
     method: str,
     time_step: float,
-    **more: str | int | float,
+    **extra: str | int | float,
 ) -> xr.Dataset:
     """The result of one run.
 
@@ -90,7 +90,7 @@ def build(
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
     attributes = run_attributes(
-        model, engine=engine, method=method, time_step=time_step, scenario=scenario.to_json(), **more
+        model, engine=engine, method=method, time_step=time_step, scenario=scenario.to_json(), **extra
     )
     return xr.Dataset(data, coords=coords, attrs=attributes)
 
@@ -99,7 +99,7 @@ def build(
 SUFFIXES = (".nc", ".csv")
 
 
-def check_writable(path: Path | str, *, what: str = "the output file", endings: Sequence[str], where: str) -> None:
+def check_writable(path: Path | str, *, role: str = "the output file", endings: Sequence[str], where: str) -> None:
     """Raise where a file of that name could not be written, so that a run need not end before one learns of it.
 
     Raises
@@ -109,11 +109,11 @@ def check_writable(path: Path | str, *, what: str = "the output file", endings: 
     """
     path = Path(path)
     if path.suffix.lower() not in endings:
-        raise InvalidValue(what, path.name, f"a name that ends in {' or '.join(endings)}", where=where)
+        raise InvalidValue(role, path.name, f"a name that ends in {' or '.join(endings)}", where=where)
     if not path.parent.is_dir():
-        raise InvalidValue(what, str(path), f"in a folder that exists, but {str(path.parent)!r} does not", where=where)
+        raise InvalidValue(role, str(path), f"in a folder that exists, but {str(path.parent)!r} does not", where=where)
     if path.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise InvalidValue(what, str(path), "a file that can be written", where=where)
+        raise InvalidValue(role, str(path), "a file that can be written", where=where)
 
 
 def save(result: xr.Dataset, path: Path | str) -> None:
@@ -188,13 +188,13 @@ def to_table(result: xr.Dataset) -> pd.DataFrame:
     columns: dict[str, NDArray[np.float64]] = {}
     for name, array in result.data_vars.items():
         label = str(array.attrs.get("long_name", name))
-        others = [dim for dim in array.dims if dim != "time"]
+        subscripts = [dim for dim in array.dims if dim != "time"]
         if "time" not in array.dims:
             array = array.expand_dims(time=result["time"])
-        if not others:
+        if not subscripts:
             columns[label] = array.to_numpy()
             continue
-        stacked = array.stack(_column=others).transpose("time", "_column")
+        stacked = array.stack(_column=subscripts).transpose("time", "_column")
         for position, key in enumerate(stacked["_column"].to_index()):
             columns[f"{label}[{','.join(str(part) for part in key)}]"] = stacked.to_numpy()[:, position]
     return pd.DataFrame(columns, index=pd.Index(result["time"].to_numpy(), name="time"))

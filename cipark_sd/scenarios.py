@@ -31,10 +31,10 @@ def override_key(name: str) -> str:
     >>> override_key("Pool Size[ SOE ]")
     'pool_size[soe]'
     """
-    base, bracket, rest = name.partition("[")
+    base, bracket, tail = name.partition("[")
     if not bracket:
         return canonical(base)
-    elements = rest.rstrip().removesuffix("]").split(",")
+    elements = tail.rstrip().removesuffix("]").split(",")
     return f"{canonical(base)}[{','.join(canonical(element) for element in elements)}]"
 
 
@@ -44,29 +44,29 @@ def split_key(key: str) -> tuple[str, tuple[str, ...]]:
     >>> split_key("pool_size[soe]")
     ('pool_size', ('soe',))
     """
-    base, bracket, rest = key.partition("[")
-    return base, tuple(rest.removesuffix("]").split(",")) if bracket else ()
+    base, bracket, tail = key.partition("[")
+    return base, tuple(tail.removesuffix("]").split(",")) if bracket else ()
 
 
 def _as_override(value: object, *, name: str, where: str) -> Override:
     """``value`` in one of the forms of :data:`Override`."""
-    given = _Given(name, where)
+    reader = _Given(name, where)
     match value:
         case Table() | TimeSeries():
             return value
         case Mapping():
-            return given.points(value)
+            return reader.points(value)
         case str():
             try:
-                return given.number(float(value))
+                return reader.number(float(value))
             except ValueError:
-                raise given.wrong("the value", value, "a finite number") from None
+                raise reader.wrong("the value", value, "a finite number") from None
         case Sequence():
-            return given.numbers(value, "the values")
+            return reader.numbers(value, "the values")
         case _ if hasattr(value, "__float__"):
-            return given.number(float(value) if not isinstance(value, bool) else value)
+            return reader.number(float(value) if not isinstance(value, bool) else value)
         case _:
-            raise given.wrong("the value", value, "a number, a list, a table or a time series")
+            raise reader.wrong("the value", value, "a number, a list, a table or a time series")
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class _Given:
     name: str
     where: str
 
-    def wrong(self, what: str, given: object, expected: str) -> InvalidValue:
+    def wrong(self, quantity: str, value: object, expected: str) -> InvalidValue:
         """The error that says so."""
-        return InvalidValue(f"{what} of {self.name!r}", given, expected, where=self.where)
+        return InvalidValue(f"{quantity} of {self.name!r}", value, expected, where=self.where)
 
     def number(self, item: object) -> float:
         """A finite number."""
@@ -86,16 +86,16 @@ class _Given:
             raise self.wrong("the value", item, "a finite number")
         return float(item)
 
-    def numbers(self, items: object, what: str) -> tuple[float, ...]:
+    def numbers(self, items: object, quantity: str) -> tuple[float, ...]:
         """A list of numbers, or of lists of them, as one."""
         if not isinstance(items, Sequence) or isinstance(items, str):
-            raise self.wrong(what, items, "a list of numbers")
+            raise self.wrong(quantity, items, "a list of numbers")
         if not items:
-            raise self.wrong(what, items, "at least one number")
+            raise self.wrong(quantity, items, "at least one number")
         flat: list[float] = []
         for item in items:
             nested = isinstance(item, Sequence) and not isinstance(item, str)
-            flat.extend(self.numbers(item, what) if nested else [self.number(item)])
+            flat.extend(self.numbers(item, quantity) if nested else [self.number(item)])
         return tuple(flat)
 
     def points(self, value: Mapping[str, object]) -> Table | TimeSeries:
@@ -110,11 +110,11 @@ class _Given:
                 "the interpolation", interpolation, " or ".join((", ".join(_INTERPOLATIONS[:-1]), _INTERPOLATIONS[-1]))
             )
         points, values = self.numbers(value[across], across), self.numbers(value[along], along)
-        what = "the points" if across == "x" else "the times"
+        quantity = "the points" if across == "x" else "the times"
         if len(points) != len(values) or not points:
-            raise self.wrong(what, f"{len(points)} and {len(values)}", "as many points as values")
+            raise self.wrong(quantity, f"{len(points)} and {len(values)}", "as many points as values")
         if any(right <= left for left, right in pairwise(points)):
-            raise self.wrong(what, points, "ascending numbers")
+            raise self.wrong(quantity, points, "ascending numbers")
         how = cast(Interpolation, interpolation)
         return Table(points, values, how) if across == "x" else TimeSeries(points, values, how)
 
@@ -204,7 +204,7 @@ def _put(merged: dict[str, Override], key: str, value: Override) -> None:
     """Set ``key`` as the last word: a whole variable takes back what was said of its elements."""
     base, elements = split_key(key)
     if not elements:
-        for stale in [other for other in merged if split_key(other)[0] == base]:
+        for stale in [known for known in merged if split_key(known)[0] == base]:
             del merged[stale]
     merged.pop(key, None)
     merged[key] = value
@@ -256,8 +256,8 @@ def read_scenario(path: Path | str) -> Scenario:
         for key in times.keys() - short.keys()
     ]
     raise_all(str(path), problems)
-    given = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
-    overrides = _checked(given, str(path))
+    overrides_read = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    overrides = _checked(overrides_read, str(path))
     return Scenario(str(content.get("name", path.stem)), overrides)
 
 

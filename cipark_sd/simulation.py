@@ -59,7 +59,7 @@ def simulate(
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))
     values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}
     broken = first_non_finite(planned.columns, planned.times, values)
-    more = {"first_non_finite": broken} if broken else {}
+    extra = {"first_non_finite": broken} if broken else {}
     return results.build(
         model,
         planned.times,
@@ -68,7 +68,7 @@ def simulate(
         engine=chosen.name,
         method=planned.integration if chosen.fixed_step else chosen.name,
         time_step=planned.resolved.time_step,
-        **more,
+        **extra,
     )
 
 

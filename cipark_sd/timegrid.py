@@ -63,12 +63,12 @@ def model_time(text: str, units: str) -> float:
     ValueError
         For anything else.
     """
-    found = number_or_date(text)
-    if isinstance(found, float):
-        return found
+    moment = number_or_date(text)
+    if isinstance(moment, float):
+        return moment
     if units.strip().lower() not in ("year", "years", "yr", "a"):
         raise ValueError(f"a calendar date needs a model whose unit of time is the year, not {units!r}")
-    return decimal_year(found)
+    return decimal_year(moment)
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def time_grid(initial: float, final: float, step: float, saveper: float, *, wher
         When a value is not finite, the step or save period not positive, the end before the start, the step lost in
         the rounding of the times, or when there are more than :data:`MOST_STEPS` steps; no memory is taken before.
     """
-    for what, value in (("the initial time", initial), ("the final time", final)):
+    for quantity, value in (("the initial time", initial), ("the final time", final)):
         if not math.isfinite(value):
-            raise InvalidValue(what, value, "a finite number", where=where)
-    for what, value in (("the time step", step), ("the save period", saveper)):
+            raise InvalidValue(quantity, value, "a finite number", where=where)
+    for quantity, value in (("the time step", step), ("the save period", saveper)):
         if not (math.isfinite(value) and value > 0):
-            raise InvalidValue(what, value, "a positive number", where=where)
+            raise InvalidValue(quantity, value, "a positive number", where=where)
     if final < initial:
         raise InvalidValue("the final time", final, f"at least the initial time {initial:g}", where=where)
     largest = max(abs(initial), abs(final))
@@ -145,17 +145,17 @@ def _accumulated(initial: float, final: float, step: float) -> NDArray[np.float6
     return instants[: int(np.argmin(instants + SLACK * step < final)) + 1]
 
 
-def nearest_indices(sorted_times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+def nearest_indices(sorted_times: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:
     """The position of the nearest of ascending times for each that is wanted, the earlier of two equally near."""
-    right = np.clip(np.searchsorted(sorted_times, wanted), 1, max(len(sorted_times) - 1, 1))
+    right = np.clip(np.searchsorted(sorted_times, times), 1, max(len(sorted_times) - 1, 1))
     left = right - 1
     right = np.minimum(right, len(sorted_times) - 1)
-    nearer_right = sorted_times[right] - wanted < wanted - sorted_times[left]
+    nearer_right = sorted_times[right] - times < times - sorted_times[left]
     nearest: NDArray[np.intp] = np.where(nearer_right, right, left)
     return nearest
 
 
-def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDArray[np.intp]:
+def saved_indices(grid: TimeGrid, times: Sequence[float], *, where: str) -> NDArray[np.intp]:
     """Positions among the saved times of the times asked for.
 
     Raises
@@ -164,10 +164,10 @@ def saved_indices(grid: TimeGrid, wanted: Sequence[float], *, where: str) -> NDA
         When a time is not a saved one; nothing is rounded or dropped.
     """
     saved = grid.saved_times
-    asked = np.asarray(wanted, dtype=float)
-    nearest = nearest_indices(saved, asked)
-    missed = ~(np.abs(saved[nearest] - asked) <= SLACK * grid.step)
+    requested = np.asarray(times, dtype=float)
+    nearest = nearest_indices(saved, requested)
+    missed = ~(np.abs(saved[nearest] - requested) <= SLACK * grid.step)
     if missed.any():
         described = f"from {saved[0]:g} to {saved[-1]:g} every {grid.saveper:g}"
-        raise OffGrid(asked[missed].tolist(), grid=described, where=where, nearest=saved[nearest[missed]].tolist())
+        raise OffGrid(requested[missed].tolist(), grid=described, where=where, nearest=saved[nearest[missed]].tolist())
     return nearest

@@ -46,9 +46,9 @@ def lined(content: Mapping[str, Any], text: str, file: Path) -> LinedTable:
 
 def _table(content: Mapping[str, Any], path: _Path, line: int, lines: Mapping[_Path, int], file: Path) -> LinedTable:
     line = lines.get(path, line)
-    own = {key: lines.get((*path, key), line) for key in content}
-    values = {key: _value(value, (*path, key), own[key], lines, file) for key, value in content.items()}
-    return LinedTable(values, file, line, own)
+    key_lines = {key: lines.get((*path, key), line) for key in content}
+    values = {key: _value(value, (*path, key), key_lines[key], lines, file) for key, value in content.items()}
+    return LinedTable(values, file, line, key_lines)
 
 
 def _value(value: Any, path: _Path, line: int, lines: Mapping[_Path, int], file: Path) -> Any:
@@ -97,7 +97,7 @@ def _key(statement: str) -> tuple[str, ...]:
 
 def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
     """Headers as they stand, and the keys of all other statements; the line of each, and of the items of its list."""
-    covered = _COVERED.sub(lambda found: ("\0" if found[0][0] != "#" else " ") * len(found[0]), text)
+    covered = _COVERED.sub(lambda match: ("\0" if match[0][0] != "#" else " ") * len(match[0]), text)
     start = depth = 0
     for mark in re.finditer(r"[\[{]|[\]}]|\n|\Z", covered):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)

@@ -55,7 +55,7 @@ def write(settings: Settings) -> Path:
     path = settings.output or OUTPUT_FOLDER / f"{Path(name).resolve().name}-play.html"
     if settings.output is None:
         output_folder(OUTPUT_FOLDER, where="-o")
-    check_writable(path, what="the page", endings=SUFFIXES, where="-o")
+    check_writable(path, role="the page", endings=SUFFIXES, where="-o")
     with busy(f"Making the page of {name}"):
         if file is not None and is_model:
             contents = _of_model(file, settings)

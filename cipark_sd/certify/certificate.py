@@ -11,7 +11,7 @@ import numpy as np
 
 from cipark_sd.certify.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare, reached
 from cipark_sd.certify.round_off import scales
-from cipark_sd.certify.sides import LeftOut, Question, Side, asked, recorded_side, side_of
+from cipark_sd.certify.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.engines.reference.faults import Fault, faults_of
 from cipark_sd.errors import InvalidValue
@@ -88,7 +88,7 @@ def certify(
     UnknownName, ModelFileError, Problems
         For an engine, a file or a scenario that cannot be used.
     """
-    names = asked(engines)
+    names = engine_names(engines)
     question = _question(model, scenario, method)
     extra = recorded_side(question, Path(recorded)) if recorded is not None else None
     sides: list[Side] = []
@@ -112,8 +112,8 @@ def certify(
         )
     rounded = scales(question, _largest(question, sides, keep_zero=True))
     scale = _largest(question, sides) | rounded
-    found = faults_of(model)
-    concerned = reached(question, {f: [v.name for v in where] for f, where in found.items() if not f.repaired})
+    faults = faults_of(model)
+    concerned = reached(question, {f: [v.name for v in where] for f, where in faults.items() if not f.repaired})
     pairs = []
     for left, right in combinations(sides, 2):
         # two that run one program: nothing may differ, not even the last bit
@@ -122,7 +122,7 @@ def certify(
             allowed = recorded_tolerance or (SINGLE_PRECISION if right.single else tolerance)
         faulty = concerned if left.exact_file or right.exact_file else {}
         pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
-    labels = {fault: tuple(variable.label for variable in where) for fault, where in found.items()}
+    labels = {fault: tuple(variable.label for variable in where) for fault, where in faults.items()}
     return Certificate(question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels)
 
 

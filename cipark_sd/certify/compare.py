@@ -91,7 +91,7 @@ def compare(
         Variables that a known fault of PySD reaches, and the fault; empty where PySD is not one of the two.
     """
     times = question.grid.saved_times
-    told = []
+    differences = []
     for column, (variable, _) in question.labels.items():
         if column not in left.columns or column not in right.columns:
             continue
@@ -101,24 +101,26 @@ def compare(
             if missing.all():
                 continue
             a, b = np.where(missing, 0.0, a), np.where(missing, 0.0, b)
-        same = np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a[a == 0]), np.signbit(b[b == 0]))
+        bit_equal = np.array_equal(a, b, equal_nan=True) and np.array_equal(
+            np.signbit(a[a == 0]), np.signbit(b[b == 0])
+        )
         shares = _shares(a, b, scales[column])
         beyond = shares > tolerance
         at = int(shares.argmax())
         first = int(beyond.argmax()) if beyond.any() else None
         shown = at if first is None else first
-        told.append(
+        differences.append(
             Difference(
                 column,
                 float(shares[at]),
                 float(times[at]),
                 None if first is None else float(times[first]),
                 (float(a[shown]), float(b[shown])),
-                bool(same),
+                bool(bit_equal),
                 concerned.get(variable, ""),
             )
         )
-    return Pair(left.name, right.name, tolerance, tuple(told), _first(question, told))
+    return Pair(left.name, right.name, tolerance, tuple(differences), _first(question, differences))
 
 
 def _shares(a: Array, b: Array, scale: float) -> NDArray[np.float64]:
@@ -130,8 +132,8 @@ def _shares(a: Array, b: Array, scale: float) -> NDArray[np.float64]:
     return np.where(odd, np.where(alike, 0.0, np.inf), shares)
 
 
-def _first(question: Question, told: Sequence[Difference]) -> tuple[str, ...]:
-    apart = [difference for difference in told if difference.apart is not None]
+def _first(question: Question, differences: Sequence[Difference]) -> tuple[str, ...]:
+    apart = [difference for difference in differences if difference.apart is not None]
     if not apart:
         return ()
     earliest = min(difference.apart for difference in apart if difference.apart is not None)
@@ -158,12 +160,12 @@ def reached(question: Question, faults: Mapping[Fault, Collection[str]]) -> dict
         for expr in expressions(variable):
             for ref in references(expr):
                 readers.setdefault(ref.name, set()).add(variable.name)
-    found: dict[str, str] = {}
+    by_variable: dict[str, str] = {}
     for fault, names in faults.items():
         waiting = list(names)
         while waiting:
             name = waiting.pop()
-            if name not in found:
-                found[name] = fault.id
+            if name not in by_variable:
+                by_variable[name] = fault.id
                 waiting.extend(readers.get(name, ()))
-    return found
+    return by_variable

@@ -24,28 +24,30 @@ CANCELLED = 1e-12
 _MOST_TERMS = 64
 
 
-def scales(question: Question, own: Mapping[str, float]) -> dict[str, float]:
+def scales(question: Question, magnitudes: Mapping[str, float]) -> dict[str, float]:
     """For columns that rounding made, by flat name, the scale of what they are made of.
 
     Parameters
     ----------
-    own : mapping of str to float
+    magnitudes : mapping of str to float
         The largest value of each column.
     """
     model = question.model
     largest: dict[str, float] = {}
     for name in question.names:
         elements = model.elements(model.by_name[name])
-        largest[name] = max((own.get(flat_name(name, element), 0.0) for element in elements), default=0.0)
-    found: dict[str, float] = {}
+        largest[name] = max((magnitudes.get(flat_name(name, element), 0.0) for element in elements), default=0.0)
+    known: dict[str, float] = {}
     while True:
         candidates = [
-            v for v in map(model.by_name.__getitem__, question.names) if _may_be(question, v, own, largest, found)
+            v
+            for v in map(model.by_name.__getitem__, question.names)
+            if _may_be(question, v, magnitudes, largest, known)
         ]
-        fresh = _measured(question, candidates, own, found) if candidates else {}
+        fresh = _measured(question, candidates, magnitudes, known) if candidates else {}
         if not fresh:
-            return found
-        found |= fresh
+            return known
+        known |= fresh
         for column, scale in fresh.items():
             name = column.split("[")[0]
             largest[name] = max(largest[name], scale)
@@ -54,26 +56,26 @@ def scales(question: Question, own: Mapping[str, float]) -> dict[str, float]:
 def _may_be(
     question: Question,
     variable: Variable,
-    own: Mapping[str, float],
+    magnitudes: Mapping[str, float],
     largest: Mapping[str, float],
-    found: Mapping[str, float],
+    known: Mapping[str, float],
 ) -> bool:
     """Whether an element of a variable is tiny beside what its equation refers to, and not known yet."""
     inputs = [largest.get(ref.name, 0.0) for expr in expressions(variable) for ref in references(expr)]
     columns = (flat_name(variable.name, element) for element in question.model.elements(variable))
     limit = CANCELLED * max(inputs, default=0.0)
-    return any(column not in found and 0 < own.get(column, 0.0) <= limit for column in columns) and limit > 0
+    return any(column not in known and 0 < magnitudes.get(column, 0.0) <= limit for column in columns) and limit > 0
 
 
 def _measured(
-    question: Question, variables: Sequence[Variable], own: Mapping[str, float], found: Mapping[str, float]
+    question: Question, variables: Sequence[Variable], magnitudes: Mapping[str, float], known: Mapping[str, float]
 ) -> dict[str, float]:
     """The largest term of each column that is below :data:`CANCELLED` of it."""
     model = question.model
     opened = {
         v.name: v.pieces[0].expr
         for v in map(model.by_name.__getitem__, question.names)
-        if isinstance(v, Auxiliary) and not v.dims and v.name in found
+        if isinstance(v, Auxiliary) and not v.dims and v.name in known
     }
     extra = [(variable, term) for variable in variables for term in _term_variables(variable, opened)]
     if not extra:
@@ -102,7 +104,7 @@ def _measured(
     return {
         column: scale
         for column, scale in measured.items()
-        if column not in found and 0 < own.get(column, 0.0) <= CANCELLED * scale
+        if column not in known and 0 < magnitudes.get(column, 0.0) <= CANCELLED * scale
     }
 
 
@@ -110,12 +112,12 @@ def _term_variables(variable: Variable, opened: Mapping[str, Expr]) -> list[Auxi
     """Auxiliaries that compute the terms of a variable's equations, one after another."""
     match variable:
         case Auxiliary(pieces=pieces):
-            told = [(terms(piece.expr, opened), piece.subscripts, piece.exceptions) for piece in pieces]
+            summands = [(terms(piece.expr, opened), piece.subscripts, piece.exceptions) for piece in pieces]
         case Stock(pieces=stock_pieces):
-            told = [(terms(piece.flow, opened), piece.subscripts, piece.exceptions) for piece in stock_pieces]
+            summands = [(terms(piece.flow, opened), piece.subscripts, piece.exceptions) for piece in stock_pieces]
         case _:
             return []
-    most = max(len(parts) for parts, _, _ in told)
+    most = max(len(parts) for parts, _, _ in summands)
     if most < 2:
         return []
     return [
@@ -126,7 +128,7 @@ def _term_variables(variable: Variable, opened: Mapping[str, Expr]) -> list[Auxi
             dims=variable.dims,
             pieces=tuple(
                 Piece(parts[number] if number < len(parts) else Const(0.0), subscripts, exceptions)
-                for parts, subscripts, exceptions in told
+                for parts, subscripts, exceptions in summands
             ),
         )
         for number in range(most)
@@ -141,19 +143,19 @@ def terms(expr: Expr, opened: Mapping[str, Expr]) -> tuple[Expr, ...]:
             while isinstance(left, Binary) and left.operator in ("+", "-"):
                 sides.append(left.right)
                 left = left.left
-            found = tuple(part for side in (left, *reversed(sides)) for part in terms(side, opened))
+            parts = tuple(part for side in (left, *reversed(sides)) for part in terms(side, opened))
         case Binary("*", left, right):
-            found = tuple(Binary("*", a, b) for a in terms(left, opened) for b in terms(right, opened))
+            parts = tuple(Binary("*", a, b) for a in terms(left, opened) for b in terms(right, opened))
         case Binary("/", left, right):
-            found = tuple(Binary("/", a, right) for a in terms(left, opened))
+            parts = tuple(Binary("/", a, right) for a in terms(left, opened))
         case Neg(operand):
-            found = terms(operand, opened)
+            parts = terms(operand, opened)
         case Call("abs", (operand,)):
-            found = terms(operand, opened)
+            parts = terms(operand, opened)
         case Ref(name, ()) if name in opened:
-            found = terms(opened[name], {key: value for key, value in opened.items() if key != name})
+            parts = terms(opened[name], {key: value for key, value in opened.items() if key != name})
         case Call("sum", (operand,)):
-            found = tuple(Call("sum", (Call("abs", (part,)),)) for part in terms(operand, opened))
+            parts = tuple(Call("sum", (Call("abs", (part,)),)) for part in terms(operand, opened))
         case _:
             return (expr,)
-    return found if len(found) <= _MOST_TERMS else (expr,)
+    return parts if len(parts) <= _MOST_TERMS else (expr,)

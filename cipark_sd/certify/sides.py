@@ -83,21 +83,21 @@ class Question:
     @property
     def names(self) -> tuple[str, ...]:
         """The variables that are compared: all but tables and the control variables."""
-        kept = (v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
-        return tuple(variable.name for variable in kept)
+        variables = (v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
+        return tuple(variable.name for variable in variables)
 
     @property
     def labels(self) -> dict[str, tuple[str, str]]:
         """Variable and the label of the column, by flat name."""
-        told = {}
+        labels = {}
         for name in self.names:
             variable = self.model.by_name[name]
             for elements in self.model.elements(variable):
                 dims = (self.model.dimension_by_name[dim] for dim in variable.dims)
                 words = [d.element_labels[d.elements.index(e)] for d, e in zip(dims, elements, strict=True)]
                 label = f"{variable.label}[{','.join(words)}]" if words else variable.label
-                told[flat_name(name, elements)] = (name, label)
-        return told
+                labels[flat_name(name, elements)] = (name, label)
+        return labels
 
 
 def installed() -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def installed() -> tuple[str, ...]:
     return tuple(name for name in KNOWN if name in there)
 
 
-def asked(names: Sequence[str] | None) -> tuple[str, ...]:
+def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
     """The engines that take part, in order; all that are installed when none is named.
 
     Raises
@@ -138,7 +138,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", DeprecationWarning)
-            found = simulate(
+            results = simulate(
                 model,
                 question.scenario,
                 save=question.names,
@@ -149,7 +149,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     except UnsupportedFeature as problem:
         return LeftOut(name, str(problem))
     except Problems as problem:
-        if not all(isinstance(one, UnsupportedFeature) for one in problem.problems):
+        if not all(isinstance(cause, UnsupportedFeature) for cause in problem.problems):
             raise
         return LeftOut(name, str(problem))
     except ModelFileError as problem:
@@ -163,7 +163,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
     columns = {}
     for variable in (model.by_name[name] for name in question.names):
-        values = found[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
+        values = results[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
         for position, elements in enumerate(model.elements(variable)):
             columns[flat_name(variable.name, elements)] = values[:, position]
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
@@ -307,10 +307,10 @@ def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F
 
 def _column(head: str) -> str:
     """The flat name that a heading such as ``Residents[ SOE, East ]`` means."""
-    name, bracket, rest = head.partition("[")
+    name, bracket, tail = head.partition("[")
     if not bracket:
         return canonical(head)
-    return flat_name(canonical(name), tuple(canonical(part) for part in rest.rstrip().removesuffix("]").split(",")))
+    return flat_name(canonical(name), tuple(canonical(part) for part in tail.rstrip().removesuffix("]").split(",")))
 
 
 def _places(grid: TimeGrid, times: Array) -> tuple[NDArray[np.intp], int]:

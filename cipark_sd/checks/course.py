@@ -95,8 +95,8 @@ def _spread(model: Model, piece: StockPiece, value: xr.DataArray) -> xr.DataArra
             if dimension is None or excluded == subscript:
                 continue
             part = model.dimension_by_name.get(excluded)
-            gone = set(part.elements) if part is not None else {excluded}
-            inside = np.array([element in gone for element in dimension.elements])
+            excluded_elements = set(part.elements) if part is not None else {excluded}
+            inside = np.array([element in excluded_elements for element in dimension.elements])
             keep = keep & xr.DataArray(inside, dims=(subscript,))
         value = value.where(~keep, 0.0)
     return value
@@ -111,12 +111,12 @@ def _over_time(value: xr.DataArray, times: int) -> np.ndarray[tuple[int], np.dty
 def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Finding]:
     """For each use of a table whose argument leaves its range: at how many of the saved times, and how far."""
     reading = Reading(model, {run: result, BASE: result}, run, result["time"].to_numpy())
-    seen: set[Expr] = set()
+    inspected: set[Expr] = set()
     for variable in model.variables:
         for expr in (part for equation in equations(variable) for part in walk(equation)):
-            if not isinstance(expr, Apply) or expr in seen:
+            if not isinstance(expr, Apply) or expr in inspected:
                 continue
-            seen.add(expr)
+            inspected.add(expr)
             name = (
                 expression_text(model, expr) if not isinstance(expr.table, Table) else f"the table in {variable.label}"
             )
@@ -128,8 +128,8 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
                 continue
             low, high = float(argument.min()), float(argument.max())
             outside = (argument < table.x[0]) | (argument > table.x[-1])
-            others = [dim for dim in outside.dims if dim != "time"]
-            count = int(np.broadcast_to(outside.any(others).to_numpy(), reading.times.shape).sum())
+            subscripts = [dim for dim in outside.dims if dim != "time"]
+            count = int(np.broadcast_to(outside.any(subscripts).to_numpy(), reading.times.shape).sum())
             if count:
                 spans = f"argument from {low:.4g} to {high:.4g}, table from {table.x[0]:.4g} to {table.x[-1]:.4g}"
                 remark = f"run {run}; outside at {count} of {len(reading.times)} saved times; {spans}"

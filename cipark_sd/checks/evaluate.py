@@ -27,8 +27,8 @@ _SMALL = 1e-6
 class NoValue(CiparkError):
     """Something that cannot be computed from saved results."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} cannot be computed from saved results")
+    def __init__(self, expression: str) -> None:
+        super().__init__(f"{expression} cannot be computed from saved results")
 
 
 class OutsideRun(CiparkError):
@@ -160,13 +160,13 @@ def interpolated(array: xr.DataArray, times: NDArray[np.float64]) -> xr.DataArra
     after = np.clip(np.searchsorted(saved, times), 1, max(len(saved) - 1, 1))
     values = array.transpose("time", ...)
     columns = values.to_numpy()
-    found = columns[nearest].copy()
+    result = columns[nearest].copy()
     for position in np.flatnonzero(~exact):
         left, right = after[position] - 1, after[position]
         share = (times[position] - saved[left]) / (saved[right] - saved[left])
-        found[position] = (1 - share) * columns[left] + share * columns[right]
+        result[position] = (1 - share) * columns[left] + share * columns[right]
     coords = {name: values.coords[name] for name in values.dims if name != "time" and name in values.coords}
-    return xr.DataArray(found, dims=values.dims, coords=coords)
+    return xr.DataArray(result, dims=values.dims, coords=coords)
 
 
 def _apply(table: Ref | Table, argument: xr.DataArray, model: Model) -> xr.DataArray:

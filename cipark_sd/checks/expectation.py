@@ -94,10 +94,10 @@ def _deciding(sides: _Sides, where: int, reading: Reading) -> tuple[float, float
     """Left and right of the first comparison that is false at that time, else of the first, at its worst element."""
     chosen: tuple[float, float] | None = None
     for operator, left, right in sides:
-        one, other = xr.broadcast(*(side.isel(time=where, missing_dims="ignore") for side in (left, right)))
-        false = np.flatnonzero(compared(operator, one, other, reading.tolerance).to_numpy().ravel() == 0)
+        first, second = xr.broadcast(*(side.isel(time=where, missing_dims="ignore") for side in (left, right)))
+        false = np.flatnonzero(compared(operator, first, second, reading.tolerance).to_numpy().ravel() == 0)
         worst = int(false[0]) if false.size else 0
-        numbers = float(one.to_numpy().ravel()[worst]), float(other.to_numpy().ravel()[worst])
+        numbers = float(first.to_numpy().ravel()[worst]), float(second.to_numpy().ravel()[worst])
         if false.size:
             return numbers
         chosen = chosen or numbers

@@ -102,8 +102,8 @@ class _Parser:
     def fail(self, reason: str = "") -> ExpressionError:
         if self.position >= len(self.tokens):
             return ExpressionError(self.text, reason or "ends too early")
-        rest = self.text[self.tokens[self.position][2] :]
-        return ExpressionError(self.text, f"{reason or 'makes no sense'} at {rest[:20]!r}")
+        tail = self.text[self.tokens[self.position][2] :]
+        return ExpressionError(self.text, f"{reason or 'makes no sense'} at {tail[:20]!r}")
 
     def accept(self, *tokens: str) -> str:
         token = self.peek()
@@ -190,17 +190,17 @@ class _Parser:
         return Ref(canonical(token), self.subscripts() if self.accept("[") else ())
 
     def subscripts(self) -> tuple[str, ...]:
-        found: list[str] = []
+        subscripts: list[str] = []
         while True:
             if self.position >= len(self.tokens) or self.tokens[self.position][0] not in ("name", "number"):
                 raise self.fail("should have a subscript")
-            found.append(canonical(self.tokens[self.position][1]))
+            subscripts.append(canonical(self.tokens[self.position][1]))
             self.position += 1
             if self.accept("!"):
-                found[-1] += "!"
+                subscripts[-1] += "!"
             if not self.accept(","):
                 self.expect("]")
-                return tuple(found)
+                return tuple(subscripts)
 
     def call(self, function: str) -> Expr:
         if function not in FUNCTIONS:
@@ -211,10 +211,8 @@ class _Parser:
         self.expect(")")
         least, most = FUNCTIONS[function]
         if len(arguments) < least or (most is not None and len(arguments) > most):
-            wanted = f"{least}" if most == least else f"at least {least}"
-            raise ExpressionError(
-                self.text, f"gives {function.upper()} {len(arguments)} argument(s), it takes {wanted}"
-            )
+            count = f"{least}" if most == least else f"at least {least}"
+            raise ExpressionError(self.text, f"gives {function.upper()} {len(arguments)} argument(s), it takes {count}")
         if function == "run" and not (isinstance(arguments[0], Ref) and not arguments[0].subscripts):
             raise ExpressionError(self.text, "has a run() whose first argument is not the name of a run")
         return Call(function, tuple(arguments))

@@ -22,7 +22,7 @@ class Condition:
     scenario: Scenario
 
 
-def conditions(model: Model, wanted: tuple[str, ...] | Literal[True]) -> tuple[Condition, ...]:
+def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Condition, ...]:
     """The runs to make: for the named constants, or for all that have limits.
 
     The lower end is the lower limit, or 0 where there is none and the constant is positive; the upper end is the upper
@@ -33,10 +33,10 @@ def conditions(model: Model, wanted: tuple[str, ...] | Literal[True]) -> tuple[C
     InvalidValue
         When a name is not that of a constant.
     """
-    if wanted is True:
+    if names is True:
         chosen = [constant for constant in model.constants if constant.limits != (None, None)]
     else:
-        variables = [model[name] for name in wanted]
+        variables = [model[name] for name in names]
         chosen = [variable for variable in variables if isinstance(variable, Constant)]
         raise_all(
             model.name,
@@ -66,13 +66,13 @@ def _ends(model: Model, constant: Constant) -> Iterator[Condition]:
 
 def _values(constant: Constant) -> tuple[float, ...]:
     """The numbers that stand in the model file."""
-    found: list[float] = []
+    numbers: list[float] = []
     for piece in constant.pieces:
         match piece:
             case Piece(Const(value)):
-                found.append(value)
+                numbers.append(value)
             case Piece(Grid(values)):
-                found.extend(values)
+                numbers.extend(values)
             case _:
                 pass
-    return tuple(found)
+    return tuple(numbers)

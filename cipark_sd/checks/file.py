@@ -126,15 +126,15 @@ class _Reader:
         return Check(name, title, source, scenario, expectations, times, start, end, tolerance)
 
     def expectations(self, entry: Section) -> tuple[Expectation, ...]:
-        found = self.expressions(entry, "expect")
-        for expectation in found:
+        expectations = self.expressions(entry, "expect")
+        for expectation in expectations:
             if not is_claim(expectation.expr):
                 problem = f"({entry.where}) is a value; compare it with something"
                 self.problems.append(ExpressionError(expectation.text, problem))
-        return found
+        return expectations
 
     def expressions(self, entry: Section, key: str) -> tuple[Expectation, ...]:
-        found = []
+        expectations = []
         for text in self.texts(entry, key, "a text or a list of texts"):
             try:
                 expr = parse_expression(text)
@@ -142,8 +142,8 @@ class _Reader:
                 self.problems.append(CiparkError(f"{entry.where}: {problem}"))
                 continue
             self.problems += name_problems(expr, text, self.model, tuple(self.scenarios), entry.where)
-            found.append(Expectation(text, expr))
-        return tuple(found)
+            expectations.append(Expectation(text, expr))
+        return tuple(expectations)
 
     def builtin(self, entry: Section) -> BuiltIn:
         levels = ("units", "no_negative_stocks", "finite", "declared_units", "documented", "used", "lookup_ranges")
@@ -220,14 +220,14 @@ class _Reader:
         return () if entry.raw(key) == [] else entry.names(key, expected=expected)
 
     def names(self, entry: Section, key: str, expected: str = "a name or a list of names") -> tuple[str, ...]:
-        found = []
+        names = []
         for name in self.texts(entry, key, expected):
             if name in self.model:
-                found.append(canonical(name))
+                names.append(canonical(name))
             else:
                 labels = [variable.label for variable in self.model.variables]
                 self.problems.append(UnknownName(name, labels, where=f"{entry.at(key)}, {key}"))
-        return tuple(found)
+        return tuple(names)
 
     def tolerance(self, entry: Section, key: str, default: float) -> float:
         number = entry.number(key, default)

@@ -51,8 +51,8 @@ def outcome(
     level: Literal["fail", "note"] = "fail",
 ) -> Outcome:
     """The outcome of these findings, of which a failed one is a failure or, by ``level``, only a note."""
-    found = tuple(findings)
-    return Outcome(name, title, source, "pass" if all(finding.passed for finding in found) else level, found)
+    listed = tuple(findings)
+    return Outcome(name, title, source, "pass" if all(finding.passed for finding in listed) else level, listed)
 
 
 COLUMNS = ("id", "title", "source", "status", "claim", "passed", "time", "left", "right", "remark")

@@ -71,7 +71,7 @@ def run_checks(
     needed = _scenarios(model, checks)
     extremes = conditions(model, checks.builtin.extreme)
     total = len({scenario.renamed("") for scenario in needed.values()}) + len(extremes)
-    found = _Findings()
+    findings = _Findings()
     results: dict[str, xr.Dataset | RunFailed] = {}
     made: dict[Scenario, xr.Dataset | RunFailed] = {}
     saved = _saved(model, looked_at)
@@ -80,10 +80,10 @@ def run_checks(
         if key not in made:
             progress(name, total)
             made[key] = _made(model, scenario, simulate, saved)
-            _watch(model, checks, name, made[key], found)
+            _watch(model, checks, name, made[key], findings)
             made[key] = _reduced(model, made[key], looked_at)
         results[name] = made[key]
-    outcomes += _course_outcomes(model, checks, results, found)
+    outcomes += _course_outcomes(model, checks, results, findings)
     if extremes:
         outcomes.append(
             _extreme_outcome(model, checks.builtin, extremes, simulate, saved, lambda name: progress(name, total))
@@ -101,19 +101,19 @@ def _chosen(checks: Checks, only: Sequence[str]) -> Checks:
     problems: list[CiparkError] = [
         UnknownName(name, known, kind="check", where="--only") for name in only if name.casefold() not in by_folded
     ]
-    wanted = {by_folded[name.casefold()] for name in only if name.casefold() in by_folded}
-    off = {name: _OFF[key] for name, key in BUILT_IN_IDS.items() if name not in wanted}
+    chosen = {by_folded[name.casefold()] for name in only if name.casefold() in by_folded}
+    off = {name: _OFF[key] for name, key in BUILT_IN_IDS.items() if name not in chosen}
     problems += [
         InvalidValue("the check", name, "one that the checks file has not switched off", where="--only")
-        for name in sorted(wanted & BUILT_IN_IDS.keys())
+        for name in sorted(chosen & BUILT_IN_IDS.keys())
         if getattr(checks.builtin, BUILT_IN_IDS[name]) == _OFF[BUILT_IN_IDS[name]]
     ]
     raise_all("--only", problems)
     return Checks(
         replace(checks.builtin, **{BUILT_IN_IDS[name]: value for name, value in off.items()}),
         checks.runs,
-        tuple(check for check in checks.checks if check.id in wanted),
-        tuple(law for law in checks.conservation if law.id in wanted),
+        tuple(check for check in checks.checks if check.id in chosen),
+        tuple(law for law in checks.conservation if law.id in chosen),
     )
 
 
@@ -172,17 +172,17 @@ def _made(model: Model, scenario: Scenario, simulate: Simulate, saved: Sequence[
         return failure
 
 
-def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFailed, found: _Findings) -> None:
+def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFailed, findings: _Findings) -> None:
     """The built-in checks of one run, before all but a few of its variables are let go."""
     builtin = checks.builtin
-    found.runs += 1
+    findings.runs += 1
     if isinstance(result, RunFailed):
-        found.finite.append(Finding(f"the run {name} reaches its end", False, result.time, remark=str(result)))
+        findings.finite.append(Finding(f"the run {name} reaches its end", False, result.time, remark=str(result)))
         return
-    found.finite += not_finite(name, result)
-    found.negative += negative_stocks(model, name, result, builtin.may_be_negative)
+    findings.finite += not_finite(name, result)
+    findings.negative += negative_stocks(model, name, result, builtin.may_be_negative)
     if name == BASE and builtin.lookup_ranges != "off":
-        found.tables += beyond_tables(model, name, result)
+        findings.tables += beyond_tables(model, name, result)
     for law in checks.conservation:
         try:
             finding = conserved(model, name, result, law)
@@ -190,7 +190,7 @@ def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFail
             finding = Finding(
                 f"{law.title} can be checked", False, remark=f"{problem}; give it an auxiliary of its own"
             )
-        found.conservation.setdefault(law.id, []).append(finding)
+        findings.conservation.setdefault(law.id, []).append(finding)
 
 
 def _reduced(model: Model, result: xr.Dataset | RunFailed, looked_at: frozenset[str]) -> xr.Dataset | RunFailed:
@@ -202,20 +202,22 @@ def _reduced(model: Model, result: xr.Dataset | RunFailed, looked_at: frozenset[
 
 
 def _course_outcomes(
-    model: Model, checks: Checks, results: Mapping[str, xr.Dataset | RunFailed], found: _Findings
+    model: Model, checks: Checks, results: Mapping[str, xr.Dataset | RunFailed], watched: _Findings
 ) -> Iterator[Outcome]:
     builtin = checks.builtin
     if builtin.finite != "off":
-        yield outcome("finite", f"All values are finite ({found.runs} runs)", found.finite, level=builtin.finite)
+        yield outcome("finite", f"All values are finite ({watched.runs} runs)", watched.finite, level=builtin.finite)
     if builtin.no_negative_stocks != "off":
-        title = f"No stock is negative ({found.runs} runs)"
-        yield outcome("negative-stocks", title, found.negative, level=builtin.no_negative_stocks)
+        title = f"No stock is negative ({watched.runs} runs)"
+        yield outcome("negative-stocks", title, watched.negative, level=builtin.no_negative_stocks)
     for law in checks.conservation:
-        findings = found.conservation.get(law.id, [])
+        findings = watched.conservation.get(law.id, [])
         failed = [finding for finding in findings if not finding.passed]
         yield outcome(law.id, law.title, failed or findings[:1])
     if builtin.lookup_ranges != "off":
-        yield outcome("lookup-ranges", "Tables are used within their range", found.tables, level=builtin.lookup_ranges)
+        yield outcome(
+            "lookup-ranges", "Tables are used within their range", watched.tables, level=builtin.lookup_ranges
+        )
     if builtin.halving:
         pair = results[BASE], results[HALF_STEP]
         if isinstance(pair[0], RunFailed) or isinstance(pair[1], RunFailed):

@@ -85,7 +85,7 @@ def command(
     from cipark_sd.scenarios import Scenario, parse_assignments
 
     if output is not None:
-        check_writable(output, what="the certificate", endings=SUFFIXES, where="-o")
+        check_writable(output, role="the certificate", endings=SUFFIXES, where="-o")
     model = read_model(located(file), allow_files=allow_files)
     parts = [options.scenario_of(path, model) for path in scenario_files]
     parts += [parse_assignments(assignments)] if assignments else []

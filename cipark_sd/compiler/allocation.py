@@ -44,22 +44,22 @@ def by_priority(g: Graph, requests: Sequence[int], priorities: Sequence[int], wi
     The next claimant in the order of priorities begins when the one before it has a fraction of its request that is
     the gap between their priorities over ``width``, or all of it. Who asks for nothing is passed over.
     """
-    zero, one = g.const(0.0), g.const(1.0)
+    zero, unit = g.const(0.0), g.const(1.0)
     n = len(requests)
     before = [[_comes_before(g, priorities, j, i) for j in range(n)] for i in range(n)]
     ranks = [_total(g, [b for j, b in enumerate(row) if j != i]) for i, row in enumerate(before)]
     level, last, some = zero, zero, zero
     begins = [zero] * n
     for place in range(n):
-        here = [g.op("eq", rank, g.const(float(place))) for rank in ranks]
-        request, priority = (_picked(g, here, values) for values in (requests, priorities))
+        at_place = [g.op("eq", rank, g.const(float(place))) for rank in ranks]
+        request, priority = (_picked(g, at_place, values) for values in (requests, priorities))
         asks = g.op("ne", request, zero)
-        gap = g.op("min", g.div(g.sub(last, priority), width), one)
-        level = g.select(g.both(asks, some), g.add(level, gap), level)
+        gap = g.op("min", g.div(g.sub(last, priority), width), unit)
+        level = g.select(g.logical_and(asks, some), g.add(level, gap), level)
         last = g.select(asks, priority, last)
-        some = g.either(some, asks)
-        begins = [g.select(yes, level, begin) for yes, begin in zip(here, begins, strict=True)]
-    lines = [_Line(r, b, g.add(b, one), one) for r, b in zip(requests, begins, strict=True)]
+        some = g.logical_or(some, asks)
+        begins = [g.select(yes, level, begin) for yes, begin in zip(at_place, begins, strict=True)]
+    lines = [_Line(r, b, g.add(b, unit), unit) for r, b in zip(requests, begins, strict=True)]
     return _shares(g, lines, supply, [g.lt(zero, width)])
 
 
@@ -105,7 +105,7 @@ def _curved(
     """Shares along curves of any shape: the price at which all of the supply is given, and what each has there."""
     zero, half = g.const(0.0), g.const(0.5)
 
-    def given(price: int) -> list[int]:
+    def allotted(price: int) -> list[int]:
         return [
             g.mul(request, _above(g, shape, g.div(g.sub(price, priority), width)))
             for request, priority, width, shape in zip(requests, priorities, widths, shapes, strict=True)
@@ -119,17 +119,17 @@ def _curved(
         high = g.op("max", high, g.add(priority, reach))
     for _ in range(_HALVINGS):
         middle = g.mul(half, g.add(low, high))
-        more = g.lt(supply, _total(g, given(middle)))
-        low, high = g.select(more, middle, low), g.select(more, high, middle)
+        too_low = g.lt(supply, _total(g, allotted(middle)))
+        low, high = g.select(too_low, middle, low), g.select(too_low, high, middle)
     # within so short an interval the curves are as good as lines
-    above, below = _total(g, given(low)), _total(g, given(high))
+    above, below = _total(g, allotted(low)), _total(g, allotted(high))
     drop = g.sub(above, below)
     part = g.select(g.lt(zero, drop), g.div(g.sub(above, supply), drop), half)
-    level = given(g.add(low, g.mul(part, g.sub(high, low))))
+    level = allotted(g.add(low, g.mul(part, g.sub(high, low))))
     enough = g.le(_total(g, requests), supply)
     right = g.le(zero, supply)
     for condition in (*conditions, *(g.le(zero, request) for request in requests)):
-        right = g.both(right, condition)
+        right = g.logical_and(right, condition)
     nothing = g.op("eq", supply, zero)
     return [
         g.select(right, g.select(enough, request, g.select(nothing, zero, share)), g.const(math.nan))
@@ -139,37 +139,37 @@ def _curved(
 
 def _above(g: Graph, shape: float, x: int) -> int:
     """The fraction that a claimant has where the price is ``x`` widths above its priority."""
-    zero, one, half, two = (g.const(number) for number in (0.0, 1.0, 0.5, 2.0))
+    zero, unit, half, two = (g.const(number) for number in (0.0, 1.0, 0.5, 2.0))
     if shape == NORMAL:
         return g.mul(half, g.op("erfc", g.div(x, g.const(math.sqrt(2.0)))))
     if shape == EXPONENTIAL:
         tail = g.mul(half, g.op("exp", g.op("neg", g.op("abs", x))))
-        return g.select(g.lt(x, zero), g.sub(one, tail), tail)
+        return g.select(g.lt(x, zero), g.sub(unit, tail), tail)
     if shape == TRIANGULAR:
         far = g.op("max", g.sub(half, g.op("abs", x)), zero)
         tail = g.mul(two, g.mul(far, far))
-        return g.select(g.lt(x, zero), g.sub(one, tail), tail)
-    return g.op("min", one, g.op("max", zero, g.sub(half, x)))
+        return g.select(g.lt(x, zero), g.sub(unit, tail), tail)
+    return g.op("min", unit, g.op("max", zero, g.sub(half, x)))
 
 
 def _shares(g: Graph, lines: Sequence[_Line], supply: int, conditions: Sequence[int]) -> list[int]:
     zero = g.const(0.0)
     corners = [corner for line in lines for corner in (line.begin, line.end)]
-    given = [_total(g, [_share(g, line, corner) for line in lines]) for corner in corners]
+    amounts = [_total(g, [_share(g, line, corner) for line in lines]) for corner in corners]
     # the last corner at which no more is given than there is, and what is given there
     start, already = g.const(-math.inf), g.const(0.0)
-    for corner, amount in zip(corners, given, strict=True):
-        later = g.both(g.le(amount, supply), g.lt(start, corner))
+    for corner, amount in zip(corners, amounts, strict=True):
+        later = g.logical_and(g.le(amount, supply), g.lt(start, corner))
         start, already = g.select(later, corner, start), g.select(later, amount, already)
     rising = [
-        g.select(g.both(g.le(line.begin, start), g.lt(start, line.end)), g.div(line.request, line.width), zero)
+        g.select(g.logical_and(g.le(line.begin, start), g.lt(start, line.end)), g.div(line.request, line.width), zero)
         for line in lines
     ]
     level = g.add(start, g.div(g.sub(supply, already), _total(g, rising)))
     enough = g.le(_total(g, [line.request for line in lines]), supply)
     right = g.le(zero, supply)
     for condition in (*conditions, *(g.le(zero, line.request) for line in lines)):
-        right = g.both(right, condition)
+        right = g.logical_and(right, condition)
     return [
         g.select(right, g.select(enough, line.request, _share(g, line, level)), g.const(math.nan)) for line in lines
     ]
@@ -187,11 +187,11 @@ def _comes_before(g: Graph, priorities: Sequence[int], j: int, i: int) -> int:
     return (g.le if j < i else g.lt)(priorities[i], priorities[j])
 
 
-def _picked(g: Graph, here: Sequence[int], values: Sequence[int]) -> int:
-    found = values[-1]
-    for yes, value in zip(here[:-1], values[:-1], strict=True):
-        found = g.select(yes, value, found)
-    return found
+def _picked(g: Graph, flags: Sequence[int], values: Sequence[int]) -> int:
+    picked = values[-1]
+    for yes, value in zip(flags[:-1], values[:-1], strict=True):
+        picked = g.select(yes, value, picked)
+    return picked
 
 
 def _total(g: Graph, terms: Sequence[int]) -> int:

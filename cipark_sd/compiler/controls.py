@@ -12,13 +12,13 @@ from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary
 
 
-def control_values(model: FlatModel, given: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
     """Control variables that the file computes, as numbers at the start of a run.
 
     Parameters
     ----------
     model : FlatModel
-    given : mapping
+    overrides : mapping
         Control variables that are known.
     numbers : mapping
         Constants that are overridden.
@@ -28,15 +28,15 @@ def control_values(model: FlatModel, given: Mapping[str, float], numbers: Mappin
     UnsupportedFeature
         When one of them changes in the run.
     """
-    found = dict(given)
+    values = dict(overrides)
     for _ in CONTROL:
         for name in CONTROL:
-            if name in found:
+            if name in values:
                 continue
-            value = _control_value(model, name, found, numbers)
+            value = _control_value(model, name, values, numbers)
             if np.isfinite(value):
-                found[name] = value
-    missing = [name for name in CONTROL if name not in found]
+                values[name] = value
+    missing = [name for name in CONTROL if name not in values]
     if missing:
         label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
         raise UnsupportedFeature(
@@ -45,14 +45,14 @@ def control_values(model: FlatModel, given: Mapping[str, float], numbers: Mappin
             where=model.name,
             alternative="give the number in the scenario",
         )
-    return {name: found[name] for name in CONTROL if name not in given}
+    return {name: values[name] for name in CONTROL if name not in overrides}
 
 
-def _control_value(model: FlatModel, name: str, found: Mapping[str, float], numbers: Mapping[str, float]) -> float:
+def _control_value(model: FlatModel, name: str, values: Mapping[str, float], numbers: Mapping[str, float]) -> float:
     variable = model.by_name.get(name)
     if not isinstance(variable, Auxiliary):
         return float("nan")
-    initial, final, step, saveper = (found.get(control, float("nan")) for control in CONTROL)
+    initial, final, step, saveper = (values.get(control, float("nan")) for control in CONTROL)
     time = replace(model.time, initial=initial, final=final, step=step, saveper=saveper)
     lowering = Lowering(replace(model, time=time), {})
     expr = variable.pieces[0].expr

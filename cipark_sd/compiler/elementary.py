@@ -63,8 +63,8 @@ class Arithmetic(Protocol[T]):
     def rint(self, a: T) -> T: ...
     def less(self, a: T, b: T) -> T: ...
     def equal(self, a: T, b: T) -> T: ...
-    def both(self, a: T, b: T) -> T: ...
-    def either(self, a: T, b: T) -> T: ...
+    def logical_and(self, a: T, b: T) -> T: ...
+    def logical_or(self, a: T, b: T) -> T: ...
     def choose(self, condition: T, a: T, b: T) -> T: ...
     def bits(self, a: T) -> T: ...
     def double(self, a: T) -> T: ...
@@ -73,7 +73,7 @@ class Arithmetic(Protocol[T]):
     def add_integers(self, a: T, b: T) -> T: ...
     def sub_integers(self, a: T, b: T) -> T: ...
     def and_integers(self, a: T, b: T) -> T: ...
-    def left(self, a: T, places: int) -> T: ...
+    def shift_left(self, a: T, places: int) -> T: ...
     def right(self, a: T, places: int) -> T: ...
 
 
@@ -99,7 +99,7 @@ class Elementary(Generic[T]):
     def pow(self, x: T, y: T) -> T:
         """``x`` to the power ``y``, with C's rules for 0, infinities, NaN and negative ``x``."""
         o = self.o
-        zero, one, infinity = o.number(0.0), o.number(1.0), o.number(np.inf)
+        zero, unit, infinity = o.number(0.0), o.number(1.0), o.number(np.inf)
         size = self._size(x)
         high, low = self._log_in_two(*self._significand(size))
         product, error = self._times(y, high, low)
@@ -110,10 +110,10 @@ class Elementary(Generic[T]):
         value = o.choose(o.equal(size, zero), o.choose(grows, zero, infinity), value)
         value = o.choose(o.equal(size, infinity), o.choose(grows, infinity, zero), value)
         # a base of size 1 makes 0 times infinity of an infinite power
-        value = o.choose(o.both(o.equal(size, one), o.equal(y, y)), one, value)
+        value = o.choose(o.logical_and(o.equal(size, unit), o.equal(y, y)), unit, value)
         value = o.choose(o.equal(x, x), value, x)
         value = o.choose(o.equal(y, y), self._signed(x, y, size, value), y)
-        return o.choose(o.either(o.equal(y, zero), o.equal(x, one)), one, value)
+        return o.choose(o.logical_or(o.equal(y, zero), o.equal(x, unit)), unit, value)
 
     def sin(self, x: T) -> T:
         """The sine, for sizes up to :data:`FAR`."""
@@ -139,12 +139,12 @@ class Elementary(Generic[T]):
         """The power, and whether it is right: of positive normal numbers, where the result is one too."""
         o = self.o
         product, error = self._times(y, *self._log_in_two(*self._significand(x, plain=True)))
-        right = o.both(self._is_normal(x), o.less(self._size(product), o.number(700.0)))
+        right = o.logical_and(self._is_normal(x), o.less(self._size(product), o.number(700.0)))
         return self._exp(product, error, plain=True), right
 
     def _is_normal(self, x: T) -> T:
         o = self.o
-        return o.both(o.less(o.number(math.nextafter(2.0**-1022, 0.0)), x), o.less(x, o.number(np.inf)))
+        return o.logical_and(o.less(o.number(math.nextafter(2.0**-1022, 0.0)), x), o.less(x, o.number(np.inf)))
 
     def _wave(self, x: T, quarters: int) -> T:
         """The sine of ``x`` and so many quarters of a turn."""
@@ -163,9 +163,9 @@ class Elementary(Generic[T]):
         sine_series = self._polynomial(z, _SIN[1:])
         inner = o.sub(o.mul(z, o.sub(o.mul(o.number(0.5), lacking), o.mul(cube, sine_series))), lacking)
         sine = o.sub(r, o.sub(inner, o.mul(cube, o.number(_SIN[0]))))
-        left = o.sub(o.number(1.0), half)
+        remaining = o.sub(o.number(1.0), half)
         series = o.sub(o.mul(o.mul(z, z), self._polynomial(z, _COS)), o.mul(r, lacking))
-        cosine = o.add(left, o.add(o.sub(o.sub(o.number(1.0), left), half), series))
+        cosine = o.add(remaining, o.add(o.sub(o.sub(o.number(1.0), remaining), half), series))
         # the second bit of the quarter turns the sign, the first takes the cosine
         odd = o.whole(o.and_integers(quarter, o.integer(1)))
         value = o.choose(o.equal(odd, o.number(0.0)), sine, cosine)
@@ -184,11 +184,11 @@ class Elementary(Generic[T]):
         half = o.mul(y, o.number(0.5))
         entire = o.equal(o.rint(y), y)
         # the half of the smallest number rounds to 0
-        even = o.both(entire, o.equal(o.rint(half), half))
+        even = o.logical_and(entire, o.equal(o.rint(half), half))
         # of a zero too, which no comparison tells
         sign = o.double(o.add_integers(o.and_integers(o.bits(x), o.integer(_SIGN_BIT)), o.integer(_ONE_BITS)))
         negative = o.less(sign, o.number(0.0))
-        inside = o.both(o.less(o.number(0.0), size), o.less(size, o.number(np.inf)))
+        inside = o.logical_and(o.less(o.number(0.0), size), o.less(size, o.number(np.inf)))
         unknown = o.choose(inside, o.number(np.nan), value)
         minus = o.mul(value, o.number(-1.0))
         return o.choose(negative, o.choose(even, value, o.choose(entire, minus, unknown)), value)
@@ -217,12 +217,12 @@ class Elementary(Generic[T]):
         curved = o.add(self._polynomial(t, _EXP_EVEN), o.mul(r, self._polynomial(t, _EXP_ODD)))
         y = o.add(o.number(1.0), o.add(r, o.add(o.mul(t, curved), lacking)))
         if plain:
-            return o.mul(y, o.double(o.left(o.add_integers(power, o.integer(1023)), 52)))
+            return o.mul(y, o.double(o.shift_left(o.add_integers(power, o.integer(1023)), 52)))
         # two factors, since 2^k alone may be beyond the range where the result is not
         first = o.right(power, 1)
         second = o.sub_integers(power, first)
         for part in (first, second):
-            y = o.mul(y, o.double(o.left(o.add_integers(part, o.integer(1023)), 52)))
+            y = o.mul(y, o.double(o.shift_left(o.add_integers(part, o.integer(1023)), 52)))
         return y
 
     def _polynomial(self, at: T, coefficients: tuple[float, ...]) -> T:
@@ -246,7 +246,7 @@ class Elementary(Generic[T]):
         o = self.o
         bits = o.bits(x)
         k = o.right(o.sub_integers(bits, o.integer(_SIGNIFICAND_BITS)), 52)
-        f = o.sub(o.double(o.sub_integers(bits, o.left(k, 52))), o.number(1.0))
+        f = o.sub(o.double(o.sub_integers(bits, o.shift_left(k, 52))), o.number(1.0))
         return o.whole(k), f
 
     def _series(self, f: T) -> tuple[T, T, T]:
@@ -278,8 +278,8 @@ class Elementary(Generic[T]):
         inverse = o.div(o.number(1.0), divisor)
         s = o.mul(f, inverse)
         product, error = self._product(s, divisor)
-        rest = o.sub(o.sub(o.sub(f, product), error), o.mul(s, divisor_low))
-        s_low = o.mul(rest, inverse)
+        remainder = o.sub(o.sub(o.sub(f, product), error), o.mul(s, divisor_low))
+        s_low = o.mul(remainder, inverse)
         series = o.mul(s, self._log_series(o.mul(s, s)))
         # log(1 + f) = 2 s + s R(s^2), s in two doubles
         leading, twice = o.mul(k, o.number(_LN2_HIGH)), o.mul(two, s)
@@ -334,10 +334,10 @@ class NumpyArithmetic:
     def equal(self, a: Array, b: Array) -> Array:
         return np.asarray(np.equal(a, b))
 
-    def both(self, a: Array, b: Array) -> Array:
+    def logical_and(self, a: Array, b: Array) -> Array:
         return np.asarray(np.logical_and(a, b))
 
-    def either(self, a: Array, b: Array) -> Array:
+    def logical_or(self, a: Array, b: Array) -> Array:
         return np.asarray(np.logical_or(a, b))
 
     def add_integers(self, a: Array, b: Array) -> Array:
@@ -355,7 +355,7 @@ class NumpyArithmetic:
     def choose(self, condition: Array, a: Array, b: Array) -> Array:
         return np.where(condition, a, b)
 
-    def left(self, a: Array, places: int) -> Array:
+    def shift_left(self, a: Array, places: int) -> Array:
         return np.asarray(np.left_shift(a, places))
 
     def right(self, a: Array, places: int) -> Array:

@@ -81,8 +81,8 @@ def _floored_modulo(c: Context, a: Sequence[int]) -> int:
     Source: XMILE 1.0, section 3.3.1, which takes Knuth's: x - y floor(x / y).
     """
     g, (value, divisor) = c.graph, a
-    rest = g.sub(value, g.mul(divisor, g.op("floor", g.div(value, divisor))))
-    return g.select(g.op("eq", divisor, g.const(0.0)), value, rest)
+    remainder = g.sub(value, g.mul(divisor, g.op("floor", g.div(value, divisor))))
+    return g.select(g.op("eq", divisor, g.const(0.0)), value, remainder)
 
 
 def _middle(c: Context) -> int:
@@ -110,7 +110,7 @@ def _pulse(c: Context, a: Sequence[int]) -> int:
     """
     g, (start, width) = c.graph, a
     lasting = g.select(g.op("eq", width, g.const(0.0)), g.uniform("time_step"), width)
-    return g.both(g.lt(start, _middle(c)), g.lt(_middle(c), g.add(start, lasting)))
+    return g.logical_and(g.lt(start, _middle(c)), g.lt(_middle(c), g.add(start, lasting)))
 
 
 def _pulse_train(c: Context, a: Sequence[int]) -> int:
@@ -124,16 +124,16 @@ def _pulse_train(c: Context, a: Sequence[int]) -> int:
     g, (start, interval, width, end) = c.graph, a
     lasting = g.op("max", width, g.uniform("time_step"))
     phase = g.op("fmod", g.sub(_middle(c), start), interval)
-    on = g.either(g.le(interval, lasting), g.lt(phase, lasting))
-    begun = g.both(g.lt(start, _middle(c)), g.le(g.sub(c.instant, g.const(SMALL)), end))
-    return g.both(begun, on)
+    on = g.logical_or(g.le(interval, lasting), g.lt(phase, lasting))
+    begun = g.logical_and(g.lt(start, _middle(c)), g.le(g.sub(c.instant, g.const(SMALL)), end))
+    return g.logical_and(begun, on)
 
 
 def _quantity_once(c: Context, start: int) -> int:
     """Whether the one step of an XMILE pulse is now."""
     g = c.graph
     half = g.mul(g.const(0.5), g.uniform("time_step"))
-    return g.both(g.le(g.sub(start, g.const(SMALL)), c.instant), g.lt(c.instant, g.add(start, half)))
+    return g.logical_and(g.le(g.sub(start, g.const(SMALL)), c.instant), g.lt(c.instant, g.add(start, half)))
 
 
 def _quantity_again(c: Context, start: int, interval: int) -> int:
@@ -141,7 +141,7 @@ def _quantity_again(c: Context, start: int, interval: int) -> int:
     g = c.graph
     half = g.mul(g.const(0.5), g.uniform("time_step"))
     since = g.add(g.sub(c.instant, start), g.const(SMALL))
-    inside = g.both(g.le(start, c.instant), g.lt(g.op("fmod", since, interval), half))
+    inside = g.logical_and(g.le(start, c.instant), g.lt(g.op("fmod", since, interval), half))
     return g.select(g.op("eq", interval, g.const(0.0)), _quantity_once(c, start), inside)
 
 
@@ -171,7 +171,7 @@ def _extreme(smaller: bool) -> Meaning:
         g, best = c.graph, terms[0]
         for term in terms[1:]:
             better = g.lt(term, best) if smaller else g.lt(best, term)
-            best = g.select(g.either(better, g.op("ne", best, best)), term, best)
+            best = g.select(g.logical_or(better, g.op("ne", best, best)), term, best)
         return best
 
     return meaning
@@ -182,7 +182,7 @@ def _ranks(c: Context, values: Sequence[int]) -> list[int]:
     g = c.graph
     ranks = []
     for i, value in enumerate(values):
-        before = [g.op("le" if j < i else "lt", other, value) for j, other in enumerate(values) if j != i]
+        before = [g.op("le" if j < i else "lt", rival, value) for j, rival in enumerate(values) if j != i]
         ranks.append(_sum_of(c, before))
     return ranks
 
@@ -196,18 +196,18 @@ def _sum_of(c: Context, terms: Sequence[int]) -> int:
 
 def _chosen(c: Context, place: int, values: Sequence[int]) -> int:
     """The value at a place that is itself computed."""
-    g, found = c.graph, values[0]
+    g, chosen = c.graph, values[0]
     for i, value in enumerate(values[1:], start=1):
-        found = g.select(g.op("eq", place, g.const(float(i))), value, found)
-    return found
+        chosen = g.select(g.op("eq", place, g.const(float(i))), value, chosen)
+    return chosen
 
 
 def _sort_order(c: Context, a: Sequence[int]) -> int:
     g, (place, length, direction, *values) = c.graph, a
     ranks = _ranks(c, values)
     last = g.sub(length, g.const(1.0))
-    wanted = g.select(g.lt(g.const(0.0), direction), place, g.sub(last, place))
-    members = [g.mul(g.const(float(i)), g.op("eq", rank, wanted)) for i, rank in enumerate(ranks)]
+    target = g.select(g.lt(g.const(0.0), direction), place, g.sub(last, place))
+    members = [g.mul(g.const(float(i)), g.op("eq", rank, target)) for i, rank in enumerate(ranks)]
     return _sum_of(c, members)
 
 
@@ -218,9 +218,9 @@ def _rank(c: Context, a: Sequence[int]) -> int:
 
 
 def _reorder(c: Context, a: Sequence[int]) -> int:
-    place, length, *rest = a
+    place, length, *vectors = a
     n = int(c.graph.value(length) or 0)
-    return _chosen(c, c.graph.op("trunc", _chosen(c, place, rest[:n])), rest[n:])
+    return _chosen(c, c.graph.op("trunc", _chosen(c, place, vectors[:n])), vectors[n:])
 
 
 def _random_uniform(c: Context, a: Sequence[int]) -> int:
@@ -265,14 +265,14 @@ def _vector_select(c: Context, a: Sequence[int]) -> int:
     number = g.value(action)
     if number is None:
         result = g.const(math.nan)
-        for each in range(MOST_ACTIONS):
-            result = g.select(g.op("eq", action, g.const(float(each))), _selected(c, selections, values, each), result)
+        for kind in range(MOST_ACTIONS):
+            result = g.select(g.op("eq", action, g.const(float(kind))), _selected(c, selections, values, kind), result)
     else:
         result = _selected(c, selections, values, int(number))
     chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
     some = chosen[0]
     for yes in chosen[1:]:
-        some = g.either(some, yes)
+        some = g.logical_or(some, yes)
     return g.select(some, result, missing)
 
 
@@ -307,9 +307,11 @@ def _invert_matrix(c: Context, a: Sequence[int]) -> int:
 
 def _allocate_by_priority(c: Context, a: Sequence[int]) -> int:
     """ALLOCATE BY PRIORITY after unrolling: claimant, number of them, width, supply, requests and priorities."""
-    place, length, width, supply, *rest = a
+    place, length, width, supply, *vectors = a
     n = int(c.graph.value(length) or 0)
-    shares = c.graph.family(("by priority", *a[1:]), lambda: by_priority(c.graph, rest[:n], rest[n:], width, supply))
+    shares = c.graph.family(
+        ("by priority", *a[1:]), lambda: by_priority(c.graph, vectors[:n], vectors[n:], width, supply)
+    )
     return shares[int(c.graph.value(place) or 0)]
 
 
@@ -318,13 +320,13 @@ def _allocate_available(c: Context, a: Sequence[int]) -> int:
 
     A profile's first number is its kind; the shares are computed for those that the model's own constants say.
     """
-    g, (place, length, supply, *rest) = c.graph, a
+    g, (place, length, supply, *vectors) = c.graph, a
     n = int(g.value(length) or 0)
-    kinds, priorities, widths = (rest[n + i :: 4] for i in range(3))
+    kinds, priorities, widths = (vectors[n + i :: 4] for i in range(3))
     shapes = tuple(c.at_start(kind) for kind in kinds)
 
     def make() -> list[int]:
-        return available(g, rest[:n], kinds, priorities, widths, supply, shapes)
+        return available(g, vectors[:n], kinds, priorities, widths, supply, shapes)
 
     shares = g.family(("available", shapes, *a[1:]), make)
     return shares[int(g.value(place) or 0)]

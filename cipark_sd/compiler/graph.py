@@ -37,12 +37,12 @@ class Graph:
         # 0.0 and -0.0, and any NaN and itself, have to be told apart by their bits
         payload = node.payload.hex() if isinstance(node.payload, float) else node.payload
         key = (node.op, node.args, payload)
-        found = self._position.get(key)
-        if found is None:
-            found = self._position[key] = len(self.nodes)
+        position = self._position.get(key)
+        if position is None:
+            position = self._position[key] = len(self.nodes)
             self.nodes.append(node)
             self.rates.append(rate)
-        return found
+        return position
 
     def source(self, op: str, payload: float | int | None = None) -> int:
         """A node without arguments."""
@@ -124,11 +124,11 @@ class Graph:
         """``a <= b`` as 1 or 0."""
         return self.op("le", a, b)
 
-    def both(self, a: int, b: int) -> int:
+    def logical_and(self, a: int, b: int) -> int:
         """``a and b``."""
         return self.op("and", a, b)
 
-    def either(self, a: int, b: int) -> int:
+    def logical_or(self, a: int, b: int) -> int:
         """``a or b``."""
         return self.op("or", a, b)
 

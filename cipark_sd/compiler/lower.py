@@ -87,19 +87,19 @@ def needed_at_once(expr: Expr) -> Iterator[str]:
 
     What is inside a function with memory is left out: it may be needed later only, as the input of a delay.
     """
-    seen: set[str] = set()
-    rest = [expr]
-    while rest:
-        part = rest.pop()
+    names: set[str] = set()
+    pending = [expr]
+    while pending:
+        part = pending.pop()
         match part:
             case Ref(name, ()):
-                if name not in seen:
-                    seen.add(name)
+                if name not in names:
+                    names.add(name)
                     yield name
             case Call(function, _) if function in STATEFULS or function in REDUCERS:
                 continue
             case _:
-                rest += reversed(children(part))
+                pending += reversed(children(part))
 
 
 class Lowering:
@@ -109,7 +109,7 @@ class Lowering:
         self.model = model
         self.graph = Graph()
         self.asked_orders = orders
-        self.done: dict[Demand, int] = {}
+        self.lowered: dict[Demand, int] = {}
         self.later: deque[Callable[[], None]] = deque()
         self.params: list[str] = []
         self.defaults: list[float] = []
@@ -134,14 +134,14 @@ class Lowering:
         stack, begun = list(reversed(demands)), dict[Demand, None]()
         while stack:
             current = stack[-1]
-            if current in self.done:
+            if current in self.lowered:
                 stack.pop()
                 begun.pop(current, None)
                 continue
             begun[current] = None
             try:
                 self._drawn, self._reading = 0, current
-                self.done[current] = self._variable(*current)
+                self.lowered[current] = self._variable(*current)
             except Pending as pending:
                 for demand in pending.demands:
                     if demand in begun:
@@ -149,7 +149,7 @@ class Lowering:
                         labels = [self.model.by_name[name].label for name, _ in way[way.index(demand) :]]
                         raise AlgebraicLoop(self.model.name, labels) from None
                 stack += reversed(pending.demands)
-        return self.done[demands[-1]]
+        return self.lowered[demands[-1]]
 
     def finish(self) -> None:
         """Make what states, cells and pipes need, which may ask for more of them."""
@@ -166,9 +166,9 @@ class Lowering:
     def program(self, outputs: tuple[tuple[str, int], ...]) -> Program:
         """What has been built."""
         labels = [
-            (variable.label, self.done[variable.name, "run"])
+            (variable.label, self.lowered[variable.name, "run"])
             for variable in self.model.variables
-            if (variable.name, "run") in self.done
+            if (variable.name, "run") in self.lowered
         ]
         return Program(
             name=self.model.name,
@@ -223,16 +223,16 @@ class Lowering:
         name, _ = demand
         if name == "time":
             return self.graph.source("time") if demand[1] == "run" else self.graph.uniform("initial_time")
-        if demand not in self.done:
+        if demand not in self.lowered:
             raise Pending([demand])
-        return self.done[demand]
+        return self.lowered[demand]
 
     def _whole(self, expr: Expr, variable: str, reading: Reading) -> int:
         """A whole equation; what it needs is asked for at once, so that it is gone through twice and no more often."""
         missing = {
             demand: None
             for name in needed_at_once(expr)
-            if name != "time" and (demand := (name, reading)) not in self.done
+            if name != "time" and (demand := (name, reading)) not in self.lowered
         }
         if missing:
             raise Pending(list(missing))
@@ -406,7 +406,7 @@ class Lowering:
         """The number of stages: what was asked for, else what the model's own constants give."""
         key = (variable, call)
         if key not in self.orders:
-            wanted = self.graph.op("trunc", self.start(call.arguments[3], variable))
+            order = self.graph.op("trunc", self.start(call.arguments[3], variable))
             limited = call.function == "delay_n"
             time = self.start(call.arguments[1], variable) if limited else None
             label = f"{self._label(variable)} {call.function.upper().replace('_', ' ')}"
@@ -414,7 +414,7 @@ class Lowering:
             if built is None:
                 step = self.model.time.step
                 built = stages(
-                    self.number(wanted), self.number(time) if time is not None else None, step, label, self.model.name
+                    self.number(order), self.number(time) if time is not None else None, step, label, self.model.name
                 )
-            self.orders[key] = Order(key, label, built, wanted, time)
+            self.orders[key] = Order(key, label, built, order, time)
         return self.orders[key].built

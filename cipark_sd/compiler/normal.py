@@ -77,10 +77,10 @@ _TAIL = (
 
 def quantile(g: Graph, p: int) -> int:
     """The number below which a standard normal variable falls with probability ``p``."""
-    half, one, zero = g.const(0.5), g.const(1.0), g.const(0.0)
+    half, unit, zero = g.const(0.5), g.const(1.0), g.const(0.0)
     q = g.sub(p, half)
     inner = g.mul(q, _ratio(g, _CENTRE, g.sub(g.const(0.180625), g.mul(q, q))))
-    tail = g.op("sqrt", g.op("neg", g.op("log", g.op("min", p, g.sub(one, p)))))
+    tail = g.op("sqrt", g.op("neg", g.op("log", g.op("min", p, g.sub(unit, p)))))
     near, far = g.sub(tail, g.const(1.6)), g.sub(tail, g.const(5.0))
     outer = g.select(g.le(tail, g.const(5.0)), _ratio(g, _MIDDLE, near), _ratio(g, _TAIL, far))
     signed = g.select(g.lt(q, zero), g.op("neg", outer), outer)
@@ -93,7 +93,7 @@ def probability(g: Graph, x: int) -> int:
 
 
 def _ratio(g: Graph, coefficients: tuple[Sequence[float], Sequence[float]], r: int) -> int:
-    over, under = (_polynomial(g, each, r) for each in coefficients)
+    over, under = (_polynomial(g, polynomial, r) for polynomial in coefficients)
     return g.div(over, under)
 
 

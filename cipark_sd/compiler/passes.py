@@ -56,7 +56,7 @@ def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None
         return UnknownName(call.function, known, kind="function", where=f"{model.name}, {variable.label!r}:")
     if least <= len(call.arguments) <= most:
         return None
-    wanted = str(least) if least == most else f"{least} to {most}"
+    count = str(least) if least == most else f"{least} to {most}"
     return EquationError(
-        model.name, variable.label, f"gives {shown} {len(call.arguments)} argument(s) instead of {wanted}"
+        model.name, variable.label, f"gives {shown} {len(call.arguments)} argument(s) instead of {count}"
     )

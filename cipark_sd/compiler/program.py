@@ -112,7 +112,7 @@ class Program:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that decides what is computed; names and labels are not part of it."""
-        told = (
+        content = (
             self.nodes,
             self.rates,
             len(self.params),
@@ -123,7 +123,7 @@ class Program:
             [node for _, node in self.outputs],
             self.method,
         )
-        return hashlib.sha256(repr(told).encode()).hexdigest()
+        return hashlib.sha256(repr(content).encode()).hexdigest()
 
     @cached_property
     def dynamic(self) -> tuple[int, ...]:
@@ -149,14 +149,14 @@ class Program:
 
     def needed(self, roots: list[int]) -> tuple[int, ...]:
         """The per-step nodes that ``roots`` need, in order."""
-        seen: set[int] = set()
+        nodes: set[int] = set()
         stack = [root for root in roots if self.rates[root] == PER_STEP]
         while stack:
             node = stack.pop()
-            if node not in seen:
-                seen.add(node)
-                stack.extend(a for a in self.nodes[node].args if self.rates[a] == PER_STEP and a not in seen)
-        return tuple(sorted(seen))
+            if node not in nodes:
+                nodes.add(node)
+                stack.extend(a for a in self.nodes[node].args if self.rates[a] == PER_STEP and a not in nodes)
+        return tuple(sorted(nodes))
 
     def listing(self) -> Iterator[str]:
         """The program as text for people, one line an equation, in the modeller's names."""

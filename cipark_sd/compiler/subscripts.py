@@ -32,20 +32,20 @@ class Subscripts:
     @cached_property
     def _holders(self) -> Mapping[str, tuple[Dimension, ...]]:
         """The dimensions that have an element, in the order of the model."""
-        found: dict[str, list[Dimension]] = {}
+        holders: dict[str, list[Dimension]] = {}
         for dimension in self.dimensions.values():
             for element in dimension.elements:
-                found.setdefault(element, []).append(dimension)
-        return {element: tuple(dimensions) for element, dimensions in found.items()}
+                holders.setdefault(element, []).append(dimension)
+        return {element: tuple(dimensions) for element, dimensions in holders.items()}
 
     @cached_property
     def _wider(self) -> Mapping[str, tuple[Dimension, ...]]:
         """The dimensions that have all elements of a dimension, itself among them."""
         return {
             name: tuple(
-                each
-                for each in self.dimensions.values()
-                if dimension.elements and places.keys() <= self.places[each.name].keys()
+                candidate
+                for candidate in self.dimensions.values()
+                if dimension.elements and places.keys() <= self.places[candidate.name].keys()
             )
             for (name, dimension), places in zip(self.dimensions.items(), self.places.values(), strict=True)
         }
@@ -115,27 +115,27 @@ class Subscripts:
             return bound[subscript]
         if subscript not in self.dimensions:
             return subscript
-        wanted = self.dimensions[subscript]
+        target = self.dimensions[subscript]
         sources = {dim: self.dimensions[dim.removesuffix("!")] for dim in bound}
         # a mapping says what a range of the right side is where its target stands on the left; the way back comes next
-        mapped = [dim for dim, source in sources.items() if source.name in wanted.mappings]
+        mapped = [dim for dim, source in sources.items() if source.name in target.mappings]
         mapped += [dim for dim, source in sources.items() if subscript in source.mappings]
         for dim in mapped:
             source = sources[dim]
-            if len(source.elements) != len(wanted.elements):
+            if len(source.elements) != len(target.elements):
                 raise EquationError(
                     self.where,
                     variable,
-                    f"uses {wanted.label!r}, of {len(wanted.elements)} elements, for {source.label!r}, of "
+                    f"uses {target.label!r}, of {len(target.elements)} elements, for {source.label!r}, of "
                     f"{len(source.elements)}; mapped ranges need the same number of elements",
                 )
-            return wanted.elements[self.places[source.name][bound[dim]]]
+            return target.elements[self.places[source.name][bound[dim]]]
         for dim, element in bound.items():
             if not dim.endswith("!") and element in self.places[subscript]:
                 return element
         raise EquationError(
             self.where,
             variable,
-            f"uses the subscript {wanted.label!r}, which is neither on its left side nor mapped to what is; "
+            f"uses the subscript {target.label!r}, which is neither on its left side nor mapped to what is; "
             "add '!' to sum over it",
         )

@@ -46,23 +46,26 @@ class _Tangents:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.graph = Graph()
-        self.same: list[int] = []
+        self.copies: list[int] = []
         self.slope: list[int | None] = []
 
     def build(self) -> Program:
         program, g = self.program, self.graph
         for node in program.nodes:
-            self.same.append(self._copied(node))
-            self.slope.append(self._derivative(node, len(self.same) - 1))
-        states = [State(s.label, self.same[s.initial], self.same[s.rate]) for s in program.states]
+            self.copies.append(self._copied(node))
+            self.slope.append(self._derivative(node, len(self.copies) - 1))
+        states = [State(s.label, self.copies[s.initial], self.copies[s.rate]) for s in program.states]
         states += [State(f"d {s.label}", self._of(s.initial), self._of(s.rate)) for s in program.states]
-        cells = [Cell(c.label, self.same[c.initial], self.same[c.following]) for c in program.cells]
+        cells = [Cell(c.label, self.copies[c.initial], self.copies[c.following]) for c in program.cells]
         cells += [Cell(f"d {c.label}", self._of(c.initial), self._of(c.following)) for c in program.cells]
-        pipes = [Pipe(p.label, self.same[p.initial], self.same[p.entering], self.same[p.length]) for p in program.pipes]
-        pipes += [
-            Pipe(f"d {p.label}", self._of(p.initial), self._of(p.entering), self.same[p.length]) for p in program.pipes
+        pipes = [
+            Pipe(p.label, self.copies[p.initial], self.copies[p.entering], self.copies[p.length]) for p in program.pipes
         ]
-        outputs = [(name, self.same[node]) for name, node in program.outputs]
+        pipes += [
+            Pipe(f"d {p.label}", self._of(p.initial), self._of(p.entering), self.copies[p.length])
+            for p in program.pipes
+        ]
+        outputs = [(name, self.copies[node]) for name, node in program.outputs]
         outputs += [(f"d {name}", self._of(node)) for name, node in program.outputs]
         return replace(
             program,
@@ -75,25 +78,25 @@ class _Tangents:
             pipes=tuple(pipes),
             outputs=tuple(outputs),
             orders=tuple(
-                replace(o, order=self.same[o.order], time=None if o.time is None else self.same[o.time])
+                replace(o, order=self.copies[o.order], time=None if o.time is None else self.copies[o.time])
                 for o in program.orders
             ),
-            labels=tuple((label, self.same[node]) for label, node in program.labels),
+            labels=tuple((label, self.copies[node]) for label, node in program.labels),
         )
 
     def _copied(self, node: Node) -> int:
         if isinstance(node.payload, Table):
-            return self.graph.table(node.payload, self.same[node.args[0]])
+            return self.graph.table(node.payload, self.copies[node.args[0]])
         if not node.args:
             return self.graph.source(node.op, node.payload)
-        return self.graph.op(node.op, *(self.same[a] for a in node.args))
+        return self.graph.op(node.op, *(self.copies[a] for a in node.args))
 
     def _of(self, node: int) -> int:
         """A node's derivative as a node."""
         slope = self.slope[node]
         return self.graph.const(0.0) if slope is None else slope
 
-    def _derivative(self, node: Node, here: int) -> int | None:
+    def _derivative(self, node: Node, value: int) -> int | None:
         """The derivative, or ``None`` where it is 0 whatever the direction."""
         if node.op in _NO_ARGUMENT or node.op in _FLAT:
             return None
@@ -108,14 +111,14 @@ class _Tangents:
             return self.graph.source(node.op, offsets[node.op] + node.payload)
         if all(self.slope[a] is None for a in node.args):
             return None
-        args = [self.same[a] for a in node.args]
+        args = [self.copies[a] for a in node.args]
         slopes = [self.slope[a] for a in node.args]
         if isinstance(node.payload, Table):
             return self._table(node.payload, args[0], slopes[0])
         if len(args) == 1:
             assert slopes[0] is not None
-            return self._one(node.op, args[0], slopes[0], self.same[here])
-        return self._more(node.op, args, slopes, [self._of(a) for a in node.args], self.same[here])
+            return self._one(node.op, args[0], slopes[0], self.copies[value])
+        return self._more(node.op, args, slopes, [self._of(a) for a in node.args], self.copies[value])
 
     def _table(self, table: Table, at: int, slope: int | None) -> int | None:
         if table.interpolation in ("hold_backward", "look_forward") or len(table.x) == 1 or slope is None:

@@ -298,20 +298,20 @@ class _Unroller:
                 self.variable.label,
                 f"gives VECTOR SELECT {len(arguments)} arguments instead of 5",
             )
-        selection, value, *rest = arguments
+        selection, value, *vectors = arguments
         terms = [
             self._expr(part, binding)
             for binding in self._along((selection, value), bound, unmarked=False)
             for part in (selection, value)
         ]
-        return Call("vector_select", (*(self._expr(part, bound) for part in rest), *terms))
+        return Call("vector_select", (*(self._expr(part, bound) for part in vectors), *terms))
 
     def _vector(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """A function of a vector for one of its elements: (position from 0, length, other arguments, elements)."""
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
-        here = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
-        head = (Const(float(here)), Const(float(len(members))))
+        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        head = (Const(float(position)), Const(float(len(members))))
         if function == "invert_matrix":
             rows = self._dimensions_of(arguments[0])[-2]
             row = self.subscripts.dimensions[rows].elements.index(bound[rows])
@@ -341,8 +341,8 @@ class _Unroller:
         """An allocation for one claimant: (position from 0, number of claimants, scalars, requests, profiles)."""
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
-        here = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
-        head = (Const(float(here)), Const(float(len(members))))
+        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        head = (Const(float(position)), Const(float(len(members))))
         requests = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "allocate_by_priority":
             priority, _, width, supply = arguments[1:]

@@ -29,9 +29,9 @@ def refuse_variant(
     ------
     UnsupportedFeature
     """
-    found = _refused(function, nodes, value, at_start)
-    if found is not None:
-        feature, alternative = found
+    refusal = _refused(function, nodes, value, at_start)
+    if refusal is not None:
+        feature, alternative = refusal
         raise UnsupportedFeature(feature, variable=variable, where=where, alternative=alternative)
 
 

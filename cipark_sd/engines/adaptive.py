@@ -45,7 +45,7 @@ class AdaptiveEngine:
     exact_file: ClassVar[bool] = False
     fixed_step: ClassVar[bool] = False
 
-    def run(self, plan: RunPlan, given: Settings, runs: NDArray[np.uint64]) -> Values:
+    def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`.
 
         Raises
@@ -63,19 +63,19 @@ class AdaptiveEngine:
             raise InvalidValue("the method", plan.method, expected, where=plan.model.name)
         # rates are read at the times of the integration; Euler's program has no stages of its own
         plan = replace(plan, method="euler")
-        courses = [_one(plan, part(given, np.array([run])), runs[run : run + 1]) for run in range(len(runs))]
+        courses = [_one(plan, part(settings, np.array([run])), runs[run : run + 1]) for run in range(len(runs))]
         return np.concatenate(courses, axis=2)
 
 
-def _one(plan: RunPlan, given: Settings, number: NDArray[np.uint64]) -> Values:
+def _one(plan: RunPlan, settings: Settings, number: NDArray[np.uint64]) -> Values:
     """The outputs of one run, (n_outputs, n_saved, 1)."""
-    program = program_for(plan.model, plan.outputs, given, method=plan.method)
-    groups = by_orders(program, inputs_for(plan, program, given, number))
+    program = program_for(plan.model, plan.outputs, settings, method=plan.method)
+    groups = by_orders(program, inputs_for(plan, program, settings, number))
     if groups is not None:
-        program = program_for(plan.model, plan.outputs, given, method=plan.method, orders=groups[0][0])
+        program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=groups[0][0])
     _check_continuous(program)
     with np.errstate(all="ignore"):
-        return _Course(program, inputs_for(plan, program, given, number)).course()
+        return _Course(program, inputs_for(plan, program, settings, number)).course()
 
 
 def _check_continuous(program: Program) -> None:
@@ -140,14 +140,16 @@ class _Course(Evaluation):
         def inside(since: float, values: Values) -> Values:
             return self.slope(first + min(max(since, margin), length - margin), values)
 
-        found = solve_ivp(
+        solution = solve_ivp(
             inside, (0.0, length), state, method="DOP853", rtol=RELATIVE, atol=ABSOLUTE, first_step=length
         )
-        if not found.success:
+        if not solution.success:
             raise RunFailed(
-                self.program.name, f"the adaptive integration stops: {found.message}", time=first + float(found.t[-1])
+                self.program.name,
+                f"the adaptive integration stops: {solution.message}",
+                time=first + float(solution.t[-1]),
             )
-        return np.asarray(found.y[:, -1], dtype=np.float64)
+        return np.asarray(solution.y[:, -1], dtype=np.float64)
 
     def course(self) -> Values:
         """The outputs, (n_outputs, n_saved, 1)."""

@@ -52,12 +52,12 @@ def by_run(out: Values, n_runs: int) -> Values:
 
 
 def _capacities(program: Program, inputs: Inputs, lanes: int) -> tuple[NDArray[np.int64], int]:
-    told: list[int] = []
+    numbers: list[int] = []
     total = 0
     if program.pipes:
         for length in start_values(program, inputs, [p.length for p in program.pipes]):
             # a pipe longer than the run gives its initial value throughout
             steps = int(min(length.max(), len(inputs.grid.times)))
-            told += [steps, total]
+            numbers += [steps, total]
             total += steps * lanes
-    return np.array([*told, 0], dtype=np.int64), total
+    return np.array([*numbers, 0], dtype=np.int64), total

@@ -36,25 +36,27 @@ class CompiledEngine(ABC):
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs of a program, (n_outputs, n_saved, n_runs)."""
 
-    def run(self, plan: RunPlan, given: Settings, runs: NDArray[np.uint64]) -> Values:
+    def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`."""
-        program = program_for(plan.model, plan.outputs, given, method=plan.method)
-        inputs = inputs_for(plan, program, given, runs)
+        program = program_for(plan.model, plan.outputs, settings, method=plan.method)
+        inputs = inputs_for(plan, program, settings, runs)
         groups = by_orders(program, inputs)
         if groups is None:
             return self.execute(program, inputs)
         result = np.empty((len(plan.outputs), int(plan.saved.sum()), len(runs)))
         for orders, members in groups:
-            own = program_for(plan.model, plan.outputs, given, method=plan.method, orders=orders)
-            result[:, :, members] = self.execute(own, inputs_for(plan, own, part(given, members), runs[members]))
+            group_program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
+            result[:, :, members] = self.execute(
+                group_program, inputs_for(plan, group_program, part(settings, members), runs[members])
+            )
         return result
 
 
-def inputs_for(plan: RunPlan, program: Program, given: Settings, runs: NDArray[np.uint64]) -> Inputs:
+def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArray[np.uint64]) -> Inputs:
     """What a program is given: its own constants but for the settings, and its series at the times it reads them."""
     params = np.repeat(np.array(program.defaults)[:, None], len(runs), axis=1)
-    starts = {start_name(name): value for name, value in given.initials.items()}
-    for name, value in {**given.numbers, **starts}.items():
+    starts = {start_name(name): value for name, value in settings.initials.items()}
+    for name, value in {**settings.numbers, **starts}.items():
         slot = program.param_position.get(name)
         if slot is not None:
             params[slot] = value
@@ -62,11 +64,11 @@ def inputs_for(plan: RunPlan, program: Program, given: Settings, runs: NDArray[n
     series: list[Values] = []
     missing: list[str] = []
     for entry in program.series:
-        own = given.series.get(entry.name)
-        if isinstance(own, tuple):
-            series.append(np.stack([sample(entry, Table(s.times, s.values), times) for s in own], axis=1))
+        override = settings.series.get(entry.name)
+        if isinstance(override, tuple):
+            series.append(np.stack([sample(entry, Table(s.times, s.values), times) for s in override], axis=1))
             continue
-        table = Table(own.times, own.values) if own is not None else entry.table
+        table = Table(override.times, override.values) if override is not None else entry.table
         if table is None:
             missing.append(flat_model(plan.model).by_name[entry.name].label)
             continue
@@ -95,15 +97,15 @@ def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np
         settled = np.floor(pairs[0]) == order.built
         if order.time is not None:
             settled &= ~(order.built * step > pairs[1])
-        own = np.full(inputs.n_runs, order.built)
+        orders = np.full(inputs.n_runs, order.built)
         if not settled.all():
             unique, back = np.unique(pairs[:, ~settled], axis=1, return_inverse=True)
             counts = [
                 stages(float(n), None if order.time is None else float(time), step, order.label, program.name)
                 for n, time in unique.T
             ]
-            own[~settled] = np.array(counts)[back.reshape(-1)]
-        needed.append(own)
+            orders[~settled] = np.array(counts)[back.reshape(-1)]
+        needed.append(orders)
     table = np.array(needed)
     if (table == np.array([[order.built] for order in program.orders])).all():
         return None

@@ -101,7 +101,7 @@ def plan(
     resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
     grid = grid_of(model, resolved)
     columns = Columns.of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
-    return RunPlan(model, resolved, columns, columns.flat, grid, kept(model, grid, times), method, seed)
+    return RunPlan(model, resolved, columns, columns.flat, grid, saved_mask(model, grid, times), method, seed)
 
 
 def checked(model: Model, scenario: Scenario) -> Resolved:
@@ -134,7 +134,7 @@ def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     return time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
 
 
-def kept(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArray[np.bool_]:
+def saved_mask(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArray[np.bool_]:
     """Which instants are kept: all saved ones, or those of them that are asked for.
 
     Raises
@@ -157,10 +157,10 @@ def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
     """
     problems: list[CiparkError] = []
     names: dict[str, None] = {}
-    for asked in save:
-        variable = model.by_name.get(override_key(asked))
+    for request in save:
+        variable = model.by_name.get(override_key(request))
         if variable is None:
-            problems.append(UnknownName(asked, [v.label for v in model.variables], where=model.name))
+            problems.append(UnknownName(request, [v.label for v in model.variables], where=model.name))
         elif isinstance(variable, Lookup):
             problems.append(InvalidValue("a variable to save", variable.label, "not a lookup", where=model.name))
         else:
@@ -187,8 +187,8 @@ def _with_controls(model: Model, resolved: Resolved) -> Resolved:
     unknown = [name for name in CONTROL if np.isnan(getattr(resolved, name))]
     if not unknown:
         return resolved
-    given = {name: getattr(resolved, name) for name in CONTROL if name not in unknown}
+    numbers_in_file = {name: getattr(resolved, name) for name in CONTROL if name not in unknown}
     numbers = {n: v for n, v in settings(model, resolved).numbers.items() if isinstance(v, float)}
-    found = given | control_values(flat_model(model), given, numbers)
-    initial, final, step, saveper = (found[name] for name in CONTROL)
+    values = numbers_in_file | control_values(flat_model(model), numbers_in_file, numbers)
+    initial, final, step, saveper = (values[name] for name in CONTROL)
     return replace(resolved, initial_time=initial, final_time=final, time_step=step, saveper=saveper)

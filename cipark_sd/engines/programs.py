@@ -88,9 +88,9 @@ def changed(flat: FlatModel, shape: Settings) -> FlatModel:
         variables.append(Auxiliary(name=name, label=name, pieces=(Piece(call),)))
         for data_name in (taken.name, *reduction.data):
             if data_name not in flat.by_name and all(v.name != data_name for v in variables):
-                kept = interpolation(shape.series[data_name])
+                interpolated = interpolation(shape.series[data_name])
                 variables.append(
-                    Series(name=data_name, label=data_name, pieces=(ExternalPiece(None),), interpolation=kept)
+                    Series(name=data_name, label=data_name, pieces=(ExternalPiece(None),), interpolation=interpolated)
                 )
     return replace(flat, variables=tuple(variables))
 

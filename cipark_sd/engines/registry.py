@@ -36,13 +36,13 @@ class Engine(Protocol):
     def fixed_step(self) -> bool:
         """Whether it goes from instant to instant of the grid by the model's method."""
 
-    def run(self, plan: "RunPlan", given: "Settings", runs: "NDArray[np.uint64]") -> "Values":
+    def run(self, plan: "RunPlan", settings: "Settings", runs: "NDArray[np.uint64]") -> "Values":
         """The outputs of some runs, (n_outputs, n_saved, n_runs).
 
         Parameters
         ----------
         plan : RunPlan
-        given : Settings
+        settings : Settings
             All overrides, those of the plan's scenario included; a number, or one for each run.
         runs : (n_runs,)
             The number of each run in the whole ensemble, which its random numbers depend on.

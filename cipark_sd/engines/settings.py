@@ -55,7 +55,9 @@ class Settings:
         """What decides which program is run; runs that agree in it can be run together."""
         interpolations = tuple(sorted((name, interpolation(entry)) for name, entry in self.series.items()))
         tables = tuple(sorted(self.tables.items(), key=lambda item: item[0]))
-        reductions = tuple((name, one.how, one.expr, tuple(one.data)) for name, one in self.reductions.items())
+        reductions = tuple(
+            (name, reduction.how, reduction.expr, tuple(reduction.data)) for name, reduction in self.reductions.items()
+        )
         return (tuple(sorted(self.initials)), tables, interpolations, reductions)
 
 
@@ -84,8 +86,8 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 
     def whole(variable: Variable, value: Override) -> None:
         for position, elements in enumerate(model.elements(variable)):
-            one = value[position] if isinstance(value, tuple) else value
-            put(variable, flat_name(variable.name, elements), one)
+            number = value[position] if isinstance(value, tuple) else value
+            put(variable, flat_name(variable.name, elements), number)
 
     for name, value in resolved.whole.items():
         whole(model.by_name[name], value)
@@ -94,20 +96,20 @@ def settings(model: Model, resolved: Resolved) -> Settings:
     return Settings(numbers, initials, tables, series)
 
 
-def part(given: Settings, members: NDArray[np.intp] | slice) -> Settings:
+def part(settings: Settings, members: NDArray[np.intp] | slice) -> Settings:
     """The settings of some of the runs."""
 
     def cut(values: Mapping[str, float | Values]) -> dict[str, float | Values]:
         return {name: value[members] if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
     series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
-    for name, entry in given.series.items():
+    for name, entry in settings.series.items():
         if isinstance(entry, tuple):
             numbers = np.arange(len(entry))[members]
             series[name] = tuple(entry[i] for i in numbers)
         else:
             series[name] = entry
-    return replace(given, numbers=cut(given.numbers), initials=cut(given.initials), series=series)
+    return replace(settings, numbers=cut(settings.numbers), initials=cut(settings.initials), series=series)
 
 
 def start_name(stock: str) -> str:
@@ -121,7 +123,7 @@ def taken_name(reduction: str) -> str:
 
 
 def with_reductions(
-    given: Settings, reductions: Mapping[str, Reduction], grid: TimeGrid, kept: NDArray[np.bool_], *, where: str
+    settings: Settings, reductions: Mapping[str, Reduction], grid: TimeGrid, saved: NDArray[np.bool_], *, where: str
 ) -> Settings:
     """The settings with reductions and the series that they read.
 
@@ -130,13 +132,13 @@ def with_reductions(
     OffGrid
         When a reduction's time is not a saved one.
     """
-    series = dict(given.series)
+    series = dict(settings.series)
     for name, reduction in reductions.items():
-        taken = kept
+        taken = saved
         if reduction.times is not None:
             taken = np.zeros_like(grid.saved)
             taken[np.flatnonzero(grid.saved)[saved_indices(grid, reduction.times, where=where)]] = True
         marks = np.where(taken, 1.0, 0.0)
         series[taken_name(name)] = TimeSeries(tuple(grid.times.tolist()), tuple(marks.tolist()))
         series |= reduction.data
-    return replace(given, series=series, reductions=dict(reductions))
+    return replace(settings, series=series, reductions=dict(reductions))

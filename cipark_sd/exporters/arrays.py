@@ -72,6 +72,6 @@ def _plain(model: Model, name: str, subscripts: tuple[str, ...], dims: tuple[str
     if len(subscripts) != len(target.dims):
         return False
     return all(
-        sub == own and sub in dims if sub in model.dimension_by_name else not sub.endswith("!")
-        for sub, own in zip(subscripts, target.dims, strict=True)
+        sub == dim and sub in dims if sub in model.dimension_by_name else not sub.endswith("!")
+        for sub, dim in zip(subscripts, target.dims, strict=True)
     )

@@ -89,13 +89,13 @@ class Writer:
         """All of them, each after the ones that were made for it."""
         self._refuse_saveper()
         self._refuse_trains_between_instants()
-        found: list[Entry] = []
+        entries: list[Entry] = []
         for variable in self.model.variables:
             self.owner, self.printer.variable = variable, variable.label
             written = [self._control(variable)] if variable.name in CONTROL else list(self._entry(variable))
-            found += [*self.added, *written]
+            entries += [*self.added, *written]
             self.added = []
-        return found
+        return entries
 
     def _names(self, subscripts: dict[str, str]) -> dict[str, str]:
         names = {"time": "TIME"}
@@ -126,12 +126,12 @@ class Writer:
         return " ".join((variable.label, *self._element_labels(variable, elements)))
 
     def _fresh(self, label: str) -> str:
-        wanted, number = label, 1
-        while wanted.casefold() in self.labels:
+        candidate, number = label, 1
+        while candidate.casefold() in self.labels:
             number += 1
-            wanted = f"{label} {number}"
-        self.labels.add(wanted.casefold())
-        return wanted
+            candidate = f"{label} {number}"
+        self.labels.add(candidate.casefold())
+        return candidate
 
     def _refuse_saveper(self) -> None:
         computed = (expr for variable in self.model.variables for expr in expressions(variable))
@@ -312,16 +312,16 @@ class Writer:
 
 def _named_flows(model: Model) -> dict[str, Flows]:
     """The flows of each stock that has them by name; a flow has one stock at either end, the first that names it."""
-    found: dict[str, Flows] = {}
+    by_stock: dict[str, Flows] = {}
     filling: set[str] = set()
     draining: set[str] = set()
     for stock in model.stocks:
         flows = split(model, stock)
         if flows is not None and not (filling & {*flows.inflows} or draining & {*flows.outflows}):
-            found[stock.name] = flows
+            by_stock[stock.name] = flows
             filling.update(flows.inflows)
             draining.update(flows.outflows)
-    return found
+    return by_stock
 
 
 def _only(variable: Variable, part: Part) -> Expr:
@@ -335,7 +335,7 @@ def _only(variable: Variable, part: Part) -> Expr:
             raise TypeError(f"{variable.label} is not computed")
 
 
-def _described(variable: Variable, tag: Tag, **more: object) -> Entry:
+def _described(variable: Variable, tag: Tag, **fields: object) -> Entry:
     described = Entry(
         tag,
         variable.name,
@@ -345,4 +345,4 @@ def _described(variable: Variable, tag: Tag, **more: object) -> Entry:
         limits=variable.limits,
         group=variable.group,
     )
-    return replace(described, **more)  # type: ignore[arg-type]
+    return replace(described, **fields)  # type: ignore[arg-type]

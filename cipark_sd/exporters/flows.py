@@ -49,13 +49,13 @@ def _terms(expr: Expr) -> list[tuple[int, Ref]] | None:
             return [(-1, ref)]
         case Binary():
             first, operations = row(expr)
-            found = _terms(first)
+            terms = _terms(first)
             for operation in operations:
                 match operation:
-                    case Binary("+" | "-" as operator, _, Ref() as right) if found is not None:
-                        found = [*found, (1 if operator == "+" else -1, right)]
+                    case Binary("+" | "-" as operator, _, Ref() as right) if terms is not None:
+                        terms = [*terms, (1 if operator == "+" else -1, right)]
                     case _:
                         return None
-            return found
+            return terms
         case _:
             return None

@@ -43,8 +43,8 @@ def _initialised(name: str, n: int) -> Callable[[Arguments], Written]:
     """A function whose last argument, the initial value, is left out where it is the input."""
 
     def written(arguments: Arguments) -> Written:
-        *rest, initial = arguments
-        return Call(name, (*rest[:n], initial) if initial != arguments[0] else tuple(rest[:n]))
+        *inputs, initial = arguments
+        return Call(name, (*inputs[:n], initial) if initial != arguments[0] else tuple(inputs[:n]))
 
     return written
 
@@ -54,12 +54,12 @@ def _ordered(kind: str, names: Mapping[float, str]) -> Callable[[Arguments], Wri
 
     def written(arguments: Arguments) -> Written:
         value, time, initial, order = arguments
-        own = () if initial == value else (initial,)
+        start = () if initial == value else (initial,)
         match order:
             case Const(n) if n in names:
-                return Call(names[n], (value, time, *own))
+                return Call(names[n], (value, time, *start))
             case _:
-                return Call(kind, (value, time, order, *own))
+                return Call(kind, (value, time, order, *start))
 
     return written
 

@@ -35,5 +35,5 @@ def with_inline_lookups(model: Model) -> Model:
             case _:
                 return variable
 
-    kept = [v for v in model.variables if not (isinstance(v, Lookup) and v.name in tables)]
-    return replace(model, variables=tuple(changed(variable) for variable in kept))
+    variables = [v for v in model.variables if not (isinstance(v, Lookup) and v.name in tables)]
+    return replace(model, variables=tuple(changed(variable) for variable in variables))

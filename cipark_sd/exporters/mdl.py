@@ -121,13 +121,13 @@ def _dimension(dimension: Dimension) -> str:
 
 
 def _variable(model: Model, variable: Variable) -> str:
-    first, *others = (_wrapped(line) for line in equations(model, variable))
+    first, *continued = (_wrapped(line) for line in equations(model, variable))
     low, high = variable.limits
     span = "" if (low, high) == (None, None) else f" [{_end(low)},{_end(high)}]"
     doc = variable.doc.replace("~", "-").replace("|", "/")
     units = variable.units or ("Dmnl" if span else "")
     text = f"{first}\n\t~\t{units}{span}\n\t~\t{doc}\n\t|\n\n"
-    return text + "".join(f"{other} ~~|\n" for other in others) + ("\n" if others else "")
+    return text + "".join(f"{line} ~~|\n" for line in continued) + ("\n" if continued else "")
 
 
 def _end(value: float | None) -> str:

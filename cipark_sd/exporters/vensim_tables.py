@@ -13,7 +13,7 @@ def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError
     """``variable`` after new variables, one for each table inside an expression; ``taken`` names grow with them."""
     added: list[Variable] = []
 
-    def own(table: Table, argument: Expr, piece: Piece | StockPiece) -> Expr:
+    def moved(table: Table, argument: Expr, piece: Piece | StockPiece) -> Expr:
         if any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
             problems.append(
                 UnsupportedFeature(
@@ -44,7 +44,7 @@ def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError
         expr = rebuild(expr, lambda part: inside(part, piece))
         match expr:
             case Apply(Table() as table, argument):
-                return own(table, argument, piece)
+                return moved(table, argument, piece)
             case _:
                 return expr
 

@@ -30,8 +30,8 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
             case Call("floor", (value,)):
                 return _floor(value)
             case Call("floored_modulo", (value, divisor)):
-                rest = Binary("-", value, Binary("*", divisor, _floor(Binary("/", value, divisor))))
-                return If(Binary("=", divisor, Const(0.0)), value, rest)
+                remainder = Binary("-", value, Binary("*", divisor, _floor(Binary("/", value, divisor))))
+                return If(Binary("=", divisor, Const(0.0)), value, remainder)
             case Call("xramp", (slope, start)):
                 return Call("ramp", (slope, start, _END))
             case Call("pi", ()):

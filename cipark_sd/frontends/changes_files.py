@@ -67,16 +67,21 @@ def _entries(text: str) -> Iterator[tuple[int, str]]:
 
 def _changes(entry: str, model: Model, names: Names, where: str) -> dict[str, Override]:
     """What an entry sets, by name or name and elements."""
-    found = tokens(entry)
+    words = tokens(entry)
     try:
-        left = head(found, names)
-        if not isinstance(left, EquationHead) or left.kind not in ("=", "(") or left.exceptions or left.keyword:
+        heading = head(words, names)
+        if (
+            not isinstance(heading, EquationHead)
+            or heading.kind not in ("=", "(")
+            or heading.exceptions
+            or heading.keyword
+        ):
             raise SyntaxProblem(0, "it changes neither a constant nor a lookup")
-        cursor = Cursor(found, left.start)
-        if left.kind == "(":
+        cursor = Cursor(words, heading.start)
+        if heading.kind == "(":
             points = table(cursor)
             _end(cursor)
-            return {left.label: points}
+            return {heading.label: points}
         values = [number(cursor)]
         while cursor.token in (",", ";"):
             cursor.at += 1
@@ -86,24 +91,24 @@ def _changes(entry: str, model: Model, names: Names, where: str) -> dict[str, Ov
     except SyntaxProblem as problem:
         expected = f"NAME = number or NAME(points) ({problem.reason})"
         raise InvalidValue("the entry", " ".join(entry.split()), expected, where=where) from None
-    if not left.subscripts:
-        return {left.label: values[0] if len(values) == 1 else tuple(values)}
-    return _by_element(left, values, model, where)
+    if not heading.subscripts:
+        return {heading.label: values[0] if len(values) == 1 else tuple(values)}
+    return _by_element(heading, values, model, where)
 
 
-def _by_element(left: EquationHead, values: Sequence[float], model: Model, where: str) -> dict[str, Override]:
+def _by_element(heading: EquationHead, values: Sequence[float], model: Model, where: str) -> dict[str, Override]:
     choices = []
-    for sub in left.subscripts:
+    for sub in heading.subscripts:
         dimension = model.dimension_by_name.get(sub)
-        if dimension is None and not any(sub in each.elements for each in model.dimensions):
-            known = [label for each in model.dimensions for label in (each.label, *each.element_labels)]
+        if dimension is None and not any(sub in candidate.elements for candidate in model.dimensions):
+            known = [label for candidate in model.dimensions for label in (candidate.label, *candidate.element_labels)]
             raise UnknownName(sub, known, kind="dimension or element", where=where)
         choices.append((sub,) if dimension is None else dimension.elements)
     places = list(product(*choices))
     if len(values) not in (1, len(places)):
-        raise InvalidValue(f"the values of {left.label!r}", list(values), f"1 or {len(places)} numbers", where=where)
+        raise InvalidValue(f"the values of {heading.label!r}", list(values), f"1 or {len(places)} numbers", where=where)
     every = list(values) * (len(places) if len(values) == 1 else 1)
-    return {f"{left.name}[{','.join(at)}]": value for at, value in zip(places, every, strict=True)}
+    return {f"{heading.name}[{','.join(at)}]": value for at, value in zip(places, every, strict=True)}
 
 
 def _end(cursor: Cursor) -> None:

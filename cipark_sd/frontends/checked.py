@@ -52,10 +52,10 @@ def checked_model(
     problems += _self_calling(path.name, macros)
     macro_names = frozenset(macro.name for macro in macros)
     problems += unknown_references(path.name, variables, dimensions, (), macro_names)
-    own = [variable.name for variable in variables]
+    names = [variable.name for variable in variables]
     for macro in macros:
         # inside a macro a dollar marks a variable of the model itself
-        extra = (*macro.parameters, *(f"{name}$" for name in (*own, "time", *_GIVEN)), *_GIVEN)
+        extra = (*macro.parameters, *(f"{name}$" for name in (*names, "time", *_GIVEN)), *_GIVEN)
         where = f"{path.name}, macro {macro.name}"
         problems += unknown_references(where, macro.variables, dimensions, extra, macro_names)
     raise_all(str(path), problems)
@@ -140,14 +140,14 @@ def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
         for macro in macros
     }
     for name in called:
-        reached, rest = set[str](), [*called[name]]
-        while rest:
-            inner = rest.pop()
+        reached, pending = set[str](), [*called[name]]
+        while pending:
+            inner = pending.pop()
             if inner not in reached:
                 reached.add(inner)
-                rest += called[inner]
+                pending += called[inner]
         if name in reached:
-            through = sorted(other for other in reached - {name} if name in called[other])
+            through = sorted(caller for caller in reached - {name} if name in called[caller])
             way = "" if name in called[name] else f" through {' and '.join(map(repr, through))}"
             yield EquationError(where, f"macro {name}", f"calls itself{way}, which never ends")
 
@@ -170,17 +170,17 @@ def unknown_references(
     problems: list[CiparkError] = []
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
-        seen: set[str] = set()
+        reported: set[str] = set()
         problems += refused_functions(where, variable.label, expressions(variable), macros)
         for expr in expressions(variable):
             for ref in references(expr):
-                if ref.name not in names and ref.name not in seen:
-                    seen.add(ref.name)
+                if ref.name not in names and ref.name not in reported:
+                    reported.add(ref.name)
                     near = labels if len(problems) < MOST_SUGGESTED else ()
                     problems.append(UnknownName(ref.name, near, where=place))
                 for sub in ref.subscripts:
-                    if sub.removesuffix("!") not in subscripts and sub not in seen:
-                        seen.add(sub)
+                    if sub.removesuffix("!") not in subscripts and sub not in reported:
+                        reported.add(sub)
                         near = subscript_labels if len(problems) < MOST_SUGGESTED else ()
                         problems.append(UnknownName(sub, near, kind="dimension or element", where=place))
     return problems

@@ -65,8 +65,8 @@ class Cursor:
     def unexpected(self, expected: str) -> SyntaxProblem:
         """What to raise where something else was expected."""
         token = " ".join(self.token.split())
-        what = f"{token!r} cannot stand here" if token else "it ends too early"
-        return SyntaxProblem(self.at, f"{what}; expected {expected}")
+        complaint = f"{token!r} cannot stand here" if token else "it ends too early"
+        return SyntaxProblem(self.at, f"{complaint}; expected {expected}")
 
 
 class Climber:
@@ -111,8 +111,8 @@ class Climber:
     def expression(self, cursor: Cursor, least: int = 0) -> Expr:
         """The expression that begins at the cursor, as far as its operators bind at least so closely."""
         left = self._operand(cursor, least)
-        while (found := self.binary.get(cursor.token)) is not None and found[0] >= least:
-            binds, operator = found
+        while (entry := self.binary.get(cursor.token)) is not None and entry[0] >= least:
+            binds, operator = entry
             token, at = cursor.token, cursor.at
             cursor.at += 1
             # a power groups to the right and takes a sign; all others group to the left

@@ -46,13 +46,13 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
         return model
     points: _Points = {}
     contents, problems = [], list[CiparkError]()
-    wanted = {variable.name: len(variable.dims) for variable in model.series}
-    if not wanted:
+    n_subscripts = {variable.name: len(variable.dims) for variable in model.series}
+    if not n_subscripts:
         raise InvalidValue("the model", model.name, "a model that has data variables without values", where=where)
     for file in map(Path, files):
         try:
             raw = _content(file, where)
-            read = {key: values for key, values in _read(file, raw, wanted).items() if values}
+            read = {key: values for key, values in _read(file, raw, n_subscripts).items() if values}
             if not read:
                 names = ", ".join(variable.label for variable in model.series[:8])
                 raise InvalidValue(
@@ -73,11 +73,11 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
 
 def _filled(model: Model, variable: Series, points: _Points) -> Series:
     """A data variable with what the files have of it, element by element; the rest stays as it is."""
-    given = {elements: values for (name, elements), values in points.items() if name == variable.name}
-    if not given:
+    by_elements = {elements: values for (name, elements), values in points.items() if name == variable.name}
+    if not by_elements:
         return variable
-    known = [elements for elements in model.elements(variable) if elements in given]
-    pieces = tuple(ExternalPiece(_table(given[elements]), elements) for elements in known)
+    known = [elements for elements in model.elements(variable) if elements in by_elements]
+    pieces = tuple(ExternalPiece(_table(by_elements[elements]), elements) for elements in known)
     # of the pieces that cover an element the last one counts
     return replace(variable, pieces=(*variable.pieces, *pieces))
 
@@ -96,22 +96,22 @@ def _content(file: Path, where: str) -> bytes:
     return series_bytes(file, where=where)
 
 
-def _read(file: Path, raw: bytes, wanted: Mapping[str, int]) -> _Points:
+def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int]) -> _Points:
     if file.suffix.lower() == ".xlsx":
-        return _from_rows(file, _sheet(file, raw), wanted)
+        return _from_rows(file, _sheet(file, raw), n_subscripts)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("cp1252", "replace")
     if file.suffix.lower() == ".dat":
-        return _from_dat(file, text, wanted)
+        return _from_dat(file, text, n_subscripts)
     separator = "," if file.suffix.lower() == ".csv" else "\t"
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         rows = list(csv.reader(io.StringIO(lines), delimiter=separator))
     except csv.Error as problem:
         raise InvalidValue("the data file", str(problem), "a table of cells", where=str(file)) from None
-    return _from_rows(file, rows, wanted)
+    return _from_rows(file, rows, n_subscripts)
 
 
 def _sheet(file: Path, raw: bytes) -> list[list[str]]:
@@ -128,7 +128,7 @@ def _sheet(file: Path, raw: bytes) -> list[list[str]]:
     return rows
 
 
-def _from_rows(file: Path, rows: Sequence[Sequence[str]], wanted: Mapping[str, int]) -> _Points:
+def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[str, int]) -> _Points:
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         raise InvalidValue("the data file", "empty", "a table", where=str(file))
@@ -140,7 +140,7 @@ def _from_rows(file: Path, rows: Sequence[Sequence[str]], wanted: Mapping[str, i
     table = rows if across else _turned(rows)
     points: _Points = {}
     for row in table[1:]:
-        key = _key(row[0], wanted)
+        key = _key(row[0], n_subscripts)
         if key is None:
             continue
         place = points[key] = {}
@@ -155,7 +155,7 @@ def _turned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[row[i] if i < len(row) else "" for row in rows] for i in range(width)]
 
 
-def _from_dat(file: Path, text: str, wanted: Mapping[str, int]) -> _Points:
+def _from_dat(file: Path, text: str, n_subscripts: Mapping[str, int]) -> _Points:
     points: _Points = {}
     place: dict[float, float] | None = None
     for line in text.splitlines():
@@ -165,20 +165,20 @@ def _from_dat(file: Path, text: str, wanted: Mapping[str, int]) -> _Points:
                 place[float(words[0])] = float(words[1])
         elif words:
             # behind the name a time base in angle brackets or a comment
-            key = _key(line.partition("/")[0].partition("<")[0], wanted)
+            key = _key(line.partition("/")[0].partition("<")[0], n_subscripts)
             place = None if key is None else points.setdefault(key, {})
     return points
 
 
-def _key(label: str, wanted: Mapping[str, int]) -> tuple[str, tuple[str, ...]] | None:
+def _key(label: str, n_subscripts: Mapping[str, int]) -> tuple[str, tuple[str, ...]] | None:
     """Variable and elements of a column, where it is a data variable with as many subscripts."""
     head, _, inside = label.strip().partition("[") if not label.strip().startswith('"') else (label, "", "")
     if label.strip().startswith('"'):
-        head, quote, rest = label.strip()[1:].partition('"')
-        inside = rest.strip().removeprefix("[") if quote else ""
+        head, quote, tail = label.strip()[1:].partition('"')
+        inside = tail.strip().removeprefix("[") if quote else ""
     elements = tuple(canonical(part) for part in inside.rstrip().removesuffix("]").split(",")) if inside else ()
     name = canonical(head)
-    return (name, elements) if wanted.get(name) == len(elements) else None
+    return (name, elements) if n_subscripts.get(name) == len(elements) else None
 
 
 def _is_number(text: str) -> bool:
@@ -188,7 +188,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _number(text: str, what: str, file: Path) -> float:
+def _number(text: str, quantity: str, file: Path) -> float:
     if not _is_number(text):
-        raise InvalidValue(what, text, "a number", where=str(file))
+        raise InvalidValue(quantity, text, "a number", where=str(file))
     return float(text)

@@ -96,8 +96,8 @@ def _values(
             result.append((elements, float(array.loc[place]) if coords else float(array)))
             continue
         along = array.dims[0]
-        own = array.loc[place] if coords else array
-        x, y = np.asarray(own[along].values, dtype=float), np.asarray(own.values, dtype=float)
+        section = array.loc[place] if coords else array
+        x, y = np.asarray(section[along].values, dtype=float), np.asarray(section.values, dtype=float)
         known = ~np.isnan(y)
         points = Table(tuple(x[known].tolist()), tuple(y[known].tolist()))
         result.append((elements, points))
@@ -116,8 +116,8 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     from pysd.py_backend.external import ExtConstant, ExtData, ExtLookup
 
     assert model.origin is not None
-    given = dict(coords)
-    there = (given, model.origin.path.parent, given, variable.name)
+    coordinates = dict(coords)
+    there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself
     located(model.origin.path, source.file, model.origin.allowed)
     check_separator(model.origin.path, source.file, source.tab)

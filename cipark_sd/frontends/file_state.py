@@ -26,8 +26,8 @@ def current_digest(model: Model) -> str:
     if not path.exists():
         raise ModelFileError(path, "does not exist any more")
     files = external_names(model.variables, model.macros, model.range_files)
-    own = digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
-    return with_contents(own, [series_bytes(file, where=model.name) for file in model.origin.series])
+    digest = digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
+    return with_contents(digest, [series_bytes(file, where=model.name) for file in model.origin.series])
 
 
 def with_contents(digest: str, contents: Sequence[bytes]) -> str:

@@ -39,11 +39,11 @@ def number(text: str) -> int | float:
     >>> number("- 5"), number("2."), number(".5e1")
     (-5, 2.0, 5.0)
     """
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         raise ValueError(f"{text!r} is not a number")
-    digits = "".join(found.groups())
-    return int(digits) if found.group(2).isdigit() else float(digits)
+    digits = "".join(match.groups())
+    return int(digits) if match.group(2).isdigit() else float(digits)
 
 
 def points(text: str) -> list[tuple[int | float, int | float]]:
@@ -60,11 +60,11 @@ def points(text: str) -> list[tuple[int | float, int | float]]:
     pairs: list[tuple[int | float, int | float]] = []
     position = 0
     while position < len(text):
-        found = _PAIR.match(text, position)
-        if found is None:
+        pair = _PAIR.match(text, position)
+        if pair is None:
             raise ValueError(f"{text!r} is not a list of pairs of numbers")
-        pairs.append((number(found.group(1)), number(found.group(2))))
-        position = found.end()
+        pairs.append((number(pair.group(1)), number(pair.group(2))))
+        position = pair.end()
     return pairs
 
 

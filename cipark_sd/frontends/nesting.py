@@ -59,14 +59,14 @@ def n_parts(expr: Expr) -> int:
     A SMOOTH or DELAY without an initial value starts at its input, so each one inside another doubles them.
     """
     sizes: dict[int, int] = {}
-    rest = [expr]
-    while rest:
-        part = rest[-1]
+    pending = [expr]
+    while pending:
+        part = pending[-1]
         inner = children(part)
         missing = [child for child in inner if id(child) not in sizes]
         if missing:
-            rest += missing
+            pending += missing
         else:
             sizes[id(part)] = 1 + sum(sizes[id(child)] for child in inner)
-            rest.pop()
+            pending.pop()
     return sizes[id(expr)]

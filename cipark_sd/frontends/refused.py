@@ -71,13 +71,15 @@ REFUSED: Mapping[str, str] = {
 }
 
 
-def refused_functions(where: str, variable: str, expressions: Iterable[Expr], own: frozenset[str]) -> list[CiparkError]:
-    """One error for each function of the table that a variable's equations call; ``own`` are the model's macros."""
+def refused_functions(
+    where: str, variable: str, expressions: Iterable[Expr], macros: frozenset[str]
+) -> list[CiparkError]:
+    """One error for each function of the table that a variable's equations call; ``macros`` are the model's macros."""
     called = {
         part.function
         for expr in expressions
         for part in walk(expr)
-        if isinstance(part, Call) and part.function not in own
+        if isinstance(part, Call) and part.function not in macros
     }
     return [
         UnsupportedFeature(name.upper().replace("_", " "), variable=variable, where=where, alternative=REFUSED[name])

@@ -71,8 +71,8 @@ def decoded(raw: bytes) -> str:
             return raw.decode(encoding, errors="replace")
     first = raw[:200].splitlines()[0] if raw else b""
     named = re.search(rb"\{([\w-]+)\}", first)
-    wanted = [named.group(1).decode("ascii", "replace")] if named else []
-    for encoding in (*wanted, "utf-8-sig"):
+    declared = [named.group(1).decode("ascii", "replace")] if named else []
+    for encoding in (*declared, "utf-8-sig"):
         try:
             codecs.lookup(encoding)
             return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
@@ -175,8 +175,8 @@ def _comment_end(text: str, start: int) -> int | None:
 
 
 def _quote_end(text: str, start: int) -> int | None:
-    found = re.compile(r'"(?:\\"|[^"])*"').match(text, start)
-    return found.end() if found else None
+    match = re.compile(r'"(?:\\"|[^"])*"').match(text, start)
+    return match.end() if match else None
 
 
 def _plain_doc(parts: list[str]) -> str:
@@ -213,15 +213,15 @@ def _lend_globals(main: list[_Entry], macros: list[_Macro], where: str, problems
 
 
 def _borrow(equation: str, macro: _Macro) -> str:
-    own = {canonical(name) for name in re.split("[,:]", macro.parameters)}
+    parameters = {canonical(name) for name in re.split("[,:]", macro.parameters)}
 
-    def plain(found: re.Match[str]) -> str:
-        name = found.group(1).strip()
+    def plain(match: re.Match[str]) -> str:
+        name = match.group(1).strip()
         if canonical(name) == "time":
-            return "Time" + found.group(2)
-        if canonical(name) not in own and canonical(name) not in map(canonical, macro.borrowed):
+            return "Time" + match.group(2)
+        if canonical(name) not in parameters and canonical(name) not in map(canonical, macro.borrowed):
             macro.borrowed.append(name)
-        return name + found.group(2)
+        return name + match.group(2)
 
     equation = re.sub(r"([^\W\d][\w' ]*)\$(\s*)", plain, equation)
     for control in _CONTROL:
@@ -241,11 +241,11 @@ def _calls(entry: _Entry, macro: _Macro) -> bool:
 
 def _with_arguments(entry: _Entry, macro: _Macro, where: str, problems: list[CiparkError]) -> _Entry:
     equation, position = entry.equation, 0
-    while found := _pattern(macro).search(equation, position):
-        end = closing(equation, found.end() - 1)
+    while match := _pattern(macro).search(equation, position):
+        end = closing(equation, match.end() - 1)
         if end is None:
             break
-        inner = equation[found.end() : end]
+        inner = equation[match.end() : end]
         if ":" in _KEYWORD.sub(" ", inner):
             variable = unmasked(re.split(r"[=\[(]", equation, maxsplit=1)[0], entry.quotes).strip()
             problems.append(
@@ -256,15 +256,15 @@ def _with_arguments(entry: _Entry, macro: _Macro, where: str, problems: list[Cip
                     alternative="write a macro of its own for each result",
                 )
             )
-        more = "".join(f", {name}" for name in macro.borrowed)
-        equation = equation[:end] + (more if inner.strip() else more.removeprefix(", ")) + equation[end:]
-        position = found.end()
+        borrowed = "".join(f", {name}" for name in macro.borrowed)
+        equation = equation[:end] + (borrowed if inner.strip() else borrowed.removeprefix(", ")) + equation[end:]
+        position = match.end()
     return replace(entry, equation=equation)
 
 
 def _written(entries: list[_Entry], spelling: RangeSpelling, problems: list[CiparkError]) -> Iterator[str]:
     for entry in entries:
-        equation = _KEYWORD.sub(lambda found: f":{found.group(1).upper().replace('_', ' ')}:", entry.equation)
+        equation = _KEYWORD.sub(lambda match: f":{match.group(1).upper().replace('_', ' ')}:", entry.equation)
         if ":THE CONDITION:" in equation or ":TEST INPUT:" in equation:
             # reality checks in Vensim's own language are not equations of the model
             continue

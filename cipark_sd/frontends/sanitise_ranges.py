@@ -29,11 +29,11 @@ class RangeSpelling:
             for name in copied.groups():
                 self._add(unmasked(name, quotes, simplify=True))
             return
-        found = _DEFINITION.match(equation)
-        if found is None or "=" in found.group(1):
+        match = _DEFINITION.match(equation)
+        if match is None or "=" in match.group(1):
             return
-        members = found.group(2).partition("->")[0]
-        name = unmasked(found.group(1), quotes, simplify=True)
+        members = match.group(2).partition("->")[0]
+        name = unmasked(match.group(1), quotes, simplify=True)
         self._add(name)
         if re.match(r"\s*GET[ _]", members, re.IGNORECASE):
             return
@@ -54,10 +54,12 @@ class RangeSpelling:
             if self._reaches(name, name, frozenset())
         ]
 
-    def _reaches(self, name: str, target: str, seen: frozenset[str]) -> bool:
+    def _reaches(self, name: str, target: str, visited: frozenset[str]) -> bool:
         inside = self.elements.get(name, [])
         return target in inside or any(
-            self._reaches(one, target, seen | {one}) for one in inside if one in self.elements and one not in seen
+            self._reaches(member, target, visited | {member})
+            for member in inside
+            if member in self.elements and member not in visited
         )
 
     def applied(self, equation: str, quotes: tuple[str, ...]) -> str:
@@ -68,9 +70,9 @@ class RangeSpelling:
         UnsupportedFeature
             For a mapping that is not by place.
         """
-        found = _DEFINITION.match(equation)
-        if found is not None and "=" not in found.group(1):
-            return self._definition(found, quotes)
+        match = _DEFINITION.match(equation)
+        if match is not None and "=" not in match.group(1):
+            return self._definition(match, quotes)
         if copied := _COPY.match(equation):
             return f"{self._spell(copied.group(1), quotes)} <-> {self._spell(copied.group(2), quotes)}"
 
@@ -82,8 +84,8 @@ class RangeSpelling:
 
         return re.sub(r"\[([^\[\]]*)\]", bracket, equation)
 
-    def _definition(self, found: re.Match[str], quotes: tuple[str, ...]) -> str:
-        name, (members, arrow, mapping) = found.group(1), found.group(2).partition("->")
+    def _definition(self, match: re.Match[str], quotes: tuple[str, ...]) -> str:
+        name, (members, arrow, mapping) = match.group(1), match.group(2).partition("->")
         if not re.match(r"\s*GET[ _]", members, re.IGNORECASE):
             members = ", ".join(
                 part.strip() if "(" in part else self._spell(part, quotes) for part in members.split(",")
@@ -130,8 +132,8 @@ class RangeSpelling:
 
 def _expanded(member: str) -> list[str]:
     """The elements of ``(a1-a5)``, or the one element."""
-    found = _NUMERIC.match(member.strip())
-    if found is None:
+    match = _NUMERIC.match(member.strip())
+    if match is None:
         return [member.strip()]
-    prefix, first, _, last = found.groups()
+    prefix, first, _, last = match.groups()
     return [f"{prefix}{number}" for number in range(int(first), int(last) + 1)]

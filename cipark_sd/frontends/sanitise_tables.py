@@ -23,29 +23,29 @@ def without_range(equation: str, quotes: tuple[str, ...], *, where: str) -> str:
         For a range that is anything but pairs of numbers.
     """
 
-    def dropped(found: re.Match[str]) -> str:
-        if not _POINTS.fullmatch(found.group(2)):
+    def dropped(match: re.Match[str]) -> str:
+        if not _POINTS.fullmatch(match.group(2)):
             name = unmasked(re.split(r"[=\[(]", equation, maxsplit=1)[0], quotes).strip()
-            shown = unmasked(found.group(2), quotes)
+            shown = unmasked(match.group(2), quotes)
             shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
             raise EquationError(
                 where,
                 name,
                 f"has a table with the range {shown!r}; write pairs of numbers, [(0,0)-(10,10)], or leave it out",
             )
-        return found.group(1)
+        return match.group(1)
 
     return _RANGE.sub(dropped, equation)
 
 
 def paired(equation: str) -> str:
     """The old form of a lookup, all x and then all y, as pairs."""
-    found = _FLAT_LOOKUP.match(equation)
-    if found is None:
+    match = _FLAT_LOOKUP.match(equation)
+    if match is None:
         return equation
-    numbers = [number.strip() for number in found.group(2).split(",")]
+    numbers = [number.strip() for number in match.group(2).split(",")]
     half = len(numbers) // 2
     if 2 * half != len(numbers) or half < 2:
         return equation
     pairs = ",".join(f"({x},{y})" for x, y in zip(numbers[:half], numbers[half:], strict=True))
-    return f"{found.group(1)}({pairs})"
+    return f"{match.group(1)}({pairs})"

@@ -28,8 +28,8 @@ def masked(text: str) -> tuple[str, tuple[str, ...]]:
     """
     quotes: list[str] = []
 
-    def put_aside(found: re.Match[str]) -> str:
-        quotes.append(re.sub(r"\s+", " ", found.group()).strip())
+    def put_aside(match: re.Match[str]) -> str:
+        quotes.append(re.sub(r"\s+", " ", match.group()).strip())
         return chr(_FIRST_MASK + len(quotes) - 1)
 
     return _QUOTED.sub(put_aside, re.sub(rf"[{MASK}]", "\ufffd", text)), tuple(quotes)
@@ -41,8 +41,8 @@ def unmasked(text: str, quotes: tuple[str, ...], *, simplify: bool = False) -> s
     PySD tells ``"Stock"`` from ``Stock``, which are one name.
     """
 
-    def put_back(found: re.Match[str]) -> str:
-        quoted = quotes[ord(found.group()) - _FIRST_MASK]
+    def put_back(match: re.Match[str]) -> str:
+        quoted = quotes[ord(match.group()) - _FIRST_MASK]
         bare = quoted[1:-1]
         return bare if simplify and quoted.startswith('"') and _PLAIN_NAME.fullmatch(bare) else quoted
 
@@ -62,12 +62,12 @@ def closing(text: str, opening: int) -> int | None:
 def quoted_where_needed(equation: str) -> str:
     """Names with characters that PySD's grammar has no place for, in quotes."""
 
-    def quote(found: re.Match[str]) -> str:
-        name = found.group().strip()
+    def quote(match: re.Match[str]) -> str:
+        name = match.group().strip()
         if name.startswith('"') or all(char.isascii() or _in_grammar(char) for char in name):
-            return found.group()
-        before = " " if found.group().startswith(" ") else ""
-        after = " " if found.group().endswith(" ") else ""
+            return match.group()
+        before = " " if match.group().startswith(" ") else ""
+        after = " " if match.group().endswith(" ") else ""
         return f'{before}"{name}"{after}'
 
     return _SPECIAL.sub(quote, equation)
@@ -81,11 +81,11 @@ def _in_grammar(char: str) -> bool:
 def plain_units(units: str) -> str:
     """Units with a range only where it is one, and no quotes, which PySD would read across entries."""
     units = re.sub(r"\s+", " ", units.replace('"', "")).strip()
-    found = re.search(r"\[([^\[\]]*)\]$", units)
-    if found is None:
+    match = re.search(r"\[([^\[\]]*)\]$", units)
+    if match is None:
         return units.replace("[", "(").replace("]", ")")
-    head = units[: found.start()].replace("[", "(").replace("]", ")").strip()
-    ends = [end.strip() or "?" for end in found.group(1).split(",")]
+    head = units[: match.start()].replace("[", "(").replace("]", ")").strip()
+    ends = [end.strip() or "?" for end in match.group(1).split(",")]
     if all(end == "?" or re.fullmatch(NUMBER, end) for end in ends) and len(ends) > 1:
         return f"{head} [{','.join(end.replace(' ', '') for end in ends)}]".strip()
-    return f"{head} ({found.group(1)})".strip()
+    return f"{head} ({match.group(1)})".strip()

@@ -36,8 +36,8 @@ _REFUSED: Mapping[str, str] = {
 }
 
 
-def sanitised_equation(equation: str, own: frozenset[str] = frozenset()) -> str:
-    """One equation as PySD's XMILE grammar takes it; names in quotes and the model's ``own`` stay as they are.
+def sanitised_equation(equation: str, declared: frozenset[str] = frozenset()) -> str:
+    """One equation as PySD's XMILE grammar takes it; names in quotes and ``declared`` ones stay as they are.
 
     >>> sanitised_equation("if a > 1 AND b then c{why}\\n * DT else 0")
     'IF a > 1 and b THEN c * time_step ELSE 0'
@@ -45,18 +45,18 @@ def sanitised_equation(equation: str, own: frozenset[str] = frozenset()) -> str:
     parts: list[str] = []
     position = 0
     for quoted in _QUOTED.finditer(equation):
-        parts += [_plain(equation[position : quoted.start()], own), quoted.group()]
+        parts += [_plain(equation[position : quoted.start()], declared), quoted.group()]
         position = quoted.end()
-    parts.append(_plain(equation[position:], own))
+    parts.append(_plain(equation[position:], declared))
     return re.sub(r"\s+", " ", "".join(parts)).strip()
 
 
-def _plain(text: str, own: frozenset[str]) -> str:
+def _plain(text: str, declared: frozenset[str]) -> str:
     text = _COMMENT.sub(" ", text)
-    text = _SMALL.sub(lambda found: found.group().lower(), text)
-    text = _CAPITAL.sub(lambda found: found.group().upper(), text)
+    text = _SMALL.sub(lambda match: match.group().lower(), text)
+    text = _CAPITAL.sub(lambda match: match.group().upper(), text)
     for name, meaning in _PROVIDED.items():
-        if name not in own:
+        if name not in declared:
             text = re.sub(rf"(?<![\w.$]){name}(?![\w.$])(?!\s*\()", meaning, text, flags=re.IGNORECASE)
     # PySD reads (-2)^2 as -2^2
     return _NEGATIVE_BASE.sub(r"(0 - \1)", re.sub(r"\s+", " ", text))
@@ -70,12 +70,12 @@ def sanitise_xmile(root: Any) -> None:
     elements, which PySD does not find, become an array called ``<stock> initial value``.
     """
     space = root.tag.rpartition("}")[0] + "}" if "}" in root.tag else ""
-    own = frozenset(
+    declared = frozenset(
         canonical(node.get("name", "")) for node in root.iter(f"{space}aux", f"{space}flow", f"{space}stock")
     )
     for node in root.iter(f"{space}eqn", f"{space}start", f"{space}stop", f"{space}dt"):
         if node.text:
-            node.text = sanitised_equation(node.text, own)
+            node.text = sanitised_equation(node.text, declared)
     for dim in root.iterfind(f"{space}dimensions/{space}dim"):
         if dim.get("size") and not len(dim):
             for number in range(1, int(dim.get("size")) + 1):

@@ -155,10 +155,10 @@ def _parse_reason(problem: Exception) -> str:
     import parsimonious
 
     if isinstance(problem, parsimonious.ParseError):
-        rest = problem.text[problem.pos : problem.pos + 40].strip()
+        tail = problem.text[problem.pos : problem.pos + 40].strip()
         before = problem.text[max(0, problem.pos - 30) : problem.pos].strip()
         return (
-            f"it stops making sense after {before!r}, at {rest!r}" if rest else f"it ends too early, after {before!r}"
+            f"it stops making sense after {before!r}, at {tail!r}" if tail else f"it ends too early, after {before!r}"
         )
     first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
     if "positional argument" in first or (isinstance(problem, parsimonious.VisitationError) and "KeyError" in first):

@@ -27,14 +27,14 @@ def xml_tree(raw: bytes, path: Path) -> Any:
     root, faults = _parsed(raw, path)
     if root is not None and faults and all(f.type_name == "ERR_TAG_NAME_MISMATCH" for f in faults):
         mended, notes = _closed(raw)
-        whole, rest = _parsed(mended, path) if notes else (None, faults)
-        if whole is not None and not rest:
+        whole, remaining = _parsed(mended, path) if notes else (None, faults)
+        if whole is not None and not remaining:
             for note in notes:
                 warnings.warn(f"{path.name}: {note}", stacklevel=2)
             return whole
     if root is None or faults:
-        said = f"{faults[0].message}, line {faults[0].line}, column {faults[0].column}" if faults else "it is empty"
-        raise ModelFileError(path, f"is not XML: {said}")
+        reason = f"{faults[0].message}, line {faults[0].line}, column {faults[0].column}" if faults else "it is empty"
+        raise ModelFileError(path, f"is not XML: {reason}")
     return root
 
 
@@ -72,15 +72,15 @@ def _closed(raw: bytes) -> tuple[bytes, list[str]]:
     parts: list[bytes] = []
     notes: list[str] = []
     start, open_, at = 0, b"", 0
-    for found in _VARIABLE.finditer(raw):
-        ends, name, empty = found.groups()
+    for match in _VARIABLE.finditer(raw):
+        ends, name, empty = match.groups()
         if open_ and name != open_ if ends else open_ and name != b"variables":
-            parts += [raw[start : found.start()], b"</" + open_ + b">"]
-            start = found.start()
-            here, there = (1 + raw.count(b"\n", 0, place) for place in (at, found.start()))
+            parts += [raw[start : match.start()], b"</" + open_ + b">"]
+            start = match.start()
+            begin, end = (1 + raw.count(b"\n", 0, place) for place in (at, match.start()))
             tag = open_.decode()
-            notes.append(f"<{tag}> in line {here} is never closed; it is taken to end before line {there}")
+            notes.append(f"<{tag}> in line {begin} is never closed; it is taken to end before line {end}")
             open_ = b""
         if name != b"variables" and not empty:
-            open_, at = (b"" if ends else name), found.start()
+            open_, at = (b"" if ends else name), match.start()
     return b"".join([*parts, raw[start:]]), notes

@@ -98,12 +98,12 @@ def _arrow(line: str) -> Arrow:
     head, *points = line.split("|")
     fields = head.split(",")
     polarity: dict[str, Literal["", "+", "-"]] = {"43": "+", "45": "-"}
-    found = [tuple(map(float, point.strip("()").split(","))) for point in points if point.strip()]
+    pairs = [tuple(map(float, point.strip("()").split(","))) for point in points if point.strip()]
     return Arrow(
         int(fields[1]),
         int(fields[2]),
         int(fields[3]),
-        tuple((x, y) for x, y in found if (x, y) != (0, 0)),
+        tuple((x, y) for x, y in pairs if (x, y) != (0, 0)),
         polarity.get(fields[6], ""),
     )
 

@@ -166,11 +166,11 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 def walk(expr: Expr) -> Iterator[Expr]:
     """``expr`` and everything inside it, parents first, in reading order."""
-    rest = [expr]
-    while rest:
-        part = rest.pop()
+    pending = [expr]
+    while pending:
+        part = pending.pop()
         yield part
-        rest += reversed(children(part))
+        pending += reversed(children(part))
 
 
 def levels(expr: Expr) -> tuple[int, int]:
@@ -181,13 +181,13 @@ def levels(expr: Expr) -> tuple[int, int]:
     ((1, 1), (2, 3))
     """
     deepest = longest = 0
-    rest = [(expr, 1, 1)]
-    while rest:
-        part, level, length = rest.pop()
+    pending = [(expr, 1, 1)]
+    while pending:
+        part, level, length = pending.pop()
         deepest, longest = max(deepest, level), max(longest, length)
         for place, child in enumerate(children(part)):
             along = place == 0 and isinstance(part, Binary) and isinstance(child, Binary) and child.operator != "^"
-            rest.append((child, level + (not along), length + 1))
+            pending.append((child, level + (not along), length + 1))
     return deepest, longest
 
 

@@ -44,11 +44,11 @@ def check_macro_sizes(where: str, variables: Sequence[Variable], macros: Sequenc
         }
     total = 0
     for variable in variables:
-        here = sum(sizes[name] for name in called(variable))
-        total += here
+        added = sum(sizes[name] for name in called(variable))
+        total += added
         if total > MOST_WRITTEN:
             reason = (
-                f"calls macros that stand for {here:,} variables, and all calls up to here for {total:,}; at most "
+                f"calls macros that stand for {added:,} variables, and all calls up to here for {total:,}; at most "
                 f"{MOST_WRITTEN:,} are computed: let a macro call another one once and use its value twice"
             )
             raise EquationError(where, variable.label, reason)

@@ -75,8 +75,8 @@ class _Printer:
 
     def name(self, canonical_name: str) -> str:
         """A name in the modeller's spelling."""
-        found = self.labels.get(canonical_name) or self.ranges.get(canonical_name)
-        return found or quoted(canonical_name.replace("_", " "))
+        label = self.labels.get(canonical_name) or self.ranges.get(canonical_name)
+        return label or quoted(canonical_name.replace("_", " "))
 
     def subscripts(self, names: Subscripts) -> str:
         """``[Dim, element]``, or nothing; the ``!`` of a dimension that is summed over stays."""
@@ -203,6 +203,6 @@ def _right_side(printer: _Printer, variable: Variable, piece: object) -> str:
             assert_never(variable)
 
 
-def _external(what: str, source: External) -> str:
+def _external(kind: str, source: External) -> str:
     arguments = [source.file, source.tab, *([source.row_or_col] if source.row_or_col else []), source.cell]
-    return f"GET DIRECT {what}({', '.join(repr(argument) for argument in arguments)})"
+    return f"GET DIRECT {kind}({', '.join(repr(argument) for argument in arguments)})"

@@ -299,25 +299,25 @@ class _Checker:
         variable = next(variable for variable in call.macro.variables if variable.name == name)
         call.running.add(name)
         outer = self.equation
-        found: _Units = _NUMBER
+        units: _Units = _NUMBER
         match variable:
             case Stock(pieces=stock_pieces):
                 for piece in stock_pieces:
-                    found = self._same(found, self.infer(piece.initial), "mixes units in a macro")
-                call.known[name] = found
+                    units = self._same(units, self.infer(piece.initial), "mixes units in a macro")
+                call.known[name] = units
                 for piece in stock_pieces:
                     self.equation = piece.flow
                     change = _times(self.infer(piece.flow), self.time)
-                    found = self._same(found, change, f"has a stock {variable.label!r} in a macro with other flows")
+                    units = self._same(units, change, f"has a stock {variable.label!r} in a macro with other flows")
             case _:
-                for other in variable.pieces:
-                    if isinstance(other, Piece):
-                        self.equation = other.expr
-                        found = self._same(found, self.infer(other.expr), "mixes units in a macro")
+                for part in variable.pieces:
+                    if isinstance(part, Piece):
+                        self.equation = part.expr
+                        units = self._same(units, self.infer(part.expr), "mixes units in a macro")
         self.equation = outer
         call.running.discard(name)
-        call.known[name] = found
-        return found
+        call.known[name] = units
+        return units
 
 
 def _times(left: _Units, right: _Units) -> _Units:

@@ -23,7 +23,7 @@ def check_figure_path(path: Path) -> None:
     ------
     InvalidValue
     """
-    check_writable(path, what="the figure file", endings=SUFFIXES, where="--figure")
+    check_writable(path, role="the figure file", endings=SUFFIXES, where="--figure")
 
 
 def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:

@@ -37,7 +37,7 @@ def mode(path: Path) -> int:
 
 def test_folders_and_files_are_the_users_alone(folder: Path) -> None:
     cache.keep("models", KEY, b"content")
-    assert cache.kept("models", KEY) == b"content"
+    assert cache.cached("models", KEY) == b"content"
     assert [mode(folder), mode(folder / "models")] == [0o700, 0o700]
     assert [mode(folder / "models" / KEY), mode(cache.key_file())] == [0o600, 0o600]
     assert len(cache.key_file().read_bytes()) == 32
@@ -107,10 +107,10 @@ def test_what_is_not_this_users_is_never_loaded_and_said_once(fault: str, folder
     spoil, message = FAULTS[fault]
     spoil(folder)
     with pytest.warns(cache.CacheWarning, match=message):
-        assert cache.kept("models", KEY) is None
+        assert cache.cached("models", KEY) is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert cache.kept("models", KEY) is None
+        assert cache.cached("models", KEY) is None
 
 
 @pytest.mark.parametrize("what", ["folder", "entry", "key"])
@@ -123,7 +123,7 @@ def test_what_belongs_to_another_user_is_not_used(what: str, folder: Path, monke
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.warns(cache.CacheWarning, match="belongs to another user"):
-        assert cache.kept("models", KEY) is None
+        assert cache.cached("models", KEY) is None
 
 
 def test_nothing_is_written_to_a_folder_of_others(folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_without_a_place_for_the_key_only_time_is_lost(tmp_path: Path, monkeypat
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     cache.keep("models", KEY, b"content")
-    assert cache.kept("models", KEY) is None
+    assert cache.cached("models", KEY) is None
 
 
 def test_the_least_recently_used_entries_go_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +164,6 @@ def test_the_least_recently_used_entries_go_first(folder: Path, monkeypatch: pyt
     for age, key in enumerate(("a", "b", "c")):
         cache.keep("models", key, bytes(100))
         os.utime(folder / "models" / key, (1000 + age, 1000 + age))
-    assert cache.kept("models", "a") == bytes(100)
+    assert cache.cached("models", "a") == bytes(100)
     cache.keep("models", "d", bytes(100))
     assert sorted(path.name for path in (folder / "models").iterdir()) == ["a", "c", "d"]

@@ -57,10 +57,10 @@ class VectorArithmetic(Vectors):
     def equal(self, a: str, b: str) -> str:
         return self._of("fcmp oeq", self.v, a, b)
 
-    def both(self, a: str, b: str) -> str:
+    def logical_and(self, a: str, b: str) -> str:
         return self._of("and", self.b, a, b)
 
-    def either(self, a: str, b: str) -> str:
+    def logical_or(self, a: str, b: str) -> str:
         return self._of("or", self.b, a, b)
 
     def choose(self, condition: str, a: str, b: str) -> str:
@@ -84,7 +84,7 @@ class VectorArithmetic(Vectors):
     def and_integers(self, a: str, b: str) -> str:
         return self._of("and", self.i, a, b)
 
-    def left(self, a: str, places: int) -> str:
+    def shift_left(self, a: str, places: int) -> str:
         return self._of("shl", self.i, a, self.integer(places))
 
     def right(self, a: str, places: int) -> str:
@@ -107,11 +107,11 @@ def definition(name: str, lanes: int, attributes: str) -> str:
         special = fast.emit(f"xor {b} {right}, {arithmetic.every}")
         long_value = getattr(Elementary(VectorArithmetic(slow, lanes)), name)(*names)
     some = fast.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {special})")
-    given = ", ".join(f"{v} {a}" for a in names)
+    arguments = ", ".join(f"{v} {a}" for a in names)
     # the long way is a function of its own, which nothing is inlined from
-    long_given = f"{given}, {b} {special}, {v} {value}"
-    long_head = f"define internal {v} @long_{name}({given}, {b} {special}, {v} {value}) noinline cold #0 {{"
-    short_head = f"define internal {v} @vector_{name}({given}) {attributes} {{"
+    long_given = f"{arguments}, {b} {special}, {v} {value}"
+    long_head = f"define internal {v} @long_{name}({arguments}, {b} {special}, {v} {value}) noinline cold #0 {{"
+    short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"
     return "\n".join(
         [
             *(long_head, *slow.lines, f"  ret {v} {long_value}", "}"),
@@ -128,8 +128,8 @@ def _far_lanes(name: str, body: Emitter, arithmetic: VectorArithmetic, far: str,
     v, b = arithmetic.v, arithmetic.b
     made = "undef"
     for lane in range(arithmetic.lanes):
-        one = body.emit(f"extractelement {v} %a0, i32 {lane}")
-        called = body.emit(f"call double @cipark_{name}(double {one})")
+        element = body.emit(f"extractelement {v} %a0, i32 {lane}")
+        called = body.emit(f"call double @cipark_{name}(double {element})")
         made = body.emit(f"insertelement {v} {made}, double {called}, i32 {lane}")
     return body.emit(f"select {b} {far}, {v} {made}, {v} {near}")
 

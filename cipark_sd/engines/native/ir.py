@@ -119,13 +119,13 @@ class Body(Vectors):
 
     def spread(self, scalar: str) -> str:
         """A double in every lane."""
-        one = self.emit(f"insertelement {self.v} undef, double {scalar}, i32 0")
-        return self.emit(f"shufflevector {self.v} {one}, {self.v} undef, <{self.lanes} x i32> zeroinitializer")
+        element = self.emit(f"insertelement {self.v} undef, double {scalar}, i32 0")
+        return self.emit(f"shufflevector {self.v} {element}, {self.v} undef, <{self.lanes} x i32> zeroinitializer")
 
     def spread_int(self, scalar: str) -> str:
         """An integer in every lane."""
-        one = self.emit(f"insertelement {self.i} undef, i64 {scalar}, i32 0")
-        return self.emit(f"shufflevector {self.i} {one}, {self.i} undef, <{self.lanes} x i32> zeroinitializer")
+        element = self.emit(f"insertelement {self.i} undef, i64 {scalar}, i32 0")
+        return self.emit(f"shufflevector {self.i} {element}, {self.i} undef, <{self.lanes} x i32> zeroinitializer")
 
     def constant(self, name: str) -> str:
         """A uniform of the run as a vector: 0 is the time step."""
@@ -203,8 +203,8 @@ class Body(Vectors):
             step = "%step" if op == "random" else str(2**32)
             self.values[node] = self._random(entry.payload, step)
         elif op in FUNCTIONS:
-            given = ", ".join(f"{self.v} {self.use(a)}" for a in args)
-            self.values[node] = self.emit(f"call {self.v} @vector_{op}({given})")
+            arguments = ", ".join(f"{self.v} {self.use(a)}" for a in args)
+            self.values[node] = self.emit(f"call {self.v} @vector_{op}({arguments})")
         elif op in LIBRARY:
             self.values[node] = self._by_lane(op, [self.use(a) for a in args])
         else:
@@ -238,9 +238,9 @@ class Body(Vectors):
         result = "undef"
         for lane in range(self.lanes):
             scalars = [self.emit(f"extractelement {self.v} {a}, i32 {lane}") for a in arguments]
-            given = ", ".join(f"double {s}" for s in scalars)
-            one = self.emit(f"call double @cipark_{name}({given})")
-            result = self.emit(f"insertelement {self.v} {result}, double {one}, i32 {lane}")
+            typed = ", ".join(f"double {s}" for s in scalars)
+            element = self.emit(f"call double @cipark_{name}({typed})")
+            result = self.emit(f"insertelement {self.v} {result}, double {element}, i32 {lane}")
         return result
 
     def _table(self, table: Table, at: str) -> str:
@@ -284,13 +284,13 @@ class Body(Vectors):
             size = 1 << (len(knots) - 1).bit_length()
             # no number compares with NaN, so no lane goes beyond the last knot
             array = self.slots.array((*knots, *[math.nan] * (size - len(knots))))
-            found, half = self.splat_int(0), size // 2
+            row, half = self.splat_int(0), size // 2
             while half:
-                trial = self.emit(f"add {self.i} {found}, {self.splat_int(half)}")
+                trial = self.emit(f"add {self.i} {row}, {self.splat_int(half)}")
                 reached = self.emit(f"fcmp {comparison} {self.v} {at}, {self._gathered(array, trial)}")
-                found = self.emit(f"select {self.b} {reached}, {self.i} {trial}, {self.i} {found}")
+                row = self.emit(f"select {self.b} {reached}, {self.i} {trial}, {self.i} {row}")
                 half //= 2
-            return found
+            return row
 
         if table.interpolation == "hold_backward":
             return self._gathered(self.slots.array(y), place("oge", x))
@@ -307,8 +307,8 @@ class Body(Vectors):
     def _gathered(self, array: str, places: str) -> str:
         """The numbers of an array at a place of its own for each lane."""
         pointers = self.emit(f"getelementptr double, ptr {array}, {self.i} {places}")
-        given = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
-        return self.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({given})")
+        arguments = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
+        return self.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({arguments})")
 
     def _with_ends(self, table: Table, at: str, inner: str) -> str:
         """What joins the points by lines, with what holds beyond them."""

@@ -67,7 +67,7 @@ class _Module:
             "observed": self._pieces(self._computed(program.observed)),
             "rates": self._pieces(self._computed(program.rates_only)) if self.method != "euler" else [],
         }
-        self.kept = self._crossing(groups)
+        self.crossing = self._crossing(groups)
         calls = {
             name: [self._function(f"{name}{i}", lambda body, piece=piece: self._compute(body, piece))  # type: ignore[misc]
                    for i, piece in enumerate(pieces)]
@@ -102,15 +102,15 @@ class _Module:
     def _crossing(self, groups: dict[str, list[list[int]]]) -> set[int]:
         """Nodes that another function reads than the one that computes them."""
         program = self.program
-        kept = {s.initial for s in program.states} | {s.rate for s in program.states}
-        kept |= {c.initial for c in program.cells} | {c.following for c in program.cells}
-        kept |= {p.entering for p in program.pipes} | {node for _, node in program.outputs}
+        nodes = {s.initial for s in program.states} | {s.rate for s in program.states}
+        nodes |= {c.initial for c in program.cells} | {c.following for c in program.cells}
+        nodes |= {p.entering for p in program.pipes} | {node for _, node in program.outputs}
         for pieces in groups.values():
             for piece in pieces:
                 inside = set(piece)
                 for node in piece:
-                    kept.update(a for a in arguments_of(program, node) if a not in inside)
-        return {node for node in kept if not is_source(program, node)}
+                    nodes.update(a for a in arguments_of(program, node) if a not in inside)
+        return {node for node in nodes if not is_source(program, node)}
 
     def _group(self, name: str, *parts: tuple[int, Fill], hold: Sequence[int] = ()) -> list[str]:
         """Functions that do something to each of a number of states, cells or the like, one part after the other.
@@ -154,7 +154,7 @@ class _Module:
         for node in piece:
             body.compute(node)
         for node in piece:
-            if node in self.kept:
+            if node in self.crossing:
                 body.store(body.use(node), "%ws", self.slots.node(node))
 
     def _start(self, body: Body, members: range) -> None:
@@ -304,8 +304,8 @@ class _Module:
         names = _NAMES.replace("%p,", "%pb,").replace("%out,", "%ob,")
 
         def called(functions: Sequence[str], now: str = "%now", stage: str = "%stage", begun: str = "%now") -> str:
-            given = names.replace("%t,", f"{now},").replace("%begun", begun).replace("%stage", stage)
-            return "\n".join(f"  call void @{name}({given})" for name in functions)
+            arguments = names.replace("%t,", f"{now},").replace("%begun", begun).replace("%stage", stage)
+            return "\n".join(f"  call void @{name}({arguments})" for name in functions)
 
         later = []
         for i, (halves, functions) in enumerate(advance):

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from cipark_sd.cache import keep, kept
+from cipark_sd.cache import cached, keep
 from cipark_sd.engines.native.kernel import Kernel
 
 #: What LLVM's passes are told beside the level of optimisation; lanes are vectors already.
@@ -20,7 +20,7 @@ def object_code(made: Kernel, machine: Any, identity: str) -> bytes:
         What tells this machine and version of LLVM from others.
     """
     key = object_key(made, identity)
-    code = kept("kernels", key)
+    code = cached("kernels", key)
     if code is None:
         code = _compiled(made, machine)
         keep("kernels", key, code)

@@ -156,10 +156,11 @@ def require_allowed(source: str, *, path: Path) -> None:
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
             imported |= {alias.asname or alias.name for alias in node.names}
-    for what, line in _foreign(tree, imported):
+    for construct, line in _foreign(tree, imported):
         raise ForeignCode(
             path,
-            f"PySD's translation holds {what} in line {line}, which no translation consists of; nothing of it was run",
+            f"PySD's translation holds {construct} in line {line}, which no translation consists of; "
+            "nothing of it was run",
         )
 
 

@@ -52,7 +52,7 @@ class ReferenceEngine:
     exact_file: ClassVar[bool] = True
     fixed_step: ClassVar[bool] = True
 
-    def run(self, plan: RunPlan, given: Settings, runs: NDArray[np.uint64]) -> Values:
+    def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`; elements for which the file has no equation are NaN.
 
         Raises
@@ -65,7 +65,7 @@ class ReferenceEngine:
             When an equation has no value, with its name and the time.
         """
         _check_method(plan.model, plan.method)
-        if given.reductions:
+        if settings.reductions:
             raise UnsupportedFeature(
                 "a reduction",
                 variable="the engine pysd",
@@ -73,7 +73,7 @@ class ReferenceEngine:
                 alternative="save the variables and reduce them afterwards",
             )
         keys = _keys(plan.model)
-        return np.stack([_one(plan, given, run, keys) for run in range(len(runs))], axis=2)
+        return np.stack([_one(plan, settings, run, keys) for run in range(len(runs))], axis=2)
 
 
 def _keys(model: Model) -> _Keys:
@@ -85,10 +85,10 @@ def _keys(model: Model) -> _Keys:
     }
 
 
-def _one(plan: RunPlan, given: Settings, run: int, known: _Keys) -> Values:
+def _one(plan: RunPlan, settings: Settings, run: int, known: _Keys) -> Values:
     """The outputs of one run, (n_outputs, n_saved)."""
     model = plan.model
-    resolved = _with_data(model, _resolved(plan.resolved, given, run, known))
+    resolved = _with_data(model, _resolved(plan.resolved, settings, run, known))
     keys = [known[name] for name in plan.outputs]
     places = [(base, model.elements(model.by_name[base]).index(elements)) for base, elements in keys]
     names = dict.fromkeys(base for base, _ in keys)
@@ -106,11 +106,11 @@ def _one(plan: RunPlan, given: Settings, run: int, known: _Keys) -> Values:
     return np.array(columns).reshape(len(columns), len(places)).T
 
 
-def _resolved(shared: Resolved, given: Settings, run: int, known: _Keys) -> Resolved:
+def _resolved(shared: Resolved, settings: Settings, run: int, known: _Keys) -> Resolved:
     """The overrides of one run under the times that all share, as PySD's functions take them."""
     whole: dict[str, Override] = {}
     elements: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
-    for values in (given.numbers, given.initials, given.series):
+    for values in (settings.numbers, settings.initials, settings.series):
         for name, value in values.items():
             base, at = known[name]
             single = value[run] if isinstance(value, np.ndarray | tuple) else value
@@ -120,14 +120,14 @@ def _resolved(shared: Resolved, given: Settings, run: int, known: _Keys) -> Reso
             else:
                 whole[base] = single
     # a table is always a whole lookup's
-    whole |= {known[name][0]: table for name, table in given.tables.items()}
+    whole |= {known[name][0]: table for name, table in settings.tables.items()}
     return replace(shared, whole=whole, elements=elements)
 
 
 def _check_method(model: Model, method: Method | None) -> None:
-    asked = method or model.time.method
-    if asked != "euler":
-        source = f'method="{asked}"' if method else f"the integration method {asked}, for which the file asks"
+    requested = method or model.time.method
+    if requested != "euler":
+        source = f'method="{requested}"' if method else f"the integration method {requested}, for which the file asks"
         raise UnsupportedFeature(
             source,
             variable="the engine pysd",
@@ -158,9 +158,9 @@ def _with_data(model: Model, resolved: Resolved) -> Resolved:
             if source is None:
                 missing.append(flat_name(variable.label, at))
             elif variable.interpolation == "raw":
-                what = f"the data of {variable.label!r} from a file and :RAW:"
+                feature = f"the data of {variable.label!r} from a file and :RAW:"
                 raise UnsupportedFeature(
-                    what, variable="the engine pysd", where=model.name, alternative="take the engine native or numpy"
+                    feature, variable="the engine pysd", where=model.name, alternative="take the engine native or numpy"
                 )
             elif at:
                 elements[variable.name, at] = TimeSeries(source.x, source.y, variable.interpolation)

@@ -55,11 +55,12 @@ def _negated(model: Model, variable: Variable) -> bool:
 
 
 def _mixed_logic(model: Model, variable: Variable) -> bool:
-    other = {"and": "or", "or": "and"}
+    opposite = {"and": "or", "or": "and"}
     return any(
         isinstance(part, Binary)
         and any(
-            isinstance(side, Binary) and side.operator == other.get(part.operator) for side in (part.left, part.right)
+            isinstance(side, Binary) and side.operator == opposite.get(part.operator)
+            for side in (part.left, part.right)
         )
         for part in _parts(variable)
     )
@@ -208,10 +209,10 @@ _BY_ID: Mapping[str, Fault] = {fault.id: fault for fault in FAULTS}
 
 def faults_of(model: Model) -> dict[Fault, tuple[Variable, ...]]:
     """The faults that can show in a model, with the variables in whose equations they can."""
-    found = {
+    by_fault = {
         fault: tuple(variable for variable in model.variables if fault.concerns(model, variable)) for fault in FAULTS
     }
-    return {fault: variables for fault, variables in found.items() if variables}
+    return {fault: variables for fault, variables in by_fault.items() if variables}
 
 
 def fault_of_failure(model: Model, failure: RunFailed) -> Fault | None:

@@ -88,7 +88,7 @@ class Labels:
 
     def restored(self, message: str) -> str:
         """A message of PySD's with the modeller's labels."""
-        return _INSIDE.sub(lambda found: self.meaning.get(found.group().lower(), found.group()), message)
+        return _INSIDE.sub(lambda match: self.meaning.get(match.group().lower(), match.group()), message)
 
 
 def neutral_model(model: Any, folder: Path, where: str) -> tuple[Any, Labels]:
@@ -129,17 +129,17 @@ class _Neutral:
         self.functions: dict[str, str] = {}
         self.places: dict[str, str] = {}
         # names in each section: its own, and no other's
-        self.own: Mapping[str, str] = {}
+        self.local: Mapping[str, str] = {}
 
     def _numbered(self, kind: str, labels: Iterable[str], order: Callable[[str], str]) -> dict[str, str]:
         first: dict[str, str] = {}
         for label in labels:
             first.setdefault(canonical(label), label)
-        given = {}
+        neutral = {}
         for number, (name, label) in enumerate(sorted(first.items(), key=lambda item: order(item[1])), start=1):
-            given[name] = f"{kind}{number:04d}"
-            self.meaning[given[name]] = plain_label(label)
-        return given
+            neutral[name] = f"{kind}{number:04d}"
+            self.meaning[neutral[name]] = plain_label(label)
+        return neutral
 
     def _token(self, kind: str, text: str, known: dict[str, str]) -> str:
         if text not in known:
@@ -162,15 +162,15 @@ class _Neutral:
         macro = section.type == "macro"
         name = self.macros[canonical(section.name)] if macro else "__main__"
         present = {canonical(label) for label in (*(e.name for e in section.elements), *section.params)} | {"time"}
-        self.own = {key: label for key, label in self.names.items() if key in present}
+        self.local = {key: label for key, label in self.names.items() if key in present}
         if macro:
             # PySD takes the variable that is called like the macro for its result
-            self.own = {**self.own, canonical(section.name): name}
+            self.local = {**self.local, canonical(section.name): name}
         return AbstractSection(
             name=name,
             path=folder / (f"{name}.py" if macro else "model.py"),
             type="macro" if macro else "main",
-            params=[self.own[canonical(parameter)] for parameter in section.params],
+            params=[self.local[canonical(parameter)] for parameter in section.params],
             returns=[],
             subscripts=tuple(self._range(sub) for sub in section.subscripts),
             elements=tuple(self._element(element) for element in section.elements),
@@ -194,7 +194,7 @@ class _Neutral:
         if kind is None:
             raise self._refuse(f"{type(element).__name__} is no variable")
         return kind(
-            name=self.own[canonical(element.name)],
+            name=self.local[canonical(element.name)],
             components=[self._component(component) for component in element.components],
         )
 
@@ -202,11 +202,11 @@ class _Neutral:
         kind = _exactly(component, _COMPONENTS)
         if kind is None:
             raise self._refuse(f"{type(component).__name__} is no equation")
-        more = {}
+        options = {}
         if kind is AbstractData:
             if component.keyword not in _KEYWORDS:
                 raise self._refuse(f"{component.keyword!r} is no way to read data")
-            more = {"keyword": component.keyword}
+            options = {"keyword": component.keyword}
         subscripts, exceptions = component.subscripts
         return kind(
             subscripts=(
@@ -214,7 +214,7 @@ class _Neutral:
                 [[*map(self._subscript, group)] for group in exceptions],
             ),
             ast=self._tree(component.ast),
-            **more,
+            **options,
         )
 
     def _subscript(self, label: str) -> str:
@@ -257,7 +257,7 @@ class _Neutral:
 
     def _reference(self, node: Any) -> Any:
         name = canonical(node.reference)
-        label = self.own.get(name) or self.subscripts.get(name)
+        label = self.local.get(name) or self.subscripts.get(name)
         if label is None:
             raise self._refuse(f"nothing is called {node.reference!r}")
         return syntax.ReferenceStructure(label.lower().replace(" ", "_"), self._indices(node.subscripts))
@@ -271,8 +271,8 @@ class _Neutral:
         name = canonical(node.reference)
         if name in self.macros:
             label = self.macros[name]
-        elif name in self.own:
-            label = self.own[name].lower().replace(" ", "_")
+        elif name in self.local:
+            label = self.local[name].lower().replace(" ", "_")
         elif node.reference in _FUNCTIONS:
             label = node.reference
         else:

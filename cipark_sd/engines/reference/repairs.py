@@ -151,8 +151,8 @@ def _vensim_pulse(
 
 def _floored_modulo(x: Any, m: Any) -> Any:
     with np.errstate(all="ignore"):
-        rest = x - m * np.floor(np.divide(x, m))
-    return rest.where(m != 0, x) if isinstance(rest, xr.DataArray) else (x if m == 0 else rest)
+        remainder = x - m * np.floor(np.divide(x, m))
+    return remainder.where(m != 0, x) if isinstance(remainder, xr.DataArray) else (x if m == 0 else remainder)
 
 
 def repair_functions(loaded: Any, source_format: Format) -> None:

@@ -187,40 +187,40 @@ class PySDRun:
         A variable that is defined for some elements only may get a wider dimension in PySD than in our model.
         """
         dims = list(getattr(self.loaded.components, self.python_names[variable.name]).subscripts or ())
-        here: list[list[int]] = []
+        places: list[list[int]] = []
         there: list[list[int]] = []
         for ours, theirs in zip(variable.dims, dims, strict=True):
             known = self.model.dimension_by_name[ours].elements
             elements = [self.labels.elements[element] for element in self.loaded._subscript_dict[theirs]]
             shared = [element for element in elements if element in known]
-            here.append([known.index(element) for element in shared])
+            places.append([known.index(element) for element in shared])
             there.append([elements.index(element) for element in shared])
-        return dims, here, there
+        return dims, places, there
 
     def _ours(self, variable: Variable, value: Any) -> Values:
         """A value in PySD's form as an array over our dimensions; elements that PySD does not have are NaN."""
         shape = tuple(len(self.model.dimension_by_name[dim].elements) for dim in variable.dims)
         if not getattr(value, "dims", ()):
             return np.full(shape, float(value))
-        dims, here, there = self._axes(variable)
+        dims, places, there = self._axes(variable)
         if set(dims) == set(value.dims):
             # constants of a file that fill part of a range come with those elements only
             value = value.reindex({dim: self.loaded._subscript_dict[dim] for dim in dims}).transpose(*dims)
         array = np.asarray(value, dtype=float)
         result = np.full(shape, np.nan)
-        result[np.ix_(*here)] = array[np.ix_(*there)]
+        result[np.ix_(*places)] = array[np.ix_(*there)]
         return result
 
     def _theirs(self, variable: Variable, values: Values) -> Any:
         """An array over our dimensions in PySD's form."""
         import xarray as xr
 
-        dims, here, there = self._axes(variable)
+        dims, places, there = self._axes(variable)
         if not dims:
             return float(values)
         coords = {dim: self.loaded._subscript_dict[dim] for dim in dims}
         array = np.full(tuple(len(elements) for elements in coords.values()), np.nan)
-        array[np.ix_(*there)] = values[np.ix_(*here)]
+        array[np.ix_(*there)] = values[np.ix_(*places)]
         return xr.DataArray(array, coords, dims)
 
     @contextmanager
@@ -240,11 +240,11 @@ class PySDRun:
     def _culprit(self, problem: Exception) -> str:
         """The label of the variable whose generated function stood innermost, or nothing."""
         labels = {self.python_names[v.name]: v.label for v in self.model.variables if v.name in self.python_names}
-        found = ""
+        label = ""
         for frame, _ in traceback.walk_tb(problem.__traceback__):
             if Path(frame.f_code.co_filename).parent == self.scratch:
-                found = labels.get(frame.f_code.co_name, found)
-        return found
+                label = labels.get(frame.f_code.co_name, label)
+        return label
 
 
 def _constantly(value: Any) -> Callable[[], Any]:

@@ -114,8 +114,8 @@ def _in_the_models_words(labels: Labels) -> Iterator[None]:
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def restored(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            show(category(labels.restored(str(message))), category, *place, **more)
+        def restored(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            show(category(labels.restored(str(message))), category, *place, **options)
 
         warnings.showwarning = restored
         yield

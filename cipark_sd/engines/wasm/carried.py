@@ -126,13 +126,13 @@ def description_of(module: bytes) -> dict[str, object]:
 def _program(planned: RunPlan) -> tuple[Program, Inputs]:
     """The program with the stages of delays that the plan's own values need."""
     numbers: NDArray[np.uint64] = np.zeros(1, dtype=np.uint64)
-    given = planned.settings
-    program = program_for(planned.model, planned.outputs, given, method=planned.method)
-    inputs = inputs_for(planned, program, given, numbers)
+    settings = planned.settings
+    program = program_for(planned.model, planned.outputs, settings, method=planned.method)
+    inputs = inputs_for(planned, program, settings, numbers)
     groups = by_orders(program, inputs)
     if groups is not None:
-        program = program_for(planned.model, planned.outputs, given, method=planned.method, orders=groups[0][0])
-        inputs = inputs_for(planned, program, given, numbers)
+        program = program_for(planned.model, planned.outputs, settings, method=planned.method, orders=groups[0][0])
+        inputs = inputs_for(planned, program, settings, numbers)
     return program, inputs
 
 

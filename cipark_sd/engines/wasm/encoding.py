@@ -39,7 +39,7 @@ class Reader:
         self.data, self.at = data, at
 
     @property
-    def done(self) -> bool:
+    def ended(self) -> bool:
         """Whether nothing is left."""
         return self.at >= len(self.data)
 

@@ -87,8 +87,8 @@ def _run(
         run(store, *image.arguments)
     except wasmtime.Trap:
         raise _far(program) from None
-    found = np.frombuffer(memory.read(store, image.out, image.size), dtype=np.float64)
-    return found.reshape(last - first, layout.n_saved, len(program.outputs), LANES)
+    values = np.frombuffer(memory.read(store, image.out, image.size), dtype=np.float64)
+    return values.reshape(last - first, layout.n_saved, len(program.outputs), LANES)
 
 
 def _far(program: Program) -> UnsupportedFeature:

@@ -39,16 +39,16 @@ def linked(obj: bytes, exported: str = "run") -> bytes:
         raise UnknownObject("it does not begin as a module of version 1 does")
     parts = list(sections(obj))
     known = (_CUSTOM, _TYPE, _IMPORT, _FUNCTION, _CODE)
-    others = [kind for kind, _ in parts if kind not in known]
-    if others:
-        raise UnknownObject(f"it has sections of the kinds {others}")
-    custom = {name: rest for kind, body in parts if kind == _CUSTOM for name, rest in [_named(body)]}
+    unknown = [kind for kind, _ in parts if kind not in known]
+    if unknown:
+        raise UnknownObject(f"it has sections of the kinds {unknown}")
+    custom = {name: content for kind, body in parts if kind == _CUSTOM for name, content in [_named(body)]}
     functions = dict(_functions(custom.get("linking", b"")))
     for name, body in custom.items():
         if name.startswith("reloc."):
             _check_relocations(body, parts, functions)
-    kept = dict(parts)
-    _check_imports(kept.get(_IMPORT, leb(0)))
+    bodies = dict(parts)
+    _check_imports(bodies.get(_IMPORT, leb(0)))
     if exported not in functions.values():
         raise UnknownObject(f"it has no function {exported!r}")
     (place,) = (index for index, name in functions.items() if name == exported)
@@ -56,11 +56,11 @@ def linked(obj: bytes, exported: str = "run") -> bytes:
     # one memory of at least one page, of any size
     memory = vector([b"\0" + leb(1)])
     made = {
-        _TYPE: kept[_TYPE],
-        _FUNCTION: kept[_FUNCTION],
+        _TYPE: bodies[_TYPE],
+        _FUNCTION: bodies[_FUNCTION],
         _MEMORY: memory,
         _EXPORT: exports,
-        _CODE: kept[_CODE],
+        _CODE: bodies[_CODE],
     }
     return MAGIC + b"".join(section(kind, body) for kind, body in made.items())
 
@@ -80,8 +80,8 @@ def description(module: bytes, name: str) -> bytes:
     """
     for kind, body in sections(module):
         if kind == _CUSTOM:
-            found, content = _named(body)
-            if found == name:
+            label, content = _named(body)
+            if label == name:
                 return content
     raise UnknownObject(f"it has no section {name!r}")
 
@@ -89,7 +89,7 @@ def description(module: bytes, name: str) -> bytes:
 def sections(module: bytes) -> Iterator[tuple[int, bytes]]:
     """Kind and content of each section, in order."""
     reader = Reader(module, len(MAGIC))
-    while not reader.done:
+    while not reader.ended:
         kind = reader.take(1)[0]
         yield kind, reader.take(reader.number())
 
@@ -115,16 +115,16 @@ def _check_imports(body: bytes) -> None:
 def _functions(linking: bytes) -> Iterator[tuple[int, str]]:
     """Index and name of each function that the symbol table defines."""
     reader = Reader(linking)
-    if reader.done or reader.number() != 2:
+    if reader.ended or reader.number() != 2:
         raise UnknownObject("its linking section is not of version 2")
-    while not reader.done:
+    while not reader.ended:
         kind = reader.take(1)[0]
         inner = Reader(reader.take(reader.number()))
         if kind != _SYMBOL_TABLE:
             continue
         for _ in range(inner.number()):
-            what, flags = inner.take(1), inner.number()
-            if what != _IS_FUNCTION or (flags & _UNDEFINED and not flags & _EXPLICIT_NAME):
+            symbol, flags = inner.take(1), inner.number()
+            if symbol != _IS_FUNCTION or (flags & _UNDEFINED and not flags & _EXPLICIT_NAME):
                 raise UnknownObject("a symbol of it is no function of its own")
             index = inner.number()
             yield index, inner.text()

@@ -66,8 +66,8 @@ class Layout:
         memory = _Writer()
         params = memory.put(blocks.params[first:last])
         times, saved = memory.put(blocks.times), memory.put(blocks.saved)
-        own = [values if values.ndim == 2 else values[first:last] for values in blocks.series]
-        addresses = [memory.put(values) for values in own]
+        arrays = [values if values.ndim == 2 else values[first:last] for values in blocks.series]
+        addresses = [memory.put(values) for values in arrays]
         series = memory.put(np.array([*addresses, 0], dtype=np.int64))
         strides = memory.put(np.array([*blocks.strides, 0], dtype=np.int64))
         uniforms, capacities = memory.put(blocks.uniforms), memory.put(blocks.capacities)

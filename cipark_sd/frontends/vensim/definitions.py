@@ -86,7 +86,7 @@ def head(tokens: list[str], names: Names) -> Head:
             exceptions.append(_bracket(cursor, names))
             while cursor.accept(","):
                 exceptions.append(_bracket(cursor, names))
-    left = (plain_label(label), names[label])
+    named = (plain_label(label), names[label])
     right = (subscripts, tuple(exceptions))
     if cursor.token in (":THE CONDITION:", ":TEST INPUT:"):
         return RealityCheck()
@@ -94,14 +94,14 @@ def head(tokens: list[str], names: Names) -> Head:
     if keyword:
         cursor.at += 1
     if not cursor.token:
-        return EquationHead(*left, "", cursor.at, *right, keyword)
+        return EquationHead(*named, "", cursor.at, *right, keyword)
     if keyword and cursor.token != ":=":
         raise cursor.unexpected("':=' or the end of the entry")
     if cursor.token in ("=", "==", ":="):
         kind = ":=" if cursor.token == ":=" else "="
-        return EquationHead(*left, kind, cursor.at + 1, *right, keyword)
+        return EquationHead(*named, kind, cursor.at + 1, *right, keyword)
     if cursor.token == "(":
-        return EquationHead(*left, "(", cursor.at, *right)
+        return EquationHead(*named, "(", cursor.at, *right)
     raise cursor.unexpected("'=', ':=', ':', '<->', '[' or a table in brackets")
 
 
@@ -120,11 +120,11 @@ def _end(cursor: Cursor) -> None:
 
 def _bracket(cursor: Cursor, names: Names) -> tuple[str, ...]:
     cursor.take("[")
-    found = [names[_name(cursor, "a subscript range or an element")]]
+    subscripts = [names[_name(cursor, "a subscript range or an element")]]
     while cursor.accept(","):
-        found.append(names[_name(cursor, "a subscript range or an element")])
+        subscripts.append(names[_name(cursor, "a subscript range or an element")])
     cursor.take("]", in_words="',' or ']'")
-    return tuple(found)
+    return tuple(subscripts)
 
 
 def _range(label: str, cursor: Cursor) -> RangeHead:

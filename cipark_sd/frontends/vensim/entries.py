@@ -73,7 +73,7 @@ class VensimText:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in re.finditer("\n", self.text))]
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
     def place(self, at: int) -> str:
         """A position as ``line:column``, both from 1."""
@@ -98,16 +98,16 @@ def split(text: str) -> VensimText:
         equation = fields[0]
         while True:
             if ended := _END_OF_MACRO.match(equation):
-                inside, found = None, ended
+                inside, match = None, ended
             elif begun := _MACRO_HEAD.match(equation):
-                inside, found = MacroText(at, plain_label(begun.group(1)), begun.group(2)), begun
+                inside, match = MacroText(at, plain_label(begun.group(1)), begun.group(2)), begun
                 macros.append(inside)
             elif begun := _MACRO.match(equation):
                 broken.append((at, "a macro begins :MACRO: NAME(input, …), which this is not"))
-                inside, found = MacroText(at, "?", ""), begun
+                inside, match = MacroText(at, "?", ""), begun
             else:
                 break
-            at, equation = at + found.end(), equation[found.end() :]
+            at, equation = at + match.end(), equation[match.end() :]
         if banner := _BANNER.search(equation):
             group = plain_label(banner.group(1))
             continue
@@ -131,8 +131,8 @@ def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
     fields: list[str] = []
     parts: list[str] = []
     begun = 0
-    while found := _STOP.search(text, position):
-        at, mark = found.start(), found.group()
+    while match := _STOP.search(text, position):
+        at, mark = match.start(), match.group()
         if mark == "{":
             end = ends.get(at) if len(fields) < 2 else None
             if end is not None:
@@ -148,9 +148,9 @@ def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
             if mark == "|":
                 yield begun, fields
                 fields, begun = [], position
-    rest = "".join([*parts, _plain(text[start:], fields)])
-    if rest.strip() or any(part.strip() for part in fields):
-        yield begun, [*fields, rest]
+    remainder = "".join([*parts, _plain(text[start:], fields)])
+    if remainder.strip() or any(part.strip() for part in fields):
+        yield begun, [*fields, remainder]
 
 
 def _plain(text: str, fields: Sequence[str]) -> str:
@@ -162,9 +162,9 @@ def _comment_ends(text: str) -> dict[int, int]:
     """For each opening brace that is closed, where its comment ends, comments inside it included."""
     ends: dict[int, int] = {}
     open_at: list[int] = []
-    for found in _BRACE.finditer(text):
-        if found.group() == "{":
-            open_at.append(found.start())
+    for match in _BRACE.finditer(text):
+        if match.group() == "{":
+            open_at.append(match.start())
         elif open_at:
-            ends[open_at.pop()] = found.end()
+            ends[open_at.pop()] = match.end()
     return ends

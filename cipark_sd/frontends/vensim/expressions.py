@@ -119,11 +119,11 @@ class Reader(Climber):
     def subscripts(self, cursor: Cursor) -> tuple[str, ...]:
         """``[a, b!]`` in canonical names, the mark of a sum kept."""
         cursor.take("[")
-        found = [self._subscript(cursor)]
+        subscripts = [self._subscript(cursor)]
         while cursor.accept(","):
-            found.append(self._subscript(cursor))
+            subscripts.append(self._subscript(cursor))
         cursor.take("]", in_words="',' or ']'")
-        return tuple(found)
+        return tuple(subscripts)
 
     def _subscript(self, cursor: Cursor) -> str:
         if not is_name(cursor.token):

@@ -54,44 +54,46 @@ class _Ranges:
         """The elements of a range, those of ranges inside it in their place."""
         if name in self.elements:
             return self.elements[name]
-        found = self.defined[name]
+        definition = self.defined[name]
         if name in inside:
             raise EquationError(
-                found.where, plain_label(found.label), "contains itself; every name stands for one thing"
+                definition.where, plain_label(definition.label), "contains itself; every name stands for one thing"
             )
-        if found.external:
-            members = self._from_file(found)
-        elif found.copied:
-            target = canonical(found.copied)
+        if definition.external:
+            members = self._from_file(definition)
+        elif definition.copied:
+            target = canonical(definition.copied)
             if target not in self.defined:
-                known = [one.label for one in self.defined.values()]
-                raise UnknownName(plain_label(found.copied), known, kind="subscript range", where=found.where)
+                known = [other_range.label for other_range in self.defined.values()]
+                raise UnknownName(plain_label(definition.copied), known, kind="subscript range", where=definition.where)
             members = self.flat(target, (*inside, name))
         else:
             listed: list[str] = []
-            for member in found.members:
-                own = canonical(member)
-                if own == name:
+            for member in definition.members:
+                spelled = canonical(member)
+                if spelled == name:
                     raise EquationError(
-                        found.where, plain_label(found.label), "contains itself; every name stands for one thing"
+                        definition.where,
+                        plain_label(definition.label),
+                        "contains itself; every name stands for one thing",
                     )
-                listed += self.flat(own, (*inside, name)) if own in self.defined else (own,)
+                listed += self.flat(spelled, (*inside, name)) if spelled in self.defined else (spelled,)
             members = tuple(listed)
         self.elements[name] = members
         return members
 
-    def _from_file(self, found: Range) -> tuple[str, ...]:
+    def _from_file(self, definition: Range) -> tuple[str, ...]:
         from pysd.py_backend.external import ExtSubscript
 
         try:
             with warnings.catch_warnings():
                 # of the libraries that open spreadsheets, about their own versions
                 warnings.simplefilter("ignore")
-                labels = ExtSubscript(*found.external, root=self.path.parent).subscript
+                labels = ExtSubscript(*definition.external, root=self.path.parent).subscript
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             raise ModelFileError(self.path, f"has a subscript range that cannot be read: {problem}") from None
         if not labels:
-            raise ModelFileError(self.path, f"has a subscript range that cannot be read: {found.label!r} is empty")
+            raise ModelFileError(self.path, f"has a subscript range that cannot be read: {definition.label!r} is empty")
         return tuple(self.spell(str(label)) for label in labels)
 
 
@@ -101,38 +103,38 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
     A mapping holds element by element, in order.
     """
     ranges = _Ranges(path, {}, problems)
-    for found in defined:
-        name = ranges.spell(found.label)
-        for label in (*found.members, *([found.copied] if found.copied else [])):
+    for definition in defined:
+        name = ranges.spell(definition.label)
+        for label in (*definition.members, *([definition.copied] if definition.copied else [])):
             ranges.spell(label)
         if name in ranges.defined:
-            problems.append(EquationError(found.where, plain_label(found.label), "stands twice"))
-        ranges.defined[name] = found
+            problems.append(EquationError(definition.where, plain_label(definition.label), "stands twice"))
+        ranges.defined[name] = definition
     made: list[Dimension] = []
-    for name, found in ranges.defined.items():
+    for name, definition in ranges.defined.items():
         try:
             elements = ranges.flat(name)
-            targets = [_target(found, mapping, ranges) for mapping in found.mappings]
+            targets = [_target(definition, mapping, ranges) for mapping in definition.mappings]
         except CiparkError as problem:
             problems.append(problem)
             continue
-        if found.copied:
-            targets.append(canonical(found.copied))
+        if definition.copied:
+            targets.append(canonical(definition.copied))
         made.append(
             Dimension(name, ranges.labels[name], elements, tuple(ranges.labels[e] for e in elements), tuple(targets))
         )
     return tuple(made)
 
 
-def _target(found: Range, mapping: ToRange, ranges: _Ranges) -> str:
+def _target(definition: Range, mapping: ToRange, ranges: _Ranges) -> str:
     target = canonical(mapping.target)
     if mapping.members:
         members = tuple(map(canonical, mapping.members))
         if target not in ranges.defined or members != ranges.flat(target):
             raise UnsupportedFeature(
                 f"a mapping to {plain_label(mapping.target)} that is not element by element in order",
-                variable=plain_label(found.label),
-                where=found.where,
+                variable=plain_label(definition.label),
+                where=definition.where,
                 alternative="list both ranges in the same order, or write one equation for each element",
             )
     return target

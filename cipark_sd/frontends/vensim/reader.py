@@ -116,18 +116,18 @@ class _Section:
     def read_heads(self, entries: Sequence[Entry]) -> None:
         """Sort the entries into ranges and equations by name."""
         for entry in entries:
-            found = tokens(entry.equation)
+            words = tokens(entry.equation)
             try:
-                left = head(found, self.names)
+                heading = head(words, self.names)
             except SyntaxProblem as problem:
-                self._note(entry, found, problem)
+                self._note(entry, words, problem)
                 continue
-            match left:
+            match heading:
                 case RangeHead(label, members, copied, external, mappings):
                     self.ranges.append(Range(label, self._where(entry.at), members, copied, external, mappings))
                 case EquationHead(label, name):
                     definition = self.definitions.setdefault(name, Definition(label))
-                    definition.equations.append(Equation(entry, left, found))
+                    definition.equations.append(Equation(entry, heading, words))
                 case RealityCheck():
                     continue
 
@@ -136,22 +136,22 @@ class _Section:
     ) -> tuple[Variable, ...]:
         """The variables; what cannot be read is noted."""
         reader = Reader(self.names, self.lookups | set(lookups))
-        done: list[Variable] = []
+        variables: list[Variable] = []
         for definition in self.definitions.values():
             first = definition.equations[0].entry
             try:
                 sides = [self._side(equation, reader) for equation in definition.equations]
-                done.extend(variables_of(definition, sides, made, seconds, self.where, first.group))
+                variables.extend(variables_of(definition, sides, made, seconds, self.where, first.group))
             except _Noted:
                 continue
             except CiparkError as problem:
                 self.problems.append(problem)
-        for name, many in Counter(variable.name for variable in done).items():
+        for name, many in Counter(variable.name for variable in variables).items():
             if many > 1:
-                label = next(variable.label for variable in done if variable.name == name)
+                label = next(variable.label for variable in variables if variable.name == name)
                 reason = "is also the name for what an array reads from files; call the variable otherwise"
                 self.problems.append(EquationError(self.where, label, reason))
-        return tuple(done)
+        return tuple(variables)
 
     def _side(self, equation: Equation, reader: Reader):  # type: ignore[no-untyped-def]
         try:
@@ -163,9 +163,9 @@ class _Section:
     def _where(self, at: int) -> str:
         return f"{self.where}:{self.file.place(at)}"
 
-    def _note(self, entry: Entry, found: Sequence[str], problem: SyntaxProblem) -> None:
+    def _note(self, entry: Entry, words: Sequence[str], problem: SyntaxProblem) -> None:
         at = entry.at + place(entry.equation, problem.index)
-        label = plain_label(found[0]) if found else "?"
+        label = plain_label(words[0]) if words else "?"
         reason = f"cannot be read: {problem.reason}"
         if isinstance(problem, TooDeep):
             reason = too_deep(entry.equation) if problem.reason == TOO_DEEP else problem.reason

@@ -34,9 +34,9 @@ def place(text: str, index: int) -> int:
 
     Places are found anew, after an error, so that reading does not pay for them.
     """
-    for number, found in enumerate(_TOKEN.finditer(text)):
+    for number, match in enumerate(_TOKEN.finditer(text)):
         if number == index:
-            return found.start(1)
+            return match.start(1)
     return len(text.rstrip())
 
 

@@ -145,8 +145,8 @@ def _literal_array(equation: Equation, cursor: Cursor) -> Grid | None:
     tokens = cursor.tokens
     if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
         return _tabbed(equation)
-    rest = tokens[cursor.at :]
-    if "," not in rest and ";" not in rest:
+    remaining = tokens[cursor.at :]
+    if "," not in remaining and ";" not in remaining:
         return None
     start = cursor.at
     try:
@@ -190,8 +190,8 @@ def _grid(rows: Sequence[Sequence[float]], at: int) -> Grid:
 def _source(expr: Expr) -> _Right:
     """A right side that is a GET function and nothing else."""
     match expr:
-        case Call(function, arguments) if found := _GET.fullmatch(function):
-            kind = found.group(1)
+        case Call(function, arguments) if match := _GET.fullmatch(function):
+            kind = match.group(1)
             texts = [argument.value for argument in arguments if isinstance(argument, Text)]
             if len(texts) != len(arguments) or len(texts) != _TEXTS[kind]:
                 spelling = function.upper().replace("_", " ")
@@ -279,13 +279,13 @@ def _mixed(
         pieces.append(Piece(_computed(cast(Expr, side), label, where), *at))
     parts: list[Variable] = []
     for kind, entries in read.items():
-        own = {**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}
+        described_part = {**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}
         at_heads, at_sides, at_places = zip(*entries, strict=True) if entries else ((), (), ())
         if kind == "data" and entries:
-            parts.append(_series(own, at_heads, at_sides, at_places))
+            parts.append(_series(described_part, at_heads, at_sides, at_places))
         elif entries:
             made = tuple(_literal(s, *at) for s, at in zip(at_sides, at_places, strict=True))
-            parts.append(Constant(**own, pieces=made))
+            parts.append(Constant(**described_part, pieces=made))
     return (*parts, Auxiliary(**described, pieces=tuple(pieces)))
 
 
@@ -352,8 +352,8 @@ def _described(
     """What every variable carries; of several entries the last that says something counts."""
     units, limits, doc = "", (None, None), ""
     for equation in definition.equations:
-        said, ends = _units(equation.entry.units)
-        units, limits = said or units, ends or limits  # type: ignore[assignment]
+        units_text, ends = _units(equation.entry.units)
+        units, limits = units_text or units, ends or limits  # type: ignore[assignment]
         doc = " ".join(equation.entry.doc.replace("\\n", " ").split()) or doc
     head = definition.equations[0].head
     return {
@@ -376,15 +376,15 @@ def _described(
 def _units(text: str) -> tuple[str, tuple[float | None, float | None] | None]:
     """Units, and the sensible range in brackets behind them if it is one."""
     text = text.replace('"', "")
-    found = _LIMITS.search(text)
-    if found is None:
+    match = _LIMITS.search(text)
+    if match is None:
         return text.replace("[", "(").replace("]", ")"), None
-    units = text[: found.start()].replace("[", "(").replace("]", ")").strip()
-    ends = [end.strip() for end in found.group(1).split(",")]
+    units = text[: match.start()].replace("[", "(").replace("]", ")").strip()
+    ends = [end.strip() for end in match.group(1).split(",")]
     try:
         numbers = [None if end in ("", "?") else float(end.replace(" ", "")) for end in ends]
     except ValueError:
-        return f"{units} ({found.group(1)})".strip(), None
+        return f"{units} ({match.group(1)})".strip(), None
     if len(numbers) < 2:
-        return f"{units} ({found.group(1)})".strip(), None
+        return f"{units} ({match.group(1)})".strip(), None
     return units, (numbers[0], numbers[1])

@@ -28,13 +28,13 @@ class Document:
 
     def text(self, node: Any, name: str) -> str:
         """The text of the first child of that name, on one line; empty where there is none."""
-        found = self.child(node, name)
-        return "" if found is None else " ".join("".join(found.itertext()).replace("\\n", " ").split())
+        element = self.child(node, name)
+        return "" if element is None else " ".join("".join(element.itertext()).replace("\\n", " ").split())
 
     def variables(self, model: Any) -> Any:
         """What holds the variables of a model: ``<variables>``, or the model itself, as Stella 10 wrote it."""
-        found = self.child(model, "variables")
-        return model if found is None else found
+        element = self.child(model, "variables")
+        return model if element is None else element
 
     def name(self, node: Any) -> str:
         """The local name of an element of XMILE; empty for one of another namespace."""

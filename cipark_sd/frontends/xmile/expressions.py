@@ -40,34 +40,34 @@ def tokens(equation: str) -> list[str]:
 
     Names may have blanks, as converters from Vensim write them: words that follow each other are one name.
     """
-    found: list[str] = []
+    words: list[str] = []
     word_before = False
     for token in _TOKEN.findall(without_comments(equation)):
         operator = _WORDS.get(token.lower())
         word = operator is None and token[0] not in "\"'" and _is_name(token) and token.lower() not in _CONDITIONAL
         if word and word_before:
-            found[-1] += " " + token
+            words[-1] += " " + token
         else:
-            found.append(operator or token)
+            words.append(operator or token)
         word_before = word
-    return found
+    return words
 
 
 def without_comments(text: str) -> str:
     """The text with what stands in braces blanked, nested ones included."""
     parts: list[str] = []
     depth = start = 0
-    for found in _BRACE.finditer(text):
-        if found.group() == "{":
+    for brace in _BRACE.finditer(text):
+        if brace.group() == "{":
             if depth == 0:
-                parts.append(text[start : found.start()])
-                start = found.start()
+                parts.append(text[start : brace.start()])
+                start = brace.start()
             depth += 1
         elif depth:
             depth -= 1
             if depth == 0:
-                parts.append(" " * (found.end() - start))
-                start = found.end()
+                parts.append(" " * (brace.end() - start))
+                start = brace.end()
     return "".join([*parts, text[start:]])
 
 
@@ -83,7 +83,7 @@ class Scope:
         The dimensions of each subscripted variable, by full name: a name without subscripts stands for all of it.
     lookups : collection of str
         Full names of the graphical functions.
-    own : frozenset of str
+    local : frozenset of str
         Full names of all variables.
     tables : mapping
         The tables of variables that apply one to their own equation, by full name.
@@ -94,7 +94,7 @@ class Scope:
     resolve: Callable[[str], str]
     whole: Mapping[str, tuple[str, ...]]
     lookups: frozenset[str]
-    own: frozenset[str]
+    local: frozenset[str]
     tables: Mapping[str, Table]
     dimensions: Mapping[str, Dimension]
 
@@ -174,9 +174,9 @@ class Reader(Climber):
             if name in self.scope.lookups:
                 return Apply(Ref(name), self._single(cursor, at))
             return self._call(cursor, at, short)
-        if short in PROVIDED and name not in self.scope.own:
+        if short in PROVIDED and name not in self.scope.local:
             return PROVIDED[short]
-        if name not in self.scope.own and "." in short:
+        if name not in self.scope.local and "." in short:
             return self._element(at, short)
         mark = "!" if self.reductions else ""
         return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
@@ -190,12 +190,12 @@ class Reader(Climber):
     def _element(self, at: int, short: str) -> Expr:
         """``Dimension.element``: the element's number, from 1."""
         dimension, _, element = short.partition(".")
-        found = self.scope.dimensions.get(dimension)
-        if found is None:
+        holder = self.scope.dimensions.get(dimension)
+        if holder is None:
             return Ref(short)
-        if element not in found.elements:
-            raise SyntaxProblem(at, f"the dimension {found.label!r} has no element {element!r}")
-        return Const(float(found.elements.index(element) + 1))
+        if element not in holder.elements:
+            raise SyntaxProblem(at, f"the dimension {holder.label!r} has no element {element!r}")
+        return Const(float(holder.elements.index(element) + 1))
 
     def _call(self, cursor: Cursor, at: int, function: str) -> Expr:
         inside = function in REDUCTIONS or function in ("min", "max")
@@ -233,15 +233,15 @@ class Reader(Climber):
     def _subscripts(self, cursor: Cursor, name: str) -> tuple[str, ...]:
         opened, dims = cursor.at, self.scope.whole.get(name, ())
         cursor.take("[")
-        found: list[str] = []
+        subscripts: list[str] = []
         while True:
-            found.append(self._subscript(cursor, dims[len(found)] if len(found) < len(dims) else ""))
+            subscripts.append(self._subscript(cursor, dims[len(subscripts)] if len(subscripts) < len(dims) else ""))
             if not cursor.accept(","):
                 break
         if cursor.token == "":
             raise SyntaxProblem(opened, "this bracket is never closed")
         cursor.take("]", in_words="',' or ']'")
-        return tuple(found)
+        return tuple(subscripts)
 
     def _subscript(self, cursor: Cursor, dim: str) -> str:
         token = cursor.token

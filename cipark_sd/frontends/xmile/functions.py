@@ -16,11 +16,11 @@ def _by_count(spelling: str, **meanings: Meaning) -> Meaning:
     counts = {int(key.removeprefix("_")): meaning for key, meaning in meanings.items()}
 
     def meaning(arguments: Sequence[Expr]) -> Expr:
-        found = counts.get(len(arguments))
-        if found is None:
+        translate = counts.get(len(arguments))
+        if translate is None:
             expected = " or ".join(map(str, sorted(counts)))
             raise WrongCall(f"{spelling} takes {expected} arguments, here are {len(arguments)}")
-        return found(arguments)
+        return translate(arguments)
 
     return meaning
 
@@ -30,9 +30,9 @@ def _call(function: str, *order: int) -> Meaning:
     return lambda arguments: Call(function, tuple(arguments[place] for place in order or range(len(arguments))))
 
 
-def _more(function: str, *more: Expr) -> Meaning:
+def _more(function: str, *extra: Expr) -> Meaning:
     """The function of that name with arguments that XMILE leaves out."""
-    return lambda arguments: Call(function, (*arguments, *more))
+    return lambda arguments: Call(function, (*arguments, *extra))
 
 
 def _delay(function: str, order: float) -> Meaning:

@@ -46,13 +46,15 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
 
 
 def _placed(
-    document: Document, here: Instance, named: dict[str, Any], inside: tuple[str, ...], problems: list[CiparkError]
+    document: Document, instance: Instance, named: dict[str, Any], inside: tuple[str, ...], problems: list[CiparkError]
 ) -> Iterator[tuple[Instance, list[Any]]]:
-    variables = document.variables(here.node)
+    variables = document.variables(instance.node)
     nodes = list(document.children(variables, *KINDS))
     modules = list(document.children(variables, "module"))
-    here.local = frozenset(canonical(node.get("name")) for node in (*nodes, *modules) if node.get("name") is not None)
-    yield here, nodes
+    instance.local = frozenset(
+        canonical(node.get("name")) for node in (*nodes, *modules) if node.get("name") is not None
+    )
+    yield instance, nodes
     for module in modules:
         label = module.get("name", "")
         name = canonical(label)
@@ -65,8 +67,8 @@ def _placed(
         if model in inside:
             problems.append(EquationError(document.path.name, label, "contains itself"))
             continue
-        there = Instance(named[model], f"{here.prefix}{name}.", f"{here.title}{plain_label(label)}.")
+        inner = Instance(named[model], f"{instance.prefix}{name}.", f"{instance.title}{plain_label(label)}.")
         for link in document.children(module, "connect"):
             target = canonical(link.get("to", "")).removeprefix(f"{name}.")
-            there.inputs[target] = here.resolve(canonical(link.get("from", "")))
-        yield from _placed(document, there, named, (*inside, model), problems)
+            inner.inputs[target] = instance.resolve(canonical(link.get("from", "")))
+        yield from _placed(document, inner, named, (*inside, model), problems)

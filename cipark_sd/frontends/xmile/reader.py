@@ -72,11 +72,11 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 
 
 def _refused(document: Document) -> list[CiparkError]:
-    found: list[CiparkError] = []
+    problems: list[CiparkError] = []
     for model in document.children(document.root, "model"):
         for node in document.children(document.variables(model), *KINDS, *_REFUSED):
             parts = [document.name(node), *(document.name(p) for p in document.children(node, *_REFUSED))]
-            found += [
+            problems += [
                 UnsupportedFeature(
                     f"the XMILE part <{part}>",
                     variable=plain_label(node.get("name", part)),
@@ -87,9 +87,9 @@ def _refused(document: Document) -> list[CiparkError]:
                 if part in _REFUSED
             ]
             if node.get("name") is None and document.name(node) in KINDS:
-                what = f"<{document.name(node)}> in line {node.sourceline}"
-                found.append(ModelFileError(document.path, f"has a {what} without a name"))
-    return found
+                element = f"<{document.name(node)}> in line {node.sourceline}"
+                problems.append(ModelFileError(document.path, f"has a {element} without a name"))
+    return problems
 
 
 def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimension, ...]:
@@ -145,7 +145,7 @@ def _variables(
     dimensions = (*dimensions, *seconds.made.values())
     lookups = frozenset(name for name, node in by_name.items() if is_table(document, node))
     names = Names()
-    done: dict[str, Variable] = {}
+    variables: dict[str, Variable] = {}
     tables: dict[str, Table] = {}
     for instance, nodes in placed:
         scope = Scope(
@@ -175,12 +175,12 @@ def _variables(
         for node in nodes:
             try:
                 variable = elements.variable(node)
-                if variable.name in done:
+                if variable.name in variables:
                     raise EquationError(document.path.name, variable.label, "stands twice")
-                done[variable.name] = variable
+                variables[variable.name] = variable
             except CiparkError as problem:
                 problems.append(problem)
-    return tuple(done.values())
+    return tuple(variables.values())
 
 
 def _dims(document: Document, node: Any, dimensions: Sequence[Dimension]) -> tuple[str, ...]:
@@ -191,29 +191,29 @@ def _dims(document: Document, node: Any, dimensions: Sequence[Dimension]) -> tup
     spans = [element.get("subscript", "").split(",") for element in document.children(node, "element")]
     if not spans:
         return ()
-    found: list[str] = []
+    names: list[str] = []
     for position in range(min(map(len, spans))):
         used = {canonical(span[position]) for span in spans}
-        wide = [d for d in dimensions if used <= set(d.elements) and d.name not in found]
+        wide = [d for d in dimensions if used <= set(d.elements) and d.name not in names]
         if wide:
-            found.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
-    return tuple(found)
+            names.append(min(wide, key=lambda dimension: len(dimension.elements)).name)
+    return tuple(names)
 
 
 def _non_negative(document: Document, instance: Instance) -> NonNegative:
     """What ``<behavior>`` says of all stocks and flows, of the model or of the file."""
-    found: dict[Literal["stock", "flow"], bool] = {"stock": False, "flow": False}
+    defaults: dict[Literal["stock", "flow"], bool] = {"stock": False, "flow": False}
     for holder in (document.root, instance.node):
         behavior = document.child(holder, "behavior")
         if behavior is None:
             continue
         kinds: tuple[Literal["stock", "flow"], ...] = ("stock", "flow")
         for kind in kinds:
-            own = document.child(behavior, kind)
-            found[kind] |= document.child(behavior, "non_negative") is not None or (
-                own is not None and document.child(own, "non_negative") is not None
+            element = document.child(behavior, kind)
+            defaults[kind] |= document.child(behavior, "non_negative") is not None or (
+                element is not None and document.child(element, "non_negative") is not None
             )
-    return found
+    return defaults
 
 
 def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> list[Variable]:
@@ -273,12 +273,17 @@ def _save_period(document: Document, specs: Any, problems: list[CiparkError]) ->
         return Ref("time_step")
 
 
-def _described(control: Variable, own: Variable | None) -> Variable:
+def _described(control: Variable, declared: Variable | None) -> Variable:
     """A control variable with the words of its own element, where the file has one."""
-    if own is None:
+    if declared is None:
         return control
     return replace(
-        control, label=own.label, doc=own.doc, units=own.units or control.units, limits=own.limits, group=own.group
+        control,
+        label=declared.label,
+        doc=declared.doc,
+        units=declared.units or control.units,
+        limits=declared.limits,
+        group=declared.group,
     )
 
 
@@ -290,9 +295,9 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
         parameters = tuple(canonical("".join(parm.itertext())) for parm in document.children(node, "parm"))
         inner = document.child(node, "variables")
         nodes = [] if inner is None else [n for n in document.children(inner, *KINDS) if n.get("name")]
-        own = frozenset((*parameters, *(canonical(n.get("name")) for n in nodes)))
+        local = frozenset((*parameters, *(canonical(n.get("name")) for n in nodes)))
         lookups = frozenset(canonical(n.get("name")) for n in nodes if is_table(document, n))
-        scope = Scope(lambda name: name, {}, lookups, own, {}, {})
+        scope = Scope(lambda name: name, {}, lookups, local, {}, {})
         elements = Elements(
             document,
             Instance(node, "", ""),
@@ -308,7 +313,7 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             if equation is None:
                 raise EquationError(document.path.name, label, "is missing; the macro has no value")
             variables += [elements.variable(n) for n in nodes]
-            if canonical(label) not in own:
+            if canonical(label) not in local:
                 value = elements.read("".join(equation.itertext()), label, equation.sourceline)
                 variables.append(Auxiliary(name=canonical(label), label=plain_label(label), pieces=(Piece(value),)))
         except CiparkError as problem:

@@ -130,8 +130,8 @@ class Elements:
         return all("".join(eqn.itertext()).strip() in _UNFINISHED for eqn in self.document.children(node, "eqn"))
 
     def _own_table(self, part: Any, whole: Table, label: str) -> Table:
-        own = self.document.child(part, "gf")
-        return whole if own is None else self._table(own, label)
+        graphical = self.document.child(part, "gf")
+        return whole if graphical is None else self._table(graphical, label)
 
     def _limits(self, node: Any, label: str) -> tuple[float | None, float | None]:
         scale = self.document.child(node, "range")
@@ -176,9 +176,9 @@ class Elements:
         return list(zip(equations, spans, strict=True))
 
     def _equation(self, node: Any, label: str) -> Expr:
-        found = node if self.document.name(node) == "eqn" else self.document.child(node, "eqn")
-        text = "" if found is None else "".join(found.itertext())
-        line = node.sourceline if found is None else found.sourceline
+        element = node if self.document.name(node) == "eqn" else self.document.child(node, "eqn")
+        text = "" if element is None else "".join(element.itertext())
+        line = node.sourceline if element is None else element.sourceline
         return self.read(text, label, line)
 
     def read(self, text: str, label: str, line: int) -> Expr:
@@ -207,19 +207,21 @@ class Elements:
 
     def _lookup(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
-        own = node if self.document.name(node) == "gf" else self.document.child(node, "gf")
+        graphical = node if self.document.name(node) == "gf" else self.document.child(node, "gf")
         parts = self._parts(node, label, dims)
-        tables = [self._table(own if (part is node) else (self.document.child(part, "gf")), label) for part, _ in parts]
+        tables = [
+            self._table(graphical if (part is node) else (self.document.child(part, "gf")), label) for part, _ in parts
+        ]
         return Lookup(
             **described, pieces=tuple(TablePiece(t, span) for t, (_, span) in zip(tables, parts, strict=True))
         )
 
     def table_of(self, node: Any) -> Table | None:
         """The table that a variable applies to its own equation; None where it has none or is a table itself."""
-        found = self.document.child(node, "gf")
-        if found is None or is_table(self.document, node):
+        graphical = self.document.child(node, "gf")
+        if graphical is None or is_table(self.document, node):
             return None
-        return self._table(found, plain_label(node.get("name")))
+        return self._table(graphical, plain_label(node.get("name")))
 
     def _table(self, node: Any, label: str) -> Table:
         if node is None or (heights := self.document.child(node, "ypts")) is None:
@@ -248,11 +250,11 @@ class Elements:
         parts = text.split(separator) if separator.strip() else text.split()
         return [self._number(part, f"a point of <{self.document.name(node)}>", label) for part in parts if part.strip()]
 
-    def _number(self, text: str, what: str, label: str) -> float:
+    def _number(self, text: str, quantity: str, label: str) -> float:
         try:
             return float(text)
         except ValueError:
-            raise EquationError(self.where, label, f"has {what} {text.strip()!r}, which is no number") from None
+            raise EquationError(self.where, label, f"has {quantity} {text.strip()!r}, which is no number") from None
 
     def _is_non_negative(self, node: Any, kind: Literal["stock", "flow"]) -> bool:
         mark = self.document.child(node, "non_negative")
@@ -270,22 +272,22 @@ class Elements:
         flows.sort(key=lambda flow: not flow[1])
         pieces = []
         for part, span in self._parts(node, label, dims):
-            here = dict(zip(dims, span, strict=True))
+            bound = dict(zip(dims, span, strict=True))
             pieces.append(
-                StockPiece(self._net(flows, here, label), self._equation(part, label), span, non_negative=non_negative)
+                StockPiece(self._net(flows, bound, label), self._equation(part, label), span, non_negative=non_negative)
             )
         return Stock(**described, pieces=tuple(pieces))
 
-    def _net(self, flows: Sequence[tuple[str, bool]], here: Mapping[str, str], label: str) -> Expr:
+    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow."""
         net: Expr | None = None
         for name, enters in flows:
             dims = self.dims_of(name)
-            missing = [dim for dim in dims if dim not in here]
+            missing = [dim for dim in dims if dim not in bound]
             if missing:
                 reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock does not have"
                 raise EquationError(self.where, label, reason)
-            flow = Ref(name, tuple(here[dim] for dim in dims))
+            flow = Ref(name, tuple(bound[dim] for dim in dims))
             first = flow if enters else Neg(flow)
             net = first if net is None else Binary("+" if enters else "-", net, flow)
         return Const(0.0) if net is None else net

@@ -136,7 +136,7 @@ def test_without_its_package_the_engine_says_what_to_install(monkeypatch: pytest
         choose("wasm")
     assert "wasm" not in sides.installed()
     with pytest.raises(InvalidValue, match=r"cipark-sd\[wasm\]"):
-        sides.asked(["native", "wasm"])
+        sides.engine_names(["native", "wasm"])
     choose.cache_clear()
 
 
