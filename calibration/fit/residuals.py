@@ -94,22 +94,22 @@ class _Number:
 
 
 def _numbers(
-    density: Posterior, term: Count | Breakdown | Share, raw: Array, here: Array, theta: Array
+    density: Posterior, term: Count | Breakdown | Share, raw: Array, values: Array, theta: Array
 ) -> Iterator[_Number]:
-    """The numbers of a term; ``raw : (1, n_quantities)`` as the model says, ``here`` what the noise lies around."""
+    """The numbers of a term; ``raw : (1, n_quantities)`` as the model says, ``values`` what the noise lies around."""
     spread = density.spread(term.noise, theta)
     match term:
         case Count():
-            expected = float(here[0])
-            sd, low, high = _band(term, here[None, :], spread)
+            expected = float(values[0])
+            sd, low, high = _band(term, values[None, :], spread)
             tails = count_tails(term, raw, spread) if math.isfinite(sd) else NOWHERE
             yield _Number(expected, sd, low, high, tails)
         case Breakdown():
-            masses = _cells(density, term, here, spread, theta)
+            masses = _cells(density, term, values, spread, theta)
             for count, mass in zip(term.counts, masses, strict=True):
                 yield _of_total(count, count, mass)
         case Share():
-            mass = term.noise.family.mass(round(term.total), float(here[0] / here[1]))
+            mass = term.noise.family.mass(round(term.total), float(values[0] / values[1]))
             yield _of_total(term.lower, term.upper, mass)
         case _:
             assert_never(term)
@@ -128,30 +128,30 @@ def _of_total(lower: float, upper: float, mass: Array) -> _Number:
     return _Number(expected, sd, float(low), float(high), mass_tails(mass, lower, upper))
 
 
-def _cells(density: Posterior, term: Breakdown, here: Array, spread: Array, theta: Array) -> list[Array]:
+def _cells(density: Posterior, term: Breakdown, values: Array, spread: Array, theta: Array) -> list[Array]:
     """The probabilities of each cell of a breakdown by itself."""
     total = round(sum(term.counts))
     matrix = density.matrix(term, theta)
-    if term.recodes and matrix is not None and term.given is not None:
-        return [_recoded(term.given, column) for column in matrix[0].T]
+    if term.recodes and matrix is not None and term.known_sizes is not None:
+        return [_recoded(term.known_sizes, column) for column in matrix[0].T]
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = here / here.sum()
+        shares = values / values.sum()
     return [term.noise.family.cell(total, float(share), float(spread[0])) for share in shares]
 
 
-def _recoded(given: Sequence[float], column: Array) -> Array:
+def _recoded(sizes: Sequence[float], column: Array) -> Array:
     """Reported members of a category whose true categories have known sizes: a sum of binomials."""
     mass = np.ones(1)
-    for size, probability in zip(given, column, strict=True):
+    for size, probability in zip(sizes, column, strict=True):
         mass = np.convolve(mass, Binomial().mass(round(size), float(probability)))
     return mass
 
 
-def _band(term: Count, here: Array, spread: Array) -> tuple[float, float, float]:
-    """Standard deviation and band of a count or a measurement; ``here : (1, n)``, ``spread : (1,)``."""
-    family, mean, tail = number_family(term, here), float(here[0, 0]), (1 - BAND) / 2
+def _band(term: Count, values: Array, spread: Array) -> tuple[float, float, float]:
+    """Standard deviation and band of a count or a measurement; ``values : (1, n)``, ``spread : (1,)``."""
+    family, mean, tail = number_family(term, values), float(values[0, 0]), (1 - BAND) / 2
     low, high = family.quantile(np.array([tail, 1 - tail]), mean, float(spread[0])).tolist()
-    sd = float(family.sd(here[:, 0], spread)[0])
+    sd = float(family.sd(values[:, 0], spread)[0])
     if family.relative:
         # of the number itself, to first order
         sd = mean * sd if mean > 0 else math.nan

@@ -131,8 +131,8 @@ def replicate_term(
             values = expected_numbers(term, values)
             return number_family(term, values).draw(values[:, 0], spread, rng)[:, None]
         case Breakdown():
-            if term.given is not None and term.recodes and matrix is not None:
-                drawn = [rng.multinomial(int(size), matrix[:, k]) for k, size in enumerate(term.given)]
+            if term.known_sizes is not None and term.recodes and matrix is not None:
+                drawn = [rng.multinomial(int(size), matrix[:, k]) for k, size in enumerate(term.known_sizes)]
                 return np.asarray(sum(drawn), dtype=float)
             sizes = expected_numbers(term, values, matrix)
             with np.errstate(invalid="ignore", divide="ignore"):

@@ -23,8 +23,8 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
                 return values if term.denominator is None else np.asarray(values[..., :1] / values[..., -1:])
             case Breakdown():
                 sizes = values[:, : term.n_true]
-                if term.given is not None:
-                    sizes = np.array(term.given) * (1.0 if term.recodes else sizes / values[:, term.n_true :])
+                if term.known_sizes is not None:
+                    sizes = np.array(term.known_sizes) * (1.0 if term.recodes else sizes / values[:, term.n_true :])
                     sizes = np.broadcast_to(sizes, (len(values), term.n_true))
                 return sizes if matrix is None else np.asarray((sizes[:, :, None] * matrix).sum(axis=1))
             case Share():
@@ -54,7 +54,7 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
         case Breakdown():
             counts = np.array(term.counts)
             if term.recodes and matrix is not None:
-                return recoded(counts, np.array(term.given), matrix)
+                return recoded(counts, np.array(term.known_sizes), matrix)
             return term.noise.family.log_density(counts, values, spread)
         case Share():
             total, probability = np.array(term.total), part(values)

@@ -46,10 +46,10 @@ class Calendar:
             return None
         theirs = unit_in(column)
         if is_number and theirs is not None and theirs != self.model_unit:
-            own = f"{self.model_unit}s"
-            return f"model time, in {own}: the model counts {own}, and {column!r} is a column of {theirs}s"
-        own = "year" if self.unit == "decimal year" else self.unit
-        if not is_number and own != self.model_unit:
+            counted = f"{self.model_unit}s"
+            return f"model time, in {counted}: the model counts {counted}, and {column!r} is a column of {theirs}s"
+        counted = "year" if self.unit == "decimal year" else self.unit
+        if not is_number and counted != self.model_unit:
             return f'[dates] with unit = "{self.model_unit}" and an origin: the model counts {self.model_unit}s'
         return None
 
@@ -61,8 +61,8 @@ class Calendar:
         ValueError
             For anything else.
         """
-        found = number_or_date(text)
-        return found if isinstance(found, float) else self.time_of(found)
+        value = number_or_date(text)
+        return value if isinstance(value, float) else self.time_of(value)
 
     def time_of(self, date: datetime.date) -> float:
         """Model time of a date.

@@ -61,13 +61,13 @@ class Coding:
     def _sticks(self, label: str, row: Row) -> list[Parameter]:
         if not isinstance(row, Dirichlet):
             return []
-        found = []
+        parameters = []
         for position, i in enumerate(row.order[:-1]):
             left = sum(row.exponents[j] for j in row.order[position + 1 :])
             name = f"{self.name}: {label} as {self.reported[i]}" + (", of the rest" if position else "")
             prior = Beta(row.exponents[i], left)
-            found.append(Parameter(name, prior, 0.0, 1.0, "logit", "noise", row.use, self.why))
-        return found
+            parameters.append(Parameter(name, prior, 0.0, 1.0, "logit", "noise", row.use, self.why))
+        return parameters
 
     def matrix(self, theta: Array, names: Sequence[str]) -> Array:
         """``(n, n_true, n_reported)`` for parameters ``theta : (n, k)`` of those names.
@@ -94,7 +94,7 @@ class Coding:
 
 def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[str, Coding]:
     """The ``[[coding]]`` tables of a study by name; problems are added to the list."""
-    found: dict[str, Coding] = {}
+    codings: dict[str, Coding] = {}
     for content in tables:
         name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
         section = Section(content, f"coding {name!r}", problems)
@@ -108,10 +108,10 @@ def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[
             section.wrong("true", "a row of probabilities for each true category")
         rows = tuple(_row(true, label, len(reported)) for label in true.content)
         section.done()
-        if name in found:
+        if name in codings:
             problems.append(InvalidValue("name", name, "each once", where="[[coding]]"))
-        found[name] = Coding(name, tuple(true.content), reported, rows, why)
-    return found
+        codings[name] = Coding(name, tuple(true.content), reported, rows, why)
+    return codings
 
 
 def _row(section: Section, label: str, n: int) -> Row:

@@ -24,12 +24,12 @@ def name_problems(
     """Names that are not the model's, that cannot be set, or that are set twice."""
     problems: list[CiparkError] = []
     noise = {parameter.name for parameter in parameters if parameter.target == "noise"}
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for observation in observations:
         where = f"observation {observation.name!r}"
         outputs = {name for quantity in quantities_of([observation]) for name, _ in quantity.parts}
-        problems += [p for name in sorted(outputs - seen) if (p := output_problem(model, name, where)) is not None]
-        seen |= outputs
+        problems += [p for name in sorted(outputs - earlier) if (p := output_problem(model, name, where)) is not None]
+        earlier |= outputs
         for name in dict.fromkeys(name for term in observation.terms for name in term.noise.names):
             if name not in noise:
                 problems.append(UnknownName(name, noise, kind="noise parameter", where=where))

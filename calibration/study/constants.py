@@ -15,16 +15,16 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
     macros = {
         ref.name for macro in model.macros for v in macro.variables for e in equations(v) for ref in references(e)
     }
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = [*names, *(name for name in macros if name in model.by_name)]
     while waiting:
         name = waiting.pop()
         variable = model.by_name.get(name)
-        if name in found or variable is None:
+        if name in reached or variable is None:
             continue
-        found.add(name)
+        reached.add(name)
         waiting += [ref.name for expr in equations(variable) for ref in references(expr)]
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def without_scale(model: Model, name: str, value: float, units: str) -> str:

@@ -107,13 +107,13 @@ def cumulative_levels(
     )
 
 
-def cumulative_words(found: Sequence[RunningTotal]) -> list[str]:
+def cumulative_words(totals: Sequence[RunningTotal]) -> list[str]:
     """What is wrong with each running total that is fitted as a level, and what to do."""
     return [
-        f"{one.name} is a running total fitted as a level: its {one.n} numbers "
+        f"{total.name} is a running total fitted as a level: its {total.n} numbers "
         "never fall and its stock only grows, so that each holds the errors of those before and intervals are far too "
         'narrow. Set kind = "increments" in its [[observation]], with start where the total was nothing.'
-        for one in found
+        for total in totals
     ]
 
 

@@ -108,9 +108,9 @@ class Breakdown:
     """How a total splits into categories.
 
     ``categories`` and ``counts`` are as reported. Without a ``coding`` each has its quantity; with one, the quantities
-    are those of the coding's true categories. ``given`` holds the sizes of the true categories where another table has
-    them already: the model then says only how much of each category lies in the window (the quantities are followed by
-    those of the date of the other table), or nothing at all where the very same members were coded twice.
+    are those of the coding's true categories. ``known_sizes`` holds the sizes of the true categories where another
+    table has them already: the model then says only how much of each category lies in the window (the quantities are
+    followed by those of the date of the other table), or nothing at all where the very same members were coded twice.
     """
 
     label: str
@@ -121,7 +121,7 @@ class Breakdown:
     weight: float = 1.0
     use: Use = "fit"
     coding: Coding | None = None
-    given: tuple[float, ...] | None = None
+    known_sizes: tuple[float, ...] | None = None
 
     @property
     def n_true(self) -> int:
@@ -131,7 +131,7 @@ class Breakdown:
     @property
     def recodes(self) -> bool:
         """Whether the very members of another table are coded again, so that the model has no part in it."""
-        return self.given is not None and len(self.quantities) == self.n_true
+        return self.known_sizes is not None and len(self.quantities) == self.n_true
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +188,24 @@ def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterato
         for term in observation.terms
         if term.use == "fit"
     ]
-    seen: set[tuple[str, str]] = set()
-    for (name, kind, term), (other_name, other_kind, other) in combinations(fitted, 2):
-        reason = _overlap(term, other)
+    pairs: set[tuple[str, str]] = set()
+    for (name, kind, term), (other_name, other_kind, second) in combinations(fitted, 2):
+        reason = _overlap(term, second)
         key = (f"{name}/{kind}", f"{other_name}/{other_kind}")
         # one sentence for a pair of tables says it all; within a table each pair of rows is named
-        if reason is None or (name != other_name and key in seen):
+        if reason is None or (name != other_name and key in pairs):
             continue
-        seen.add(key)
-        yield CountedTwice(where, f"{term.label!r}", f"{other.label!r}", reason)
+        pairs.add(key)
+        yield CountedTwice(where, f"{term.label!r}", f"{second.label!r}", reason)
 
 
-def _overlap(one: Term, other: Term) -> str | None:
-    match one, other:
+def _overlap(first: Term, second: Term) -> str | None:
+    match first, second:
         case Count(), Count():
-            shared = _shared(one.quantities, other.quantities)
-            a, b = one.quantity, other.quantity
+            shared = _shared(first.quantities, second.quantities)
+            a, b = first.quantity, second.quantity
             # a ratio says nothing about the size of its parts
-            if not shared or _ratio_of(one) != _ratio_of(other):
+            if not shared or _ratio_of(first) != _ratio_of(second):
                 return None
             if a.how == "at" and b.how == "at":
                 return f"{shared} is given at time {a.end:g} by both" if a.end == b.end else None
@@ -225,7 +225,7 @@ def _overlap(one: Term, other: Term) -> str | None:
                 return f"{shared} at that date is a category of the breakdown already"
             return None
         case ((Breakdown() | Share()), (Breakdown() | Share())):
-            return _split_twice(one, other)
+            return _split_twice(first, second)
         case _:
             return None
 
@@ -243,25 +243,28 @@ def _windows_overlap(a: Quantity, b: Quantity, shared: str) -> str | None:
     return None
 
 
-def _split_twice(one: Breakdown | Share, other: Breakdown | Share) -> str | None:
+def _split_twice(first: Breakdown | Share, second: Breakdown | Share) -> str | None:
     """Two splits of the same total at one date or over windows that overlap.
 
     A split whose sizes are given, or whose members are, adds no split of the same total to the other.
     """
-    given = [split.given is not None for split in (one, other) if isinstance(split, Breakdown)]
-    mine, others = _split_parts(one), _split_parts(other)
-    a, b = one.quantities[0], other.quantities[0]
-    if isinstance(one, Breakdown) and isinstance(other, Breakdown) and one.recodes != other.recodes:
-        same = one.given is not None and (one.given, one.coding) == (other.given, other.coding)
-        return "both code members of one table anew; fit either of them" if same else None
-    if not mine & others or (any(given) and not all(given)):
+    known = [split.known_sizes is not None for split in (first, second) if isinstance(split, Breakdown)]
+    first_parts, second_parts = _split_parts(first), _split_parts(second)
+    a, b = first.quantities[0], second.quantities[0]
+    if isinstance(first, Breakdown) and isinstance(second, Breakdown) and first.recodes != second.recodes:
+        equal = first.known_sizes is not None and (first.known_sizes, first.coding) == (
+            second.known_sizes,
+            second.coding,
+        )
+        return "both code members of one table anew; fit either of them" if equal else None
+    if not first_parts & second_parts or (any(known) and not all(known)):
         return None
     if a.how == "at" and b.how == "at":
-        same = mine == others or isinstance(one, Share) or isinstance(other, Share)
-        return f"both split the same total at time {a.end:g}" if a.end == b.end and same else None
+        equal = first_parts == second_parts or isinstance(first, Share) or isinstance(second, Share)
+        return f"both split the same total at time {a.end:g}" if a.end == b.end and equal else None
     if a.how == "at" or b.how == "at":
         return None
-    return _windows_overlap(a, b, _shared(one.quantities, other.quantities))
+    return _windows_overlap(a, b, _shared(first.quantities, second.quantities))
 
 
 def _split_parts(split: Breakdown | Share) -> set[tuple[tuple[str, float], ...]]:
@@ -269,9 +272,9 @@ def _split_parts(split: Breakdown | Share) -> set[tuple[tuple[str, float], ...]]
     return {quantity.parts for quantity in chosen}
 
 
-def _shared(some: Sequence[Quantity], others: Sequence[Quantity]) -> str:
-    names = {name for quantity in some for name, _ in quantity.parts}
-    return ", ".join(sorted(names & {name for quantity in others for name, _ in quantity.parts}))
+def _shared(first: Sequence[Quantity], second: Sequence[Quantity]) -> str:
+    names = {name for quantity in first for name, _ in quantity.parts}
+    return ", ".join(sorted(names & {name for quantity in second for name, _ in quantity.parts}))
 
 
 def _is_part(count: Count, split: Breakdown | Share) -> bool:

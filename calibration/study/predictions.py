@@ -55,9 +55,9 @@ def read_predictions(
     tables: Sequence[object], calendar: Calendar, problems: list[CiparkError]
 ) -> tuple[Prediction, ...]:
     """The ``[[prediction]]`` tables of a study; problems are added to the list."""
-    found = tuple(_prediction(table, calendar, problems) for table in tables)
-    problems += repeated([prediction.name for prediction in found], "[[prediction]]")
-    return found
+    predictions = tuple(_prediction(table, calendar, problems) for table in tables)
+    problems += repeated([prediction.name for prediction in predictions], "[[prediction]]")
+    return predictions
 
 
 def _prediction(content: object, calendar: Calendar, problems: list[CiparkError]) -> Prediction:

@@ -197,8 +197,8 @@ def read_problem(
     raise_all(str(path), problems)
     warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)
-    own = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*own, rivals, scenarios, experiments, questions, predictions)
+    parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
+    return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions)
 
 
 def _name(table: object) -> object:

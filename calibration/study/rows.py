@@ -76,10 +76,10 @@ def read_rows(
     try:
         text = read_bytes(path, TABLE_LIMIT).decode("utf-8-sig")
         lines = enumerate(io.StringIO(text, newline=""), start=1)
-        kept = [(n, line) for n, line in lines if not line.startswith("#")]
-        reader = csv.DictReader(line for _, line in kept)
+        data_lines = [(n, line) for n, line in lines if not line.startswith("#")]
+        reader = csv.DictReader(line for _, line in data_lines)
         # a row is told by the line of the file on which it ends, whatever comments stand above it
-        records = [(kept[reader.line_num - 1][0], record) for record in reader]
+        records = [(data_lines[reader.line_num - 1][0], record) for record in reader]
         header = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or problem
@@ -87,8 +87,8 @@ def read_rows(
             InvalidValue("table", str(path.name), f"a readable CSV file ({reason})", where=section.where)
         )
         return []
-    wanted = [getattr(columns, field) for field in columns.__slots__]
-    missing = [column for column in [*wanted, *map(str, chosen)] if column and column not in header]
+    required = [getattr(columns, field) for field in columns.__slots__]
+    missing = [column for column in [*required, *map(str, chosen)] if column and column not in header]
     section.problems += [
         UnknownName(column, header, kind="column", where=f"{section.where}, {path.name}") for column in missing
     ]
@@ -96,10 +96,10 @@ def read_rows(
         return []
     section.problems += _clashes(section.where, path.name, columns, calendar, records)
     rows = []
-    seen: set[str] = set()
+    dates: set[str] = set()
     for line, record in records:
         if all(record[str(column)] == str(value) for column, value in chosen.items()):
-            seen.add(date := (record[columns.time] or "").strip())
+            dates.add(date := (record[columns.time] or "").strip())
             use = "check" if date in looked_at else every
             row = _row(section, record, columns, calendar, use, f"{section.where}, {path.name} row {line}", line)
             if row is not None:
@@ -111,9 +111,9 @@ def read_rows(
     elif not records:
         section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
     section.problems += [
-        UnknownName(date, sorted(seen), kind="date", where=f"{section.at('check_at')}, {path.name}")
+        UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
         for date in looked_at
-        if date not in seen
+        if date not in dates
     ]
     return rows
 
@@ -140,7 +140,7 @@ def _row(
     where: str,
     line: int,
 ) -> Row | None:
-    found: list[CiparkError] = []
+    errors: list[CiparkError] = []
 
     def number(column: str, missing: float) -> float:
         text = (record[column] or "").strip() if column else ""
@@ -151,7 +151,7 @@ def _row(
         except ValueError:
             value = math.nan
         if math.isnan(value):
-            found.append(InvalidValue(column, text, "a number", where=where))
+            errors.append(InvalidValue(column, text, "a number", where=where))
         return value
 
     def time(column: str) -> float:
@@ -159,14 +159,14 @@ def _row(
         try:
             return calendar.model_time(text) if column else math.nan
         except ValueError:
-            found.append(InvalidValue(column, text, "a date such as 2019-11-26, or a number", where=where))
+            errors.append(InvalidValue(column, text, "a date such as 2019-11-26, or a number", where=where))
             return math.nan
 
     use = every or (record[columns.use].strip() if columns.use else "fit")
     if use not in USES:
-        found.append(UnknownName(use, USES, kind="use", where=where))
+        errors.append(UnknownName(use, USES, kind="use", where=where))
     if use == "fit" and (record.get(DERIVED) or "").strip():
-        found.append(
+        errors.append(
             InvalidValue(
                 "use",
                 "fit",
@@ -190,13 +190,13 @@ def _row(
         (record[columns.category] or "").strip() if columns.category else "",
         cast(Use, use),
     )
-    if not found and math.isnan(lower):
-        found.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
-    if not found and math.isnan(upper):
-        found.append(InvalidValue(columns.upper, "", "a number, or inf: at least", where=where))
+    if not errors and math.isnan(lower):
+        errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
+    if not errors and math.isnan(upper):
+        errors.append(InvalidValue(columns.upper, "", "a number, or inf: at least", where=where))
     if lower > upper:
-        found.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
+        errors.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
     if columns.spread and not row.spread > 0:
-        found.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
-    section.problems += found
-    return None if found else row
+        errors.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
+    section.problems += errors
+    return None if errors else row

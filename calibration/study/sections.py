@@ -96,8 +96,8 @@ def calendar_section(section: Section, model: Model) -> Calendar:
 
 def parameter_section(content: object, problems: list[CiparkError]) -> Parameter | None:
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    found: list[CiparkError] = []
-    section = Section(content, f"parameter {name!r}", found)
+    errors: list[CiparkError] = []
+    section = Section(content, f"parameter {name!r}", errors)
     section.text("name")
     target = section.choice("target", TARGETS, "model")
     use = section.choice("use", AIMS, "CAL")
@@ -114,19 +114,19 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, natural_scale(prior) if prior else "identity")
     section.done()
-    if prior is not None and not found:
+    if prior is not None and not errors:
         try:
             distribution(prior, lower, upper)
         except ValueError as fault:
             section.wrong("prior", str(fault))
         # these have their own ends between which they are searched; of the others the bounds must be those of the scale
-        own = isinstance(prior, LogitNormal | Beta)
+        on_unit = isinstance(prior, LogitNormal | Beta)
         if (scale == "log" and lower < 0 and isinstance(prior, Uniform)) or (
-            scale == "logit" and lower < 0 and not own
+            scale == "logit" and lower < 0 and not on_unit
         ):
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
-    problems += found
-    return None if found or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why)
+    problems += errors
+    return None if errors or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why)
 
 
 def _prior(section: Section, lower: float, upper: float) -> Prior | None:

@@ -190,8 +190,8 @@ class Terms:
         parts = self._parts("variable")
         return [self._count(noise, row, Quantity(parts, "at", row.time, row.time)) for row in rows]
 
-    def _wrong(self, what: str, value: object, expected: str) -> None:
-        self.section.problems.append(InvalidValue(what, value, expected, where=self.section.where))
+    def _wrong(self, name: str, value: object, expected: str) -> None:
+        self.section.problems.append(InvalidValue(name, value, expected, where=self.section.where))
 
     def _check_windows(self, terms: Sequence[Count], family: NumberFamily) -> None:
         """NB2 and windows of unequal length do not go together."""
@@ -304,16 +304,16 @@ class Terms:
         if len(parts) < 2:
             self.section.wrong("categories", "two categories at least, each with the model variables that make it")
             return []
-        given, known_at = self._given(parts, noise.family)
-        seen = tuple(parts) if self.coding is None else self.coding.reported
+        known_sizes, known_at = self._given(parts, noise.family)
+        categories = tuple(parts) if self.coding is None else self.coding.reported
         how: How = "between" if "start_time" in self.section else "at"
         terms: list[Term] = []
         groups: dict[tuple[float, float], dict[str, Row]] = {}
         for row in rows:
             group = groups.setdefault((row.time, row.start if how == "between" else row.time), {})
-            if row.category not in seen:
+            if row.category not in categories:
                 self.section.problems.append(
-                    UnknownName(row.category, seen, kind="category", where=f"{self.section.where} row {row.line}")
+                    UnknownName(row.category, categories, kind="category", where=f"{self.section.where} row {row.line}")
                 )
             if row.category in group:
                 self._wrong(f"row {row.line}", row.category, "each category once a date")
@@ -321,19 +321,19 @@ class Terms:
                 self._wrong(f"row {row.line}", row.value, "a whole number, not negative")
             group[row.category] = row
         for (time, start), group in groups.items():
-            lacking = [category for category in seen if category not in group]
-            if lacking or not group.keys() <= set(seen):
+            lacking = [category for category in categories if category not in group]
+            if lacking or not group.keys() <= set(categories):
                 if lacking:
                     self._wrong("time", time, "all categories at each date; lacking " + ", ".join(map(repr, lacking)))
                 continue
             first = next(iter(group.values()))
-            quantities = [Quantity(own, how, start, time) for own in parts.values()]
+            quantities = [Quantity(parts_of, how, start, time) for parts_of in parts.values()]
             if known_at is not None:
-                quantities += [Quantity(own, "at", known_at, known_at) for own in parts.values()]
-            counts = tuple(group[category].value for category in seen)
+                quantities += [Quantity(parts_of, "at", known_at, known_at) for parts_of in parts.values()]
+            counts = tuple(group[category].value for category in categories)
             label = f"{self.name} {first.date}"
-            term = Breakdown(label, seen, tuple(quantities), counts, noise, self.weight, first.use)
-            terms.append(self._checked(replace(term, coding=self.coding, given=given)))
+            term = Breakdown(label, categories, tuple(quantities), counts, noise, self.weight, first.use)
+            terms.append(self._checked(replace(term, coding=self.coding, known_sizes=known_sizes)))
         return terms
 
     def _categories(self) -> dict[str, tuple[tuple[str, float], ...]]:
@@ -371,14 +371,14 @@ class Terms:
             return None, None
 
     def _checked(self, term: Breakdown) -> Breakdown:
-        if term.given is None:
+        if term.known_sizes is None:
             return term
-        given, counted = sum(term.given), sum(term.counts)
-        if term.recodes and given != counted:
-            expected = f"the {given:g} that are given, since the very same are counted again"
+        known_sizes, counted = sum(term.known_sizes), sum(term.counts)
+        if term.recodes and known_sizes != counted:
+            expected = f"the {known_sizes:g} that are given, since the very same are counted again"
             self._wrong(term.label, f"{counted:g}", expected)
-        elif given < counted:
-            self._wrong(term.label, f"{counted:g}", f"at most the {given:g} that are given")
+        elif known_sizes < counted:
+            self._wrong(term.label, f"{counted:g}", f"at most the {known_sizes:g} that are given")
         return term
 
     def _shares(self, rows: list[Row], noise: Noise[ShareFamily]) -> list[Term]:

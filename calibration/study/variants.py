@@ -31,9 +31,9 @@ class Variant:
 
 def read_variants(tables: Sequence[object], kind: str, problems: list[CiparkError]) -> tuple[Variant, ...]:
     """The variants in ``[[kind]]`` tables, their names unlike each other."""
-    found = tuple(_variant(table, kind, problems) for table in tables)
-    problems += repeated([variant.name for variant in found], f"[[{kind}]]")
-    return found
+    variants = tuple(_variant(table, kind, problems) for table in tables)
+    problems += repeated([variant.name for variant in variants], f"[[{kind}]]")
+    return variants
 
 
 def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
@@ -80,16 +80,16 @@ def variant_problems(
 
 
 def setting_problems(
-    model: Model, scenario: Scenario, own: Scenario, parameters: Sequence[str], where: str, key: str
+    model: Model, scenario: Scenario, changes: Scenario, parameters: Sequence[str], where: str, key: str
 ) -> list[CiparkError]:
     """What is wrong with constants set under ``key``."""
     estimated = {override_key(name) for name in parameters}
     expected = "a constant that is not estimated, else the parameter would have no effect"
     problems: list[CiparkError] = [
-        InvalidValue(key, name, expected, where=where) for name in own.overrides if override_key(name) in estimated
+        InvalidValue(key, name, expected, where=where) for name in changes.overrides if override_key(name) in estimated
     ]
     try:
-        resolve(model, scenario | own)
+        resolve(model, scenario | changes)
     except CiparkError as problem:
         problems.append(problem)
     return problems
