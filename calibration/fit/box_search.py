@@ -70,11 +70,11 @@ class Curvature:
 def curvature(goal: Objective, point: Array) -> Curvature:
     """Second derivatives at a point ``(n_free,)`` of the box, moved inwards where it lies on a bound."""
     n = len(point)
-    better, each = np.full(n, 1e-4), np.eye(n)
+    better, identity = np.full(n, 1e-4), np.eye(n)
     for _ in range(6):
         steps = better
         centre = np.clip(point, steps, 1 - steps)
-        values = goal(np.vstack([centre, centre + steps[:, None] * each, centre - steps[:, None] * each]))
+        values = goal(np.vstack([centre, centre + steps[:, None] * identity, centre - steps[:, None] * identity]))
         ahead, behind = values[1 : n + 1], values[n + 1 :]
         possible = (ahead < IMPOSSIBLE) & (behind < IMPOSSIBLE) & (values[0] < IMPOSSIBLE)
         rise = np.where(possible, np.abs(ahead + behind - 2 * values[0]) / 2, np.inf)
@@ -86,16 +86,16 @@ def curvature(goal: Objective, point: Array) -> Curvature:
             break
     second = np.where(possible, (ahead + behind - 2 * values[0]) / steps**2, 0.0)
     matrix = np.diag(second)
-    first, other = np.triu_indices(n, 1)
+    first, partner = np.triu_indices(n, 1)
     if len(first):
-        both = steps[:, None] * each
-        together = both[first] + both[other]
+        pair_steps = steps[:, None] * identity
+        together = pair_steps[first] + pair_steps[partner]
         corners = goal(np.vstack([centre + together, centre - together]))
         up, down = corners[: len(first)], corners[len(first) :]
-        usable = (up < IMPOSSIBLE) & (down < IMPOSSIBLE) & possible[first] & possible[other]
-        mixed = up + down - ahead[first] - behind[first] - ahead[other] - behind[other] + 2 * values[0]
-        matrix[first, other] = np.where(usable, mixed / (2 * steps[first] * steps[other]), 0.0)
-        matrix[other, first] = matrix[first, other]
+        usable = (up < IMPOSSIBLE) & (down < IMPOSSIBLE) & possible[first] & possible[partner]
+        mixed = up + down - ahead[first] - behind[first] - ahead[partner] - behind[partner] + 2 * values[0]
+        matrix[first, partner] = np.where(usable, mixed / (2 * steps[first] * steps[partner]), 0.0)
+        matrix[partner, first] = matrix[first, partner]
     # a difference quotient over the whole width of a steep valley would not be its slope
     widths = 1 / np.sqrt(np.maximum(np.abs(second), 1.0))
     return Curvature(matrix, np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4))
@@ -103,10 +103,10 @@ def curvature(goal: Objective, point: Array) -> Curvature:
 
 def measured(goal: Objective, point: Array) -> tuple[Objective, Curvature]:
     """The curvature at a point, and the objective with steps of its difference quotients that suit it."""
-    found = curvature(goal, point)
+    hessian = curvature(goal, point)
     steps = goal.steps.copy()
-    steps[goal.free] = found.steps
-    return replace(goal, steps=steps), found
+    steps[goal.free] = hessian.steps
+    return replace(goal, steps=steps), hessian
 
 
 def minimise(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
@@ -116,8 +116,8 @@ def minimise(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
     """
     point, evaluations, last = start, 0, np.inf
     for _ in range(MOST_CURVATURES):
-        scaled, found = measured(goal, point)
-        result = descend(scaled.with_gradient, point, found.positive, tolerance=tolerance)
+        scaled, hessian = measured(goal, point)
+        result = descend(scaled.with_gradient, point, hessian.positive, tolerance=tolerance)
         evaluations += result.evaluations + len(point)
         point = result.point
         if result.converged or not result.value < last - tolerance:
@@ -176,12 +176,12 @@ def _updated(matrix: Array, step: Array, change: Array) -> Array:
     """The damped update of Broyden, Fletcher, Goldfarb and Shanno, which stays positive definite."""
     ahead = matrix @ step
     along = float(step @ ahead)
-    seen = float(step @ change)
+    product = float(step @ change)
     if not along > 0:
         return matrix
-    if seen < 0.2 * along:
-        share = 0.8 * along / (along - seen)
+    if product < 0.2 * along:
+        share = 0.8 * along / (along - product)
         change = share * change + (1 - share) * ahead
-        seen = float(step @ change)
-    updated = matrix - np.outer(ahead, ahead) / along + np.outer(change, change) / seen
+        product = float(step @ change)
+    updated = matrix - np.outer(ahead, ahead) / along + np.outer(change, change) / product
     return np.asarray((updated + updated.T) / 2)

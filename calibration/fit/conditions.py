@@ -43,7 +43,7 @@ class ParameterVerdict:
     name : str
     profile : Verdict, optional
         None where no profile was asked for.
-    given : tuple of Held
+    held : tuple of Held
         Held constants on which the estimate rests.
     by_data : float
         Share of the data in what is known of it while the others' priors count, 1 where no prior counts.
@@ -61,7 +61,7 @@ class ParameterVerdict:
 
     name: str
     profile: Verdict | None
-    given: tuple[Held, ...]
+    held: tuple[Held, ...]
     by_data: float
     by_own_prior: float
     leaning_on: tuple[str, ...]
@@ -94,14 +94,14 @@ class ParameterVerdict:
         words = without if self.profile is None else self.profile.words(self.by)
         if self.by_own_prior > DECIDES:
             words += f"{'; ' if words else ''}the estimate is by its prior more than by the data"
-        if self.given:
-            words += f"{', given ' if words else 'given '}{given_words(self.given)}"
+        if self.held:
+            words += f"{', given ' if words else 'given '}{given_words(self.held)}"
         return words
 
 
 def given_words(held: Sequence[Held]) -> str:
     """Held constants with their values, the first ones by name."""
-    named = [f"{one.name} = {one.value:.4g}" for one in held[:NAMED]]
+    named = [f"{constant.name} = {constant.value:.4g}" for constant in held[:NAMED]]
     left = len(held) - len(named)
     return listed([*named, *([f"{left} more that are held"] if left else [])])
 
@@ -130,7 +130,7 @@ class Conditions:
 
     def of(self, name: str) -> ParameterVerdict | None:
         """The verdict of a fitted parameter, None of any other."""
-        return next((one for one in self.parameters if one.name == name), None)
+        return next((verdict for verdict in self.parameters if verdict.name == name), None)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -139,70 +139,72 @@ class Conditions:
             *cumulative_words(self.levels),
             *runs_words(self.runs),
             *wanted_words(self.held),
-            *(far_words(one) for one in self.parameters if abs(one.distance) > FAR),
+            *(far_words(verdict) for verdict in self.parameters if abs(verdict.distance) > FAR),
         )
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What else is to be known of the verdicts."""
-        said = []
-        resting = [one.name for one in self.parameters if one.given]
+        sentences = []
+        resting = [verdict.name for verdict in self.parameters if verdict.held]
         if resting:
-            said.append(
+            sentences.append(
                 f"What {listed(resting)} {'is' if len(resting) == 1 else 'are'} given is held and not varied: another "
                 "value of it would move the estimate by more than a standard error, or can stand in for it in the "
                 "data. The interval takes the value for known; --posterior varies what has a prior."
             )
         if self.held.why_not:
-            said.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
-        hardly = [one.name for one in self.parameters if one.hardly_seen]
+            sentences.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
+        hardly = [verdict.name for verdict in self.parameters if verdict.hardly_seen]
         if hardly:
-            said.append(f"Hardly seen by the data at the optimum: {listed(hardly)}.")
-        later = [one.name for one in self.parameters if one.strength < SEEN and one.bounded]
+            sentences.append(f"Hardly seen by the data at the optimum: {listed(hardly)}.")
+        later = [verdict.name for verdict in self.parameters if verdict.strength < SEEN and verdict.bounded]
         if later:
-            said.append(
+            sentences.append(
                 f"A prior standard deviation of {listed(later)} moves the data by less than their noise at the "
                 "optimum, yet the fit gets worse further out, which bounds the profile."
             )
-        return tuple(said)
+        return tuple(sentences)
 
 
 def wanted_words(held: HeldConstants) -> list[str]:
     """Held constants for which the data ask for another value, and how to have them fitted."""
-    wanted = held.wanted
-    if not wanted:
+    significant = held.significant
+    if not significant:
         return []
-    first, n = wanted[0], held.n_tested
+    first, n = significant[0], held.n_tested
     after = f" after {n} tests" if n > 1 else ""
-    said = [
+    sentences = [
         f"{first.name} is held at {first.value:.4g}; the data ask for a {first.asks_for} value (score test, "
         f"p = {held.adjusted(first):.2g}{after}): have it fitted ({first.toml} in problem.toml), or say why its value "
         "is known."
     ]
-    if len(wanted) > 1:
-        others = [f"{one.name} = {one.value:.4g} ({one.asks_for})" for one in wanted[1 : 1 + NAMED]]
-        left = len(wanted) - 1 - len(others)
-        said.append(
+    if len(significant) > 1:
+        further = [
+            f"{constant.name} = {constant.value:.4g} ({constant.asks_for})" for constant in significant[1 : 1 + NAMED]
+        ]
+        left = len(significant) - 1 - len(further)
+        sentences.append(
             "The same misfit, or another one, shows in "
-            + listed([*others, *([f"{left} more that are held"] if left else [])])
+            + listed([*further, *([f"{left} more that are held"] if left else [])])
             + ": fit one of them, then look again (held.csv)."
         )
-    return said
+    return sentences
 
 
-def far_words(one: ParameterVerdict) -> str:
+def far_words(verdict: ParameterVerdict) -> str:
     """An estimate that contradicts its prior."""
-    where = "above" if one.distance > 0 else "below"
+    where = "above" if verdict.distance > 0 else "below"
     return (
-        f"The estimate of {one.name}, {one.estimate:.4g}, lies {abs(one.distance):.1f} prior standard deviations "
-        f"{where} its prior median {one.median:.4g}: the prior is a placeholder to be replaced, or the model explains "
-        "the data for another reason."
+        f"The estimate of {verdict.name}, {verdict.estimate:.4g}, lies {abs(verdict.distance):.1f} prior standard "
+        f"deviations {where} its prior median {verdict.median:.4g}: the prior is a placeholder to be replaced, or the "
+        "model explains the data for another reason."
     )
 
 
 def conditions(
     optimum: Optimum,
-    seen: Identifiability,
+    identifiability: Identifiability,
     profiles: Iterable[Profile],
     rows: Sequence[FittedRow],
     engine: str,
@@ -210,21 +212,23 @@ def conditions(
     """What the fit at an optimum is conditional on; profiles as far as they were computed."""
     problem = optimum.goal.density.problem
     by_profile = {result.name: result.verdict for result in profiles}
-    found = shares(optimum, seen)
-    held = held_constants(optimum, found, engine)
-    strength = dict(zip(seen.names, np.linalg.norm(seen.sensitivities, axis=0).tolist(), strict=True))
+    information = shares(optimum, identifiability)
+    held = held_constants(optimum, information, engine)
+    strength = dict(
+        zip(identifiability.names, np.linalg.norm(identifiability.sensitivities, axis=0).tolist(), strict=True)
+    )
     verdicts = []
     for position in optimum.goal.free:
         parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
-        name, inner = parameter.name, parameter.name in found.names
+        name, inner = parameter.name, parameter.name in information.names
         verdicts.append(
             ParameterVerdict(
                 name,
                 by_profile.get(name),
                 held.deciding(name),
-                found.of_data(name) if inner else 1.0,
-                found.of_own_prior(name) if inner else 0.0,
-                found.leaning_on(name) if inner else (),
+                information.of_data(name) if inner else 1.0,
+                information.of_own_prior(name) if inner else 0.0,
+                information.leaning_on(name) if inner else (),
                 strength.get(name, np.inf),
                 prior_distance(parameter, estimate),
                 estimate,
@@ -243,65 +247,65 @@ def prior_distance(parameter: Parameter, value: float) -> float:
     """
     scale = natural_scale(parameter.prior)
     low, high = to_scale(np.array(parameter.interval(ONE_SD)), scale)
-    here, middle = to_scale(np.array([value, parameter.median]), scale)
-    return float((here - middle) / ((high - low) / 2))
+    estimate, middle = to_scale(np.array([value, parameter.median]), scale)
+    return float((estimate - middle) / ((high - low) / 2))
 
 
-def conditions_record(found: Conditions) -> dict[str, object]:
+def conditions_record(conditions: Conditions) -> dict[str, object]:
     """For a program: what each estimate is given, the clear score tests, runs and what is warned of."""
     return {
-        "warnings": list(found.warnings),
-        "remarks": list(found.remarks),
+        "warnings": list(conditions.warnings),
+        "remarks": list(conditions.remarks),
         "parameters": {
-            one.name: {
-                "verdict": str(one),
-                "given": {held.name: held.value for held in one.given},
-                "share_of_data": one.by_data,
-                "share_of_own_prior": one.by_own_prior,
-                "leans_on_priors_of": list(one.leaning_on),
-                "hardly_seen": one.hardly_seen,
-                "prior_sds_from_median": one.distance if np.isfinite(one.distance) else None,
+            verdict.name: {
+                "verdict": str(verdict),
+                "given": {held.name: held.value for held in verdict.held},
+                "share_of_data": verdict.by_data,
+                "share_of_own_prior": verdict.by_own_prior,
+                "leans_on_priors_of": list(verdict.leaning_on),
+                "hardly_seen": verdict.hardly_seen,
+                "prior_sds_from_median": verdict.distance if np.isfinite(verdict.distance) else None,
             }
-            for one in found.parameters
+            for verdict in conditions.parameters
         },
-        "score_tests": found.held.n_tested,
+        "score_tests": conditions.held.n_tested,
         "data_ask_for": {
-            one.name: {
-                "held_at": one.value,
-                "asks_for": one.asks_for,
-                "p": one.probability,
-                "p_adjusted": found.held.adjusted(one),
+            constant.name: {
+                "held_at": constant.value,
+                "asks_for": constant.asks_for,
+                "p": constant.probability,
+                "p_adjusted": conditions.held.adjusted(constant),
             }
-            for one in found.held.wanted
+            for constant in conditions.held.significant
         },
         "runs": [
             {
-                "observation": one.observation,
-                "above": one.above,
-                "below": one.below,
-                "runs": one.runs,
-                "p_few_runs": one.few_runs,
-                "p_one_sided": one.one_sided,
+                "observation": test.observation,
+                "above": test.above,
+                "below": test.below,
+                "runs": test.runs,
+                "p_few_runs": test.few_runs,
+                "p_one_sided": test.one_sided,
             }
-            for one in found.runs
+            for test in conditions.runs
         ],
-        "running_totals_fitted_as_levels": [one.name for one in found.levels],
+        "running_totals_fitted_as_levels": [total.name for total in conditions.levels],
     }
 
 
-def held_table(found: HeldConstants) -> list[dict[str, object]]:
+def held_table(tests: HeldConstants) -> list[dict[str, object]]:
     """A line a held constant that matters to the fitted numbers, what asks most clearly for another value first."""
-    ordered = sorted(found.constants, key=lambda one: -abs(one.score) if np.isfinite(one.score) else 0.0)
+    ordered = sorted(tests.constants, key=lambda constant: -abs(constant.score) if np.isfinite(constant.score) else 0.0)
     return [
         {
-            "constant": one.name,
-            "held_at": one.value,
-            "from": one.source,
-            "influence": one.influence,
-            "score": one.score if np.isfinite(one.score) else None,
-            "p": one.probability if np.isfinite(one.probability) else None,
-            "p_adjusted": found.adjusted(one) if np.isfinite(one.probability) else None,
-            **{f"shifts {name}": value for name, value in one.shifts},
+            "constant": constant.name,
+            "held_at": constant.value,
+            "from": constant.source,
+            "influence": constant.influence,
+            "score": constant.score if np.isfinite(constant.score) else None,
+            "p": constant.probability if np.isfinite(constant.probability) else None,
+            "p_adjusted": tests.adjusted(constant) if np.isfinite(constant.probability) else None,
+            **{f"shifts {name}": value for name, value in constant.shifts},
         }
-        for one in ordered
+        for constant in ordered
     ]

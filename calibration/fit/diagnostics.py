@@ -83,9 +83,12 @@ def identifiability(optimum: Optimum) -> Identifiability:
     importance = norms / np.sqrt(len(sensitivities))
     usable = norms > 0
     normalised = sensitivities[:, usable] / norms[usable]
-    seen = [name for name, used in zip(names, usable, strict=True) if used]
+    usable_names = [name for name, used in zip(names, usable, strict=True) if used]
     pairs = sorted(
-        ((seen[a], seen[b], collinearity_index(normalised[:, [a, b]])) for a, b in combinations(range(len(seen)), 2)),
+        (
+            (usable_names[a], usable_names[b], collinearity_index(normalised[:, [a, b]]))
+            for a, b in combinations(range(len(usable_names)), 2)
+        ),
         key=lambda pair: -pair[2],
     )
     together = collinearity_index(normalised) if names and usable.all() else np.inf
@@ -121,27 +124,27 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
     theta = theta[None, :]
     centre = density.by_term(theta)
     rows: dict[int, list[Array]] = {}
-    for i, (term, here, there) in enumerate(zip(density.problem.terms, centre, values, strict=True)):
+    for i, (term, base, ends) in enumerate(zip(density.problem.terms, centre, values, strict=True)):
         if term.use != "fit":
             continue
         match term:
             case Count():
                 spread = density.spread(term.noise, theta)
-                sd = term.noise.family.sd(here[:, 0], spread)
+                sd = term.noise.family.sd(base[:, 0], spread)
                 if term.noise.family.discrete:
                     # an expected count of nearly nothing has a standard deviation of nearly nothing
                     sd = np.maximum(sd, 1e-3)
-                scaled = np.log(there[:, 0]) if term.noise.family.relative else there[:, 0]
+                scaled = np.log(ends[:, 0]) if term.noise.family.relative else ends[:, 0]
                 rows[i] = [np.sqrt(term.weight) * scaled / sd]
             case Breakdown():
-                shares = here / here.sum(axis=-1, keepdims=True)
-                moved = there / there.sum(axis=-1, keepdims=True)
+                shares = base / base.sum(axis=-1, keepdims=True)
+                moved = ends / ends.sum(axis=-1, keepdims=True)
                 # a category that is empty at the optimum has no standard deviation
                 some = shares[0] > 0
                 rows[i] = list((moved * np.sqrt(term.weight * sum(term.counts) / np.where(some, shares, 1.0))).T[some])
             case Share():
-                p = here[:, 0] / here[:, 1]
-                rows[i] = [np.sqrt(term.weight * term.total / (p * (1 - p))) * there[:, 0] / there[:, 1]]
+                p = base[:, 0] / base[:, 1]
+                rows[i] = [np.sqrt(term.weight * term.total / (p * (1 - p))) * ends[:, 0] / ends[:, 1]]
     for series in density.series:
         fitted = [i for i in series.members.tolist() if i in rows]
         if fitted:
@@ -151,55 +154,61 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
             mean, variance = alone.conditional(scores, np.repeat(density.phi(series, theta), len(scores)))
             for i, column in zip(fitted, ((scores - mean) / np.sqrt(variance)).T, strict=True):
                 rows[i] = [column]
-    return np.stack([row for own in rows.values() for row in own], axis=-1)
+    return np.stack([row for block in rows.values() for row in block], axis=-1)
 
 
-def identifiability_words(found: Identifiability) -> list[str]:
+def identifiability_words(identified: Identifiability) -> list[str]:
     """What the Fisher information says, in words: directions, and what goes together."""
-    names, singular = found.names, found.singular_values
+    names, singular = identified.names, identified.singular_values
     if not names:
         return []
-    said = [
-        f"Fisher information: the data inform {found.n_informed} of {len(names)} directions of the fitted model "
+    sentences = [
+        f"Fisher information: the data inform {identified.n_informed} of {len(names)} directions of the fitted model "
         f"parameters by more than their priors (singular values {singular[0]:.2g} to {singular[-1]:.2g}, in standard "
         "deviations of the noise per standard deviation of the priors; above 1 the data say more)."
     ]
     if len(names) > 1:
-        _, _, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+        _, _, directions = np.linalg.svd(identified.sensitivities, full_matrices=False)
         parts = sorted(zip(np.abs(directions[-1]), names, strict=True), reverse=True)
         main = [name for part, name in parts if part >= 0.3]
-        said.append("The direction that they see least moves mostly " + ", ".join(main) + ".")
-        together = f"Collinearity of all together {found.collinearity:.1f} (above 10 to 15 is poor)"
-        if found.pairs:
-            first, second, index = found.pairs[0]
+        sentences.append("The direction that they see least moves mostly " + ", ".join(main) + ".")
+        together = f"Collinearity of all together {identified.collinearity:.1f} (above 10 to 15 is poor)"
+        if identified.pairs:
+            first, second, index = identified.pairs[0]
             together += f"; of two, at most {index:.1f} ({first} and {second})"
-        said.append(together + ".")
-    return said
+        sentences.append(together + ".")
+    return sentences
 
 
-def identifiability_tables(found: Identifiability, hardly_seen: Sequence[str]) -> dict[str, list[dict[str, object]]]:
+def identifiability_tables(
+    identified: Identifiability, hardly_seen: Sequence[str]
+) -> dict[str, list[dict[str, object]]]:
     """The diagnostics as tables by the name of their file without an ending.
 
     ``sensitivity`` has a line a parameter, ``fisher_information`` the matrix, ``singular_values`` a line a
     direction with its part of each parameter, ``collinearity`` a line a pair; all in prior standard deviations.
     """
-    _, singular, directions = np.linalg.svd(found.sensitivities, full_matrices=False)
+    _, singular, directions = np.linalg.svd(identified.sensitivities, full_matrices=False)
     tables: dict[str, list[dict[str, object]]] = {
         "sensitivity": [
             {"parameter": name, "importance": float(value), "hardly_seen": name in hardly_seen}
-            for name, value in zip(found.names, found.importance, strict=True)
+            for name, value in zip(identified.names, identified.importance, strict=True)
         ],
         "fisher_information": [
-            {"parameter": name, **dict(zip(found.names, row.tolist(), strict=True))}
-            for name, row in zip(found.names, found.information, strict=True)
+            {"parameter": name, **dict(zip(identified.names, row.tolist(), strict=True))}
+            for name, row in zip(identified.names, identified.information, strict=True)
         ],
         "singular_values": [
-            {"rank": rank, "singular_value": float(value), **dict(zip(found.names, direction.tolist(), strict=True))}
+            {
+                "rank": rank,
+                "singular_value": float(value),
+                **dict(zip(identified.names, direction.tolist(), strict=True)),
+            }
             for rank, (value, direction) in enumerate(zip(singular, directions, strict=True), start=1)
         ],
         "collinearity": [
-            {"first": one, "second": other, "collinearity": value if np.isfinite(value) else None}
-            for one, other, value in found.pairs
+            {"first": first, "second": second, "collinearity": value if np.isfinite(value) else None}
+            for first, second, value in identified.pairs
         ],
     }
     return {name: rows for name, rows in tables.items() if rows}

@@ -121,30 +121,32 @@ class HeldConstants:
     @property
     def n_tested(self) -> int:
         """Constants with a score test."""
-        return sum(not math.isnan(one.probability) for one in self.constants)
+        return sum(not math.isnan(constant.probability) for constant in self.constants)
 
     @property
-    def wanted(self) -> tuple[Held, ...]:
+    def significant(self) -> tuple[Held, ...]:
         """Those for which the data ask for another value, all tests considered together; the clearest first."""
-        clear = [one for one in self.constants if self.adjusted(one) < FAMILY_LEVEL]
-        return tuple(sorted(clear, key=lambda one: -abs(one.score)))
+        clear = [constant for constant in self.constants if self.adjusted(constant) < FAMILY_LEVEL]
+        return tuple(sorted(clear, key=lambda constant: -abs(constant.score)))
 
-    def adjusted(self, one: Held) -> float:
+    def adjusted(self, constant: Held) -> float:
         """The probability of a constant's score times the number of tests, at most 1; NaN where it was not tested."""
-        return one.probability if math.isnan(one.probability) else min(1.0, one.probability * self.n_tested)
+        return (
+            constant.probability if math.isnan(constant.probability) else min(1.0, constant.probability * self.n_tested)
+        )
 
     def deciding(self, parameter: str) -> tuple[Held, ...]:
         """The constants on which the estimate of a parameter rests, what shifts it most first."""
-        on = [one for one in self.constants if one.decides(parameter)]
-        return tuple(sorted(on, key=lambda one: -dict(one.shifts).get(parameter, 0.0)))
+        on = [constant for constant in self.constants if constant.decides(parameter)]
+        return tuple(sorted(on, key=lambda constant: -dict(constant.shifts).get(parameter, 0.0)))
 
 
-def held_constants(optimum: Optimum, found: Shares, engine: str) -> HeldConstants:
+def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldConstants:
     """Sensitivities and score tests of the held constants at the optimum.
 
     Parameters
     ----------
-    found : Shares
+    information : Shares
         What is known of the fitted parameters.
     """
     if choose(engine).exact_file:
@@ -154,21 +156,21 @@ def held_constants(optimum: Optimum, found: Shares, engine: str) -> HeldConstant
     if not sources:
         return HeldConstants(())
     known = {override_key(parameter.name): parameter for parameter in problem.space}
-    added = [(one, value) for one, _, value in sources if override_key(one.name) not in known]
-    extended = replace(problem, space=ParameterSpace((*problem.space.parameters, *(one for one, _ in added))))
+    added = [(constant, value) for constant, _, value in sources if override_key(constant.name) not in known]
+    extended = replace(problem, space=ParameterSpace((*problem.space.parameters, *(constant for constant, _ in added))))
     density = posterior(extended, choose(engine))
     base = np.concatenate([optimum.theta, [value for _, value in added]])
-    positions = [extended.space.names.index(one.name) for one, _, _ in sources]
+    positions = [extended.space.names.index(constant.name) for constant, _, _ in sources]
     ahead, behind, widths = list[Array](), list[Array](), list[float]()
-    for (one, _, _), position in zip(sources, positions, strict=True):
-        step = STEP * _sd_on_scale(one)
+    for (constant, _, _), position in zip(sources, positions, strict=True):
+        step = STEP * _sd_on_scale(constant)
         for points, side in ((ahead, step), (behind, -step)):
             point = base.copy()
-            moved = from_scale(to_scale(base[position], one.scale) + side, one.scale)
-            point[position] = np.clip(moved, one.lower, one.upper)
+            moved = from_scale(to_scale(base[position], constant.scale) + side, constant.scale)
+            point[position] = np.clip(moved, constant.lower, constant.upper)
             points.append(point)
-        ends = to_scale(np.array([ahead[-1][position], behind[-1][position]]), one.scale)
-        widths.append(float(ends[0] - ends[1]) / _sd_on_scale(one))
+        ends = to_scale(np.array([ahead[-1][position], behind[-1][position]]), constant.scale)
+        widths.append(float(ends[0] - ends[1]) / _sd_on_scale(constant))
     theta = np.vstack([ahead, behind])
     n, distance = len(sources), np.array(widths)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -177,26 +179,28 @@ def held_constants(optimum: Optimum, found: Shares, engine: str) -> HeldConstant
         logs = density.log_likelihood(theta)
         scores = (logs[:n] - logs[n:]) / distance
     constants = []
-    for (one, source, value), slope, score in zip(sources, slopes, scores, strict=True):
+    for (constant, source, value), slope, score in zip(sources, slopes, scores, strict=True):
         if np.isfinite(slope).all() and np.isfinite(score) and float(np.linalg.norm(slope)) >= INFLUENTIAL:
-            constants.append(_held(one.name, value, source, slope, float(score), found, optimum))
+            constants.append(_held(constant.name, value, source, slope, float(score), information, optimum))
     return HeldConstants(tuple(constants))
 
 
-def _held(name: str, value: float, source: Source, slope: Array, score: float, found: Shares, optimum: Optimum) -> Held:
-    across = found.sensitivities.T @ slope
+def _held(
+    name: str, value: float, source: Source, slope: Array, score: float, information: Shares, optimum: Optimum
+) -> Held:
+    across = information.sensitivities.T @ slope
     alone = float(slope @ slope)
-    follow = found.covariance @ across
+    follow = information.covariance @ across
     left = alone - float(across @ follow)
-    errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
+    errors = np.sqrt(np.maximum(np.diag(information.covariance), 0.0))
     rule = threshold(optimum.goal, 0.95)
     scale = math.sqrt(rule.n / rule.dof) if rule.n and rule.dof > 0 else 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.where(errors > 0, np.abs(follow) / (errors * scale), 0.0)
-    norms = np.linalg.norm(found.sensitivities, axis=0)
+    norms = np.linalg.norm(information.sensitivities, axis=0)
     pairs = [
         collinearity_index(np.stack([slope / math.sqrt(alone), column / norm], axis=1)) if norm > 0 else 1.0
-        for column, norm in zip(found.sensitivities.T, norms, strict=True)
+        for column, norm in zip(information.sensitivities.T, norms, strict=True)
     ]
     tested = left > TESTABLE * alone
     z = score / math.sqrt(left) if tested else math.nan
@@ -208,8 +212,8 @@ def _held(name: str, value: float, source: Source, slope: Array, score: float, f
         math.sqrt(alone),
         math.nan if math.isnan(p) else z,
         p,
-        tuple(zip(found.names, moved.tolist(), strict=True)),
-        tuple(zip(found.names, pairs, strict=True)),
+        tuple(zip(information.names, moved.tolist(), strict=True)),
+        tuple(zip(information.names, pairs, strict=True)),
     )
 
 
@@ -226,9 +230,9 @@ def _probability(z: float, n: float, dof: float) -> float:
     return float(stats.f.sf(explained * (dof - 1) / (n - explained), 1, dof - 1))
 
 
-def _sd_on_scale(one: Parameter) -> float:
+def _sd_on_scale(parameter: Parameter) -> float:
     """Half the central 68 % of the prior, on the parameter's scale."""
-    low, high = to_scale(np.array(one.interval(ONE_SD)), one.scale)
+    low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
     return float(high - low) / 2
 
 

@@ -129,9 +129,9 @@ def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
     width_behind = np.where(usable[n + 1 :], widths[n:], 0.0)
     up = np.where(width_ahead > 0, (ahead - centre) / np.where(width_ahead > 0, width_ahead, 1.0), 0.0)
     down = np.where(width_behind > 0, (centre - behind) / np.where(width_behind > 0, width_behind, 1.0), 0.0)
-    both = width_ahead + width_behind
+    width = width_ahead + width_behind
     # the narrower side counts for more
-    share = np.where(both > 0, width_behind / np.where(both > 0, both, 1.0), 0.0)
+    share = np.where(width > 0, width_behind / np.where(width > 0, width, 1.0), 0.0)
     share = np.where(width_behind == 0, 1.0, np.where(width_ahead == 0, 0.0, share))
     return np.asarray(share * up + (1 - share) * down)
 

@@ -166,10 +166,10 @@ def maximise(
         return checkpoints.recall(Search, make, "search", number)
 
     try:
-        for done, point in enumerate(points):
-            searches.append(search(done + 1, point))
+        for index, point in enumerate(points):
+            searches.append(search(index + 1, point))
             if on_progress is not None:
-                on_progress(done + 1, len(points), max(search.log_density for search in searches))
+                on_progress(index + 1, len(points), max(search.log_density for search in searches))
     except KeyboardInterrupt:
         if not searches:
             raise
@@ -189,14 +189,14 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
     drawn = np.clip(goal.space.to_box(goal.space.from_unit(shares)), 0.0, 1.0)
     points = np.vstack([goal.box(goal.base)[None, :], drawn])
     # in blocks, since most problems need no more than the first
-    kept: list[Array] = []
+    possible: list[Array] = []
     for block in np.array_split(points, 4):
-        kept.extend(block[goal(block) < IMPOSSIBLE])
-        if len(kept) >= n:
+        possible.extend(block[goal(block) < IMPOSSIBLE])
+        if len(possible) >= n:
             break
-    if not kept:
+    if not possible:
         raise NothingFits(goal.density.problem.title, len(points))
-    return np.array(kept[:n])
+    return np.array(possible[:n])
 
 
 def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
@@ -206,10 +206,10 @@ def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
     """
     n = len(goal.free)
     points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
-    each = STEPWISE_STEP * np.eye(n)
-    moved = points[:, None, None, :] + np.stack([each, -each])
-    here, there = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
-    still = (there == here[:, None, None]).all(axis=1).mean(axis=0) > 0.75
+    steps = STEPWISE_STEP * np.eye(n)
+    moved = points[:, None, None, :] + np.stack([steps, -steps])
+    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
+    still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75
     return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
 
 

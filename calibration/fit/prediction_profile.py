@@ -101,7 +101,7 @@ class _Place:
     ``pull`` is the slope of the penalty there, which is that of the profile; ``aimed`` and ``sigma`` are the penalty's.
     """
 
-    found: Minimum
+    minimum: Minimum
     cost: float
     at: float
     pull: float = 0.0
@@ -135,8 +135,8 @@ def prediction_profile(
     best : (k,), optional
         From where a local search leads to the start of the walk; by default the estimate.
     """
-    found = local_search(goal, goal.box(theta if best is None else best), "l-bfgs-b")
-    walk = _Walk(goal, predicts, found.theta, rule.rise)
+    optimum = local_search(goal, goal.box(theta if best is None else best), "l-bfgs-b")
+    walk = _Walk(goal, predicts, optimum.theta, rule.rise)
     sides = walk.sides()
     values, rise = walk.curve()
     by = "data and priors" if goal.with_prior[goal.free].any() else "the data"
@@ -162,7 +162,7 @@ class _Walk:
     def _start_from(self, point: Array) -> None:
         self.goal, around = measured(self.goal, point)
         self.matrix = around.positive
-        cost, at, cost_slopes, self.slopes = both(self.goal, self.predicts, point)
+        cost, at, cost_slopes, self.slopes = cost_and_prediction(self.goal, self.predicts, point)
         self.reach = float(np.abs(self.slopes).sum())
         # how far the parameters move per unit of the prediction, and the curvature of the profile
         follow = np.linalg.solve(self.matrix, self.slopes)
@@ -193,33 +193,33 @@ class _Walk:
                 break
             # a better fit than the start lies on the way: its surroundings are the new centre
             best = min(self.places, key=lambda place: place.cost)
-            self._start_from(minimise(self.goal, best.found.point, tolerance=TOLERANCE).point)
+            self._start_from(minimise(self.goal, best.minimum.point, tolerance=TOLERANCE).point)
         return ends[0], ends[1]
 
     def _side(self, direction: float) -> Side:
         """What closes a side, with places added until it is known."""
         limit = math.sqrt(min(self.threshold, FLAT_RISE))
         pace = Pace(min(AIM * limit * math.sqrt(2 * self.spread), LARGEST * self.reach), limit)
-        before = here = self.centre
-        pull, stuck = here.pull, 0
-        for done in range(MOST_STEPS):
+        before = current = self.centre
+        pull, stuck = current.pull, 0
+        for attempt in range(MOST_STEPS):
             # where the scale of g changes along the way, steps that were right at its start would never end
-            largest = LARGEST * self.reach * 2.0 ** max(0, done - PATIENT)
+            largest = LARGEST * self.reach * 2.0 ** max(0, attempt - PATIENT)
             step = pace.step
-            place = self._step(before, here, direction * step, pull)
-            low, high = root(here.cost - self.least), root(place.cost - self.least)
-            moved = direction * (place.at - here.at)
-            ahead = place.at if moved > 0 else here.at + direction * step
-            if pace.refuses(here.at, low, ahead, high):
-                if step <= RESOLUTION * max(abs(here.at - self.centre.at), RESOLUTION * self.reach):
-                    return Side("unresolved", here.at, jumped(place.cost))
+            place = self._step(before, current, direction * step, pull)
+            low, high = root(current.cost - self.least), root(place.cost - self.least)
+            moved = direction * (place.at - current.at)
+            ahead = place.at if moved > 0 else current.at + direction * step
+            if pace.refuses(current.at, low, ahead, high):
+                if step <= RESOLUTION * max(abs(current.at - self.centre.at), RESOLUTION * self.reach):
+                    return Side("unresolved", current.at, jumped(place.cost))
                 continue
             if moved > 0 and place.cost - self.least > self.threshold:
-                crossed, at_threshold = self._crossing(here, place)
+                crossed, at_threshold = self._crossing(current, place)
                 self.places.append(crossed)
                 if not at_threshold:
                     return Side("unresolved", crossed.at, jumped(place.cost))
-                names = on_bounds(self.goal, crossed.found)
+                names = on_bounds(self.goal, crossed.minimum)
                 return Side("closed" if names else "bounded", crossed.at, ", ".join(names))
             if not moved > STUCK * step:
                 # at a corner or a kink; a stronger pull tells whether it is the end
@@ -227,29 +227,29 @@ class _Walk:
                 pull = 3 * direction * max(abs(place.pull), abs(pull))
                 if moved > 0:
                     self.places.append(place)
-                    before, here = here, place
+                    before, current = current, place
                 if stuck == MOST_STUCK:
-                    return Side("open", here.at)
+                    return Side("open", current.at)
                 continue
             stuck = 0
             self.places.append(place)
             pace.accept(place.at, low, high, largest)
-            before, here, pull = here, place, place.pull
-        return Side("unresolved", here.at, "not followed to its end")
+            before, current, pull = current, place, place.pull
+        return Side("unresolved", current.at, "not followed to its end")
 
-    def _step(self, before: _Place, here: _Place, step: float, pull: float) -> _Place:
+    def _step(self, before: _Place, current: _Place, step: float, pull: float) -> _Place:
         """The place about a step further on, ``pull`` being what keeps g where it is."""
         sigma = abs(step) / 2
         # to stay where it is g takes the pull that it has; the step comes on top
-        aimed = here.at + step + sigma**2 * pull
-        if before.at == here.at:
-            ahead = here.found.point + step * self.follow
+        aimed = current.at + step + sigma**2 * pull
+        if before.at == current.at:
+            ahead = current.minimum.point + step * self.follow
         else:
-            share = min(2.0, abs(step / (here.at - before.at)))
-            ahead = here.found.point + share * (here.found.point - before.found.point)
+            share = min(2.0, abs(step / (current.at - before.at)))
+            ahead = current.minimum.point + share * (current.minimum.point - before.minimum.point)
         ahead = np.clip(ahead, 0.0, 1.0)
         if not self.goal(ahead[None, :])[0] < IMPOSSIBLE:
-            ahead = here.found.point
+            ahead = current.minimum.point
         return self._solve(ahead, aimed, sigma)
 
     def _crossing(self, inside: _Place, outside: _Place) -> tuple[_Place, bool]:
@@ -259,19 +259,19 @@ class _Walk:
 
         def solve(share: float, nearest: _Place) -> _Place:
             aimed = first + share * (outside.aimed - first)
-            return self._solve(nearest.found.point, aimed, outside.sigma)
+            return self._solve(nearest.minimum.point, aimed, outside.sigma)
 
         return crossing(inside, outside, self.least, self.threshold, solve)
 
     def _solve(self, start: Array, aimed: float, sigma: float) -> _Place:
         """The place with the least objective and penalty."""
-        seen: dict[bytes, tuple[float, float, Array, Array]] = {}
+        answers: dict[bytes, tuple[float, float, Array, Array]] = {}
 
         def known(box: Array) -> tuple[float, float, Array, Array]:
             key = box.tobytes()
-            if key not in seen:
-                seen[key] = both(self.goal, self.predicts, box)
-            return seen[key]
+            if key not in answers:
+                answers[key] = cost_and_prediction(self.goal, self.predicts, box)
+            return answers[key]
 
         def penalised(box: Array) -> tuple[float, Array]:
             cost, value, cost_slopes, value_slopes = known(box)
@@ -283,12 +283,12 @@ class _Walk:
 
         start = np.clip(start, 0.0, 1.0)
         across = known(start)[3]
-        found = descend(penalised, start, self.matrix + np.outer(across, across) / sigma**2, tolerance=TOLERANCE)
-        cost, value, _, _ = known(found.point)
-        return _Place(found, cost, value, (aimed - value) / sigma**2, aimed, sigma)
+        minimum = descend(penalised, start, self.matrix + np.outer(across, across) / sigma**2, tolerance=TOLERANCE)
+        cost, value, _, _ = known(minimum.point)
+        return _Place(minimum, cost, value, (aimed - value) / sigma**2, aimed, sigma)
 
 
-def both(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float, Array, Array]:
+def cost_and_prediction(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float, Array, Array]:
     """Objective and prediction at a point of the box, and the slopes of either ``(n_free,)``."""
     points, widths = goal.around(box)
     costs, values = goal(points), predicts(goal.theta(points))
@@ -298,7 +298,7 @@ def both(goal: Objective, predicts: Predicts, box: Array) -> tuple[float, float,
     return float(costs[0]), float(values[0]), slopes(costs, widths, usable), value_slopes
 
 
-def prediction_words(found: Sequence[PredictionProfile], *, estimate: str, held: int, rivals: int) -> list[str]:
+def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, held: int, rivals: int) -> list[str]:
     """What prediction profiles say in words: which prior counts, and how far open sides were followed.
 
     Parameters
@@ -309,17 +309,17 @@ def prediction_words(found: Sequence[PredictionProfile], *, estimate: str, held:
     rivals : int
         Rival structures of the study.
     """
-    if not found:
+    if not profiles:
         return []
-    said = []
-    opened = [one for one in found if one.lower is None or one.upper is None]
-    for one in opened:
-        if len(one.values) == 1:
-            said.append(f"No estimated parameter changes {one.name}.")
+    sentences = []
+    opened = [profile for profile in profiles if profile.lower is None or profile.upper is None]
+    for profile in opened:
+        if len(profile.values) == 1:
+            sentences.append(f"No estimated parameter changes {profile.name}.")
             continue
-        sides = [("below", one.lower, one.values[0]), ("above", one.upper, one.values[-1])]
+        sides = [("below", profile.lower, profile.values[0]), ("above", profile.upper, profile.values[-1])]
         ends = " and ".join(f"{side} (followed to {end:.4g})" for side, bound, end in sides if bound is None)
-        said.append(f"Not bounded at {percent(one.threshold.level)}: {one.name}, {ends}.")
+        sentences.append(f"Not bounded at {percent(profile.threshold.level)}: {profile.name}, {ends}.")
     if estimate == "map":
         words = "Profiles of predictions count the priors of all parameters, so that what the data do not see is "
         words += "bounded by its prior"
@@ -328,6 +328,6 @@ def prediction_words(found: Sequence[PredictionProfile], *, estimate: str, held:
         words += "do not see is open"
     if held:
         words += f"; the {held} that the estimate holds at their prior medians move as well"
-    said.append(words + ".")
-    others = f"; its {rivals} rivals may say otherwise (--rivals)" if rivals else ""
-    return [*said, f"These intervals hold no doubt about the structure of the model{others}."]
+    sentences.append(words + ".")
+    caution = f"; its {rivals} rivals may say otherwise (--rivals)" if rivals else ""
+    return [*sentences, f"These intervals hold no doubt about the structure of the model{caution}."]

@@ -72,11 +72,11 @@ class _Place:
     """A point of the profile: the parameter's place in the box, and the minimum over the others."""
 
     at: float
-    others: Minimum
+    minimum: Minimum
 
     @property
     def cost(self) -> float:
-        return self.others.value
+        return self.minimum.value
 
 
 def profile(optimum: Optimum, name: str, *, level: float) -> Profile:
@@ -108,30 +108,32 @@ class _Walk:
     """The places of one profile, found so far, in the box of the free parameters."""
 
     def __init__(self, goal: Objective, position: int, threshold: float) -> None:
-        self.goal, found = measured(goal, goal.box(goal.base))
-        self.own = int(np.flatnonzero(goal.free == position)[0])
+        self.goal, hessian = measured(goal, goal.box(goal.base))
+        self.column = int(np.flatnonzero(goal.free == position)[0])
         self.threshold = threshold
-        self.inner = replace(self.goal, free=np.delete(goal.free, self.own))
+        self.inner = replace(self.goal, free=np.delete(goal.free, self.column))
         # the prior of the parameter itself no longer counts, so the least value may lie beside the optimum
         self.places: dict[float, _Place] = {}
-        self._start_from(self._least_from(goal.box(goal.base), found))
+        self._start_from(self._least_from(goal.box(goal.base), hessian))
 
-    def _least_from(self, point: Array, found: Curvature) -> Array:
-        result = descend(self.goal.with_gradient, point, found.positive, tolerance=TOLERANCE)
+    def _least_from(self, point: Array, hessian: Curvature) -> Array:
+        result = descend(self.goal.with_gradient, point, hessian.positive, tolerance=TOLERANCE)
         return result.point if result.converged else minimise(self.goal, point, tolerance=TOLERANCE).point
 
     def _start_from(self, point: Array) -> None:
         """Take a point of the box as the centre: the curvature there gives first steps and first searches."""
-        self.goal, found = measured(self.goal, point)
+        self.goal, hessian = measured(self.goal, point)
         self.inner = replace(self.inner, steps=self.goal.steps)
-        self.matrix = found.positive
-        self.centre = float(point[self.own])
-        rest = np.delete(np.arange(len(point)), self.own)
-        self.rest_matrix = self.matrix[np.ix_(rest, rest)]
+        self.matrix = hessian.positive
+        self.centre = float(point[self.column])
+        nuisance = np.delete(np.arange(len(point)), self.column)
+        self.rest_matrix = self.matrix[np.ix_(nuisance, nuisance)]
         # how the others follow the parameter, and the curvature of the profile, at the centre
-        self.follow = -np.linalg.solve(self.rest_matrix, self.matrix[rest, self.own]) if len(rest) else np.empty(0)
-        self.bend = float(self.matrix[self.own, self.own] + self.matrix[self.own, rest] @ self.follow)
-        self.centre_others = point[rest]
+        self.follow = (
+            -np.linalg.solve(self.rest_matrix, self.matrix[nuisance, self.column]) if len(nuisance) else np.empty(0)
+        )
+        self.bend = float(self.matrix[self.column, self.column] + self.matrix[self.column, nuisance] @ self.follow)
+        self.centre_others = point[nuisance]
         self._add(self._solve(self.centre, self.centre_others, self.rest_matrix))
 
     def _add(self, place: _Place) -> None:
@@ -143,11 +145,11 @@ class _Walk:
 
     def _solve(self, at: float, start: Array, matrix: Array) -> _Place:
         """The best of the other parameters with this one at a place."""
-        full = np.insert(np.clip(start, 0.0, 1.0), self.own, at)
+        full = np.insert(np.clip(start, 0.0, 1.0), self.column, at)
         held = replace(self.inner, base=self.goal.theta(full[None, :])[0])
         if not len(start):
             return _Place(at, Minimum(start, float(held(start[None, :])[0]), start, matrix, True, 1))
-        start = np.delete(full, self.own)
+        start = np.delete(full, self.column)
         result = descend(held.with_gradient, start, matrix, tolerance=TOLERANCE)
         if not result.converged and result.value < IMPOSSIBLE:
             again = minimise(held, result.point, tolerance=TOLERANCE)
@@ -175,9 +177,9 @@ class _Walk:
             if inside.at == (0.0 if direction < 0 else 1.0):
                 return Side("open", self._value(inside.at))
             at = min(1.0, max(0.0, inside.at + direction * pace.step))
-            place = self._solve(at, self._ahead(before, inside, at), inside.others.matrix)
-            here, there = root(inside.cost - self.least), root(place.cost - self.least)
-            if pace.refuses(inside.at, here, at, there):
+            place = self._solve(at, self._ahead(before, inside, at), inside.minimum.matrix)
+            root_inside, root_place = root(inside.cost - self.least), root(place.cost - self.least)
+            if pace.refuses(inside.at, root_inside, at, root_place):
                 if abs(at - inside.at) <= max(ROUNDING, RESOLUTION * abs(at - self.centre)):
                     return Side("unresolved", self._value(inside.at), jumped(place.cost))
                 continue
@@ -192,37 +194,37 @@ class _Walk:
                 again = self._solve(crossed.at, self.centre_others, self.rest_matrix)
                 if again.cost > crossed.cost - LOWER * self.threshold:
                     self._add(crossed)
-                    names = on_bounds(self.inner, crossed.others)
+                    names = on_bounds(self.inner, crossed.minimum)
                     return Side("closed" if names else "bounded", self._value(crossed.at), ", ".join(names))
                 # the searches along the walk had stuck beside a lower valley: on from there
                 before = place = again
             self._add(place)
-            pace.accept(place.at, here, there, LARGEST)
+            pace.accept(place.at, root_inside, root_place, LARGEST)
             before, inside = (place if before is place else inside), place
         return Side("unresolved", self._value(inside.at), "not followed to its end")
 
     def _crossing(self, inside: _Place, outside: _Place) -> tuple[_Place, bool]:
         def solve(share: float, nearest: _Place) -> _Place:
             at = inside.at + share * (outside.at - inside.at)
-            return self._solve(at, nearest.others.point, nearest.others.matrix)
+            return self._solve(at, nearest.minimum.point, nearest.minimum.matrix)
 
         return crossing(inside, outside, self.least, self.threshold, solve)
 
-    def _ahead(self, before: _Place, here: _Place, at: float) -> Array:
+    def _ahead(self, before: _Place, current: _Place, at: float) -> Array:
         """Where the others are expected at a place: along the curvature from the centre, then on the last line."""
-        if before.at == here.at:
-            return np.clip(here.others.point + (at - here.at) * self.follow, 0.0, 1.0)
-        return _along(before, here, at)
+        if before.at == current.at:
+            return np.clip(current.minimum.point + (at - current.at) * self.follow, 0.0, 1.0)
+        return _along(before, current, at)
 
     def _full(self, place: _Place) -> Array:
-        return np.insert(place.others.point, self.own, place.at)
+        return np.insert(place.minimum.point, self.column, place.at)
 
     def _value(self, at: float) -> float:
         return float(self._theta(np.array([at]))[0])
 
     def _theta(self, places: Array) -> Array:
-        alone = replace(self.goal, free=self.goal.free[[self.own]])
-        return alone.theta(places[:, None])[:, self.goal.free[self.own]]
+        alone = replace(self.goal, free=self.goal.free[[self.column]])
+        return alone.theta(places[:, None])[:, self.goal.free[self.column]]
 
     def curve(self) -> tuple[Array, Array]:
         """Values of the parameter, ascending, and the rise at each ``(n_places,)``."""
@@ -234,13 +236,13 @@ class _Walk:
 def _along(first: _Place, second: _Place, at: float) -> Array:
     """The others on the line through two places, not further out than thrice their distance."""
     if first.at == second.at:
-        return second.others.point
+        return second.minimum.point
     share = min(3.0, max(-3.0, (at - second.at) / (second.at - first.at)))
-    return np.clip(second.others.point + share * (second.others.point - first.others.point), 0.0, 1.0)
+    return np.clip(second.minimum.point + share * (second.minimum.point - first.minimum.point), 0.0, 1.0)
 
 
-def on_bounds(goal: Objective, found: Minimum) -> list[str]:
+def on_bounds(goal: Objective, minimum: Minimum) -> list[str]:
     """Free parameters that a minimum has on a bound of their search, and that would move on without it."""
-    low = (found.point <= 0.0) & (found.slopes > PUSHED)
-    high = (found.point >= 1.0) & (found.slopes < -PUSHED)
+    low = (minimum.point <= 0.0) & (minimum.slopes > PUSHED)
+    high = (minimum.point >= 1.0) & (minimum.slopes < -PUSHED)
     return [name for name, stuck in zip(goal.space.names, low | high, strict=True) if stuck]

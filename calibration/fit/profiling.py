@@ -26,15 +26,15 @@ def profiles(optimum: Optimum, checkpoints: Checkpoints, bars: Bars) -> tuple[li
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     names, level = optimum.goal.space.names, optimum.goal.density.problem.method.level
     bars.show("profiles", 0, len(names))
-    done: list[Profile] = []
+    profiles: list[Profile] = []
     try:
         for name in names:
             make = partial(profile, optimum, name, level=level)
-            done.append(checkpoints.recall(Profile, make, "profile", name, level))
-            bars.show("profiles", len(done), len(names), name)
+            profiles.append(checkpoints.recall(Profile, make, "profile", name, level))
+            bars.show("profiles", len(profiles), len(names), name)
     except KeyboardInterrupt:
-        return done, replace(optimum, interrupted=True)
-    return done, optimum
+        return profiles, replace(optimum, interrupted=True)
+    return profiles, optimum
 
 
 def predictions(
@@ -43,9 +43,9 @@ def predictions(
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
     rule = threshold(optimum.goal, problem.method.level)
-    done: list[PredictionProfile] = []
+    profiles: list[PredictionProfile] = []
     if not problem.predictions:
-        return done, optimum
+        return profiles, optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, len(problem.predictions))
     try:
@@ -61,24 +61,24 @@ def predictions(
 
             def make(prediction: Prediction = prediction) -> PredictionProfile:
                 value = reported(problem, prediction, choose(engine))
-                found = prediction_profile(
+                profile = prediction_profile(
                     goal, optimum.theta, prediction.name, value, rule=rule, held=optimum.stepwise, best=best
                 )
-                return _beside_prior(found, value, problem)
+                return _beside_prior(profile, value, problem)
 
-            done.append(checkpoints.recall(PredictionProfile, make, "prediction", prediction, rule.level))
-            bars.show("predictions", len(done), len(problem.predictions), prediction.name)
+            profiles.append(checkpoints.recall(PredictionProfile, make, "prediction", prediction, rule.level))
+            bars.show("predictions", len(profiles), len(problem.predictions), prediction.name)
     except KeyboardInterrupt:
-        return done, replace(optimum, interrupted=True)
-    return done, optimum
+        return profiles, replace(optimum, interrupted=True)
+    return profiles, optimum
 
 
-def _beside_prior(found: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
+def _beside_prior(profile: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
     """The profile with the central interval of its level that the priors alone give the prediction."""
-    rng, level = np.random.default_rng([problem.method.seed, 6]), found.threshold.level
+    rng, level = np.random.default_rng([problem.method.seed, 6]), profile.threshold.level
     values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
     usable = values[np.isfinite(values)]
     if not len(usable):
-        return found
+        return profile
     low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
-    return replace(found, prior_low=float(low), prior_high=float(high))
+    return replace(profile, prior_low=float(low), prior_high=float(high))

@@ -33,7 +33,7 @@ class Tails:
     less: float
     at_least: float
     at_most: float
-    more: float
+    above: float
 
     def residual(self, place: float) -> float:
         """The residual at ``place``, 0 to 1, between the two probabilities; NaN where there are none."""
@@ -43,7 +43,7 @@ class Tails:
             return math.nan
         down, up = math.log1p(-place), math.log(place)
         below = float(np.logaddexp(self.less + down, self.at_most + up))
-        above = float(np.logaddexp(self.at_least + down, self.more + up))
+        above = float(np.logaddexp(self.at_least + down, self.above + up))
         # each half from its own tail, where the logarithm keeps its digits
         return float(ndtri_exp(below)) if below < above else -float(ndtri_exp(above))
 

@@ -90,44 +90,44 @@ def _parts(n: int, k: int) -> int:
 def series_runs(rows: Iterable[FittedRow], observations: Sequence[Observation]) -> tuple[Runs, ...]:
     """Of each observation whose fitted numbers stand one at a time and have no autocorrelation of their own."""
     rows = list(rows)
-    found = []
+    tests = []
     for observation in observations:
         terms = [term for term in observation.terms if term.use == "fit"]
         alone = all(isinstance(term, Count | Share) and term.noise.memory is None for term in terms)
-        own = [row for row in rows if row.observation == observation.name and row.use == "fit"]
-        own = sorted((row for row in own if math.isfinite(row.residual)), key=lambda row: (row.end, row.start))
-        if alone and len(own) > 1:
-            signs = [row.residual > 0 for row in own]
+        ordered = [row for row in rows if row.observation == observation.name and row.use == "fit"]
+        ordered = sorted((row for row in ordered if math.isfinite(row.residual)), key=lambda row: (row.end, row.start))
+        if alone and len(ordered) > 1:
+            signs = [row.residual > 0 for row in ordered]
             n_runs = 1 + sum(a != b for a, b in pairwise(signs))
             measured = all(isinstance(term.noise.family, MeasurementFamily) for term in terms)
-            found.append(Runs(observation.name, sum(signs), len(signs) - sum(signs), n_runs, measured))
-    return tuple(found)
+            tests.append(Runs(observation.name, sum(signs), len(signs) - sum(signs), n_runs, measured))
+    return tuple(tests)
 
 
-def runs_words(found: Sequence[Runs]) -> list[str]:
+def runs_words(results: Sequence[Runs]) -> list[str]:
     """Series whose residuals stay on one side longer than chance allows, with what that means.
 
     Two tests a series, and their probabilities times the number of all tests (Bonferroni).
     """
-    said, tests = [], 2 * len(found)
-    for one in found:
-        runs, sides = min(1.0, tests * one.few_runs), min(1.0, tests * one.one_sided)
+    sentences, tests = [], 2 * len(results)
+    for result in results:
+        runs, sides = min(1.0, tests * result.few_runs), min(1.0, tests * result.one_sided)
         after = f" after {tests} tests" if tests > 1 else ""
-        remedy = " or give its noise an autocorrelation" if one.measured else ""
+        remedy = " or give its noise an autocorrelation" if result.measured else ""
         if runs < FAMILY_LEVEL:
-            said.append(
-                f"Residuals of {one.observation} come in runs: {one.runs} runs of one sign among {one.n} numbers, "
-                f"where {one.expected:.1f} are expected (runs test, p = {runs:.2g}{after}). The model misses a "
-                "course in time and intervals are too narrow: fit a constant that is held, change the structure"
+            sentences.append(
+                f"Residuals of {result.observation} come in runs: {result.runs} runs of one sign among {result.n} "
+                f"numbers, where {result.expected:.1f} are expected (runs test, p = {runs:.2g}{after}). The model "
+                "misses a course in time and intervals are too narrow: fit a constant that is held, change the structure"
                 + remedy
                 + "."
             )
         elif sides < FAMILY_LEVEL:
-            most, where = (one.above, "above") if one.above > one.below else (one.below, "below")
+            most, where = (result.above, "above") if result.above > result.below else (result.below, "below")
             level = "low" if where == "above" else "high"
-            said.append(
-                f"{most} of {one.n} numbers of {one.observation} lie {where} the model (sign test, p = "
+            sentences.append(
+                f"{most} of {result.n} numbers of {result.observation} lie {where} the model (sign test, p = "
                 f"{sides:.2g}{after}): it is too {level} throughout and intervals mean little. Fit a constant that is "
                 "held, or widen the bounds of one that is fitted."
             )
-    return said
+    return sentences

@@ -52,10 +52,10 @@ class Shares:
     def on(self, name: str, priors: Array) -> float:
         """Information on one parameter while the others move, given information of the priors ``(k,)``."""
         i = self.names.index(name)
-        rest = np.delete(np.arange(len(self.names)), i)
+        nuisance = np.delete(np.arange(len(self.names)), i)
         total = self.data + np.diag(priors)
-        inner = np.linalg.pinv(total[np.ix_(rest, rest)], rcond=SINGULAR, hermitian=True)
-        left = float(total[i, i] - total[i, rest] @ inner @ total[rest, i])
+        inner = np.linalg.pinv(total[np.ix_(nuisance, nuisance)], rcond=SINGULAR, hermitian=True)
+        left = float(total[i, i] - total[i, nuisance] @ inner @ total[nuisance, i])
         return left if left > SINGULAR * float(total[i, i]) else 0.0
 
     def of_data(self, name: str) -> float:
@@ -63,40 +63,42 @@ class Shares:
 
         1 where no prior counts.
         """
-        others = self._others(name)
-        total = self.on(name, others)
-        return min(1.0, self.on(name, np.zeros_like(others)) / total) if total > 0 else 0.0
+        priors = self._others(name)
+        total = self.on(name, priors)
+        return min(1.0, self.on(name, np.zeros_like(priors)) / total) if total > 0 else 0.0
 
     def of_own_prior(self, name: str) -> float:
         """Share of its own prior in what is known of a parameter, 0 where no prior counts."""
-        own = float(self.priors[self.names.index(name)])
-        return own / (own + self.on(name, self._others(name))) if own > 0 else 0.0
+        prior = float(self.priors[self.names.index(name)])
+        return prior / (prior + self.on(name, self._others(name))) if prior > 0 else 0.0
 
     def leaning_on(self, name: str) -> tuple[str, ...]:
         """Other parameters without whose prior less would be known of one, what takes most away first."""
-        others = self._others(name)
-        total, left = self.on(name, others), {}
-        for j, other in enumerate(self.names):
-            if others[j] > 0:
-                left[other] = self.on(name, np.where(np.arange(len(others)) == j, 0.0, others))
-        named = [other for other in sorted(left, key=lambda other: left[other]) if left[other] < NAMED_WITHOUT * total]
+        priors = self._others(name)
+        total, left = self.on(name, priors), {}
+        for j, source in enumerate(self.names):
+            if priors[j] > 0:
+                left[source] = self.on(name, np.where(np.arange(len(priors)) == j, 0.0, priors))
+        named = [
+            source for source in sorted(left, key=lambda source: left[source]) if left[source] < NAMED_WITHOUT * total
+        ]
         return tuple(named)
 
     def _others(self, name: str) -> Array:
-        others = self.priors.copy()
-        others[self.names.index(name)] = 0.0
-        return others
+        priors = self.priors.copy()
+        priors[self.names.index(name)] = 0.0
+        return priors
 
 
-def shares(optimum: Optimum, seen: Identifiability) -> Shares:
+def shares(optimum: Optimum, identifiability: Identifiability) -> Shares:
     """At the optimum, of the parameters that can move."""
     goal = optimum.goal
-    keep = [i for i, name in enumerate(seen.names) if name not in optimum.at_bound]
-    names = tuple(seen.names[i] for i in keep)
+    keep = [i for i, name in enumerate(identifiability.names) if name not in optimum.at_bound]
+    names = tuple(identifiability.names[i] for i in keep)
     positions = [goal.density.space.names.index(name) for name in names]
     places = [int(np.flatnonzero(goal.free == position)[0]) for position in positions]
     curvature = prior_information(replace(goal, base=optimum.theta), goal.box(optimum.theta))
     widths = np.array([prior_sd(optimum, i, j) for i, j in zip(positions, places, strict=True)])
     information = np.maximum(curvature[places], 0.0) * widths**2
     counted = goal.with_prior[positions] if positions else np.zeros(0, dtype=bool)
-    return Shares(names, seen.sensitivities[:, keep], np.where(counted, information, 0.0))
+    return Shares(names, identifiability.sensitivities[:, keep], np.where(counted, information, 0.0))

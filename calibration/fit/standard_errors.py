@@ -88,14 +88,14 @@ def _errors(optimum: Optimum, goal: Objective) -> Array:
     diagonal = np.diag(information)
     errors = np.full(len(diagonal), np.inf)
     # what nothing depends on has no error, and takes none from the others
-    seen = diagonal > FLAT
-    if seen.any():
-        scale = np.sqrt(diagonal[seen])
-        values, vectors = np.linalg.eigh(information[np.ix_(seen, seen)] / np.outer(scale, scale))
+    informed = diagonal > FLAT
+    if informed.any():
+        scale = np.sqrt(diagonal[informed])
+        values, vectors = np.linalg.eigh(information[np.ix_(informed, informed)] / np.outer(scale, scale))
         known = values > SINGULAR * max(1.0, float(values.max()))
         variances = (vectors**2 / np.where(known, values, 1.0)).sum(axis=1) / scale**2
         undetermined = (vectors[:, ~known] ** 2).sum(axis=1) > SINGULAR
-        errors[seen] = np.where(undetermined, np.inf, np.sqrt(variances))
+        errors[informed] = np.where(undetermined, np.inf, np.sqrt(variances))
     rule = threshold(optimum.goal, 0.95)
     if rule.n:
         model = np.array([parameter.target == "model" for parameter in goal.space])
@@ -168,7 +168,7 @@ def residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
     ends = np.cumsum([0, *(len(observation.terms) for observation in problem.observations)])
     n_model = sum(optimum.goal.density.space.parameters[i].target == "model" for i in optimum.goal.free)
     n_fitted = len(problem.fitted_terms)
-    found = []
+    spreads = []
     for observation, (first, last) in zip(problem.observations, pairwise(ends), strict=True):
         terms = [(t, e) for t, e in zip(observation.terms, expected[first:last], strict=True) if t.use == "fit"]
         counts = [(t, float(e[0, 0])) for t, e in terms if isinstance(t, Count) and t.lower == t.upper]
@@ -182,5 +182,5 @@ def residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
         squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
         dof = sum(t.weight for t, _ in counts) * (1 - n_model / n_fitted)
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan
-        found.append(ResidualSpread(observation.name, len(counts), squares, sd))
-    return tuple(found)
+        spreads.append(ResidualSpread(observation.name, len(counts), squares, sd))
+    return tuple(spreads)

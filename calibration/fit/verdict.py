@@ -74,20 +74,20 @@ class Verdict:
         if self.lower.reason == self.upper.reason == STEPWISE:
             return STEPWISE
         if states == ("bounded", "bounded"):
-            said = [f"bounded by {by}"]
+            phrases = [f"bounded by {by}"]
         elif states == ("open", "open"):
-            said = [f"not bounded by {by}"]
+            phrases = [f"not bounded by {by}"]
         elif states == ("open", "bounded"):
-            said = [f"bounded from above only{_with(by)}"]
+            phrases = [f"bounded from above only{_with(by)}"]
         elif states == ("bounded", "open"):
-            said = [f"bounded from below only{_with(by)}"]
+            phrases = [f"bounded from below only{_with(by)}"]
         else:
-            said = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
+            phrases = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
         if self.on_bound:
-            said.insert(0, f"estimate on its {self.on_bound} bound")
+            phrases.insert(0, f"estimate on its {self.on_bound} bound")
         if self.held:
-            said.append("with " + ", ".join(self.held) + " held")
-        return "; ".join(said)
+            phrases.append("with " + ", ".join(self.held) + " held")
+        return "; ".join(phrases)
 
 
 def refused(estimate: float) -> Verdict:

@@ -107,14 +107,14 @@ def replication(
     optimum: Optimum,
     *,
     engine: str,
-    asked: bool | None,
+    compare: bool | None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Replication:
     """The observed quantities at the estimate from the engine of the fit and from PySD.
 
     Parameters
     ----------
-    asked : bool or None
+    compare : bool or None
         Whether to compare; with None where PySD takes less than :data:`PATIENCE`.
     clock : function
         Seconds from some start.
@@ -123,11 +123,11 @@ def replication(
     reason = not_possible(problem, engine)
     if reason:
         return Replication("not compared", reason)
-    if asked is False:
+    if compare is False:
         return Replication("not compared", f"not asked for ({OPTION})")
     started = clock()
     try:
-        if asked is None:
+        if compare is None:
             expected = expected_seconds(problem, clock)
             if expected > PATIENCE:
                 return Replication("not compared", f"it would take about {expected:.0f} s ({OPTION})")
@@ -160,9 +160,9 @@ def expected_seconds(problem: CalibrationProblem, clock: Callable[[], float]) ->
         return clock() - started
 
     took(1)
-    one = took(1)
-    more = took(1 + TRIAL)
-    run = one + max(more - one, 0.0) / TRIAL * (n_steps - 1)
+    single = took(1)
+    trial = took(1 + TRIAL)
+    run = single + max(trial - single, 0.0) / TRIAL * (n_steps - 1)
     return clock() - beginning + run
 
 

@@ -67,15 +67,15 @@ class Pace:
     blocked_root: float = 0.0
     upwards: bool = True
 
-    def refuses(self, here: float, root_here: float, ahead: float, root_ahead: float) -> bool:
+    def refuses(self, at: float, root_here: float, ahead: float, root_ahead: float) -> bool:
         """Whether a place is too far for one step: the root of its rise grew too much, or the data are impossible.
 
         The next step then is shorter.
         """
         if root_ahead - root_here <= MOST_GROWTH * self.limit:
             return False
-        self.blocked, self.blocked_root, self.upwards = ahead, root_ahead, ahead > here
-        self.step = min(self.step, abs(ahead - here)) / 2
+        self.blocked, self.blocked_root, self.upwards = ahead, root_ahead, ahead > at
+        self.step = min(self.step, abs(ahead - at)) / 2
         return True
 
     def accept(self, place: float, before: float, after: float, largest: float) -> None:
@@ -106,7 +106,7 @@ def crossing(inside: P, outside: P, least: float, threshold: float, solve: Calla
 
     def gap(share: float) -> float:
         if share not in known:
-            known[share] = solve(share, known[min(known, key=lambda other: abs(other - share))])
+            known[share] = solve(share, known[min(known, key=lambda tried: abs(tried - share))])
         rise = known[share].cost - least
         if abs(rise - threshold) <= AT_THRESHOLD * threshold:
             return 0.0
@@ -119,7 +119,7 @@ def crossing(inside: P, outside: P, least: float, threshold: float, solve: Calla
     place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
     if abs(place.cost - least - threshold) <= JUMP * threshold:
         return place, True
-    return known[max(share for share, other in known.items() if other.cost - least <= threshold)], False
+    return known[max(share for share, reached in known.items() if reached.cost - least <= threshold)], False
 
 
 def jumped(cost: float) -> str:

@@ -108,7 +108,7 @@ def test_the_data_s_call_is_said_with_the_lines_that_answer_it(
 def test_a_constant_at_its_best_value_is_not_asked_for(tmp_path: Path) -> None:
     fit = line(tmp_path, HOLD.format(float(stats.linregress(X, Y).slope)), sd=0.7)
     assert abs(only(fit).score) < 1e-3
-    assert fit.conditions.held.wanted == ()
+    assert fit.conditions.held.significant == ()
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_probabilities_are_multiplied_by_the_number_of_tests() -> None:
     assert found.n_tested == 3
     assert found.adjusted(found.constants[0]) == pytest.approx(0.06)
     assert found.adjusted(found.constants[1]) == 1.0
-    assert found.wanted == ()
+    assert found.significant == ()
     found = HeldConstants((held("b", 0.016), held("c", 0.001, score=-5.0), held("d", 0.01), held("e", 0.0, score=4.0)))
-    assert [one.name for one in found.wanted] == ["c", "e", "d"]
+    assert [one.name for one in found.significant] == ["c", "e", "d"]
     first, second = wanted_words(found)
     assert "c is held at 2; the data ask for a smaller value (score test, p = 0.004 after 4 tests)" in first
     assert "e = 2 (larger) and d = 2 (larger)" in second
@@ -236,7 +236,7 @@ def test_an_alias_of_a_fitted_parameter_leaves_nothing_to_test(tmp_path: Path) -
     one = only(fit)
     assert math.isnan(one.score)
     assert math.isnan(one.probability)
-    assert (fit.conditions.held.n_tested, fit.conditions.held.wanted) == (0, ())
+    assert (fit.conditions.held.n_tested, fit.conditions.held.significant) == (0, ())
     assert str(fit.conditions.of("rate")) == "given pace = 1"
 
 
@@ -310,7 +310,7 @@ def test_what_bounds_is_the_data_only_where_they_bound_it_without_priors() -> No
     said = str(verdict(profile=below, by_data=0.1, leaning_on=("b",)))
     assert said == "bounded from below only, by the data with the priors of b"
     assert str(verdict(by_own_prior=0.49)) == "bounded by the data"
-    said = str(verdict(by_own_prior=0.51, given=(held("b", 0.5),)))
+    said = str(verdict(by_own_prior=0.51, held=(held("b", 0.5),)))
     assert said == "bounded by the data; the estimate is by its prior more than by the data, given b = 2"
     assert str(verdict(profile=None, at_bound=True)) == "at a bound"
 
