@@ -53,7 +53,7 @@ def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[
     with progress_bars() as bars, Workers(n_workers, Checkpoints.in_output(folder)) as workers:
 
         def show_progress(now: Progress) -> None:
-            bars.show(name, now.done, n)
+            bars.show(name, now.completed, n)
 
         found = self_test(
             read_problem(FOLDERS[name]),

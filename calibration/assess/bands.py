@@ -34,14 +34,14 @@ class Band:
         Without those at which the model has no value; empty where it never has one.
     quantiles : (n_levels, n_times)
         At :data:`calibration.assess.scores.LEVELS`.
-    seen : tuple of Seen
+    observed : tuple of Seen
         What was seen at those times, and beside a band that is not added up also what is only looked at.
     """
 
     observation: str
     times: Array
     quantiles: Array
-    seen: tuple[Seen, ...]
+    observed: tuple[Seen, ...]
 
 
 def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Band]:
@@ -64,18 +64,20 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
         if not chosen:
             yield Band(observation.name, np.zeros(0), np.zeros((len(LEVELS), 0)), ())
             continue
-        own = replicates[:, chosen]
+        predicted = replicates[:, chosen]
         ends = np.array([(every[i].lower, every[i].upper) for i in chosen])
         if observation.kind == "increments":
-            own = own.cumsum(axis=1)
+            predicted = predicted.cumsum(axis=1)
             middle, half = ends.mean(axis=1).cumsum(), (ends[:, 1] - ends[:, 0]) / 2
             ends = np.stack([middle - half, middle + half], axis=1)
-        seen = [
+        observed = [
             Seen(every[i].time, low, high, every[i].use) for i, (low, high) in zip(chosen, ends.tolist(), strict=True)
         ]
         if observation.kind != "increments":
             # beside a band of increments that are added up, a level has no place
             aside = [every[i] for i in named if i not in chosen]
-            seen += [Seen(one.time, one.lower, one.upper, one.use) for one in aside]
-        quantiles = np.nanquantile(own, LEVELS, axis=0, method="inverted_cdf")
-        yield Band(observation.name, np.array([every[i].time for i in chosen]), quantiles, tuple(seen))
+            observed += [
+                Seen(held_aside.time, held_aside.lower, held_aside.upper, held_aside.use) for held_aside in aside
+            ]
+        quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
+        yield Band(observation.name, np.array([every[i].time for i in chosen]), quantiles, tuple(observed))

@@ -50,10 +50,10 @@ class Baseline:
     sd: Array
 
 
-def baselines(seen: Windows) -> tuple[Baseline, ...]:
+def baselines(windows: Windows) -> tuple[Baseline, ...]:
     """The baselines for windows that a forecaster has seen; times are counted from their first start."""
-    first, span = float(seen.start.min()), float(seen.end.max() - seen.start.min())
-    log_rate, log_level = math.log(seen.rate), math.log(3 * (float(seen.count.sum()) + 1))
+    first, span = float(windows.start.min()), float(windows.end.max() - windows.start.min())
+    log_rate, log_level = math.log(windows.rate), math.log(3 * (float(windows.count.sum()) + 1))
 
     def constant(p: Array, t: Array) -> Array:
         return np.asarray(np.exp(p[:, :1]) * (t - first))
@@ -76,7 +76,7 @@ def baselines(seen: Windows) -> tuple[Baseline, ...]:
         decay = np.exp(np.clip(-(innovation + imitation) * (t - first), -700, 0))
         return np.asarray(ceiling * (1 - decay) / (1 + imitation / innovation * decay))
 
-    recent = _recent(seen)
+    recent = _recent(windows)
     wide = 1.5
     return (
         Baseline("constant rate", constant, np.array([log_rate, 0.0]), np.array([wide, 1.0])),
@@ -87,20 +87,20 @@ def baselines(seen: Windows) -> tuple[Baseline, ...]:
     )
 
 
-def _recent(seen: Windows) -> Windows:
+def _recent(windows: Windows) -> Windows:
     """The last windows that together are as long as a typical one: a window of a day is no last value."""
-    typical = float((seen.end - seen.start).mean())
-    order = np.argsort(seen.end)[::-1]
-    lengths = np.cumsum((seen.end - seen.start)[order])
+    typical = float((windows.end - windows.start).mean())
+    order = np.argsort(windows.end)[::-1]
+    lengths = np.cumsum((windows.end - windows.start)[order])
     chosen = order[: int(np.searchsorted(lengths, typical - 1e-9)) + 1]
-    return Windows(seen.start[chosen], seen.end[chosen], seen.count[chosen])
+    return Windows(windows.start[chosen], windows.end[chosen], windows.count[chosen])
 
 
 def forecast(
-    baseline: Baseline, seen: Windows, start: Array, end: Array, count: Array, rng: np.random.Generator
+    baseline: Baseline, windows: Windows, start: Array, end: Array, count: Array, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Random counts over later windows and the log mass of what came, each ``(n_draws, n_windows)``."""
-    fitted = _recent(seen) if baseline.name == "last value" else seen
+    fitted = _recent(windows) if baseline.name == "last value" else windows
     k = len(baseline.mean)
 
     def increments(p: Array, begin: Array, finish: Array) -> Array:

@@ -85,13 +85,13 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
     for i, parameter in enumerate(density.space):
         values = to_scale(theta[:, i], parameter.scale)
         before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
-        found, _ = np.histogram(shares[:, i], BINS, (0, 1))
-        to_prior, to_data = (power_sensitivity(values, own) for own in weights)
+        counts, _ = np.histogram(shares[:, i], BINS, (0, 1))
+        to_prior, to_data = (power_sensitivity(values, column) for column in weights)
         lines.append(
             Contraction(
                 parameter.name,
                 float(1 - values.var() / before.var()),
-                float(np.minimum(found / len(shares), 1 / BINS).sum()),
+                float(np.minimum(counts / len(shares), 1 / BINS).sum()),
                 float(np.median(shares[:, i])),
                 to_prior,
                 to_data,

@@ -50,8 +50,8 @@ def effects(
     An experiment that sets what a rival has set already changes nothing there, which is what the rival says of it.
     """
     rows: list[Effect] = []
-    each = [(fit.variant.name, mixture([fit], [1.0], DRAWS, rng)) for fit in fits]
-    for structure, parts in [*each, ("mixture", mixture(fits, weights, DRAWS, rng))]:
+    single = [(fit.variant.name, mixture([fit], [1.0], DRAWS, rng)) for fit in fits]
+    for structure, parts in [*single, ("mixture", mixture(fits, weights, DRAWS, rng))]:
         before = np.concatenate([_totals(problem, [variant], theta, density_of) for variant, theta in parts])
         for experiment in problem.experiments:
             after = np.concatenate(

@@ -29,48 +29,48 @@ def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float
     k, half = free.shape[-1], free.shape[1] // 2
     fitted = free[:, :half].reshape(-1, k)
     proposal = stats.multivariate_normal(fitted.mean(axis=0), np.atleast_2d(np.cov(fitted.T)))
-    here = logs[:, half:] - np.reshape(proposal.logpdf(free[:, half:]), logs[:, half:].shape)
-    other = np.asarray(proposal.rvs(len(drawn.flat), random_state=rng)).reshape(-1, k)
-    there = log_target(drawn.density)(other) - np.atleast_1d(proposal.logpdf(other))
-    return bridge(here, there)
+    target_ratios = logs[:, half:] - np.reshape(proposal.logpdf(free[:, half:]), logs[:, half:].shape)
+    proposed = np.asarray(proposal.rvs(len(drawn.flat), random_state=rng)).reshape(-1, k)
+    proposal_ratios = log_target(drawn.density)(proposed) - np.atleast_1d(proposal.logpdf(proposed))
+    return bridge(target_ratios, proposal_ratios)
 
 
-def bridge(here: Array, there: Array) -> tuple[float, float]:
+def bridge(target_ratios: Array, proposal_ratios: Array) -> tuple[float, float]:
     """Log of the ratio of two normalising constants, and its standard error.
 
     Parameters
     ----------
-    here : (n_ensembles, n_steps, n_walkers)
+    target_ratios : (n_ensembles, n_steps, n_walkers)
         Log ratios of target to proposal at draws of the target, which depend on each other: they count as the draws
         that they are worth, which is the spectral density at zero of Gronau et al.
-    there : (n,)
+    proposal_ratios : (n,)
         The same at independent draws of the proposal.
     """
     from scipy.special import logsumexp
 
-    n_there = len(there)
-    n_here = effective(here)
-    if not n_here > 0:
+    n_proposal = len(proposal_ratios)
+    n_target = effective(target_ratios)
+    if not n_target > 0:
         # the ratio is the same everywhere: the proposal is the target
-        return float(here.mean()), 0.0
-    share = n_here / (n_here + n_there)
-    ours, other = math.log(share), math.log(1 - share)
-    guess = float(np.median(here))
+        return float(target_ratios.mean()), 0.0
+    share = n_target / (n_target + n_proposal)
+    log_share, log_remainder = math.log(share), math.log(1 - share)
+    guess = float(np.median(target_ratios))
 
     def weights(guess: float) -> tuple[Array, Array]:
         with np.errstate(over="ignore"):
-            up = there - guess - np.logaddexp(ours + there - guess, other)
-            down = -np.logaddexp(ours + here - guess, other)
+            up = proposal_ratios - guess - np.logaddexp(log_share + proposal_ratios - guess, log_remainder)
+            down = -np.logaddexp(log_share + target_ratios - guess, log_remainder)
         return up, down
 
     for _ in range(1000):
         up, down = weights(guess)
-        new = guess + float(logsumexp(up) - math.log(n_there) - logsumexp(down) + math.log(here.size))
+        new = guess + float(logsumexp(up) - math.log(n_proposal) - logsumexp(down) + math.log(target_ratios.size))
         settled = abs(new - guess) < 1e-10
         guess = new
         if settled:
             break
-    up, down = (np.exp(one) for one in weights(guess))
+    up, down = (np.exp(logs) for logs in weights(guess))
     size = effective(down)
-    error = up.var() / up.mean() ** 2 / n_there + down.var() / down.mean() ** 2 / (size if size > 0 else np.inf)
+    error = up.var() / up.mean() ** 2 / n_proposal + down.var() / down.mean() ** 2 / (size if size > 0 else np.inf)
     return guess, float(np.sqrt(error))

@@ -95,24 +95,24 @@ def forecast(
     if not futures:
         return []
     starts = {
-        future.ahead.name: future.start(len(theta), own)
-        for future, own in zip(
+        future.ahead.name: future.start(len(theta), generator)
+        for future, generator in zip(
             futures, named_streams(np.random.default_rng([seed, 1]), [f.ahead.name for f in futures]), strict=True
         )
     }
     for variant in (Variant("as fitted", "", Scenario()), *scenarios):
         longer = replace(problem, scenario=problem.scenario | variant.scenario | Scenario("", final_time=end))
         whole = [replace(f.ahead, terms=(*f.known.terms, *f.ahead.terms)) for f in futures]
-        asked = replace(longer, observations=tuple(whole))
-        drawn = replicate(density_of(asked), theta, np.random.default_rng([seed, 0]))
+        extended = replace(longer, observations=tuple(whole))
+        drawn = replicate(density_of(extended), theta, np.random.default_rng([seed, 0]))
         position = 0
         for future in futures:
             position += len(future.known.terms)
-            own = drawn[:, position : position + len(future.ahead.terms)]
+            paths = drawn[:, position : position + len(future.ahead.terms)]
             position += len(future.ahead.terms)
             if future.ahead.kind == "increments":
-                own = starts[future.ahead.name][:, None] + own.cumsum(axis=1)
-            rows += _rows(problem, variant.name, future, own)
+                paths = starts[future.ahead.name][:, None] + paths.cumsum(axis=1)
+            rows += _rows(problem, variant.name, future, paths)
     return rows
 
 

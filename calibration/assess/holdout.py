@@ -38,11 +38,11 @@ class RollingOrigin:
     @property
     def comparable(self) -> tuple[Score, ...]:
         """Scores of the numbers that every forecaster predicted."""
-        forecasters = {one.forecaster for one in self.scores}
+        forecasters = {entry.forecaster for entry in self.scores}
         by_number: dict[tuple[float, str], set[str]] = {}
-        for one in self.scores:
-            by_number.setdefault((one.origin, one.label), set()).add(one.forecaster)
-        return tuple(one for one in self.scores if by_number[one.origin, one.label] == forecasters)
+        for entry in self.scores:
+            by_number.setdefault((entry.origin, entry.label), set()).add(entry.forecaster)
+        return tuple(entry for entry in self.scores if by_number[entry.origin, entry.label] == forecasters)
 
     @property
     def summary(self) -> list[Summary]:
@@ -70,18 +70,18 @@ class OriginTask:
     def key(self) -> str:
         """Of all that the answer depends on."""
         held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in self.problem.observations]
-        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [one for one in held if one[1]])
+        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [entry for entry in held if entry[1]])
         return digest("origin", problem_digest(self.problem), self.density_of, *parts)
 
     def __call__(self, tell: Tell) -> Arrays:
         """Columns of the scores, and whether the posterior has converged."""
-        chains, noise, others = self.rng.spawn(3)
+        chains, noise, baseline_rng = self.rng.spawn(3)
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, chains, self.effort)
-        drawn = draw_whole(density, chains, self.effort, saved, lambda done, most, _: tell(done, most))
+        drawn = draw_whole(density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
         scores = model_scores(density, drawn.flat, self.origin, noise)
         for observation in self.problem.observations:
-            scores += baseline_scores(observation, self.origin, others)
+            scores += baseline_scores(observation, self.origin, baseline_rng)
         if drawn.chains.converged:
             # chains are for going on after a stop or with more steps
             saved.discard()
@@ -111,15 +111,15 @@ def rolling_origin(
     """
     workers = Workers() if workers is None else workers
     tasks = [
-        OriginTask(until(problem, origin), origin, density_of, own, effort, workers.checkpoints)
-        for origin, own in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
+        OriginTask(until(problem, origin), origin, density_of, generator, effort, workers.checkpoints)
+        for origin, generator in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
         if until(problem, origin).fitted_terms
     ]
-    done = workers.run(tasks, on_progress)
-    if done.interrupted:
+    outcome = workers.run(tasks, on_progress)
+    if outcome.interrupted:
         raise KeyboardInterrupt
-    answers = [(task.origin, answer) for task, answer in zip(tasks, done.answers, strict=True) if answer is not None]
-    scores = tuple(one for _, answer in answers for one in from_columns(answer))
+    answers = [(task.origin, answer) for task, answer in zip(tasks, outcome.answers, strict=True) if answer is not None]
+    scores = tuple(entry for _, answer in answers for entry in from_columns(answer))
     return RollingOrigin(scores, tuple(origin for origin, answer in answers if not answer["converged"]))
 
 
@@ -135,45 +135,45 @@ def model_scores(
     """
     drawn = replicate(density, theta, rng)
     logs = density.pointwise(theta, fitted_only=False, weighted=False)
-    found = []
+    scores = []
     for i, number in enumerate(numbers(density.problem.observations)):
         # a row that the study holds out anyway may lie before the origin, and is no forecast then
         if number.use == "holdout" and number.time > origin:
-            own = logs[:, number.term] if number.slot == 0 else np.zeros(1)
-            found.append(score("model", origin, number, drawn[:, i], own, rng))
-    return found
+            densities = logs[:, number.term] if number.slot == 0 else np.zeros(1)
+            scores.append(score("model", origin, number, drawn[:, i], densities, rng))
+    return scores
 
 
 def baseline_scores(observation: Observation, origin: float, rng: np.random.Generator) -> list[Score]:
     """Scores of the baselines for an observation of counts over windows, none for another kind."""
-    seen, later = _windows(observation, "fit", -np.inf), _windows(observation, "holdout", origin)
-    if observation.kind not in ("increments", "flow") or len(seen[0]) < 2 or not later[0]:
+    fitted, later = _windows(observation, "fit", -np.inf), _windows(observation, "holdout", origin)
+    if observation.kind not in ("increments", "flow") or len(fitted[0]) < 2 or not later[0]:
         return []
-    if any(number.lower != number.upper or number.lower < 0 for number in (*seen[0], *later[0])):
+    if any(number.lower != number.upper or number.lower < 0 for number in (*fitted[0], *later[0])):
         return []
     # a probability of counts cannot be set against a density of measurements
     if any(isinstance(term, Count) and not term.noise.family.discrete for term in observation.terms):
         return []
-    found = []
-    for baseline in baselines.baselines(seen[1]):
+    scores = []
+    for baseline in baselines.baselines(fitted[1]):
         drawn, logs = baselines.forecast(
-            baseline, seen[1], later[1].start, later[1].end, later[1].count, rng.spawn(1)[0]
+            baseline, fitted[1], later[1].start, later[1].end, later[1].count, rng.spawn(1)[0]
         )
         for i, number in enumerate(later[0]):
-            found.append(score(baseline.name, origin, number, drawn[:, i], logs[:, i], rng))
-    return found
+            scores.append(score(baseline.name, origin, number, drawn[:, i], logs[:, i], rng))
+    return scores
 
 
 def _windows(observation: Observation, use: str, after: float) -> tuple[Sequence[Number], baselines.Windows]:
     chosen = [t for t in observation.terms if t.use == use and isinstance(t, Count) and t.quantity.end > after]
-    own = [number for number in numbers([observation]) if number.use == use and number.time > after]
+    selected = [number for number in numbers([observation]) if number.use == use and number.time > after]
     columns = np.array([(t.quantity.start, t.quantity.end, t.lower) for t in chosen], dtype=float).reshape(-1, 3)
-    return own, baselines.Windows(columns[:, 0], columns[:, 1], columns[:, 2])
+    return selected, baselines.Windows(columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def verdict(found: RollingOrigin) -> str:
+def verdict(rolling: RollingOrigin) -> str:
     """In words: whether the model beat the baselines, over how many points."""
-    lines = found.summary
+    lines = rolling.summary
     model = next((line for line in lines if line.forecaster == "model"), None)
     if model is None or len(lines) < 2:
         return "Nothing was held out that a baseline could predict as well."
@@ -181,10 +181,10 @@ def verdict(found: RollingOrigin) -> str:
     sharper = [line.forecaster for line in lines if line.mean_crps < model.mean_crps]
     twice = "" if model.n == model.n_numbers else f", {model.n} predictions of them"
     points = f"{model.n_numbers} counts held out{twice}"
-    said = (
+    sentence = (
         f"By log score the model predicts worse than {listed(worse)}"
         if worse
         else "By log score the model predicts better than every baseline"
     )
-    said += f"; by CRPS worse than {listed(sharper)}" if sharper else "; by CRPS better than every baseline"
-    return f"{said} ({points}; 90 % intervals held {model.coverage_90:.0%} of them)."
+    sentence += f"; by CRPS worse than {listed(sharper)}" if sharper else "; by CRPS better than every baseline"
+    return f"{sentence} ({points}; 90 % intervals held {model.coverage_90:.0%} of them)."

@@ -82,14 +82,14 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
     )
     usable = np.isfinite(values[:, counts]).all(axis=-1)
     theta, logs = theta[usable], logs[usable]
-    others = density.pointwise(theta, fitted_only=False, known="others", weighted=False)
+    conditional = density.pointwise(theta, fitted_only=False, known="others", weighted=False)
     rows: list[Predicted] = []
     drawn_by_term = replicate_by_term(density, theta, rng, one_step=True)
     for i, (term, replicates) in enumerate(zip(density.problem.terms, drawn_by_term, strict=True)):
         score = float(np.logaddexp.reduce(logs[:, i]) - math.log(len(logs)))
         weights, pareto_k = np.full(len(theta), 1 / len(theta)), 0.0
         if term.use == "fit":
-            smoothed, pareto_k = left_out_weights(others[:, i], term.weight, r_eff)
+            smoothed, pareto_k = left_out_weights(conditional[:, i], term.weight, r_eff)
             weights = smoothed if pareto_k <= RELIABLE else weights
         for (label, lower, upper), drawn in zip(labels_of(term), replicates.T, strict=True):
             if term.use == "check":

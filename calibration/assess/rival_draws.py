@@ -57,20 +57,20 @@ def fitted(
     variants = tuple(map(as_variant, rivals))
     problem = replace(problem, rivals=variants)
 
-    def told(stage: str, now: Progress) -> None:
+    def show(stage: str, now: Progress) -> None:
         if on_steps is not None and now.running and stage == "rivals":
             name = now.running[0]
             before = [variant.name for variant in variants].index(name)
-            on_steps(name, round(100 * (now.done - before)), 100)
+            on_steps(name, round(100 * (now.completed - before)), 100)
 
     numbers, workers = rival_numbers(problem.method.seed), Workers(0, checkpoints)
-    found = fit_rivals(problem, On(engine), numbers, effort=effort, workers=workers, on_stage=told)
-    if found.interrupted:
+    outcome = fit_rivals(problem, On(engine), numbers, effort=effort, workers=workers, on_stage=show)
+    if outcome.interrupted:
         raise KeyboardInterrupt
-    if not found.fits:
-        names = ", ".join(variant.name for variant in found.refuted)
+    if not outcome.fits:
+        names = ", ".join(variant.name for variant in outcome.refuted)
         raise CiparkError(f"the data are impossible under {names}, whatever the parameters: there is nothing to draw")
-    keep_rivals(problem, found.fits, found.refuted, compare(found.fits), folder)
+    keep_rivals(problem, outcome.fits, outcome.refuted, compare(outcome.fits), folder)
 
 
 def keep_rivals(

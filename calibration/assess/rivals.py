@@ -47,7 +47,7 @@ class RivalFit:
     Parameters
     ----------
     theta : (n_chains, n_draws, k)
-    found : tuple of Convergence
+    convergence : tuple of Convergence
     best_log_likelihood : float
         Among the draws.
     log_likelihood : (n_chains, n_draws, n_terms)
@@ -66,7 +66,7 @@ class RivalFit:
     variant: Variant
     names: tuple[str, ...]
     theta: Array
-    found: tuple[Convergence, ...]
+    convergence: tuple[Convergence, ...]
     best_log_likelihood: float
     log_likelihood: Array
     elpd: Array
@@ -145,7 +145,7 @@ class RivalTask:
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, self.chains, self.effort)
         try:
-            drawn = draw_whole(density, self.chains, self.effort, saved, lambda done, most, _: tell(done, most))
+            drawn = draw_whole(density, self.chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
         except NowherePossible:
             return {"refuted": np.array(True)}
         logs, elpd, pareto_k = leave_one_out(drawn)
@@ -191,7 +191,7 @@ class LeftOutTask:
     def __call__(self, tell: Tell) -> Arrays:
         """The log density ``elpd`` of the term."""
         density = self.density_of(self.problem)
-        elpd, mixed = left_out(density, self.position, self.rng, self.effort, lambda done, most, _: tell(done, most))
+        elpd, mixed = left_out(density, self.position, self.rng, self.effort, lambda steps, most, _: tell(steps, most))
         return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
 
 
@@ -229,19 +229,19 @@ def fit_rivals(
     workers = Workers() if workers is None else workers
     tasks, streams = [], []
     own_streams = named_streams(rng, [variant.name for variant in problem.rivals])
-    for variant, own in zip(problem.rivals, own_streams, strict=True):
-        chains, bridge = own.spawn(2)
+    for variant, generator in zip(problem.rivals, own_streams, strict=True):
+        chains, bridge = generator.spawn(2)
         tasks.append(
             RivalTask(
                 with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, workers.checkpoints
             )
         )
         streams.append(bridge)
-    done = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
-    pairs = list(zip(problem.rivals, done.answers, strict=True))
+    outcome = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
+    pairs = list(zip(problem.rivals, outcome.answers, strict=True))
     fits = {variant.name: _fit(variant, problem, answer) for variant, answer in pairs if answer and "theta" in answer}
     refuted = tuple(variant for variant, answer in pairs if answer and "theta" not in answer)
-    interrupted = done.interrupted
+    interrupted = outcome.interrupted
     if refit is not None and not interrupted:
         unclear = unclear_terms(list(fits.values()))
         again = [
@@ -253,11 +253,11 @@ def fit_rivals(
         if again:
             left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
             interrupted = left.interrupted
-            for one, answer in zip(again, left.answers, strict=True):
+            for unsettled, answer in zip(again, left.answers, strict=True):
                 if answer is not None:
-                    fits[one.name].elpd[one.position] = float(answer["elpd"])
+                    fits[unsettled.name].elpd[unsettled.position] = float(answer["elpd"])
                     if not answer["mixed"]:
-                        fits[one.name] = replace(fits[one.name], converged=False)
+                        fits[unsettled.name] = replace(fits[unsettled.name], converged=False)
     return RivalFits(tuple(fits.values()), refuted, interrupted)
 
 
@@ -276,8 +276,12 @@ def _fit(variant: Variant, problem: CalibrationProblem, answer: Arrays) -> Rival
     theta, logs, elpd, pareto_k = (
         np.array(answer[name], dtype=float) for name in ("theta", "log_likelihood", "elpd", "pareto_k")
     )
-    found, best, converged = from_numbers(names, answer["found"]), float(answer["best"]), bool(answer["converged"])
-    return RivalFit(variant, names, theta, found, best, logs, elpd, pareto_k, evidence, error, converged)
+    convergence, best, converged = (
+        from_numbers(names, answer["found"]),
+        float(answer["best"]),
+        bool(answer["converged"]),
+    )
+    return RivalFit(variant, names, theta, convergence, best, logs, elpd, pareto_k, evidence, error, converged)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
@@ -285,8 +289,8 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
     logs = drawn.density.pointwise(drawn.flat, known="others", weighted=False)
     weights = [term.weight for term in drawn.density.problem.fitted_terms]
     r_eff = relative_efficiency(drawn.theta)
-    found = [left_out_density(column, weight, r_eff) for column, weight in zip(logs.T, weights, strict=True)]
-    return logs, np.array([elpd for elpd, _ in found]), np.array([k for _, k in found])
+    densities = [left_out_density(column, weight, r_eff) for column, weight in zip(logs.T, weights, strict=True)]
+    return logs, np.array([elpd for elpd, _ in densities]), np.array([k for _, k in densities])
 
 
 def left_out(

@@ -45,14 +45,14 @@ class Score:
 
 def columns(scores: Sequence[Score]) -> dict[str, NDArray[np.generic]]:
     """An array for each field, a score a row."""
-    return {field.name: np.array([getattr(one, field.name) for one in scores]) for field in fields(Score)}
+    return {field.name: np.array([getattr(entry, field.name) for entry in scores]) for field in fields(Score)}
 
 
-def from_columns(found: Mapping[str, NDArray[np.generic]]) -> list[Score]:
+def from_columns(columns: Mapping[str, NDArray[np.generic]]) -> list[Score]:
     """Undoes :func:`columns`; other columns are left alone."""
-    own = {field.name: found[field.name].tolist() for field in fields(Score)}
-    own["quantiles"] = [tuple(row) for row in own["quantiles"]]
-    return [Score(*row) for row in zip(*own.values(), strict=True)]
+    values = {field.name: columns[field.name].tolist() for field in fields(Score)}
+    values["quantiles"] = [tuple(row) for row in values["quantiles"]]
+    return [Score(*row) for row in zip(*values.values(), strict=True)]
 
 
 def score(
@@ -133,13 +133,13 @@ def mean_error(values: Array, scores: Sequence[Score]) -> float:
     where neighbours correlate by 0.3, by a quarter where they do by 0.5 (40 numbers).
     """
     values = np.asarray(values, dtype=float)
-    labels = dict.fromkeys(one.label for one in sorted(scores, key=lambda one: one.time))
+    labels = dict.fromkeys(entry.label for entry in sorted(scores, key=lambda entry: entry.time))
     n = len(labels)
     if n < 2 or not np.isfinite(values).all():
         return math.nan
     place = {label: i for i, label in enumerate(labels)}
     sums = np.zeros(n)
-    np.add.at(sums, [place[one.label] for one in scores], values - values.mean())
+    np.add.at(sums, [place[entry.label] for entry in scores], values - values.mean())
     alone = float(sums @ sums)
     lag = int(4 * (n / 100) ** (2 / 9))
     long_run = alone + 2 * sum((1 - k / (lag + 1)) * float(sums[k:] @ sums[:-k]) for k in range(1, lag + 1))
@@ -169,23 +169,23 @@ class Summary:
 def summaries(scores: Sequence[Score]) -> list[Summary]:
     """A line for each forecaster, best log score first."""
     lines = []
-    for name in dict.fromkeys(one.forecaster for one in scores):
-        own = [one for one in scores if one.forecaster == name]
-        exact = [one for one in own if not math.isnan(one.crps)]
-        crps = np.array([one.crps for one in exact])
-        logs = np.array([one.log_score for one in own])
+    for name in dict.fromkeys(entry.forecaster for entry in scores):
+        entries = [entry for entry in scores if entry.forecaster == name]
+        exact = [entry for entry in entries if not math.isnan(entry.crps)]
+        crps = np.array([entry.crps for entry in exact])
+        logs = np.array([entry.log_score for entry in entries])
         lines.append(
             Summary(
                 name,
-                len(own),
-                len({one.label for one in own}),
+                len(entries),
+                len({entry.label for entry in entries}),
                 len(exact),
                 float(logs.mean()),
-                mean_error(logs, own),
+                mean_error(logs, entries),
                 float(crps.mean()) if exact else math.nan,
                 mean_error(crps, exact),
-                float(np.mean([one.inside_50 for one in own])),
-                float(np.mean([one.inside_90 for one in own])),
+                float(np.mean([entry.inside_50 for entry in entries])),
+                float(np.mean([entry.inside_90 for entry in entries])),
             )
         )
     return sorted(lines, key=lambda line: line.mean_log_score)

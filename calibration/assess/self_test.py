@@ -109,7 +109,7 @@ class DataSetTask:
     def __call__(self, tell: Tell) -> Arrays:
         """Arrays of :class:`SelfTest` for this one."""
         truth, synthetic, tried = _synthetic(self.density_of(self.problem), self.rng)
-        drawn = draw_whole(synthetic, self.rng, self.effort, UNSAVED, lambda done, most, _: tell(done, most))
+        drawn = draw_whole(synthetic, self.rng, self.effort, UNSAVED, lambda steps, most, _: tell(steps, most))
         rank, within = _placed(drawn, truth)
         return {
             "rank": rank,
@@ -146,9 +146,9 @@ def self_test(
     KeyboardInterrupt
         When the user stops before one is done.
     """
-    tasks = [DataSetTask(problem, i + 1, density_of, own, effort) for i, own in enumerate(rng.spawn(n))]
-    done = (Workers() if workers is None else workers).run(tasks, on_progress)
-    answers = [answer for answer in done.answers if answer is not None]
+    tasks = [DataSetTask(problem, i + 1, density_of, generator, effort) for i, generator in enumerate(rng.spawn(n))]
+    outcome = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in outcome.answers if answer is not None]
     if not answers:
         raise KeyboardInterrupt
     return SelfTest(
@@ -157,7 +157,7 @@ def self_test(
         np.array([answer["inside"] for answer in answers], dtype=bool),
         sum(not answer["converged"] for answer in answers),
         sum(int(answer["impossible"]) for answer in answers),
-        done.interrupted,
+        outcome.interrupted,
     )
 
 
@@ -242,16 +242,16 @@ def integration_error(
 ) -> StepShift:
     """Refit from the estimate ``theta : (k,)`` with the time step as it is, halved, and halved again."""
     step = resolve(problem.model, problem.scenario).time_step
-    steps, found, logs = [], [], []
+    steps, ends, logs = [], [], []
     for halving in range(halvings + 1):
         steps.append(step / 2**halving)
         finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=steps[-1]))
         density = density_of(finer)
         goal = objective(density, estimate=problem.method.estimate, base=theta)
         end = local_search(goal, goal.box(theta), "l-bfgs-b").theta
-        found.append(end)
+        ends.append(end)
         logs.append(float(density.log_likelihood(end[None, :])[0]))
-    estimates = np.array(found)
+    estimates = np.array(ends)
     scaled = np.empty_like(estimates)
     for i, parameter in enumerate(problem.space):
         low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)

@@ -34,7 +34,7 @@ def inquiry(settings: Settings, made: Calibration) -> Inquiry:
     with progress_bars() as bars, Workers(n, settings.checkpoints) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
-            bars.show(stage, now.done, now.total, ", ".join(now.running))
+            bars.show(stage, now.completed, now.total, ", ".join(now.running))
 
         return inquire(
             drawn,
@@ -49,15 +49,15 @@ def inquiry(settings: Settings, made: Calibration) -> Inquiry:
         )
 
 
-def show_inquiry(found: Inquiry) -> None:
+def show_inquiry(inquiry: Inquiry) -> None:
     """The sentences of an inquiry; its tables are files."""
-    say(unseen_sentence(found.contractions))
-    if found.rolling is not None:
-        say(verdict(found.rolling))
-    for line in found.comparison:
+    say(unseen_sentence(inquiry.contractions))
+    if inquiry.rolling is not None:
+        say(verdict(inquiry.rolling))
+    for line in inquiry.comparison:
         say(
             f"{line.name} ({line.why}): {line.elpd_behind:.1f} behind in log predictive density, "
             f"stacking weight {line.stacking:.2f}, probability by evidence {line.probability:.2f}"
         )
-    if found.tested is not None:
-        say(f"Self-test: {percent(MASSES[2])} intervals held the truth in {found.tested.pooled[2]:.1%}.")
+    if inquiry.tested is not None:
+        say(f"Self-test: {percent(MASSES[2])} intervals held the truth in {inquiry.tested.pooled[2]:.1%}.")

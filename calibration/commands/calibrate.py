@@ -125,10 +125,10 @@ def calibrate(
     from cipark_sd.pages.page import HTML
     from cipark_sd.study import find_folder
 
-    found = find_folder(study, file=FILE, where="calibrate")
-    folder = output_folder(output or OUTPUT_FOLDER / found.name)
+    study_folder = find_folder(study, file=FILE, where="calibrate")
+    folder = output_folder(output or OUTPUT_FOLDER / study_folder.name)
     settings = pipeline.Settings(
-        study=found,
+        study=study_folder,
         starts=starts,
         seed=seed,
         estimate=estimate,

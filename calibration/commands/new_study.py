@@ -105,14 +105,14 @@ def new_study(
 def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
     from cipark_sd.errors import InvalidValue
 
-    found = {}
+    pairs = {}
     for item in items:
         left, equals, right = item.partition("=")
         if not equals or not left.strip() or not right.strip():
             expected = "COLUMN=VARIABLE" if option == "--value" else "COLUMN=TEXT"
             raise InvalidValue(option, item, expected, where="new-study")
-        found[left.strip()] = right.strip()
-    return found
+        pairs[left.strip()] = right.strip()
+    return pairs
 
 
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
@@ -124,13 +124,13 @@ def _told(made: "NewStudy") -> list[str]:
         f"{made.folder}: a study with {len(made.series)} series",
         f"  times   {made.axis.column}: {made.clock.note}",
     ]
-    for one in made.series:
-        whole = " + ".join(one.match.names)
-        fitted = "" if one.n_fitted == len(one.rows) else f", {one.n_fitted} increments"
-        span = f"{len(one.rows)} rows{fitted}, {one.rows[0].given} to {one.rows[-1].given}"
-        lines.append(f"  data    {one.match.column} -> {whole}, {_READ[one.kind]}, {one.family.name}; {span}")
-        if one.dropped:
-            lines.append(f"          {len(one.dropped)} rows before the run's initial time are left out")
+    for series in made.series:
+        whole = " + ".join(series.match.names)
+        fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
+        span = f"{len(series.rows)} rows{fitted}, {series.rows[0].text} to {series.rows[-1].text}"
+        lines.append(f"  data    {series.match.column} -> {whole}, {_READ[series.kind]}, {series.family.name}; {span}")
+        if series.dropped:
+            lines.append(f"          {len(series.dropped)} rows before the run's initial time are left out")
     if made.ignored:
         hint = (
             f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
@@ -139,7 +139,7 @@ def _told(made: "NewStudy") -> list[str]:
         )
         lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
     for role, label in (("CAL", "fitted"), ("PRI", "prior"), ("fixed", "held")):
-        names = [one.name for one in made.candidates if one.role == role]
+        names = [candidate.name for candidate in made.candidates if candidate.role == role]
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             lines.append(f"  {label:7} {shown}")

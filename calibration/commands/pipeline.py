@@ -69,8 +69,8 @@ def calibrate(settings: Settings) -> Calibration:
     with progress_bars() as bars:
         bars.show("searches", 0, n)
 
-        def searched(done: int, total: int, best: float) -> None:
-            bars.show("searches", done, total, f"best log density {best:.3f}")
+        def searched(n_done: int, total: int, best: float) -> None:
+            bars.show("searches", n_done, total, f"best log density {best:.3f}")
 
         optimum = optimise(
             density,
@@ -112,8 +112,8 @@ def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDra
     """Joint draws of all parameters, with a bar."""
     bars.show("posterior", 0, settings.steps)
 
-    def stepped(done: int, total: int, worst: Convergence | None) -> None:
-        bars.show("posterior", done, total, "" if worst is None else str(worst))
+    def stepped(steps: int, total: int, worst: Convergence | None) -> None:
+        bars.show("posterior", steps, total, "" if worst is None else str(worst))
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
@@ -148,15 +148,15 @@ def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProble
     except ValueError:
         expected = "a date such as 2017-12-31, or a number"
         raise InvalidValue("the date", settings.until, expected, where="--until") from None
-    seen = until(problem, time)
-    if not seen.fitted_terms:
+    early = until(problem, time)
+    if not early.fitted_terms:
         raise InvalidValue("the date", settings.until, "one after the first row to fit", where="--until")
-    return seen
+    return early
 
 
 def _replication(optimum: Optimum, settings: Settings) -> Replication:
     """The comparison with PySD: as asked, else not with ``--fast``, else where it takes little time."""
     if optimum.interrupted and not settings.compare_pysd:
         return Replication("not compared", "the fit was stopped before its end")
-    asked = False if settings.fast and settings.compare_pysd is None else settings.compare_pysd
-    return replication(optimum, engine=settings.engine, asked=asked)
+    compare = False if settings.fast and settings.compare_pysd is None else settings.compare_pysd
+    return replication(optimum, engine=settings.engine, compare=compare)

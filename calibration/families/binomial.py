@@ -20,11 +20,11 @@ class Binomial(ShareFamily):
         from scipy.special import gammaln, xlog1py, xlogy
 
         value, total = np.asarray(value, dtype=float), np.asarray(total, dtype=float)
-        rest = total - value
+        failures = total - value
         with np.errstate(invalid="ignore", divide="ignore"):
-            ways = gammaln(total + 1) - gammaln(value + 1) - gammaln(rest + 1)
-            logs = ways + xlogy(value, probability) + xlog1py(rest, -np.asarray(probability))
-        return or_never((value >= 0) & (rest >= 0) & (probability >= 0) & (probability <= 1), logs)
+            ways = gammaln(total + 1) - gammaln(value + 1) - gammaln(failures + 1)
+            logs = ways + xlogy(value, probability) + xlog1py(failures, -np.asarray(probability))
+        return or_never((value >= 0) & (failures >= 0) & (probability >= 0) & (probability <= 1), logs)
 
     def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
         mean, sd = probability * total, np.sqrt(total * probability)

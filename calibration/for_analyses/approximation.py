@@ -76,18 +76,18 @@ def approximated(
     start = None if fit is None else optimum_of(fit, On(engine)(problem))
     # where the first search started, and of which structure, decides where all others start
     origin = (rivals[0].id, start)
-    for done, rival in enumerate(rivals):
+    for index, rival in enumerate(rivals):
         if on_structure is not None:
-            on_structure(done, len(rivals))
-        own = with_variant(problem, as_variant(rival))
-        how = (problem_digest(own), problem.method, rival.id, origin, seed, engine, KEPT_DRAWS)
-        make = partial(_approximation, own, rival.id, start, seed, engine)
+            on_structure(index, len(rivals))
+        under_rival = with_variant(problem, as_variant(rival))
+        how = (problem_digest(under_rival), problem.method, rival.id, origin, seed, engine, KEPT_DRAWS)
+        make = partial(_approximation, under_rival, rival.id, start, seed, engine)
         made = checkpoints.recall(_Approximation, make, "laplace", *how)
         if made.optimum is None or made.theta is None:
             refuted.append(rival.id)
             continue
         files[rival.id] = draws_file(folder, rival.id)
-        _write(made, made.theta, own, files[rival.id])
+        _write(made, made.theta, under_rival, files[rival.id])
         start = made.optimum if start is None else start
     return files, tuple(refuted)
 
@@ -122,8 +122,8 @@ def _approximation(
         optimum = _optimum(density, start, rng)
     except NothingFits:
         return _Approximation()
-    found = laplace(density, optimum, KEPT_DRAWS, rng)
-    return _Approximation(optimum, found.theta, found.pareto_k, found.effective)
+    drawn = laplace(density, optimum, KEPT_DRAWS, rng)
+    return _Approximation(optimum, drawn.theta, drawn.pareto_k, drawn.effective)
 
 
 def _write(made: _Approximation, theta: Array, problem: CalibrationProblem, path: Path) -> None:

@@ -33,10 +33,10 @@ class Contradiction:
     high: float
 
     def __str__(self) -> str:
-        seen = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
+        observed = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
         return (
             f"{self.observation} by {self.date}: {self.model:.3g} in the model (median of the draws; noise of the data "
-            f"allows {self.low:.3g} to {self.high:.3g}), {seen} in the data"
+            f"allows {self.low:.3g} to {self.high:.3g}), {observed} in the data"
         )
 
 

@@ -26,7 +26,7 @@ APPROXIMATIONS = "laplace"
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Archive:
     """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute."""
 
     place: Path
@@ -45,7 +45,7 @@ def argument_of(problem: CalibrationProblem) -> str:
     return "" if problem.folder.resolve().name == DEFAULT_STUDY else f" {problem.folder}"
 
 
-def find_draws(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> DrawSet:
+def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> DrawSet:
     """Draws for each structure.
 
     Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
@@ -56,116 +56,116 @@ def find_draws(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> 
     ------
     InvalidValue, UnknownName, Problems
     """
-    rivals, notes = wanted.structures, list[str]()
-    kept: _Kept | None = None
+    rivals, notes = request.structures, list[str]()
+    archive: _Archive | None = None
     files: Mapping[str, Path] = {}
-    match wanted.source:
+    match request.source:
         case "at hand":
-            kept = _with_approximations(problem, wanted, notes, bars.counter("approximations of the posteriors"))
+            archive = _with_approximations(problem, request, notes, bars.counter("approximations of the posteriors"))
         case "fit":
-            kept = _in_folder(_fitted(problem, wanted, bars), rivals)
+            archive = _in_folder(_fitted(problem, request, bars), rivals)
         case "prior":
             pass
         case Path() as folder:
-            kept = _in_folder(folder, rivals)
+            archive = _in_folder(folder, rivals)
         case named:
             files = named
-    if kept is not None:
-        if not kept.files and wanted.source != "at hand":
+    if archive is not None:
+        if not archive.files and request.source != "at hand":
             expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
-            raise InvalidValue("the draws", str(kept.place), expected, where="--draws")
-        if wanted.source != "at hand":
-            notes.append(f"Draws: {kept.place}.")
-        files = kept.files
-    table = wanted.weights or (None if kept is None else kept.weights)
-    refuted = () if kept is None else kept.refuted
+            raise InvalidValue("the draws", str(archive.place), expected, where="--draws")
+        if request.source != "at hand":
+            notes.append(f"Draws: {archive.place}.")
+        files = archive.files
+    table = request.weights or (None if archive is None else archive.weights)
+    refuted = () if archive is None else archive.refuted
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
-    if kept is not None:
-        notes += _doubts(problem, rivals, kept)
-    given = None if table is None else read_weights(table, wanted.known or rivals)
-    drawn = draws_for(problem, able, files, wanted.n, wanted.seed, given)
-    unseen = all(one.origin == "prior" for one in drawn.values())
-    prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, wanted.seed + 1)
+    if archive is not None:
+        notes += _doubts(problem, rivals, archive)
+    mixture = None if table is None else read_weights(table, request.known or rivals)
+    drawn = draws_for(problem, able, files, request.n, request.seed, mixture)
+    unseen = all(draws.origin == "prior" for draws in drawn.values())
+    prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, request.seed + 1)
     return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table))
 
 
-def _fitted(problem: CalibrationProblem, wanted: DrawRequest, bars: Bars) -> Path:
+def _fitted(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> Path:
     """The folder with the posterior of each structure, which is sampled where it is not kept."""
-    kept = wanted.folder / "posterior"
-    ids = [rival.id for rival in wanted.structures]
+    place = request.folder / "posterior"
+    ids = [rival.id for rival in request.structures]
 
-    def show_steps(name: str, done: int, most: int) -> None:
-        bars.show("posteriors of the rivals", ids.index(name) * most + done, len(ids) * most, name)
+    def show_steps(name: str, steps: int, most: int) -> None:
+        bars.show("posteriors of the rivals", ids.index(name) * most + steps, len(ids) * most, name)
 
     fitted(
         problem,
-        wanted.structures,
-        kept,
-        engine=wanted.engine,
-        checkpoints=Checkpoints.in_output(wanted.folder),
+        request.structures,
+        place,
+        engine=request.engine,
+        checkpoints=Checkpoints.in_output(request.folder),
         on_steps=show_steps,
     )
-    return kept
+    return place
 
 
 def _with_approximations(
-    problem: CalibrationProblem, wanted: DrawRequest, notes: list[str], on_structure: OnStructure
-) -> _Kept:
+    problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
+) -> _Archive:
     """The posteriors at hand, and for the rivals without one an approximation; where each comes from is noted."""
-    rivals, folder, name = wanted.structures, wanted.folder, problem.folder.resolve().name
-    kept = _at_hand(problem, rivals, folder, notes) or _Kept(folder / APPROXIMATIONS, {})
-    missing = tuple(rival for rival in rivals if rival.id not in (*kept.files, *kept.refuted))
-    if kept.files:
-        notes.append(f"Draws: {kept.place}.")
+    rivals, folder, name = request.structures, request.folder, problem.folder.resolve().name
+    archive = _at_hand(problem, rivals, folder, notes) or _Archive(folder / APPROXIMATIONS, {})
+    missing = tuple(rival for rival in rivals if rival.id not in (*archive.files, *archive.refuted))
+    if archive.files:
+        notes.append(f"Draws: {archive.place}.")
     if not missing:
-        return kept
+        return archive
     fit = OUTPUT_FOLDER / name
     files, refuted = approximated(
         problem,
         missing,
         fit,
         folder / APPROXIMATIONS,
-        wanted.seed,
-        engine=wanted.engine,
+        request.seed,
+        engine=request.engine,
         checkpoints=Checkpoints.in_output(folder),
         on_structure=on_structure,
     )
-    who = (
+    subject = (
         ""
         if len(rivals) == 1
         else f" of {', '.join(rival.id for rival in missing)}"
-        if kept.files
+        if archive.files
         else " of each rival"
     )
-    more = " --all" if len(rivals) > 1 else " --posterior"
+    option = " --all" if len(rivals) > 1 else " --posterior"
     notes.append(
-        f"No posterior{who} is at hand in {fit}: a Laplace approximation at the optimum stands for it. "
-        f"'cipark calibrate{argument_of(problem)}{more}' samples the posterior, which is then taken up from there."
+        f"No posterior{subject} is at hand in {fit}: a Laplace approximation at the optimum stands for it. "
+        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which is then taken up from there."
     )
-    return _Kept(kept.place, {**kept.files, **files}, kept.weights, (*kept.refuted, *refuted))
+    return _Archive(archive.place, {**archive.files, **files}, archive.weights, (*archive.refuted, *refuted))
 
 
-def _at_hand(problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Kept | None:
+def _at_hand(problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Archive | None:
     """The first place with posterior draws of this very study; what is found and not taken is noted."""
     name = problem.folder.resolve().name
     places = (folder / "posterior", OUTPUT_FOLDER / f"{name}-policy" / "posterior", OUTPUT_FOLDER / name)
     for place in dict.fromkeys(places):
-        kept = _in_folder(place, rivals)
-        if rivals[0].id not in kept.files:
+        archive = _in_folder(place, rivals)
+        if rivals[0].id not in archive.files:
             continue
-        if _others(problem, rivals, kept):
+        if _foreign(problem, rivals, archive):
             notes.append(
-                f"{kept.place} is not taken: it is a fit of other data, priors or settings, or of another version of "
-                "the model."
+                f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another version "
+                "of the model."
             )
             continue
-        return kept
+        return archive
     return None
 
 
-def _in_folder(folder: Path, rivals: Sequence[Rival]) -> _Kept:
+def _in_folder(folder: Path, rivals: Sequence[Rival]) -> _Archive:
     """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the first."""
     for place in (folder / RIVALS, folder):
         files = {rival.id: draws_file(place, rival.id) for rival in rivals}
@@ -173,43 +173,43 @@ def _in_folder(folder: Path, rivals: Sequence[Rival]) -> _Kept:
         if there:
             listed = listed_in(place)
             refuted = tuple(rival.id for rival in rivals if listed.get(rival.id))
-            return _Kept(place, there, place / WEIGHTS if listed else None, refuted)
+            return _Archive(place, there, place / WEIGHTS if listed else None, refuted)
     path = folder / "draws.nc"
-    return _Kept(path, {rivals[0].id: path} if path.is_file() else {})
+    return _Archive(path, {rivals[0].id: path} if path.is_file() else {})
 
 
-def _others(problem: CalibrationProblem, rivals: Sequence[Rival], kept: _Kept) -> list[str]:
+def _foreign(problem: CalibrationProblem, rivals: Sequence[Rival], archive: _Archive) -> list[str]:
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
-    found = []
-    for name, said in kept.attributes.items():
+    foreign = []
+    for name, attributes in archive.attributes.items():
         rival = by_id[name]
-        wanted = [problem_digest(with_variant(problem, as_variant(rival)))]
+        digests = [problem_digest(with_variant(problem, as_variant(rival)))]
         if not rival.scenario.overrides:
             # the study as it stands, which a calibration fits before its rivals
-            wanted.append(problem_digest(problem))
-        if said.get("study_digest", wanted[0]) not in wanted:
-            found.append(name)
-    return found
+            digests.append(problem_digest(problem))
+        if attributes.get("study_digest", digests[0]) not in digests:
+            foreign.append(name)
+    return foreign
 
 
-def _doubts(problem: CalibrationProblem, rivals: Sequence[Rival], kept: _Kept) -> list[str]:
+def _doubts(problem: CalibrationProblem, rivals: Sequence[Rival], archive: _Archive) -> list[str]:
     """What a reader must know of draws: refuted, not converged, of another study."""
-    said = []
-    if kept.refuted:
-        said.append(
-            f"Left out, since the data are impossible under it whatever the parameters: {', '.join(kept.refuted)}."
+    sentences = []
+    if archive.refuted:
+        sentences.append(
+            f"Left out, since the data are impossible under it whatever the parameters: {', '.join(archive.refuted)}."
         )
-    rough = [name for name, attributes in kept.attributes.items() if attributes.get("converged", 1) != 1]
+    rough = [name for name, attributes in archive.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:
-        said.append(f"Not converged, so that their bands are rough: {', '.join(rough)}.")
-    others = _others(problem, rivals, kept)
-    if others:
-        said.append(
+        sentences.append(f"Not converged, so that their bands are rough: {', '.join(rough)}.")
+    foreign = _foreign(problem, rivals, archive)
+    if foreign:
+        sentences.append(
             f"Fitted to other data, priors or settings, or to another version of the model, than this study has now: "
-            f"{', '.join(others)}."
+            f"{', '.join(foreign)}."
         )
-    return said
+    return sentences
 
 
 def _attributes(path: Path) -> Mapping[str, object]:

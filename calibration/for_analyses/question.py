@@ -72,20 +72,20 @@ def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
 
 def _factor(content: object, problems: list[CiparkError]) -> Factor | None:
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    found: list[CiparkError] = []
-    section = Section(content, f"factor {name!r}", found)
+    errors: list[CiparkError] = []
+    section = Section(content, f"factor {name!r}", errors)
     section.text("name")
     why = section.text("why")
     low, high = _bounds(section)
     mode = section.number("mode", float("nan"))
     prior = _prior(section, low, high, mode)
     section.done()
-    if prior is not None and not found:
+    if prior is not None and not errors:
         try:
             return Factor(name, distribution(prior, low, high).quantile, why)
         except ValueError as fault:
             section.wrong("prior", str(fault))
-    problems += found
+    problems += errors
     return None
 
 
@@ -112,8 +112,8 @@ def _prior(section: Section, low: float, high: float, mode: float) -> Prior | No
 
 
 def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
-    found: list[CiparkError] = []
-    section = Section(content, "shares", found)
+    errors: list[CiparkError] = []
+    section = Section(content, "shares", errors)
     parts = section.names("parts")
     means = section.raw("means")
     concentration, total = section.number("concentration"), section.number("total", 1.0)
@@ -124,8 +124,8 @@ def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
     if not concentration > 0:
         section.wrong("concentration", "a positive number")
     section.done()
-    problems += found
-    return None if found else Shares(parts, tuple(numbers), concentration, total, why)
+    problems += errors
+    return None if errors else Shares(parts, tuple(numbers), concentration, total, why)
 
 
 def _output(content: object, problems: list[CiparkError]) -> Output:
@@ -156,9 +156,9 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
 
 def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:
     section = Section(content, "drain", problems)
-    found = section.text("flow"), section.text("stock")
+    names = section.text("flow"), section.text("stock")
     section.done()
-    return found
+    return names
 
 
 def _moment(content: object, problems: list[CiparkError]) -> Moment:

@@ -85,9 +85,11 @@ class CalibrationStudy:
     def parameters(self) -> tuple[Factor, ...]:
         """Those of the model, not of the noise."""
         return tuple(
-            Factor(one.name, one.distribution.quantile, one.why, partial(to_scale, scale=one.scale))
-            for one in self.problem.space
-            if one.target == "model"
+            Factor(
+                parameter.name, parameter.distribution.quantile, parameter.why, partial(to_scale, scale=parameter.scale)
+            )
+            for parameter in self.problem.space
+            if parameter.target == "model"
         )
 
     @property
@@ -102,9 +104,9 @@ class CalibrationStudy:
             return problem_digest(self.problem)
         return problem_digest(with_variant(self.problem, as_variant(structure)))
 
-    def draws(self, wanted: DrawRequest, bars: Bars) -> DrawSet:
+    def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """From the posterior at hand, an approximation, files or the priors; fitted first where that is asked for."""
-        return find_draws(self.problem, wanted, bars)
+        return find_draws(self.problem, request, bars)
 
     def fit_at_hand(self, folder: Path, seed: int) -> FittedDraws | None:
         """Of ``cipark calibrate``, in its usual place."""

@@ -58,15 +58,13 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     except (OSError, ValueError, KeyError) as problem_found:
         expected = f"NetCDF with a group 'posterior' ({problem_found})"
         raise InvalidValue("the draws", str(path), expected, where="--draws") from None
-    found = _flat(group, str(path))
-    wanted = [parameter.name for parameter in problem.space if parameter.target == "model"]
+    flat = _flat(group, str(path))
+    names = [parameter.name for parameter in problem.space if parameter.target == "model"]
     missing: list[CiparkError] = [
-        UnknownName(name, found, kind="parameter", where=str(path))
-        for name in wanted
-        if override_key(name) not in found
+        UnknownName(name, flat, kind="parameter", where=str(path)) for name in names if override_key(name) not in flat
     ]
     raise_all(str(path), missing)
-    values = {name: found[override_key(name)] for name in wanted}
+    values = {name: flat[override_key(name)] for name in names}
     return described(Draws(rival, values, "posterior"), path)
 
 
@@ -90,15 +88,15 @@ def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
     for name, array in group.data_vars.items():
         if not {"chain", "draw"} <= set(array.dims):
             raise InvalidValue(f"the dims of {name!r}", array.dims, "chain and draw among them", where=where)
-        others = [dim for dim in array.dims if dim not in ("chain", "draw")]
-        if not others:
+        dims = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        if not dims:
             flat[override_key(str(name))] = array.transpose("chain", "draw").to_numpy().reshape(-1)
             continue
-        if others == ["parameter"]:
+        if dims == ["parameter"]:
             for label in array["parameter"].to_numpy():
                 flat[override_key(str(label))] = array.sel(parameter=label).to_numpy().reshape(-1)
             continue
-        stacked = array.stack(_element=others).transpose("chain", "draw", "_element")
+        stacked = array.stack(_element=dims).transpose("chain", "draw", "_element")
         for position, key in enumerate(stacked["_element"].to_index()):
             labels = ",".join(map(str, key if isinstance(key, tuple) else (key,)))
             flat[override_key(f"{name}[{labels}]")] = stacked.to_numpy()[..., position].reshape(-1)
@@ -133,16 +131,16 @@ def draws_for(
     ids = [rival.id for rival in rivals]
     if not files:
         first = draws_from_prior(problem, n, rng, ids[0])
-        found = {rival: first.under(rival) for rival in ids}
+        by_rival = {rival: first.under(rival) for rival in ids}
     else:
         if ids[0] not in files:
             named = ", ".join(map(str, files.values()))
             raise InvalidValue("the draws", named, f"a file for {ids[0]} among them", where="--draws")
-        own = {rival: draws_from_file(problem, path, rival) for rival, path in files.items() if rival in ids}
-        least = min([n, *(len(draws) for draws in own.values())])
-        own = {rival: draws.thinned(least, rng) for rival, draws in own.items()}
-        found = {rival: own[rival] if rival in own else own[ids[0]].under(rival) for rival in ids}
-    return {rival: _weighted(draws, weights) for rival, draws in found.items()}
+        loaded = {rival: draws_from_file(problem, path, rival) for rival, path in files.items() if rival in ids}
+        least = min([n, *(len(draws) for draws in loaded.values())])
+        loaded = {rival: draws.thinned(least, rng) for rival, draws in loaded.items()}
+        by_rival = {rival: loaded[rival] if rival in loaded else loaded[ids[0]].under(rival) for rival in ids}
+    return {rival: _weighted(draws, weights) for rival, draws in by_rival.items()}
 
 
 def unreliable_terms(path: Path) -> dict[str, str]:

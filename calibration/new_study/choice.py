@@ -75,8 +75,8 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
     """
     places = [i for i, parameter in enumerate(density.space) if parameter.target == "model"]
     if not places:
-        wanted = "one with a constant, other than zero, on which the data depend; give the numbers in equations names"
-        raise InvalidValue("the model", density.problem.model.name, wanted, where="new-study")
+        needed = "one with a constant, other than zero, on which the data depend; give the numbers in equations names"
+        raise InvalidValue("the model", density.problem.model.name, needed, where="new-study")
     centre, possible = _best(density, rng)
     ahead, behind, widths = _around(density, centre, places)
     expected = density.by_term(np.vstack([centre[None, :], ahead, behind]))
@@ -129,32 +129,32 @@ def _around(density: Posterior, centre: Array, places: Sequence[int]) -> tuple[A
     return np.array(ahead), np.array(behind), np.array(widths)
 
 
-def alias(seen: View, name: str, others: Sequence[str]) -> bool:
+def alias(view: View, name: str, basis: Sequence[str]) -> bool:
     """Whether the data see a parameter only together with others: what these do makes up for all it does.
 
     With as many others as numbers nothing can be told.
     """
-    column = seen.sensitivities[:, seen.names.index(name)]
-    if len(others) >= len(column):
+    column = view.sensitivities[:, view.names.index(name)]
+    if len(basis) >= len(column):
         return False
-    beside = seen.sensitivities[:, [seen.names.index(other) for other in others]]
+    beside = view.sensitivities[:, [view.names.index(member) for member in basis]]
     weights = np.linalg.lstsq(beside, column, rcond=None)[0]
     return bool(np.linalg.norm(column - beside @ weights) < ALIAS * np.linalg.norm(column))
 
 
-def aliases(seen: View, names: Sequence[str], amounts: frozenset[str]) -> tuple[str, ...]:
+def aliases(view: View, names: Sequence[str], amounts: frozenset[str]) -> tuple[str, ...]:
     """Those to hold until no parameter is an alias of the others: amounts first, then what moves the data least."""
-    strength = seen.strength
+    strength = view.strength
     left, held = list(names), list[str]()
     for name in sorted(names, key=lambda name: (name not in amounts, strength[name])):
-        others = [other for other in left if other != name]
-        if others and alias(seen, name, others):
+        basis = [member for member in left if member != name]
+        if basis and alias(view, name, basis):
             held.append(name)
             left.remove(name)
     return tuple(held)
 
 
-def clearest(seen: View, names: Sequence[str], n: int) -> tuple[str, ...]:
+def clearest(view: View, names: Sequence[str], n: int) -> tuple[str, ...]:
     """The ``n`` parameters that the data tell best from each other.
 
     Gram and Schmidt with pivoting: the next one is that which moves the data most in a direction which those before it
@@ -162,31 +162,31 @@ def clearest(seen: View, names: Sequence[str], n: int) -> tuple[str, ...]:
 
     Source: Golub and Van Loan 2013, Matrix Computations, section 5.5.6.
     """
-    left = seen.sensitivities[:, [seen.names.index(name) for name in names]].copy()
+    left = view.sensitivities[:, [view.names.index(name) for name in names]].copy()
     chosen = list[int]()
     while len(chosen) < min(n, len(names)):
-        rest = np.linalg.norm(left, axis=0)
-        rest[chosen] = -1.0
-        best = int(np.argmax(rest))
+        norms = np.linalg.norm(left, axis=0)
+        norms[chosen] = -1.0
+        best = int(np.argmax(norms))
         chosen.append(best)
-        if rest[best] > 0:
-            direction = left[:, best] / rest[best]
+        if norms[best] > 0:
+            direction = left[:, best] / norms[best]
             left = left - np.outer(direction, direction @ left)
     return tuple(names[i] for i in chosen)
 
 
-def roles(found: Sequence[Candidate], seen: View) -> list[Candidate]:
+def roles(options: Sequence[Candidate], view: View) -> list[Candidate]:
     """The candidates, fitted where the data depend on them; of the others those that have no prior of use are held."""
-    strength = seen.strength
-    amounts = frozenset(candidate.name for candidate in found if candidate.amount)
-    moving = [name for name in seen.names if strength[name] > MOVES]
+    strength = view.strength
+    amounts = frozenset(candidate.name for candidate in options if candidate.amount)
+    moving = [name for name in view.names if strength[name] > MOVES]
     if not moving:
-        moving = [max(seen.names, key=lambda name: strength[name])]
-    held = aliases(seen, moving, amounts)
+        moving = [max(view.names, key=lambda name: strength[name])]
+    held = aliases(view, moving, amounts)
     usable = [name for name in moving if name not in held]
-    chosen = clearest(seen, usable, seen.room)
+    chosen = clearest(view, usable, view.room)
     result = []
-    for candidate in found:
+    for candidate in options:
         name = candidate.name
         if candidate.prior is None or name in chosen:
             result.append(candidate)

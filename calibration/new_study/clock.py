@@ -38,7 +38,7 @@ class Clock:
         return self.calendar is not None or (self.factor, self.shift) == (1.0, 0.0)
 
 
-def model_unit(model: Model, asked: TimeUnit | None) -> TimeUnit | None:
+def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
     """The unit of the model's time: of its file, else the one asked for; None where neither says one.
 
     Raises
@@ -46,19 +46,19 @@ def model_unit(model: Model, asked: TimeUnit | None) -> TimeUnit | None:
     InvalidValue
         Where both do and differ.
     """
-    own = unit_of(model.time.units)
-    if own is not None and asked is not None and own != asked:
-        expected = f"{own}, which is the model's unit of time in {model.name}: {model.time.units}; leave --unit out"
-        raise InvalidValue("--unit", asked, expected, where="new-study")
-    return own or asked
+    counted = unit_of(model.time.units)
+    if counted is not None and chosen is not None and counted != chosen:
+        expected = f"{counted}, which is the model's unit of time in {model.name}: {model.time.units}; leave --unit out"
+        raise InvalidValue("--unit", chosen, expected, where="new-study")
+    return counted or chosen
 
 
-def clock(model: Model, axis: Axis, asked: TimeUnit | None, origin: str | None, *, windows: bool) -> Clock:
+def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None, *, windows: bool) -> Clock:
     """The clock of a model for an axis.
 
     Parameters
     ----------
-    asked : TimeUnit or None
+    chosen : TimeUnit or None
         What one unit of model time is, where the model's file does not say.
     origin : str or None
         The entry at which the run starts.
@@ -70,15 +70,15 @@ def clock(model: Model, axis: Axis, asked: TimeUnit | None, origin: str | None, 
     InvalidValue
         Where the unit of either is not known, or the data do not lie in the run, with what to write.
     """
-    unit = model_unit(model, asked)
+    unit = model_unit(model, chosen)
     return (
         _of_dates(model, axis, unit, origin, windows) if axis.dates else _of_numbers(model, axis, unit, origin, windows)
     )
 
 
-def calendar_years(axis: Axis, model: Model, asked: TimeUnit | None) -> Axis:
+def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
     """Years of the calendar as dates, where the model counts in another unit; any other axis as it is."""
-    unit = model_unit(model, asked)
+    unit = model_unit(model, chosen)
     years = all(number == int(number) and _is_year(number) for number in axis.numbers)
     if axis.dates or not years or unit_in(axis.column) != "year" or unit in (None, "year"):
         return axis
@@ -130,12 +130,12 @@ def _said(
 
 def _unknown(model: Model, axis: Axis, theirs: TimeUnit) -> CiparkError:
     """The table has a unit of time and the model none that it can be converted to."""
-    own = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
-    one = model.time.units or "unit of time"
-    others = ", ".join(other for other in TIME_UNITS if other != theirs)
+    counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
+    model_words = model.time.units or "unit of time"
+    alternatives = ", ".join(unit for unit in TIME_UNITS if unit != theirs)
     return CiparkError(
-        f"new-study: {axis.column!r} counts {theirs}s, and the model {model.name} {own}; write --unit {theirs} where "
-        f"one {one} of the model is a {theirs}, or --unit with another of {others}"
+        f"new-study: {axis.column!r} counts {theirs}s, and the model {model.name} {counts}; write --unit {theirs} "
+        f"where one {model_words} of the model is a {theirs}, or --unit with another of {alternatives}"
     )
 
 
@@ -143,7 +143,7 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     """No entry lies within the run: whether the run goes on or the data start with it is for the user to say."""
     initial, final, column = model.time.initial, model.time.final, axis.column
     units = f" {unit}s" if unit else ""
-    same = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
+    span = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
     shown = f"{column!r}, {axis.numbers[0]:g} to {axis.numbers[-1]:g}, lies within the model's run"
     ways = [f"--origin {axis.numbers[0] - axis.gap:.6g} where the run starts one step before them"]
     if axis.numbers[0] * factor > final:
@@ -151,7 +151,7 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
             0, f"--origin {initial / factor:.6g} where they are the model's own time and the run goes on to them"
         )
     return CiparkError(
-        f"new-study: no {shown}, {initial:g} to {final:g}{units}{same}; say with --origin at which {column} the run "
+        f"new-study: no {shown}, {initial:g} to {final:g}{units}{span}; say with --origin at which {column} the run "
         f"starts: {', or '.join(ways)}"
     )
 
@@ -165,20 +165,21 @@ def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | Non
         return Clock(Calendar(), "the model runs in calendar years; a date means its end", starts=axis.edge == "start")
     if unit is None:
         apart = _unit_of_gap(axis)
-        own = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
+        counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
         raise CiparkError(
-            f"new-study: {axis.column!r} holds dates a {apart} apart, and the model {model.name} {own}; write --unit "
-            f"{apart} where one unit of model time is a {apart}, or --unit with another of {', '.join(TIME_UNITS)}"
+            f"new-study: {axis.column!r} holds dates a {apart} apart, and the model {model.name} {counts}; write "
+            f"--unit {apart} where one unit of model time is a {apart}, or --unit with another of "
+            f"{', '.join(TIME_UNITS)}"
         )
     starts = axis.edge == "start"
     if origin is not None:
         start = _date(origin, axis)
     else:
         start = axis.before(axis.dates[0]) if windows and not starts else axis.dates[0]
-    what = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
+    beginning = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
     why = "" if origin is not None else ", so that the data start with the run"
     calendar = Calendar(unit, _earlier(unit, start, initial))
-    return Clock(calendar, f"one unit of model time is a {unit}; {what}{why}", starts=starts)
+    return Clock(calendar, f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
 
 
 def _number(origin: str, axis: Axis) -> float:

@@ -54,7 +54,7 @@ class Axis:
     column : str
     rows : tuple of int
         Places of the rows in the sheet.
-    given : tuple of str
+    texts : tuple of str
         The entries as the table has them, dates as ISO.
     dates : tuple of date
         Empty where times are numbers.
@@ -71,7 +71,7 @@ class Axis:
 
     column: str
     rows: tuple[int, ...]
-    given: tuple[str, ...]
+    texts: tuple[str, ...]
     dates: tuple[datetime.date, ...] = ()
     numbers: tuple[float, ...] = ()
     edge: Edge = ""
@@ -123,11 +123,11 @@ class Axis:
         if self.start_numbers:
             return self.start_numbers[i], number
         beside = self.numbers[i + 1 : i + 2] if starts else self.numbers[i - 1 : i] if i else ()
-        other = number + self.gap if starts else number - self.gap
+        neighbour = number + self.gap if starts else number - self.gap
         # rounding of a decimal column must not open a crack between two windows
         if beside and abs(beside[0] - number) < self.gap * (1 + 1e-6):
-            other = beside[0]
-        return (number, other) if starts else (other, number)
+            neighbour = beside[0]
+        return (number, neighbour) if starts else (neighbour, number)
 
 
 def months_earlier(date: datetime.date, n: int) -> datetime.date:
@@ -192,16 +192,16 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
-    given = [texts[i] for i in rows]
-    orders = (order,) if order else date_orders(given)
+    cells = [texts[i] for i in rows]
+    orders = (order,) if order else date_orders(cells)
     if len(orders) > 1:
-        expected = f"--dates dmy or --dates mdy: {given[0]!r} may be either"
+        expected = f"--dates dmy or --dates mdy: {cells[0]!r} may be either"
         raise InvalidValue("the order of day and month", "open", expected, where=f"{sheet.name}, {column}")
-    if orders and (order or not _are_numbers(given, sheet)):
-        return _dated(sheet, column, rows, given, orders[0])
-    read = number_reader(given, sheet.delimiter)
-    numbers = [read(text) for text in given]
-    for i, text, number in zip(rows, given, numbers, strict=True):
+    if orders and (order or not _are_numbers(cells, sheet)):
+        return _dated(sheet, column, rows, cells, orders[0])
+    read = number_reader(cells, sheet.delimiter)
+    numbers = [read(text) for text in cells]
+    for i, text, number in zip(rows, cells, numbers, strict=True):
         if math.isnan(number):
             expected = f"a number, or a date such as 2020-03-01; {_taken(column)}"
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
@@ -215,9 +215,9 @@ def _taken(column: str) -> str:
     return f"{column!r} was taken for the column of times, --time COL names another"
 
 
-def _dated(sheet: Sheet, column: str, rows: Sequence[int], given: Sequence[str], order: DateOrder) -> Axis:
+def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str], order: DateOrder) -> Axis:
     dates = []
-    for i, text in zip(rows, given, strict=True):
+    for i, text in zip(rows, cells, strict=True):
         date = date_of(text, order)
         if date is None:
             expected = f"a date such as 2020-03-01 (day and month in the order {order}); {_taken(column)}"

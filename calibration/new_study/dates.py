@@ -26,16 +26,16 @@ def date_of(text: str, order: DateOrder) -> datetime.date | None:
     """
     text = _CLOCK.sub("", text.strip()).strip()
     for pattern, make in _PATTERNS:
-        found = re.fullmatch(pattern, text, flags=re.IGNORECASE)
-        if found:
+        match = re.fullmatch(pattern, text, flags=re.IGNORECASE)
+        if match:
             try:
-                return make(*found.groups())
+                return make(*match.groups())
             except (ValueError, KeyError):
                 return None
-    found = _THREE.fullmatch(text)
-    if not found:
+    match = _THREE.fullmatch(text)
+    if not match:
         return None
-    first, second, year = (int(part) for part in found.groups())
+    first, second, year = (int(part) for part in match.groups())
     day, month = (first, second) if order == "dmy" else (second, first)
     try:
         return datetime.date(year + 2000 if year < 70 else year + 1900 if year < 100 else year, month, day)
@@ -78,5 +78,5 @@ def date_orders(texts: Sequence[str]) -> tuple[DateOrder, ...]:
             gaps.append([b - a for a, b in pairwise(days)])
     if len(possible) < 2 or gaps[0] == gaps[1]:
         return tuple(possible[:1])
-    ascending = [order for order, own in zip(possible, gaps, strict=True) if all(gap > 0 for gap in own)]
+    ascending = [order for order, steps in zip(possible, gaps, strict=True) if all(gap > 0 for gap in steps)]
     return tuple(ascending) if len(ascending) == 1 else tuple(possible)

@@ -40,9 +40,9 @@ def words(name: str) -> tuple[str, ...]:
     bare = re.sub(r"\b(per|by|a) (day|week|month|quarter|year)\b", " ", bare, flags=re.IGNORECASE)
     bare = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare)
     parts = [part for part in re.split(r"[\W_]+", bare.casefold()) if part]
-    kept = [part for part in parts if part not in _EMPTY_WORDS] or parts
+    words = [part for part in parts if part not in _EMPTY_WORDS] or parts
     return tuple(
-        part[:-1] if len(part) > 3 and part.endswith("s") and not part.endswith("ss") else part for part in kept
+        part[:-1] if len(part) > 3 and part.endswith("s") and not part.endswith("ss") else part for part in words
     )
 
 
@@ -61,15 +61,15 @@ def likeness(column: str, variable: str) -> float:
 
 def observable(model: Model) -> list[tuple[Variable, tuple[str, ...], str]]:
     """What a column may mean: variables with a course of their own, their elements, with the name to compare."""
-    found: list[tuple[Variable, tuple[str, ...], str]] = []
+    targets: list[tuple[Variable, tuple[str, ...], str]] = []
     for variable in model.variables:
         if variable.name in CONTROL or not isinstance(variable, Stock | Auxiliary):
             continue
         elements = element_labels(model, variable)
-        found.append((variable, elements, variable.label))
+        targets.append((variable, elements, variable.label))
         if len(elements) > 1:
-            found += [(variable, (label,), label) for label in elements]
-    return found
+            targets += [(variable, (label,), label) for label in elements]
+    return targets
 
 
 def element_labels(model: Model, variable: Variable) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def flows(model: Model) -> frozenset[str]:
     )
 
 
-def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> list[Match]:
+def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
     """The variable of each column that has one: first as given, then by likeness of names.
 
     Raises
@@ -106,17 +106,18 @@ def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> l
     UnknownName, InvalidValue, Problems
         For a given variable that the model does not have, and for a column that means two variables equally well.
     """
-    found = [_given(model, column, name) for column, name in given.items()]
+    paired = [_given(model, column, name) for column, name in chosen.items()]
     raise_all(
-        "new-study", list(_doubtful(model, [c for c in columns if c not in given], {n for m in found for n in m.names}))
+        "new-study",
+        list(_doubtful(model, [c for c in columns if c not in chosen], {n for m in paired for n in m.names})),
     )
     # a sum and a part of it would count the same twice
-    taken = {name for match in found for name in match.names}
+    taken = {name for match in paired for name in match.names}
     pairs = sorted(
         (
             (score, column, place)
             for column in columns
-            if column not in given
+            if column not in chosen
             for score, place in _ranked(model, column)
         ),
         key=lambda item: -item[0],
@@ -124,11 +125,11 @@ def matches(model: Model, columns: Sequence[str], given: Mapping[str, str]) -> l
     options = observable(model)
     for _, column, place in pairs:
         variable, names, _ = options[place]
-        if not taken & set(names) and column not in {match.column for match in found}:
-            found.append(Match(column, variable, names))
+        if not taken & set(names) and column not in {match.column for match in paired}:
+            paired.append(Match(column, variable, names))
             taken |= set(names)
     order = {column: i for i, column in enumerate(columns)}
-    return sorted(found, key=lambda match: order[match.column])
+    return sorted(paired, key=lambda match: order[match.column])
 
 
 def _ranked(model: Model, column: str) -> list[tuple[float, int]]:

@@ -55,7 +55,7 @@ def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
     """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
     reach = reaching(model, observed)
     stored = {stock.units for stock in model.stocks} - {""}
-    found: list[Candidate] = []
+    options: list[Candidate] = []
     for constant in model.constants:
         amount = constant.units in stored and not _is_rate(constant.units, model.time.units)
         for name, value in constant_values(model, constant).items():
@@ -63,7 +63,7 @@ def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
             role: Role = "fixed" if prior is None else "CAL"
             least, most = _stable(model, constant.units)
             candidate = Candidate(name, value, constant.units, prior, why, role, amount=amount, least=least, most=most)
-            found.append(candidate)
+            options.append(candidate)
     for stock in model.stocks:
         literal = [piece.initial for piece in stock.pieces]
         labels = element_labels(model, stock)
@@ -72,10 +72,10 @@ def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
         value = literal[0].value
         if value > 0:
             why = "where the stock starts"
-            found += [
+            options += [
                 Candidate(name, value, stock.units, LogNormal(value, SIGMA), why, "CAL", True, True) for name in labels
             ]
-    return found
+    return options
 
 
 def _stable(model: Model, units: str) -> tuple[float, float]:

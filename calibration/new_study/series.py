@@ -40,14 +40,14 @@ class Reading:
     values: Array
 
     @property
-    def seen(self) -> Array:
+    def observed(self) -> Array:
         """The numbers that there are."""
         return self.values[np.isfinite(self.values)]
 
     @property
     def counted(self) -> bool:
         """Whether all are whole numbers, none below 0, and nothing says that they were measured in some unit."""
-        return counted(self.seen, self.match.column, self.match.variable.units)
+        return counted(self.observed, self.match.column, self.match.variable.units)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Row:
     start: str
     time: float
     start_time: float
-    given: str
+    text: str
     value: float
 
 
@@ -119,25 +119,25 @@ def shape(data: Reading, moving: frozenset[str], growing: frozenset[str]) -> Sha
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
-    total = running_total(variable, data.seen, growing, are_counts=data.counted)
+    total = running_total(variable, data.observed, growing, are_counts=data.counted)
     return "increments" if total else "level"
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
     """Counts are over-dispersed (NB1), measurements that span a range are lognormal, others normal."""
-    seen = data.seen
-    if data.counted and (kind != "level" or (seen.max() <= MOST_COUNTED and not _too_smooth(seen))):
+    observed = data.observed
+    if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
-    return Lognormal() if seen.min() > 0 and seen.max() > _SPAN * seen.min() else Normal()
+    return Lognormal() if observed.min() > 0 and observed.max() > _SPAN * observed.min() else Normal()
 
 
-def _too_smooth(seen: Array) -> bool:
+def _too_smooth(observed: Array) -> bool:
     """Whether whole numbers lie closer to a curve than independent counts can: rounded measurements, such as a staff.
 
     The second difference of independent noise has six times its variance.
     """
-    bends = np.diff(seen, 2)
-    return bool(len(bends) >= 4 and np.mean(bends**2) / 6 < TOO_SMOOTH * np.mean(seen))
+    bends = np.diff(observed, 2)
+    return bool(len(bends) >= 4 and np.mean(bends**2) / 6 < TOO_SMOOTH * np.mean(observed))
 
 
 def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float) -> Series:
@@ -150,14 +150,14 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float)
     """
     rows = [row for row in _rows(data, axis, clock, windows=kind == "flow") if np.isfinite(row.value)]
     earliest = [row.start_time if kind == "flow" else row.time for row in rows]
-    kept = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
+    inside = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
     dropped = tuple(row.date for row, time in zip(rows, earliest, strict=True) if time < initial - 1e-9)
-    if len(kept) < 2:
-        shown = f"{len(kept)} rows from the model's initial time {initial:g} on"
+    if len(inside) < 2:
+        shown = f"{len(inside)} rows from the model's initial time {initial:g} on"
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
-    since = _since(data.match, kept, initial) if kind == "increments" else None
-    return Series(data.match, kind, family(data, kind), tuple(kept), dropped, since)
+    since = _since(data.match, inside, initial) if kind == "increments" else None
+    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
@@ -183,10 +183,10 @@ def _rows(data: Reading, axis: Axis, clock: Clock, *, windows: bool) -> Sequence
             start, end = axis.date_window(i)
             date = end if windows else axis.dates[i]
             times = calendar.time_of(date), calendar.time_of(start)
-            rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.given[i], value))
+            rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.texts[i], value))
         return rows
     for i, value in enumerate(data.values.tolist()):
         opened, closed = axis.number_window(i, starts=clock.starts)
         time, start_time = clock.time(closed if windows else axis.numbers[i]), clock.time(opened)
-        rows.append(Row(plain(time), plain(start_time), time, start_time, axis.given[i], value))
+        rows.append(Row(plain(time), plain(start_time), time, start_time, axis.texts[i], value))
     return rows

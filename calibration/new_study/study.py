@@ -68,7 +68,7 @@ class NewStudy:
     possible: bool = False
 
 
-def new_study(asked: Asked) -> NewStudy:
+def new_study(request: Asked) -> NewStudy:
     """Read both, guess, write the folder and read it back; nothing is left half-written.
 
     Raises
@@ -76,58 +76,58 @@ def new_study(asked: Asked) -> NewStudy:
     CiparkError
         Of a kind for each thing that is wrong with the model, the table or a name.
     """
-    check_free(asked.folder, force=asked.force)
-    model = read_model(asked.model, allow_files=asked.allow_files)
-    sheet = _chosen(read_sheet(asked.data), asked.where or {})
-    axis = calendar_years(read_axis(sheet, asked.time, asked.dates), model, asked.unit)
-    columns, other = _numeric(sheet, axis)
-    found = once(_matched(model, sheet, columns, asked.values or {}), asked.values or {})
-    unused = [name for name in (*columns, *other) if name not in [match.column for match in found]]
+    check_free(request.folder, force=request.force)
+    model = read_model(request.model, allow_files=request.allow_files)
+    sheet = _chosen(read_sheet(request.data), request.where or {})
+    axis = calendar_years(read_axis(sheet, request.time, request.dates), model, request.unit)
+    columns, textual = _numeric(sheet, axis)
+    matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})
+    unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
-    options = candidates(model, [match.variable.name for match in found])
-    parent = asked.folder.resolve().parent
+    options = candidates(model, [match.variable.name for match in matched])
+    parent = request.folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
-        draft = Path(temporary) / asked.folder.resolve().name
-        kept, timing = _series(model, sheet, axis, found, asked, later=False)
-        study = NewStudy(asked.folder, axis, timing, kept, tuple(options), tuple(unused), numeric)
-        seen = _seen(draft, asked, model, study)
-        if not seen.possible:
+        draft = Path(temporary) / request.folder.resolve().name
+        series, timing = _series(model, sheet, axis, matched, request, later=False)
+        study = NewStudy(request.folder, axis, timing, series, tuple(options), tuple(unused), numeric)
+        view = _seen(draft, request, model, study)
+        if not view.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
-            kept, timing = _series(model, sheet, axis, found, asked, later=True)
-            moved = replace(study, series=kept, clock=timing)
-            later = _seen(draft, asked, model, moved)
-            seen, study = (later, moved) if later.possible else (seen, study)
-        study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
-        _write(draft, asked, model, study)
-        read_problem(draft, allow_files=asked.allow_files)
-        move_into(draft, asked.folder)
+            series, timing = _series(model, sheet, axis, matched, request, later=True)
+            moved = replace(study, series=series, clock=timing)
+            later = _seen(draft, request, model, moved)
+            view, study = (later, moved) if later.possible else (view, study)
+        study = replace(study, candidates=tuple(roles(options, view)), possible=view.possible)
+        _write(draft, request, model, study)
+        read_problem(draft, allow_files=request.allow_files)
+        move_into(draft, request.folder)
     return study
 
 
-def _seen(draft: Path, asked: Asked, model: Model, study: NewStudy) -> View:
+def _seen(draft: Path, request: Asked, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
-    _write(draft, asked, model, study)
+    _write(draft, request, model, study)
     return view(
-        posterior(read_problem(draft, allow_files=asked.allow_files), choose("native")),
+        posterior(read_problem(draft, allow_files=request.allow_files), choose("native")),
         np.random.default_rng(_SEED),
     )
 
 
-def once(found: Sequence[Match], given: Mapping[str, str]) -> list[Match]:
+def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
     """The matches without stocks whose own flow is observed too: both would count the same events twice.
 
     What the user named stays, whatever it is.
     """
-    observed = {match.variable.name for match in found}
+    observed = {match.variable.name for match in matched}
 
     def repeated(match: Match) -> bool:
-        if not isinstance(match.variable, Stock) or match.column in given:
+        if not isinstance(match.variable, Stock) or match.column in chosen:
             return False
         net = [piece.flow for piece in match.variable.pieces]
         return all(isinstance(flow, Ref) and flow.name in observed for flow in net)
 
-    return [match for match in found if not repeated(match)]
+    return [match for match in matched if not repeated(match)]
 
 
 def check_free(folder: Path, *, force: bool) -> None:
@@ -168,7 +168,7 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
 
 def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
     """Columns most of whose cells are numbers, and the others, the times left out."""
-    numeric, other = list[str](), list[str]()
+    numeric, textual = list[str](), list[str]()
     for name in sheet.header:
         if name in (axis.column, axis.started):
             continue
@@ -176,19 +176,19 @@ def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
         cells = [cell for cell in texts if not is_missing(cell)]
         read = number_reader(texts, sheet.delimiter)
         n = sum(1 for cell in cells if np.isfinite(read(cell)))
-        (numeric if cells and 2 * n > len(cells) else other).append(name)
-    return numeric, other
+        (numeric if cells and 2 * n > len(cells) else textual).append(name)
+    return numeric, textual
 
 
-def _matched(model: Model, sheet: Sheet, columns: Sequence[str], given: Mapping[str, str]) -> list[Match]:
-    for column in given:
+def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
+    for column in chosen:
         if column not in sheet.header:
             raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --value")
         if column not in columns:
             raise InvalidValue("the column", column, "one with numbers", where=f"{sheet.name}: --value")
-    found = matches(model, columns, given)
-    if found:
-        return found
+    matched = matches(model, columns, chosen)
+    if matched:
+        return matched
     if not columns:
         raise InvalidValue(
             "its columns", ", ".join(sheet.header), "one with numbers beside the times", where=sheet.name
@@ -207,49 +207,56 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], given: Mapping[
 
 
 def _series(
-    model: Model, sheet: Sheet, axis: Axis, found: Sequence[Match], asked: Asked, *, later: bool
+    model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: Asked, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
-    readings = [reading(sheet, axis, match) for match in found]
+    readings = [reading(sheet, axis, match) for match in matched]
     moving = flows(model)
-    rising = never_falling(model, [match.variable.name for match in found], Scenario())
+    rising = never_falling(model, [match.variable.name for match in matched], Scenario())
     shapes = [shape(data, moving, rising) for data in readings]
-    timing = clock(model, axis, asked.unit, asked.origin, windows=later or "flow" in shapes)
+    timing = clock(model, axis, request.unit, request.origin, windows=later or "flow" in shapes)
     pairs = zip(readings, shapes, strict=True)
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
 
 
-def _write(draft: Path, asked: Asked, model: Model, study: NewStudy) -> None:
+def _write(draft: Path, request: Asked, model: Model, study: NewStudy) -> None:
     """All files of a study."""
     original = draft / "data" / "original"
     original.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(asked.data, original / asked.data.name)
-    stem = asked.model.with_suffix("")
-    for path in (asked.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
+    shutil.copyfile(request.data, original / request.data.name)
+    stem = request.model.with_suffix("")
+    for path in (request.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
             shutil.copyfile(path, draft / path.name)
     for name in files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(asked.model.parent / name, draft / name)
+        shutil.copyfile(request.model.parent / name, draft / name)
     parts = []
-    for one in study.series:
-        relative = f"data/{file_name(one.match.column)}.csv"
-        (draft / relative).write_text(text.table(one, study.axis), encoding="utf-8")
-        parts.append(text.observation(one, study.axis, relative))
-    noises = [text.noise(one) for one in study.series]
+    for readings in study.series:
+        relative = f"data/{file_name(readings.match.column)}.csv"
+        (draft / relative).write_text(text.table(readings, study.axis), encoding="utf-8")
+        parts.append(text.observation(readings, study.axis, relative))
+    noises = [text.noise(readings) for readings in study.series]
     title = draft.name
     problem = text.problem(
-        title, asked.model.name, _span(model, study.series), study.clock, parts, study.candidates, noises, study.ignored
+        title,
+        request.model.name,
+        _span(model, study.series),
+        study.clock,
+        parts,
+        study.candidates,
+        noises,
+        study.ignored,
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
-    end = max(row.time for one in study.series for row in one.rows)
-    more = {
+    end = max(row.time for readings in study.series for row in readings.rows)
+    files = {
         "policies.toml": text.policies(title, study.series, study.candidates, end),
         "sensitivity.toml": text.sensitivity(study.series, end),
     }
-    for name, content in more.items():
+    for name, content in files.items():
         if content is not None:
             (draft / name).write_text(content, encoding="utf-8")
-    (draft / "README.md").write_text(text.readme(title, model, asked.data.name, study.series), encoding="utf-8")
+    (draft / "README.md").write_text(text.readme(title, model, request.data.name, study.series), encoding="utf-8")
 
 
 def files_read(model: Model) -> tuple[str, ...]:
@@ -261,9 +268,9 @@ def files_read(model: Model) -> tuple[str, ...]:
     return tuple(name for name in near if (folder / name).is_file())
 
 
-def _span(model: Model, found: Sequence[Series]) -> list[str]:
+def _span(model: Model, series: Sequence[Series]) -> list[str]:
     """What ``[model]`` has to say of the run's end."""
-    last = max(row.time for one in found for row in one.rows)
+    last = max(row.time for part in series for row in part.rows)
     if last <= model.time.final:
         return []
     step = model.time.step if np.isfinite(model.time.step) else 1.0

@@ -37,12 +37,12 @@ def number(value: float) -> str:
 
 def table(series: Series, axis: Axis) -> str:
     """The table of a series as CSV."""
-    as_given = any(row.given != row.date for row in series.rows)
+    as_given = any(row.text != row.date for row in series.rows)
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
             time_column(series, axis): row.date,
-            **({axis.column + " as given": row.given} if as_given else {}),
+            **({axis.column + " as given": row.text} if as_given else {}),
             value_column(series): number(row.value),
         }
         for row in series.rows
@@ -55,7 +55,7 @@ def time_column(series: Series, axis: Axis) -> str:
 
     Not ``start``, which is that of windows, and not as the values are.
     """
-    if any(row.given != row.date for row in series.rows):
+    if any(row.text != row.date for row in series.rows):
         return "end of window" if series.windowed else "model time"
     taken = {"start", value_column(series)}
     return axis.column if axis.column not in taken else "end of window"
@@ -102,11 +102,11 @@ _FAMILY = {
 
 
 def _explained(series: Series) -> list[str]:
-    said = []
+    lines = []
     if series.dropped:
         shown = ", ".join(series.dropped[:3]) + (", …" if len(series.dropped) > 3 else "")
-        said.append(f"# {len(series.dropped)} rows lie before the run's initial time and are not here: {shown}")
-    return said
+        lines.append(f"# {len(series.dropped)} rows lie before the run's initial time and are not here: {shown}")
+    return lines
 
 
 def noise_name(series: Series) -> str:
@@ -145,18 +145,21 @@ def prior_text(prior: Prior) -> str:
             raise ValueError(f"no new study has the prior {prior}")
 
 
-def parameter(one: Candidate) -> str:
+def parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
-    if one.prior is None or one.role == "fixed":
-        return f"[[fixed]]\nname = {toml(one.name)}\nvalue = {number(one.value)}\nwhy = {toml(one.why)}\n"
-    bounds = "" if one.bounds is None else f"bounds = [{number(one.bounds[0])}, {number(one.bounds[1])}]\n"
-    unit = f" {one.units}" if one.units else ""
-    why = f"placeholder: wide around the model's {number(one.value)}{unit}"
-    if one.role == "PRI" and one.why:
-        why += f"; {one.why}"
+    if candidate.prior is None or candidate.role == "fixed":
+        held = f"name = {toml(candidate.name)}\nvalue = {number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
+        return f"[[fixed]]\n{held}"
+    bounds = (
+        "" if candidate.bounds is None else f"bounds = [{number(candidate.bounds[0])}, {number(candidate.bounds[1])}]\n"
+    )
+    unit = f" {candidate.units}" if candidate.units else ""
+    why = f"placeholder: wide around the model's {number(candidate.value)}{unit}"
+    if candidate.role == "PRI" and candidate.why:
+        why += f"; {candidate.why}"
     return (
-        f'[[parameter]]\nname = {toml(one.name)}\nuse = "{one.role}"\n{bounds}'
-        f"prior = {prior_text(one.prior)}\nwhy = {toml(why)}\n"
+        f'[[parameter]]\nname = {toml(candidate.name)}\nuse = "{candidate.role}"\n{bounds}'
+        f"prior = {prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
     )
 
 
@@ -187,8 +190,8 @@ _FIXED = """\
 
 
 def problem(
-    title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str], found: Sequence[Candidate],
-    noises: Sequence[str], ignored: Sequence[str],
+    title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
+    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str],
 ) -> str:  # fmt: skip
     """The text of problem.toml; ``parts`` are the observations."""
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
@@ -200,13 +203,13 @@ def problem(
     if ignored:
         lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
         lines.append(f"# {', '.join(ignored)}.\n")
-    free = [one for one in found if one.role != "fixed"]
-    fixed = [one for one in found if one.role == "fixed"]
+    free = [candidate for candidate in candidates if candidate.role != "fixed"]
+    fixed = [candidate for candidate in candidates if candidate.role == "fixed"]
     order = {"CAL": 0, "PRI": 1}
-    texts = [parameter(one) for one in sorted(free, key=lambda one: order[one.role])]
+    texts = [parameter(candidate) for candidate in sorted(free, key=lambda candidate: order[candidate.role])]
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
-        lines.append(_FIXED + "\n".join(parameter(one) for one in fixed))
+        lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
     lines.append(_METHOD)
     return "\n".join(lines) + "\n"
 
@@ -214,9 +217,9 @@ def problem(
 def readme(title: str, model: Model, data: str, series: Sequence[Series]) -> str:
     """The page on which the numbers' origin is written down."""
     rows = "\n".join(
-        f"| `data/{file_name(one.match.column)}.csv` | {' + '.join(one.match.names)} | {one.kind} | {len(one.rows)} | "
-        "*who counted, when, how; address or citation* |"
-        for one in series
+        f"| `data/{file_name(part.match.column)}.csv` | {' + '.join(part.match.names)} | {part.kind} | "
+        f"{len(part.rows)} | *who counted, when, how; address or citation* |"
+        for part in series
     )
     return f"""# {title}
 
@@ -257,7 +260,7 @@ _REACH = "# range: a thousand times what was seen; a run outside it is computed 
 
 def sensitivity(series: Sequence[Series], end: float) -> str | None:
     """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
-    single = [one for one in series if len(one.match.names) == 1]
+    single = [part for part in series if len(part.match.names) == 1]
     if not single:
         return None
     lines = [
@@ -266,16 +269,16 @@ def sensitivity(series: Sequence[Series], end: float) -> str | None:
         _REACH,
         f'[[moment]]\nlabel = "at the last row"\ntime = {number(end)}',
     ]
-    for one in single:
-        label, variable = toml(one.match.names[0]), toml(one.match.names[0])
-        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(one)}")
+    for part in single:
+        label, variable = toml(part.match.names[0]), toml(part.match.names[0])
+        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(part)}")
     return "\n".join(lines) + "\n"
 
 
-def policies(title: str, series: Sequence[Series], found: Sequence[Candidate], end: float) -> str | None:
+def policies(title: str, series: Sequence[Series], candidates: Sequence[Candidate], end: float) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
-    single = [one for one in series if len(one.match.names) == 1]
-    levers = [one for one in found if one.role == "CAL" and not one.starts][:2]
+    single = [part for part in series if len(part.match.names) == 1]
+    levers = [part for part in candidates if part.role == "CAL" and not part.starts][:2]
     if not single or not levers:
         return None
     lines = [
@@ -287,13 +290,13 @@ def policies(title: str, series: Sequence[Series], found: Sequence[Candidate], e
         f"outcome = {toml(file_name(single[0].match.column))}",
         f"at = {number(end)}",
     ]
-    for one in single:
+    for part in single:
         lines += [
             "\n[[outcome]]",
-            f"id = {toml(file_name(one.match.column))}",
-            f"title = {toml(one.match.variable.label)}",
-            f"variable = {toml(one.match.names[0])}",
-            f"range = {reach(one)}",
+            f"id = {toml(file_name(part.match.column))}",
+            f"title = {toml(part.match.variable.label)}",
+            f"variable = {toml(part.match.names[0])}",
+            f"range = {reach(part)}",
         ]
     for i, lever in enumerate(levers, start=1):
         lines += [

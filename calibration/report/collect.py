@@ -68,15 +68,15 @@ class Calibration:
 def fit_findings(made: Calibration) -> Fit:
     """The findings of a calibration, but for what follows its posterior."""
     problem, optimum, density = made.problem, made.optimum, made.optimum.goal.density
-    rows, seen = tuple(fitted(density, optimum.theta)), identifiability(optimum)
+    rows, identified = tuple(fitted(density, optimum.theta)), identifiability(optimum)
     software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(
         study=study_facts(problem),
         optimum=_best_fit(optimum),
         rows=rows,
-        identifiability=seen,
+        identifiability=identified,
         errors=standard_errors(optimum),
-        conditions=conditions(optimum, seen, made.profiles, rows, made.engine),
+        conditions=conditions(optimum, identified, made.profiles, rows, made.engine),
         profiles=made.profiles,
         predictions=made.predictions,
         engine=made.engine,
@@ -121,7 +121,9 @@ def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow],
     if not dated:
         return Curves(grid.times, {}, {})
     parts = [observation.terms[0].quantities[0].parts for observation in dated]
-    read = reader([Quantity(own, "at", t, t) for own in parts for t in grid.times.tolist()], grid, left_rule=True)
+    read = reader(
+        [Quantity(members, "at", t, t) for members in parts for t in grid.times.tolist()], grid, left_rule=True
+    )
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
     model_only = np.array([parameter.target == "model" for parameter in problem.space])
     values = read(run(theta[None, model_only]))[0].reshape(len(dated), -1)

@@ -26,37 +26,37 @@ NARROWED = 0.3
 SMALL = 4.0
 
 
-def informed(fit: Fit, found: Inquiry | None) -> list[str]:
+def informed(fit: Fit, inquiry: Inquiry | None) -> list[str]:
     """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
-    said = [_narrowed(found.contractions)] if found is not None else []
-    seen = fit.identifiability
-    said.append(
-        f"At the optimum, the data tell more than the priors in {seen.n_informed} of the {len(seen.names)} directions "
-        "in which the fitted parameters of the model can move together."
+    sentences = [_narrowed(inquiry.contractions)] if inquiry is not None else []
+    identified = fit.identifiability
+    sentences.append(
+        f"At the optimum, the data tell more than the priors in {identified.n_informed} of the {len(identified.names)} "
+        "directions in which the fitted parameters of the model can move together."
     )
     if fit.profiles:
-        said.append(_profiled(fit))
-    if found is None:
-        said.append(
+        sentences.append(_profiled(fit))
+    if inquiry is None:
+        sentences.append(
             "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
         )
-    return said
+    return sentences
 
 
 def _narrowed(lines: Sequence[Contraction]) -> str:
     by_much = sorted((line for line in lines if line.contraction >= NARROWED), key=lambda line: -line.contraction)
     blind = [line.name for line in lines if line.untouched]
     little = [line.name for line in lines if line.contraction < NARROWED and not line.untouched]
-    said = (
+    text = (
         f"The data take {NARROWED:.0%} or more of the prior variance from {len(by_much)} of {len(lines)} parameters: "
         + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much)
         + "."
     )
     if little:
-        said += f" They move {len(little)} a little: {listed(little)}."
+        text += f" They move {len(little)} a little: {listed(little)}."
     if blind:
-        said += f" They leave {len(blind)} as they were: {listed(blind)}; what is said of these is the prior."
-    return said
+        text += f" They leave {len(blind)} as they were: {listed(blind)}; what is said of these is the prior."
+    return text
 
 
 def _profiled(fit: Fit) -> str:
@@ -72,14 +72,16 @@ def _profiled(fit: Fit) -> str:
 
 def estimate_words(fit: Fit) -> list[str]:
     """How intervals end, how far residuals spread, and which parameters have no standard error."""
-    said = []
+    sentences = []
     if fit.profiles:
-        said.append(f"Profile intervals are of level {percent(fit.level)}: {fit.optimum.rule.words}.")
+        sentences.append(f"Profile intervals are of level {percent(fit.level)}: {fit.optimum.rule.words}.")
     for spread in fit.errors.residuals:
         sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
-        said.append(f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers.")
+        sentences.append(
+            f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers."
+        )
     if fit.optimum.stepwise:
-        said.append(
+        sentences.append(
             f"The likelihood is a step function of {listed(fit.optimum.stepwise)}: local searches cannot move it, so "
             "each search was a global one (differential evolution), and it has no profile and no standard error. "
             "Profiles of other parameters and of predictions hold it at its estimate."
@@ -88,39 +90,41 @@ def estimate_words(fit: Fit) -> list[str]:
     for name, reason in fit.errors.why_not.items():
         if name not in fit.optimum.stepwise:
             by_reason.setdefault(reason, []).append(name)
-    said += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
-    return said
+    sentences += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
+    return sentences
 
 
-def caused(fit: Fit, found: Inquiry | None) -> tuple[str, list[str]]:
+def caused(fit: Fit, inquiry: Inquiry | None) -> tuple[str, list[str]]:
     """One sentence that answers, and a point for each cause."""
     study = fit.study
-    if found is None or not found.comparison:
+    if inquiry is None or not inquiry.comparison:
         if not study.rivals:
             return "The study lists no rival structures, so nothing is attributed to one cause rather than another.", []
         return (
             f"The {len(study.rivals)} rival structures of the study were not fitted (--rivals), so nothing is "
             "attributed to one cause rather than another."
         ), []
-    points = [_cause(cause, found) for cause in study.questions.causes]
-    points += [_experiment(name, found) for name in _experiments(found) if name not in _named(study.questions.causes)]
-    close = near_best(found.comparison)
-    said = (
-        f"{len(close)} of {len(found.comparison)} structures predict the data about as well as the best: not more than "
-        f"{SMALL:g} behind in log predictive density, or within two standard errors."
+    points = [_cause(cause, inquiry) for cause in study.questions.causes]
+    points += [
+        _experiment(name, inquiry) for name in _experiments(inquiry) if name not in _named(study.questions.causes)
+    ]
+    close = near_best(inquiry.comparison)
+    text = (
+        f"{len(close)} of {len(inquiry.comparison)} structures predict the data about as well as the best: not more "
+        f"than {SMALL:g} behind in log predictive density, or within two standard errors."
     )
     names = {line.name for line in close}
-    tested = [cause for cause in study.questions.causes if _without(cause, found)]
-    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, found))]
+    tested = [cause for cause in study.questions.causes if _without(cause, inquiry)]
+    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, inquiry))]
     needed = [cause.name for cause in tested if cause.name not in spared]
     if spared:
-        said = f"The data do not decide. {said} For each of these causes there is such a structure without it: "
-        said += f"{listed(spared)}."
+        text = f"The data do not decide. {text} For each of these causes there is such a structure without it: "
+        text += f"{listed(spared)}."
     if needed:
-        said += f" The data need {listed(needed)}: every structure without it predicts worse than that."
-    for variant in found.refuted:
-        said += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
-    return said, points
+        text += f" The data need {listed(needed)}: every structure without it predicts worse than that."
+    for variant in inquiry.refuted:
+        text += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
+    return text, points
 
 
 def near_best(lines: Sequence[Comparison]) -> list[Comparison]:
@@ -132,41 +136,41 @@ def _named(causes: Sequence[Cause]) -> set[str]:
     return {cause.experiment for cause in causes}
 
 
-def _experiments(found: Inquiry) -> list[str]:
-    return list(dict.fromkeys(effect.experiment for effect in found.effects))
+def _experiments(inquiry: Inquiry) -> list[str]:
+    return list(dict.fromkeys(effect.experiment for effect in inquiry.effects))
 
 
-def _without(cause: Cause, found: Inquiry) -> list[Comparison]:
-    return [line for line in found.comparison if line.name in cause.without]
+def _without(cause: Cause, inquiry: Inquiry) -> list[Comparison]:
+    return [line for line in inquiry.comparison if line.name in cause.without]
 
 
-def _cause(cause: Cause, found: Inquiry) -> str:
-    said = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, found)}."
-    own = _without(cause, found)
-    if own:
+def _cause(cause: Cause, inquiry: Inquiry) -> str:
+    text = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, inquiry)}."
+    without = _without(cause, inquiry)
+    if without:
         behind = listed(
             "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
-            for line in own
+            for line in without
         )
-        names = listed(f"{line.name} ({line.why})" for line in own)
-        said += f" Structures that do without it: {names}; log predictive density: {behind}."
-    return said
+        names = listed(f"{line.name} ({line.why})" for line in without)
+        text += f" Structures that do without it: {names}; log predictive density: {behind}."
+    return text
 
 
-def _experiment(name: str, found: Inquiry) -> str:
-    return f"'{name}': {_worth(name, found)}."
+def _experiment(name: str, inquiry: Inquiry) -> str:
+    return f"'{name}': {_worth(name, inquiry)}."
 
 
-def _worth(experiment: str, found: Inquiry) -> str:
+def _worth(experiment: str, inquiry: Inquiry) -> str:
     """What an experiment changes in the structure that comes first, in all that are close, and in the mixture."""
-    main = main_effects(found.effects)
-    own = {effect.structure: effect for effect in main if effect.experiment == experiment}
-    if not own:
+    main = main_effects(inquiry.effects)
+    by_structure = {effect.structure: effect for effect in main if effect.experiment == experiment}
+    if not by_structure:
         return "its effect was not computed"
-    first, mixed = next(iter(own.values())), own["mixture"]
-    close = [own[line.name] for line in near_best(found.comparison) if line.name in own]
+    first, mixed = next(iter(by_structure.values())), by_structure["mixture"]
+    close = [by_structure[line.name] for line in near_best(inquiry.comparison) if line.name in by_structure]
     least, most = min(close, key=lambda e: e.median), max(close, key=lambda e: e.median)
-    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in found.comparison if line.stacking >= 0.005)
+    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in inquiry.comparison if line.stacking >= 0.005)
     return (
         f"in '{experiment}' {first.observation} change by {_band(first)} under {first.structure}; at the median by "
         f"{least.median:+.0f} ({least.structure}) to {most.median:+.0f} ({most.structure}) among the structures that "
@@ -183,61 +187,61 @@ def main_effects(effects: Sequence[Effect]) -> list[Effect]:
     return [effect for effect in effects if effect.observation == effects[0].observation]
 
 
-def predicted(fit: Fit, found: Inquiry | None) -> list[str]:
+def predicted(fit: Fit, inquiry: Inquiry | None) -> list[str]:
     """How forecasts from before the data did against the baselines, over how many numbers."""
     if not fit.study.holdout:
         return ["The study names no dates to predict from ([holdout] origins)."]
-    if found is None or found.rolling is None:
+    if inquiry is None or inquiry.rolling is None:
         return ["Not asked for (--holdout)."]
-    rolling = found.rolling
-    said = [verdict(rolling)]
+    rolling = inquiry.rolling
+    sentences = [verdict(rolling)]
     gap = _gaps(rolling)
     if gap:
-        said.append(gap)
-    origins = sorted({one.origin for one in rolling.comparable})
+        sentences.append(gap)
+    origins = sorted({entry.origin for entry in rolling.comparable})
     dates = listed(fit.study.calendar.label(origin) for origin in origins)
-    said.append(
+    sentences.append(
         f"Each forecast rests on the data up to {dates} only; but the model's structure and its dated events were "
         "written by people who knew the later data, so this is no blind test."
     )
-    return said
+    return sentences
 
 
 def _gaps(rolling: RollingOrigin) -> str:
     """The paired difference to each baseline with its standard error, which few numbers leave wide."""
     by_forecaster: dict[str, list[Score]] = {}
-    for one in sorted(rolling.comparable, key=lambda one: (one.origin, one.label)):
-        by_forecaster.setdefault(one.forecaster, []).append(one)
+    for entry in sorted(rolling.comparable, key=lambda entry: (entry.origin, entry.label)):
+        by_forecaster.setdefault(entry.forecaster, []).append(entry)
     model = by_forecaster.pop("model", [])
-    if len({one.label for one in model}) < 2 or not by_forecaster:
+    if len({entry.label for entry in model}) < 2 or not by_forecaster:
         return ""
     words = []
-    for name, other in by_forecaster.items():
-        difference = np.array([b.log_score - a.log_score for a, b in zip(model, other, strict=True)])
+    for name, scores in by_forecaster.items():
+        difference = np.array([b.log_score - a.log_score for a, b in zip(model, scores, strict=True)])
         if np.isfinite(difference).all():
             words.append(f"{name} {difference.mean():+.2f} ± {mean_error(difference, model):.2f}")
     return (
         f"Log score of a baseline less that of the model, mean over {len(model)} predictions of "
-        f"{len({one.label for one in model})} numbers with its standard error, in which a number that several origins "
-        "predict counts once and neighbours in time may depend on each other (positive: the model is better): "
+        f"{len({entry.label for entry in model})} numbers with its standard error, in which a number that several "
+        "origins predict counts once and neighbours in time may depend on each other (positive: the model is better): "
         + "; ".join(words)
         + "."
     )
 
 
-def supports(fit: Fit, found: Inquiry | None) -> str:
+def supports(fit: Fit, inquiry: Inquiry | None) -> str:
     """What the data say."""
-    said = fit.study.questions.supports
-    if found is not None:
-        steady = [line.name for line in found.contractions if line.verdict == "the data decide"]
-        said += f" Decided by the data rather than by the prior: {listed(steady)}."
+    text = fit.study.questions.supports
+    if inquiry is not None:
+        steady = [line.name for line in inquiry.contractions if line.verdict == "the data decide"]
+        text += f" Decided by the data rather than by the prior: {listed(steady)}."
     missed = unexplained(fit.rows)
     if missed:
-        said += (
+        text += (
             f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
             f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
         )
-    return said.strip()
+    return text.strip()
 
 
 def chance_limit(fit: Fit) -> float:
@@ -245,40 +249,40 @@ def chance_limit(fit: Fit) -> float:
     return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
 
 
-def adds(fit: Fit, found: Inquiry | None, checked: str) -> str:
+def adds(fit: Fit, inquiry: Inquiry | None, checked: str) -> str:
     """What the theory adds."""
-    said = f"{fit.study.questions.theory} The structure of the model, {len(fit.study.fixed)} constants that are held"
-    if found is not None:
-        prior = [line.name for line in found.contractions if line.contraction < NARROWED]
-        said += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
-    return f"{said}. {checked}".strip()
+    text = f"{fit.study.questions.theory} The structure of the model, {len(fit.study.fixed)} constants that are held"
+    if inquiry is not None:
+        prior = [line.name for line in inquiry.contractions if line.contraction < NARROWED]
+        text += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
+    return f"{text}. {checked}".strip()
 
 
-def unknowable(fit: Fit, found: Inquiry | None) -> str:
+def unknowable(fit: Fit, inquiry: Inquiry | None) -> str:
     """What these data cannot tell."""
-    said = fit.study.questions.unknown
-    if found is not None:
-        blind = [line.name for line in found.contractions if line.untouched]
-        said += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
-        if found.comparison:
-            close = near_best(found.comparison)
-            said += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
+    text = fit.study.questions.unknown
+    if inquiry is not None:
+        blind = [line.name for line in inquiry.contractions if line.untouched]
+        text += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
+        if inquiry.comparison:
+            close = near_best(inquiry.comparison)
+            text += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:
-        said += f" Bounded on neither side: {listed(opened)}."
-    return said.strip() or "Nothing was found that the data leave open; rivals and a posterior may show more."
+        text += f" Bounded on neither side: {listed(opened)}."
+    return text.strip() or "Nothing was found that the data leave open; rivals and a posterior may show more."
 
 
 def prediction_given(fit: Fit) -> tuple[Held, ...]:
     """Held constants on which the estimate of a fitted parameter rests, and with it every prediction."""
-    given = {held.name: held for verdict in fit.conditions.parameters for held in verdict.given}
-    return tuple(given.values())
+    conditions = {held.name: held for verdict in fit.conditions.parameters for held in verdict.held}
+    return tuple(conditions.values())
 
 
 def prediction_verdict(fit: Fit, prediction: PredictionProfile) -> str:
     """The verdict of a prediction as it stands beside its interval."""
-    given = prediction_given(fit)
-    return prediction.verdict + (f", given {given_words(given)}" if given else "")
+    conditions = prediction_given(fit)
+    return prediction.verdict + (f", given {given_words(conditions)}" if conditions else "")
 
 
 def prediction_sentences(fit: Fit) -> list[str]:

@@ -36,9 +36,9 @@ def show(fit: Fit) -> None:
         say(sentence)
 
 
-def show_headlines(found: Findings) -> None:
+def show_headlines(findings: Findings) -> None:
     """The headline numbers as every page prints them."""
-    records = [record for part in registry.SECTIONS for record in part.headlines(found)]
+    records = [record for part in registry.SECTIONS for record in part.headlines(findings)]
     if records:
         say()
         print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")
@@ -131,34 +131,34 @@ def _show_posterior(drawn: Posterior) -> None:
 
 def sentences(fit: Fit) -> Sequence[str]:
     """What the numbers say, in words."""
-    optimum, found = fit.optimum, fit.identifiability
-    said = [
+    optimum, identified = fit.optimum, fit.identifiability
+    sentences = [
         f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
         f"within {ARRIVED:g} of the best log density."
     ]
     if optimum.interrupted:
-        said.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
+        sentences.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
     if fit.reused:
-        said.append(
+        sentences.append(
             f"Reused {fit.reused} completed searches and profiles from an earlier run; --fresh computes them anew."
         )
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
-        said.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
-    said += [*fit.conditions.warnings, *estimate_words(fit)]
+        sentences.append("Only one search arrived there, so a better optimum may exist: raise --starts.")
+    sentences += [*fit.conditions.warnings, *estimate_words(fit)]
     if fit.study.method.estimate == "ml":
-        said.append(
+        sentences.append(
             "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
         )
     if optimum.at_bound:
-        said.append("At a bound: " + ", ".join(optimum.at_bound) + ".")
-    said += [*identifiability_words(found), *fit.conditions.remarks]
+        sentences.append("At a bound: " + ", ".join(optimum.at_bound) + ".")
+    sentences += [*identifiability_words(identified), *fit.conditions.remarks]
     opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:
-        said.append("Bounded by the data on neither side: " + ", ".join(opened) + ".")
-    said += prediction_sentences(fit)
+        sentences.append("Bounded by the data on neither side: " + ", ".join(opened) + ".")
+    sentences += prediction_sentences(fit)
     far = unexplained(fit.rows)
     if far:
-        said.append(
+        sentences.append(
             f"Not explained by the model, quantile residual beyond {chance_limit(fit):.1f} (in one study in twenty by "
             "chance): " + ", ".join(row.label for row in far) + "."
         )
@@ -167,9 +167,9 @@ def sentences(fit: Fit) -> Sequence[str]:
             "has converged" if fit.posterior.converged else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
         worst = str(poorest(fit.posterior.mixing))
-        said.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
+        sentences.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
     step = half_step_sentence(fit.step_shift)
     if step:
-        said.append(step)
-    said.append(fit.replication.sentence)
-    return said
+        sentences.append(step)
+    sentences.append(fit.replication.sentence)
+    return sentences

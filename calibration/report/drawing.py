@@ -28,13 +28,13 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
     return figure, list(axes.ravel())
 
 
-def plain_log(axis: "Axes", which: str = "x", *, most: int = 5) -> None:
+def plain_log(axis: "Axes", side: str = "x", *, most: int = 5) -> None:
     """A logarithmic axis with numbers as people write them: 0.1, 0.2, 0.5, and fewer of them over more decades."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    (axis.set_xscale if which == "x" else axis.set_yscale)("log")
-    low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
-    line = axis.xaxis if which == "x" else axis.yaxis
+    (axis.set_xscale if side == "x" else axis.set_yscale)("log")
+    low, high = axis.get_xlim() if side == "x" else axis.get_ylim()
+    line = axis.xaxis if side == "x" else axis.yaxis
     line.set_major_locator(FixedLocator(log_ticks(low, high, most)))
     line.set_minor_locator(NullLocator())
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -58,13 +58,13 @@ def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
         ([1], 2),
         ([1], 4),
     ]
-    found: list[float] = []
+    ticks: list[float] = []
     for steps, stride in series:
-        found = [float(f"{step}e{decade}") for decade in decades if decade % stride == 0 for step in steps]
-        found = [value for value in found if low <= value <= high]
-        if len(found) <= most:
+        ticks = [float(f"{step}e{decade}") for decade in decades if decade % stride == 0 for step in steps]
+        ticks = [value for value in ticks if low <= value <= high]
+        if len(ticks) <= most:
             break
-    return found
+    return ticks
 
 
 def whole_years(axis: "Axes") -> None:

@@ -27,25 +27,25 @@ _MARKS = "oDs^vPX"
 
 
 @styled
-def holdout_figure(found: RollingOrigin, calendar: Calendar) -> "Figure":
+def holdout_figure(rolling: RollingOrigin, calendar: Calendar) -> "Figure":
     """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came."""
-    comparable = found.comparable or found.scores
-    origins = sorted({one.origin for one in comparable})
-    names = sorted(dict.fromkeys(one.forecaster for one in comparable), key=lambda name: name != "model")
+    comparable = rolling.comparable or rolling.scores
+    origins = sorted({entry.origin for entry in comparable})
+    names = sorted(dict.fromkeys(entry.forecaster for entry in comparable), key=lambda name: name != "model")
     figure, axes = panels(max(1, len(origins)), 1, 2.6)
     for axis, origin in zip(axes, origins, strict=False):
-        own: list[list[Score]] = [
-            [one for one in comparable if one.origin == origin and one.forecaster == name] for name in names
+        by_name: list[list[Score]] = [
+            [entry for entry in comparable if entry.origin == origin and entry.forecaster == name] for name in names
         ]
-        texts, common = _shortened([one.label for one in own[0]])
-        for shift, (name, scores) in enumerate(zip(names, own, strict=True)):
+        texts, common = _shortened([entry.label for entry in by_name[0]])
+        for shift, (name, scores) in enumerate(zip(names, by_name, strict=True)):
             x = np.arange(len(scores)) + 0.7 * ((shift + 0.5) / len(names) - 0.5)
-            q = np.array([one.quantiles for one in scores]).reshape(-1, 5)
+            q = np.array([entry.quantiles for entry in scores]).reshape(-1, 5)
             colour = _COLOURS[shift % len(_COLOURS)]
             axis.vlines(x, q[:, 0], q[:, 4], lw=1.4, colors=colour)
             axis.plot(x, q[:, 2], _MARKS[shift % len(_MARKS)], color=colour, ms=3, label=name)
-        for place, one in enumerate(own[0]):
-            axis.fill_between([place - 0.42, place + 0.42], one.lower - 0.12, one.upper + 0.12, color="0.6", lw=0,
+        for place, entry in enumerate(by_name[0]):
+            axis.fill_between([place - 0.42, place + 0.42], entry.lower - 0.12, entry.upper + 0.12, color="0.6", lw=0,
                               label="what came" if place == 0 else None, zorder=0)  # fmt: skip
         for edge in np.arange(len(texts) + 1) - 0.5:
             axis.axvline(edge, color="0.9", lw=0.6)
@@ -68,8 +68,8 @@ def _shortened(labels: Sequence[str]) -> tuple[list[str], str]:
         first, _, last = labels[0].rpartition(" ")
         return [last], first
     first, last = min(labels), max(labels)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    cut = first.rfind(" ", 0, same) + 1
+    n_same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    cut = first.rfind(" ", 0, n_same) + 1
     return [label[cut:] for label in labels], first[:cut].strip()
 
 
@@ -137,14 +137,14 @@ def forecast_figure(
     for axis, name in zip(axes, observations, strict=True):
         n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
         for number, scenario in enumerate(scenarios):
-            own = [row for row in rows if row.observation == name and row.scenario == scenario]
-            time = [row.time for row in own]
-            q = np.array([row.quantiles for row in own])
+            chosen = [row for row in rows if row.observation == name and row.scenario == scenario]
+            time = [row.time for row in chosen]
+            q = np.array([row.quantiles for row in chosen])
             colour = PALETTE[number % len(PALETTE)]
             axis.fill_between(time, q[:, 1], q[:, 7], color=colour, alpha=0.15, lw=0)
             axis.fill_between(time, q[:, 3], q[:, 5], color=colour, alpha=0.3, lw=0)
             axis.plot(time, q[:, 4], ".-", color=colour, label=scenario, ms=4)
-        axis.set_title(f"{name} (n = {n}; {own[0].n_draws} draws)")
+        axis.set_title(f"{name} (n = {n}; {chosen[0].n_draws} draws)")
         axis.set_ylim(bottom=0)
         axis.set_ylabel("level")
         whole_years(axis)

@@ -83,35 +83,35 @@ def fit_figure(
     return figure
 
 
-def draw_levels(axis: "Axes", seen: Sequence[tuple[float, float, float, str]]) -> int:
+def draw_levels(axis: "Axes", numbers: Sequence[tuple[float, float, float, str]]) -> int:
     """Dated numbers ``(time, lower, upper, use)`` as points with their interval; how many there are.
 
     Those that are only looked at are not counted, unless there are no others. A number known from below only has an
     arrow upwards in place of an interval.
     """
     for use, (face, edge, label) in USES.items():
-        own = np.array([(t, low, high) for t, low, high, used in seen if used == use]).reshape(-1, 3)
-        if not len(own):
+        points = np.array([(t, low, high) for t, low, high, used in numbers if used == use]).reshape(-1, 3)
+        if not len(points):
             continue
-        open_end = ~np.isfinite(own[:, 2])
-        upper = np.where(open_end, own[:, 1], own[:, 2])
-        middle = (own[:, 1] + upper) / 2
-        axis.vlines(own[:, 0], own[:, 1], upper, color=edge, lw=1, zorder=3)
+        open_end = ~np.isfinite(points[:, 2])
+        upper = np.where(open_end, points[:, 1], points[:, 2])
+        middle = (points[:, 1] + upper) / 2
+        axis.vlines(points[:, 0], points[:, 1], upper, color=edge, lw=1, zorder=3)
         style = {"ls": "", "ms": 4, "mfc": face, "mec": edge, "mew": 0.9, "zorder": 4}
-        axis.plot(own[~open_end, 0], middle[~open_end], "o", label=label, clip_on=False, **style)  # type: ignore[arg-type]
+        axis.plot(points[~open_end, 0], middle[~open_end], "o", label=label, clip_on=False, **style)  # type: ignore[arg-type]
         if open_end.any():
-            axis.plot(own[open_end, 0], middle[open_end], "^", label=f"{label}, at least", **style)  # type: ignore[arg-type]
-    return sum(use != "check" for *_, use in seen) or len(seen)
+            axis.plot(points[open_end, 0], middle[open_end], "^", label=f"{label}, at least", **style)  # type: ignore[arg-type]
+    return sum(use != "check" for *_, use in numbers) or len(numbers)
 
 
 def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
     axis.axhline(0, color=GREY, lw=0.8)
     axis.axhspan(-1.96, 1.96, color="0.94", lw=0, zorder=0)
     for index, name in enumerate(dict.fromkeys(row.observation for row in rows)):
-        own = [row for row in rows if row.observation == name]
+        chosen = [row for row in rows if row.observation == name]
         axis.plot(
-            [row.end for row in own],
-            [row.residual for row in own],
+            [row.end for row in chosen],
+            [row.residual for row in chosen],
             _MARKS[index % len(_MARKS)],
             ms=3.5,
             color=PALETTE[index % len(PALETTE)],

@@ -46,7 +46,7 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
         axis.fill_between(time, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
         axis.fill_between(time, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
         axis.plot(time, q[2], color=MODEL, label="median")
-        n = draw_levels(axis, [(one.time, one.lower, one.upper, one.use) for one in band.seen])
+        n = draw_levels(axis, [(number.time, number.lower, number.upper, number.use) for number in band.observed])
         axis.set_title(f"{band.observation} (n = {n})")
         added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
         axis.set_ylabel(wrapped(observation.label, 30) + added)
@@ -152,11 +152,11 @@ def mixing_figure(space: ParameterSpace, traces: Array, theta: Array, names: Seq
             trace.plot(course, lw=0.6, color=PALETTE[number % len(PALETTE)])
         trace.axvline(traces.shape[1] // 2, color=GREY, lw=0.8, ls="--")
         trace.set_ylabel(wrapped(space.names[i], 14), fontsize=6)
-        kept = theta[..., i]
-        ranks = stats.rankdata(kept).reshape(kept.shape) / kept.size
-        for number, own in enumerate(ranks):
-            shares, edges = np.histogram(own, 20, (0, 1))
-            rank.stairs(20 * shares / len(own), edges, lw=0.9, color=PALETTE[number % len(PALETTE)])
+        draws = theta[..., i]
+        ranks = stats.rankdata(draws).reshape(draws.shape) / draws.size
+        for number, chain in enumerate(ranks):
+            shares, edges = np.histogram(chain, 20, (0, 1))
+            rank.stairs(20 * shares / len(chain), edges, lw=0.9, color=PALETTE[number % len(PALETTE)])
         rank.axhline(1, color=GREY, lw=0.6)
         rank.set_ylim(0, 2)
         for axis in (trace, rank):
@@ -189,10 +189,10 @@ def pit_figure(rows: Sequence[Predicted]) -> "Figure":
     axis, bars = axes
     axis.fill_between(place / (n + 1), low, high, color="0.85", lw=0, label="95 % where predictions are right")
     axis.plot([0, 1], [0, 1], color=GREY, lw=0.8)
-    what = rows[0].kind
+    kind = rows[0].kind
     for chosen, face, label in ((left_out, MODEL, "left out"), (~left_out, "white", "seen by its prediction")):
         if chosen.any():
-            words = f"{chosen.sum()} {what}{'s' if chosen.sum() > 1 else ''}, each {label}"
+            words = f"{chosen.sum()} {kind}{'s' if chosen.sum() > 1 else ''}, each {label}"
             axis.plot((place / (n + 1))[chosen], ordered[chosen], "o", ms=3, mfc=face, mec=MODEL, label=words)
     axis.set_xlabel("expected of a uniform")
     axis.set_ylabel("probability of less than what was seen (PIT)")
@@ -202,6 +202,6 @@ def pit_figure(rows: Sequence[Predicted]) -> "Figure":
     bars.hist(ordered, bins=np.linspace(0, 1, bins + 1).tolist(), color=MODEL, alpha=0.5)
     bars.axhline(n / bins, color=GREY, lw=0.8)
     bars.set_xlabel("PIT")
-    bars.set_ylabel(f"{what}s")
+    bars.set_ylabel(f"{kind}s")
     whole_counts(bars)
     return figure

@@ -244,9 +244,9 @@ def estimates(fit: Fit) -> list[Estimate]:
     return lines
 
 
-def save(found: Findings, folder: Path) -> Path:
+def save(findings: Findings, folder: Path) -> Path:
     """Write findings into a folder, whole or not at all."""
-    return write_record(found, folder / FILE)
+    return write_record(findings, folder / FILE)
 
 
 def load(folder: Path) -> Findings:

@@ -57,12 +57,12 @@ def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
     """How many of the modeller's own checks pass, and which do not."""
-    own = [outcome for outcome in outcomes if outcome.source != BUILT_IN_SOURCE]
-    if not own:
+    expected = [outcome for outcome in outcomes if outcome.source != BUILT_IN_SOURCE]
+    if not expected:
         return "The model comes with no checks of what its theory expects."
-    failed = [outcome for outcome in own if outcome.status == "fail"]
-    said = f"At the estimate {len(own) - len(failed)} of {len(own)} checks of what the theory expects pass"
+    failed = [outcome for outcome in expected if outcome.status == "fail"]
+    text = f"At the estimate {len(expected) - len(failed)} of {len(expected)} checks of what the theory expects pass"
     caution = " That a check passes is no evidence for the theory: an equation may force it whatever the data are."
     if not failed:
-        return said + "." + caution
-    return said + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "." + caution
+        return text + "." + caution
+    return text + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "." + caution

@@ -12,18 +12,18 @@ from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.parts import Pictures
 
 
-def page(found: Findings, pictures: Pictures) -> Page:
+def page(findings: Findings, pictures: Pictures) -> Page:
     """The page of findings, with the pictures that there are."""
-    return output.page_of(registry.SECTIONS, found, pictures, found.fit.study.title, _identity(found))
+    return output.page_of(registry.SECTIONS, findings, pictures, findings.fit.study.title, _identity(findings))
 
 
-def write(found: Findings, folder: Path) -> list[Path]:
+def write(findings: Findings, folder: Path) -> list[Path]:
     """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
-    text = json.dumps(record(found.fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    title = found.fit.study.title
+    text = json.dumps(record(findings.fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    title = findings.fit.study.title
     return [
         write_text(folder / "fit.json", text),
-        *output.write(registry.SECTIONS, found, folder, title=title, identity=_identity(found)),
+        *output.write(registry.SECTIONS, findings, folder, title=title, identity=_identity(findings)),
     ]
 
 
@@ -38,8 +38,8 @@ def write_again(folder: Path) -> list[Path] | None:
     return write(load(folder), folder) if (folder / FILE).is_file() else None
 
 
-def _identity(found: Findings) -> str:
-    fit = found.fit
+def _identity(findings: Findings) -> str:
+    fit = findings.fit
     return (
         f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, seed "
         f"{fit.seed}."

@@ -14,7 +14,7 @@ from calibration.sampling.convergence import CONVERGED
 def record(fit: Fit) -> dict[str, object]:
     """What ``fit.json`` holds; what is not finite becomes null."""
     study, optimum = fit.study, fit.optimum
-    given = {held.name: held.value for held in prediction_given(fit)}
+    conditions = {held.name: held.value for held in prediction_given(fit)}
     return {
         "format": "cipark calibration 1",
         "title": study.title,
@@ -60,15 +60,15 @@ def record(fit: Fit) -> dict[str, object]:
             for profile in fit.profiles
         },
         "predictions": {
-            one.name: {
-                "estimate": _finite(one.estimate),
-                "lower": one.lower,
-                "upper": one.upper,
-                "verdict": one.verdict,
-                "given": given,
-                **_sides(one.sides, one.threshold),
+            prediction.name: {
+                "estimate": _finite(prediction.estimate),
+                "lower": prediction.lower,
+                "upper": prediction.upper,
+                "verdict": prediction.verdict,
+                "given": conditions,
+                **_sides(prediction.sides, prediction.threshold),
             }
-            for one in fit.predictions
+            for prediction in fit.predictions
         },
         "comparison_with_pysd": fit.replication.record(),
         "converged_means": None if fit.posterior is None else str(CONVERGED),

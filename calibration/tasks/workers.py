@@ -57,9 +57,9 @@ class WorkerDied(CiparkError):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a stage is: tasks ``done`` of ``total``, unfinished ones as shares of a task, and what is running."""
+    """How far a stage is: tasks ``completed`` of ``total``, unfinished ones as shares of a task, and what runs."""
 
-    done: float
+    completed: float
     total: int
     running: tuple[str, ...]
 
@@ -126,7 +126,7 @@ class Workers:
             stage.look()
             if self.n == 0:
                 for i in stage.waiting():
-                    stage.finish(i, tasks[i](lambda done, most, i=i: stage.told(i, done, most)))  # type: ignore[misc]
+                    stage.finish(i, tasks[i](lambda steps, most, i=i: stage.report(i, steps, most)))  # type: ignore[misc]
             else:
                 self._share(stage)
         except KeyboardInterrupt:
@@ -145,7 +145,7 @@ class Workers:
                     self._idle.append(_started())
                 worker, i = self._idle.pop(), waiting.pop(0)
                 self._busy[worker.connection] = worker, i
-                stage.told(i, 0, 1)
+                stage.report(i, 0, 1)
                 worker.connection.send(stage.tasks[i])
             for ready in connection.wait(list(self._busy)):
                 self._heard(stage, self._busy[ready])  # type: ignore[index]
@@ -158,8 +158,8 @@ class Workers:
             worker.process.join(_PATIENCE)
             raise WorkerDied(stage.tasks[i].label, worker.process.exitcode) from None
         match kind:
-            case "told":
-                stage.told(i, *content)
+            case "report":
+                stage.report(i, *content)
             case "answer":
                 del self._busy[worker.connection]
                 self._idle.append(worker)
@@ -186,8 +186,8 @@ class _Stage:
     def waiting(self) -> list[int]:
         return [i for i, answer in enumerate(self.answers) if answer is None]
 
-    def told(self, i: int, done: int, most: int) -> None:
-        self.running[i] = done, most
+    def report(self, i: int, steps: int, most: int) -> None:
+        self.running[i] = steps, most
         self._show()
 
     def finish(self, i: int, answer: Arrays) -> None:
@@ -199,7 +199,7 @@ class _Stage:
     def _show(self) -> None:
         if self.on_progress is not None:
             finished = sum(answer is not None for answer in self.answers)
-            part = sum(done / most for done, most in self.running.values())
+            part = sum(steps / most for steps, most in self.running.values())
             running = tuple(self.tasks[i].label for i in sorted(self.running))
             self.on_progress(Progress(finished + part, len(self.tasks), running))
 
@@ -264,7 +264,7 @@ def _serve(parent: connection.Connection) -> None:
     while True:
         try:
             task = parent.recv()
-            answer = task(lambda done, most: say("told", (done, most)))
+            answer = task(lambda steps, most: say("report", (steps, most)))
         except EOFError:
             return
         except Exception as problem:
@@ -279,7 +279,7 @@ def _portable(problem: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(problem))
     except Exception as reason:
-        told = RuntimeError(f"{type(problem).__name__}: {problem} (it does not pickle: {reason})")
-        told.add_note(problem.__notes__[-1])
-        return told
+        error = RuntimeError(f"{type(problem).__name__}: {problem} (it does not pickle: {reason})")
+        error.add_note(problem.__notes__[-1])
+        return error
     return problem

@@ -20,7 +20,7 @@ class ReportPart(Part[Findings]):
     __slots__ = ()
 
     @abstractmethod
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """What the section could have said and was not asked to, with the option that asks."""
 
 
@@ -29,18 +29,18 @@ class Words(PageWords[Findings], ReportPart):
 
     __slots__ = ()
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing."""
         return ()
 
 
 def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
     """Held constants with their values."""
-    return tuple(f"{one.name} = {one.value:.4g}" for one in held)
+    return tuple(f"{constant.name} = {constant.value:.4g}" for constant in held)
 
 
 def record(
-    found: Findings,
+    findings: Findings,
     estimand: str,
     number: float,
     *,
@@ -52,7 +52,7 @@ def record(
     title: str = "",
 ) -> Headline:
     """A headline number of a calibration."""
-    study = found.fit.study
+    study = findings.fit.study
     return Headline(
         estimand=estimand,
         number=number,
@@ -64,7 +64,7 @@ def record(
         command="cipark calibrate",
         model_digest=study.model_digest,
         study_digest=study.study_digest,
-        seed=found.fit.seed,
-        version=found.fit.version,
+        seed=findings.fit.seed,
+        version=findings.fit.version,
         title=title,
     )

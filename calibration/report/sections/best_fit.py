@@ -22,29 +22,29 @@ from cipark_sd.wording import interval, number, percent
 class Optimum(ReportPart):
     """Estimates, searches and profiles."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The fitted parameters of the model."""
-        fit = found.fit
+        fit = findings.fit
         profiles = {profile.name: profile for profile in fit.profiles}
-        for one, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
-            verdict = fit.conditions.of(one.name)
-            if one.target == "model" and verdict is not None:
-                profile = profiles.get(one.name)
+        for estimated, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
+            verdict = fit.conditions.of(estimated.name)
+            if estimated.target == "model" and verdict is not None:
+                profile = profiles.get(estimated.name)
                 yield record(
-                    found,
-                    parameter(one.name),
+                    findings,
+                    parameter(estimated.name),
                     value,
-                    unit=fit.study.unit(one.name),
+                    unit=fit.study.unit(estimated.name),
                     kind=kind_of(fit),
                     interval=None if profile is None else profile_bounds(profile),
-                    given=given_texts(verdict.given),
+                    given=given_texts(verdict.held),
                     basis=None,
                 )
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Estimates, searches, identifiability, held constants and profiles."""
-        fit = found.fit
-        hardly = [one.name for one in fit.conditions.parameters if one.hardly_seen]
+        fit = findings.fit
+        hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
         tables: dict[str, Rows] = {
             "summary": [asdict(line) for line in estimates(fit)],
             "waterfall": _searches(fit.optimum, fit.study.space.names),
@@ -56,9 +56,9 @@ class Optimum(ReportPart):
             tables["profiles"] = profile_points("parameter", fit.profiles)
         return tables
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Where searches ended, and profiles."""
-        fit = found.fit
+        fit = findings.fit
         yield Drawing("waterfall", figures_fit.waterfall_figure, (fit.optimum,))
         if fit.profiles:
             units = [fit.study.unit(profile.name) for profile in fit.profiles]
@@ -66,15 +66,15 @@ class Optimum(ReportPart):
                 "profiles", figures_fit.profiles_figure, (fit.study.space, fit.optimum.theta, fit.profiles, units)
             )
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What the searches reached, estimates, and what the data determine."""
-        fit, optimum, level = found.fit, found.fit.optimum, percent(found.fit.level)
-        said = (
+        fit, optimum, level = findings.fit, findings.fit.optimum, percent(findings.fit.level)
+        text = (
             f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches "
             f"ended within {ARRIVED:g} of the best."
         )
         blocks: tuple[Block, ...] = (
-            Paragraph(said),
+            Paragraph(text),
             parameter_table(fit),
             *map(Paragraph, estimate_words(fit)),
             *map(Paragraph, identifiability_words(fit.identifiability)),
@@ -89,9 +89,9 @@ class Optimum(ReportPart):
         )
         yield Section("The optimum", blocks)
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """Profiles."""
-        if not found.fit.profiles:
+        if not findings.fit.profiles:
             yield "Profile likelihoods: how far the data bound each parameter by itself (--profiles)."
 
 
@@ -105,10 +105,10 @@ def profile_bounds(profile: Profile | PredictionProfile) -> Bounds:
     return Bounds(profile.lower, profile.upper, profile.threshold.level, "profile likelihood")
 
 
-def profile_points(what: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:
+def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:
     """A line for each point of each profile."""
     return [
-        {what: profile.name, "value": value, "rise": rise}
+        {quantity: profile.name, "value": value, "rise": rise}
         for profile in profiles
         for value, rise in zip(profile.values.tolist(), profile.rise.tolist(), strict=True)
     ]
@@ -117,12 +117,12 @@ def profile_points(what: str, profiles: Sequence[Profile | PredictionProfile]) -
 def parameter_table(fit: Fit) -> Table:
     """Estimates beside priors and profiles, with units and the reason why each is there."""
     rows = []
-    for line, one in zip(estimates(fit), fit.study.space, strict=True):
-        units = fit.study.units.get(one.name, "") if one.target == "model" else ""
+    for line, estimated in zip(estimates(fit), fit.study.space, strict=True):
+        units = fit.study.units.get(estimated.name, "") if estimated.target == "model" else ""
         prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
         error = "" if line.standard_error is None else number(line.standard_error, digits=3)
         estimate = (number(line.estimate, digits=4), error)
-        rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, one.why))
+        rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, estimated.why))
     level = percent(fit.level)
     head = ("parameter", "units", f"prior median ({level})", "estimate", "standard error", f"{level} profile",
             "in words", "seen in")  # fmt: skip

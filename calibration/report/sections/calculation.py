@@ -19,13 +19,13 @@ from cipark_sd.wording import listed
 class Calculation(ReportPart):
     """Whether the numbers are those of the study and not of the program."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: these are checks."""
         yield from ()
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Estimates at smaller steps, and coverage of the self-test."""
-        assessed = found.assessment
+        assessed = findings.assessment
         if assessed is None:
             return {}
         tables: dict[str, Rows] = {"step_shift": _steps(assessed)}
@@ -33,31 +33,31 @@ class Calculation(ReportPart):
             tables["self_test"] = _tested(assessed.tested)
         return {name: rows for name, rows in tables.items() if rows}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
-        assessed = found.assessment
+        assessed = findings.assessment
         if assessed is not None and assessed.tested is not None and assessed.ranks is not None:
             yield Drawing("self_test", figures_assessment.self_test_figure, (assessed.tested, assessed.ranks))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A sentence for each check."""
         caption = (
             "Simulation-based calibration: how the ranks of the true parameters spread over synthetic data sets, less "
             "what is uniform. A course within the grey band says that intervals hold what they promise."
         )
-        blocks: tuple[Block, ...] = (Listing(tuple(_sentences(found))), *pictures.show("self_test", caption))
+        blocks: tuple[Block, ...] = (Listing(tuple(_sentences(findings))), *pictures.show("self_test", caption))
         yield Section("Checks of the calculation", blocks)
 
-    def not_run(self, found: Findings) -> Iterator[str]:
+    def not_run(self, findings: Findings) -> Iterator[str]:
         """Synthetic data sets, and the comparison with PySD."""
-        if found.assessment is None or found.assessment.tested is None:
+        if findings.assessment is None or findings.assessment.tested is None:
             yield "Synthetic data sets with known parameters, fitted in the same way (--self-test 200)."
-        if not found.fit.replication.compared and found.fit.comparable:
+        if not findings.fit.replication.compared and findings.fit.comparable:
             yield f"The estimate run again in PySD on the original file ({OPTION})."
 
 
-def _sentences(found: Findings) -> Iterator[str]:
-    fit, assessed = found.fit, found.assessment
+def _sentences(findings: Findings) -> Iterator[str]:
+    fit, assessed = findings.fit, findings.assessment
     if assessed is not None:
         name, shift = assessed.step_shift.largest
         steps = listed(f"{step:g}" for step in assessed.step_shift.steps[1:])

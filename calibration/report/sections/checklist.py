@@ -24,9 +24,9 @@ MISSING = "missing"
 class Checklist(Words):
     """The items with where each is."""
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A row for each."""
-        items = checklist(found.fit, found.assessment, found.checks)
+        items = checklist(findings.fit, findings.assessment, findings.checks)
         source = (
             "Minimum and preferred items after Rahmandad and Sterman 2012, System Dynamics Review 28(4), 396-411, in "
             "our words; files are those beside this page."
@@ -41,13 +41,13 @@ class Item:
 
     about: str
     level: str
-    what: str
+    text: str
     where: str
 
 
-def checklist(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
+def checklist(fit: Fit, inquiry: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
     """All items in order."""
-    return [*_model(fit, checks), *_runs(fit, found), *_optimisation(fit, found), *_beyond(fit, found, checks)]
+    return [*_model(fit, checks), *_runs(fit, inquiry), *_optimisation(fit, inquiry), *_beyond(fit, inquiry, checks)]
 
 
 def _there(present: object, where: str) -> str:
@@ -59,14 +59,14 @@ def _share(n: int, total: int, where: str) -> str:
 
 
 def _items(about: str, level: str, *pairs: tuple[str, str]) -> list[Item]:
-    return [Item(about, level, what, where) for what, where in pairs]
+    return [Item(about, level, text, where) for text, where in pairs]
 
 
 def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
     documented = fit.study.documentation
     file, n = documented.file, documented.n
     consistent = next((outcome.status for outcome in checks if outcome.id == "units"), "")
-    said = {"pass": "checked", "note": "checked, with notes: cipark check", "fail": "fails: cipark check"}
+    words = {"pass": "checked", "note": "checked, with notes: cipark check", "fail": "fails: cipark check"}
     return [
         *_items(
             "model",
@@ -79,7 +79,7 @@ def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
             "model",
             "preferred",
             ("units of every variable", _share(documented.n_units, n, "in the model file")),
-            ("dimensional consistency", said.get(consistent, "not checked here: cipark check")),
+            ("dimensional consistency", words.get(consistent, "not checked here: cipark check")),
             ("definition of every variable", _share(documented.n_described, n, "in the model file")),
             ("sources of data and of judgements", _there(documented.readme, "README.md and tables of the study")),
             ("a format that others can open", f"{file}; cipark convert for another"),
@@ -87,12 +87,12 @@ def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
     ]
 
 
-def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
+def _runs(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
     study, draws = fit.study, fit.posterior
     drawn = "random starts only" if draws is None else f"{len(draws.flat)} draws, PCG64"
     tables = "CSV tables beside this page" + (", draws.nc" if draws is not None else "")
     sensitivity = "contraction.csv (prior against data); cipark sensitivity for the constants that are held"
-    step = "refits at halved steps" if found is not None else "expected numbers at half the step"
+    step = "refits at halved steps" if inquiry is not None else "expected numbers at half the step"
     return [
         *_items(
             "runs",
@@ -108,13 +108,13 @@ def _runs(fit: Fit, found: Inquiry | None) -> list[Item]:
             "preferred",
             ("numbers behind every figure", tables),
             ("uncertainty of results", _there(draws is not None, "50 % and 90 % bands of joint draws")),
-            ("sensitivity to assumptions", _there(found is not None, sensitivity)),
-            ("effect of the time step", _there(found is not None or np.isfinite(fit.step_shift), step)),
+            ("sensitivity to assumptions", _there(inquiry is not None, sensitivity)),
+            ("effect of the time step", _there(inquiry is not None or np.isfinite(fit.step_shift), step)),
         ),
     ]
 
 
-def _optimisation(fit: Fit, found: Inquiry | None) -> list[Item]:
+def _optimisation(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
     study, optimum = fit.study, fit.optimum
     payoff = "log posterior" if study.method.estimate == "map" else "log likelihood"
     n, drawn = len(optimum.searches), fit.posterior is not None
@@ -141,30 +141,30 @@ def _optimisation(fit: Fit, found: Inquiry | None) -> list[Item]:
     ]
 
 
-def _replicated(found: Replication) -> str:
-    match found.status:
+def _replicated(replication: Replication) -> str:
+    match replication.status:
         case "agrees":
-            return f"estimate run again in PySD: largest relative difference {found.shown}"
+            return f"estimate run again in PySD: largest relative difference {replication.shown}"
         case "differs":
-            return f"fails: at the estimate PySD differs by {found.shown}, relatively"
+            return f"fails: at the estimate PySD differs by {replication.shown}, relatively"
         case "failed":
-            return f"fails: {found.why}"
+            return f"fails: {replication.why}"
         case "not compared":
-            return f"not compared: {found.why}"
+            return f"not compared: {replication.why}"
 
 
-def _beyond(fit: Fit, found: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
-    own = [outcome for outcome in checks if outcome.source != BUILT_IN_SOURCE]
+def _beyond(fit: Fit, inquiry: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
+    theory = [outcome for outcome in checks if outcome.source != BUILT_IN_SOURCE]
     reasons = all(item.why for item in (*fit.study.fixed, *fit.study.space))
-    identifiability = "fit.json" + ("; contraction.csv" if found is not None else "")
+    identifiability = "fit.json" + ("; contraction.csv" if inquiry is not None else "")
     return _items(
         "trust",
         "beyond the list",
         ("a reason for each value that is held or searched", _there(reasons, "problem.toml")),
-        ("behaviour that the theory expects", _there(own, "checks file of the model")),
+        ("behaviour that the theory expects", _there(theory, "checks file of the model")),
         ("what the data cannot see", identifiability),
-        ("out-of-sample prediction", _there(found and found.rolling, "holdout.csv")),
-        ("rival structures", _there(found and found.comparison, "rivals.csv, effects.csv")),
-        ("recovery from synthetic data", _there(found and found.tested, "self_test.csv")),
+        ("out-of-sample prediction", _there(inquiry and inquiry.rolling, "holdout.csv")),
+        ("rival structures", _there(inquiry and inquiry.comparison, "rivals.csv, effects.csv")),
+        ("recovery from synthetic data", _there(inquiry and inquiry.tested, "self_test.csv")),
         ("replication in another engine", _replicated(fit.replication)),
     )

@@ -18,35 +18,35 @@ from cipark_sd.wording import interval
 class Data(ReportPart):
     """Observed against expected."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: a number that was seen is no result."""
         yield from ()
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each number."""
-        return {"fitted": [asdict(row) for row in found.fit.rows]}
+        return {"fitted": [asdict(row) for row in findings.fit.rows]}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The model beside the numbers, and what the posterior predicts of them."""
-        fit = found.fit
+        fit = findings.fit
         options = {
-            "axis_labels": {one.name: one.label for one in fit.study.observations},
+            "axis_labels": {observation.name: observation.label for observation in fit.study.observations},
             "time_label": fit.study.time_label,
         }
         parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
         yield Drawing("fit", figures_fit.fit_figure, parts, options)
-        if found.assessment is not None:
+        if findings.assessment is not None:
             yield Drawing(
                 "bands",
                 figures_posterior.bands_figure,
-                (found.assessment.bands, fit.study.observations),
+                (findings.assessment.bands, fit.study.observations),
                 {"time_label": fit.study.time_label},
             )
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Observations, figures, and a line for each number."""
         blocks: tuple[Block, ...] = (
-            observed_table(found.fit),
+            observed_table(findings.fit),
             *pictures.show(
                 "bands",
                 "What the posterior predicts, noise included, and what was seen; increments are added up from the "
@@ -56,11 +56,11 @@ class Data(ReportPart):
                 "fit",
                 "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
             ),
-            fitted_table(found.fit),
+            fitted_table(findings.fit),
         )
         yield Section("The data and the model", blocks)
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing: it needs no option."""
         return ()
 
@@ -70,9 +70,9 @@ def observed_table(fit: Fit) -> Table:
     rows = []
     label = fit.study.calendar.label
     for observation in fit.study.observations:
-        own = [row for row in fit.rows if row.observation == observation.name]
-        n = {use: sum(row.use == use for row in own) for use in ("fit", "holdout", "check")}
-        dated = [row.end for row in own if row.use != "check"] or [row.end for row in own]
+        chosen = [row for row in fit.rows if row.observation == observation.name]
+        n = {use: sum(row.use == use for row in chosen) for use in ("fit", "holdout", "check")}
+        dated = [row.end for row in chosen if row.use != "check"] or [row.end for row in chosen]
         first, last = label(min(dated)), label(max(dated))
         span = first if first == last else f"{first} to {last}"
         counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
@@ -86,9 +86,9 @@ def fitted_table(fit: Fit) -> Table:
     """Observed against expected at the optimum, row by row."""
     rows = []
     for row in fit.rows:
-        seen = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
+        observed = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
-        rows.append((row.label, seen, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
+        rows.append((row.label, observed, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
     head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
     caption = (
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "

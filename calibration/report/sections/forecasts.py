@@ -22,15 +22,15 @@ DATES = 4
 class Forecasts(ReportPart):
     """Quantiles of what may come."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each observation and scenario the median at the last date."""
-        rows = () if found.assessment is None else found.assessment.forecasts
-        drawn = found.fit.posterior
+        rows = () if findings.assessment is None else findings.assessment.forecasts
+        drawn = findings.fit.posterior
         last = {(row.observation, row.scenario): row for row in sorted(rows, key=lambda row: row.time)}
         for row in last.values():
             if drawn is not None and np.isfinite(row.quantiles).all():
                 yield record(
-                    found,
+                    findings,
                     f"observation {row.observation} at {row.time:.10g}, scenario {row.scenario}",
                     row.quantiles[4],
                     unit="",
@@ -40,26 +40,26 @@ class Forecasts(ReportPart):
                     basis=replace(drawn.basis, n=row.n_draws),
                 )
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Every date and quantile."""
-        rows = forecast_lines(found.assessment.forecasts) if found.assessment is not None else []
+        rows = forecast_lines(findings.assessment.forecasts) if findings.assessment is not None else []
         return {"forecast": rows} if rows else {}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario."""
-        if found.assessment is not None and found.assessment.forecasts:
+        if findings.assessment is not None and findings.assessment.forecasts:
             yield Drawing(
                 "forecast",
                 figures_assessment.forecast_figure,
-                (found.assessment.forecasts, found.fit.curves.levels),
-                {"time_label": found.fit.study.time_label},
+                (findings.assessment.forecasts, findings.fit.curves.levels),
+                {"time_label": findings.fit.study.time_label},
             )
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
-        if found.assessment is None or not found.assessment.forecasts:
+        if findings.assessment is None or not findings.assessment.forecasts:
             return
-        forecasts = found.assessment.forecasts
+        forecasts = findings.assessment.forecasts
         words = (
             "Given the structure and the scenario; forecast.csv has every date and more quantiles, for later data to "
             "score."
@@ -73,7 +73,7 @@ class Forecasts(ReportPart):
         )
         yield Section("Forecasts", blocks)
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing: a posterior always has a forecast, where there is time left to predict."""
         return ()
 

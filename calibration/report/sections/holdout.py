@@ -14,57 +14,57 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 
 
-def rolling_of(found: Findings) -> RollingOrigin | None:
+def rolling_of(findings: Findings) -> RollingOrigin | None:
     """The hold-out forecasts, where they were asked for."""
-    return None if found.assessment is None else found.assessment.rolling
+    return None if findings.assessment is None else findings.assessment.rolling
 
 
 @dataclass(frozen=True, slots=True)
 class Holdout(ReportPart):
     """Rolling-origin forecasts against baselines."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: a score is no quantity of the model."""
         yield from ()
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each score, and their means."""
-        rolling = rolling_of(found)
+        rolling = rolling_of(findings)
         if rolling is None:
             return {}
         tables: dict[str, Rows] = {
-            "holdout": [_flat(one) for one in rolling.scores],
+            "holdout": [_flat(entry) for entry in rolling.scores],
             "holdout_summary": [asdict(line) for line in rolling.summary],
         }
         return {name: rows for name, rows in tables.items() if rows}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """What each forecaster said, and what came."""
-        rolling = rolling_of(found)
+        rolling = rolling_of(findings)
         if rolling is not None and rolling.scores:
-            yield Drawing("holdout", figures_assessment.holdout_figure, (rolling, found.fit.study.calendar))
+            yield Drawing("holdout", figures_assessment.holdout_figure, (rolling, findings.fit.study.calendar))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Scores."""
-        rolling = rolling_of(found)
+        rolling = rolling_of(findings)
         if rolling is None:
             return
         caption = (
             "What each forecaster said of the numbers that came later: medians and 90 % intervals; grey: what came."
         )
-        blocks: tuple[Block, ...] = (score_table(found.fit, rolling), *pictures.show("holdout", caption))
+        blocks: tuple[Block, ...] = (score_table(findings.fit, rolling), *pictures.show("holdout", caption))
         yield Section("Predictions before the data", blocks)
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """The dates of the study to predict from."""
-        study = found.fit.study
-        if study.holdout and rolling_of(found) is None:
+        study = findings.fit.study
+        if study.holdout and rolling_of(findings) is None:
             dates = listed(study.calendar.label(time) for time in study.holdout)
             yield f"Predictions from {dates}, scored by what came later (--holdout)."
 
 
-def _flat(one: Score) -> dict[str, object]:
-    row = asdict(one)
+def _flat(entry: Score) -> dict[str, object]:
+    row = asdict(entry)
     quantiles = row.pop("quantiles")
     return row | {f"q{level:g}": value for level, value in zip(LEVELS, quantiles, strict=True)}
 
@@ -72,10 +72,10 @@ def _flat(one: Score) -> dict[str, object]:
 def score_table(fit: Fit, rolling: RollingOrigin) -> Table:
     """Scores of all forecasters, over all origins and for each."""
     parts = [("all", rolling.comparable)]
-    origins = sorted({one.origin for one in rolling.comparable})
+    origins = sorted({entry.origin for entry in rolling.comparable})
     if len(origins) > 1:
         label = fit.study.calendar.label
-        parts += [(label(o), tuple(one for one in rolling.comparable if one.origin == o)) for o in origins]
+        parts += [(label(o), tuple(entry for entry in rolling.comparable if entry.origin == o)) for o in origins]
     rows = [
         (known, s.forecaster, str(s.n), str(s.n_numbers), f"{s.mean_log_score:.2f} ± {s.log_score_error:.2f}",
          f"{s.mean_crps:.2f} ± {s.crps_error:.2f}", f"{s.coverage_50:.0%}", f"{s.coverage_90:.0%}")

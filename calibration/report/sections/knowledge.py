@@ -15,12 +15,12 @@ from cipark_sd.pages.parts import Pictures
 class Knowledge(Words):
     """What is known, assumed and unknown."""
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Three paragraphs."""
-        fit, assessed = found.fit, found.assessment
+        fit, assessed = findings.fit, findings.assessment
         blocks = (
             Paragraph("What the data say. " + conclusions.supports(fit, assessed)),
-            Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, verdict(found.checks))),
+            Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, verdict(findings.checks))),
             Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed)),
         )
         yield Section("What is known, assumed and unknown", blocks)

@@ -15,8 +15,8 @@ class NotRun(Words):
 
     of: tuple[ReportPart, ...]
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A line for each."""
-        left = tuple(line for part in self.of for line in part.not_run(found))
+        left = tuple(line for part in self.of for line in part.not_run(findings))
         if left:
             yield Section("What was not asked", (Listing(left),))

@@ -22,39 +22,39 @@ MOST = 8
 class Posterior(ReportPart):
     """Joint draws of all parameters."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Medians of the fitted parameters of the model."""
-        fit, drawn = found.fit, found.fit.posterior
+        fit, drawn = findings.fit, findings.fit.posterior
         if drawn is None:
             return
-        for one, line in zip(fit.study.space, drawn.lines, strict=True):
-            verdict = fit.conditions.of(one.name)
-            if one.target == "model" and verdict is not None:
+        for estimated, line in zip(fit.study.space, drawn.lines, strict=True):
+            verdict = fit.conditions.of(estimated.name)
+            if estimated.target == "model" and verdict is not None:
                 yield record(
-                    found,
+                    findings,
                     parameter(line.name),
                     line.median,
                     unit=fit.study.unit(line.name),
                     kind="median",
                     interval=Bounds(line.low_95, line.high_95, 0.95, "central draws"),
-                    given=given_texts(held for held in verdict.given if held.source != "prior"),
+                    given=given_texts(held for held in verdict.held if held.source != "prior"),
                     basis=drawn.basis,
                 )
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Moments and predictions, and what the data added."""
         tables: dict[str, Rows] = {}
-        if found.fit.posterior is not None:
-            tables["posterior"] = [asdict(line) for line in found.fit.posterior.lines]
-            tables["predictive"] = [asdict(row) for row in found.fit.posterior.predicted]
-        if found.assessment is not None:
-            lines = found.assessment.contractions
+        if findings.fit.posterior is not None:
+            tables["posterior"] = [asdict(line) for line in findings.fit.posterior.lines]
+            tables["predictive"] = [asdict(row) for row in findings.fit.posterior.predicted]
+        if findings.assessment is not None:
+            lines = findings.assessment.contractions
             tables["contraction"] = [asdict(line) | {"verdict": line.verdict} for line in lines]
         return {name: rows for name, rows in tables.items() if rows}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Priors beside posteriors, pairs, mixing, and ranks of the data."""
-        drawn, assessed, space = found.fit.posterior, found.assessment, found.fit.study.space
+        drawn, assessed, space = findings.fit.posterior, findings.assessment, findings.fit.study.space
         if drawn is None or assessed is None:
             return
         narrowed = sorted(assessed.contractions, key=lambda line: -line.contraction)
@@ -66,18 +66,18 @@ class Posterior(ReportPart):
         if pits:
             yield Drawing("pit", figures_posterior.pit_figure, (pits,))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """How it was drawn, its numbers, and figures."""
-        drawn, assessed = found.fit.posterior, found.assessment
+        drawn, assessed = findings.fit.posterior, findings.assessment
         if drawn is None or assessed is None:
             return
-        said = (
+        text = (
             f"{len(drawn.theta)} independent ensembles of {drawn.walkers} walkers, {drawn.traces.shape[1]} steps of "
             f"which the first half was left out; {len(drawn.flat)} draws kept; {poorest(drawn.mixing)} "
             f"(wanted: {CONVERGED})."
         )
         blocks: tuple[Block, ...] = (
-            Paragraph(said),
+            Paragraph(text),
             contracted(drawn, assessed.contractions),
             *pictures.show("posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
             *pictures.show(
@@ -96,9 +96,9 @@ class Posterior(ReportPart):
         )
         yield Section("The posterior", blocks)
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """Joint draws."""
-        if found.fit.posterior is None:
+        if findings.fit.posterior is None:
             yield "The posterior: joint uncertainty of all parameters, those held included (--posterior)."
 
 

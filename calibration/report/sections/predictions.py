@@ -19,60 +19,60 @@ from cipark_sd.wording import interval, number, percent
 class Predictions(ReportPart):
     """Reported predictions."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """All of them."""
-        fit = found.fit
-        given = given_texts(prediction_given(fit))
+        fit = findings.fit
+        conditions = given_texts(prediction_given(fit))
         structure = ("the study's own structure",) if fit.study.rivals else ()
         for profile, reported in zip(fit.predictions, fit.study.predictions, strict=False):
             if math.isfinite(profile.estimate):
                 yield record(
-                    found,
+                    findings,
                     reported.estimand,
                     profile.estimate,
                     unit=reported.unit,
                     kind=kind_of(fit),
                     interval=profile_bounds(profile),
-                    given=(*structure, *given),
+                    given=(*structure, *conditions),
                     basis=None,
                     title=reported.name,
                 )
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each prediction, and for each point of its profile."""
-        fit = found.fit
+        fit = findings.fit
         if not fit.predictions:
             return {}
         lines = [
             {
-                "name": one.name,
-                "estimate": one.estimate,
-                "best": one.best,
-                "level": one.threshold.level,
-                "profile_low": one.lower,
-                "profile_high": one.upper,
-                "followed_to_low": float(one.values[0]),
-                "followed_to_high": float(one.values[-1]),
-                "prior_low": one.prior_low if math.isfinite(one.prior_low) else None,
-                "prior_high": one.prior_high if math.isfinite(one.prior_high) else None,
-                "low_side": one.sides.lower.state,
-                "high_side": one.sides.upper.state,
-                "verdict": one.verdict,
+                "name": profile.name,
+                "estimate": profile.estimate,
+                "best": profile.best,
+                "level": profile.threshold.level,
+                "profile_low": profile.lower,
+                "profile_high": profile.upper,
+                "followed_to_low": float(profile.values[0]),
+                "followed_to_high": float(profile.values[-1]),
+                "prior_low": profile.prior_low if math.isfinite(profile.prior_low) else None,
+                "prior_high": profile.prior_high if math.isfinite(profile.prior_high) else None,
+                "low_side": profile.sides.lower.state,
+                "high_side": profile.sides.upper.state,
+                "verdict": profile.verdict,
             }
-            for one in fit.predictions
+            for profile in fit.predictions
         ]
         return {"predictions": lines, "prediction_profiles": profile_points("prediction", fit.predictions)}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Profiles."""
-        if found.fit.predictions:
-            labels = [reported.label for reported in found.fit.study.predictions]
-            parts = (found.fit.predictions, labels)
+        if findings.fit.predictions:
+            labels = [reported.label for reported in findings.fit.study.predictions]
+            parts = (findings.fit.predictions, labels)
             yield Drawing("prediction_profiles", figures_fit.prediction_profiles_figure, parts)
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Numbers, what they are given, and profiles."""
-        fit = found.fit
+        fit = findings.fit
         if not fit.predictions:
             return
         level = percent(fit.level)
@@ -92,7 +92,7 @@ class Predictions(ReportPart):
         )
         yield Section("Reported predictions", blocks)
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing: what a study reports is always computed, with the profiles of its parameters."""
         return ()
 
@@ -100,9 +100,9 @@ class Predictions(ReportPart):
 def prediction_table(fit: Fit) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
-        (one.name, number(one.estimate), one.sides.interval, interval(one.prior_low, one.prior_high),
-         prediction_verdict(fit, one))
-        for one in fit.predictions
+        (profile.name, number(profile.estimate), profile.sides.interval, interval(profile.prior_low,
+         profile.prior_high), prediction_verdict(fit, profile))
+        for profile in fit.predictions
     ]  # fmt: skip
     level = percent(fit.predictions[0].threshold.level)
     head = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")

@@ -15,21 +15,21 @@ from cipark_sd.wording import listed
 class Questions(Words):
     """A section for each of the study's questions."""
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """In the study's own words, each with its answer."""
-        fit, assessed = found.fit, found.assessment
-        asked = fit.study.questions
-        warnings = (Paragraph(text, warning=True) for text in _warnings(found))
-        yield Section(asked.informed, (*warnings, *map(Paragraph, conclusions.informed(fit, assessed))))
+        fit, assessed = findings.fit, findings.assessment
+        questions = fit.study.questions
+        warnings = (Paragraph(text, warning=True) for text in _warnings(findings))
+        yield Section(questions.informed, (*warnings, *map(Paragraph, conclusions.informed(fit, assessed))))
         answer, causes = conclusions.caused(fit, assessed)
-        yield Section(asked.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
-        yield Section(asked.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
+        yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
+        yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
         nothing = Paragraph("The study does not say ([report] settle).")
-        yield Section(asked.settled, (Listing(asked.settle) if asked.settle else nothing,))
+        yield Section(questions.settled, (Listing(questions.settle) if questions.settle else nothing,))
 
 
-def _warnings(found: Findings) -> Iterator[str]:
-    fit, drawn, assessed = found.fit, found.fit.posterior, found.assessment
+def _warnings(findings: Findings) -> Iterator[str]:
+    fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
     if drawn is not None and not drawn.converged:
         yield "The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps."
     if assessed is not None and assessed.rolling is not None and assessed.rolling.not_converged:

@@ -20,16 +20,16 @@ from cipark_sd.pages.parts import Drawing, Pictures
 class Rivals(ReportPart):
     """Structures that were fitted to the same data."""
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """What each experiment changes in the stacked mixture of the structures."""
-        assessed = found.assessment
+        assessed = findings.assessment
         if assessed is None:
             return
         converged = all(line.converged for line in assessed.comparison)
         for effect in assessed.effects:
             if effect.structure == "mixture" and math.isfinite(effect.median):
                 yield record(
-                    found,
+                    findings,
                     f"change of {effect.observation} in the experiment '{effect.experiment}'",
                     effect.median,
                     unit="",
@@ -39,9 +39,9 @@ class Rivals(ReportPart):
                     basis=Basis("posterior", DRAWS, converged),
                 )
 
-    def tables(self, found: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each structure, and for each effect."""
-        assessed = found.assessment
+        assessed = findings.assessment
         if assessed is None:
             return {}
         tables: dict[str, Rows] = {
@@ -50,18 +50,18 @@ class Rivals(ReportPart):
         }
         return {name: rows for name, rows in tables.items() if rows}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Structures against the best, and effects."""
-        assessed = found.assessment
+        assessed = findings.assessment
         if assessed is not None and assessed.comparison:
             yield Drawing("rivals", figures_assessment.rivals_figure, (assessed.comparison,))
         if assessed is not None and assessed.effects:
             order = [line.name for line in assessed.comparison]
             yield Drawing("effects", figures_assessment.effects_figure, (main_effects(assessed.effects), order))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Comparison and effects."""
-        assessed = found.assessment
+        assessed = findings.assessment
         if assessed is None or not assessed.comparison:
             return
         blocks: list[Block] = [compared(assessed.comparison)]
@@ -77,9 +77,9 @@ class Rivals(ReportPart):
             blocks.append(effect_table(assessed.effects))
         yield Section("Rival structures", tuple(blocks))
 
-    def not_run(self, found: Findings) -> Iterable[str]:
+    def not_run(self, findings: Findings) -> Iterable[str]:
         """The rivals of the study."""
-        rivals, assessed = found.fit.study.rivals, found.assessment
+        rivals, assessed = findings.fit.study.rivals, findings.assessment
         if rivals and (assessed is None or not (assessed.comparison or assessed.refuted)):
             yield f"{len(rivals)} rival structures, each refitted to the same data (--rivals)."
 
@@ -106,7 +106,13 @@ def effect_table(effects: Sequence[Effect]) -> Table:
     experiments = list(dict.fromkeys(effect.experiment for effect in main))
     cells = {(effect.structure, effect.experiment): effect for effect in main}
     rows = [
-        (name, *(f"{(e := cells[name, one]).median:+.1f} ({e.low:+.1f} to {e.high:+.1f})" for one in experiments))
+        (
+            name,
+            *(
+                f"{(e := cells[name, experiment]).median:+.1f} ({e.low:+.1f} to {e.high:+.1f})"
+                for experiment in experiments
+            ),
+        )
         for name in dict.fromkeys(effect.structure for effect in main)
     ]
     caption = (

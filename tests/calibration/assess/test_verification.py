@@ -211,7 +211,7 @@ def test_ten_seconds_are_the_limit(study, monkeypatch) -> None:
     ticks = count()
     for expected, status in ((9.9, "agrees"), (10.1, "not compared")):
         monkeypatch.setattr(verification, "expected_seconds", lambda problem, clock, e=expected: e)
-        found = replication(optimum, engine="native", asked=None, clock=lambda: float(next(ticks)))
+        found = replication(optimum, engine="native", compare=None, clock=lambda: float(next(ticks)))
         assert found.status == status
 
 

@@ -194,7 +194,7 @@ def test_years_of_the_calendar_are_dates_for_a_model_in_another_unit(
     calendar = clock_of(model, axis).calendar
     assert calendar is not None
     assert [calendar.time_of(date) for date in axis.dates] == times
-    assert axis.given == ("1999", "2000", "2001")
+    assert axis.texts == ("1999", "2000", "2001")
 
 
 DAILY = ("2020-03-01", "2020-03-02", "2020-03-03")
@@ -240,7 +240,7 @@ def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
     weeks = axis_of("week start", ("2020-03-01", "2020-03-08", "2020-03-15"))
     # a day begins where the one before it ends
     assert [date.isoformat() for date in weeks.date_window(2)] == ["2020-03-14", "2020-03-21"]
-    assert weeks.given[0] == "2020-03-01"
+    assert weeks.texts[0] == "2020-03-01"
 
 
 def test_starts_and_ends_make_windows() -> None:

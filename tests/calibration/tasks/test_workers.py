@@ -74,8 +74,8 @@ def stop_after(n):
     seen = set()
 
     def stop(now):
-        seen.add(int(now.done))
-        if int(now.done) >= n:
+        seen.add(int(now.completed))
+        if int(now.completed) >= n:
             raise KeyboardInterrupt
 
     return stop
@@ -118,7 +118,7 @@ def same_fits(one, two):
         a.variant.name == b.variant.name
         and np.array_equal(a.theta, b.theta)
         and np.array_equal(a.elpd, b.elpd)
-        and (a.log_evidence, a.found) == (b.log_evidence, b.found)
+        and (a.log_evidence, a.convergence) == (b.log_evidence, b.convergence)
         for a, b in zip(one.fits, two.fits, strict=True)
     )
 
@@ -148,7 +148,7 @@ def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
 
     def stop(_, now):
         # in the middle of the second rival
-        if now.done > 1.5:
+        if now.completed > 1.5:
             raise KeyboardInterrupt
 
     part = rivals(study, Workers(0, kept), on_stage=stop)
@@ -159,7 +159,7 @@ def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
     again = rivals(study, Workers(0, kept), on_stage=lambda *told: steps.append(told))
     assert same_fits(again, whole)
     # the first is not computed again, and the second not from its start
-    assert min(now.done for stage, now in steps if stage == "rivals" and now.running) >= 1.5
+    assert min(now.completed for stage, now in steps if stage == "rivals" and now.running) >= 1.5
 
 
 @pytest.mark.parametrize(("table", "old", "new"), [("left.csv", "85", "86"), ("leaving.mdl", "0.125", "0.25")])
