@@ -118,9 +118,8 @@ def runs_words(results: Sequence[Runs]) -> list[str]:
             sentences.append(
                 f"Residuals of {result.observation} come in runs: {result.runs} runs of one sign among {result.n} "
                 f"numbers, where {result.expected:.1f} are expected (runs test, p = {runs:.2g}{after}). The model "
-                "misses a course in time and intervals are too narrow: fit a constant that is held, change the structure"
-                + remedy
-                + "."
+                "misses a course in time and intervals are too narrow: fit a constant that is held, change the "
+                f"structure{remedy}."
             )
         elif sides < FAMILY_LEVEL:
             most, where = (result.above, "above") if result.above > result.below else (result.below, "below")
