@@ -53,15 +53,19 @@ def write(settings: Settings) -> Path:
     is_model = file is not None and file.is_file()
     name = file.stem if file is not None and is_model else (settings.target or DEFAULT_STUDY)
     path = settings.output or OUTPUT_FOLDER / f"{Path(name).resolve().name}-play.html"
-    if settings.output is None:
-        output_folder(OUTPUT_FOLDER, where="-o")
-    check_writable(path, role="the page", endings=SUFFIXES, where="-o")
+    if settings.output is not None:
+        check_writable(path, role="the page", endings=SUFFIXES, where="-o")
     with busy(f"Making the page of {name}"):
         if file is not None and is_model:
             contents = _of_model(file, settings)
         else:
             contents = _of_study(settings, path.with_suffix(""))
-        return write_text(path, render(contents))
+        page = render(contents)
+        if settings.output is None:
+            # made when there is something to put into it
+            output_folder(OUTPUT_FOLDER, where="-o")
+            check_writable(path, role="the page", endings=SUFFIXES, where="-o")
+        return write_text(path, page)
 
 
 def _of_model(file: Path, settings: Settings) -> Contents:

@@ -15,22 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.engines.base import Values
 from cipark_sd.engines.plan import plan
-from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import Settings, settings
+from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensemble import elements_drawn
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
+from cipark_sd.pages.player.native import digest, native_base
+from cipark_sd.pages.player.trace import trace
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
 
 #: The parts of the script, in order.
-SCRIPTS = ("kernel.js", "digest.js", "numbers.js", "chart.js", "state.js", "player.js")
+SCRIPTS = (
+    "kernel.js",
+    "digest.js",
+    "numbers.js",
+    "chart.js",
+    "state.js",
+    "why.js",
+    "diagram.js",
+    "shares.js",
+    "player.js",
+)
 FORMAT = "cipark_sd player 1"
 #: Saved times of a page, about at most: more than a screen has points across.
 MOST_TIMES = 1000
@@ -73,12 +83,6 @@ def _source(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def digest(values: Values) -> str:
-    """SHA-256 of numbers, (outputs, times, runs), as doubles of little-endian order in which all NaN are one."""
-    plain = np.where(np.isnan(values), np.nan, values)
-    return hashlib.sha256(np.ascontiguousarray(plain).astype("<f8").tobytes()).hexdigest()
-
-
 def as_json(contents: Contents) -> dict[str, object]:
     """What the script reads."""
     model = contents.model
@@ -113,7 +117,16 @@ def as_json(contents: Contents) -> dict[str, object]:
         "outcomes": [_outcome(model, made, outcome) for outcome in contents.outcomes],
         "structures": structures,
         "kernel": base64.b64encode(made.module).decode(),
+        "trace": _trace(contents, times),
     }
+
+
+def _trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
+    """What the page needs to say why; the reason alone where WebAssembly lacks a function that no outcome needs."""
+    try:
+        return trace(contents, times)
+    except UnsupportedFeature as problem:
+        return {"missing": str(problem)}
 
 
 def _kept(n: int) -> NDArray[np.intp]:
@@ -139,6 +152,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, drawn: set[str]) -> 
         "id": "+".join(dict.fromkeys(map(override_key, lever.names))),
         "title": lever.title,
         "names": names,
+        "every": [flat for name in lever.names for flat in flat_names(model, name)],
         "keys": [override_key(name) for name in lever.names],
         "set": [model[split_key(override_key(name))[0]].label + _brackets(name) for name in lever.names],
         "low": lever.low,
@@ -160,6 +174,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]
     return {
         "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),
         "title": outcome.title,
+        "name": variable.name,
         "variable": variable.label,
         "over": model[split_key(override_key(outcome.per))[0]].label if outcome.per else "",
         "units": units,
@@ -223,11 +238,3 @@ def _columns(
         for flat, column, _ in elements_drawn(model, name, np.append(values, estimate[name]), len(values) + 1)
         if flat in known
     }
-
-
-def native_base(made: Carried, fixed: Mapping[str, float], columns: Mapping[str, Array], n: int) -> Values:
-    """What the native engine gives for the runs that a page shows first, (outputs, times, runs)."""
-    given = made.plan.settings
-    numbers = {**given.numbers, **fixed, **columns}
-    every = Settings(numbers, given.initials, given.tables, given.series)
-    return choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64))

@@ -2,9 +2,9 @@
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const state = { levers: {}, outcome: 0, at: page.at, structure: 0, whole: page.until >= page.last, pins: [] };
+const state = { levers: {}, outcome: 0, at: page.at, structure: 0, whole: page.until >= page.last, pins: [], why: "" };
 const kept = new Map();
-let kernel, waiting = false, speaking = 0, comparing = 0;
+let kernel, waiting = false, speaking = 0, comparing = 0, explaining = 0;
 
 /** An element of HTML with properties and what is in it; a text goes in as text. */
 function make(name, properties = {}, ...inside) {
@@ -225,7 +225,37 @@ function show() {
   $("whentext").textContent = whenLabel(state.at);
   $("when").setAttribute("aria-valuetext", whenLabel(state.at));
   showCopyable(true);
+  clearTimeout(explaining);
+  // after the frame that was asked for, and not where another move has come meanwhile
+  explaining = setTimeout(() => !waiting && explain(inView), 0);
   later(shown);
+}
+
+const inView = new Set();
+
+/** The parts that say why, those that are in view at each move and all of them at rest. */
+function explain(which) {
+  if (!tracing.kernel) return;
+  if (!tracedProof(state.structure)) return withoutTracing(mismatch(state.structure));
+  try {
+    if (which.has("whysection")) showWhy();
+    if (which.has("mapsection") && page.trace.diagram.views.length) fillMap();
+  } catch (problem) {
+    // the answer has said it already, or a variable outside the outcome's causes cannot be computed
+    if (!(problem instanceof KernelError)) throw problem;
+    $("causes").replaceChildren();
+    $("chosen").replaceChildren();
+    $("whytext").textContent = `Nothing is said of causes for these values: ${problem.message}.`;
+    drawn.texts.forEach(({ value }) => (value.textContent = ""));
+  }
+  return undefined;
+}
+
+function withoutTracing(reason) {
+  tracing.kernel = null;
+  $("whybody").hidden = $("mapsection").hidden = true;
+  $("whymissing").textContent = `Causes and diagram are not shown: ${reason}`;
+  $("whymissing").hidden = false;
 }
 
 function showCopyable(able) {
@@ -250,6 +280,8 @@ function later(shown) {
     remember();
     compare();
     fillNumbers(shown);
+    showShares();
+    explain(new Set(["whysection", "mapsection"]));
     overStructures();
   }, 250);
 }
@@ -364,15 +396,17 @@ function overStructures() {
     if (place < page.structures.length) {
       try {
         if (!proof(place)) return fatal(mismatch(place));
-        found.push(coursesOf(levers, place, outcome).middle[state.at]);
+        const reading = readingOf(levers, place, outcome);
+        found.push([reading.value, reading.difference[2]]);
       } catch (problem) {
         if (!(problem instanceof KernelError)) throw problem;
       }
       comparing = setTimeout(next, 0, place + 1);
       return;
     }
-    const [low, high] = range(found.filter(Number.isFinite));
-    $("over").textContent = `Over ${found.length} structures, with these levers: ${withUnits(between(low, high), outcome.units)} (medians, ${whenLabel(state.at)})`;
+    const over = (which) => range(found.map((pair) => pair[which]).filter(Number.isFinite));
+    const [least, most] = over(1), words = Object.keys(levers).length ? `; difference ${change(least)} to ${change(most)}` : "";
+    $("over").textContent = `Over ${found.length} structures, with these levers: ${withUnits(between(...over(0)), outcome.units)}${words} (medians, ${whenLabel(state.at)})`;
   };
   next(0);
 }
@@ -589,13 +623,17 @@ function build() {
   $("outcomes").hidden = page.outcomes.length < 2;
   document.title = $("title").textContent = page.title;
   page.outcomes.forEach((outcome, i) => {
-    const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; refresh(); } });
+    const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; state.why = ""; tracing.trail = []; refresh(); } });
     $("outcomes").append(make("label", {}, input, outcome.title));
   });
   rows = page.levers.map(leverRow);
   $("levers").replaceChildren(...rows.map(({ row }) => row));
   $("structures").hidden = page.structures.length < 2;
   page.structures.forEach((structure, i) => $("structure").append(make("option", { value: String(i) }, structure.title)));
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) inView[isIntersecting ? "add" : "delete"](target.id);
+  });
+  for (const id of ["whysection", "mapsection"]) sight.observe($(id));
   $("limit").textContent = page.limits[0] ?? "";
   $("limits").replaceChildren(...page.limits.map((limit) => make("li", {}, limit)));
   const count = page.structures[0].numbers.toLocaleString("en");
@@ -664,6 +702,12 @@ async function start() {
   state.whole = page.until >= page.last;
   if (!proof(0)) return fatal(mismatch(0));
   build();
+  const missing = await startTracing();
+  if (missing) withoutTracing(missing);
+  else {
+    buildWhy();
+    buildMap();
+  }
   $("page").hidden = false;
   refresh();
   restore();

@@ -7,6 +7,7 @@ function written(state, page) {
   fields.set("at", String(state.at));
   if (state.structure) fields.set("structure", String(state.structure));
   if (state.whole) fields.set("whole", "1");
+  if (state.why) fields.set("why", state.why);
   for (const [id, value] of Object.entries(state.levers)) fields.append("set", `${id}=${value}`);
   for (const pin of state.pins) fields.append("pin", JSON.stringify(pin));
   return fields.toString();
@@ -30,6 +31,11 @@ function read(text, state, page) {
     else state.structure = structure;
   }
   state.whole = fields.get("whole") === "1";
+  state.why = "";
+  if (fields.has("why")) {
+    if (page.trace.variables?.some(({ name }) => name === fields.get("why"))) state.why = fields.get("why");
+    else wrong.push(`there is no variable ${fields.get("why")}`);
+  }
   state.levers = {};
   for (const entry of fields.getAll("set")) {
     const equals = entry.lastIndexOf("=");

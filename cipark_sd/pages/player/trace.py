@@ -1,0 +1,112 @@
+"""One run at the estimate with every variable, for what the page says of causes and for its diagram.
+
+The fan's kernel gives the outcomes alone. A second kernel gives all that changes in a run; the page makes one run of it
+and one of the base, and checks the base against a digest of the native engine's, as it does for the fan.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.engines.settings import settings
+from cipark_sd.engines.wasm.carried import Carried, carried
+from cipark_sd.ensemble import elements_drawn
+from cipark_sd.model.expr import references
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.units import is_dimensionless
+from cipark_sd.model.variables import Lookup, Variable, expressions, kind
+from cipark_sd.pages.player.contents import Contents, Structure
+from cipark_sd.pages.player.diagram import diagram
+from cipark_sd.pages.player.native import digest, native_base
+from cipark_sd.scenarios import resolve, split_key
+
+
+def trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
+    """The second kernel, the variables with their causes, and the diagram; for some of the saved times.
+
+    Raises
+    ------
+    UnsupportedFeature
+        Where WebAssembly lacks a function that none of the outcomes needs.
+    """
+    model = contents.model
+    made = carried(model, contents.scenario, times=times.tolist())
+    return {
+        "kernel": base64.b64encode(made.module).decode(),
+        "structures": [_structure(contents, made, structure) for structure in contents.structures],
+        "variables": _variables(model, made),
+        "diagram": diagram(model),
+    }
+
+
+def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
+    """The constants of one run at the estimate, and the digest of what the native engine gives for it."""
+    model, known = contents.model, set(made.constants)
+    changed = settings(model, resolve(model, structure.scenario))
+    fixed = {name: float(np.asarray(value)) for name, value in changed.numbers.items() if name in known}
+    fixed |= {
+        flat: float(column[0])
+        for name, value in structure.estimate.items()
+        for flat, column, _ in elements_drawn(model, name, np.array([value]), 1)
+        if flat in known
+    }
+    values = native_base(made, {}, {name: np.array([value]) for name, value in fixed.items()}, 1)
+    return {"set": fixed, "digest": digest(values)}
+
+
+def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
+    """Every variable that changes or is a constant: what it is, where its numbers are, and what it is computed from."""
+    outputs = _by_variable(made.plan.outputs)
+    constants = _by_variable(made.constants)
+    return [
+        {
+            "name": variable.name,
+            "label": variable.label,
+            "kind": _kind(model, variable),
+            "units": "" if is_dimensionless(variable.units) else variable.units,
+            "doc": variable.doc,
+            "outputs": outputs.get(variable.name, []),
+            "constants": constants.get(variable.name, []),
+            "causes": causes(model, variable),
+        }
+        for variable in model.variables
+        if variable.name not in CONTROL and not isinstance(variable, Lookup)
+    ]
+
+
+def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(flat):
+        places.setdefault(split_key(name)[0], []).append(place)
+    return places
+
+
+def causes(model: Model, variable: Variable) -> list[str]:
+    """The variables in the equations of one, in the order in which they stand there; tables and itself left out."""
+    names = dict.fromkeys(ref.name for expr in expressions(variable) for ref in references(expr))
+    return [
+        name
+        for name in names
+        if name in model.by_name
+        and name not in (variable.name, *CONTROL)
+        and not isinstance(model.by_name[name], Lookup)
+    ]
+
+
+def _kind(model: Model, variable: Variable) -> str:
+    return "flow" if variable.name in flow_names(model) else kind(variable)
+
+
+def flow_names(model: Model) -> frozenset[str]:
+    """What stands in the net flow of a stock and can be a flow of its own."""
+    from cipark_sd.exporters.flows import split
+
+    found: set[str] = set()
+    for stock in model.stocks:
+        flows = split(model, stock)
+        if flows is not None:
+            found |= {*flows.inflows, *flows.outflows}
+    return frozenset(found)
