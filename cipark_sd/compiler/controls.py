@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cipark_sd.compiler.lower import Lowering, Pending
+from cipark_sd.compiler.demands import Pending
+from cipark_sd.compiler.lower import Lowering
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.model import CONTROL, FlatModel

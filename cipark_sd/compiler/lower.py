@@ -6,12 +6,14 @@ expression has two readings: at the start of a run, where stocks are their initi
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, assert_never
+from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
 
+from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
 from cipark_sd.compiler.functions import FUNCTIONS, Context
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
+from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
@@ -30,15 +32,11 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
-    children,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
-Reading = Literal["start", "run"]
-#: A variable in one of its readings.
-Demand = tuple[str, Reading]
 #: Stages of delays and smooths, by the name of the variable and the call.
 Orders = Mapping[tuple[str, Call], int]
 
@@ -75,33 +73,6 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
     return lowering.program(tuple(outputs))
 
 
-class Pending(Exception):
-    """An expression met variables that have to be lowered first, in the order in which it needs them."""
-
-    def __init__(self, demands: Sequence[Demand]) -> None:
-        self.demands = tuple(demands)
-
-
-def needed_at_once(expr: Expr) -> Iterator[str]:
-    """The names that an expression needs to have a value now, each once, in reading order.
-
-    What is inside a function with memory is left out: it may be needed later only, as the input of a delay.
-    """
-    names: set[str] = set()
-    pending = [expr]
-    while pending:
-        part = pending.pop()
-        match part:
-            case Ref(name, ()):
-                if name not in names:
-                    names.add(name)
-                    yield name
-            case Call(function, _) if function in STATEFULS or function in REDUCERS:
-                continue
-            case _:
-                pending += reversed(children(part))
-
-
 class Lowering:
     """A program in the making."""
 
@@ -115,12 +86,9 @@ class Lowering:
         self.defaults: list[float] = []
         self.param_nodes: dict[str, int] = {}
         self.series: list[SeriesInput] = []
-        self.states: list[State | str] = []
-        self.cells: list[Cell | str] = []
-        self.pipes: list[Pipe | str] = []
-        self.state_of: dict[object, int] = {}
-        self.cell_of: dict[object, int] = {}
-        self.pipe_of: dict[object, int] = {}
+        self.states: Places[State] = Places(self.graph, "state", self.later)
+        self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
+        self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
         self.series_of: dict[str, int] = {}
         self.orders: dict[tuple[str, Call], Order] = {}
         self.n_random = 0
@@ -177,9 +145,9 @@ class Lowering:
             params=tuple(self.params),
             defaults=tuple(self.defaults),
             series=tuple(self.series),
-            states=tuple(s for s in self.states if isinstance(s, State)),
-            cells=tuple(c for c in self.cells if isinstance(c, Cell)),
-            pipes=tuple(p for p in self.pipes if isinstance(p, Pipe)),
+            states=self.states.parts(),
+            cells=self.cells.parts(),
+            pipes=self.pipes.parts(),
             outputs=outputs,
             orders=tuple(self.orders.values()),
             labels=tuple(labels),
@@ -348,35 +316,19 @@ class Lowering:
         non_negative: bool = False,
     ) -> int:
         """The node of a state; its parts are made later."""
-        if key not in self.state_of:
-            position = self.state_of[key] = len(self.states)
-            self.states.append(label)
-
-            def task() -> None:
-                self.states[position] = State(label, initial(), rate(), non_negative)
-
-            self.later.append(task)
-        return self.state_node(key)
+        return self.states.node(key, lambda: State(label, initial(), rate(), non_negative))
 
     def state_node(self, key: object) -> int:
         """The node of a state that exists."""
-        return self.graph.source("state", self.state_of[key])
+        return self.states.existing(key)
 
     def cell(self, key: object, label: str, initial: Callable[[], int], following: Callable[[], int]) -> int:
         """The node of a cell; its parts are made later."""
-        if key not in self.cell_of:
-            position = self.cell_of[key] = len(self.cells)
-            self.cells.append(label)
-
-            def task() -> None:
-                self.cells[position] = Cell(label, initial(), following())
-
-            self.later.append(task)
-        return self.cell_node(key)
+        return self.cells.node(key, lambda: Cell(label, initial(), following()))
 
     def cell_node(self, key: object) -> int:
         """The node of a cell that exists."""
-        return self.graph.source("cell", self.cell_of[key])
+        return self.cells.existing(key)
 
     def pipe(
         self,
@@ -387,15 +339,7 @@ class Lowering:
         length: Callable[[], int],
     ) -> int:
         """The node of a pipe; its parts are made later."""
-        if key not in self.pipe_of:
-            position = self.pipe_of[key] = len(self.pipes)
-            self.pipes.append(label)
-
-            def task() -> None:
-                self.pipes[position] = Pipe(label, initial(), entering(), length())
-
-            self.later.append(task)
-        return self.graph.source("pipe", self.pipe_of[key])
+        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length()))
 
     def number(self, node: int) -> float:
         """What a node is at the start of the model's own run."""
