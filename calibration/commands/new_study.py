@@ -98,7 +98,7 @@ def new_study(
             allow_files,
         )
     )
-    for line in _told(made):
+    for line in _summary(made):
         click.echo(line)
 
 
@@ -118,7 +118,7 @@ def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
 
 
-def _told(made: "NewStudy") -> list[str]:
+def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
     lines = [
         f"{made.folder}: a study with {len(made.series)} series",

@@ -56,7 +56,7 @@ class Settings:
 
 def calibrate(settings: Settings) -> Calibration:
     """Read, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
-    problem = _asked(
+    problem = _with_options(
         read_problem(settings.study, fit_also=settings.fit_also, allow_files=settings.allow_files), settings
     )
     # a misspelt scenario is told before anything runs
@@ -130,7 +130,7 @@ def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple
     return tuple(by_name[name] for name in names) if names else problem.scenarios
 
 
-def _asked(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
+def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
     chosen = {
         "seed": settings.seed,
         "estimate": settings.estimate,

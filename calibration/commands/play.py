@@ -10,7 +10,7 @@ from cipark_sd.commands import options
 @click.command(short_help="Make a page with levers on which a model runs by itself.")
 @click.argument("target", metavar="[STUDY|MODEL]", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="FILE.html  [default: in cipark-output]")
-@click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Comma-separated outputs to show.")
+@click.option("--variables", "variables", multiple=True, metavar="NAMES", help="Comma-separated outputs to show.")
 @click.option("--levers", "moved", multiple=True, metavar="NAMES", help="Comma-separated constants to move.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Of a model: set a constant.")
 @click.option(
@@ -41,7 +41,7 @@ from cipark_sd.commands import options
 def play(
     target: str | None,
     output: Path | None,
-    wanted: tuple[str, ...],
+    variables: tuple[str, ...],
     moved: tuple[str, ...],
     assignments: tuple[str, ...],
     scenario_files: tuple[Path, ...],
@@ -74,7 +74,7 @@ def play(
     settings = Settings(
         target=target,
         output=output,
-        variables=wanted,
+        variables=variables,
         levers=moved,
         assignments=assignments,
         scenario_files=scenario_files,

@@ -63,18 +63,18 @@ class Shares:
 
         1 where no prior counts.
         """
-        priors = self._others(name)
+        priors = self._other_priors(name)
         total = self.on(name, priors)
         return min(1.0, self.on(name, np.zeros_like(priors)) / total) if total > 0 else 0.0
 
     def of_own_prior(self, name: str) -> float:
         """Share of its own prior in what is known of a parameter, 0 where no prior counts."""
         prior = float(self.priors[self.names.index(name)])
-        return prior / (prior + self.on(name, self._others(name))) if prior > 0 else 0.0
+        return prior / (prior + self.on(name, self._other_priors(name))) if prior > 0 else 0.0
 
     def leaning_on(self, name: str) -> tuple[str, ...]:
         """Other parameters without whose prior less would be known of one, what takes most away first."""
-        priors = self._others(name)
+        priors = self._other_priors(name)
         total, left = self.on(name, priors), {}
         for j, source in enumerate(self.names):
             if priors[j] > 0:
@@ -84,7 +84,7 @@ class Shares:
         ]
         return tuple(named)
 
-    def _others(self, name: str) -> Array:
+    def _other_priors(self, name: str) -> Array:
         priors = self.priors.copy()
         priors[self.names.index(name)] = 0.0
         return priors

@@ -109,10 +109,10 @@ def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | N
         moved = f"; none lies within the run, {initial:g} to {final:g}: the data start with the run"
     else:
         raise _outside(model, axis, unit, factor)
-    return Clock(None, _said(model, axis, theirs, unit, (factor, shift), starts) + moved, factor, shift, starts)
+    return Clock(None, _clock_words(model, axis, theirs, unit, (factor, shift), starts) + moved, factor, shift, starts)
 
 
-def _said(
+def _clock_words(
     model: Model, axis: Axis, theirs: TimeUnit | None, unit: TimeUnit | None, line: tuple[float, float], starts: bool
 ) -> str:
     """What the numbers were taken for, such as: Week 1 is days 0 to 7 of the model."""

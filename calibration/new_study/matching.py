@@ -106,7 +106,7 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> 
     UnknownName, InvalidValue, Problems
         For a given variable that the model does not have, and for a column that means two variables equally well.
     """
-    paired = [_given(model, column, name) for column, name in chosen.items()]
+    paired = [_chosen_match(model, column, name) for column, name in chosen.items()]
     raise_all(
         "new-study",
         list(_doubtful(model, [c for c in columns if c not in chosen], {n for m in paired for n in m.names})),
@@ -160,7 +160,7 @@ def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator
             )
 
 
-def _given(model: Model, column: str, name: str) -> Match:
+def _chosen_match(model: Model, column: str, name: str) -> Match:
     """What ``--value COL=variable`` says; a subscripted variable without element is the sum of all."""
     fault = output_problem(model, name, f"--value {column}")
     base, elements = split_key(override_key(name))

@@ -91,12 +91,12 @@ def new_study(request: Asked) -> NewStudy:
         draft = Path(temporary) / request.folder.resolve().name
         series, timing = _series(model, sheet, axis, matched, request, later=False)
         study = NewStudy(request.folder, axis, timing, series, tuple(options), tuple(unused), numeric)
-        view = _seen(draft, request, model, study)
+        view = _first_view(draft, request, model, study)
         if not view.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
             series, timing = _series(model, sheet, axis, matched, request, later=True)
             moved = replace(study, series=series, clock=timing)
-            later = _seen(draft, request, model, moved)
+            later = _first_view(draft, request, model, moved)
             view, study = (later, moved) if later.possible else (view, study)
         study = replace(study, candidates=tuple(roles(options, view)), possible=view.possible)
         _write(draft, request, model, study)
@@ -105,7 +105,7 @@ def new_study(request: Asked) -> NewStudy:
     return study
 
 
-def _seen(draft: Path, request: Asked, model: Model, study: NewStudy) -> View:
+def _first_view(draft: Path, request: Asked, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
     _write(draft, request, model, study)
     return view(

@@ -101,7 +101,7 @@ class ParameterSpace:
         """Prior medians ``(k,)``."""
         return np.array([parameter.median for parameter in self.parameters])
 
-    def _each(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
+    def _by_column(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
         values = np.asarray(values, dtype=float)
         if values.shape[-1:] != (len(self),):
             raise ValueError(f"the last axis has {values.shape[-1:]} entries, the space has {len(self)} parameters")
@@ -110,21 +110,21 @@ class ParameterSpace:
 
     def from_unit(self, shares: Array) -> Array:
         """``shares : (…, k)`` between 0 and 1 to values: prior quantiles."""
-        return self._each(lambda parameter, column: parameter.distribution.quantile(column), shares)
+        return self._by_column(lambda parameter, column: parameter.distribution.quantile(column), shares)
 
     def to_unit(self, values: Array) -> Array:
         """``values : (…, k)`` to prior probabilities; undoes :meth:`from_unit`."""
-        return self._each(lambda parameter, column: parameter.distribution.probability(column), values)
+        return self._by_column(lambda parameter, column: parameter.distribution.probability(column), values)
 
     def log_prior(self, values: Array) -> Array:
         """Log density ``(…)`` of ``values : (…, k)`` themselves."""
         return np.asarray(
-            self._each(lambda parameter, column: parameter.distribution.log_density(column), values).sum(axis=-1)
+            self._by_column(lambda parameter, column: parameter.distribution.log_density(column), values).sum(axis=-1)
         )
 
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
-        logs = self._each(
+        logs = self._by_column(
             lambda parameter, column: (
                 parameter.distribution.log_density(column) + log_jacobian(column, parameter.scale)
             ),
@@ -139,7 +139,7 @@ class ParameterSpace:
             low, high = parameter.search_range
             return np.asarray((to_scale(column, parameter.scale) - low) / (high - low))
 
-        return self._each(position, values)
+        return self._by_column(position, values)
 
     def from_box(self, positions: Array) -> Array:
         """``positions : (…, k)`` in the search box to values; undoes :meth:`to_box`."""
@@ -150,4 +150,4 @@ class ParameterSpace:
             # rounding must not carry a corner of the box over a bound, where the density is zero
             return np.asarray(np.clip(bounded, parameter.lower, parameter.upper))
 
-        return self._each(value, positions)
+        return self._by_column(value, positions)

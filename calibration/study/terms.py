@@ -304,7 +304,7 @@ class Terms:
         if len(parts) < 2:
             self.section.wrong("categories", "two categories at least, each with the model variables that make it")
             return []
-        known_sizes, known_at = self._given(parts, noise.family)
+        known_sizes, known_at = self._known_sizes(parts, noise.family)
         categories = tuple(parts) if self.coding is None else self.coding.reported
         how: How = "between" if "start_time" in self.section else "at"
         terms: list[Term] = []
@@ -349,7 +349,9 @@ class Terms:
             return {label: parts.get(label, ()) for label in self.coding.true}
         return {label: parts[label] for label in self.coding.true}
 
-    def _given(self, parts: Mapping[str, object], family: SplitFamily) -> tuple[tuple[float, ...] | None, float | None]:
+    def _known_sizes(
+        self, parts: Mapping[str, object], family: SplitFamily
+    ) -> tuple[tuple[float, ...] | None, float | None]:
         """The sizes of the true categories in another table, and its time where it is not of the very same members."""
         if "given" not in self.section:
             return None, None

@@ -50,7 +50,7 @@ def checklist(fit: Fit, inquiry: Inquiry | None, checks: Sequence[Outcome]) -> l
     return [*_model(fit, checks), *_runs(fit, inquiry), *_optimisation(fit, inquiry), *_beyond(fit, inquiry, checks)]
 
 
-def _there(present: object, where: str) -> str:
+def _present(present: object, where: str) -> str:
     return where if present else MISSING
 
 
@@ -81,7 +81,7 @@ def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
             ("units of every variable", _share(documented.n_units, n, "in the model file")),
             ("dimensional consistency", words.get(consistent, "not checked here: cipark check")),
             ("definition of every variable", _share(documented.n_described, n, "in the model file")),
-            ("sources of data and of judgements", _there(documented.readme, "README.md and tables of the study")),
+            ("sources of data and of judgements", _present(documented.readme, "README.md and tables of the study")),
             ("a format that others can open", f"{file}; cipark convert for another"),
         ),
     ]
@@ -107,9 +107,9 @@ def _runs(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
             "runs",
             "preferred",
             ("numbers behind every figure", tables),
-            ("uncertainty of results", _there(draws is not None, "50 % and 90 % bands of joint draws")),
-            ("sensitivity to assumptions", _there(inquiry is not None, sensitivity)),
-            ("effect of the time step", _there(inquiry is not None or np.isfinite(fit.step_shift), step)),
+            ("uncertainty of results", _present(draws is not None, "50 % and 90 % bands of joint draws")),
+            ("sensitivity to assumptions", _present(inquiry is not None, sensitivity)),
+            ("effect of the time step", _present(inquiry is not None or np.isfinite(fit.step_shift), step)),
         ),
     ]
 
@@ -119,7 +119,7 @@ def _optimisation(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
     payoff = "log posterior" if study.method.estimate == "map" else "log likelihood"
     n, drawn = len(optimum.searches), fit.posterior is not None
     fitted = sum(row.use == "fit" for row in fit.rows)
-    intervals = _there(fit.profiles, "profiles.csv") + ("; posterior.csv" if drawn else "")
+    intervals = _present(fit.profiles, "profiles.csv") + ("; posterior.csv" if drawn else "")
     return [
         *_items(
             "optimisation",
@@ -160,11 +160,11 @@ def _beyond(fit: Fit, inquiry: Inquiry | None, checks: Sequence[Outcome]) -> lis
     return _items(
         "trust",
         "beyond the list",
-        ("a reason for each value that is held or searched", _there(reasons, "problem.toml")),
-        ("behaviour that the theory expects", _there(theory, "checks file of the model")),
+        ("a reason for each value that is held or searched", _present(reasons, "problem.toml")),
+        ("behaviour that the theory expects", _present(theory, "checks file of the model")),
         ("what the data cannot see", identifiability),
-        ("out-of-sample prediction", _there(inquiry and inquiry.rolling, "holdout.csv")),
-        ("rival structures", _there(inquiry and inquiry.comparison, "rivals.csv, effects.csv")),
-        ("recovery from synthetic data", _there(inquiry and inquiry.tested, "self_test.csv")),
+        ("out-of-sample prediction", _present(inquiry and inquiry.rolling, "holdout.csv")),
+        ("rival structures", _present(inquiry and inquiry.comparison, "rivals.csv, effects.csv")),
+        ("recovery from synthetic data", _present(inquiry and inquiry.tested, "self_test.csv")),
         ("replication in another engine", _replicated(fit.replication)),
     )

@@ -127,7 +127,7 @@ def test_so_is_one_of_the_command_line(folder: Path, level: str) -> None:
 
 
 def test_the_command_line_s_level_comes_first(folder: Path) -> None:
-    asked = pipeline._asked(read_problem(folder), pipeline.Settings(folder, engine="native", level=0.6))
+    asked = pipeline._with_options(read_problem(folder), pipeline.Settings(folder, engine="native", level=0.6))
     assert (read_problem(folder).method.level, asked.method.level) == (0.83, 0.6)
 
 
