@@ -5,11 +5,13 @@ import operator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.play.study import Request
+from calibration.play.catalogue import contents_of as contents_of_catalogue
+from calibration.play.request import Request
 from calibration.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import variable_names
+from cipark_sd.commands.policy.target import FILE as POLICIES
 from cipark_sd.console import busy
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
@@ -100,9 +102,12 @@ def _of_study(settings: Settings, scratch: Path) -> Contents:
         if some
     ]
     target = settings.target or DEFAULT_STUDY
-    folder = find_folder(target, file=FILE, where="play")
+    only_policies = not (Path(target) / FILE).is_file() and (Path(target) / POLICIES).is_file()
+    folder = Path(target) if only_policies else find_folder(target, file=FILE, where="play")
     raise_all("cipark play", problems)
-    return contents_of_study(
+    # a folder with policies.toml alone names its model there
+    contents = contents_of_catalogue if only_policies else contents_of_study
+    return contents(
         Request(
             folder=folder,
             scratch=scratch,

@@ -1,7 +1,7 @@
 """What a page shows of a study: levers of its policies or its fit, draws of its posterior, and what was counted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
+from calibration.play.catalogue import levers_of, outcomes_of
+from calibration.play.request import Request
 from calibration.study.levels import dated_levels
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter
@@ -20,11 +22,12 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.commands.policy.target import FILE as POLICIES
 from cipark_sd.commands.policy.target import Target
 from cipark_sd.console import progress_bars
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, ModelFileError
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue, Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
@@ -43,21 +46,6 @@ FAN = (
 PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
 HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
 BEYOND = "Where levers or dates leave what was observed, nothing but the equations speaks for the numbers."
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks of a study's page."""
-
-    folder: Path
-    scratch: Path
-    variables: tuple[str, ...] = ()
-    levers: tuple[str, ...] = ()
-    draws: str = ""
-    runs: int = 200
-    seed: int = 1
-    structures: bool = False
-    allow_files: tuple[Path, ...] = ()
 
 
 def contents_of(request: Request) -> Contents:
@@ -105,7 +93,11 @@ def _target(request: Request, model: Model) -> str:
     file = Path(model.origin.path)
     if file.parent.resolve() == request.folder.resolve() and request.folder.parent.resolve() != STUDIES.resolve():
         return str(request.folder / file.name)
-    return f"models/{file.name}" if file.parent.name == "models" else file.name
+    try:
+        # the name under which a command knows it
+        return file.stem if bundled(file.name) == file else file.name
+    except ModelFileError:
+        return file.name
 
 
 def _warning(problem: CalibrationProblem, seed: int) -> str:
@@ -179,9 +171,7 @@ def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogu
     if request.variables:
         chosen = [Outcome(_label(problem.model, name), name) for name in request.variables]
     elif catalogue is not None:
-        by_id = catalogue.outcome_by_id
-        ids = dict.fromkeys([catalogue.headline[0], *catalogue.beside])
-        chosen = [Outcome(by_id[one].title, by_id[one].variable, by_id[one].per) for one in ids]
+        chosen = list(outcomes_of(catalogue))
     else:
         chosen = [Outcome(_label(problem.model, name), name) for name in seen]
     by_key = {override_key(name): values for name, values in seen.items()}
@@ -230,7 +220,7 @@ def _levers(
     if request.levers:
         return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in request.levers)
     if catalogue is not None and catalogue.levers:
-        return tuple(Lever(one.title, one.names, one.low, one.high) for one in catalogue.levers[:LEVERS])
+        return levers_of(catalogue)
     here = scenario | Scenario("", dict(structure.estimate))
     shown = [outcome.variable for outcome in outcomes]
     first = most_influential(model, here, tuple(fitted.values()), shown, LEVERS)

@@ -104,7 +104,8 @@ def command(
         model = read_model(path, allow_files=allow_files, series=series)
         display = display_of(path, allow_files)
         scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
-        if file is None and figure_file is None:
+        # single times make no course to be drawn
+        if file is None and figure_file is None and not at:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
         _check_outputs(output, figure_file, default=file is None)
         names = options.variable_names(model, variables)
@@ -115,7 +116,7 @@ def command(
         times = [_time(model, text, "--at") for text in at] or None
         with busy(f"Running {model.name}"):
             result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
-        observed = _inside(observed, result)
+        observed = _inside(observed, result, asked=data is not None)
         _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
         if "first_non_finite" in result.attrs:
             click.echo(f"warning: {result.attrs['first_non_finite']}", err=True)
@@ -244,12 +245,14 @@ def _print_course(
     print_table(heads, body, right=range(len(heads)))
 
 
-def _inside(observed: "Sequence[Observed]", result: "xr.Dataset") -> "tuple[Observed, ...]":
-    """The observed values within the run; the others are counted, and it is an error when they are all."""
+def _inside(observed: "Sequence[Observed]", result: "xr.Dataset", *, asked: bool) -> "tuple[Observed, ...]":
+    """The observed values within the run; the others are counted, and it is an error when all that were asked for are
+    among them.
+    """
     first, last = (float(time) for time in result["time"].to_numpy()[[0, -1]])
     inside = tuple(series.within(first, last) for series in observed)
     outside = sum(len(series.times) for series in observed) - sum(len(series.times) for series in inside)
-    if outside and not any(len(series.times) for series in inside):
+    if asked and outside and not any(len(series.times) for series in inside):
         span = (
             f"{min(series.times[0] for series in observed):.6g} to {max(series.times[-1] for series in observed):.6g}"
         )

@@ -86,6 +86,19 @@ def test_only_the_times_asked_for_are_printed(teacup: Path) -> None:
     assert [line[0] for line in table(cipark("run", teacup, "--at", "2.5", "--at", "7").stdout)[1:]] == ["2.5", "7"]
 
 
+def test_the_default_model_prints_one_time_and_draws_no_figure_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cipark("run", "--at", "2030")
+    assert table(done.stdout)[1][0] == "2030"
+    assert not Path("cipark-output").exists()
+    # what the display file brings of counts is left out, and no mistake of the reader's
+    done = cipark("run", "--at", "2030", "--figure", "one.png")
+    assert "lie outside the run" in done.stderr
+    assert Path("one.png").is_file()
+
+
 def test_a_figure_is_drawn_beside_data(teacup: Path) -> None:
     Path("seen.csv").write_text("date,cup\n1,170\n2,161\n40,9\n")
     result = cipark("run", teacup, "--data", "seen.csv", "--figure", "cup.svg")

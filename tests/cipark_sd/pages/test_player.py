@@ -8,13 +8,15 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from places import ROOT
 
-from calibration.play.study import Request
+from calibration.play.catalogue import contents_of as contents_of_catalogue
+from calibration.play.request import Request
 from calibration.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
@@ -24,12 +26,15 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Lever
+from cipark_sd.pages.player.diagram import diagram
+from cipark_sd.pages.player.native import digest
 from cipark_sd.pages.player.of_model import contents_of, lever_of
-from cipark_sd.pages.player.page import as_json, digest, render
+from cipark_sd.pages.player.page import SCRIPTS, as_json, render
 from cipark_sd.scenarios import Scenario, read_scenario
 from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
+FISHERY = ROOT / "tests/shared/fishery"
 PARTS = ROOT / "cipark_sd/pages/player"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
@@ -199,7 +204,7 @@ def test_no_text_of_a_model_or_a_study_is_markup(write_mdl: Write) -> None:
 
 
 def test_the_script_never_makes_markup_of_a_text() -> None:
-    for name in ("kernel.js", "digest.js", "numbers.js", "chart.js", "state.js", "player.js"):
+    for name in SCRIPTS:
         text = (PARTS / name).read_text(encoding="utf-8")
         for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch("):
             assert way not in text, (name, way)
@@ -241,6 +246,114 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     assert not levers[0]["drawn"]
 
 
+def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(FISHERY, tmp_path / "fishery")
+    done = CliRunner().invoke(cli, ["play", "fishery", "-o", "page.html"])
+    assert done.exit_code == 0, done.output
+    found = data_in(Path("page.html").read_text(encoding="utf-8"))
+    assert [outcome["title"] for outcome in found["outcomes"]] == ["Fish in the sea", "Wealth of the village"]
+    assert [lever["title"] for lever in found["levers"]] == ["Closed share", "Subsidy"]
+    model = read_model("fishery/fish.mdl")
+    # without levers in the file, what its policies set is moved, as far as they set it at least
+    text = re.sub(r"\[\[lever\]\].*?(?=\n\[robustness\])", "", Path("fishery/policies.toml").read_text(), flags=re.S)
+    text = re.sub(r"\[design\].*?(?=\n\[\[measurement)", "", text, flags=re.S)
+    Path("fishery/policies.toml").write_text(text, encoding="utf-8")
+    levers = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).levers
+    assert {lever.title for lever in levers} == {"Closed Share", "Quota"}
+    assert all(lever.low <= {"Closed Share": 0.33, "Quota": 80}[lever.title] <= lever.high for lever in levers)
+    rivals = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch", structures=True)).structures
+    assert [rival.title for rival in rivals] == ["Slow growth", "The model as it stands"]
+    assert model.digest == found["model_digest"]
+
+
+# --- why ------------------------------------------------------------------------------------------------------------
+
+
+def data_in(page: str) -> dict[str, Any]:
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert data
+    content = json.loads(data[1])
+    assert isinstance(content, dict)
+    return content
+
+
+def test_the_second_kernel_has_every_variable_and_the_digest_of_one_native_run_at_the_estimate(sir: Model) -> None:
+    scenario = Scenario("s", {"Duration": 4.0})
+    content = as_json(contents_of(sir, "sir.mdl", scenario=scenario))
+    found = content["trace"]
+    assert isinstance(found, dict)
+    run = simulate(sir, scenario)
+    values = np.stack([run[name].to_numpy()[:, None] for name in run.data_vars])
+    assert found["structures"] == [{"set": {}, "digest": digest(values)}]
+    by_name = {variable["name"]: variable for variable in found["variables"]}
+    assert by_name["infections"]["causes"] == ["contacts", "susceptible", "infectious"]
+    assert by_name["infectious"]["causes"] == ["infections", "recovering"]
+    assert (by_name["infections"]["kind"], by_name["infectious"]["kind"]) == ("flow", "stock")
+    names = list(run.data_vars)
+    assert all(names[place] == name for name, v in by_name.items() for place in v["outputs"])
+
+
+def test_what_webassembly_lacks_outside_the_outcomes_is_named_in_place_of_causes(write_mdl: Write) -> None:
+    model = read_model(write_mdl("x = INTEG(a, 0) ~~|\na = 1 ~~|\nbeside = TAN(x) ~~|\n"))
+    content = as_json(contents_of(model, "m.mdl", variables=["x"]))
+    assert list(content["trace"]) == ["missing"]  # type: ignore[call-overload]
+    assert "'beside' uses the function tan" in str(content["trace"])
+
+
+def test_a_diagram_is_that_of_the_file_and_the_same_from_vensim_and_xmile() -> None:
+    vensim, xmile = (diagram(read_model(ROOT / "models" / name)) for name in ("core.mdl", "core.xmile"))
+    assert vensim["origin"] == xmile["origin"] == "file"
+    assert vensim["views"][0]["title"] == "Firms"
+    for ours, theirs in zip(vensim["views"], xmile["views"], strict=True):
+        shown = [
+            {place["name"] for place in view["places"] if place["kind"] == "variable" and not place["shadow"]}
+            for view in (ours, theirs)
+        ]
+        # a lookup and a time are drawn in both; names that only one language shows are none
+        assert shown[0] == shown[1]
+    (firms,) = (place for place in vensim["views"][0]["places"] if place["name"] == "potential_firms")
+    assert (firms["x"], firms["y"]) == (260, 454)
+    # a pipe ends with a head at the stock that it enters, and without one at the stock that it leaves
+    heads = {
+        (tuple(line["points"][0]), tuple(line["points"][-1])): line["head"]
+        for line in vensim["views"][0]["lines"]
+        if line["kind"] == "pipe"
+    }
+    assert heads[(410, 454), (560, 454)]
+    assert not heads[(410, 454), (260, 454)]
+
+
+def test_without_a_drawing_stocks_stand_in_rows_with_their_flows_between(sir: Model) -> None:
+    found = diagram(sir)
+    assert found["origin"] == "rows"
+    (view,) = found["views"]
+    at = {place["name"]: place["x"] for place in view["places"] if place["kind"] == "valve"}
+    stocks = {place["name"]: place["x"] for place in view["places"] if place["name"] in ("susceptible", "infectious")}
+    assert stocks["susceptible"] < at["infections"] < stocks["infectious"] < at["recovering"]
+    assert sum(place["kind"] == "cloud" for place in view["places"]) == 1
+    assert [(line["points"][-1][0], line["head"]) for line in view["lines"] if line["kind"] == "pipe"] == [
+        *((at["infections"], False), (stocks["infectious"], True)),
+        *((at["recovering"], False), (stocks["infectious"] + 150, True)),
+    ]
+
+
+@needs_node
+def test_shares_alone_and_together_make_the_whole_difference() -> None:
+    calls = """
+    const page = {levers: [{id: "a"}, {id: "b"}, {id: "c"}], structures: [{runs: 4}], outcomes: [{}]};
+    const state = {outcome: 0, structure: 0, at: 0}, shownUntil = () => 0;
+    const runsOf = (l) => [1, 2, 3, 100].map((k) => k * (1 + (l.a ?? 0)) * (1 + (l.b ?? 0)) + (k === 3 ? 0 : 1));
+    const curvesOf = (values) => Float64Array.from(values);
+    const {total, bars, rest} = sharesOf({a: 1, b: 0.5});
+    console.log(JSON.stringify([total, bars.map(({lever, alone, last}) => [lever.id, alone, last]), rest]))
+    """
+    # three draws of mean 2; the last run is the estimate and takes no part
+    assert in_node(calls, "shares.js") == [4.0, [["a", 2.0, 3.0], ["b", 1.0, 2.0]], 1.0]
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
@@ -262,11 +375,11 @@ def test_what_cannot_be_shown_is_refused_and_nothing_is_written(
     assert sir.origin is not None
     folder = Path(sir.origin.path).parent
     monkeypatch.chdir(folder)
-    before = sorted(path.name for path in folder.rglob("*.htm*"))
+    before = sorted(folder.rglob("*"))
     done = CliRunner().invoke(cli, ["play", *arguments])
     assert done.exit_code == 2, done.output
     assert said in done.output
-    assert sorted(path.name for path in folder.rglob("*.htm*")) == before
+    assert sorted(folder.rglob("*")) == before
 
 
 # --- parts of the script --------------------------------------------------------------------------------------------

@@ -2,16 +2,16 @@
 
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
 from click.testing import CliRunner
 
-from calibration.play.study import Request
+from calibration.play.request import Request
 from calibration.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
@@ -22,8 +22,6 @@ from cipark_sd.scenarios import Scenario, read_scenario
 from cipark_sd.simulation import simulate
 
 selenium = pytest.importorskip("selenium")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed"),
@@ -107,17 +105,8 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -412,6 +401,125 @@ def test_every_control_has_a_name(browser: Browser, sir: Path) -> None:
     assert browser.run("return document.querySelector('#chart').getAttribute('role')") == "img"
     said = browser.find("caption").get_attribute("textContent")
     assert said.startswith("Infectious from 1 at Day 0 to ")
+
+
+def test_causes_are_read_from_one_run_at_the_estimate_and_lead_to_their_own(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    assert browser.find("whytext").text.startswith("Infectious is changed by 2 variables. One run at the estimate")
+    browser.move(lever_places(browser)["Duration"], 8)
+    assert "The levers move infections, recovering. " in browser.find("whytext").text
+    recovering = expected(sir.parent, {"Duration": 8.0}, 60, "recovering")
+    words = browser.run("return Array.from(document.querySelectorAll('#causes p'), (p) => p.textContent)")
+    told, before = browser.run(
+        "return [told(arguments[0]), told(arguments[1])]", recovering, expected(sir.parent, {}, 60, "recovering")
+    )
+    assert f"recovering flow{told} person/Day; as in the file {before} person/Day" in words
+    course = browser.run("return Array.from(tracedCourses(tracing.variables.get('recovering'), state.levers, 0)[0])")
+    run = simulate(read_model(sir.parent / "sir.mdl"), Scenario("", {"Duration": 8.0}), save=["recovering"])
+    np.testing.assert_array_equal(course, run["recovering"].to_numpy())
+    browser.click("[aria-label='Why recovering?']")
+    assert browser.find("whytext").text.startswith(
+        "recovering is computed from 2 variables. The levers move Infectious, Duration"
+    )
+    assert browser.run("return document.activeElement.id") == "whyof"
+    words = browser.run("return Array.from(document.querySelectorAll('#causes p'), (p) => p.textContent)")
+    assert "Duration lever8 Day; as in the file 5 Day" in words
+    # the link keeps what is asked about
+    browser.open(sir, browser.run("return location.hash"))
+    assert browser.find("whytext").text.startswith("recovering is computed")
+    browser.open(sir, "#why=nothing")
+    assert "there is no variable nothing" in browser.find("told").text
+
+
+def test_each_lever_has_its_share_alone_and_last_and_the_rest_is_shown(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    assert not browser.find("sharesection").is_displayed()
+    places = lever_places(browser)
+    browser.slide("when", 20)
+    browser.move(places["Contacts"], 0.7)
+    browser.move(places["Duration"], 6)
+    base, both = (expected(sir.parent, v, 20) for v in ({}, {"Contacts": 0.7, "Duration": 6.0}))
+    contacts, duration = (expected(sir.parent, v, 20) for v in ({"Contacts": 0.7}, {"Duration": 6.0}))
+    found = browser.run(
+        "const {total, bars, rest} = sharesOf(state.levers);"
+        "return [total, bars.map((b) => [b.lever.title, b.alone, b.last]), rest]"
+    )
+    bars = {"Contacts": [contacts - base, both - duration], "Duration": [duration - base, both - contacts]}
+    assert found[0] == both - base
+    assert {name: rest for name, *rest in found[1]} == bars
+    assert found[2] == pytest.approx(both - base - (contacts - base) - (duration - base), rel=1e-12)
+    text = browser.find("shares").text
+    for value in (both - base, found[2], *bars["Contacts"], *bars["Duration"]):
+        assert browser.run("return change(arguments[0])", value) in text
+    assert "all levers together change it by " in browser.find("sharetext").text
+
+
+def test_the_diagram_carries_the_numbers_of_the_run(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    texts = (
+        "return Array.from(document.querySelectorAll('#map .place'),"
+        "(g) => Array.from(g.querySelectorAll('text'), (t) => t.textContent))"
+    )
+    told = browser.run("return told(arguments[0])", expected(sir.parent, {}, 60))
+    assert ["Infectious", f"{told} person"] in browser.run(texts)
+    assert "stand in rows" in browser.find("maptext").text
+    browser.move(lever_places(browser)["Contacts"], 0.7)
+    told = browser.run("return told(arguments[0])", expected(sir.parent, {"Contacts": 0.7}, 60))
+    sign = "▲" if expected(sir.parent, {"Contacts": 0.7}, 60) > expected(sir.parent, {}, 60) else "▼"
+    assert ["Infectious", f"{sign} {told} person"] in browser.run(texts)
+    assert "the levers have moved 4 of the 4 that are shown" in browser.find("maptext").text
+
+
+def test_causes_with_other_numbers_than_the_native_engines_are_not_shown(
+    browser: Browser, sir: Path, folder: Path
+) -> None:
+    text = sir.read_text(encoding="utf-8")
+    (place,) = re.finditer(r'"set":\{\},"digest":"([0-9a-f]{64})"', text)
+    other = place[1][:-1] + ("0" if place[1][-1] != "0" else "1")
+    path = folder / "causes.html"
+    path.write_text(text.replace(place[1], other), encoding="utf-8")
+    browser.open(path)
+    assert "gives other numbers than the native engine" in browser.find("whymissing").text
+    assert not browser.find("whybody").is_displayed()
+    assert not browser.find("mapsection").is_displayed()
+    assert browser.value == expected(sir.parent, {}, 60)
+
+
+def test_a_page_is_printed_with_its_answer_and_without_its_controls(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    browser.move(lever_places(browser)["Contacts"], 0.7)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for name in ("answer", "chart", "limit", "sharesection", "chosen", "map"):
+            assert browser.find(name).is_displayed(), name
+        for name in ("lever0", "reset", "link", "when"):
+            assert not browser.find(name).is_displayed(), name
+        assert browser.run("return getComputedStyle(document.querySelector('footer')).position") == "static"
+        # A4 with Chromium's margins of a centimetre each
+        size = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        assert browser.run("return document.documentElement.scrollWidth") <= 718
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core is not installed: .ci/run says how")
+@pytest.mark.parametrize("page", ["sir", "flu"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_on_the_player(
+    browser: Browser, page: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.open(request.getfixturevalue(page))
+        browser.move(0, browser.run("return (page.levers[0].low + 2 * page.levers[0].high) / 3"))
+        browser.click("pin")
+        browser.rest()
+        assert axe_violations(browser.driver) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_picture_and_tables_are_saved(browser: Browser, sir: Path, tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""What a page shows of ``policies.toml``: outcomes, levers and structures; whole pages of models without data."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from calibration.play.request import Request
+from cipark_sd.commands.policy.target import FILE, Target, read_target
+from cipark_sd.console import progress_bars
+from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import ONLY, Catalogue, Rival
+from cipark_sd.experiments.draws import Draws
+from cipark_sd.model.model import Model
+from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
+from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_influential, within_numbers
+from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.study import DrawRequest
+
+RANGES_LIMIT = (
+    "This is what follows from the equations and from these ranges: no forecast, and nothing here was fitted to data."
+)
+FAN = "The fan is of draws from the ranges in policies.toml, any value as good as another; a moved one has one value."
+NO_FAN = "One run at a time: the file names nothing as uncertain."
+
+
+def contents_of(request: Request) -> Contents:
+    """The page of a model with policies.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    target = read_target(request.folder, allow_files=request.allow_files)
+    model, catalogue = target.study.model, target.catalogue
+    chosen = tuple(Outcome(name, name) for name in request.variables) or outcomes_of(catalogue)
+    if not chosen:
+        raise InvalidValue(
+            "[[outcome]]", "none", "one at least, or --variables NAMES", where=str(request.folder / FILE)
+        )
+    scenario = target.study.scenario | catalogue.settings
+    structures = _structures(request, target)
+    drawn = bool(structures[0].draws)
+    return Contents(
+        title=catalogue.title or model.name,
+        model=model,
+        target=str(model.origin.path) if model.origin is not None else model.name,
+        scenario=scenario,
+        structures=structures,
+        levers=_levers(request, model, catalogue, scenario | structures[0].scenario, chosen),
+        outcomes=chosen[:OUTCOMES],
+        at=catalogue.headline[1],
+        until=model.time.final,
+        base="as assumed",
+        limits=(RANGES_LIMIT, FAN if drawn else NO_FAN),
+    )
+
+
+def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
+    """The outcome of the headline, those that are shown beside it, and the others."""
+    by_id = catalogue.outcome_by_id
+    shown = [catalogue.headline[0], *catalogue.beside]
+    ids = dict.fromkeys([*shown, *([] if catalogue.beside else by_id)])
+    return tuple(Outcome(by_id[id_].title, by_id[id_].variable, by_id[id_].per) for id_ in ids)[:OUTCOMES]
+
+
+def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
+    """The levers that the file names."""
+    return tuple(Lever(lever.title, lever.names, lever.low, lever.high) for lever in catalogue.levers[:LEVERS])
+
+
+def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
+    if request.draws not in ("", "prior"):
+        raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
+    rivals = target.rivals if request.structures else (Rival(ONLY, "as the file has it"),)
+    if len(rivals) < 2 and request.structures:
+        expected = f"at least two [[rival]] in {FILE}"
+        raise InvalidValue("--structures", str(request.folder), expected, where="cipark play")
+    if not target.study.parameters:
+        return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)
+    wanted = DrawRequest(rivals, "prior", request.runs, request.seed, request.scratch, engine="native", known=rivals)
+    with progress_bars() as bars:
+        draws = target.study.draws(wanted, bars).draws
+    return tuple(_structure(rival, draws[rival.id]) for rival in rivals)
+
+
+def _structure(rival: Rival, draws: Draws) -> Structure:
+    middle = {name: float(np.median(values)) for name, values in draws.values.items()}
+    return Structure(rival.title or rival.id, rival.scenario, draws.values, middle, draws.basis)
+
+
+def _levers(
+    request: Request, model: Model, catalogue: Catalogue, scenario: Scenario, outcomes: Sequence[Outcome]
+) -> tuple[Lever, ...]:
+    """Those that are named, of the file, or the constants that its policies set, as far as these do."""
+    if request.levers:
+        return tuple(lever_of(model, name) for name in request.levers)
+    if catalogue.levers:
+        return levers_of(catalogue)
+    values: dict[str, list[float]] = {}
+    for policy in catalogue.policies:
+        for name, value in policy.scenario.overrides.items():
+            if isinstance(value, int | float):
+                values.setdefault(override_key(name), []).append(float(value))
+    if not values:
+        raise InvalidValue("[[lever]]", "none", "one at least, or --levers NAMES", where=str(request.folder / FILE))
+    shown = [split_key(override_key(outcome.variable))[0] for outcome in outcomes]
+    levers = tuple(_widened(lever_of(model, name), tried) for name, tried in values.items())
+    levers = within_numbers(model, scenario, levers, shown)
+    return most_influential(model, scenario, levers, shown, LEVERS)
+
+
+def _widened(lever: Lever, values: Sequence[float]) -> Lever:
+    """A lever that reaches what policies set."""
+    return replace(lever, low=min(lever.low, *values), high=max(lever.high, *values))

@@ -1,0 +1,19 @@
+"""What the command line asks of a page for a folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """A folder with a study, or with ``policies.toml`` alone; ``scratch`` keeps what is computed for draws."""
+
+    folder: Path
+    scratch: Path
+    variables: tuple[str, ...] = ()
+    levers: tuple[str, ...] = ()
+    draws: str = ""
+    runs: int = 200
+    seed: int = 1
+    structures: bool = False
+    allow_files: tuple[Path, ...] = ()
