@@ -20,7 +20,7 @@ from cipark_sd.tasks.pool import Pool
 #: The share of runs that may fail unless the caller says otherwise.
 ALLOWED = 0.05
 #: Chunks of which the failures are told one by one.
-_TOLD_CHUNKS = 64
+_LISTED_CHUNKS = 64
 
 
 class TooManyFailed(CiparkError):
@@ -173,7 +173,7 @@ class _Reasons:
 
     def add(self, answer: Mapping[str, Any]) -> None:
         failed = answer[REASON] > 0
-        if failed.any() and len(self._answers) < _TOLD_CHUNKS:
+        if failed.any() and len(self._answers) < _LISTED_CHUNKS:
             self._answers.append(tuple(answer[name][failed] for name in (REASON, VARIABLE, TIME)))  # type: ignore[arg-type]
 
     def lines(self, store: RunStore) -> list[str]:

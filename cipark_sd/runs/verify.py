@@ -11,7 +11,7 @@ from cipark_sd.store.chunks import RunStore
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found.
+    """The outcome of a check.
 
     Parameters
     ----------

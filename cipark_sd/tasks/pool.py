@@ -18,7 +18,7 @@ from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints
 Tell = Callable[[int, int], None]
 #: The same for the task of a number.
 Report = Callable[[int, int, int], None]
-#: Libraries for linear algebra start as many threads as there are processors in each process unless told not to.
+#: Libraries for linear algebra start as many threads as there are processors in each process, unless these say one.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -141,7 +141,7 @@ class _Stage:
     def waiting(self) -> list[int]:
         return [i for i, answer in enumerate(self.answers) if answer is None]
 
-    def reports_of(self, waiting: Sequence[int]) -> Told:
+    def reports_of(self, waiting: Sequence[int]) -> Report:
         def report(number: int, steps: int, most: int) -> None:
             self.running[waiting[number]] = steps, most
             self._show()
