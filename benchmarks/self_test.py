@@ -19,11 +19,12 @@ from calibration.likelihood.posterior import On
 from calibration.report.figures_assessment import self_test_figure
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from calibration.tasks.workers import Progress, Workers
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import progress_bars
 from cipark_sd.ensemble import processors
 from cipark_sd.plotting.files import save_for_print
+from cipark_sd.tasks.pool import Progress
+from cipark_sd.tasks.workers import Workers
 
 FOLDERS = {"park": STUDIES / "great_stone", "leaving": HERE / "studies/leaving", "spread": HERE / "studies/spread"}
 #: What the coverage of 95 % intervals has to lie between.

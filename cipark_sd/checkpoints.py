@@ -6,8 +6,8 @@ same call goes on where an earlier one was stopped, whatever stopped it. All com
 starts anew.
 
 An entry is one file of arrays, written whole or not at all, that holds its own digest. One that is damaged, or that
-belongs to other work, is computed anew with a warning. A store for designs larger than memory would take the place of
-:class:`Checkpoint` under the same keys.
+belongs to other work, is computed anew with a warning. Designs larger than memory go on by the same rule: a chunk of a
+run store (:mod:`cipark_sd.store`) is an :class:`Entry` too.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,23 @@ def stream(rng: np.random.Generator) -> str:
     return f"{rng.bit_generator.state} {rng.bit_generator.seed_seq}"
 
 
+class Entry(Protocol):
+    """Finished work that is kept: a file of arrays, or a chunk of a store."""
+
+    @property
+    def there(self) -> bool:
+        """Whether something is kept; only :meth:`load` sees whether it can be used."""
+
+    def load(self) -> Arrays | None:
+        """The arrays; None where there are none, or none that can be used, which is warned of."""
+
+    def save(self, arrays: Arrays) -> None:
+        """Keep the arrays, whole or not at all."""
+
+    def discard(self) -> None:
+        """Keep them no longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """One entry.
@@ -99,6 +116,11 @@ class Checkpoint:
 
     path: Path | None
     key: str
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a file of that name."""
+        return self.path is not None and self.path.is_file()
 
     def load(self) -> Arrays | None:
         """The arrays of the entry; None where there is none, or none that can be used, which is warned of."""

@@ -19,8 +19,9 @@ from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.sample import Effort
 from calibration.study.variants import Variant
-from calibration.tasks.workers import Progress, Workers
 from cipark_sd.arrays import Array
+from cipark_sd.tasks.pool import Progress
+from cipark_sd.tasks.workers import Workers
 
 #: Called with the name of a stage and how far it is.
 OnStage = Callable[[str, Progress], None]

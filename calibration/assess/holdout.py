@@ -20,9 +20,10 @@ from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, prob
 from calibration.sampling.sample import EFFORT, Effort
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem, until
-from calibration.tasks.workers import OnProgress, Tell, Workers
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
+from cipark_sd.tasks.pool import OnProgress, Tell
+from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import listed
 
 DensityOf = Callable[[CalibrationProblem], Posterior]

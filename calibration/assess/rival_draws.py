@@ -13,12 +13,13 @@ from calibration.sampling.draws import by_term, problem_digest
 from calibration.sampling.sample import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
-from calibration.tasks.workers import Progress, Workers
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.definition import Rival
 from cipark_sd.files import write_table
 from cipark_sd.results import version, write_netcdf
+from cipark_sd.tasks.pool import Progress
+from cipark_sd.tasks.workers import Workers
 
 #: The table of weights beside draws of several rivals.
 WEIGHTS = "weights.csv"

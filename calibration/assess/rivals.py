@@ -28,9 +28,10 @@ from calibration.sampling.importance import RELIABLE, left_out_density, relative
 from calibration.sampling.sample import EFFORT, SHORT, UNSAVED, Effort, NowherePossible, OnBlock
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
-from calibration.tasks.workers import Progress, Tell, Workers
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
+from cipark_sd.tasks.pool import Progress, Tell
+from cipark_sd.tasks.workers import Workers
 
 #: R-hat and effective draws that a posterior without a term needs for one density.
 MIXED = Wanted(r_hat=1.05, ess=100.0)

@@ -24,10 +24,11 @@ from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, pr
 from calibration.sampling.sample import UNSAVED, Effort, prior_draws
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
-from calibration.tasks.workers import OnProgress, Tell, Workers
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest, stream
 from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.tasks.pool import OnProgress, Tell
+from cipark_sd.tasks.workers import Workers
 
 #: Draws against which a rank is taken.
 RANKED = 99

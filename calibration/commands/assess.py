@@ -8,10 +8,11 @@ from calibration.commands.pipeline import Settings, chosen_scenarios
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
 from calibration.sampling.sample import Effort
-from calibration.tasks.workers import Progress, Workers
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
+from cipark_sd.tasks.pool import Progress
+from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import percent
 
 

@@ -38,6 +38,15 @@ series = click.option(
 fresh = click.option("--fresh", is_flag=True, help="Start anew: remove the checkpoints in the output folder first.")
 
 
+#: Who computes: threads or processes of this machine, or a cluster.
+workers = click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
+dask = click.option(
+    "--dask",
+    metavar="local|ADDRESS",
+    help="Compute on a cluster of dask.distributed (extra cluster): local, or a scheduler's address.",
+)
+
+
 def output_folder(default: str) -> Callable[[F], F]:
     """The option for the folder of tables, figures and the page."""
     return click.option(

@@ -100,20 +100,20 @@ def command(
     from cipark_sd.simulation import simulate
 
     path = located(file)
-    with _shown_warnings():
+    with shown_warnings():
         model = read_model(path, allow_files=allow_files, series=series)
         display = display_of(path, allow_files)
-        scenario = _scenario(model, assignments, scenario_files, (start, end), step, save_every)
+        scenario = scenario_from(model, assignments, scenario_files, (start, end), step, save_every)
         # single times make no course to be drawn
         if file is None and figure_file is None and not at:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
         _check_outputs(output, figure_file, default=file is None)
         names = options.variable_names(model, variables)
-        columns = names or display.columns or _default_columns(model)
+        columns = names or display.columns or default_columns(model)
         drawn = names or display.variables or columns
         observed = _observed(model, display, data) if figure_file else ()
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
-        times = [_time(model, text, "--at") for text in at] or None
+        times = [time_of(model, text, "--at") for text in at] or None
         with busy(f"Running {model.name}"):
             result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
         observed = _inside(observed, result, asked=data is not None)
@@ -131,7 +131,7 @@ def command(
 
 
 @contextmanager
-def _shown_warnings() -> Iterator[None]:
+def shown_warnings() -> Iterator[None]:
     """Warnings as lines on standard error, each once, without Python's source lines."""
     with warnings.catch_warnings(record=True) as caught:
         # deprecations inside libraries are for those who write them; the tests turn them into errors
@@ -145,7 +145,7 @@ def _shown_warnings() -> Iterator[None]:
                 click.echo(f"warning: {text}", err=True)
 
 
-def _scenario(
+def scenario_from(
     model: Model,
     assignments: Sequence[str],
     files: Sequence[Path],
@@ -157,13 +157,13 @@ def _scenario(
     if assignments:
         parts.append(parse_assignments(assignments))
     start, end = (
-        None if text is None else _time(model, text, f) for text, f in zip(span, ("--from", "--to"), strict=True)
+        None if text is None else time_of(model, text, f) for text, f in zip(span, ("--from", "--to"), strict=True)
     )
     parts.append(Scenario(initial_time=start, final_time=end, time_step=step, saveper=save_every))
     return functools.reduce(operator.or_, parts)
 
 
-def _time(model: Model, text: str, where: str) -> float:
+def time_of(model: Model, text: str, where: str) -> float:
     try:
         return model_time(text, model.time.units)
     except ValueError:
@@ -188,7 +188,7 @@ def _check_outputs(output: Path | None, figure_file: Path | None, *, default: bo
         check_figure_path(figure_file)
 
 
-def _default_columns(model: Model) -> tuple[str, ...]:
+def default_columns(model: Model) -> tuple[str, ...]:
     """A few stocks, those without subscripts first; auxiliaries of a model that has no stock."""
     candidates: tuple[Variable, ...] = model.stocks or model.auxiliaries or model.series
     scalar_first = sorted(candidates, key=lambda variable: bool(variable.dims))

@@ -211,7 +211,7 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
                 low = low if floor is None else max(low, floor)
                 high = high if ceiling is None else min(high, ceiling)
                 if low < high:
-                    factors.append(Factor(label, _uniform(low, high), f"{share:.0%} around {value:g}"))
+                    factors.append(Factor(label, Uniform(low, high), f"{share:.0%} around {value:g}"))
                 else:
                     left_out[label] = "its limits leave no room"
         if not values:
@@ -220,8 +220,16 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
     return Around(tuple(factors), left_out)
 
 
-def _uniform(low: float, high: float) -> Callable[[Array], Array]:
-    return lambda shares: low + shares * (high - low)
+@dataclass(frozen=True)
+class Uniform:
+    """The quantiles of a uniform distribution; a value, so that another process can be sent it."""
+
+    low: float
+    high: float
+
+    def __call__(self, shares: Array) -> Array:
+        """Shares between 0 and 1 to values, elementwise."""
+        return self.low + shares * (self.high - self.low)
 
 
 def constant_values(model: Model, constant: Constant) -> dict[str, float]:

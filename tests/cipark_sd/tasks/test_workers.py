@@ -18,9 +18,9 @@ from calibration.assess.rivals import fit_rivals
 from calibration.assess.self_test import self_test
 from calibration.likelihood.posterior import On
 from calibration.sampling.sample import Effort
-from calibration.tasks.workers import WorkerDied, Workers
 from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
 from cipark_sd.errors import UnknownName
+from cipark_sd.tasks.workers import WorkerDied, Workers
 
 EFFORT = Effort(walkers=24, most_steps=400, least_steps=400)
 MORE = '[[rival]]\nname = "base"\nset = {}\n[[rival]]\nname = "slow"\nset = { "pace" = 0.5 }\n'

@@ -1,1 +1,0 @@
-"""Long work: worker processes, and checkpoints of what is finished."""

@@ -1,0 +1,200 @@
+"""``cipark ensemble``: many runs of a model in a store on disk."""
+
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from cipark_sd.commands import options
+from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
+from cipark_sd.console import progress_bars, say
+from cipark_sd.errors import InvalidValue
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.library import located
+from cipark_sd.model.model import Method
+
+if TYPE_CHECKING:
+    from cipark_sd.runs.stored import Tally
+    from cipark_sd.tasks.pool import Pool
+
+#: How far constants vary unless the user says otherwise, and how many runs there are.
+_SHARE, _RUNS = 0.2, 1000
+
+
+@click.command(short_help="Run a model many times into a store on disk.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--runs", type=click.IntRange(min=1), help=f"How many.  [default: {_RUNS}, or the rows of a CSV file]")
+@click.option(
+    "--design", default="lhs", show_default=True, metavar="lhs|sobol|random|FILE.csv", help="Where constants are put."
+)
+@click.option(
+    "--range", "share", type=float, help=f"All constants vary by this share.  [default: {_SHARE}, without --vary]"
+)
+@click.option("--vary", multiple=True, metavar="NAME=LOW:HIGH", help="A constant and its range; repeatable.")
+@click.option("--leave-out", multiple=True, metavar="NAME", help="With --range: hold this constant fixed; repeatable.")
+@click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Comma-separated variables to save.")
+@click.option("--at", "at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant in all runs.")
+@click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of design and model.")
+@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@click.option(
+    "--allow-failed",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="More failed runs than this share of all are an error.",
+)
+@options.workers
+@options.dask
+@click.option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
+@click.option("--fresh", is_flag=True, help="Remove the store and start anew.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="STORE", help="The store, a folder.")
+@options.series
+@options.allow_files
+def command(
+    file: Path | None,
+    runs: int | None,
+    design: str,
+    share: float | None,
+    vary: tuple[str, ...],
+    leave_out: tuple[str, ...],
+    wanted: tuple[str, ...],
+    at: tuple[str, ...],
+    assignments: tuple[str, ...],
+    scenario_files: tuple[Path, ...],
+    seed: int,
+    engine: str,
+    method: Method | None,
+    allow_failed: float,
+    workers: int | None,
+    dask: str | None,
+    part: str | None,
+    fresh: bool,
+    output: Path | None,
+    series: tuple[Path, ...],
+    allow_files: tuple[Path, ...],
+) -> None:
+    """Run FILE (Vensim .mdl or XMILE), by default the park model, many times, and keep the runs in a Zarr store.
+
+    The store is written as the runs are computed, so memory does not grow with their number. A command that was stopped
+    or killed, or that ran out of disk, goes on when it is given again, and ends with the same bits; cipark runs lists,
+    shows, verifies and cleans stores. xarray.open_zarr(STORE) opens it.
+
+    A run that leaves the numbers, or in which a stock falls below the limit that the file sets, is marked with the
+    variable and the time of the first bad value, and the others go on.
+
+    \b
+    Examples:
+      cipark ensemble --runs 10000 --variables "Total Residents" -o park.zarr
+      cipark ensemble my.mdl --runs 100000 --design sobol --vary "birth rate=0.01:0.03" -o births.zarr
+      cipark ensemble my.mdl --design runs.csv --at 2030 -o listed.zarr
+      cipark ensemble my.mdl --runs 1000000 --dask local -o large.zarr
+      cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large.zarr      one job of forty
+    """
+    from cipark_sd.commands.display import display_of
+    from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.runs.recipe import Recipe
+    from cipark_sd.runs.stored import store_runs
+    from cipark_sd.store.schema import require_zarr
+
+    require_zarr("cipark ensemble")
+    path = located(file)
+    share_of_work = _part(part)
+    ranges = tuple(_range(text) for text in vary)
+    with shown_warnings():
+        model = read_model(path, allow_files=allow_files, series=series)
+        scenario = scenario_from(model, assignments, scenario_files, (None, None), None, None)
+        names = options.variable_names(model, wanted) or display_of(path, allow_files).columns or default_columns(model)
+        times = tuple(time_of(model, text, "--at") for text in at) or None
+        if share is None and not ranges:
+            share = _SHARE
+        recipe = Recipe(design, runs or _RUNS, share, ranges, leave_out, tuple(names), times, engine, method, seed)
+        work = recipe.work(model, scenario)
+        if runs is not None and runs != work.design.n:
+            raise InvalidValue("the number of runs", runs, f"{work.design.n}, the rows of {design}", where="--runs")
+        store = output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble.zarr"
+        if fresh and store.exists():
+            _remove(store)
+        about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]]), "recipe": _plain(recipe)}
+        with progress_bars() as bars, pool_of(dask, workers) as pool:
+            show = bars.counter("runs")
+            try:
+                tally = store_runs(
+                    work, store, pool, about=about, part=share_of_work, allowed=allow_failed, progress=show
+                )
+            except KeyboardInterrupt:
+                _stopped(store)
+        _say(tally, store, work.design.sentence)
+
+
+def pool_of(dask: str | None, workers: int | None) -> "Pool":
+    """Threads of this process, or a cluster."""
+    if dask is not None:
+        from cipark_sd.tasks.cluster import Cluster
+
+        return Cluster(dask, workers)
+    from cipark_sd.ensemble import processors
+    from cipark_sd.tasks.threads import Threads
+
+    return Threads(workers or processors())
+
+
+def _plain(recipe: object) -> Any:
+    from cipark_sd.records import to_plain
+
+    return to_plain(recipe)
+
+
+def _remove(store: Path) -> None:
+    from cipark_sd.store.chunks import RunStore
+
+    RunStore(store).remove()
+
+
+def _stopped(path: Path) -> None:
+    from cipark_sd.store.chunks import RunStore
+
+    store = RunStore(path)
+    click.echo(
+        f"stopped: {store.n_complete():,} of {store.n_runs:,} runs are in {path}; the same command goes on", err=True
+    )
+    sys.exit(130)
+
+
+def _say(tally: "Tally", store: Path, design: str) -> None:
+    say(f"{tally.done:,} of {tally.total:,} runs are in {store}: {design}.")
+    if tally.failed:
+        say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
+        for line in tally.reasons:
+            say(f"  {line}")
+    else:
+        say("No run failed.")
+
+
+def _range(text: str) -> tuple[str, float, float]:
+    name, equals, ends = text.rpartition("=")
+    low, colon, high = ends.partition(":")
+    try:
+        numbers = float(low), float(high)
+    except ValueError:
+        numbers = math.nan, math.nan
+    if not (equals and colon and name.strip()) or not all(map(math.isfinite, numbers)):
+        raise InvalidValue("the range", text, "NAME=LOW:HIGH with two finite numbers", where="--vary")
+    return name.strip(), *numbers
+
+
+def _part(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    of: Sequence[str] = text.split("/")
+    if len(of) == 2 and all(each.isascii() and each.isdigit() and len(each) < 7 for each in of):
+        k, n = map(int, of)
+        if 1 <= k <= n:
+            return k, n
+    raise InvalidValue("the share of the work", text, "K/N with K from 1 to N, such as 3/40", where="--part")

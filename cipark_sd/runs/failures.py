@@ -1,0 +1,227 @@
+"""Runs that fail: a value that is no finite number, or a stock below the limit that its file sets.
+
+What is saved of a run is looked at in each chunk, and the lowest value of each stock that has a lower limit. A run that
+fails is run once more with all variables saved, so that the first bad value is named and not one that follows from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.settings import Reduction
+from cipark_sd.model.expr import Ref, references
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Auxiliary, Lookup, Stock, expressions
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Why a run failed, by the number that is stored.
+REASONS = ("none", "not a finite number", "below its lower limit")
+NOT_FINITE, BELOW = 1, 2
+#: How far below its limit a stock may be by rounding alone, as a share of 1 or of the limit.
+SLACK = 1e-9
+#: Runs that are run once more at a time, with all variables saved.
+DIAGNOSED = 32
+#: By variable: the place of each element among what is computed, -1 for one that has no equation.
+Places = Mapping[str, NDArray[np.intp]]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A stock's element and what it must not fall below."""
+
+    stock: str
+    flat: str
+    label: str
+    limit: float
+
+    @property
+    def least(self) -> float:
+        """With room for rounding."""
+        return self.limit - SLACK * max(1.0, abs(self.limit))
+
+    @property
+    def reduction(self) -> str:
+        """By which its lowest value goes."""
+        return f"lowest {self.flat}"
+
+
+def floors(model: Model) -> tuple[Floor, ...]:
+    """Stocks for which the file sets a lower limit, element by element."""
+    return tuple(
+        Floor(stock.name, flat_name(stock.name, elements), label_of(model, stock.name, elements), stock.limits[0])
+        for stock in model.stocks
+        if stock.limits[0] is not None
+        for elements in model.elements(stock)
+    )
+
+
+def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reduction]:
+    """The lowest value of each over all saved times, which is put together while a model runs."""
+    return {floor.reduction: Reduction("min", Ref(floor.flat), times=tuple(times)) for floor in limits}
+
+
+def label_of(model: Model, name: str, elements: Sequence[str]) -> str:
+    """One element of a variable in the modeller's words."""
+    variable = model.by_name[name]
+    if not elements:
+        return variable.label
+    dims = [model.dimension_by_name[dim] for dim in variable.dims]
+    shown = [dim.element_labels[dim.elements.index(part)] for dim, part in zip(dims, elements, strict=True)]
+    return f"{variable.label}[{','.join(shown)}]"
+
+
+def labels(model: Model) -> tuple[str, ...]:
+    """All that a run can fail in, element by element, in the order of the file; its place is what is stored."""
+    return tuple(
+        label_of(model, name, elements) for name in tracked(model) for elements in model.elements(model.by_name[name])
+    )
+
+
+def tracked(model: Model) -> tuple[str, ...]:
+    """The variables that have values over time."""
+    return tuple(v.name for v in model.variables if v.name not in CONTROL and not isinstance(v, Lookup))
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Of some runs, each (n_runs,): why they failed, the place of the variable in :func:`labels`, and when."""
+
+    reason: NDArray[np.int8]
+    variable: NDArray[np.int32]
+    time: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, n: int) -> "Marks":
+        """No run failed."""
+        return cls(np.zeros(n, dtype=np.int8), np.full(n, -1, dtype=np.int32), np.full(n, np.nan))
+
+    def put(self, members: NDArray[np.intp], marks: "Marks") -> None:
+        """Set those of some runs."""
+        self.reason[members], self.variable[members], self.time[members] = marks.reason, marks.variable, marks.time
+
+
+def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> NDArray[np.bool_]:
+    """Which runs fail, by what is saved of them, (n_runs,)."""
+    n = computed.sizes["run"]
+    failed = np.zeros(n, dtype=bool)
+    for name in places:
+        values = computed[name].to_numpy()
+        # the sum of a chunk is finite where all of it is, and is quick to form
+        with np.errstate(invalid="ignore", over="ignore"):
+            suspicious = not np.isfinite(values.sum())
+        if suspicious:
+            failed |= _bad(computed, name, places).reshape(n, -1).any(axis=1)
+    for floor in limits:
+        low = computed[floor.reduction].to_numpy()
+        failed |= ~(low >= floor.least)
+    return failed
+
+
+def _bad(computed: "xr.Dataset", name: str, places: Places) -> NDArray[np.bool_]:
+    """Where a variable is no finite number; elements without an equation are NaN in all runs and do not count."""
+    bad = ~np.isfinite(computed[name].to_numpy())
+    bad[:, :, places[name] < 0] = False
+    return bad
+
+
+def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> Marks:
+    """The first bad value of each run among the variables of ``places``.
+
+    Of variables that are bad at the same time it is one whose inputs are not: the cause, and not what follows from it.
+    """
+    names = tuple(places)
+    n, times = computed.sizes["run"], computed["time"].to_numpy()
+    marks = Marks.none(n)
+    start = _starts(model)
+    inputs = {name: _inputs(model, name) for name in names}
+    bad = {name: _bad(computed, name, places) for name in names}
+    by_stock: dict[str, list[Floor]] = {}
+    for floor in limits:
+        by_stock.setdefault(floor.stock, []).append(floor)
+    below = {name: _below(model, computed, name, by_stock[name]) for name in names if name in by_stock}
+    for run in range(n):
+        here = {name: where[run].reshape(len(times), -1) for name, where in bad.items() if where[run].any()}
+        low = {name: where[run].reshape(len(times), -1) for name, where in below.items() if where[run].any()}
+        starts = [int(where.any(axis=1).argmax()) for where in (*here.values(), *low.values())]
+        if not starts:
+            continue
+        first = min(starts)
+        late = {name: where[first] for name, where in low.items() if where[first].any()}
+        now = {name: where[first] for name, where in here.items() if where[first].any()}
+        name, reason, element = _cause(now, late, inputs)
+        marks.reason[run], marks.time[run] = reason, times[first]
+        marks.variable[run] = start[name] + element
+    return marks
+
+
+def _cause(
+    now: Mapping[str, NDArray[np.bool_]], low: Mapping[str, NDArray[np.bool_]], inputs: Mapping[str, frozenset[str]]
+) -> tuple[str, int, int]:
+    if low:
+        # a stock below its limit comes before what is computed from it
+        name = next(iter(low))
+        return name, BELOW, int(low[name].argmax())
+    roots = [name for name in now if not inputs[name] & (now.keys() - {name})]
+    name = (roots or list(now))[0]
+    return name, NOT_FINITE, int(now[name].argmax())
+
+
+def _inputs(model: Model, name: str) -> frozenset[str]:
+    """The variables that one is computed from at the same time; a stock's value is that of the step before."""
+    variable = model.by_name[name]
+    if not isinstance(variable, Auxiliary):
+        return frozenset()
+    return frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
+
+
+def _below(model: Model, computed: "xr.Dataset", name: str, limits: Sequence[Floor]) -> NDArray[np.bool_]:
+    assert isinstance(model.by_name[name], Stock)
+    values = computed[name].to_numpy()
+    flat = values.reshape(*values.shape[:2], -1)
+    return np.asarray(flat < np.array([floor.least for floor in limits]))
+
+
+def _starts(model: Model) -> dict[str, int]:
+    """The place of each variable's first element in :func:`labels`."""
+    starts, number = {}, 0
+    for name in tracked(model):
+        starts[name] = number
+        number += len(model.elements(model.by_name[name]))
+    return starts
+
+
+def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[Floor]) -> Marks:
+    """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known."""
+    marks = Marks.none(computed.sizes["run"])
+    start = _starts(model)
+    number = {
+        flat_name(name, elements): start[name] + position
+        for name in {floor.stock for floor in limits}
+        for position, elements in enumerate(model.elements(model.by_name[name]))
+    }
+    for floor in limits:
+        low = computed[floor.reduction].to_numpy()
+        here = (marks.reason == 0) & ~(low >= floor.least)
+        marks.reason[here] = np.where(np.isfinite(low[here]), BELOW, NOT_FINITE)
+        marks.variable[here] = number[floor.flat]
+    return marks
+
+
+def summary(reason: Any, variable: Any, time: Any, names: Sequence[str], most: int = 5) -> list[str]:
+    """What runs failed of, the most frequent first: ``'12 runs: Stock is not a finite number, first at time 3'``."""
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for i in np.flatnonzero(np.asarray(reason) > 0):
+        kinds.setdefault((int(reason[i]), int(variable[i])), []).append(int(i))
+    lines = []
+    for (why, place), members in sorted(kinds.items(), key=lambda item: -len(item[1]))[:most]:
+        times = np.asarray(time)[members]
+        when = f", earliest at time {np.nanmin(times):g}" if np.isfinite(times).any() else ""
+        noun = "run" if len(members) == 1 else "runs"
+        lines.append(f"{len(members):,} {noun}: {names[place]} is {REASONS[why]}{when}")
+    return lines

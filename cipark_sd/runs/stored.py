@@ -1,0 +1,224 @@
+"""A stored ensemble: begun, gone on with, and done."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.runs.failures import summary
+from cipark_sd.runs.work import REASON, TIME, VARIABLE, ChunkTask, Work
+from cipark_sd.store.chunks import RunStore
+from cipark_sd.store.lock import writing
+from cipark_sd.store.schema import Layout, require_zarr
+from cipark_sd.tasks.pool import Pool
+
+#: The share of runs that may fail unless the caller says otherwise.
+ALLOWED = 0.05
+#: Chunks of which the failures are told one by one.
+_LISTED_CHUNKS = 64
+
+
+class TooManyFailed(CiparkError):
+    """More runs fail than are allowed; what was computed stays in the store."""
+
+    def __init__(self, path: Path, failed: int, done: int, allowed: float, lines: list[str]) -> None:
+        self.failed = failed
+        self.done = done
+        shown = "".join(f"\n  - {line}" for line in lines)
+        super().__init__(
+            f"{path}: {failed:,} of {done:,} runs failed, which is more than the share of {allowed:g} of all that is "
+            f"allowed:{shown}\nThe store keeps what was computed; mend the model or the ranges, or allow more with "
+            "--allow-failed, and the same command goes on"
+        )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How far a store is.
+
+    Parameters
+    ----------
+    done, total, failed : int
+        Runs.
+    reasons : tuple of str
+        What the failed ones of this call failed of, the most frequent first.
+    """
+
+    done: int
+    total: int
+    failed: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Of the runs that are done, those that failed."""
+        return self.failed / self.done if self.done else 0.0
+
+
+def store_runs(
+    work: Work,
+    path: Path,
+    pool: Pool,
+    *,
+    about: Mapping[str, Any] | None = None,
+    part: tuple[int, int] = (1, 1),
+    allowed: float = ALLOWED,
+    chunk: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tally:
+    """Compute what a store does not have yet.
+
+    A process that is killed at any moment leaves complete chunks and one that is not; the same call goes on. Two
+    processes with the same call share the work: one goes up from the first chunk, the other down from the last.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store, which is begun where there is none.
+    pool : Pool
+        Who computes; changes no bit.
+    about : mapping, optional
+        What the store says of its making beside what the bits depend on.
+    part : (int, int)
+        The k-th of n shares of the chunks, from 1: jobs of one array need no scheduler between them.
+    allowed : float
+        The share of all runs that may fail.
+    chunk : int, optional
+        Runs of a chunk, of a store that is begun; without it as many as 32 MiB hold.
+    progress : callable, optional
+        Called with the runs that are done and with all.
+
+    Raises
+    ------
+    InvalidValue, NoStore
+        When the store is of other runs, or would not fit on the disk.
+    TooManyFailed
+        As soon as it is certain.
+    """
+    require_zarr("a run store")
+    work.check()
+    layout = work.layout(about or {}, chunk=chunk)
+    if not path.exists():
+        check_room(path, layout, part)
+    store = RunStore.of(path, layout)
+    most = allowed * store.n_runs
+    reasons = _Reasons()
+    with writing(path) as first:
+        if first:
+            store.remove_unfinished()
+        mine = [number for number in range(store.n_chunks) if number % part[1] == part[0] - 1]
+        done = store.complete()
+        n_done, failed = store.n_complete(), _failed(store)
+        waiting = [number for number in (mine if first else reversed(mine)) if not done[number]]
+        begun: list[int] = []
+        if progress is not None:
+            progress(n_done, store.n_runs)
+        _check(path, failed, n_done, most, allowed, reasons)
+        with closing(pool.each(_tasks(work, store, waiting, begun))) as answers:
+            for position, answer in answers:
+                store.entry("chunk", begun[position]).save(answer)
+                n_done += len(answer[REASON])
+                failed += int((answer[REASON] > 0).sum())
+                reasons.add(answer)
+                if progress is not None:
+                    progress(min(n_done, store.n_runs), store.n_runs)
+                _check(path, failed, n_done, most, allowed, reasons, store)
+        return Tally(store.n_complete(), store.n_runs, _failed(store), tuple(reasons.lines(store)))
+
+
+def check_room(path: Path, layout: Layout, part: tuple[int, int]) -> None:
+    """Raise where a store would not fit on its disk, before anything is computed.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    needed = layout.bytes_per_run * layout.n_runs // part[1]
+    folder = next(place for place in (path.parent, *path.absolute().parents) if place.exists())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        expected = (
+            f"one that fits: {layout.bytes_per_run:,} bytes a run are {_size(needed)} and {_size(free)} are free; "
+            "save fewer variables or times (--variables, --at), or name another disk with -o"
+        )
+        raise InvalidValue("the number of runs", layout.n_runs, expected, where=str(path))
+
+
+def _size(n: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:,.0f} PB"
+
+
+def _tasks(work: Work, store: RunStore, waiting: list[int], begun: list[int]) -> Iterator[ChunkTask]:
+    for number in waiting:
+        # another process may have been faster
+        if not store.entry("chunk", number).there:
+            begun.append(number)
+            yield ChunkTask(work, number, *store.bounds(number))
+
+
+class _Reasons:
+    """The first failures of a call, for the message."""
+
+    def __init__(self) -> None:
+        self._answers: list[tuple[Any, Any, Any]] = []
+
+    def add(self, answer: Mapping[str, Any]) -> None:
+        failed = answer[REASON] > 0
+        if failed.any() and len(self._answers) < _LISTED_CHUNKS:
+            self._answers.append(tuple(answer[name][failed] for name in (REASON, VARIABLE, TIME)))  # type: ignore[arg-type]
+
+    def lines(self, store: RunStore) -> list[str]:
+        if not self._answers:
+            return []
+        reason, variable, time = (np.concatenate(each) for each in zip(*self._answers, strict=True))
+        return summary(reason, variable, time, failing_labels(store))
+
+
+def _check(
+    path: Path,
+    failed: int,
+    done: int,
+    most: float,
+    allowed: float,
+    reasons: _Reasons,
+    store: RunStore | None = None,
+) -> None:
+    if failed > most:
+        store = store or RunStore(path)
+        raise TooManyFailed(path, failed, done, allowed, reasons.lines(store) or failures_of(store))
+
+
+def failing_labels(store: RunStore) -> list[str]:
+    """The names by which :data:`VARIABLE` counts."""
+    return [str(label) for label in store.open()["failing"].to_numpy()]
+
+
+def failures_of(store: RunStore) -> list[str]:
+    """What the runs of a store failed of; those of its first chunks that have any."""
+    reasons = _Reasons()
+    for number in np.flatnonzero(store.complete()):
+        bounds = store.bounds(int(number))
+        reasons.add({name: store.read(name, *bounds) for name in (REASON, VARIABLE, TIME)})
+    return reasons.lines(store)
+
+
+def _failed(store: RunStore) -> int:
+    """How many runs of complete chunks failed."""
+    total = 0
+    for number in np.flatnonzero(store.complete()):
+        total += int((store.read(REASON, *store.bounds(int(number))) > 0).sum())
+    return total
+
+
+def tally(store: RunStore) -> Tally:
+    """How far a store is."""
+    return Tally(store.n_complete(), store.n_runs, _failed(store), tuple(failures_of(store)))

@@ -1,0 +1,273 @@
+"""What one chunk of a stored ensemble computes: the values of some runs, what was set in them, and which failed.
+
+A chunk depends on the numbers of its runs and on nothing that was computed before it, so it may be computed in any
+thread, process or machine, and again.
+"""
+
+import hashlib
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd import results
+from cipark_sd.checkpoints import Arrays, program
+from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.plan import RunPlan, plan
+from cipark_sd.engines.registry import choose
+from cipark_sd.ensemble import drawn, ensemble
+from cipark_sd.errors import InvalidValue
+from cipark_sd.model.model import Method, Model
+from cipark_sd.runs.design import Design
+from cipark_sd.runs.failures import (
+    DIAGNOSED,
+    REASONS,
+    Floor,
+    Marks,
+    between_saved_times,
+    diagnosed,
+    failing,
+    floors,
+    labels,
+)
+from cipark_sd.runs.failures import lowest as lowest_values
+from cipark_sd.scenarios import Scenario
+from cipark_sd.store.schema import Column, Layout
+
+#: What a run has beside the variables that are saved.
+DRAWS, REASON, VARIABLE, TIME = "draws", "run_failed", "run_failed_variable", "run_failed_time"
+#: Bytes of a chunk that are aimed at, and the fewest and most runs.
+CHUNK_BYTES, LEAST, MOST = 32 * 2**20, 16, 2**17
+#: Chunks of an ensemble at least, so that progress is seen and workers share the work.
+SHARES = 64
+
+
+@dataclass(frozen=True)
+class Work:
+    """An ensemble as a value that another process can be sent.
+
+    Parameters
+    ----------
+    model : Model
+    design : Design
+    save : tuple of str
+        Canonical names of variables.
+    times : tuple of float, optional
+        Some of the saved times.
+    scenario : Scenario
+        What all runs share; a run's own values win.
+    engine, method, seed
+        As for :func:`cipark_sd.ensemble.ensemble`.
+    """
+
+    model: Model
+    design: Design
+    save: tuple[str, ...]
+    times: tuple[float, ...] | None = None
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    engine: str = "native"
+    method: Method | None = None
+    seed: int = 0
+
+    def compute(self, first: int, last: int) -> Arrays:
+        """All that is stored of some runs."""
+        rows = self.design.rows(first, last)
+        numbers = np.arange(first, last, dtype=np.uint64)
+        computed = self._ensemble(rows, numbers, self.save, self.times, self._limits)
+        failed = failing(computed, self._plan.columns.places, self._limits)
+        marks = self._marks(rows, numbers, computed, failed) if failed.any() else Marks.none(last - first)
+        return {
+            **{name: computed[name].to_numpy() for name in self.save},
+            DRAWS: np.ascontiguousarray(rows),
+            REASON: marks.reason,
+            VARIABLE: marks.variable,
+            TIME: marks.time,
+        }
+
+    def check(self) -> None:
+        """Raise what the first row would, before anything is begun.
+
+        Raises
+        ------
+        CiparkError
+        """
+        rows = self.design.rows(0, 1)
+        columns = {name: rows[:, i] for i, name in enumerate(self.design.names)}
+        drawn(self.model, columns, self._plan.settings)
+        clash = [name for name in self.save if name in (DRAWS, REASON, VARIABLE, TIME, "chunk_digest", "parameter")]
+        if clash:
+            expected = "one with another name: the store has an array of this name"
+            raise InvalidValue("a variable to save", clash[0], expected, where=self.model.name)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """All that the bits depend on, by what it is."""
+        return {
+            "the model": self.model.digest,
+            "the design": self.design.identity,
+            "the scenario": self.scenario.to_json(),
+            "the engine": choose(self.engine).name,
+            "the method": self._plan.integration,
+            "the seed": str(self.seed),
+            "the saved variables": ", ".join(self.save),
+            "the saved times": ", ".join(f"{time!r}" for time in self.saved_times.tolist()),
+            "the version of cipark or of its libraries": program(),
+        }
+
+    @property
+    def saved_times(self) -> NDArray[np.float64]:
+        """The times that are stored."""
+        return self._plan.times
+
+    def layout(self, about: Mapping[str, Any], *, chunk: int | None = None) -> Layout:
+        """How a store holds it."""
+        model, times = self.model, self.saved_times
+        coordinates: dict[str, NDArray[np.generic]] = {"time": times, "parameter": np.array(self.design.names)}
+        columns: dict[str, Column] = {}
+        for name in self.save:
+            variable = model.by_name[name]
+            sizes = tuple(len(model.dimension_by_name[dim].elements) for dim in variable.dims)
+            for dim in variable.dims:
+                coordinates[dim] = np.array(model.dimension_by_name[dim].element_labels)
+            attributes = results.variable_attributes(variable)
+            columns[name] = Column(("time", *variable.dims), (len(times), *sizes), attributes=attributes)
+        columns[DRAWS] = Column(("parameter",), (len(self.design.names),), attributes={"long_name": "what was set"})
+        columns |= _failure_columns(model)
+        coordinates["failing"] = np.array(labels(model))
+        return Layout(
+            self.design.n,
+            chunk or chunk_size(self.design.n, sum(column.size for column in columns.values())),
+            columns,
+            coordinates,
+            self.identity,
+            {
+                **results.run_attributes(
+                    model,
+                    engine=choose(self.engine).name,
+                    method=fixed_method(self._plan.integration),
+                    time_step=self._plan.resolved.time_step,
+                    scenario=self.scenario.to_json(),
+                    seed=self.seed,
+                ),
+                "design": self.design.sentence,
+                **about,
+                "format": "cipark_sd runs",
+            },
+        )
+
+    def _ensemble(
+        self,
+        rows: NDArray[np.float64],
+        numbers: NDArray[np.uint64],
+        save: Sequence[str],
+        times: Sequence[float] | None,
+        limits: Sequence[Floor],
+    ) -> Any:
+        return ensemble(
+            self.model,
+            {name: rows[:, i] for i, name in enumerate(self.design.names)},
+            save=save,
+            reduce=lowest_values(limits, self._all_times) if limits else None,
+            times=times,
+            scenario=self.scenario,
+            engine=self.engine,
+            method=self.method,
+            seed=self.seed,
+            numbers=numbers,
+            workers=1,
+            failures="leave",
+        )
+
+    def _marks(
+        self, rows: NDArray[np.float64], numbers: NDArray[np.uint64], computed: Any, failed: NDArray[np.bool_]
+    ) -> Marks:
+        marks = Marks.none(len(rows))
+        members = np.flatnonzero(failed)
+        for start in range(0, len(members), DIAGNOSED):
+            some = members[start : start + DIAGNOSED]
+            columns = self._everything
+            again = self._ensemble(rows[some], numbers[some], columns.names, None, ())
+            marks.put(some, diagnosed(self.model, again, columns.places, self._limits))
+        rest = members[marks.reason[members] == 0]
+        if len(rest):
+            marks.put(rest, between_saved_times(self.model, computed.isel(run=rest), self._limits))
+        return marks
+
+    @cached_property
+    def _plan(self) -> RunPlan:
+        return plan(self.model, self.scenario, save=self.save, times=self.times, method=self.method, seed=self.seed)
+
+    @cached_property
+    def _limits(self) -> tuple[Floor, ...]:
+        return floors(self.model)
+
+    @cached_property
+    def _all_times(self) -> tuple[float, ...]:
+        return tuple(self._plan.grid.saved_times.tolist())
+
+    @cached_property
+    def _everything(self) -> Columns:
+        return plan(self.model, self.scenario, save=None, times=None, method=self.method).columns
+
+    @cached_property
+    def _packed(self) -> tuple[str, bytes]:
+        content = pickle.dumps({entry.name: getattr(self, entry.name) for entry in fields(self)})
+        return hashlib.sha256(content).hexdigest(), content
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # a process that gets many chunks of it makes it, and compiles it, once
+        return _unpacked, self._packed
+
+
+@lru_cache(maxsize=4)
+def _unpacked(digest: str, content: bytes) -> Work:
+    return Work(**pickle.loads(content))
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """One chunk of an ensemble, as workers take it."""
+
+    work: Work
+    number: int
+    first: int
+    last: int
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"runs {self.first:,} to {self.last - 1:,}"
+
+    @property
+    def key(self) -> str:
+        """The number of the chunk in its store."""
+        return str(self.number)
+
+    def __call__(self, tell: Callable[[int, int], None]) -> Arrays:
+        """What the store holds of the chunk."""
+        return self.work.compute(self.first, self.last)
+
+
+def chunk_size(n_runs: int, bytes_per_run: int) -> int:
+    """Runs of a chunk: some 32 MiB, and a 64th of the runs at most; it depends on no machine.
+
+    >>> chunk_size(1_000_000, 5000), chunk_size(1_000, 5000), chunk_size(10**9, 8)
+    (6720, 16, 131072)
+    """
+    size = min(max(LEAST, CHUNK_BYTES // bytes_per_run), MOST, max(LEAST, -(-n_runs // SHARES)))
+    return -(-size // LEAST) * LEAST
+
+
+def _failure_columns(model: Model) -> dict[str, Column]:
+    units = {"units": model.time.units} if model.time.units else {}
+    flags = {"flag_values": list(range(len(REASONS))), "flag_meanings": " ".join(r.replace(" ", "_") for r in REASONS)}
+    return {
+        REASON: Column((), (), "|i1", -1, {"long_name": "why the run failed, -1 where it is not computed", **flags}),
+        VARIABLE: Column((), (), "<i4", -1, {"long_name": "the place of the variable in 'failing'"}),
+        TIME: Column((), (), attributes={"long_name": "when", **units}),
+    }

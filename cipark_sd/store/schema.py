@@ -1,0 +1,277 @@
+"""What a run store is made of, how one is begun, and which are refused.
+
+A store is a Zarr group of format 2, whose metadata are consolidated: xarray, R and Julia open it without this package.
+Each array has the dim ``run`` in front and is chunked along it. ``chunk_digest`` holds the SHA-256 of the content of a
+chunk, which is written after the content: a chunk that has none is not complete.
+
+A store is data. Before anything of one is decoded, its metadata are checked: only numbers and fixed-length text, only
+codecs that decode to bytes, and no chunk that memory could not hold. An array of objects or a pickle is refused.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.checkpoints import digest
+from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
+from cipark_sd.files import file_name, unfinished_name
+from cipark_sd.inputs import MODEL_LIMIT, read_text
+
+FORMAT = "cipark_sd runs"
+#: Of what this version writes. A store of a larger number is refused; those of smaller ones are read.
+SCHEMA = 1
+#: The array of marks.
+MARKS = "chunk_digest"
+#: Bytes of a mark.
+MARK = 32
+#: Bytes of one chunk in one array, decoded, beyond which a store is not opened.
+LARGEST_CHUNK = 2**30
+_METADATA = ".zmetadata"
+_KINDS = "fiubU"
+_CODECS = ("blosc", "zstd", "zlib")
+
+
+class NoStore(CiparkError):
+    """A folder that is no run store, or one that cannot be used."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {reason}")
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Numbers that each run has.
+
+    Parameters
+    ----------
+    dims : tuple of str
+        Those after ``run``.
+    shape : tuple of int
+        Of one run.
+    dtype : str
+        As NumPy spells it.
+    fill : float or int
+        What a run has that is not computed yet.
+    """
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str = "<f8"
+    fill: float | int = math.nan
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one run."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What a store is to hold.
+
+    Parameters
+    ----------
+    n_runs, chunk : int
+        Runs in all, and runs of a chunk.
+    columns : mapping of str to Column
+    coordinates : mapping of str to array
+        By the name of their dim, each (n,).
+    identity : mapping of str to str
+        All that the bits depend on, by what it is. Another identity is another store.
+    about : mapping
+        What readers like to know beside it; plain data.
+    """
+
+    n_runs: int
+    chunk: int
+    columns: Mapping[str, Column]
+    coordinates: Mapping[str, NDArray[np.generic]]
+    identity: Mapping[str, str]
+    about: Mapping[str, Any]
+
+    @property
+    def n_chunks(self) -> int:
+        """How many."""
+        return -(-self.n_runs // self.chunk)
+
+    @property
+    def bytes_per_run(self) -> int:
+        """Without compression."""
+        return sum(column.size for column in self.columns.values())
+
+    @property
+    def key(self) -> str:
+        """The digest of the identity and of what is stored of it."""
+        stored = [(name, column.dims, column.shape, column.dtype) for name, column in self.columns.items()]
+        return digest(dict(self.identity), self.n_runs, self.chunk, stored)
+
+
+def array_name(name: str) -> str:
+    """The name of an array: that of the variable where it is plain, and a path to nowhere else in any case."""
+    return file_name(name, unique=True)
+
+
+def require_zarr(needed_for: str) -> None:
+    """Raise where zarr is not installed.
+
+    Raises
+    ------
+    MissingPackage
+    """
+    try:
+        import zarr  # noqa: F401
+    except ImportError:
+        raise MissingPackage("zarr", "store", needed_for) from None
+
+
+def begin(path: Path, layout: Layout) -> None:
+    """Make an empty store, whole or not at all; where another process was faster, its store stands."""
+    import zarr
+
+    partial = path.with_name(unfinished_name(path.name))
+    try:
+        group = zarr.open_group(partial, mode="w-", zarr_format=2)
+        for name, values in layout.coordinates.items():
+            _array(group, name, values.shape, values.shape, values.dtype, None, (name,), {})[:] = values
+        for name, column in layout.columns.items():
+            dims = ("run", *column.dims)
+            shape, chunks = (layout.n_runs, *column.shape), (layout.chunk, *column.shape)
+            _array(group, name, shape, chunks, np.dtype(column.dtype), column.fill, dims, column.attributes)
+        marks = ("chunk", "byte")
+        _array(group, MARKS, (layout.n_chunks, MARK), (1, MARK), np.dtype("u1"), 0, marks, {})
+        group.attrs.update(
+            {
+                "format": FORMAT,
+                "schema": SCHEMA,
+                "key": layout.key,
+                "identity": dict(layout.identity),
+                "runs": layout.n_runs,
+                "chunk": layout.chunk,
+                "columns": {array_name(name): name for name in layout.columns},
+                **layout.about,
+            }
+        )
+        zarr.consolidate_metadata(partial, zarr_format=2)
+        try:
+            os.rename(partial, path)
+        except OSError:
+            # a folder with content is not replaced
+            if not (path / _METADATA).is_file():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _array(
+    group: Any,
+    name: str,
+    shape: Sequence[int],
+    chunks: Sequence[int],
+    dtype: "np.dtype[Any]",
+    fill: float | int | None,
+    dims: Sequence[str],
+    attributes: Mapping[str, Any],
+) -> Any:
+    from numcodecs import Blosc
+
+    made = group.create_array(
+        array_name(name),
+        shape=tuple(shape),
+        chunks=tuple(max(1, size) for size in chunks),
+        dtype=dtype,
+        compressors=Blosc(cname="lz4", clevel=1, shuffle=Blosc.SHUFFLE),
+        fill_value=fill,
+    )
+    made.attrs.update({"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes})
+    return made
+
+
+def attributes_of(path: Path) -> dict[str, Any]:
+    """The attributes of a store, whose metadata are checked.
+
+    Raises
+    ------
+    NoStore
+        For what is none, one of a newer schema, and one that holds what is not read.
+    """
+    try:
+        content = json.loads(read_text(path / _METADATA, MODEL_LIMIT))
+        metadata = content["metadata"]
+        attributes = dict(metadata[".zattrs"])
+        if attributes["format"] != FORMAT:
+            raise NoStore(path, f"it is no run store: its format is {attributes['format']!r}, expected {FORMAT!r}")
+        if not isinstance(attributes["schema"], int) or attributes["schema"] < 1:
+            raise NoStore(path, f"it is no run store: its schema is {attributes['schema']!r}")
+        if attributes["schema"] > SCHEMA:
+            raise NoStore(
+                path,
+                f"the store has schema {attributes['schema']}, and this version reads up to {SCHEMA}; it was made by "
+                f"cipark {attributes.get('cipark_sd_version', 'of a later version')}: use that or a later one",
+            )
+        for name, described in metadata.items():
+            if name.endswith(".zarray"):
+                _check_array(path, name.removesuffix("/.zarray"), described)
+        _check_sizes(path, attributes, metadata)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoStore(path, "it is no run store (cipark ensemble makes one with -o)") from None
+    except OSError as problem:
+        raise NoStore(path, f"it cannot be read: {problem.strerror or problem}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise NoStore(path, f"its metadata are damaged ({type(problem).__name__}: {problem})") from None
+    return attributes
+
+
+def _check_array(path: Path, name: str, described: Mapping[str, Any]) -> None:
+    if name != array_name(name):
+        raise NoStore(path, f"an array is called {name!r}, which is no name that is written here")
+    kind, filters, compressor = described["dtype"], described["filters"], described["compressor"]
+    if not isinstance(kind, str) or np.dtype(kind).kind not in _KINDS or filters:
+        raise NoStore(path, f"the array {name!r} holds {kind!r} with filters {filters!r}, which is never read")
+    if compressor is not None and compressor["id"] not in _CODECS:
+        raise NoStore(path, f"the array {name!r} is packed by {compressor['id']!r}; only {', '.join(_CODECS)} are read")
+    sizes = [*described["shape"], *described["chunks"]]
+    if not all(isinstance(size, int) and 0 <= size < 2**62 for size in sizes) or not all(described["chunks"]):
+        raise NoStore(path, f"the array {name!r} has the sizes {sizes}")
+    bytes_ = math.prod(described["chunks"]) * np.dtype(kind).itemsize
+    if bytes_ > LARGEST_CHUNK:
+        raise NoStore(path, f"a chunk of {name!r} has {bytes_:,} bytes, and at most {LARGEST_CHUNK:,} are read")
+
+
+def _check_sizes(path: Path, attributes: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    runs, chunk = attributes["runs"], attributes["chunk"]
+    if not all(isinstance(size, int) and size > 0 for size in (runs, chunk)):
+        raise NoStore(path, f"it claims {runs!r} runs in chunks of {chunk!r}")
+    expected = dict.fromkeys(attributes["columns"], (runs, chunk)) | {MARKS: (-(-runs // chunk), 1)}
+    for name, sizes in expected.items():
+        described = metadata[f"{name}/.zarray"]
+        if (described["shape"][0], described["chunks"][0]) != sizes:
+            raise NoStore(path, f"the array {name!r} does not have {sizes[0]} rows in chunks of {sizes[1]}")
+
+
+def check_same(path: Path, layout: Layout) -> None:
+    """Raise unless the store holds what a layout says.
+
+    Raises
+    ------
+    NoStore, InvalidValue
+    """
+    attributes = attributes_of(path)
+    if attributes["key"] == layout.key:
+        return
+    other = attributes["identity"]
+    changed = [name for name, value in layout.identity.items() if other.get(name) != value]
+    if attributes["runs"] != layout.n_runs:
+        changed.append(f"the number of runs ({attributes['runs']:,}, asked for {layout.n_runs:,})")
+    what = ", ".join(changed) or "what is saved of a run"
+    expected = "another folder with -o, or --fresh to remove what is there"
+    raise InvalidValue("the run store", f"of other runs: {what} differs", expected, where=str(path))

@@ -1,0 +1,216 @@
+"""Workers of a cluster of dask.distributed: on this machine, or on those of a scheduler.
+
+The scheduler gives a task of a worker that is gone to another one. Each task carries the fingerprint of the program,
+and a worker that has another one refuses it: its bits might differ.
+
+Whoever can send a task to a worker can run anything on it. So a cluster of this machine listens on the loopback
+address alone, and the scheduler of another machine is spoken to by TLS, with certificates on both sides.
+"""
+
+import ipaddress
+import pickle
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, program
+from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
+from cipark_sd.tasks.pool import Pool, Report, Task, nobody
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: The word for a cluster that is started here and ends with the command.
+LOCAL = "local"
+#: Tasks that wait at each worker beside the one that it computes.
+AHEAD = 1
+#: Seconds for a scheduler to answer, and for the first worker to come.
+CONNECT, FIRST_WORKER = 10.0, 60.0
+
+
+class OtherProgram(CiparkError):
+    """A worker that has another version of cipark or of the libraries that it computes with."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(
+            f"the worker {worker} runs another version of cipark, or of NumPy, SciPy or llvmlite, than this process: "
+            "its results might differ in their bits; install the same versions on both"
+        )
+
+
+class ClusterFailed(CiparkError):
+    """A cluster that cannot be reached, has no workers or is gone."""
+
+
+class Cluster(Pool):
+    """Workers of dask.distributed.
+
+    Parameters
+    ----------
+    address : str
+        ``"local"``, or where a scheduler listens: ``tcp://127.0.0.1:8786`` on this machine, ``tls://host:8786`` on
+        others, with the certificates in dask's configuration (``distributed.comm.tls``).
+    n : int, optional
+        Worker processes of a local cluster; without it one a processor.
+    checkpoints : Checkpoints, optional
+        Where answers are put and looked for.
+
+    Raises
+    ------
+    MissingPackage
+        Without dask.
+    InvalidValue
+        For the address of another machine without TLS.
+    """
+
+    def __init__(self, address: str = LOCAL, n: int | None = None, checkpoints: Checkpoints = NOT_KEPT) -> None:
+        super().__init__(checkpoints)
+        check_address(address)
+        _distributed()
+        self.address = address
+        self.n = n
+        self._client: Client | None = None
+        self._local: Any = None
+
+    def stop(self) -> None:
+        """Let go of the cluster, and end it where it was started here."""
+        for part in (self._client, self._local):
+            if part is not None:
+                with suppress(OSError, TimeoutError):
+                    part.close()
+        self._client = self._local = None
+
+    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Iterator[tuple[int, Arrays]]:
+        """As :meth:`Pool.each`: one task a worker is computed and one waits at it, however many there are.
+
+        Raises
+        ------
+        OtherProgram, ClusterFailed
+        """
+        distributed = _distributed()
+        client = self._connected()
+        numbered = enumerate(tasks)
+        under_way: dict[str, tuple[int, Any]] = {}
+        finished = distributed.as_completed(loop=client.loop)
+        try:
+            while True:
+                while len(under_way) < self._room(client) and (following := next(numbered, None)) is not None:
+                    i, task = following
+                    report(i, 0, 1)
+                    future = client.submit(_computed, pickle.dumps(task), program(), pure=False)
+                    under_way[future.key] = i, future
+                    finished.add(future)
+                if not under_way:
+                    return
+                future = next(finished)
+                i, _ = under_way.pop(future.key)
+                yield i, _answer(distributed, client, future)
+        finally:
+            if under_way and client.status == "running":
+                with suppress(OSError, TimeoutError):
+                    client.cancel([future for _, future in under_way.values()])
+
+    def _room(self, client: "Client") -> int:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        return max(1, sum(worker["nthreads"] for worker in workers)) * (1 + AHEAD)
+
+    def _connected(self) -> "Client":
+        distributed = _distributed()
+        if self._client is None:
+            try:
+                if self.address == LOCAL:
+                    self._local = _started(self.n)
+                where = self._local or self.address
+                self._client = distributed.Client(where, timeout=CONNECT, set_as_default=False)
+                self._client.wait_for_workers(1, timeout=FIRST_WORKER)
+            except TimeoutError:
+                waited = self._client is not None
+                self.stop()
+                reason = (
+                    f"the scheduler {self.address} has no workers; start some with: dask worker {self.address}"
+                    if waited
+                    else f"no scheduler answers at {self.address} within {CONNECT:g} s"
+                )
+                raise ClusterFailed(reason) from None
+            except (OSError, ValueError, RuntimeError) as problem:
+                self.stop()
+                raise ClusterFailed(f"no scheduler answers at {self.address}: {problem}") from None
+        return self._client
+
+
+def check_address(address: str) -> None:
+    """Raise unless an address is of this machine, or is spoken to by TLS.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    if address == LOCAL or address.startswith("tls://"):
+        return
+    kind, _, rest = address.rpartition("://")
+    host = rest.rpartition(":")[0].strip("[]")
+    if kind not in ("", "tcp") or not host:
+        expected = "'local', tcp://127.0.0.1:PORT or tls://HOST:PORT"
+        raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
+    if host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        expected = (
+            f"tls://{rest}: whoever reaches a scheduler without certificates runs what they like on its workers "
+            "(docs/reliability.md says how to make them)"
+        )
+        raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise MissingPackage("dask.distributed", "cluster", "--dask") from None
+    return distributed
+
+
+def _started(n: int | None) -> Any:
+    """A cluster of this machine, one thread a process, which nobody else's machine can reach."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=n,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=50,
+    )
+
+
+def _computed(task: bytes, expected: str) -> Arrays:
+    """What a worker does."""
+    if program() != expected:
+        from distributed import get_worker
+
+        raise OtherProgram(get_worker().address)
+    loaded: Task = pickle.loads(task)
+    return dict(loaded(_unheard))
+
+
+def _unheard(steps: int, most: int) -> None:
+    """Steps within a task stay at the worker."""
+
+
+def _answer(distributed: Any, client: "Client", future: Any) -> Arrays:
+    try:
+        answer: Arrays = future.result()
+    except distributed.scheduler.KilledWorker as problem:
+        reason = "its workers died one after another; they may have run out of memory"
+        raise ClusterFailed(f"a task was given up: {reason} ({problem.last_worker.address})") from None
+    except (distributed.client.FutureCancelledError, distributed.comm.CommClosedError) as problem:
+        raise ClusterFailed(
+            f"the scheduler is gone ({problem}); what is done is kept, and the same command goes on"
+        ) from None
+    future.release()
+    return answer

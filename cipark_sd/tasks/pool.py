@@ -1,0 +1,162 @@
+"""Independent tasks and those who compute them: the same answers whoever it is, and in whatever order they finish.
+
+A task is a value that another process can be sent: a description of what to compute, with the random stream that it is
+to be computed with. Its answer depends on nothing else, so neither the number of workers nor the order in which they
+finish changes a bit. A task that is done is kept at once, whatever happens to the others.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints
+
+#: Called with the steps that are done and how many there may be.
+Tell = Callable[[int, int], None]
+#: The same for the task of a number.
+Report = Callable[[int, int, int], None]
+#: Libraries for linear algebra start as many threads as there are processors in each process, unless these say one.
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+class Task(Protocol):
+    """Something to compute; it has to pickle."""
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+
+    @property
+    def key(self) -> str:
+        """A digest of all that the answer depends on."""
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The answer; ``tell`` is called from time to time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is: tasks ``completed`` of ``total``, unfinished ones as shares of a task, and what runs."""
+
+    completed: float
+    total: int
+    running: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """Answers in the order of the tasks, None for those that the user did not wait for."""
+
+    answers: tuple[Arrays | None, ...]
+    interrupted: bool
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def nobody(number: int, steps: int, most: int) -> None:
+    """For tasks whose progress is not followed."""
+
+
+class Pool(ABC):
+    """Whoever computes tasks.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints, optional
+        Where :meth:`run` puts answers and looks for them.
+    """
+
+    def __init__(self, checkpoints: Checkpoints = NOT_KEPT) -> None:
+        self.checkpoints = checkpoints
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, place: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End what was started; what is not done is lost, save the chains that tasks wrote."""
+
+    @abstractmethod
+    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Iterator[tuple[int, Arrays]]:
+        """The number and the answer of each task, as they finish.
+
+        A task is taken from ``tasks`` when somebody has time for it, and no more of them are under way than is needed
+        to keep all busy: memory does not grow with their number, and whoever reads slowly holds them up.
+
+        Raises
+        ------
+        Exception
+            Whatever a task raises, as if it had been called here; the others are stopped.
+        """
+
+    def run(self, tasks: Sequence[Task], on_progress: OnProgress | None = None) -> Done:
+        """Compute what is not kept yet; when the user stops, what is done is returned.
+
+        Raises
+        ------
+        Exception
+            As :meth:`each`.
+        """
+        stage = _Stage(tasks, self.checkpoints, on_progress)
+        try:
+            stage.look()
+            waiting = stage.waiting()
+            report = stage.reports_of(waiting)
+            with closing(self.each((tasks[i] for i in waiting), report)) as answers:  # type: ignore[type-var]
+                for number, answer in answers:
+                    stage.finish(waiting[number], answer)
+        except KeyboardInterrupt:
+            self.stop()
+            return Done(tuple(stage.answers), True)
+        except BaseException:
+            self.stop()
+            raise
+        return Done(tuple(stage.answers), False)
+
+
+class _Stage:
+    """Tasks and how far they are."""
+
+    def __init__(self, tasks: Sequence[Task], checkpoints: Checkpoints, on_progress: OnProgress | None) -> None:
+        self.tasks = tasks
+        self.entries = [checkpoints.entry("task", task.key) for task in tasks]
+        self.on_progress = on_progress
+        self.answers: list[Arrays | None] = [None] * len(tasks)
+        self.running: dict[int, tuple[int, int]] = {}
+
+    def look(self) -> None:
+        """Take what is kept."""
+        self.answers = [entry.load() for entry in self.entries]
+        self._show()
+
+    def waiting(self) -> list[int]:
+        return [i for i, answer in enumerate(self.answers) if answer is None]
+
+    def reports_of(self, waiting: Sequence[int]) -> Report:
+        def report(number: int, steps: int, most: int) -> None:
+            self.running[waiting[number]] = steps, most
+            self._show()
+
+        return report
+
+    def finish(self, i: int, answer: Arrays) -> None:
+        self.entries[i].save(answer)
+        self.answers[i] = answer
+        self.running.pop(i, None)
+        self._show()
+
+    def _show(self) -> None:
+        if self.on_progress is not None:
+            finished = sum(answer is not None for answer in self.answers)
+            part = sum(steps / most for steps, most in self.running.values())
+            running = tuple(self.tasks[i].label for i in sorted(self.running))
+            self.on_progress(Progress(finished + part, len(self.tasks), running))
