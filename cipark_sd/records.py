@@ -189,18 +189,25 @@ def _is_union(kind: Any) -> bool:
 
 
 def _with_kind(converter: "Converter", value: object) -> Any:
-    return None if value is None else {_KIND: type(value).__name__.lower(), **converter.unstructure(value)}
+    plain = converter.unstructure(value)
+    return {_KIND: type(value).__name__.lower(), **plain} if is_dataclass(value) else plain
 
 
 def _of_union(converter: "Converter", content: object, kind: Any) -> object:
     if content is None and type(None) in get_args(kind):
         return None
-    fields = dict(content) if isinstance(content, Mapping) else {}
-    name = fields.pop(_KIND, None)
+    if isinstance(content, Mapping):
+        fields = dict(content)
+        name = fields.pop(_KIND, None)
+        for member in get_args(kind):
+            if isinstance(member, type) and is_dataclass(member) and member.__name__.lower() == name:
+                return converter.structure(fields, member)
+        raise TypeError(f"{name!r} is no kind of value that can stand here")
     for member in get_args(kind):
-        if member.__name__.lower() == name:
-            return converter.structure(fields, member)
-    raise TypeError(f"{name!r} is no kind of value that can stand here")
+        # numbers and tuples of them are unlike each other in plain data
+        if not is_dataclass(member) and isinstance(content, list) == (get_origin(member) is tuple):
+            return converter.structure(content, member)
+    raise TypeError(f"{content!r} cannot stand here")
 
 
 def _is_array(kind: Any) -> bool:

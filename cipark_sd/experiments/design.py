@@ -6,6 +6,7 @@ The front is found by NSGA-III (Deb and Jain 2014, IEEE Trans. Evol. Comput. 18,
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,11 @@ def _affordable(levers: Sequence[Lever], budget: float, rng: np.random.Generator
     costs = cost(levers, settings)
     factor = np.where(costs > budget, budget / np.maximum(costs, 1e-12), 1.0)[:, None]
     return np.asarray(np.where(dear, free + factor * (settings - free), settings))
+
+
+def missing() -> MissingPackage | None:
+    """The package of :func:`search`, where it is not installed."""
+    return None if find_spec("pymoo") else MissingPackage("pymoo", "design", "the search for a policy")
 
 
 def _pymoo(population: int) -> tuple[Any, Any, Any, Any]:

@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,11 @@ def _least(values: Any) -> float:
     """The smaller of the quasi-p values of both sides; a side that is open has none (below zero in the library)."""
     known = [float(value) for value in np.atleast_1d(values) if value >= 0]
     return min(known, default=float("nan"))
+
+
+def missing() -> MissingPackage | None:
+    """The package of :func:`discover`, where it is not installed."""
+    return None if find_spec("ema_workbench") else MissingPackage("ema-workbench", "ema", "scenario discovery")
 
 
 def _prim() -> Any:

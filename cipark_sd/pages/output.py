@@ -30,7 +30,15 @@ def page_of(parts: Iterable[Part[F]], findings: F, pictures: Pictures, title: st
 
 
 def write(
-    parts: Iterable[Part[F]], findings: F, folder: Path, *, title: str, identity: str, draws: str = "", workers: int = 1
+    parts: Iterable[Part[F]],
+    findings: F,
+    folder: Path,
+    *,
+    title: str,
+    identity: str,
+    draws: str = "",
+    workers: int = 1,
+    only: Iterable[Part[F]] | None = None,
 ) -> list[Path]:
     """Write tables, figures and the page of some findings into a folder that exists, each file whole or not at all.
 
@@ -42,18 +50,21 @@ def write(
         What frames rest on, for their first column.
     workers : int
         Processes that draw; they change no byte.
+    only : parts, optional
+        Those whose tables and figures are written; the folder has those of the others from before.
     """
     parts = tuple(parts)
-    drawings_wanted = [drawing for part in parts for drawing in part.drawings(findings)]
-    with drawn(drawings_wanted, folder, workers) as figures:
+    writing = parts if only is None else tuple(only)
+    drawings = [drawing for part in writing for drawing in part.drawings(findings)]
+    with drawn(drawings, folder, workers) as figures:
         written = [
             write_table(folder / f"{name}.csv", table, draws=draws)
-            for part in parts
+            for part in writing
             for name, table in part.tables(findings).items()
         ]
-        drawings = figures()
-    pictures = Pictures(frozenset(path.stem for path in drawings if path.suffix == ".png"))
-    return [*written, *drawings, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
+        files = figures()
+    pictures = Pictures(frozenset(drawing.name for part in parts for drawing in part.drawings(findings)))
+    return [*written, *files, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
 
 
 @contextmanager

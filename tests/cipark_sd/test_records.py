@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from cipark_sd.arrays import Array
-from cipark_sd.records import WrongRecordError, read_record, write_record
+from cipark_sd.model.expr import Table
+from cipark_sd.model.series import TimeSeries
+from cipark_sd.records import WrongRecordError, from_plain, read_record, write_record
+from cipark_sd.scenarios import Scenario
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +26,23 @@ class Outer:
     count: int
     limit: float
     last: Inner | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    scenario: Scenario
+
+
+def test_a_scenario_with_every_kind_of_override_comes_back(tmp_path: Path) -> None:
+    table, series = Table((0.0, 1.0), (2.0, 3.0)), TimeSeries((0.0, 1.0), (2.0, 3.0), "hold_backward")
+    held = Held(Scenario("a", {"x": 0.1, "y": [1, 2], "t": table, "z": series}, time_step=0.5))
+    assert read_record(Held, write_record(held, tmp_path / "a.zip")) == held
+
+
+@pytest.mark.parametrize("value", ["x", {"kind": "scenario"}, {"x": [0.0]}, [1.0, "x"], None, True])
+def test_what_is_no_override_is_refused(value: object) -> None:
+    with pytest.raises(WrongRecordError):
+        from_plain(Held, {"scenario": {"overrides": {"x": value}}})
 
 
 VALUE = Outer(

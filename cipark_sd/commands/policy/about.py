@@ -11,6 +11,9 @@ from cipark_sd.experiments.definition import BASE, Catalogue, Rival
 from cipark_sd.headline import Bounds, Headline, Kind
 from cipark_sd.results import version
 
+#: A posterior variance above this share of the prior's says that the data taught little of a parameter.
+LITTLE = 0.7
+
 
 @dataclass(frozen=True)
 class About:
@@ -42,6 +45,8 @@ class About:
         Where the draws come from, and what a reader must know of them.
     unreliable : mapping of str to str
         By rival, where it is known: how many terms its weight cannot judge.
+    not_run : mapping of str to str
+        By part that the call left out for want of a package, a sentence.
     untaught : tuple of str
         Parameters of which the data taught little under the first rival.
     printed : tuple of str
@@ -66,6 +71,7 @@ class About:
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
     printed: tuple[str, ...] = ()
+    not_run: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.request import Request, chosen_rivals, draw_source
 from cipark_sd.commands.policy.target import FILE, Target, read_target
 from cipark_sd.console import Bars
@@ -27,9 +27,6 @@ from cipark_sd.study import DrawRequest, Study, find_folder
 
 if TYPE_CHECKING:
     import xarray as xr
-
-#: A posterior variance above this share of the prior's says that the data taught little of a parameter.
-LITTLE = 0.7
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis, doubts
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.part import Missing, PolicyPart
 from cipark_sd.commands.policy.words import band, signed
 from cipark_sd.console import Bars
 from cipark_sd.experiments.attribution import attribution, factorial
-from cipark_sd.experiments.definition import Policy
+from cipark_sd.experiments.definition import Catalogue, Policy
 from cipark_sd.experiments.effects import summary
 from cipark_sd.headline import Bounds, Headline
-from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,72 +34,10 @@ class Attribution:
     doubts: tuple[str, ...]
 
 
-def compute(analysis: Analysis, bars: Bars) -> Attribution:
-    """Run the mechanisms in all combinations, without and with each variant."""
-    factors, factorials = analysis.catalogue.factors, {}
-    sentences: list[str] = []
-    for variant, name in _names(analysis.about):
-        stage = "attribution" if variant is None else f"attribution {variant.id}"
-        runs = analysis.run(factorial(factors, variant), bars, stage)
-        factorials[name] = attribution(runs, factors)
-        sentences += doubts(runs)
-    return Attribution(factorials, tuple(sentences))
-
-
 def _names(about: About) -> list[tuple[Policy | None, str]]:
     """The stem of the files of each factorial; the first is of the catalogue as it is."""
     names = [(variant, f"attribution_{variant.id.replace(' ', '_')}") for variant in about.catalogue.variants]
     return [(None, "attribution"), *names]
-
-
-def tables(findings: Attribution, about: About) -> "dict[str, pd.DataFrame]":
-    """Every Shapley value of every factorial."""
-    import pandas as pd
-
-    frames = [
-        attribution_frame(findings.factorials[name]).assign(variant="" if variant is None else variant.id)
-        for variant, name in _names(about)
-    ]
-    return {"attribution": pd.concat(frames)}
-
-
-def figures(findings: Attribution, about: About) -> Iterator[Drawing]:
-    """The headline's Shapley values of each factorial."""
-    from cipark_sd.plotting.policies import plot_shapley
-
-    outcome, at = about.catalogue.headline
-    for variant, name in _names(about):
-        title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
-        drawing = partial(plot_shapley, title=title, caption=about.basis)
-        yield Drawing(name, drawing, (findings.factorials[name], outcome, at))
-
-
-def headlines(findings: Attribution, about: About) -> Iterator[Headline]:
-    """The Shapley value of each mechanism for the headline's outcome at its time."""
-    outcome, at = about.catalogue.headline
-    for variant, name in _names(about):
-        values = findings.factorials[name][outcome].sel(time=at).isel(rival=0)
-        for position, factor in enumerate(about.catalogue.factors):
-            summarised = summary(values.isel(factor=position).to_numpy())
-            if summarised.n:
-                yield from about.record(
-                    f"Shapley value of {factor.title} for {about.estimand()}",
-                    summarised.mean,
-                    unit=about.units[outcome],
-                    kind="mean",
-                    interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
-                    given=() if variant is None else (variant.title,),
-                )
-
-
-def blocks(findings: Attribution, about: About) -> tuple[list[Block]]:
-    """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
-    made: list[Block] = [*map(Paragraph, findings.doubts)]
-    for variant, name in _names(about):
-        main = _main_table(findings.factorials[name], about, "" if variant is None else variant.title)
-        made += [Paragraph(_in_words(main, variant)), main, Picture(f"{name}.png", main.caption)]
-        made += [_interactions(findings.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
-    return (made,)
 
 
 def _in_words(main: Table, variant: Policy | None) -> str:
@@ -200,15 +138,74 @@ def _interactions(dataset: "xr.Dataset", about: About) -> Table:
     return _without_rivals(Table(("pair", worth, "over rivals"), tuple(rows), caption), about)
 
 
-PART = Part(
-    name="attribution",
-    titles=("Attribution: the contribution of each mechanism",),
-    findings=Attribution,
-    needs=Missing("[[factor]]", "at least one mechanism to switch"),
-    present=lambda catalogue: bool(catalogue.factors),
-    compute=compute,
-    tables=tables,
-    figures=figures,
-    headlines=headlines,
-    blocks=blocks,
-)
+@dataclass(frozen=True, slots=True)
+class AttributionPart(PolicyPart[Attribution]):
+    """The contribution of each mechanism."""
+
+    name: ClassVar[str] = "attribution"
+    kind: ClassVar[type[Attribution]] = Attribution
+    needs: ClassVar[Missing] = Missing("[[factor]]", "at least one mechanism to switch")
+
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
+        return bool(catalogue.factors)
+
+    def compute(self, analysis: Analysis, bars: Bars) -> Attribution:
+        """Run the mechanisms in all combinations, without and with each variant."""
+        factors, factorials = analysis.catalogue.factors, {}
+        sentences: list[str] = []
+        for variant, name in _names(analysis.about):
+            stage = "attribution" if variant is None else f"attribution {variant.id}"
+            runs = analysis.run(factorial(factors, variant), bars, stage)
+            factorials[name] = attribution(runs, factors)
+            sentences += doubts(runs)
+        return Attribution(factorials, tuple(sentences))
+
+    def tables_of(self, result: Attribution, about: About) -> "dict[str, pd.DataFrame]":
+        """Every Shapley value of every factorial."""
+        import pandas as pd
+
+        frames = [
+            attribution_frame(result.factorials[name]).assign(variant="" if variant is None else variant.id)
+            for variant, name in _names(about)
+        ]
+        return {"attribution": pd.concat(frames)}
+
+    def drawings_of(self, result: Attribution, about: About) -> Iterator[Drawing]:
+        """The headline's Shapley values of each factorial."""
+        from cipark_sd.plotting.policies import plot_shapley
+
+        outcome, at = about.catalogue.headline
+        for variant, name in _names(about):
+            title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
+            drawing = partial(plot_shapley, title=title, caption=about.basis)
+            yield Drawing(name, drawing, (result.factorials[name], outcome, at))
+
+    def headlines_of(self, result: Attribution, about: About) -> Iterator[Headline]:
+        """The Shapley value of each mechanism for the headline's outcome at its time."""
+        outcome, at = about.catalogue.headline
+        for variant, name in _names(about):
+            values = result.factorials[name][outcome].sel(time=at).isel(rival=0)
+            for position, factor in enumerate(about.catalogue.factors):
+                summarised = summary(values.isel(factor=position).to_numpy())
+                if summarised.n:
+                    yield from about.record(
+                        f"Shapley value of {factor.title} for {about.estimand()}",
+                        summarised.mean,
+                        unit=about.units[outcome],
+                        kind="mean",
+                        interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
+                        given=() if variant is None else (variant.title,),
+                    )
+
+    def sections_of(self, result: Attribution, about: About, pictures: Pictures) -> Iterator[Section]:
+        """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
+        blocks: list[Block] = [*map(Paragraph, result.doubts)]
+        for variant, name in _names(about):
+            main = _main_table(result.factorials[name], about, "" if variant is None else variant.title)
+            blocks += [Paragraph(_in_words(main, variant)), main, *pictures.show(name, main.caption)]
+            blocks += [_interactions(result.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
+        yield Section("Attribution: the contribution of each mechanism", tuple(blocks))
+
+
+PART = AttributionPart()

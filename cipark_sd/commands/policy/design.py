@@ -3,22 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.part import Missing, PolicyPart
 from cipark_sd.commands.policy.strategies import sample
 from cipark_sd.console import Bars, number
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Catalogue, Design
 from cipark_sd.headline import Headline, output
-from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,84 +40,9 @@ def _settings(catalogue: Catalogue) -> Design:
     return catalogue.design
 
 
-def compute(analysis: Analysis, bars: Bars) -> DesignFindings:
-    """Search the levers."""
-    catalogue, settings = analysis.catalogue, _settings(analysis.catalogue)
-    budget = base_cost(catalogue.levers) if settings.budget is None else settings.budget
-
-    def over(seed: int, n: int) -> search.Evaluator:
-        return search.Evaluator(
-            analysis.study.model,
-            catalogue.levers,
-            sample(analysis, n, seed),
-            catalogue.outcome_by_id[settings.outcome],
-            settings.at,
-            analysis.study.scenario,
-            analysis.engine,
-        )
-
-    front = search.search(
-        over(settings.seed, settings.draws),
-        over(settings.seed + 1, 4 * settings.draws),
-        budget=budget,
-        share=settings.tail,
-        population=settings.population,
-        generations=settings.generations,
-        rng=np.random.default_rng(settings.seed),
-        on_generation=bars.counter("search"),
-    )
-    return DesignFindings(front, float(budget))
-
-
-def tables(findings: DesignFindings, about: About) -> "dict[str, pd.DataFrame]":
-    """Every setting of the front with its scores."""
-    import pandas as pd
-
-    front = findings.front
-    frame = pd.DataFrame(front.settings, columns=[lever.id for lever in front.levers])
-    for name in search.GOALS:
-        frame[name] = getattr(front.searched, name)
-        frame[f"{name} fresh"] = getattr(front.fresh, name)
-    return {"design": frame}
-
-
-def figures(findings: DesignFindings, about: About) -> Iterator[Drawing]:
-    """The front."""
-    from cipark_sd.plotting.choices import plot_front
-
-    settings = _settings(about.catalogue)
-    below = f"{settings.draws} futures in the search, {4 * settings.draws} fresh ones; {about.basis}"
-    units, money = about.units[settings.outcome], about.catalogue.money
-    drawn = partial(plot_front, units=units, money=money, caption=below)
-    yield Drawing("design", drawn, (findings.front, about.catalogue.outcome_by_id[settings.outcome], settings.at))
-
-
-def headlines(findings: DesignFindings, about: About) -> Iterator[Headline]:
-    """What the setting of the best mean gains on fresh futures."""
-    settings = _settings(about.catalogue)
-    _, fresh = findings.front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
-    yield from about.record(
-        f"gain of the best setting found over the base in {output(about.quantities[settings.outcome], settings.at)}",
-        fresh,
-        unit=about.units[settings.outcome],
-        kind="mean",
-        of="futures",
-        given=(
-            f"at most {findings.budget:.6g} {about.catalogue.money}".rstrip(),
-            f"{4 * settings.draws} fresh futures",
-        ),
-    )
-
-
-def blocks(findings: DesignFindings, about: About) -> tuple[list[Block]]:
-    """What was found, in words, and the ends of the front."""
-    shown = Picture("design.png", "Settings on the front: how they do, and where each lever stands in its range.")
-    return ([*map(Paragraph, _in_words(findings, about)), _picks(findings, about), shown],)
-
-
-def _picks(findings: DesignFindings, about: About) -> Table:
+def _picks(result: DesignFindings, about: About) -> Table:
     """The base and the ends of the front."""
-    front, settings = findings.front, _settings(about.catalogue)
+    front, settings = result.front, _settings(about.catalogue)
     sign = 1 if about.catalogue.outcome_by_id[settings.outcome].better == "more" else -1
     picks = {
         "best mean": int(np.argmax(sign * front.searched.mean)),
@@ -138,14 +63,14 @@ def _picks(findings: DesignFindings, about: About) -> Table:
     head = ("setting", *(lever.title for lever in front.levers))
     goals = ("mean", "fresh", "tail", "fresh", "regret", "fresh", "cost")
     caption = (
-        f"{about.titled(settings.outcome)} at {settings.at:g}, at most {findings.budget:.6g} {about.catalogue.money} "
+        f"{about.titled(settings.outcome)} at {settings.at:g}, at most {result.budget:.6g} {about.catalogue.money} "
         f"to spend: {len(front.settings)} settings on the front ({about.of_draws})"
     )
     return Table((*head, *goals), tuple(rows), caption)
 
 
-def _in_words(findings: DesignFindings, about: About) -> list[str]:
-    front, settings = findings.front, _settings(about.catalogue)
+def _in_words(result: DesignFindings, about: About) -> list[str]:
+    front, settings = result.front, _settings(about.catalogue)
     searched, fresh = front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
     sentences = [
         f"tail: mean of the worst {settings.tail:.0%} of the futures; regret: its 90 % quantile",
@@ -167,15 +92,94 @@ def _scored(searched: search.Scores, fresh: search.Scores, i: int) -> list[str]:
     return [*cells, number(float(searched.cost[i]))]
 
 
-PART = Part(
-    name="design",
-    titles=("Alternatives for the same money",),
-    findings=DesignFindings,
-    needs=_NEEDS,
-    present=lambda catalogue: catalogue.design is not None,
-    compute=compute,
-    tables=tables,
-    figures=figures,
-    headlines=headlines,
-    blocks=blocks,
-)
+@dataclass(frozen=True, slots=True)
+class DesignPart(PolicyPart[DesignFindings]):
+    """Settings of the levers under a budget."""
+
+    name: ClassVar[str] = "design"
+    kind: ClassVar[type[DesignFindings]] = DesignFindings
+    needs: ClassVar[Missing] = _NEEDS
+
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
+        return catalogue.design is not None
+
+    def missing(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The library of the search."""
+        return search.missing()
+
+    def compute(self, analysis: Analysis, bars: Bars) -> DesignFindings:
+        """Search the levers."""
+        catalogue, settings = analysis.catalogue, _settings(analysis.catalogue)
+        budget = base_cost(catalogue.levers) if settings.budget is None else settings.budget
+
+        def over(seed: int, n: int) -> search.Evaluator:
+            return search.Evaluator(
+                analysis.study.model,
+                catalogue.levers,
+                sample(analysis, n, seed),
+                catalogue.outcome_by_id[settings.outcome],
+                settings.at,
+                analysis.study.scenario,
+                analysis.engine,
+            )
+
+        front = search.search(
+            over(settings.seed, settings.draws),
+            over(settings.seed + 1, 4 * settings.draws),
+            budget=budget,
+            share=settings.tail,
+            population=settings.population,
+            generations=settings.generations,
+            rng=np.random.default_rng(settings.seed),
+            on_generation=bars.counter("search"),
+        )
+        return DesignFindings(front, float(budget))
+
+    def tables_of(self, result: DesignFindings, about: About) -> "dict[str, pd.DataFrame]":
+        """Every setting of the front with its scores."""
+        import pandas as pd
+
+        front = result.front
+        frame = pd.DataFrame(front.settings, columns=[lever.id for lever in front.levers])
+        for name in search.GOALS:
+            frame[name] = getattr(front.searched, name)
+            frame[f"{name} fresh"] = getattr(front.fresh, name)
+        return {"design": frame}
+
+    def drawings_of(self, result: DesignFindings, about: About) -> Iterator[Drawing]:
+        """The front."""
+        from cipark_sd.plotting.choices import plot_front
+
+        settings = _settings(about.catalogue)
+        below = f"{settings.draws} futures in the search, {4 * settings.draws} fresh ones; {about.basis}"
+        units, money = about.units[settings.outcome], about.catalogue.money
+        drawn = partial(plot_front, units=units, money=money, caption=below)
+        yield Drawing("design", drawn, (result.front, about.catalogue.outcome_by_id[settings.outcome], settings.at))
+
+    def headlines_of(self, result: DesignFindings, about: About) -> Iterator[Headline]:
+        """What the setting of the best mean gains on fresh futures."""
+        settings = _settings(about.catalogue)
+        _, fresh = result.front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
+        estimand = output(about.quantities[settings.outcome], settings.at)
+        yield from about.record(
+            f"gain of the best setting found over the base in {estimand}",
+            fresh,
+            unit=about.units[settings.outcome],
+            kind="mean",
+            of="futures",
+            given=(
+                f"at most {result.budget:.6g} {about.catalogue.money}".rstrip(),
+                f"{4 * settings.draws} fresh futures",
+            ),
+        )
+
+    def sections_of(self, result: DesignFindings, about: About, pictures: Pictures) -> Iterator[Section]:
+        """What was found, in words, and the ends of the front."""
+        caption = "Settings on the front: how they do, and where each lever stands in its range."
+        sentences = map(Paragraph, _in_words(result, about))
+        blocks: tuple[Block, ...] = (*sentences, _picks(result, about), *pictures.show("design", caption))
+        yield Section("Alternatives for the same money", blocks)
+
+
+PART = DesignPart()

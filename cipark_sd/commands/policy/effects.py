@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -16,14 +16,14 @@ from cipark_sd.commands.policy.expectations import (
     claims_printed,
     classified_claims,
 )
-from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.part import Missing, PolicyPart
 from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars, number
-from cipark_sd.experiments.definition import BASE
+from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
 from cipark_sd.headline import Bounds, Headline
-from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,25 +59,6 @@ class Effects:
     doubts: tuple[str, ...]
 
 
-def compute(analysis: Analysis, bars: Bars) -> Effects:
-    """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
-    catalogue, model = analysis.catalogue, analysis.study.model
-    runs = analysis.run(catalogue.policies, bars, "experiments")
-    differences = table(runs)
-    claims = classified_claims(analysis, None if analysis.about.unseen else runs, bars)
-    headline, at = catalogue.headline
-    largest = _largest(differences, headline, at, analysis.about.first)
-    course = analysis.run(
-        [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
-        bars,
-        "the largest effects over time",
-        outcomes=[catalogue.outcome_by_id[headline]],
-        times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
-        rivals=analysis.rivals[:1],
-    )
-    return Effects(runs, differences, claims, course, _alike(runs), doubts(runs))
-
-
 def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
     of = differences
     of = of[(of["outcome"] == outcome) & (of["time"] == at) & (of["rival"] == rival)]
@@ -96,72 +77,15 @@ def _alike(runs: "xr.Dataset") -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def tables(findings: Effects, about: About) -> "dict[str, pd.DataFrame]":
-    """Every effect; the claims where there are any."""
-    claims = {"claims": claims_frame(findings.claims, about)} if findings.claims else {}
-    return {"effects": findings.differences, **claims}
-
-
-def figures(findings: Effects, about: About) -> Iterator[Drawing]:
-    """The headline's effects, and the largest of them over time."""
-    from cipark_sd.plotting.policies import plot_fans, plot_tornado
-
-    outcome, at = about.catalogue.headline
-    tornado = partial(plot_tornado, title=about.titled(outcome), caption=about.basis)
-    yield Drawing("effects", tornado, (findings.differences, outcome, at))
-    yield Drawing("course", partial(plot_fans, caption=about.basis), (findings.course, outcome))
-
-
-def headlines(findings: Effects, about: About) -> Iterator[Headline]:
-    """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
-    (outcome, at), frame = about.catalogue.headline, findings.differences
-    shown, units = _shown(frame, about), about.units[outcome]
-    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
-    record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
-    for place, policy in enumerate(about.catalogue.policies[1:]):
-        row = numbers(of[of["policy"] == policy.id])
-        if not place:
-            yield from record(about.estimand(), row["base"], kind="mean")
-        if np.isfinite(row["median"]):
-            bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")
-            estimand = about.estimand(policy.id)
-            yield from record(estimand, row["median"], kind="median", interval=bounds, title=policy.title)
-
-
-def blocks(findings: Effects, about: About) -> tuple[list[Block], list[Block]]:
-    """What was expected, and the effects of each policy: the headline's first."""
-    headline, at = about.catalogue.headline
-    tables = [_other_outcomes(findings, about, at)] if len(about.catalogue.outcomes) > 1 else []
-    alike = "; ".join(" = ".join(group) for group in findings.alike)
-    changes: list[Block] = [
-        *map(Paragraph, findings.doubts),
-        effects_table(findings, about, headline),
-        Picture("effects.png", f"Differences to the base, {about.catalogue.outcome_by_id[headline].title} at {at:g}."),
-        Picture("course.png", "The policies with the largest effects over time, beside the base."),
-        *tables,
-        *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
-        *(effects_table(findings, about, outcome) for outcome in about.in_full[1:]),
-    ]
-    return claims_blocks(findings.claims, about), changes
-
-
-def console(findings: Effects, about: About) -> list[Block]:
-    """The outcomes that are asked for, and what was expected."""
-    printed = about.printed or about.in_full
-    names = list(about.catalogue.outcome_by_id) if "all" in printed else printed
-    tables_of = [effects_table(findings, about, outcome) for outcome in names]
-    return [*map(Paragraph, findings.doubts), *tables_of, *claims_printed(findings.claims, about)]
-
-
-def effects_table(findings: Effects, about: About, outcome: str) -> Table:
+def effects_table(result: Effects, about: About, outcome: str) -> Table:
     """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
     whether what was expected of it came true.
     """
-    catalogue, frame, first = about.catalogue, findings.differences, about.first
+    catalogue, frame, first = about.catalogue, result.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
     shown = _shown(frame, about)
     of = frame[frame["outcome"] == outcome]
-    claims = [claim for claim in findings.claims if claim.expected.outcome == outcome]
+    claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
     head = ["", "policy"]
     for time in times:
         head += [f"{time:g}", "50 %", "90 %", "P>0"]
@@ -192,9 +116,9 @@ def effects_table(findings: Effects, about: About, outcome: str) -> Table:
     return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
 
 
-def _other_outcomes(findings: Effects, about: About, at: float) -> Table:
+def _other_outcomes(result: Effects, about: About, at: float) -> Table:
     """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
-    frame, outcomes = findings.differences, about.catalogue.outcomes
+    frame, outcomes = result.differences, about.catalogue.outcomes
     of = frame[(frame["time"] == at) & (frame["rival"] == _shown(frame, about))]
     rows = []
     for policy in about.catalogue.policies[1:]:
@@ -221,16 +145,89 @@ def numbers(rows: "pd.DataFrame") -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items()}
 
 
-PART = Part(
-    name="effects",
-    titles=(CLAIMS, "Effects of each policy"),
-    findings=Effects,
-    needs=Missing("[[policy]]", "at least one"),
-    present=lambda catalogue: len(catalogue.policies) > 1,
-    compute=compute,
-    tables=tables,
-    figures=figures,
-    headlines=headlines,
-    blocks=blocks,
-    console=console,
-)
+@dataclass(frozen=True, slots=True)
+class EffectsPart(PolicyPart[Effects]):
+    """What each policy changes, and what was expected of it."""
+
+    name: ClassVar[str] = "effects"
+    kind: ClassVar[type[Effects]] = Effects
+    needs: ClassVar[Missing] = Missing("[[policy]]", "at least one")
+
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
+        return len(catalogue.policies) > 1
+
+    def compute(self, analysis: Analysis, bars: Bars) -> Effects:
+        """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
+        catalogue, model = analysis.catalogue, analysis.study.model
+        runs = analysis.run(catalogue.policies, bars, "experiments")
+        differences = table(runs)
+        claims = classified_claims(analysis, None if analysis.about.unseen else runs, bars)
+        headline, at = catalogue.headline
+        largest = _largest(differences, headline, at, analysis.about.first)
+        course = analysis.run(
+            [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
+            bars,
+            "the largest effects over time",
+            outcomes=[catalogue.outcome_by_id[headline]],
+            times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
+            rivals=analysis.rivals[:1],
+        )
+        return Effects(runs, differences, claims, course, _alike(runs), doubts(runs))
+
+    def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
+        """Every effect; the claims where there are any."""
+        claims = {"claims": claims_frame(result.claims, about)} if result.claims else {}
+        return {"effects": result.differences, **claims}
+
+    def drawings_of(self, result: Effects, about: About) -> Iterator[Drawing]:
+        """The headline's effects, and the largest of them over time."""
+        from cipark_sd.plotting.policies import plot_fans, plot_tornado
+
+        outcome, at = about.catalogue.headline
+        tornado = partial(plot_tornado, title=about.titled(outcome), caption=about.basis)
+        yield Drawing("effects", tornado, (result.differences, outcome, at))
+        yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
+
+    def headlines_of(self, result: Effects, about: About) -> Iterator[Headline]:
+        """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
+        (outcome, at), frame = about.catalogue.headline, result.differences
+        shown, units = _shown(frame, about), about.units[outcome]
+        of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
+        record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
+        for place, policy in enumerate(about.catalogue.policies[1:]):
+            row = numbers(of[of["policy"] == policy.id])
+            if not place:
+                yield from record(about.estimand(), row["base"], kind="mean")
+            if np.isfinite(row["median"]):
+                bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")
+                estimand = about.estimand(policy.id)
+                yield from record(estimand, row["median"], kind="median", interval=bounds, title=policy.title)
+
+    def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
+        """What was expected, and the effects of each policy: the headline's first."""
+        headline, at = about.catalogue.headline
+        tables = [_other_outcomes(result, about, at)] if len(about.catalogue.outcomes) > 1 else []
+        alike = "; ".join(" = ".join(group) for group in result.alike)
+        title = about.catalogue.outcome_by_id[headline].title
+        changes: list[Block] = [
+            *map(Paragraph, result.doubts),
+            effects_table(result, about, headline),
+            *pictures.show("effects", f"Differences to the base, {title} at {at:g}."),
+            *pictures.show("course", "The policies with the largest effects over time, beside the base."),
+            *tables,
+            *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
+            *(effects_table(result, about, outcome) for outcome in about.in_full[1:]),
+        ]
+        yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
+        yield Section("Effects of each policy", tuple(changes))
+
+    def printed_of(self, result: Effects, about: About) -> list[Block]:
+        """The outcomes that are asked for, and what was expected."""
+        printed = about.printed or about.in_full
+        names = list(about.catalogue.outcome_by_id) if "all" in printed else printed
+        tables_of = [effects_table(result, about, outcome) for outcome in names]
+        return [*map(Paragraph, result.doubts), *tables_of, *claims_printed(result.claims, about)]
+
+
+PART = EffectsPart()

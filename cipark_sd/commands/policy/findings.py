@@ -1,8 +1,11 @@
-"""Findings of a part as files: Datasets as NetCDF, all else as one record."""
+"""What ``cipark policy`` has found: what it is of, and a result for each part, which come back from their files.
+
+Of a result, Datasets are NetCDF files, and all else is one record.
+"""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -11,28 +14,78 @@ import pandas as pd
 import xarray as xr
 
 from cipark_sd import results
+from cipark_sd.commands.policy.about import About
 from cipark_sd.errors import InvalidValue
-from cipark_sd.records import from_plain, read_record, to_plain, write_record
+from cipark_sd.records import WrongRecordError, from_plain, read_record, to_plain, write_record
 
-F = TypeVar("F")
+R = TypeVar("R")
 _RUNS = Mapping[str, xr.Dataset]
+#: The file of what all results rest on.
+FILE = "findings-policy.zip"
 
 
-def findings_file(part: str) -> str:
-    """The name of the file of a part's findings."""
-    return f"findings-policy-{part}.zip"
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Results by the name of their part, and what they rest on."""
+
+    about: About
+    results: Mapping[str, object]
+
+    def of(self, kind: type[R]) -> R | None:
+        """The result of that type, None where it was not computed."""
+        return next((result for result in self.results.values() if isinstance(result, kind)), None)
+
+    def with_result(self, name: str, result: object) -> "Findings":
+        """The findings with another result."""
+        return replace(self, results={**self.results, name: result})
 
 
-def save(findings: object, path: Path, identity: str, attributes: Mapping[str, str]) -> None:
-    """Write findings; the record comes last, so that all is there where it is.
+def save(findings: Findings, name: str, folder: Path) -> None:
+    """Write the result of a part into a folder, and what it rests on."""
+    about = findings.about
+    attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
+    save_result(findings.results[name], folder / result_file(name), about.identity, attributes)
+    write_record(about, folder / FILE)
+
+
+def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
+    """The findings in a folder: its results of the draws, the model and the catalogue of the last call.
 
     Parameters
     ----------
-    findings : dataclass
+    kinds : mapping of str to type
+        Of results, by part.
+
+    Raises
+    ------
+    InvalidValue
+        For a file that cannot be read.
+    """
+    path = folder / FILE
+    try:
+        about = read_record(About, path)
+        results = {name: load_result(kind, folder / result_file(name), about.identity) for name, kind in kinds.items()}
+    except (OSError, WrongRecordError) as problem:
+        expected = f"findings that this version wrote ({problem}); run the command again"
+        raise InvalidValue("the findings", str(path), expected, where="cipark report") from None
+    return Findings(about, {name: result for name, result in results.items() if result is not None})
+
+
+def result_file(part: str) -> str:
+    """The name of the file of a part's result."""
+    return f"findings-policy-{part}.zip"
+
+
+def save_result(result: object, path: Path, identity: str, attributes: Mapping[str, str]) -> None:
+    """Write a result; the record comes last, so that all is there where it is.
+
+    Parameters
+    ----------
+    result : dataclass
         A field that is a Dataset goes beside the record into a file of the field's name; one that is a mapping of
         Datasets, into files of its keys. A DataFrame is kept by its columns.
     identity : str
-        What the findings are of.
+        What the result is of.
     attributes : mapping of str to str
         Of each Dataset.
     """
@@ -46,8 +99,8 @@ def save(findings: object, path: Path, identity: str, attributes: Mapping[str, s
         return name
 
     content: dict[str, Any] = {}
-    for field in fields(findings):  # type: ignore[arg-type]
-        value = getattr(findings, field.name)
+    for field in fields(result):  # type: ignore[arg-type]
+        value = getattr(result, field.name)
         match value:
             case xr.Dataset():
                 content[field.name] = beside(field.name, value)
@@ -60,19 +113,28 @@ def save(findings: object, path: Path, identity: str, attributes: Mapping[str, s
     write_record({"identity": identity, "files": files, "findings": content}, path)
 
 
-def load(kind: type[F], path: Path, identity: str) -> F | None:
-    """Findings of that identity; None where there are none, or where a file beside them is another one by now."""
+def load_result(kind: type[R], path: Path, identity: str) -> R | None:
+    """The result of that identity; None where there is none.
+
+    Raises
+    ------
+    WrongRecordError
+        Where a file is damaged, of another version, or beside Datasets that are others by now.
+    """
+    if not path.is_file():
+        return None
     try:
         content = read_record(dict[str, Any], path)
         files, plain = from_plain(dict[str, str], content["files"]), content["findings"]
-        if content["identity"] != identity or any(Path(name).name != name for name in files):
+        if content["identity"] != identity:
             return None
-        if any(_digest(path.with_name(f"{name}.nc")) != digest for name, digest in files.items()):
-            return None
+        for name, digest in files.items():
+            if Path(name).name != name or _digest(path.with_name(f"{name}.nc")) != digest:
+                raise WrongRecordError(f"{name}.nc is not the file that was written with {path.name}")
         runs = {name: results.load(path.with_name(f"{name}.nc")) for name in files}
         return kind(**{name: _field(hint, plain[name], runs) for name, hint in _hints(kind).items()})
-    except (OSError, ValueError, KeyError, TypeError, InvalidValue):
-        return None  # of another version, or cut short
+    except (OSError, ValueError, KeyError, TypeError, InvalidValue) as problem:
+        raise WrongRecordError(f"{path.name}: {problem}") from None
 
 
 def columns(frame: pd.DataFrame) -> dict[str, Any]:

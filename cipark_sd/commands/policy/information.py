@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import Part
+from cipark_sd.commands.policy.part import Missing, PolicyPart
 from cipark_sd.commands.policy.strategies import (
     NEEDS,
     StrategyOutcomes,
@@ -25,11 +25,11 @@ from cipark_sd.commands.policy.strategies import (
 from cipark_sd.commands.policy.words import share
 from cipark_sd.console import Bars, number
 from cipark_sd.experiments import information
-from cipark_sd.experiments.definition import Measurement, Outcome, Policy
+from cipark_sd.experiments.definition import Catalogue, Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.headline import Bounds, Headline, output
-from cipark_sd.pages.blocks import Block, Paragraph, Picture, Table
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
@@ -57,14 +57,6 @@ class InformationFindings:
     chosen: str
     futures: int
     doubts: tuple[str, ...]
-
-
-def compute(analysis: Analysis, bars: Bars) -> InformationFindings:
-    """Run the strategies in the futures, and what could be measured in them."""
-    ran = try_strategies(analysis, bars)
-    utilities = ran.values if ran.better == "more" else -ran.values
-    chosen = ran.strategies[int(utilities.mean(axis=1).argmax())].title
-    return InformationFindings(_worths(analysis, ran, utilities), chosen, ran.values.shape[1], ran.doubts)
 
 
 def _worths(analysis: Analysis, ran: StrategyOutcomes, utilities: Array) -> "pd.DataFrame":
@@ -118,72 +110,83 @@ def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measuremen
     return np.asarray(counts.transpose(1, 0, 2).reshape(values.shape[1], -1))
 
 
-def tables(findings: InformationFindings, about: About) -> "dict[str, pd.DataFrame]":
-    """Every piece of knowledge."""
-    return {"information": findings.worths}
+@dataclass(frozen=True, slots=True)
+class InformationPart(PolicyPart[InformationFindings]):
+    """What it would be worth to know more."""
 
+    name: ClassVar[str] = "information"
+    kind: ClassVar[type[InformationFindings]] = InformationFindings
+    needs: ClassVar[Missing] = NEEDS
 
-def figures(findings: InformationFindings, about: About) -> Iterator[Drawing]:
-    """What each is worth."""
-    from cipark_sd.plotting.choices import plot_worth
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
+        return ranks_strategies(catalogue)
 
-    settings = settings_of(about.catalogue)
-    title, units = about.catalogue.outcome_by_id[settings.outcome].title, about.units[settings.outcome]
-    drawn = partial(plot_worth, caption=caption(about, findings.futures))
-    yield Drawing("information", drawn, (findings.worths, title, settings.at, units))
+    def compute(self, analysis: Analysis, bars: Bars) -> InformationFindings:
+        """Run the strategies in the futures, and what could be measured in them."""
+        ran = try_strategies(analysis, bars)
+        utilities = ran.values if ran.better == "more" else -ran.values
+        chosen = ran.strategies[int(utilities.mean(axis=1).argmax())].title
+        return InformationFindings(_worths(analysis, ran, utilities), chosen, ran.values.shape[1], ran.doubts)
 
+    def tables_of(self, result: InformationFindings, about: About) -> "dict[str, pd.DataFrame]":
+        """Every piece of knowledge."""
+        return {"information": result.worths}
 
-def headlines(findings: InformationFindings, about: About) -> Iterator[Headline]:
-    """What perfect information is worth."""
-    settings, frame = settings_of(about.catalogue), findings.worths
-    everything = frame[frame["kind"] == "everything"]
-    value, error = float(everything["value"].iloc[0]), float(everything["error"].iloc[0])
-    yield from about.record(
-        f"value of perfect information for {output(about.quantities[settings.outcome], settings.at)}",
-        value,
-        unit=about.units[settings.outcome],
-        kind="mean",
-        of="futures",
-        interval=Bounds(value - _TWO_SIDED * error, value + _TWO_SIDED * error, 0.95, "Monte Carlo error"),
-        given=(over_futures(about, findings.futures),),
-    )
+    def drawings_of(self, result: InformationFindings, about: About) -> Iterator[Drawing]:
+        """What each is worth."""
+        from cipark_sd.plotting.choices import plot_worth
 
+        settings = settings_of(about.catalogue)
+        title, units = about.catalogue.outcome_by_id[settings.outcome].title, about.units[settings.outcome]
+        drawn = partial(plot_worth, caption=caption(about, result.futures))
+        yield Drawing("information", drawn, (result.worths, title, settings.at, units))
 
-def blocks(findings: InformationFindings, about: About) -> tuple[list[Block]]:
-    """What would be chosen, and what each piece of knowledge is worth."""
-    units = about.units[settings_of(about.catalogue).outcome]
-    frame = findings.worths
-    everything = float(frame.loc[frame["kind"] == "everything", "value"].iloc[0])
-    rows = tuple(
-        (
-            str(row["what"]),
-            str(row["kind"]),
-            number(float(row["value"])),
-            f"{row['error']:.2g}",
-            share(float(row["value"]), everything),
+    def headlines_of(self, result: InformationFindings, about: About) -> Iterator[Headline]:
+        """What perfect information is worth."""
+        settings, frame = settings_of(about.catalogue), result.worths
+        everything = frame[frame["kind"] == "everything"]
+        value, error = float(everything["value"].iloc[0]), float(everything["error"].iloc[0])
+        yield from about.record(
+            f"value of perfect information for {output(about.quantities[settings.outcome], settings.at)}",
+            value,
+            unit=about.units[settings.outcome],
+            kind="mean",
+            of="futures",
+            interval=Bounds(value - _TWO_SIDED * error, value + _TWO_SIDED * error, 0.95, "Monte Carlo error"),
+            given=(over_futures(about, result.futures),),
         )
-        for row in frame.to_dict("records")
-    )
-    title = f"What knowing more is worth, in {heading(about)} ({about.of_draws})"
-    text = (
-        f"Without knowing more one would choose '{findings.chosen}'. To know everything would raise the expected "
-        f"outcome by {everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth "
-        "less than twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they have "
-        "no error of their own."
-    )
-    table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
-    return ([*map(Paragraph, findings.doubts), Paragraph(text), table, Picture("information.png", title)],)
+
+    def sections_of(self, result: InformationFindings, about: About, pictures: Pictures) -> Iterator[Section]:
+        """What would be chosen, and what each piece of knowledge is worth."""
+        units = about.units[settings_of(about.catalogue).outcome]
+        frame = result.worths
+        everything = float(frame.loc[frame["kind"] == "everything", "value"].iloc[0])
+        rows = tuple(
+            (
+                str(row["what"]),
+                str(row["kind"]),
+                number(float(row["value"])),
+                f"{row['error']:.2g}",
+                share(float(row["value"]), everything),
+            )
+            for row in frame.to_dict("records")
+        )
+        title = f"What knowing more is worth, in {heading(about)} ({about.of_draws})"
+        text = (
+            f"Without knowing more one would choose '{result.chosen}'. To know everything would raise the expected "
+            f"outcome by {everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth "
+            "less than twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they "
+            "have no error of their own."
+        )
+        table = Table(("known", "kind", "worth", "MC error", "of all"), rows, title)
+        blocks: tuple[Block, ...] = (
+            *map(Paragraph, result.doubts),
+            Paragraph(text),
+            table,
+            *pictures.show("information", title),
+        )
+        yield Section("Value of information", blocks)
 
 
-PART = Part(
-    name="information",
-    titles=("Value of information",),
-    findings=InformationFindings,
-    needs=NEEDS,
-    present=ranks_strategies,
-    compute=compute,
-    tables=tables,
-    figures=figures,
-    headlines=headlines,
-    blocks=blocks,
-)
+PART = InformationPart()

@@ -1,21 +1,24 @@
-"""One part of a policy analysis: from what is computed to what is written and said of it."""
+"""A part of a policy analysis: how it is computed, and how its result is written down."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.console import Bars
+from cipark_sd.errors import MissingPackage
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.headline import Headline
-from cipark_sd.pages.blocks import Block, Picture, Section
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Section
+from cipark_sd.pages.parts import Drawing, Part, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
 
-F = TypeVar("F")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -26,54 +29,83 @@ class Missing:
     expected: str
 
 
-@dataclass(frozen=True)
-class Part(Generic[F]):
-    """How findings of one kind are made and told.
+class PolicyPart(Part[Findings], Generic[R]):
+    """One analysis of policies, with its name in ``--part`` and a result of its own; without the result it is empty.
 
-    Only ``compute`` runs the model or draws a random number; all others get its findings and what these rest on.
+    Only :meth:`compute` runs the model or draws a random number.
 
     Parameters
     ----------
-    titles : tuple of str
-        Of its sections of the page, in order.
-    findings : type
-        A frozen dataclass that :mod:`cipark_sd.commands.policy.findings` can save and load.
+    name : str
+    kind : type
+        Of the result: a frozen dataclass that :mod:`cipark_sd.commands.policy.findings` can save and load.
     needs : Missing
-        What a catalogue without ``present`` lacks.
-    present : callable
-        Whether a catalogue has what the part needs.
-    tables : callable
-        Tables by the stem of their file.
-    headlines : callable
-        The numbers that the part is asked for.
-    blocks : callable
-        Of the page, a sequence for each of the ``titles``.
-    console : callable, optional
-        What is printed; without it what the page has, less its pictures.
+        What a catalogue lacks for which :meth:`present` is false.
     """
 
-    name: str
-    titles: tuple[str, ...]
-    findings: type[F]
-    needs: Missing
-    present: Callable[[Catalogue], bool]
-    compute: Callable[[Analysis, Bars], F]
-    tables: Callable[[F, About], "Mapping[str, pd.DataFrame]"]
-    figures: Callable[[F, About], Iterable[Drawing]]
-    headlines: Callable[[F, About], Iterable[Headline]]
-    blocks: Callable[[F, About], Sequence[Sequence[Block]]]
-    console: Callable[[F, About], Sequence[Block]] | None = None
+    __slots__ = ()
+    name: ClassVar[str]
+    kind: ClassVar[type]
+    needs: ClassVar[Missing]
 
-    def sections(self, findings: F, about: About) -> list[Section]:
-        """Of the page, those without content left out."""
-        titled = zip(self.titles, self.blocks(findings, about), strict=True)
-        return [Section(title, tuple(blocks)) for title, blocks in titled if blocks]
+    @abstractmethod
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
 
-    def printed(self, findings: F, about: About) -> list[Section]:
-        """What the console shows."""
-        if self.console is not None:
-            return [Section("", tuple(self.console(findings, about)))]
-        return [
-            Section(section.title, tuple(block for block in section.blocks if not isinstance(block, Picture)))
-            for section in self.sections(findings, about)
-        ]
+    def missing(self, catalogue: Catalogue) -> MissingPackage | None:
+        """An optional package that the part would need and that is not installed."""
+        return None
+
+    @abstractmethod
+    def compute(self, analysis: Analysis, bars: Bars) -> R:
+        """The result."""
+
+    @abstractmethod
+    def tables_of(self, result: R, about: About) -> "Mapping[str, pd.DataFrame]":
+        """Tables by the stem of their file."""
+
+    @abstractmethod
+    def drawings_of(self, result: R, about: About) -> Iterable[Drawing]:
+        """Figures."""
+
+    @abstractmethod
+    def headlines_of(self, result: R, about: About) -> Iterable[Headline]:
+        """The numbers that the part is asked for."""
+
+    @abstractmethod
+    def sections_of(self, result: R, about: About, pictures: Pictures) -> Iterable[Section]:
+        """Sections of the page."""
+
+    def printed_of(self, result: R, about: About) -> Sequence[Block]:
+        """What the console shows in place of the sections; by default nothing."""
+        return ()
+
+    def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
+        """Tables by the stem of their file."""
+        result = self._result(findings)
+        return {} if result is None else self.tables_of(result, findings.about)
+
+    def drawings(self, findings: Findings) -> Iterable[Drawing]:
+        """Figures."""
+        result = self._result(findings)
+        return () if result is None else self.drawings_of(result, findings.about)
+
+    def headlines(self, findings: Findings) -> Iterable[Headline]:
+        """The numbers that the part is asked for."""
+        result = self._result(findings)
+        return () if result is None else self.headlines_of(result, findings.about)
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterable[Section]:
+        """Sections of the page."""
+        result = self._result(findings)
+        return () if result is None else self.sections_of(result, findings.about, pictures)
+
+    def printed(self, findings: Findings) -> list[Section]:
+        """What the console shows: what the page has, less its pictures, or what the part says in its place."""
+        result = self._result(findings)
+        blocks = () if result is None else self.printed_of(result, findings.about)
+        return [Section("", tuple(blocks))] if blocks else list(self.sections(findings, Pictures()))
+
+    def _result(self, findings: Findings) -> R | None:
+        result: R | None = findings.of(self.kind)
+        return result

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cipark_sd.commands.policy.part import Part
+    from cipark_sd.commands.policy.part import PolicyPart
 
 #: By name, in the order of the page: the module that has the part as ``PART``, which is imported when it is needed.
 PARTS: Mapping[str, str] = {
@@ -18,7 +18,7 @@ UNDER_PRIORS = "signs"
 NAMES = tuple(name for name in PARTS if name != UNDER_PRIORS)
 
 
-def part(name: str) -> "Part[Any]":
+def part(name: str) -> "PolicyPart[Any]":
     """A part by its name."""
-    loaded: Part[Any] = import_module(PARTS[name]).PART
+    loaded: PolicyPart[Any] = import_module(PARTS[name]).PART
     return loaded

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import columns
-from cipark_sd.commands.policy.part import Part
+from cipark_sd.commands.policy.part import Missing, PolicyPart
 from cipark_sd.commands.policy.strategies import (
     NEEDS,
     StrategyOutcomes,
@@ -23,12 +23,14 @@ from cipark_sd.commands.policy.strategies import (
     try_strategies,
 )
 from cipark_sd.console import Bars, number
+from cipark_sd.errors import MissingPackage
 from cipark_sd.experiments.budget import lever_cost, lever_value, policy_cost
-from cipark_sd.experiments.discovery import Box, discover, plain_words
+from cipark_sd.experiments.definition import Catalogue
+from cipark_sd.experiments.discovery import Box, discover, missing, plain_words
 from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
 from cipark_sd.headline import Headline, output
-from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Table
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,25 +99,6 @@ class RobustnessFindings:
     doubts: tuple[str, ...]
 
 
-def compute(analysis: Analysis, bars: Bars) -> RobustnessFindings:
-    """Run the strategies in the futures; measure, resample, and look for boxes of failures."""
-    import pandas as pd
-
-    ran = try_strategies(analysis, bars)
-    by_measure = measures(ran.values, ran.met, ran.better)
-    best = winners(by_measure, ran.better)
-    return RobustnessFindings(
-        titles=tuple(policy.title for policy in ran.strategies),
-        costs=_costs(analysis.about, ran),
-        measures=pd.DataFrame({"strategy": [policy.id for policy in ran.strategies], **by_measure}),
-        winners=_winners(ran, best),
-        failures=_failures(ran, best),
-        futures=ran.values.shape[1],
-        groups=len(np.unique(ran.futures.rival)),
-        doubts=ran.doubts,
-    )
-
-
 def _costs(about: About, ran: StrategyOutcomes) -> tuple[tuple[float, ...], ...]:
     levers = [lever for lever in about.catalogue.levers if lever.cost]
     if not levers and not any(policy.cost for policy in ran.strategies):
@@ -155,14 +138,8 @@ def _failures(ran: StrategyOutcomes, best: dict[str, int]) -> tuple[Failure, ...
     return tuple(made)
 
 
-def tables(findings: RobustnessFindings, about: About) -> "dict[str, pd.DataFrame]":
-    """Every measure of every strategy, and each box of failures."""
-    boxes = {_stem(findings, failure): _box_frame(failure.box) for failure in findings.failures}
-    return {"robustness": findings.measures, **boxes}
-
-
-def _stem(findings: RobustnessFindings, failure: Failure) -> str:
-    return f"failures_{str(findings.measures['strategy'][failure.strategy]).replace(' ', '_')}"
+def _stem(result: RobustnessFindings, failure: Failure) -> str:
+    return f"failures_{str(result.measures['strategy'][failure.strategy]).replace(' ', '_')}"
 
 
 def _box_frame(box: Box | None) -> "pd.DataFrame":
@@ -177,58 +154,9 @@ def _box_frame(box: Box | None) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def figures(findings: RobustnessFindings, about: About) -> Iterator[Drawing]:
-    """The measures, and each box of failures."""
-    import pandas as pd
-
-    from cipark_sd.plotting.choices import plot_box, plot_measures
-
-    below = caption(about, findings.futures)
-    better = about.catalogue.outcome_by_id[settings_of(about.catalogue).outcome].better
-    drawn = partial(plot_measures, title=heading(about), caption=below)
-    yield Drawing("robustness", drawn, (findings.measures.set_index("strategy"), findings.titles, better))
-    for failure in findings.failures:
-        if failure.box is not None:
-            title = findings.titles[failure.strategy]
-            box = partial(plot_box, title=title, caption=below, names=about.inputs)
-            yield Drawing(_stem(findings, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
-
-
-def headlines(findings: RobustnessFindings, about: About) -> Iterator[Headline]:
-    """The mean outcome of each strategy over the futures."""
-    settings = settings_of(about.catalogue)
-    for title, mean in zip(findings.titles, findings.measures["mean"], strict=True):
-        yield from about.record(
-            f"{output(about.quantities[settings.outcome], settings.at)}, with the strategy '{title}'",
-            float(mean),
-            unit=about.units[settings.outcome],
-            kind="mean",
-            of="futures",
-            given=(over_futures(about, findings.futures),),
-        )
-
-
-def blocks(findings: RobustnessFindings, about: About) -> tuple[list[Block], list[Block]]:
-    """Costs, measures, winners and their stability; where strategies fail."""
-    meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, findings.measures.columns[1:])]
-    criteria = settings_of(about.catalogue).criteria
-    meanings += ["demands: " + ", ".join(map(str, criteria))] if criteria else []
-    costs: list[Block] = [Paragraph(_equal(findings, about)), _cost_table(findings, about)] if findings.costs else []
-    made: list[Block] = [
-        *map(Paragraph, findings.doubts),
-        *costs,
-        Paragraph(_winner(findings)),
-        _measure_table(findings, about),
-        Listing(tuple(meanings)),
-        Picture("robustness.png", "The darker the better within a column."),
-        _stability_table(findings, about),
-    ]
-    return made, _failure_blocks(findings, about)
-
-
-def _equal(findings: RobustnessFindings, about: About) -> str:
+def _equal(result: RobustnessFindings, about: About) -> str:
     unit, balance = about.catalogue.money, settings_of(about.catalogue).balance
-    totals = [costs[-1] for costs in findings.costs]
+    totals = [costs[-1] for costs in result.costs]
     if np.ptp(totals) < 1e-6 * max(map(abs, totals)):
         if not balance:
             return f"All strategies cost the same, {totals[0]:.0f} {unit}."
@@ -239,28 +167,28 @@ def _equal(findings: RobustnessFindings, about: About) -> str:
     return f"Strategies cost {min(totals):.0f} to {max(totals):.0f} {unit}: what parts them can be their money."
 
 
-def _cost_table(findings: RobustnessFindings, about: About) -> Table:
+def _cost_table(result: RobustnessFindings, about: About) -> Table:
     """What each strategy costs, by lever."""
     levers = [lever.title for lever in about.catalogue.levers if lever.cost]
-    beside = any(costs[-2] for costs in findings.costs)
+    beside = any(costs[-2] for costs in result.costs)
     rows = [
         (title, *(f"{cost:.1f}" for cost in (costs if beside else (*costs[:-2], costs[-1]))))
-        for title, costs in zip(findings.titles, findings.costs, strict=True)
+        for title, costs in zip(result.titles, result.costs, strict=True)
     ]
     unit = f" [{about.catalogue.money}]" if about.catalogue.money else ""
     head = ("strategy", *levers, *(["beside"] if beside else []), "all")
     return Table(head, tuple(rows), f"What each strategy costs{unit}")
 
 
-def _measure_table(findings: RobustnessFindings, about: About) -> Table:
-    best = {winner.measure: winner.strategy for winner in findings.winners}
-    columns = {str(name): findings.measures[name].to_numpy() for name in findings.measures.columns[1:]}
+def _measure_table(result: RobustnessFindings, about: About) -> Table:
+    best = {winner.measure: winner.strategy for winner in result.winners}
+    columns = {str(name): result.measures[name].to_numpy() for name in result.measures.columns[1:]}
     rows = tuple(
         (title, *(f"{_cell(name, column[i])}{' *' if best[name] == i else '  '}" for name, column in columns.items()))
-        for i, title in enumerate(findings.titles)
+        for i, title in enumerate(result.titles)
     )
     head = ("strategy", *(name.replace("_", " ") for name in columns))
-    over = f"over {findings.futures} futures ({about.of_draws}; * the best by that measure)"
+    over = f"over {result.futures} futures ({about.of_draws}; * the best by that measure)"
     return Table(head, rows, f"{heading(about)} {over}")
 
 
@@ -268,59 +196,135 @@ def _cell(name: str, value: float) -> str:
     return f"{value:.0%}" if name in SHARES else number(float(value))
 
 
-def _winner(findings: RobustnessFindings) -> str:
+def _winner(result: RobustnessFindings) -> str:
     """In words: which strategies are best by some measure, and by which."""
     by: dict[int, list[str]] = {}
-    for winner in findings.winners:
+    for winner in result.winners:
         by.setdefault(winner.strategy, []).append(winner.measure.replace("_", " "))
     if len(by) == 1:
-        return f"'{findings.titles[next(iter(by))]}' is the best by every measure."
-    parts = [f"'{findings.titles[i]}' by {', '.join(names)}" for i, names in by.items()]
+        return f"'{result.titles[next(iter(by))]}' is the best by every measure."
+    parts = [f"'{result.titles[i]}' by {', '.join(names)}" for i, names in by.items()]
     return "Measures name different winners: " + "; ".join(parts) + "."
 
 
-def _stability_table(findings: RobustnessFindings, about: About) -> Table:
+def _stability_table(result: RobustnessFindings, about: About) -> Table:
     """Whether the winner of a measure stays so: over resamples of the futures, and under each rival."""
-    n = findings.groups
+    n = result.groups
     rows = [
         (
             winner.measure.replace("_", " "),
-            findings.titles[winner.strategy],
+            result.titles[winner.strategy],
             f"{winner.wins:.2f}",
             f"{winner.low:.0f} to {winner.high:.0f}",
             *([f"{n - len(winner.dissenting)}/{n}", ", ".join(winner.dissenting)] if n > 1 else []),
         )
-        for winner in findings.winners
+        for winner in result.winners
     ]
     columns = ("rivals", "another one under") if n > 1 else ()
     head = ("by", "the best", "in resamples", "rank, 90 %", *columns)
     return Table(head, tuple(rows), f"How stable that is ({about.of_draws})")
 
 
-def _failure_blocks(findings: RobustnessFindings, about: About) -> list[Block]:
-    if not findings.failures:
+def _failure_blocks(result: RobustnessFindings, about: About, pictures: Pictures) -> list[Block]:
+    if not result.failures:
         return []
     lines: list[str] = []
-    pictures: list[Picture] = []
-    for failure in findings.failures:
-        title = findings.titles[failure.strategy]
+    boxes: list[Picture] = []
+    for failure in result.failures:
+        title = result.titles[failure.strategy]
         lines += plain_words(failure.box, f"'{title}'", {"failing": float(failure.fails.mean())}, about.inputs)
         if failure.box is not None:
             caption_of = f"Futures in which '{title}' does not meet the demands."
-            pictures.append(Picture(f"{_stem(findings, failure)}.png", caption_of))
+            boxes += pictures.show(_stem(result, failure), caption_of)
     demands = ", ".join(map(str, settings_of(about.catalogue).criteria))
-    return [Paragraph(f"A strategy fails where it misses a demand: {demands}."), Listing(tuple(lines)), *pictures]
+    return [Paragraph(f"A strategy fails where it misses a demand: {demands}."), Listing(tuple(lines)), *boxes]
 
 
-PART = Part(
-    name="robustness",
-    titles=("Robust strategies", "Scenario discovery: where the strategy fails"),
-    findings=RobustnessFindings,
-    needs=NEEDS,
-    present=ranks_strategies,
-    compute=compute,
-    tables=tables,
-    figures=figures,
-    headlines=headlines,
-    blocks=blocks,
-)
+@dataclass(frozen=True, slots=True)
+class RobustnessPart(PolicyPart[RobustnessFindings]):
+    """Strategies by several measures, and where they fail."""
+
+    name: ClassVar[str] = "robustness"
+    kind: ClassVar[type[RobustnessFindings]] = RobustnessFindings
+    needs: ClassVar[Missing] = NEEDS
+
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
+        return ranks_strategies(catalogue)
+
+    def missing(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The library of scenario discovery, where there are demands that strategies may fail."""
+        return missing() if settings_of(catalogue).criteria else None
+
+    def compute(self, analysis: Analysis, bars: Bars) -> RobustnessFindings:
+        """Run the strategies in the futures; measure, resample, and look for boxes of failures."""
+        import pandas as pd
+
+        ran = try_strategies(analysis, bars)
+        by_measure = measures(ran.values, ran.met, ran.better)
+        best = winners(by_measure, ran.better)
+        return RobustnessFindings(
+            titles=tuple(policy.title for policy in ran.strategies),
+            costs=_costs(analysis.about, ran),
+            measures=pd.DataFrame({"strategy": [policy.id for policy in ran.strategies], **by_measure}),
+            winners=_winners(ran, best),
+            failures=_failures(ran, best),
+            futures=ran.values.shape[1],
+            groups=len(np.unique(ran.futures.rival)),
+            doubts=ran.doubts,
+        )
+
+    def tables_of(self, result: RobustnessFindings, about: About) -> "dict[str, pd.DataFrame]":
+        """Every measure of every strategy, and each box of failures."""
+        boxes = {_stem(result, failure): _box_frame(failure.box) for failure in result.failures}
+        return {"robustness": result.measures, **boxes}
+
+    def drawings_of(self, result: RobustnessFindings, about: About) -> Iterator[Drawing]:
+        """The measures, and each box of failures."""
+        import pandas as pd
+
+        from cipark_sd.plotting.choices import plot_box, plot_measures
+
+        below = caption(about, result.futures)
+        better = about.catalogue.outcome_by_id[settings_of(about.catalogue).outcome].better
+        drawn = partial(plot_measures, title=heading(about), caption=below)
+        yield Drawing("robustness", drawn, (result.measures.set_index("strategy"), result.titles, better))
+        for failure in result.failures:
+            if failure.box is not None:
+                title = result.titles[failure.strategy]
+                box = partial(plot_box, title=title, caption=below, names=about.inputs)
+                yield Drawing(_stem(result, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
+
+    def headlines_of(self, result: RobustnessFindings, about: About) -> Iterator[Headline]:
+        """The mean outcome of each strategy over the futures."""
+        settings = settings_of(about.catalogue)
+        for title, mean in zip(result.titles, result.measures["mean"], strict=True):
+            yield from about.record(
+                f"{output(about.quantities[settings.outcome], settings.at)}, with the strategy '{title}'",
+                float(mean),
+                unit=about.units[settings.outcome],
+                kind="mean",
+                of="futures",
+                given=(over_futures(about, result.futures),),
+            )
+
+    def sections_of(self, result: RobustnessFindings, about: About, pictures: Pictures) -> Iterator[Section]:
+        """Costs, measures, winners and their stability; where strategies fail."""
+        meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, result.measures.columns[1:])]
+        criteria = settings_of(about.catalogue).criteria
+        meanings += ["demands: " + ", ".join(map(str, criteria))] if criteria else []
+        costs: list[Block] = [Paragraph(_equal(result, about)), _cost_table(result, about)] if result.costs else []
+        blocks: list[Block] = [
+            *map(Paragraph, result.doubts),
+            *costs,
+            Paragraph(_winner(result)),
+            _measure_table(result, about),
+            Listing(tuple(meanings)),
+            *pictures.show("robustness", "The darker the better within a column."),
+            _stability_table(result, about),
+        ]
+        yield Section("Robust strategies", tuple(blocks))
+        yield Section("Scenario discovery: where the strategy fails", tuple(_failure_blocks(result, about, pictures)))
+
+
+PART = RobustnessPart()

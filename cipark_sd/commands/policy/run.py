@@ -1,24 +1,22 @@
 """One call of ``cipark policy``: each part is computed, kept, written and told, in the order of the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import start
-from cipark_sd.commands.policy.findings import findings_file, load, save
-from cipark_sd.commands.policy.page import page
-from cipark_sd.commands.policy.part import Part
-from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS, part
+from cipark_sd.commands.policy.findings import Findings, load_result, result_file, save
+from cipark_sd.commands.policy.output import kinds, write
+from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, part
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.console import print_table, progress_bars
-from cipark_sd.errors import InvalidValue, raise_all
-from cipark_sd.files import write_table
+from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
-from cipark_sd.pages.output import draw
-from cipark_sd.pages.page import HTML, write_page
+from cipark_sd.pages.page import HTML
+from cipark_sd.records import WrongRecordError
 
 
 def run(request: Request) -> None:
@@ -32,79 +30,96 @@ def run(request: Request) -> None:
     """
     with progress_bars() as bars:
         analysis = start(request, bars)
-    about, folder = analysis.about, analysis.folder
-    names, left_out = chosen_parts(request.parts, about, where=str(analysis.file))
+    names, not_run = chosen_parts(request.parts, analysis.about, where=str(analysis.file))
+    about, folder = replace(analysis.about, not_run=not_run.packages), analysis.folder
     for line in (about.catalogue.title, about.basis, *about.notes):
         click.echo(line)
-    for line in (about.catalogue.note, *left_out):
+    for line in (about.catalogue.note, *not_run.sentences):
         if line:
             click.echo(f"\n{line}")
-    there = saved_findings(about, folder)
+    findings = Findings(about, saved_results(about, folder))
     for name in names:
         chosen = part(name)
         with progress_bars() as bars:
-            findings = chosen.compute(analysis, bars)
+            findings = findings.with_result(name, chosen.compute(analysis, bars))
         # after each part, so that a call that is stopped leaves what it has found
-        there[name] = findings
-        write(chosen, findings, about, folder)
-        write_page(page(about, there), folder)
-        tell(chosen.printed(findings, about))
+        save(findings, name, folder)
+        write(findings, folder, chosen)
+        tell(chosen.printed(findings))
     click.echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
 
 
-def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], list[str]]:
-    """The parts to compute, and sentences on those that are left out.
+@dataclass(frozen=True)
+class NotRun:
+    """What a call leaves out.
+
+    Parameters
+    ----------
+    sentences : tuple of str
+        For the console.
+    packages : mapping of str to str
+        By part that lacks an optional package, its sentence.
+    """
+
+    sentences: tuple[str, ...]
+    packages: Mapping[str, str]
+
+
+def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], NotRun]:
+    """The parts to compute, and what is left out of them.
 
     Raises
     ------
     Problems
-        For each part that is asked for and has no table.
+        For each part that is asked for and has no table or lacks a package.
     InvalidValue
         When a part that ranks is asked for with draws from the priors of a study.
     """
-    lacking = [name for name in NAMES if not part(name).present(about.catalogue)]
-    raise_all(
-        where,
-        [
-            InvalidValue(part(name).needs.table, None, part(name).needs.expected, where=f"--part {name}")
-            for name in request
-            if name in lacking
-        ],
-    )
+    catalogue = about.catalogue
+    lacking = [name for name in NAMES if not part(name).present(catalogue)]
+    missing = {
+        name: problem
+        for name in NAMES
+        if name not in lacking and not about.signs_only and (problem := part(name).missing(catalogue)) is not None
+    }
+    problems: list[CiparkError] = [
+        InvalidValue(part(name).needs.table, None, part(name).needs.expected, where=f"--part {name}")
+        for name in request
+        if name in lacking
+    ]
+    raise_all(where, [*problems, *(problem for name, problem in missing.items() if name in request)])
     names = [name for name in NAMES if name in request or (not request and name not in lacking)]
     sentences = []
     if not request and lacking:
-        sentences.append("left out, since the catalogue has no table for it: " + ", ".join(lacking))
+        sentences.append("Not run, since the catalogue has no table for it: " + ", ".join(lacking))
     if about.signs_only:
         ranking = [name for name in names if name != "effects"]
         if request and ranking:
             expected = "effects: from the priors nothing is ranked and no size is told"
             raise InvalidValue("--part", ", ".join(ranking), expected, where="cipark policy --draws prior")
         if ranking:
-            sentences.append("left out, since from the priors nothing is ranked: " + ", ".join(ranking))
+            sentences.append("Not run, since from the priors nothing is ranked: " + ", ".join(ranking))
         names = [UNDER_PRIORS] if "effects" in names else []
-    return names, sentences
+    packages = {name: f"Not run: {name}. {problem}" for name, problem in missing.items() if name in names}
+    return [name for name in names if name not in packages], NotRun((*sentences, *packages.values()), packages)
 
 
-def write(chosen: Part[Any], findings: Any, about: About, folder: Path) -> None:
-    """Tables, figures, and the findings themselves."""
-    for name, frame in chosen.tables(findings, about).items():
-        write_table(folder / f"{name}.csv", frame, draws=about.label)
-    for drawing in chosen.figures(findings, about):
-        draw(drawing, folder)
-    attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
-    save(findings, folder / findings_file(chosen.name), about.identity, attributes)
-
-
-def saved_findings(about: About, folder: Path) -> dict[str, object]:
-    """Findings in a folder that are of the same draws of the same model and the same catalogue, by part."""
-    there = {name: load(part(name).findings, folder / findings_file(name), about.identity) for name in PARTS}
-    return {name: findings for name, findings in there.items() if findings is not None}
+def saved_results(about: About, folder: Path) -> dict[str, object]:
+    """Results in a folder that are of the same draws of the same model and the same catalogue, by part."""
+    results: dict[str, object] = {}
+    for name, kind in kinds().items():
+        try:
+            result = load_result(kind, folder / result_file(name), about.identity)
+        except WrongRecordError:
+            continue  # of another version, or cut short: the page is then without it, until it is computed
+        if result is not None:
+            results[name] = result
+    return results
 
 
 def tell(sections: Sequence[Section]) -> None:
-    """Print sections."""
-    for section in sections:
+    """Print sections that have content."""
+    for section in (section for section in sections if section.blocks):
         if section.title:
             click.echo(f"\n{section.title}")
         for block in section.blocks:

@@ -1,8 +1,8 @@
 """What is shown of the priors of a study: signs, and nothing that could be taken for a finding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.claims import BUILT_IN
 from cipark_sd.commands.policy.about import About
@@ -14,12 +14,13 @@ from cipark_sd.commands.policy.expectations import (
     claims_printed,
     classified_claims,
 )
-from cipark_sd.commands.policy.part import Missing, Part
+from cipark_sd.commands.policy.part import Missing, PolicyPart
 from cipark_sd.console import Bars
+from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.experiments.effects import Claim, Sign, sign
 from cipark_sd.headline import Headline
-from cipark_sd.pages.blocks import Block, Paragraph, Table
-from cipark_sd.pages.parts import Drawing
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,50 +43,7 @@ class Signs:
     doubts: tuple[str, ...]
 
 
-def compute(analysis: Analysis, bars: Bars) -> Signs:
-    """Run the catalogue over the priors."""
-    runs = analysis.run(analysis.catalogue.policies, bars, "experiments")
-    at = analysis.catalogue.headline[1]
-    shown = analysis.about.in_full
-    signs = tuple(
-        tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.policies[1:]
-    )
-    return Signs(runs, signs, classified_claims(analysis, None, bars), doubts(runs))
-
-
-def tables(findings: Signs, about: About) -> "dict[str, pd.DataFrame]":
-    """Every sign; the claims where there are any."""
-    import pandas as pd
-
-    rows = [
-        (policy.id, policy.title, *signs)
-        for policy, signs in zip(about.catalogue.policies[1:], findings.signs, strict=True)
-    ]
-    frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
-    return {"signs": frame, **({"claims": claims_frame(findings.claims, about)} if findings.claims else {})}
-
-
-def figures(findings: Signs, about: About) -> Sequence[Drawing]:
-    """None: a figure would show sizes."""
-    return ()
-
-
-def headlines(findings: Signs, about: About) -> Sequence[Headline]:
-    """None: no size is told."""
-    return ()
-
-
-def blocks(findings: Signs, about: About) -> tuple[list[Block], list[Block]]:
-    """The signs, and what was expected."""
-    return _signs(findings, about), claims_blocks(findings.claims, about)
-
-
-def console(findings: Signs, about: About) -> list[Block]:
-    """The same, in short."""
-    return [*_signs(findings, about), *claims_printed(findings.claims, about)]
-
-
-def _signs(findings: Signs, about: About) -> list[Block]:
+def _signs(result: Signs, about: About) -> list[Block]:
     catalogue = about.catalogue
     caption = (
         f"Whether each policy brings more or less than the base at {catalogue.headline[1]:g}, in the order of the "
@@ -93,20 +51,59 @@ def _signs(findings: Signs, about: About) -> list[Block]:
         "structure"
     )
     head = ("policy", *(catalogue.outcome_by_id[outcome].title for outcome in about.in_full))
-    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], findings.signs, strict=True)]
-    return [Paragraph(HEADING, warning=True), *map(Paragraph, findings.doubts), Table(head, tuple(rows), caption)]
+    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], result.signs, strict=True)]
+    return [Paragraph(HEADING, warning=True), *map(Paragraph, result.doubts), Table(head, tuple(rows), caption)]
 
 
-PART = Part(
-    name="signs",
-    titles=("Assumed signs under the priors", CLAIMS),
-    findings=Signs,
-    needs=Missing("[[policy]]", "at least one"),
-    present=lambda catalogue: len(catalogue.policies) > 1,
-    compute=compute,
-    tables=tables,
-    figures=figures,
-    headlines=headlines,
-    blocks=blocks,
-    console=console,
-)
+@dataclass(frozen=True, slots=True)
+class SignsPart(PolicyPart[Signs]):
+    """What the priors of a study assume."""
+
+    name: ClassVar[str] = "signs"
+    kind: ClassVar[type[Signs]] = Signs
+    needs: ClassVar[Missing] = Missing("[[policy]]", "at least one")
+
+    def present(self, catalogue: Catalogue) -> bool:
+        """Whether the catalogue has what the part needs."""
+        return len(catalogue.policies) > 1
+
+    def compute(self, analysis: Analysis, bars: Bars) -> Signs:
+        """Run the catalogue over the priors."""
+        runs = analysis.run(analysis.catalogue.policies, bars, "experiments")
+        at = analysis.catalogue.headline[1]
+        shown = analysis.about.in_full
+        signs = tuple(
+            tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.policies[1:]
+        )
+        return Signs(runs, signs, classified_claims(analysis, None, bars), doubts(runs))
+
+    def tables_of(self, result: Signs, about: About) -> "dict[str, pd.DataFrame]":
+        """Every sign; the claims where there are any."""
+        import pandas as pd
+
+        rows = [
+            (policy.id, policy.title, *signs)
+            for policy, signs in zip(about.catalogue.policies[1:], result.signs, strict=True)
+        ]
+        frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
+        return {"signs": frame, **({"claims": claims_frame(result.claims, about)} if result.claims else {})}
+
+    def drawings_of(self, result: Signs, about: About) -> Sequence[Drawing]:
+        """None: a figure would show sizes."""
+        return ()
+
+    def headlines_of(self, result: Signs, about: About) -> Sequence[Headline]:
+        """None: no size is told."""
+        return ()
+
+    def sections_of(self, result: Signs, about: About, pictures: Pictures) -> Iterator[Section]:
+        """The signs, and what was expected."""
+        yield Section("Assumed signs under the priors", tuple(_signs(result, about)))
+        yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
+
+    def printed_of(self, result: Signs, about: About) -> list[Block]:
+        """The same, in short."""
+        return [*_signs(result, about), *claims_printed(result.claims, about)]
+
+
+PART = SignsPart()

@@ -13,9 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd import results
-from cipark_sd.commands.policy.findings import columns, load, save
+from cipark_sd.commands.policy.findings import columns, load_result, save_result
 from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS, part
-from cipark_sd.records import read_record, write_record
+from cipark_sd.records import WrongRecordError, read_record, write_record
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def everything() -> Everything:
 
 def test_every_kind_of_field_comes_back_to_the_last_bit(everything: Everything, tmp_path: Path) -> None:
     path = tmp_path / "findings.zip"
-    save(everything, path, "me", {"basis": "b"})
+    save_result(everything, path, "me", {"basis": "b"})
     assert {file.name for file in tmp_path.iterdir()} == {"findings.zip", "runs.nc", "one.nc", "two.nc"}
-    found = load(Everything, path, "me")
+    found = load_result(Everything, path, "me")
     assert found is not None
     plain = ("number", "count", "sure", "text", "inner", "none", "pairs", "two", "by_name")
     for name in plain:
@@ -86,15 +86,17 @@ def test_every_kind_of_field_comes_back_to_the_last_bit(everything: Everything, 
 
 def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everything: Everything, tmp_path: Path) -> None:
     path = tmp_path / "findings.zip"
-    assert load(Everything, path, "me") is None
-    save(everything, path, "me", {})
-    assert load(Everything, path, "another") is None
-    assert load(Inner, path, "me") is None
+    assert load_result(Everything, path, "me") is None
+    save_result(everything, path, "me", {})
+    assert load_result(Everything, path, "another") is None
+    with pytest.raises(WrongRecordError, match="way"):
+        load_result(Inner, path, "me")
     runs = (tmp_path / "runs.nc").read_bytes()
     results.save(dataset(0.2), tmp_path / "runs.nc")
-    assert load(Everything, path, "me") is None
+    with pytest.raises(WrongRecordError, match=r"runs\.nc is not the file that was written with findings\.zip"):
+        load_result(Everything, path, "me")
     (tmp_path / "runs.nc").write_bytes(runs)
-    assert load(Everything, path, "me") is not None
+    assert load_result(Everything, path, "me") is not None
 
 
 @pytest.mark.parametrize(
@@ -105,31 +107,34 @@ def test_a_file_that_is_no_finding_is_not_taken(
     everything: Everything, tmp_path: Path, field: str, value: object
 ) -> None:
     path = tmp_path / "findings.zip"
-    save(everything, path, "me", {})
+    save_result(everything, path, "me", {})
     content = read_record(dict[str, Any], path)
     content["findings"][field] = value
     write_record(content, path)
-    assert load(Everything, path, "me") is None
+    with pytest.raises(WrongRecordError, match=r"findings\.zip: "):
+        load_result(Everything, path, "me")
     path.write_bytes(path.read_bytes()[:40])
-    assert load(Everything, path, "me") is None
+    with pytest.raises(WrongRecordError, match=r"findings\.zip: "):
+        load_result(Everything, path, "me")
 
 
 def test_a_file_names_no_runs_but_those_beside_it(everything: Everything, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     path = tmp_path / "out" / "findings.zip"
-    save(everything, path, "me", {})
+    save_result(everything, path, "me", {})
     results.save(dataset(9.0), tmp_path / "runs.nc")
     content = read_record(dict[str, Any], path)
     content["files"]["../runs"] = hashlib.sha256((tmp_path / "runs.nc").read_bytes()).hexdigest()
     content["findings"]["runs"] = "../runs"
     write_record(content, path)
-    assert load(Everything, path, "me") is None
+    with pytest.raises(WrongRecordError, match="is not the file"):
+        load_result(Everything, path, "me")
 
 
 def test_a_part_is_a_row_that_names_its_module() -> None:
     assert [part(name).name for name in PARTS] == list(PARTS)
     assert UNDER_PRIORS in PARTS
     assert UNDER_PRIORS not in NAMES
-    titles = [title for name in PARTS for title in part(name).titles]
-    # signs and effects share the section of what was expected
-    assert len(titles) == len(set(titles)) + 1
+    # findings have a result by its type
+    kinds = [part(name).kind for name in PARTS]
+    assert len(set(kinds)) == len(kinds)

@@ -15,7 +15,8 @@ from cipark_sd import results
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy import analysis
 from cipark_sd.commands.policy.analysis import start, untaught
-from cipark_sd.commands.policy.page import basis_blocks
+from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.target import read_target
 from cipark_sd.console import Bars
@@ -23,6 +24,7 @@ from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.pages.blocks import Paragraph, Table
 from cipark_sd.pages.page import read_page
+from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import Scenario
 
 
@@ -263,7 +265,7 @@ def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
     assert shown.exit_code == 2
     assert "from the priors nothing is ranked and no size is told" in " ".join(shown.output.split())
     shown = run("policy", leaving, "--draws", "prior", "--runs", "50", "--part", "all", "-o", here / "all")
-    assert "left out, since from the priors nothing is ranked: attribution" in shown.output
+    assert "Not run, since from the priors nothing is ranked: attribution" in shown.output
 
 
 def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_stands(leaving, here):
@@ -300,7 +302,8 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, engine="native", output=tmp_path / "out")
     about = start(asked, Bars()).about
     assert about.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
-    assert basis_blocks(about)[0] == Paragraph(f"{about.basis}.", warning=True)
+    (section,) = parts()[0].sections(Findings(about, {}), Pictures())
+    assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "posterior, 4 draws, not converged"
 
 

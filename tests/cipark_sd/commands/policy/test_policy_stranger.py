@@ -1,22 +1,24 @@
 """``cipark policy`` on a model and a catalogue that belong to no study, from first to last."""
 
 import shutil
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from no_computing import forbid_computing
 from places import FISHERY
 
 from cipark_sd import results
+from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy.analysis import start
-from cipark_sd.commands.policy.findings import findings_file, load
-from cipark_sd.commands.policy.page import page
+from cipark_sd.commands.policy import target
+from cipark_sd.commands.policy.findings import load, result_file
+from cipark_sd.commands.policy.output import kinds
 from cipark_sd.commands.policy.parts import NAMES, part
-from cipark_sd.commands.policy.request import Request
-from cipark_sd.commands.policy.run import saved_findings, tell, write
-from cipark_sd.console import Bars
+from cipark_sd.commands.policy.run import saved_results, tell
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
 
@@ -94,7 +96,7 @@ def test_all_parts_are_those_that_the_catalogue_has_tables_for(tmp_path):
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
     shown = run(tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out")
     assert shown.exit_code == 0
-    assert "left out, since the catalogue has no table for it: robustness, design, information" in shown.output
+    assert "Not run, since the catalogue has no table for it: robustness, design, information" in shown.output
 
 
 def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
@@ -110,45 +112,84 @@ def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def about(everything):
-    return start(Request("native", str(FISHERY), n_draws=40, output=everything[0]), Bars()).about
+def again(everything, tmp_path_factory):
+    """The folder made again from the findings in it, with nothing computed."""
+    folder = tmp_path_factory.mktemp("again")
+    findings = [*everything[0].glob("findings-policy*.zip"), *everything[0].glob("*.nc")]
+    for path in findings:
+        shutil.copy(path, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_computing(patch)
+        shown = CliRunner().invoke(cli, ["report", "--again", str(folder), "-o", str(folder.parent / "all.html")])
+    assert shown.exit_code == 0, (shown.output, shown.exception)
+    return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_loaded_is_told_as_what_was_computed_with_nothing_run_or_drawn(
-    name, everything, about, tmp_path, monkeypatch
+def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(everything, again):
+    names = {path.name for path in everything[0].iterdir()} - {FOLDER}
+    assert {f"{name}.csv" for name in NAMES} | {"report.html", "report.json", "failures_base.png"} <= names
+    assert {path.name for path in again.iterdir()} == names
+    for name in sorted(names):
+        assert (again / name).read_bytes() == (everything[0] / name).read_bytes(), name
+
+
+def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
+    findings = load(everything[0], kinds())
+    assert tuple(findings.results) == NAMES
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_computing(patch)
+        for name in NAMES:
+            tell(part(name).printed(findings))
+            # the width of tables is that of the terminal
+            assert " ".join(capsys.readouterr().out.split()) in " ".join(everything[1].output.split()), name
+
+
+def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, everything, tmp_path):
+    shutil.copytree(again, tmp_path / "out")
+    run(FISHERY, "--runs", "20", "-o", tmp_path / "out")
+    assert tuple(load(tmp_path / "out", kinds()).results) == ("effects",)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(again, damaged)
+    content = (damaged / result_file("design")).read_bytes()
+    (damaged / result_file("design")).write_bytes(content[:60])
+    shown = CliRunner().invoke(cli, ["report", "--again", str(damaged), "-o", str(tmp_path / "all.html")])
+    assert shown.exit_code == 2
+    assert f"{result_file('design')}: no file of records" in " ".join(shown.output.split())
+    # the command itself computes it anew
+    findings = load(everything[0], kinds())
+    assert set(saved_results(findings.about, damaged)) == {*NAMES} - {"design"}
+
+
+@pytest.mark.parametrize(
+    ("package", "part_name", "purpose", "extra"),
+    [
+        ("ema_workbench", "robustness", "scenario discovery needs ema-workbench", "ema"),
+        ("pymoo", "design", "the search for a policy needs pymoo", "design"),
+    ],
+)
+def test_a_part_without_its_package_is_left_out_with_a_sentence(
+    package, part_name, purpose, extra, tmp_path, monkeypatch
 ):
-    folder = everything[0]
-    found = load(part(name).findings, folder / findings_file(name), about.identity)
-    assert found is not None
+    def small(*arguments):
+        return replace(read(*arguments), factors=(), measurements=())
 
-    def never(*_, **__):
-        raise AssertionError("a run or a random number")
-
-    for module in ("experiments.run", "ensemble", "simulation"):
-        for function in ("ensemble", "simulate"):
-            monkeypatch.setattr(f"cipark_sd.{module}.{function}", never, raising=False)
-    monkeypatch.setattr(np.random, "default_rng", never)
-    write(part(name), found, about, tmp_path)
-    tell(part(name).printed(found, about))
-    files = {file.name for file in tmp_path.iterdir()}
-    assert {findings_file(name), f"{part(name).name}.csv"} <= files
-    for file in sorted(files):
-        # NetCDF files hold no bytes that another writing would repeat
-        if not file.endswith((".nc", ".zip")):
-            assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
-    whole = {section.title: section for section in read_page(folder).sections}
-    own = part(name).sections(found, about)
-    assert own
-    assert [whole[section.title] for section in own] == own
-
-
-def test_the_page_is_that_of_all_findings_in_the_folder(everything, about):
-    folder = everything[0]
-    there = saved_findings(about, folder)
-    assert tuple(there) == NAMES
-    # draws of no chains have a Pareto k that is no number, which is unlike itself
-    assert repr(page(about, there)) == repr(read_page(folder))
+    read = target.read_catalogue
+    monkeypatch.setattr(target, "read_catalogue", small)
+    monkeypatch.setattr("cipark_sd.commands.policy.parts.NAMES", ("effects", part_name))
+    monkeypatch.setattr("cipark_sd.commands.policy.run.NAMES", ("effects", part_name))
+    monkeypatch.setitem(sys.modules, package, None)
+    sentence = f"Not run: {part_name}. {purpose}: pip install 'cipark-sd[{extra}]'"
+    shown = run(FISHERY, "--part", "all", "--runs", "4", "-o", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert sentence in shown.output
+    assert (tmp_path / "effects.csv").is_file()
+    assert not (tmp_path / f"{part_name}.csv").exists()
+    (limits,) = [section for section in read_page(tmp_path).sections if section.title == "Limitations"]
+    assert sentence in limits.blocks[0].items
+    # what is asked for by name cannot be left out
+    shown = CliRunner().invoke(cli, ["policy", str(FISHERY), "--part", part_name, "-o", str(tmp_path / "named")])
+    assert shown.exit_code == 2
+    assert purpose in shown.output
 
 
 def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_on(everything):

@@ -1,0 +1,132 @@
+"""What ``cipark policy`` leaves in its folder, made of findings alone: no model is run and no number drawn."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.commands.policy.findings import FILE, Findings, load
+from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.parts import PARTS, part
+from cipark_sd.pages import output
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.parts import Part, Pictures, Words
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis(Words[Findings]):
+    """What the draws are, and what a comparison is."""
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        about = findings.about
+        note = (about.catalogue.note,) if about.catalogue.note else ()
+        compared = (
+            "A policy is compared with the base draw by draw: the same parameters, the same structure, other settings. "
+            "Effects are those of expected numbers, without the noise of counts."
+        )
+        first = Paragraph(f"{about.basis}.", warning=about.doubtful)
+        yield Section("Basis and assumptions", (first, *map(Paragraph, (*about.notes, *note, compared))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rivals(Words[Findings]):
+    """What each structure says and what its draws are."""
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        yield Section("The rival structures", tuple(_rivals(findings.about)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits(Words[Findings]):
+    """What no reading of the page may take for knowledge, and what was not computed."""
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        items = _limits(findings.about)
+        items += [sentence for name, sentence in findings.about.not_run.items() if name not in findings.results]
+        yield Section("Limitations", (Listing(tuple(items)),) if items else ())
+
+
+def parts() -> tuple[Part[Findings], ...]:
+    """The parts of the page in their order."""
+    return (_Basis(), *map(part, PARTS), _Rivals(), _Limits())
+
+
+def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = None) -> list[Path]:
+    """Write tables, figures and the page into a folder that exists, each file whole or not at all.
+
+    Parameters
+    ----------
+    drawn : PolicyPart, optional
+        Only its tables and figures, beside a page of all that was found.
+    """
+    about = findings.about
+    return output.write(
+        parts(),
+        findings,
+        folder,
+        title=f"{about.catalogue.title}: policies",
+        identity=about.identity,
+        draws=about.label,
+        only=None if drawn is None else (drawn,),
+    )
+
+
+def write_again(folder: Path) -> list[Path] | None:
+    """Write the files of a folder again from the findings in it; None where it has none of this command.
+
+    Raises
+    ------
+    InvalidValue
+        For findings that cannot be read.
+    """
+    return write(load(folder, kinds()), folder) if (folder / FILE).is_file() else None
+
+
+def kinds() -> dict[str, type]:
+    """The types of results, by part."""
+    return {name: part(name).kind for name in PARTS}
+
+
+def _rivals(about: About) -> list[Block]:
+    """A table where there are several."""
+    if not about.several:
+        return []
+    rows = []
+    for rival in about.rivals:
+        weight = about.weights[rival.id]
+        shown = "" if math.isnan(weight) else f"{weight:.3f}"
+        rows.append((rival.id, rival.title, about.bases[rival.id].label, shown, about.unreliable.get(rival.id, "")))
+    caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
+    head = ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge")
+    return [Table(head, tuple(rows), caption)]
+
+
+def _limits(about: About) -> list[str]:
+    items: list[str] = []
+    catalogue = about.catalogue
+    if about.unseen:
+        items.append("No data have been used: what is shown was assumed before, and is not known.")
+    elif about.untaught:
+        items.append(
+            f"Parameters of which the data taught little under {about.first} (at least {LITTLE:.0%} of the prior "
+            f"variance is left), so that what rests on them rests on the prior: {', '.join(about.untaught)}."
+        )
+    if catalogue.uncertainties:
+        inputs = ", ".join(
+            f"{uncertainty.title} ({uncertainty.low:g} to {uncertainty.high:g})"
+            for uncertainty in catalogue.uncertainties
+        )
+        items.append(
+            f"Inputs that no data inform, varied over a range and taken to be as likely everywhere in it: {inputs}."
+        )
+    if not about.several:
+        items.append("One structure only: nothing is attributed to one cause rather than another that the model lacks.")
+    priced = [lever for lever in catalogue.levers if lever.cost]
+    if priced:
+        unit = f" {catalogue.money}" if catalogue.money else ""
+        prices = "; ".join(
+            f"{lever.title} {lever.cost:g}{unit} a unit ({lever.source or 'no source given'})" for lever in priced
+        )
+        items.append(f"Costs: {prices}.")
+    return items
