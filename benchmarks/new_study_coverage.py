@@ -22,7 +22,7 @@ from new_study_cases import CASES, FACTOR, Case
 from calibration.fit.optimise import optimise
 from calibration.fit.profile import profile
 from calibration.likelihood.posterior import posterior
-from calibration.new_study.study import Asked, new_study
+from calibration.new_study.study import NewStudyRequest, new_study
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
@@ -76,7 +76,7 @@ def fitted(case: Case, number: int, seed: int, folder: Path) -> list[Line]:
     data.write_text(table(case, folder, rng), encoding="utf-8")
     study = folder / f"{case.name}_study"
     shutil.rmtree(study, ignore_errors=True)
-    new_study(Asked(model, data, study))
+    new_study(NewStudyRequest(model, data, study))
     problem = read_problem(study)
     method = problem.method
     optimum = optimise(

@@ -16,7 +16,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
 from cipark_sd.model.model import Model
@@ -41,7 +41,7 @@ class DrawRequest:
 
     Parameters
     ----------
-    structures : tuple of Rival
+    structures : tuple of Structure
     source : DrawSource
     n, seed : int
         How many of each structure, at most, and of the random numbers.
@@ -50,18 +50,18 @@ class DrawRequest:
     engine : str
     weights : Path, optional
         A table of weights of the structures in place of the one beside the draws.
-    known : tuple of Rival
+    known : tuple of Structure
         All structures that such a table may name.
     """
 
-    structures: tuple[Rival, ...]
+    structures: tuple[Structure, ...]
     source: DrawSource
     n: int
     seed: int
     folder: Path
     engine: str
     weights: Path | None = None
-    known: tuple[Rival, ...] = ()
+    known: tuple[Structure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class DrawSet:
 
     Parameters
     ----------
-    structures : tuple of Rival
+    structures : tuple of Structure
         Those that have draws: one that the data refute is left out.
     draws : mapping of str to Draws
         By structure.
@@ -82,7 +82,7 @@ class DrawSet:
         By structure, where it is known: how many terms of the comparison behind the weights cannot be judged.
     """
 
-    structures: tuple[Rival, ...]
+    structures: tuple[Structure, ...]
     draws: Mapping[str, Draws]
     prior: Mapping[str, Draws]
     notes: tuple[str, ...] = ()
@@ -146,14 +146,14 @@ class Study(Protocol):
         """The uncertain constants, with their priors or ranges."""
 
     @property
-    def structures(self) -> tuple[Rival, ...]:
+    def structures(self) -> tuple[Structure, ...]:
         """The structures that it compares; empty for the model as it stands."""
 
     @property
     def has_data(self) -> bool:
         """Whether there are data that draws may have seen."""
 
-    def digest(self, structure: Rival) -> str:
+    def digest(self, structure: Structure) -> str:
         """SHA-256 of all that decides the draws of a structure."""
 
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
@@ -167,12 +167,12 @@ class Study(Protocol):
     def fit_at_hand(self, folder: Path, seed: int) -> FittedDraws | None:
         """Draws of a fit of this very study that has been made; ``folder`` keeps what is computed for them."""
 
-    def contradictions(self, structure: Rival | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """In words, where the model has numbers that the data rule out; empty for nowhere.
 
         Parameters
         ----------
-        structure : Rival or None
+        structure : Structure or None
             None for the model as it stands.
         draws : Draws or None
             None for draws of the priors.
@@ -196,7 +196,7 @@ class PlainModel:
     model: Model
     parameters: tuple[Factor, ...]
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    structures: tuple[Rival, ...] = ()
+    structures: tuple[Structure, ...] = ()
     argument: str = ""
     has_data: bool = False
 
@@ -205,7 +205,7 @@ class PlainModel:
         """The model's name."""
         return self.model.name
 
-    def digest(self, structure: Rival) -> str:
+    def digest(self, structure: Structure) -> str:
         """Of the model and the structure."""
         return _digest(self.model, self.scenario | structure.scenario)
 
@@ -228,7 +228,7 @@ class PlainModel:
     def fit_at_hand(self, folder: Path, seed: int) -> None:
         """None: there is nothing to fit to."""
 
-    def contradictions(self, structure: Rival | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Empty: there are no data to contradict."""
         return ""
 

@@ -28,8 +28,8 @@ OnStage = Callable[[str, Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What to inquire; ``self_tests`` is the number of synthetic data sets."""
+class Stages:
+    """What to assess; ``self_tests`` is the number of synthetic data sets."""
 
     holdout: bool = False
     rivals: bool = False
@@ -46,7 +46,7 @@ class Refuted:
 
 
 @dataclass(frozen=True, eq=False)
-class Inquiry:
+class Assessment:
     """The answers; what was not asked is None or empty."""
 
     bands: tuple[Band, ...]
@@ -68,18 +68,18 @@ class Inquiry:
         return origins and all(line.converged for line in self.comparison) and not self.interrupted
 
 
-def inquire(
+def assess(
     drawn: PosteriorDraws,
     estimate: Array,
     density_of: DensityOf,
     seed: int,
-    ask: Ask,
+    stages: Stages,
     *,
     effort: Effort,
     folder: Path | None = None,
     workers: Workers | None = None,
     on_stage: OnStage | None = None,
-) -> Inquiry:
+) -> Assessment:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
 
     When the user stops, later stages are left out; what the workers have done, chains in progress too, is where their
@@ -91,12 +91,12 @@ def inquire(
         return np.random.default_rng([seed, 100 + stage])
 
     replicates = replicate(drawn.density, drawn.flat, stream(0))
-    forecasts = forecast(problem, density_of, drawn.flat, stream(1), scenarios=ask.scenarios)
+    forecasts = forecast(problem, density_of, drawn.flat, stream(1), scenarios=stages.scenarios)
     shift = integration_error(problem, density_of, estimate)
     rolling, tested, interrupted = None, None, False
     rivals = RivalFits((), (), False)
     try:
-        if ask.holdout and problem.holdout:
+        if stages.holdout and problem.holdout:
             rolling = rolling_origin(
                 problem,
                 density_of,
@@ -105,7 +105,7 @@ def inquire(
                 workers=workers,
                 on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
             )
-        if ask.rivals and problem.rivals:
+        if stages.rivals and problem.rivals:
             rivals = fit_rivals(
                 problem,
                 density_of,
@@ -115,11 +115,11 @@ def inquire(
                 on_stage=on_stage,
             )
             interrupted = rivals.interrupted
-        if ask.self_tests and not interrupted:
+        if stages.self_tests and not interrupted:
             tested = self_test(
                 problem,
                 density_of,
-                ask.self_tests,
+                stages.self_tests,
                 stream(4),
                 workers=workers,
                 on_progress=None if on_stage is None else partial(on_stage, "self-test"),
@@ -134,7 +134,7 @@ def inquire(
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []
-    return Inquiry(
+    return Assessment(
         tuple(bands(problem.observations, replicates)),
         tuple(contractions(drawn)),
         tuple(forecasts),

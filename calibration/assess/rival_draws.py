@@ -15,7 +15,7 @@ from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.errors import CiparkError
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import write_table
 from cipark_sd.results import version, write_netcdf
 from cipark_sd.tasks.pool import Progress
@@ -29,14 +29,14 @@ RIVALS = "rivals"
 OnSteps = Callable[[str, int, int], None]
 
 
-def as_variant(structure: Rival) -> Variant:
+def as_variant(structure: Structure) -> Variant:
     """A structure as the files of a study have it."""
     return Variant(structure.id, structure.title, structure.scenario)
 
 
 def fitted(
     problem: CalibrationProblem,
-    rivals: Sequence[Rival],
+    rivals: Sequence[Structure],
     folder: Path,
     *,
     engine: str,

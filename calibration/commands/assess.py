@@ -1,6 +1,6 @@
 """The part of ``cipark calibrate`` that follows the posterior: what is asked, with progress, and what is said of it."""
 
-from calibration.assess.assessment import Ask, Inquiry, inquire
+from calibration.assess.assessment import Assessment, Stages, assess
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
@@ -16,7 +16,7 @@ from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import percent
 
 
-def inquiry(settings: Settings, made: Calibration) -> Inquiry:
+def assessment(settings: Settings, made: Calibration) -> Assessment:
     """What follows the posterior of a calibration.
 
     Raises
@@ -30,19 +30,21 @@ def inquiry(settings: Settings, made: Calibration) -> Inquiry:
     if drawn is None:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
-    ask = Ask(settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests)
+    stages = Stages(
+        settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests
+    )
     n = processors() if settings.workers is None else settings.workers
     with progress_bars() as bars, Workers(n, settings.checkpoints) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
             bars.show(stage, now.completed, now.total, ", ".join(now.running))
 
-        return inquire(
+        return assess(
             drawn,
             made.optimum.theta,
             On(made.engine),
             problem.method.seed,
-            ask,
+            stages,
             effort=effort,
             folder=settings.output,
             workers=workers,
@@ -50,15 +52,15 @@ def inquiry(settings: Settings, made: Calibration) -> Inquiry:
         )
 
 
-def show_inquiry(inquiry: Inquiry) -> None:
-    """The sentences of an inquiry; its tables are files."""
-    say(unseen_sentence(inquiry.contractions))
-    if inquiry.rolling is not None:
-        say(verdict(inquiry.rolling))
-    for line in inquiry.comparison:
+def show_assessment(assessment: Assessment) -> None:
+    """The sentences of an assessment; its tables are files."""
+    say(unseen_sentence(assessment.contractions))
+    if assessment.rolling is not None:
+        say(verdict(assessment.rolling))
+    for line in assessment.comparison:
         say(
             f"{line.name} ({line.why}): {line.elpd_behind:.1f} behind in log predictive density, "
             f"stacking weight {line.stacking:.2f}, probability by evidence {line.probability:.2f}"
         )
-    if inquiry.tested is not None:
-        say(f"Self-test: {percent(MASSES[2])} intervals held the truth in {inquiry.tested.pooled[2]:.1%}.")
+    if assessment.tested is not None:
+        say(f"Self-test: {percent(MASSES[2])} intervals held the truth in {assessment.tested.pooled[2]:.1%}.")

@@ -160,8 +160,8 @@ def calibrate(
     if made.draws is not None:
         from calibration.commands import assess
 
-        assessed = assess.inquiry(settings, made)
-        assess.show_inquiry(assessed)
+        assessed = assess.assessment(settings, made)
+        assess.show_assessment(assessed)
     checks = checks_at_estimate(made.problem, made.optimum.theta, made.engine)
     findings = Findings(fit, assessed, checks)
     written += [save(findings, folder), *write(findings, folder)]

@@ -84,7 +84,7 @@ def new_study(
         raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
     folder = output or Path(file_name(data.stem))
     made = making.new_study(
-        making.Asked(
+        making.NewStudyRequest(
             model,
             data,
             folder,

@@ -25,7 +25,7 @@ from calibration.sampling.laplace import laplace
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.results import version, write_netcdf
 
 #: Draws that are kept of each structure.
@@ -50,7 +50,7 @@ class _Approximation:
 
 def approximated(
     problem: CalibrationProblem,
-    rivals: Sequence[Rival],
+    rivals: Sequence[Structure],
     fit: Path | None,
     folder: Path,
     seed: int,

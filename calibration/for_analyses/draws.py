@@ -15,7 +15,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.study import DrawRequest, DrawSet
 
@@ -147,7 +147,9 @@ def _with_approximations(
     return _Archive(archive.place, {**archive.files, **files}, archive.weights, (*archive.refuted, *refuted))
 
 
-def _at_hand(problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path, notes: list[str]) -> _Archive | None:
+def _at_hand(
+    problem: CalibrationProblem, rivals: Sequence[Structure], folder: Path, notes: list[str]
+) -> _Archive | None:
     """The first place with posterior draws of this very study; what is found and not taken is noted."""
     name = problem.folder.resolve().name
     places = (folder / "posterior", OUTPUT_FOLDER / f"{name}-policy" / "posterior", OUTPUT_FOLDER / name)
@@ -165,7 +167,7 @@ def _at_hand(problem: CalibrationProblem, rivals: Sequence[Rival], folder: Path,
     return None
 
 
-def _in_folder(folder: Path, rivals: Sequence[Rival]) -> _Archive:
+def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Archive:
     """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the first."""
     for place in (folder / RIVALS, folder):
         files = {rival.id: draws_file(place, rival.id) for rival in rivals}
@@ -178,7 +180,7 @@ def _in_folder(folder: Path, rivals: Sequence[Rival]) -> _Archive:
     return _Archive(path, {rivals[0].id: path} if path.is_file() else {})
 
 
-def _foreign(problem: CalibrationProblem, rivals: Sequence[Rival], archive: _Archive) -> list[str]:
+def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Archive) -> list[str]:
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
     foreign = []
@@ -193,7 +195,7 @@ def _foreign(problem: CalibrationProblem, rivals: Sequence[Rival], archive: _Arc
     return foreign
 
 
-def _doubts(problem: CalibrationProblem, rivals: Sequence[Rival], archive: _Archive) -> list[str]:
+def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Archive) -> list[str]:
     """What a reader must know of draws: refuted, not converged, of another study."""
     sentences = []
     if archive.refuted:

@@ -8,7 +8,7 @@ from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.experiments.definition import ONLY, Rival
+from cipark_sd.experiments.definition import ONLY, Structure
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.scenarios import override_key
 from cipark_sd.study import FittedDraws
@@ -24,7 +24,7 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDra
     if not (path.is_file() and _is_of(path, problem)):
         if optimum_of(place, On("native")(problem)) is None:
             return None
-        only = (Rival(ONLY, problem.title),)
+        only = (Structure(ONLY, problem.title),)
         files, refuted = approximated(
             problem, only, place, folder / "laplace", seed, engine="native", checkpoints=Checkpoints.in_output(folder)
         )

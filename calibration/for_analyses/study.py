@@ -22,7 +22,7 @@ from calibration.study.library import shipped_studies as shipped_studies
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.console import Bars
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
@@ -93,11 +93,11 @@ class CalibrationStudy:
         )
 
     @property
-    def structures(self) -> tuple[Rival, ...]:
+    def structures(self) -> tuple[Structure, ...]:
         """The rivals that it refits."""
-        return tuple(Rival(variant.name, variant.why, variant.scenario) for variant in self.problem.rivals)
+        return tuple(Structure(variant.name, variant.why, variant.scenario) for variant in self.problem.rivals)
 
-    def digest(self, structure: Rival) -> str:
+    def digest(self, structure: Structure) -> str:
         """Of model, data, priors and settings."""
         if not structure.scenario.overrides:
             # the study as it stands, as a calibration has it
@@ -112,7 +112,7 @@ class CalibrationStudy:
         """Of ``cipark calibrate``, in its usual place."""
         return after_fit(self.problem, folder, seed)
 
-    def contradictions(self, structure: Rival | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data does not allow."""
         problem = self.problem if structure is None else with_variant(self.problem, as_variant(structure))
         density = On(engine)(problem)

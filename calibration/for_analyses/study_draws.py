@@ -11,7 +11,7 @@ import numpy as np
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.scenarios import override_key
 
@@ -105,7 +105,7 @@ def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
 
 def draws_for(
     problem: CalibrationProblem,
-    rivals: Sequence[Rival],
+    rivals: Sequence[Structure],
     files: Mapping[str, Path],
     n: int,
     seed: int,
@@ -158,7 +158,7 @@ def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
     return replace(draws, weight=weights.get(draws.rival, 0.0))
 
 
-def read_weights(path: Path | str, rivals: Sequence[Rival]) -> dict[str, float]:
+def read_weights(path: Path | str, rivals: Sequence[Structure]) -> dict[str, float]:
     """Weights of rivals from a CSV file with the columns ``rival`` and ``weight``; rivals that it leaves out get none.
 
     Raises

@@ -38,7 +38,7 @@ _SEED = 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class NewStudyRequest:
     """What the command line says of a new study; None where it is to be guessed."""
 
     model: Path
@@ -68,7 +68,7 @@ class NewStudy:
     possible: bool = False
 
 
-def new_study(request: Asked) -> NewStudy:
+def new_study(request: NewStudyRequest) -> NewStudy:
     """Read both, guess, write the folder and read it back; nothing is left half-written.
 
     Raises
@@ -105,7 +105,7 @@ def new_study(request: Asked) -> NewStudy:
     return study
 
 
-def _first_view(draft: Path, request: Asked, model: Model, study: NewStudy) -> View:
+def _first_view(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> View:
     """What the data of a draft see of the parameters."""
     _write(draft, request, model, study)
     return view(
@@ -207,7 +207,7 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
 
 
 def _series(
-    model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: Asked, *, later: bool
+    model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: NewStudyRequest, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
     readings = [reading(sheet, axis, match) for match in matched]
     moving = flows(model)
@@ -218,7 +218,7 @@ def _series(
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
 
 
-def _write(draft: Path, request: Asked, model: Model, study: NewStudy) -> None:
+def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> None:
     """All files of a study."""
     original = draft / "data" / "original"
     original.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,8 @@ from calibration.play.request import Request
 from cipark_sd.commands.policy.target import FILE, Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import ONLY, Catalogue, Rival
+from cipark_sd.experiments import definition
+from cipark_sd.experiments.definition import ONLY, Catalogue
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
@@ -72,7 +73,7 @@ def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
 def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
     if request.draws not in ("", "prior"):
         raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
-    rivals = target.rivals if request.structures else (Rival(ONLY, "as the file has it"),)
+    rivals = target.rivals if request.structures else (definition.Structure(ONLY, "as the file has it"),)
     if len(rivals) < 2 and request.structures:
         expected = f"at least two [[rival]] in {FILE}"
         raise InvalidValue("--structures", str(request.folder), expected, where="cipark play")
@@ -84,7 +85,7 @@ def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
     return tuple(_structure(rival, draws[rival.id]) for rival in rivals)
 
 
-def _structure(rival: Rival, draws: Draws) -> Structure:
+def _structure(rival: definition.Structure, draws: Draws) -> Structure:
     middle = {name: float(np.median(values)) for name, values in draws.values.items()}
     return Structure(rival.title or rival.id, rival.scenario, draws.values, middle, draws.basis)
 

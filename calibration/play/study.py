@@ -23,8 +23,9 @@ from cipark_sd.commands.policy.target import FILE as POLICIES
 from cipark_sd.commands.policy.target import Target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue, ModelFileError
+from cipark_sd.experiments import definition
 from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import ONLY, Catalogue, Rival
+from cipark_sd.experiments.definition import ONLY, Catalogue
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
@@ -162,7 +163,7 @@ def _rivals(request: Request, problem: CalibrationProblem, catalogue: Catalogue 
     return tuple(_structure(_named(rival), rival.scenario, found.draws[rival.id], {}) for rival in found.structures)
 
 
-def _named(rival: Rival) -> str:
+def _named(rival: definition.Structure) -> str:
     return f"{rival.id}: {rival.title}" if rival.title else rival.id
 
 

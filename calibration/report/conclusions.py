@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from calibration.assess.assessment import Inquiry
+from calibration.assess.assessment import Assessment
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin, verdict
@@ -26,9 +26,9 @@ NARROWED = 0.3
 SMALL = 4.0
 
 
-def informed(fit: Fit, inquiry: Inquiry | None) -> list[str]:
+def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
     """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
-    sentences = [_narrowed(inquiry.contractions)] if inquiry is not None else []
+    sentences = [_narrowed(assessment.contractions)] if assessment is not None else []
     identified = fit.identifiability
     sentences.append(
         f"At the optimum, the data tell more than the priors in {identified.n_informed} of the {len(identified.names)} "
@@ -36,7 +36,7 @@ def informed(fit: Fit, inquiry: Inquiry | None) -> list[str]:
     )
     if fit.profiles:
         sentences.append(_profiled(fit))
-    if inquiry is None:
+    if assessment is None:
         sentences.append(
             "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
         )
@@ -94,35 +94,35 @@ def estimate_words(fit: Fit) -> list[str]:
     return sentences
 
 
-def caused(fit: Fit, inquiry: Inquiry | None) -> tuple[str, list[str]]:
+def caused(fit: Fit, assessment: Assessment | None) -> tuple[str, list[str]]:
     """One sentence that answers, and a point for each cause."""
     study = fit.study
-    if inquiry is None or not inquiry.comparison:
+    if assessment is None or not assessment.comparison:
         if not study.rivals:
             return "The study lists no rival structures, so nothing is attributed to one cause rather than another.", []
         return (
             f"The {len(study.rivals)} rival structures of the study were not fitted (--rivals), so nothing is "
             "attributed to one cause rather than another."
         ), []
-    points = [_cause(cause, inquiry) for cause in study.questions.causes]
+    points = [_cause(cause, assessment) for cause in study.questions.causes]
     points += [
-        _experiment(name, inquiry) for name in _experiments(inquiry) if name not in _named(study.questions.causes)
+        _experiment(name, assessment) for name in _experiments(assessment) if name not in _named(study.questions.causes)
     ]
-    close = near_best(inquiry.comparison)
+    close = near_best(assessment.comparison)
     text = (
-        f"{len(close)} of {len(inquiry.comparison)} structures predict the data about as well as the best: not more "
+        f"{len(close)} of {len(assessment.comparison)} structures predict the data about as well as the best: not more "
         f"than {SMALL:g} behind in log predictive density, or within two standard errors."
     )
     names = {line.name for line in close}
-    tested = [cause for cause in study.questions.causes if _without(cause, inquiry)]
-    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, inquiry))]
+    tested = [cause for cause in study.questions.causes if _without(cause, assessment)]
+    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, assessment))]
     needed = [cause.name for cause in tested if cause.name not in spared]
     if spared:
         text = f"The data do not decide. {text} For each of these causes there is such a structure without it: "
         text += f"{listed(spared)}."
     if needed:
         text += f" The data need {listed(needed)}: every structure without it predicts worse than that."
-    for variant in inquiry.refuted:
+    for variant in assessment.refuted:
         text += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
     return text, points
 
@@ -136,17 +136,17 @@ def _named(causes: Sequence[Cause]) -> set[str]:
     return {cause.experiment for cause in causes}
 
 
-def _experiments(inquiry: Inquiry) -> list[str]:
-    return list(dict.fromkeys(effect.experiment for effect in inquiry.effects))
+def _experiments(assessment: Assessment) -> list[str]:
+    return list(dict.fromkeys(effect.experiment for effect in assessment.effects))
 
 
-def _without(cause: Cause, inquiry: Inquiry) -> list[Comparison]:
-    return [line for line in inquiry.comparison if line.name in cause.without]
+def _without(cause: Cause, assessment: Assessment) -> list[Comparison]:
+    return [line for line in assessment.comparison if line.name in cause.without]
 
 
-def _cause(cause: Cause, inquiry: Inquiry) -> str:
-    text = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, inquiry)}."
-    without = _without(cause, inquiry)
+def _cause(cause: Cause, assessment: Assessment) -> str:
+    text = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, assessment)}."
+    without = _without(cause, assessment)
     if without:
         behind = listed(
             "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
@@ -157,20 +157,20 @@ def _cause(cause: Cause, inquiry: Inquiry) -> str:
     return text
 
 
-def _experiment(name: str, inquiry: Inquiry) -> str:
-    return f"'{name}': {_worth(name, inquiry)}."
+def _experiment(name: str, assessment: Assessment) -> str:
+    return f"'{name}': {_worth(name, assessment)}."
 
 
-def _worth(experiment: str, inquiry: Inquiry) -> str:
+def _worth(experiment: str, assessment: Assessment) -> str:
     """What an experiment changes in the structure that comes first, in all that are close, and in the mixture."""
-    main = main_effects(inquiry.effects)
+    main = main_effects(assessment.effects)
     by_structure = {effect.structure: effect for effect in main if effect.experiment == experiment}
     if not by_structure:
         return "its effect was not computed"
     first, mixed = next(iter(by_structure.values())), by_structure["mixture"]
-    close = [by_structure[line.name] for line in near_best(inquiry.comparison) if line.name in by_structure]
+    close = [by_structure[line.name] for line in near_best(assessment.comparison) if line.name in by_structure]
     least, most = min(close, key=lambda e: e.median), max(close, key=lambda e: e.median)
-    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in inquiry.comparison if line.stacking >= 0.005)
+    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in assessment.comparison if line.stacking >= 0.005)
     return (
         f"in '{experiment}' {first.observation} change by {_band(first)} under {first.structure}; at the median by "
         f"{least.median:+.0f} ({least.structure}) to {most.median:+.0f} ({most.structure}) among the structures that "
@@ -187,13 +187,13 @@ def main_effects(effects: Sequence[Effect]) -> list[Effect]:
     return [effect for effect in effects if effect.observation == effects[0].observation]
 
 
-def predicted(fit: Fit, inquiry: Inquiry | None) -> list[str]:
+def predicted(fit: Fit, assessment: Assessment | None) -> list[str]:
     """How forecasts from before the data did against the baselines, over how many numbers."""
     if not fit.study.holdout:
         return ["The study names no dates to predict from ([holdout] origins)."]
-    if inquiry is None or inquiry.rolling is None:
+    if assessment is None or assessment.rolling is None:
         return ["Not asked for (--holdout)."]
-    rolling = inquiry.rolling
+    rolling = assessment.rolling
     sentences = [verdict(rolling)]
     gap = _gaps(rolling)
     if gap:
@@ -229,11 +229,11 @@ def _gaps(rolling: RollingOrigin) -> str:
     )
 
 
-def supports(fit: Fit, inquiry: Inquiry | None) -> str:
+def supports(fit: Fit, assessment: Assessment | None) -> str:
     """What the data say."""
     text = fit.study.questions.supports
-    if inquiry is not None:
-        steady = [line.name for line in inquiry.contractions if line.verdict == "the data decide"]
+    if assessment is not None:
+        steady = [line.name for line in assessment.contractions if line.verdict == "the data decide"]
         text += f" Decided by the data rather than by the prior: {listed(steady)}."
     missed = unexplained(fit.rows)
     if missed:
@@ -249,23 +249,23 @@ def chance_limit(fit: Fit) -> float:
     return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
 
 
-def adds(fit: Fit, inquiry: Inquiry | None, checked: str) -> str:
+def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
     """What the theory adds."""
     text = f"{fit.study.questions.theory} The structure of the model, {len(fit.study.fixed)} constants that are held"
-    if inquiry is not None:
-        prior = [line.name for line in inquiry.contractions if line.contraction < NARROWED]
+    if assessment is not None:
+        prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
         text += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
     return f"{text}. {checked}".strip()
 
 
-def unknowable(fit: Fit, inquiry: Inquiry | None) -> str:
+def unknowable(fit: Fit, assessment: Assessment | None) -> str:
     """What these data cannot tell."""
     text = fit.study.questions.unknown
-    if inquiry is not None:
-        blind = [line.name for line in inquiry.contractions if line.untouched]
+    if assessment is not None:
+        blind = [line.name for line in assessment.contractions if line.untouched]
         text += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
-        if inquiry.comparison:
-            close = near_best(inquiry.comparison)
+        if assessment.comparison:
+            close = near_best(assessment.comparison)
             text += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:

@@ -6,7 +6,7 @@ They hold numbers and texts alone, no model and no random generator, and come ba
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.assess.assessment import Inquiry
+from calibration.assess.assessment import Assessment
 from calibration.assess.posterior_predictive import Predicted, Score
 from calibration.fit.conditions import Conditions
 from calibration.fit.diagnostics import Identifiability
@@ -170,14 +170,14 @@ class Findings:
 
     Parameters
     ----------
-    assessment : Inquiry or None
+    assessment : Assessment or None
         What follows a posterior.
     checks : tuple of Outcome
         Of the model, at the estimate.
     """
 
     fit: Fit
-    assessment: Inquiry | None = None
+    assessment: Assessment | None = None
     checks: tuple[Outcome, ...] = ()
 
     @property

@@ -116,7 +116,7 @@ def command(
         times = [time_of(model, text, "--at") for text in at] or None
         with busy(f"Running {model.name}"):
             result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
-        observed = _inside(observed, result, asked=data is not None)
+        observed = _inside(observed, result, explicit=data is not None)
         _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
         if "first_non_finite" in result.attrs:
             click.echo(f"warning: {result.attrs['first_non_finite']}", err=True)
@@ -245,14 +245,14 @@ def _print_course(
     print_table(heads, body, right=range(len(heads)))
 
 
-def _inside(observed: "Sequence[Observed]", result: "xr.Dataset", *, asked: bool) -> "tuple[Observed, ...]":
+def _inside(observed: "Sequence[Observed]", result: "xr.Dataset", *, explicit: bool) -> "tuple[Observed, ...]":
     """The observed values within the run; the others are counted, and it is an error when all that were asked for are
     among them.
     """
     first, last = (float(time) for time in result["time"].to_numpy()[[0, -1]])
     inside = tuple(series.within(first, last) for series in observed)
     outside = sum(len(series.times) for series in observed) - sum(len(series.times) for series in inside)
-    if asked and outside and not any(len(series.times) for series in inside):
+    if explicit and outside and not any(len(series.times) for series in inside):
         span = (
             f"{min(series.times[0] for series in observed):.6g} to {max(series.times[-1] for series in observed):.6g}"
         )

@@ -28,8 +28,8 @@ from cipark_sd.experiments.definition import (
     Measurement,
     Outcome,
     Policy,
-    Rival,
     Robustness,
+    Structure,
     Uncertainty,
 )
 from cipark_sd.inputs import parsed_toml, toml_text
@@ -43,7 +43,7 @@ BETTER: tuple[Better, ...] = ("more", "less")
 RIVALS = ("equal", "weighted")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
-_T = TypeVar("_T", Outcome, Policy, Rival, Factor, Uncertainty, Lever, Measurement)
+_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
@@ -111,7 +111,7 @@ class _Reader(ValueReader):
             headline=self.headline(first, outcomes, times),
             beside=first.names("also") if "also" in first else (),
             policies=(Policy(BASE, "nothing is changed"), *policies),
-            rivals=rivals or (Rival(ONLY, "the model as it stands"),),
+            rivals=rivals or (Structure(ONLY, "the model as it stands"),),
             factors=self.unique([self.factor(s) for s in self.sections(top, "factor")], "factor"),
             variants=self.unique([self.policy(s) for s in self.sections(top, "variant")], "variant"),
             strategies=self.unique([self.policy(s) for s in self.sections(top, "strategy")], "strategy"),
@@ -191,9 +191,9 @@ class _Reader(ValueReader):
         section.done()
         return expected
 
-    def rival(self, section: Section) -> Rival:
+    def rival(self, section: Section) -> Structure:
         id_, title = section.text("id"), section.text("title")
-        rival = Rival(id_, title, self.settings(section, "set", id_))
+        rival = Structure(id_, title, self.settings(section, "set", id_))
         section.done()
         return rival
 

@@ -75,7 +75,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class Structure:
     """Another structure of the model that may be true as well."""
 
     id: str
@@ -238,7 +238,7 @@ class Catalogue:
     times: tuple[float, ...]
     headline: tuple[str, float]
     policies: tuple[Policy, ...]
-    rivals: tuple[Rival, ...]
+    rivals: tuple[Structure, ...]
     factors: tuple[Factor, ...] = ()
     variants: tuple[Policy, ...] = ()
     strategies: tuple[Policy, ...] = ()

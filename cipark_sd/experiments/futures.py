@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
+from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import OnProgress, at_steps, run_settings
 from cipark_sd.model.model import Model
@@ -24,7 +24,7 @@ class Futures:
 
     Parameters
     ----------
-    rivals : tuple of Rival
+    rivals : tuple of Structure
     rival : (n,)
         Position of the structure that is true.
     draws : Draws
@@ -33,7 +33,7 @@ class Futures:
         Names of the inputs that differ, as people write them.
     """
 
-    rivals: tuple[Rival, ...]
+    rivals: tuple[Structure, ...]
     rival: NDArray[np.intp]
     draws: Draws
     varied: tuple[str, ...]
@@ -58,7 +58,7 @@ class Futures:
 
 
 def sample_futures(
-    rivals: Sequence[Rival],
+    rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     uncertainties: Sequence[Uncertainty],
     n: int,

@@ -15,7 +15,7 @@ from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.columns import Columns
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Outcome, Policy, Rival
+from cipark_sd.experiments.definition import Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
@@ -33,7 +33,7 @@ FINER = 16
 def run_policies(
     model: Model,
     policies: Sequence[Policy],
-    rivals: Sequence[Rival],
+    rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     outcomes: Sequence[Outcome],
     times: Sequence[float],
@@ -155,7 +155,7 @@ def finer(model: Model, scenario: Scenario) -> Scenario:
 def _same_steps(
     model: Model,
     policies: Sequence[Policy],
-    rival: Rival,
+    rival: Structure,
     draws: Draws,
     outcomes: Sequence[Outcome],
     instants: Sequence[float],
@@ -258,7 +258,7 @@ def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[
 def _dataset(
     model: Model,
     policies: Sequence[Policy],
-    rivals: Sequence[Rival],
+    rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     outcomes: Sequence[Outcome],
     times: Sequence[float],

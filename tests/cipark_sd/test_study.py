@@ -9,13 +9,13 @@ from small_study import small_study
 
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.experiments.definition import ONLY, Rival
+from cipark_sd.experiments.definition import ONLY, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivity.factors import Factor
 from cipark_sd.study import DrawRequest, DrawSet, PlainModel, Study, find_study, known_studies, study_in
 
-STRUCTURES = (Rival("a", "as it is"), Rival("b", "slow", Scenario("", {"Growth Rate": 0.2})))
+STRUCTURES = (Structure("a", "as it is"), Structure("b", "slow", Scenario("", {"Growth Rate": 0.2})))
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_a_study_with_data_is_seen_through_the_same_members(fitted: Study, plain
 @pytest.mark.parametrize("name", ["fitted", "plain"])
 def test_a_digest_is_of_the_structure_too(name: str, request: pytest.FixtureRequest) -> None:
     study: Study = request.getfixturevalue(name)
-    as_it_is, other = Rival(ONLY, "as it is"), Rival("other", "", Scenario("", {study.parameters[0].name: 1.0}))
-    assert study.digest(as_it_is) == study.digest(Rival("another id", "another title"))
+    as_it_is, other = Structure(ONLY, "as it is"), Structure("other", "", Scenario("", {study.parameters[0].name: 1.0}))
+    assert study.digest(as_it_is) == study.digest(Structure("another id", "another title"))
     assert study.digest(as_it_is) != study.digest(other)
     assert len(study.digest(other)) == 64
 

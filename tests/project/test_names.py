@@ -24,7 +24,7 @@ ROOMS = sorted(
 #: Rooms that still have such names.
 EXCEPTIONS = """
     benchmarks calibration/likelihood calibration/play calibration/report/sections calibration/sampling cipark_sd
-    cipark_sd/commands/policy cipark_sd/commands/sensitivity/methods cipark_sd/compiler cipark_sd/engines
+    cipark_sd/compiler cipark_sd/engines
     cipark_sd/engines/reference cipark_sd/experiments cipark_sd/exporters cipark_sd/frontends/vensim
     cipark_sd/frontends/xmile cipark_sd/model cipark_sd/pages/player tools
 """

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from calibration.assess.assessment import Inquiry
+from calibration.assess.assessment import Assessment
 from calibration.assess.self_test import MASSES, SelfTest
 from calibration.fit.verification import OPTION, half_step_sentence
 from calibration.report import figures_assessment
@@ -79,7 +79,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
         )
 
 
-def _steps(assessed: Inquiry) -> Rows:
+def _steps(assessed: Assessment) -> Rows:
     shift = assessed.step_shift
     return [
         {"parameter": name, "step": step, "estimate": float(shift.theta[j, i]), "shift": float(shift.shift[j, i])}

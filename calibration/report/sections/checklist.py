@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from calibration.assess.assessment import Inquiry
+from calibration.assess.assessment import Assessment
 from calibration.fit.verification import Replication
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import Words
@@ -45,9 +45,14 @@ class Item:
     where: str
 
 
-def checklist(fit: Fit, inquiry: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
+def checklist(fit: Fit, assessment: Assessment | None, checks: Sequence[Outcome]) -> list[Item]:
     """All items in order."""
-    return [*_model(fit, checks), *_runs(fit, inquiry), *_optimisation(fit, inquiry), *_beyond(fit, inquiry, checks)]
+    return [
+        *_model(fit, checks),
+        *_runs(fit, assessment),
+        *_optimisation(fit, assessment),
+        *_beyond(fit, assessment, checks),
+    ]
 
 
 def _present(present: object, where: str) -> str:
@@ -87,12 +92,12 @@ def _model(fit: Fit, checks: Sequence[Outcome]) -> list[Item]:
     ]
 
 
-def _runs(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
+def _runs(fit: Fit, assessment: Assessment | None) -> list[Item]:
     study, draws = fit.study, fit.posterior
     drawn = "random starts only" if draws is None else f"{len(draws.flat)} draws, PCG64"
     tables = "CSV tables beside this page" + (", draws.nc" if draws is not None else "")
     sensitivity = "contraction.csv (prior against data); cipark sensitivity for the constants that are held"
-    step = "refits at halved steps" if inquiry is not None else "expected numbers at half the step"
+    step = "refits at halved steps" if assessment is not None else "expected numbers at half the step"
     return [
         *_items(
             "runs",
@@ -108,13 +113,13 @@ def _runs(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
             "preferred",
             ("numbers behind every figure", tables),
             ("uncertainty of results", _present(draws is not None, "50 % and 90 % bands of joint draws")),
-            ("sensitivity to assumptions", _present(inquiry is not None, sensitivity)),
-            ("effect of the time step", _present(inquiry is not None or np.isfinite(fit.step_shift), step)),
+            ("sensitivity to assumptions", _present(assessment is not None, sensitivity)),
+            ("effect of the time step", _present(assessment is not None or np.isfinite(fit.step_shift), step)),
         ),
     ]
 
 
-def _optimisation(fit: Fit, inquiry: Inquiry | None) -> list[Item]:
+def _optimisation(fit: Fit, assessment: Assessment | None) -> list[Item]:
     study, optimum = fit.study, fit.optimum
     payoff = "log posterior" if study.method.estimate == "map" else "log likelihood"
     n, drawn = len(optimum.searches), fit.posterior is not None
@@ -153,18 +158,18 @@ def _replicated(replication: Replication) -> str:
             return f"not compared: {replication.why}"
 
 
-def _beyond(fit: Fit, inquiry: Inquiry | None, checks: Sequence[Outcome]) -> list[Item]:
+def _beyond(fit: Fit, assessment: Assessment | None, checks: Sequence[Outcome]) -> list[Item]:
     theory = [outcome for outcome in checks if outcome.source != BUILT_IN_SOURCE]
     reasons = all(item.why for item in (*fit.study.fixed, *fit.study.space))
-    identifiability = "fit.json" + ("; contraction.csv" if inquiry is not None else "")
+    identifiability = "fit.json" + ("; contraction.csv" if assessment is not None else "")
     return _items(
         "trust",
         "beyond the list",
         ("a reason for each value that is held or searched", _present(reasons, "problem.toml")),
         ("behaviour that the theory expects", _present(theory, "checks file of the model")),
         ("what the data cannot see", identifiability),
-        ("out-of-sample prediction", _present(inquiry and inquiry.rolling, "holdout.csv")),
-        ("rival structures", _present(inquiry and inquiry.comparison, "rivals.csv, effects.csv")),
-        ("recovery from synthetic data", _present(inquiry and inquiry.tested, "self_test.csv")),
+        ("out-of-sample prediction", _present(assessment and assessment.rolling, "holdout.csv")),
+        ("rival structures", _present(assessment and assessment.comparison, "rivals.csv, effects.csv")),
+        ("recovery from synthetic data", _present(assessment and assessment.tested, "self_test.csv")),
         ("replication in another engine", _replicated(fit.replication)),
     )

@@ -1,4 +1,4 @@
-"""What a run could have said and was not asked to."""
+"""Assessments that were not run, each with the option that runs it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,4 +19,4 @@ class NotRun(Words):
         """A line for each."""
         left = tuple(line for part in self.of for line in part.not_run(findings))
         if left:
-            yield Section("What was not asked", (Listing(left),))
+            yield Section("Not run", (Listing(left),))

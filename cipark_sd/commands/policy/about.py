@@ -7,7 +7,7 @@ from typing import Literal
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
-from cipark_sd.experiments.definition import BASE, Catalogue, Rival
+from cipark_sd.experiments.definition import BASE, Catalogue, Structure
 from cipark_sd.headline import Bounds, Headline, Kind
 from cipark_sd.results import version
 
@@ -54,7 +54,7 @@ class About:
     """
 
     catalogue: Catalogue
-    rivals: tuple[Rival, ...]
+    rivals: tuple[Structure, ...]
     bases: Mapping[str, Basis]
     weights: Mapping[str, float]
     units: Mapping[str, str]
@@ -166,7 +166,7 @@ class About:
         kind: Kind,
         interval: Bounds | None = None,
         of: Literal["first", "mixture", "futures"] = "first",
-        given: tuple[str, ...] = (),
+        conditions: tuple[str, ...] = (),
         title: str = "",
     ) -> Iterator[Headline]:
         """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
@@ -183,7 +183,7 @@ class About:
             unit=unit,
             kind=kind,
             interval=interval,
-            given=tuple(filter(None, (structures[of] if self.several else "", self.place, *given))),
+            given=tuple(filter(None, (structures[of] if self.several else "", self.place, *conditions))),
             basis=self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0],
             command="cipark policy",
             model_digest=self.model_digest,

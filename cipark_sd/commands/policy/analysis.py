@@ -16,7 +16,7 @@ from cipark_sd.commands.policy.request import Request, chosen_rivals, draw_sourc
 from cipark_sd.commands.policy.target import FILE, Target, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import CiparkError
-from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Rival
+from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import failed, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
@@ -35,7 +35,7 @@ class Analysis:
 
     Parameters
     ----------
-    rivals : tuple of Rival
+    rivals : tuple of Structure
         Those that have draws, with what is set for the place.
     draws, prior : mapping of str to Draws
         By rival; ``prior`` are those that expectations are set against.
@@ -47,7 +47,7 @@ class Analysis:
 
     study: Study
     catalogue: Catalogue
-    rivals: tuple[Rival, ...]
+    rivals: tuple[Structure, ...]
     draws: Mapping[str, Draws]
     prior: Mapping[str, Draws]
     engine: str
@@ -64,7 +64,7 @@ class Analysis:
         draws: Mapping[str, Draws] | None = None,
         outcomes: Sequence[Outcome] | None = None,
         times: Sequence[float] | None = None,
-        rivals: Sequence[Rival] | None = None,
+        rivals: Sequence[Structure] | None = None,
     ) -> "xr.Dataset":
         """Policies over draws under every rival; by default those of the analysis, all outcomes, the catalogue's times.
 
@@ -144,7 +144,7 @@ def start(request: Request, bars: Bars) -> Analysis:
 
 
 def _against_data(
-    request: Request, study: Study, first: Rival, draws: Mapping[str, Draws], about: About
+    request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About
 ) -> tuple[str, ...]:
     """A sentence where the base contradicts the data even after a fit; before one that is an error."""
     against = study.contradictions(first, draws[first.id], seed=request.seed, engine=request.engine)

@@ -113,9 +113,8 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
     source = f" (rival {about.first})" if about.several else ""
-    caption = (
-        f"{about.titled(outcome)} at {at:g}: who did it{source}{', ' + variant if variant else ''} ({about.of_draws})"
-    )
+    source += f", {variant}" if variant else ""
+    caption = f"{about.titled(outcome)} at {at:g}: contributions{source} ({about.of_draws})"
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
     return _without_rivals(Table(head, tuple(rows), caption), about)
 
@@ -195,7 +194,7 @@ class AttributionPart(PolicyPart[Attribution]):
                         unit=about.units[outcome],
                         kind="mean",
                         interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
-                        given=() if variant is None else (variant.title,),
+                        conditions=() if variant is None else (variant.title,),
                     )
 
     def sections_of(self, result: Attribution, about: About, pictures: Pictures) -> Iterator[Section]:

@@ -168,7 +168,7 @@ class DesignPart(PolicyPart[DesignFindings]):
             unit=about.units[settings.outcome],
             kind="mean",
             of="futures",
-            given=(
+            conditions=(
                 f"at most {result.budget:.6g} {about.catalogue.money}".rstrip(),
                 f"{4 * settings.draws} fresh futures",
             ),

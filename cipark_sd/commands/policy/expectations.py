@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: The title of their section.
-CLAIMS = "What was expected, and what can be said of it"
+CLAIMS = "Expectations: built in, informed or undecided"
 #: In words: what a class says, for the page.
 MEANINGS = {
     "informed": "What the data have informed",

@@ -154,7 +154,7 @@ class InformationPart(PolicyPart[InformationFindings]):
             kind="mean",
             of="futures",
             interval=Bounds(value - _TWO_SIDED * error, value + _TWO_SIDED * error, 0.95, "Monte Carlo error"),
-            given=(over_futures(about, result.futures),),
+            conditions=(over_futures(about, result.futures),),
         )
 
     def sections_of(self, result: InformationFindings, about: About, pictures: Pictures) -> Iterator[Section]:

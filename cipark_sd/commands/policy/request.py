@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cipark_sd.commands.policy.target import Target
 from cipark_sd.errors import CiparkError, UnknownName, raise_all
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.study import DrawSource
 
 
@@ -28,7 +28,7 @@ class Request:
     allow_files: tuple[Path, ...] = ()
 
 
-def chosen_rivals(request: Request, target: Target) -> tuple[Rival, ...]:
+def chosen_rivals(request: Request, target: Target) -> tuple[Structure, ...]:
     """The rivals that the command line wants; all that it wants and is not there is told at once.
 
     Raises

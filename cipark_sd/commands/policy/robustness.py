@@ -305,7 +305,7 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
                 unit=about.units[settings.outcome],
                 kind="mean",
                 of="futures",
-                given=(over_futures(about, result.futures),),
+                conditions=(over_futures(about, result.futures),),
             )
 
     def sections_of(self, result: RobustnessFindings, about: About, pictures: Pictures) -> Iterator[Section]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
-from cipark_sd.experiments.definition import Catalogue, Rival
+from cipark_sd.experiments.definition import Catalogue, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
@@ -25,7 +25,7 @@ class Target:
     study: Study
 
     @property
-    def rivals(self) -> tuple[Rival, ...]:
+    def rivals(self) -> tuple[Structure, ...]:
         """The rivals of the catalogue, or where it has none of its own those that the study refits."""
         from_catalogue = self.catalogue.own_rivals or not self.study.structures
         return self.catalogue.rivals if from_catalogue else self.study.structures

@@ -9,7 +9,7 @@ from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.chosen import chosen_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.findings import Asked, Constant, Facts, Findings, Instant, save
+from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, Instant, save
 from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
@@ -91,7 +91,7 @@ def facts(request: Request, inputs: Inputs) -> Facts:
         choices_left=bool(question.decisions.choices),
         moments=tuple(Instant(moment.label, moment.time) for moment in question.moments),
         outputs=tuple(
-            Asked(
+            ExplainedOutput(
                 output.label,
                 estimands.name_in(question.model, output.variable),
                 estimands.settings(question.model, output.under),

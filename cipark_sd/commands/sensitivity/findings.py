@@ -22,7 +22,7 @@ FILE = "findings-sensitivity.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExplainedOutput:
     """An output that is explained: its label, and how its estimand is spelt."""
 
     label: str
@@ -84,7 +84,7 @@ class Facts:
     independent: float | None
     choices_left: bool
     moments: tuple[Instant, ...]
-    outputs: tuple[Asked, ...]
+    outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
 
 
@@ -161,7 +161,7 @@ class Findings:
             title=title,
         )
 
-    def output(self, label: str) -> Asked:
+    def output(self, label: str) -> ExplainedOutput:
         """An output by its label."""
         return next(output for output in self.facts.outputs if output.label == label)
 

@@ -7,7 +7,7 @@ import pytest
 from small_study import small_study
 
 from calibration.assess import rivals
-from calibration.assess.assessment import Ask, inquire
+from calibration.assess.assessment import Stages, assess
 from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, fitted
 from calibration.for_analyses.study_draws import draws_for, read_weights
@@ -18,10 +18,10 @@ from calibration.sampling.sample import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
-RIVALS = (Rival("M0", ""), Rival("M1", "able founder", Scenario("", {"Founding Capability": 1})))
+RIVALS = (Structure("M0", ""), Structure("M1", "able founder", Scenario("", {"Founding Capability": 1})))
 #: Far from converged: what is tested is what becomes of the draws.
 BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20)
 
@@ -71,9 +71,9 @@ def test_one_study_has_one_set_of_weights_whichever_command_fits_it(tmp_path, mo
     study = small_study(tmp_path, STRUCTURES)
     density = On("native")(study)
     drawn = draw(density, np.random.default_rng(1), effort=BRIEF, per_chain=100)
-    ask = Ask(rivals=True)
-    inquire(drawn, drawn.flat[0], On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
-    structures = tuple(Rival(one.name, one.why, one.scenario) for one in study.rivals)
+    ask = Stages(rivals=True)
+    assess(drawn, drawn.flat[0], On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
+    structures = tuple(Structure(one.name, one.why, one.scenario) for one in study.rivals)
     fitted(study, structures, tmp_path / "policy", engine="native", effort=BRIEF)
     tables = [(tmp_path / place / WEIGHTS).read_text() for place in (f"calibrate/{KEPT_IN}", "policy")]
     assert tables[0] == tables[1]

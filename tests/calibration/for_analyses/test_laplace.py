@@ -12,7 +12,7 @@ from calibration.likelihood.posterior import On
 from calibration.sampling.laplace import laplace
 from calibration.sampling.sample import prior_draws
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
 
@@ -68,7 +68,7 @@ def test_an_approximation_that_is_far_from_the_posterior_says_so(density, monkey
     assert laplace(density, np.array([100.0, 0.2]), 10, np.random.default_rng(1)).pareto_k > 0.7
 
 
-RIVALS = (Rival("M0", "as it stands"), Rival("M1", "twice the pace", Scenario("", {"pace": 2.0})))
+RIVALS = (Structure("M0", "as it stands"), Structure("M1", "twice the pace", Scenario("", {"pace": 2.0})))
 
 
 def test_each_structure_has_draws_at_its_own_optimum_and_kept_ones_are_not_made_again(problem, tmp_path, monkeypatch):

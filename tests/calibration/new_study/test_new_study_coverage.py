@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from places import ROOT
 
-from calibration.new_study.study import Asked, new_study
+from calibration.new_study.study import NewStudyRequest, new_study
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 
@@ -39,7 +39,7 @@ def test_every_constant_that_moves_the_data_is_fitted_within_bounds_by_the_data_
     (tmp_path / "data.csv").write_text(coverage.table(case, tmp_path, np.random.default_rng(1)))
     # wrong in turn, so that no common factor makes up for it
     factors = {key: coverage.FACTOR ** (sign * (-1) ** i) for i, key in enumerate(case.truth)}
-    new_study(Asked(case.model(tmp_path, factors), tmp_path / "data.csv", tmp_path / "study"))
+    new_study(NewStudyRequest(case.model(tmp_path, factors), tmp_path / "data.csv", tmp_path / "study"))
     problem = read_problem(tmp_path / "study")
     assert problem.method.estimate == "ml"
     fitted = {p.name: p for p in problem.space if p.use == "CAL" and p.target == "model"}
@@ -66,7 +66,7 @@ def test_the_command_makes_the_same_study(
     case = coverage.CASES["growth"]
     model = case.model(tmp_path, {"Capacity": 3.0})
     Path("data.csv").write_text(coverage.table(case, tmp_path, np.random.default_rng(1)))
-    new_study(Asked(model, Path("data.csv"), tmp_path / "library" / "s"))
+    new_study(NewStudyRequest(model, Path("data.csv"), tmp_path / "library" / "s"))
     made = CliRunner().invoke(cli, ["new-study", model.name, "data.csv", "-o", "command/s"])
     assert made.exit_code == 0, made.output
     theirs = {path.relative_to("command"): path.read_bytes() for path in Path("command").rglob("*") if path.is_file()}

@@ -108,7 +108,7 @@ def test_near_the_best_is_within_two_errors_or_four(behind: float, error: float,
     assert [line.name for line in conclusions.near_best(lines)] == (["M0", "M1"] if close else ["M0"])
 
 
-def inquiry(lines: list[Comparison], **more: object) -> SimpleNamespace:
+def assessment(lines: list[Comparison], **more: object) -> SimpleNamespace:
     effects = [
         Effect(name, "without it", "left", -10.0 * i, -20.0, -1.0, -0.5, 0.9)
         for i, name in enumerate([line.name for line in lines] + ["mixture"], start=1)
@@ -123,14 +123,14 @@ def asked(fit: Fit, *without: str) -> SimpleNamespace:
 
 def test_a_cause_is_needed_only_where_every_structure_without_it_is_worse(fit: Fit) -> None:
     lines = [structure("M0", 0.0, 0.0, stacking=0.7), structure("M1", 4.5, 1.0, stacking=0.3)]
-    said, points = conclusions.caused(asked(fit, "M1"), inquiry(lines))  # type: ignore[arg-type]
+    said, points = conclusions.caused(asked(fit, "M1"), assessment(lines))  # type: ignore[arg-type]
     assert said.startswith("1 of 2 structures predict the data about as well as the best: not more than 4 behind")
     assert "or within two standard errors" in said
     assert said.endswith("The data need a rush: every structure without it predicts worse than that.")
     assert "do not decide" not in said
     assert "M1 (why M1); log predictive density: 4.5 ± 1.0 behind." in points[0]
     lines[1] = structure("M1", 4.5, 2.5, stacking=0.3)
-    said, points = conclusions.caused(asked(fit, "M1"), inquiry(lines))  # type: ignore[arg-type]
+    said, points = conclusions.caused(asked(fit, "M1"), assessment(lines))  # type: ignore[arg-type]
     assert said.startswith("The data do not decide. 2 of 2 structures")
     assert said.endswith("For each of these causes there is such a structure without it: a rush.")
     assert "left change by -10 (90 %: -20 to -1; -50%) under M0" in points[0]
@@ -141,7 +141,7 @@ def test_a_cause_is_needed_only_where_every_structure_without_it_is_worse(fit: F
 def test_a_refuted_structure_is_named(fit: Fit) -> None:
     refuted = (SimpleNamespace(name="M2", why="no growth"),)
     lines = [structure("M0", 0.0, 0.0)]
-    said, _ = conclusions.caused(asked(fit), inquiry(lines, refuted=refuted))  # type: ignore[arg-type]
+    said, _ = conclusions.caused(asked(fit), assessment(lines, refuted=refuted))  # type: ignore[arg-type]
     assert said.endswith("M2 (no growth) is refuted: under it the data are impossible.")
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial, interaction_matrix, shapley_matrix
-from cipark_sd.experiments.definition import Factor, Outcome, Policy, Rival
+from cipark_sd.experiments.definition import Factor, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import run_policies
 from cipark_sd.frontends.model_file import read_model
@@ -120,7 +120,7 @@ def found():
         Outcome("residents", "Residents", "Total Residents"),
         Outcome("share", "share", "Residents[SOE]", per="Total Residents"),
     ]
-    result = run_policies(park, factorial(FACTORS), [Rival("M0", "")], {"M0": draws}, outcomes, [2019.9, 2030])
+    result = run_policies(park, factorial(FACTORS), [Structure("M0", "")], {"M0": draws}, outcomes, [2019.9, 2030])
     return result, attribution(result, FACTORS)
 
 

@@ -14,7 +14,7 @@ from cipark_sd.commands.policy.request import draw_source
 from cipark_sd.commands.policy.target import Target
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Rival
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
@@ -192,14 +192,14 @@ def test_draws_that_are_no_numbers_are_refused():
 
 
 def test_prior_draws_hold_the_models_parameters_and_no_noise(problem):
-    draws = draws_for(problem, [Rival("M0", "")], {}, 50, 1)["M0"]
+    draws = draws_for(problem, [Structure("M0", "")], {}, 50, 1)["M0"]
     assert "pool_scale" in draws.values
     assert "entry_dispersion" not in draws.values
     assert draws.origin == "prior"
 
 
 def test_prior_draws_lie_in_the_bounds(problem):
-    draws = draws_for(problem, [Rival("M0", "")], {}, 200, 1)["M0"]
+    draws = draws_for(problem, [Structure("M0", "")], {}, 200, 1)["M0"]
     for parameter in problem.space:
         if parameter.target == "model":
             values = draws.values[parameter.name.lower().replace(" ", "_")]
@@ -238,7 +238,7 @@ def test_a_file_without_a_parameter_names_it(problem, tmp_path):
 
 def test_a_rival_that_was_not_fitted_borrows_and_says_so(problem, tmp_path):
     posterior_file(tmp_path / "draws.nc", problem, "by name")
-    rivals = [Rival("M0", ""), Rival("M1", "")]
+    rivals = [Structure("M0", ""), Structure("M1", "")]
     draws = draws_for(problem, rivals, {"M0": tmp_path / "draws.nc"}, 10, 1)
     assert (draws["M0"].origin, draws["M1"].origin) == ("posterior", "borrowed")
     assert np.array_equal(draws["M0"].values["pool_scale"], draws["M1"].values["pool_scale"])
@@ -252,11 +252,11 @@ def test_an_unknown_rival_in_front_of_a_file_is_an_error():
 def test_weights_are_read_by_rival(tmp_path):
     path = tmp_path / "weights.csv"
     path.write_text("rival,weight\nM1,0.25\n")
-    assert read_weights(path, [Rival("M0", ""), Rival("M1", "")]) == {"M1": 0.25}
+    assert read_weights(path, [Structure("M0", ""), Structure("M1", "")]) == {"M1": 0.25}
 
 
 def test_wrong_weights_are_told_together(tmp_path):
     path = tmp_path / "weights.csv"
     path.write_text("rival,weight\nM7,0.25\nM0,-1\n")
     with pytest.raises(Problems, match="2 problems"):
-        read_weights(path, [Rival("M0", "")])
+        read_weights(path, [Structure("M0", "")])

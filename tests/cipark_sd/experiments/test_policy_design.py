@@ -8,7 +8,7 @@ import pytest
 from places import ROOT
 
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.experiments.definition import Lever, Outcome, Rival
+from cipark_sd.experiments.definition import Lever, Outcome, Structure
 from cipark_sd.experiments.design import Evaluator, cost, score, search
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.ema import ema_model, ensemble_evaluator
@@ -52,7 +52,7 @@ def park():
 @pytest.fixture(scope="module")
 def front(park):
     pytest.importorskip("pymoo")
-    rivals = (Rival("M0", ""), Rival("M1", "", Scenario("", {"Founding Capability": 1})))
+    rivals = (Structure("M0", ""), Structure("M1", "", Scenario("", {"Founding Capability": 1})))
     draws = {r.id: Draws(r.id, {"Pool Scale": np.linspace(0.4, 0.9, 12)}, "prior") for r in rivals}
     outcome = Outcome("operating", "Operating", "Total Operating")
 

@@ -9,7 +9,7 @@ from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.claims import Evidence, Tally
 from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Expected, Outcome, Policy, Rival
+from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles
 from cipark_sd.experiments.run import at_steps, failed, run_policies, run_settings
@@ -23,7 +23,7 @@ SOE = Outcome("soe share", "share", "Residents[SOE]", per="Total Residents")
 BASE = Policy("base", "")
 NO_CMG = Policy("E1", "No China Merchants", Scenario("", {"SW CMG": 0}))
 POLICIES = (BASE, NO_CMG, Policy("E2", "", Scenario("", {"CMG Entry Date": 2012.8})))
-RIVALS = (Rival("M0", ""), Rival("M1", "able founder", Scenario("", {"Founding Capability": 1})))
+RIVALS = (Structure("M0", ""), Structure("M1", "able founder", Scenario("", {"Founding Capability": 1})))
 TIMES = (2015.33, 2019.9)
 RNG = np.random.default_rng(8)
 DRAWS = Draws("M0", {"Pool Scale": RNG.uniform(0.4, 0.9, 6), "Approach Hazard[SOE]": RNG.uniform(0.5, 2, 6)}, "prior")
@@ -131,7 +131,7 @@ def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path, monkeypatch
 
 
 def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
-    rivals = (Rival("M0", ""), Rival("M10", "able founder", Scenario("", {"Founding Capability": 1})))
+    rivals = (Structure("M0", ""), Structure("M10", "able founder", Scenario("", {"Founding Capability": 1})))
     draws, kept = {"M0": DRAWS, "M10": DRAWS.under("M10")}, Checkpoints(tmp_path / "kept")
     with pytest.raises(KeyboardInterrupt):
         run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, checkpoints=kept, progress=stop_after(3 * 6))

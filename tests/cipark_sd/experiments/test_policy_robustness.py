@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Outcome, Policy, Rival, Uncertainty
+from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
 from cipark_sd.experiments.discovery import discover, plain_words, prim_box, quasi_p, restrictions
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import run_futures, sample_futures
@@ -279,7 +279,7 @@ def test_a_noisy_measurement_has_its_closed_form():
     assert found.value == pytest.approx(unit_loss(4 / math.sqrt(4 + 2.25)), abs=4 * found.error + 0.03)
 
 
-RIVALS = (Rival("M0", ""), Rival("M1", "", Scenario("", {"Founding Capability": 1})))
+RIVALS = (Structure("M0", ""), Structure("M1", "", Scenario("", {"Founding Capability": 1})))
 POOL = np.linspace(0.4, 0.9, 10)
 BY_RIVAL = {rival.id: Draws(rival.id, {"Pool Scale": POOL}, "prior") for rival in RIVALS}
 SHOCK = Uncertainty("shock", "", "SW Late Shock", 0, 1, whole=True)

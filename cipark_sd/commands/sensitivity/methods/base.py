@@ -72,15 +72,15 @@ class Method(Part[Findings]):
     def compute(self, job: Job) -> "Mapping[str, xr.Dataset]":
         """Results by name, each of which becomes a file ``NAME.nc``."""
 
-    def together(self, found: Findings) -> "Iterable[xr.Dataset]":
+    def together(self, findings: Findings) -> "Iterable[xr.Dataset]":
         """What of the results stands in the one Dataset of all indices, with dims parameter, output and time."""
         return ()
 
     @abstractmethod
-    def sentences(self, found: Findings) -> Iterable[str]:
+    def sentences(self, findings: Findings) -> Iterable[str]:
         """What the console and ``summary.txt`` say."""
 
-    def sureness(self, found: Findings, pictures: Pictures) -> Iterable[Block]:
+    def sureness(self, findings: Findings, pictures: Pictures) -> Iterable[Block]:
         """How sure the results are, where that does not stand beside them."""
         return ()
 
@@ -103,10 +103,10 @@ def outputs(dataset: "xr.Dataset") -> list[str]:
     return [str(label) for label in dataset["output"].to_numpy()]
 
 
-def over_outputs(found: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[str, Moment, xr.Dataset]]":
+def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[str, Moment, xr.Dataset]]":
     """Each output at each moment, with what the Dataset has there."""
     for output in outputs(dataset):
-        for moment in found.moments:
+        for moment in findings.moments:
             yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
 
 
@@ -122,5 +122,5 @@ def leader_sentences(effects: "xr.Dataset") -> Iterator[str]:
 
     for output in outputs(effects):
         spans = leaders(effects, output)
-        told = "; ".join(f"{name} from {start:g} to {end:g}" for start, end, name in spans)
-        yield f"{output}: the strongest constant is {told}." if spans else f"{output}: no constant leads for long."
+        text = "; ".join(f"{name} from {start:g} to {end:g}" for start, end, name in spans)
+        yield f"{output}: the strongest constant is {text}." if spans else f"{output}: no constant leads for long."

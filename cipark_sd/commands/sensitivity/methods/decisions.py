@@ -39,7 +39,7 @@ class Decisions(Method):
         from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
 
         request, inputs = job.request, job.inputs
-        asked, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)
+        decisions, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)
         results = {}
 
         def over(compute: "Callable[..., xr.Dataset]", question: "Question") -> "xr.Dataset":
@@ -52,48 +52,52 @@ class Decisions(Method):
                 progress=job.progress,
             )
 
-        if asked.claims:
+        if decisions.claims:
             claims = over(claims_over_draws, inputs.question)
             prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
             worth = inputs.independent
             results["claims"] = with_classes(claims, prior, None if worth is None else min(draws, worth))
-        if asked.choices and not inputs.unseen:
+        if decisions.choices and not inputs.unseen:
             results["choices"] = over(best_alternatives, inputs.question)
         return results
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The probability of each claim, and how often each alternative is best."""
-        claims, choices = found.of("claims"), found.of("choices")
+        claims, choices = findings.of("claims"), findings.of("choices")
         if claims is not None:
-            basis = found.over_runs(int(claims.attrs["draws"]))
+            basis = findings.over_runs(int(claims.attrs["draws"]))
             for place in range(claims.sizes["claim"]):
-                here = claims.isel(claim=place)
-                name, title, true = str(here["claim"].item()), str(here["title"].item()), float(here["true"])
+                at_place = claims.isel(claim=place)
+                name, title, true = (
+                    str(at_place["claim"].item()),
+                    str(at_place["title"].item()),
+                    float(at_place["true"]),
+                )
                 if np.isfinite(true):
                     estimand = f"claim {name}: {title}"
-                    yield found.record(estimand, true, unit="", kind="probability", interval=None, basis=basis)
+                    yield findings.record(estimand, true, unit="", kind="probability", interval=None, basis=basis)
         if choices is not None:
-            basis = found.over_runs(int(choices.attrs["draws"]))
+            basis = findings.over_runs(int(choices.attrs["draws"]))
             for choice in map(str, choices["choice"].to_numpy()):
-                here = choices.sel(choice=choice)
-                for i, alternative in enumerate(map(str, here["alternative"].to_numpy())):
-                    best, low, high = (float(here[name][i]) for name in ("best", "best_low", "best_high"))
+                at_place = choices.sel(choice=choice)
+                for i, alternative in enumerate(map(str, at_place["alternative"].to_numpy())):
+                    best, low, high = (float(at_place[name][i]) for name in ("best", "best_low", "best_high"))
                     if np.isfinite(best):
                         estimand, bounds = f"{choice}: {alternative} is best", Bounds(low, high, 0.95, "Wilson")
-                        yield found.record(estimand, best, unit="", kind="probability", interval=bounds, basis=basis)
+                        yield findings.record(estimand, best, unit="", kind="probability", interval=bounds, basis=basis)
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """Alternatives, then claims."""
-        choices, claims = found.of("choices"), found.of("claims")
+        choices, claims = findings.of("choices"), findings.of("claims")
         if choices is not None:
             yield from choice_sentences(choices)
         if claims is not None:
             yield from claim_sentences(claims)
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """A line for each claim and alternative, and their indices."""
         result: dict[str, pd.DataFrame] = {}
-        claims, choices = found.of("claims"), found.of("choices")
+        claims, choices = findings.of("claims"), findings.of("choices")
         if claims is not None:
             result["claims"] = _claims(claims)
             result["claims_indices"] = claims[["S1", "S1_conf"]].to_dataframe().reset_index()
@@ -103,19 +107,19 @@ class Decisions(Method):
             result["choices_indices"] = choices[["S1", "S1_conf"]].to_dataframe().reset_index()
         return result
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Which constants move which claim, and how often each alternative is best."""
         from cipark_sd.plotting import decisions as plot
 
-        claims, choices = found.of("claims"), found.of("choices")
+        claims, choices = findings.of("claims"), findings.of("choices")
         if claims is not None:
             yield Drawing("claims", plot.claims_map, (claims,))
         if choices is not None:
             yield Drawing("choices", plot.choice_bars, (choices,))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Alternatives, then claims."""
-        claims, choices = found.of("claims"), found.of("choices")
+        claims, choices = findings.of("claims"), findings.of("choices")
         blocks: list[Block]
         if choices is not None:
             blocks = [Paragraph(sentence) for sentence in choice_sentences(choices)]
@@ -130,7 +134,7 @@ class Decisions(Method):
                     "explains alone."
                 ),
                 Listing(tuple(claim_sentences(claims))),
-                _claims_table(found, claims),
+                _claims_table(findings, claims),
                 *pictures.show("claims", "Which constants move which claim."),
             ]
             yield Section("Basis of each claim", tuple(blocks))
@@ -142,16 +146,16 @@ def _claims(claims: "xr.Dataset") -> "pd.DataFrame":
 
     rows = []
     for place in range(claims.sizes["claim"]):
-        here = claims.isel(claim=place)
-        evidence = evidence_of(here)
+        at_place = claims.isel(claim=place)
+        evidence = evidence_of(at_place)
         classified = classify([evidence])
         facts: dict[str, object] = {
-            "claim": str(here["claim"].item()),
-            "title": str(here["title"].item()),
+            "claim": str(at_place["claim"].item()),
+            "title": str(at_place["title"].item()),
             "class": classified.kind,
             "side": classified.side,
-            "n_failed": int(here["n_failed"]),
-            "true": float(here["true"]),
+            "n_failed": int(at_place["n_failed"]),
+            "true": float(at_place["true"]),
             "prior": evidence.prior.share,
             "prior_low": evidence.prior.interval[0],
             "prior_high": evidence.prior.interval[1],
@@ -167,43 +171,43 @@ def _claims(claims: "xr.Dataset") -> "pd.DataFrame":
 
 def _ends_table(choices: "xr.Dataset", choice: str) -> Table:
     """How the shares of the alternatives change with the constants that decide."""
-    here = choices.sel(choice=choice)
-    known = [i for i, best in enumerate(here["best"].to_numpy()) if best >= 0.05]
+    at_place = choices.sel(choice=choice)
+    known = [i for i, best in enumerate(at_place["best"].to_numpy()) if best >= 0.05]
     titles = [str(choices["title"].to_numpy()[i]) for i in known]
     rows = []
-    for name, _, _ in deciding(here, count=5):
-        low, high = (here[end].sel(parameter=name).to_numpy() for end in ("best_at_low", "best_at_high"))
+    for name, _, _ in deciding(at_place, count=5):
+        low, high = (at_place[end].sel(parameter=name).to_numpy() for end in ("best_at_low", "best_at_high"))
         rows.append((name, *(f"{low[i]:.0%} to {high[i]:.0%}" for i in known)))
     caption = f"{choice}: how often each is best with the constant in its lowest fifth, to its highest fifth"
     return Table(("constant", *titles), tuple(rows), caption)
 
 
-def _claims_table(found: Findings, claims: "xr.Dataset") -> Table:
-    seen, fitted = not found.unseen, found.facts.independent is not None
+def _claims_table(findings: Findings, claims: "xr.Dataset") -> Table:
+    after_data, fitted = not findings.unseen, findings.facts.independent is not None
     rows = []
     for place in range(claims.sizes["claim"]):
-        here = claims.isel(claim=place)
-        low, middle, high = here["margin"].to_numpy()
-        evidence = evidence_of(here)
-        after = [f"{float(here['true']):.2f}"] if seen else []
+        at_place = claims.isel(claim=place)
+        low, middle, high = at_place["margin"].to_numpy()
+        evidence = evidence_of(at_place)
+        after = [f"{float(at_place['true']):.2f}"] if after_data else []
         after += [str(evidence.factor)] if fitted else []
         rows.append(
             (
-                str(here["claim"].item()),
-                str(here["title"].item()),
+                str(at_place["claim"].item()),
+                str(at_place["title"].item()),
                 str(classify([evidence])),
                 f"{evidence.prior.share:.2f}",
                 *after,
                 f"{middle:.3g} ({low:.3g} to {high:.3g})",
-                plain(deciding(here)),
+                plain(deciding(at_place)),
             )
         )
-    between = f" and {found.over}" if seen else ""
+    between = f" and {findings.over}" if after_data else ""
     between += ", and the Bayes factor between" if fitted else ""
     caption = (
-        f"Probabilities under the priors{between}; margins {found.over}: median, and 5 to 95 % of the draws; "
+        f"Probabilities under the priors{between}; margins {findings.over}: median, and 5 to 95 % of the draws; "
         "constants: index and half of its 95 % interval"
     )
-    after_fit = (("P posterior", "Bayes factor") if fitted else ("P after the fit",)) if seen else ()
+    after_fit = (("P posterior", "Bayes factor") if fitted else ("P after the fit",)) if after_data else ()
     head = ("claim", "policy", "class", "P prior", *after_fit)
     return Table((*head, "margin", "moved by"), tuple(rows), caption)

@@ -30,29 +30,29 @@ class Dgsm(Method):
         n = max(request.rows // 8, 16)
         return {"dgsm": dgsm(job.response, n=n, seed=request.seed, resamples=request.resamples, progress=job.progress)}
 
-    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+    def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """Measures and bounds."""
-        measures = found.of("dgsm")
+        measures = findings.of("dgsm")
         if measures is not None:
             yield measures[["nu", "bound", "bound_conf", "n_failed"]].rename(n_failed="n_failed_dgsm")
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: a bound is no index."""
         yield from ()
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """None."""
         yield from ()
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Measures at the moments."""
-        measures = found.of("dgsm")
-        return {} if measures is None else {"dgsm": at(measures[["nu", "bound", "bound_conf"]], found.moments)}
+        measures = findings.of("dgsm")
+        return {} if measures is None else {"dgsm": at(measures[["nu", "bound", "bound_conf"]], findings.moments)}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """None."""
         yield from ()
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """None: the table is a file."""
         yield from ()

@@ -35,22 +35,22 @@ class Loops(Method):
         draws = [dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
         return {"loops": loop_dominance(question.model, names, draws=draws, progress=job.progress)}
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: spans of time are no numbers."""
         yield from ()
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """Who leads when."""
-        scores = found.of("loops")
+        scores = findings.of("loops")
         if scores is not None:
             spans = [f"{name} from {start:.6g} to {end:.6g}" for start, end, name in takeovers(scores)]
             yield f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}."
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Scores over time, and spans in which each loop leads."""
         import pandas as pd
 
-        scores = found.of("loops")
+        scores = findings.of("loops")
         if scores is None:
             return {}
         rows = [
@@ -69,17 +69,17 @@ class Loops(Method):
         over_time = scores[["reinforcing", "balancing"]].to_dataframe().reset_index()
         return {"loops": over_time, "loop_leads": pd.DataFrame(rows)}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Loops over time."""
         from cipark_sd.plotting.loops import plot_loops
 
-        scores = found.of("loops")
+        scores = findings.of("loops")
         if scores is not None:
             yield Drawing("loops", plot_loops, (scores,))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Leads, and loops over time."""
-        scores = found.of("loops")
+        scores = findings.of("loops")
         if scores is None:
             return
         blocks: list[Block] = [

@@ -39,46 +39,46 @@ class Morris(Method):
             "morris": morris(job.response, trajectories=_TRAJECTORIES, seed=job.request.seed, progress=job.progress)
         }
 
-    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+    def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """Effects on the first count of levels."""
-        effects = found.of("morris")
+        effects = findings.of("morris")
         if effects is not None:
-            own = effects[["mu", "mu_star", "mu_star_conf", "sigma", "n_failed"]]
-            yield own.rename(n_failed="n_failed_morris").isel(levels=0, drop=True)
+            screening = effects[["mu", "mu_star", "mu_star_conf", "sigma", "n_failed"]]
+            yield screening.rename(n_failed="n_failed_morris").isel(levels=0, drop=True)
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: a screening ranks."""
         yield from ()
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """Whether both grids rank alike."""
-        effects = found.of("morris")
+        effects = findings.of("morris")
         if effects is None:
             return
         levels = " and ".join(map(str, effects["levels"].to_numpy().tolist()))
         for output in outputs(effects):
             agreement = effects["rank_agreement"].sel(output=output)
-            lowest = float(np.min([agreement.sel(time=moment.time, method="nearest") for moment in found.moments]))
+            lowest = float(np.min([agreement.sel(time=moment.time, method="nearest") for moment in findings.moments]))
             # of an output that does not vary there is nothing to rank
             if np.isfinite(lowest):
                 yield f"{output}: rankings by Morris with {levels} levels agree to {lowest:.2f} (rank correlation)."
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""
-        effects = found.of("morris")
+        effects = findings.of("morris")
         if effects is None:
             return {}
-        return {"morris": at(effects[["mu", "mu_star", "mu_star_conf", "sigma"]], found.moments)}
+        return {"morris": at(effects[["mu", "mu_star", "mu_star_conf", "sigma"]], findings.moments)}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The plane of mean and spread."""
         from cipark_sd.plotting import sensitivity as plot
 
-        effects = found.of("morris")
+        effects = findings.of("morris")
         if effects is not None:
-            yield Drawing("morris", plot.morris_planes, (effects, found.moments))
+            yield Drawing("morris", plot.morris_planes, (effects, findings.moments))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The plane."""
         caption = (
             "Screening: how much the output moves as a constant moves by more than half of its distribution, somewhere "
@@ -86,25 +86,25 @@ class Morris(Method):
         )
         yield Section("One constant at a time", tuple(pictures.show("morris", caption)))
 
-    def sureness(self, found: Findings, pictures: Pictures) -> Iterator[Block]:
+    def sureness(self, findings: Findings, pictures: Pictures) -> Iterator[Block]:
         """Agreement of the grids, and with the indices."""
-        effects = found.of("morris")
-        lines = tuple(_screening_sentences(found, effects)) if effects is not None else ()
+        effects = findings.of("morris")
+        lines = tuple(_screening_sentences(findings, effects)) if effects is not None else ()
         if lines:
             yield Listing(lines)
 
 
-def _screening_sentences(found: Findings, effects: "xr.Dataset") -> Iterator[str]:
-    sobol = found.of("sobol")
-    for output, moment, here in over_outputs(found, effects):
-        agreement = float(here["rank_agreement"])
+def _screening_sentences(findings: Findings, effects: "xr.Dataset") -> Iterator[str]:
+    sobol = findings.of("sobol")
+    for output, moment, point in over_outputs(findings, effects):
+        agreement = float(point["rank_agreement"])
         if not np.isfinite(agreement):
             continue
-        told = f"{output}, {moment.label}: the two grids of the screening rank alike ({agreement:.2f})"
+        text = f"{output}, {moment.label}: the two grids of the screening rank alike ({agreement:.2f})"
         if sobol is not None and output in sobol["output"]:
             first = {row.name for row in ranked(sobol, output, moment)}
-            star = here["mu_star"].isel(levels=0).to_numpy()
-            names = here["parameter"].to_numpy()
+            star = point["mu_star"].isel(levels=0).to_numpy()
+            names = point["parameter"].to_numpy()
             screened = {str(names[i]) for i in np.argsort(-np.nan_to_num(star), kind="stable")[: len(first)]}
-            told += f", and {len(first & screened)} of its first {len(first)} are those by variance"
-        yield f"{told}."
+            text += f", and {len(first & screened)} of its first {len(first)} are those by variance"
+        yield f"{text}."

@@ -37,33 +37,33 @@ class Sample(Method):
         """The runs, and PAWN of outputs at the moments and of measures, whose dummies are random."""
         request = job.request
         runs = sample(job.response, n=max(request.rows, DRAWS), seed=request.seed + 1, progress=job.progress)
-        here = nearest(runs, job.inputs.question.moments)
+        moments = nearest(runs, job.inputs.question.moments)
         return {
             "sample": runs,
-            "pawn": pawn(runs.sel(time=here), seed=request.seed),
+            "pawn": pawn(runs.sel(time=moments), seed=request.seed),
             "measures_pawn": pawn(measures(runs), seed=request.seed),
         }
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the median and the central 90 %."""
-        runs = found.of("sample")
+        runs = findings.of("sample")
         if runs is None:
             return
-        basis = found.over_runs(runs.sizes["run"])
-        quantiles = fan(runs.sel(time=nearest(runs, found.moments)), (5.0, 50.0, 95.0))
+        basis = findings.over_runs(runs.sizes["run"])
+        quantiles = fan(runs.sel(time=nearest(runs, findings.moments)), (5.0, 50.0, 95.0))
         for label in outputs(runs):
-            asked = found.output(label)
+            explained = findings.output(label)
             for time in quantiles["time"].to_numpy().tolist():
                 low, middle, high = quantiles.sel(output=label, time=time).to_numpy().tolist()
                 if np.isfinite([low, middle, high]).all():
-                    bounds, estimand = Bounds(low, high, 0.9, "central draws"), asked.at(time)
-                    yield found.record(
-                        estimand, middle, unit=asked.unit, kind="median", interval=bounds, basis=basis, title=label
+                    bounds, estimand = Bounds(low, high, 0.9, "central draws"), explained.at(time)
+                    yield findings.record(
+                        estimand, middle, unit=explained.unit, kind="median", interval=bounds, basis=basis, title=label
                     )
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """Modes of behaviour."""
-        runs = found.of("sample")
+        runs = findings.of("sample")
         shares = mode_shares(runs) if runs is not None else []
         for output in dict.fromkeys(share.output for share in shares):
             parts = []
@@ -74,11 +74,11 @@ class Sample(Method):
                 parts.append(f"{share.mode} {share.share:.0%}" + (f" (told apart by {why})" if why else ""))
             yield f"{output}: {'; '.join(parts)}."
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Fans, modes, measures, and PAWN of both."""
         import pandas as pd
 
-        runs, of_outputs, of_measures = (found.of(name) for name in ("sample", "pawn", "measures_pawn"))
+        runs, of_outputs, of_measures = (findings.of(name) for name in ("sample", "pawn", "measures_pawn"))
         if runs is None or of_outputs is None or of_measures is None:
             return {}
         modes = [
@@ -90,23 +90,23 @@ class Sample(Method):
             "fan": fan(runs).to_dataframe().reset_index(),
             "modes": pd.DataFrame(modes),
             "measures": _measured(runs),
-            "pawn": at(of_outputs, found.moments),
+            "pawn": at(of_outputs, findings.moments),
             "measures_pawn": drivers.to_dataframe().reset_index().dropna(subset=["median"]),
         }
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The fan, and outputs against their four strongest constants."""
         from cipark_sd.files import file_name
         from cipark_sd.plotting import sensitivity as plot
 
-        runs = found.of("sample")
+        runs = findings.of("sample")
         if runs is None:
             return
-        yield Drawing("fan", plot.fan_chart, (fan(runs), found.moments))
-        sobol, shapley = found.of("sobol"), found.of("shapley")
+        yield Drawing("fan", plot.fan_chart, (fan(runs), findings.moments))
+        sobol, shapley = findings.of("sobol"), findings.of("shapley")
         leading = sobol if sobol is not None else shapley
         for output in outputs(leading) if leading is not None else ():
-            for moment in found.moments:
+            for moment in findings.moments:
                 assert leading is not None  # else there is no output
                 names = strongest_names(leading, output, moment, count=4)
                 if len(names) > 1:
@@ -115,9 +115,9 @@ class Sample(Method):
                     name = f"scatter_{file_name(output)}_{file_name(moment.label)}"
                     yield Drawing(name, plot.scatter_matrix, (part, names, output, moment))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans, measures and modes."""
-        runs, drivers = found.of("sample"), found.of("measures_pawn")
+        runs, drivers = findings.of("sample"), findings.of("measures_pawn")
         if runs is None or drivers is None:
             return
         blocks: tuple[Block, ...] = (
@@ -145,12 +145,12 @@ def _measured(runs: "xr.Dataset") -> "pd.DataFrame":
 def _measures_table(table: "pd.DataFrame", drivers: "xr.Dataset", n: int) -> Table:
     rows = []
     for line in table.to_dict("records"):
-        own = drivers.sel(output=line["measure"])
-        median, dummy = own["median"].to_numpy(), own["dummy"].to_numpy()
+        driver = drivers.sel(output=line["measure"])
+        median, dummy = driver["median"].to_numpy(), driver["dummy"].to_numpy()
         order = [i for i in np.argsort(-np.nan_to_num(median, nan=-1.0), kind="stable") if median[i] > dummy.max()]
         share = line["runs_with_a_value"] / n
         # of a measure that most runs do not have, slices say little
-        names = ", ".join(str(own["parameter"].to_numpy()[i]) for i in order[:3]) if share > 0.5 else ""
+        names = ", ".join(str(driver["parameter"].to_numpy()[i]) for i in order[:3]) if share > 0.5 else ""
         numbers = (f"{line[p]:.5g}" if share > 0 else "" for p in (5.0, 50.0, 95.0))
         rows.append((str(line["measure"]), *numbers, f"{share:.0%}", names))
     return Table(

@@ -49,51 +49,51 @@ class Shapley(Method):
         effects = shapley(job.response, n=n, seed=request.seed, resamples=request.resamples, progress=job.progress)
         return {"shapley": effects}
 
-    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+    def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """Effects."""
-        effects = found.of("shapley")
+        effects = findings.of("shapley")
         if effects is not None:
             yield effects[["Sh", "Sh_conf", "n_failed"]].rename(n_failed="n_failed_shapley")
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The effect of the strongest constant on each output at each moment."""
-        effects = found.of("shapley")
+        effects = findings.of("shapley")
         if effects is None:
             return
-        basis = found.over_runs(int(effects.attrs["rows"]))
-        for label, _, here in over_outputs(found, effects):
-            share, width = here["Sh"].to_numpy(), here["Sh_conf"].to_numpy()
+        basis = findings.over_runs(int(effects.attrs["rows"]))
+        for label, _, point in over_outputs(findings, effects):
+            share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
             if not np.isnan(share).all():
                 i = int(np.nanargmax(share))
                 bounds = Bounds(float(max(0.0, share[i] - width[i])), float(share[i] + width[i]), 0.95, "bootstrap")
-                name, estimand = here["parameter"].to_numpy()[i], found.output(label).at(float(here["time"]))
+                name, estimand = point["parameter"].to_numpy()[i], findings.output(label).at(float(point["time"]))
                 index = f"Shapley effect of {name} for {estimand}"
-                yield found.record(index, float(share[i]), unit="", kind="index", interval=bounds, basis=basis)
+                yield findings.record(index, float(share[i]), unit="", kind="index", interval=bounds, basis=basis)
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """The strongest constants."""
-        effects = found.of("shapley")
+        effects = findings.of("shapley")
         if effects is not None:
-            yield from shapley_sentences(effects, found.moments)
+            yield from shapley_sentences(effects, findings.moments)
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""
-        effects = found.of("shapley")
-        return {} if effects is None else {"shapley": at(effects[["Sh", "Sh_conf"]], found.moments)}
+        effects = findings.of("shapley")
+        return {} if effects is None else {"shapley": at(effects[["Sh", "Sh_conf"]], findings.moments)}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Effects over time and at the moments."""
         from cipark_sd.plotting import indices as over_time
         from cipark_sd.plotting import sensitivity as plot
 
-        effects = found.of("shapley")
+        effects = findings.of("shapley")
         if effects is not None:
-            yield Drawing("shapley-over-time", over_time.shapley_over_time, (effects, found.moments))
-            yield Drawing("shapley", plot.shapley_bars, (effects, found.moments))
+            yield Drawing("shapley-over-time", over_time.shapley_over_time, (effects, findings.moments))
+            yield Drawing("shapley", plot.shapley_bars, (effects, findings.moments))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Effects, then courses."""
-        effects = found.of("shapley")
+        effects = findings.of("shapley")
         if effects is None:
             return
         blocks: tuple[Block, ...] = (
@@ -102,7 +102,7 @@ class Shapley(Method):
                 "a constant takes from the variance, on average over all orders in which constants can become known. "
                 "All shares together make one; intervals are 95 %."
             ),
-            *_tables(found, effects),
+            *_tables(findings, effects),
             *pictures.show("shapley", "Shapley effects of the ten strongest constants."),
         )
         yield Section("The assumptions that matter", blocks)
@@ -110,10 +110,10 @@ class Shapley(Method):
         yield Section(OVER_TIME, (Listing(tuple(leader_sentences(effects))), *picture))
 
 
-def _tables(found: Findings, effects: "xr.Dataset") -> Iterator[Block]:
+def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
     times = effects["time"].to_numpy()
-    for output, moment, here in over_outputs(found, effects):
-        share, width = here["Sh"].to_numpy(), here["Sh_conf"].to_numpy()
+    for output, moment, point in over_outputs(findings, effects):
+        share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
         if np.isnan(share).all():
             yield Paragraph(f"{output}, {moment.label}: no ranking, since the variance is negligible.", warning=True)
             continue
@@ -121,9 +121,11 @@ def _tables(found: Findings, effects: "xr.Dataset") -> Iterator[Block]:
         rows = []
         for place, i in enumerate(np.argsort(-share, kind="stable")[:_SHOWN], start=1):
             peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
-            told = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
-            name = str(here["parameter"].to_numpy()[i])
-            rows.append((str(place), name, told, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
-        deviation = float(np.sqrt(here["variance"]))
-        caption = f"{output}, {moment.label}, {found.over}: standard deviation {deviation:.3g} {here['units'].item()}"
+            text = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
+            name = str(point["parameter"].to_numpy()[i])
+            rows.append((str(place), name, text, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
+        deviation = float(np.sqrt(point["variance"]))
+        caption = (
+            f"{output}, {moment.label}, {findings.over}: standard deviation {deviation:.3g} {point['units'].item()}"
+        )
         yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)

@@ -66,9 +66,9 @@ class Sobol(Method):
         )
         return {"sobol": indices}
 
-    def together(self, found: Findings) -> "Iterator[xr.Dataset]":
+    def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """First, total and second order."""
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is None:
             return
         names = ["S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"]
@@ -77,44 +77,44 @@ class Sobol(Method):
             second = indices[["S2", "S2_conf"]].rename(pair="parameter")
             yield second.reindex(parameter=indices["parameter"])
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment its mean, and the total index of the strongest constant."""
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is None:
             return
-        basis = found.over_runs(int(indices.attrs["rows"]))
-        for label, moment, here in over_outputs(found, indices):
-            asked, mean = found.output(label), float(here["mean"])
-            estimand = asked.at(float(here["time"]))
+        basis = findings.over_runs(int(indices.attrs["rows"]))
+        for label, moment, point in over_outputs(findings, indices):
+            explained, mean = findings.output(label), float(point["mean"])
+            estimand = explained.at(float(point["time"]))
             if np.isfinite(mean):
-                yield found.record(
-                    estimand, mean, unit=asked.unit, kind="mean", interval=None, basis=basis, title=label
+                yield findings.record(
+                    estimand, mean, unit=explained.unit, kind="mean", interval=None, basis=basis, title=label
                 )
             for row in ranked(indices, label, moment, count=1):
                 index, bounds = (
                     f"total index of {row.name} for {estimand}",
                     Bounds(row.low, row.high, 0.95, "bootstrap"),
                 )
-                yield found.record(index, row.total, unit="", kind="index", interval=bounds, basis=basis)
+                yield findings.record(index, row.total, unit="", kind="index", interval=bounds, basis=basis)
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """Which assumptions matter, and whether intervals are as narrow as asked."""
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is not None:
-            yield from sentences(indices, found.moments)
+            yield from sentences(indices, findings.moments)
             yield from _until_sentences(indices)
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Rankings at the moments, and every index over time."""
         import pandas as pd
 
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is None:
             return {}
         lines = [
             asdict(row) | {"course": "; ".join(f"{t:g}: {v:.2f}" for t, v in row.course)}
             for output in outputs(indices)
-            for moment in found.moments
+            for moment in findings.moments
             for row in ranked(indices, output, moment, count=_RANKED)
         ]
         over_time = indices[["S1", "S1_conf", "ST", "ST_conf", "leading"]].to_dataframe().reset_index()
@@ -124,24 +124,24 @@ class Sobol(Method):
             result["second_order"] = pairs[pairs["pair"] < pairs["parameter_2"]].drop(columns=["units"])
         return result
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time, and how they settle."""
         from cipark_sd.plotting import indices as plot
 
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is not None:
-            yield Drawing("indices", plot.indices_over_time, (indices, found.moments))
+            yield Drawing("indices", plot.indices_over_time, (indices, findings.moments))
             yield Drawing("heat-map", plot.heat_map, (indices,))
-            yield Drawing("convergence", plot.convergence, (indices, found.moments))
+            yield Drawing("convergence", plot.convergence, (indices, findings.moments))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Rankings, then courses."""
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is None:
             return
-        first = found.of("shapley") is None
+        first = findings.of("shapley") is None
         title = "The assumptions that matter" if first else "By variance, with independent constants"
-        yield Section(title, tuple(_rankings(found, indices)))
+        yield Section(title, tuple(_rankings(findings, indices)))
         blocks: tuple[Block, ...] = (
             Listing(tuple(leader_sentences(indices))),
             *pictures.show(
@@ -155,16 +155,16 @@ class Sobol(Method):
         )
         yield Section(OVER_TIME, blocks)
 
-    def sureness(self, found: Findings, pictures: Pictures) -> Iterator[Block]:
+    def sureness(self, findings: Findings, pictures: Pictures) -> Iterator[Block]:
         """Widths, convergence, and what is negligible."""
-        indices = found.of("sobol")
+        indices = findings.of("sobol")
         if indices is None:
             return
-        yield Listing((*_width_sentences(found, indices), *_until_sentences(indices)))
+        yield Listing((*_width_sentences(findings, indices), *_until_sentences(indices)))
         yield from pictures.show(
             "convergence", "Total indices with fewer rows of the same design: they should stay in the intervals."
         )
-        small, total = negligible(indices, found.moments), indices.sizes["parameter"]
+        small, total = negligible(indices, findings.moments), indices.sizes["parameter"]
         if small:
             yield Paragraph(
                 f"{len(small)} of {total} constants are negligible: at all the moments and for all outputs above "
@@ -175,26 +175,26 @@ class Sobol(Method):
             yield Paragraph(f"None of the {total} constants is shown to be negligible at all the moments.")
 
 
-def _rankings(found: Findings, indices: "xr.Dataset") -> Iterator[Block]:
+def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
     yield Paragraph(
         "A total index of 0.4 says: if all constants but this one were known, 40 % of the variance of the output would "
         "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40 % on average. "
         "Brackets are 95 % intervals. The spread of a constant is what the study thinks possible (last table of this "
         "page), so a constant matters because the model reacts to it and because it is poorly known."
     )
-    for output, moment, here in over_outputs(found, indices):
+    for output, moment, point in over_outputs(findings, indices):
         rows = ranked(indices, output, moment)
         if not rows:
-            yield Paragraph(f"{output}, {moment.label}: no ranking, since {here['reason'].item()}.", warning=True)
+            yield Paragraph(f"{output}, {moment.label}: no ranking, since {point['reason'].item()}.", warning=True)
             continue
         rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
         caption = (
-            f"{output}, {moment.label}, {found.over}: mean {float(here['mean']):.3g}, standard deviation "
-            f"{float(np.sqrt(here['variance'])):.3g} {here['units'].item()}; single effects make up "
-            f"{float(here['S1'].sum()):.0%} of the variance"
+            f"{output}, {moment.label}, {findings.over}: mean {float(point['mean']):.3g}, standard deviation "
+            f"{float(np.sqrt(point['variance'])):.3g} {point['units'].item()}; single effects make up "
+            f"{float(point['S1'].sum()):.0%} of the variance"
         )
-        yield _ranking(rows, found.of("tornado"), caption)
-    yield from _pairs(found, indices)
+        yield _ranking(rows, findings.of("tornado"), caption)
+    yield from _pairs(findings, indices)
 
 
 def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str) -> Table:
@@ -214,8 +214,8 @@ def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str) -> 
     if tornado is not None and rows[0].output in tornado["output"]:
         head.insert(3, "output with it low, high")
         for row, line in zip(rows, cells, strict=True):
-            here = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
-            line.insert(3, f"{float(here['low']):.3g}, {float(here['high']):.3g}")
+            point = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
+            line.insert(3, f"{float(point['low']):.3g}, {float(point['high']):.3g}")
     return Table(tuple(head), tuple(map(tuple, cells)), caption)
 
 
@@ -223,19 +223,19 @@ def _course(row: Ranked) -> str:
     """The index at some instants at which there is one, and at its largest."""
     known = [(time, value) for time, value in row.course if np.isfinite(value)]
     shown = sorted({round(i) for i in np.linspace(0, len(known) - 1, min(_COURSE, len(known)))})
-    told = ", ".join(f"{known[i][0]:.6g}: {known[i][1]:.2f}" for i in shown)
-    return f"{told}; most in {row.peak_time:.6g} ({row.peak:.2f})"
+    text = ", ".join(f"{known[i][0]:.6g}: {known[i][1]:.2f}" for i in shown)
+    return f"{text}; most in {row.peak_time:.6g} ({row.peak:.2f})"
 
 
-def _pairs(found: Findings, indices: "xr.Dataset") -> Iterator[Table]:
+def _pairs(findings: Findings, indices: "xr.Dataset") -> Iterator[Table]:
     """Second-order indices that are larger than their error, strongest first."""
     if "S2" not in indices:
         return
     names = [str(name) for name in indices["pair"].to_numpy()]
     upper = np.triu_indices(len(names), 1)
     rows = []
-    for output, moment, here in over_outputs(found, indices):
-        value, width = (here[name].transpose("pair", "parameter_2").to_numpy()[upper] for name in ("S2", "S2_conf"))
+    for output, moment, point in over_outputs(findings, indices):
+        value, width = (point[name].transpose("pair", "parameter_2").to_numpy()[upper] for name in ("S2", "S2_conf"))
         order = np.argsort(-np.nan_to_num(value, nan=-1.0), kind="stable")[:_PAIRS]
         rows += [
             (
@@ -247,10 +247,10 @@ def _pairs(found: Findings, indices: "xr.Dataset") -> Iterator[Table]:
             for i in order
             if value[i] > width[i]
         ]
-    rest = "pairs that are not here explain less than the error" if rows else "none is larger than its error"
+    remark = "pairs that are not here explain less than the error" if rows else "none is larger than its error"
     caption = (
         f"Second-order indices with 95 % intervals: what pairs of {', '.join(names)} explain beyond what each of them "
-        f"explains alone; {rest}"
+        f"explains alone; {remark}"
     )
     yield Table(("output", "constant", "and", "share of the variance"), tuple(rows), caption)
 
@@ -259,8 +259,8 @@ def _gap_sentence(indices: "xr.Dataset", output: str) -> str:
     spans = gaps(indices, output)
     if not spans:
         return f"{output} has indices at all times."
-    told = "; ".join(f"from {start:g} to {end:g}, since {reason}" for start, end, reason in spans)
-    return f"{output} has no indices {told}: a share of next to nothing would be a number without meaning."
+    text = "; ".join(f"from {start:g} to {end:g}, since {reason}" for start, end, reason in spans)
+    return f"{output} has no indices {text}: a share of next to nothing would be a number without meaning."
 
 
 def _until_sentences(indices: "xr.Dataset") -> Iterator[str]:
@@ -274,11 +274,15 @@ def _until_sentences(indices: "xr.Dataset") -> Iterator[str]:
         )
 
 
-def _width_sentences(found: Findings, indices: "xr.Dataset") -> Iterator[str]:
-    for output, moment, here in over_outputs(found, indices):
-        width = here["ST_conf"].to_numpy()
+def _width_sentences(findings: Findings, indices: "xr.Dataset") -> Iterator[str]:
+    for output, moment, point in over_outputs(findings, indices):
+        width = point["ST_conf"].to_numpy()
         if np.isnan(width).all():
             continue
-        kept = kept_at_half(indices, output, moment)
-        stable = "" if kept is None else f"; {kept[0]} of its first {kept[1]} were that at half the rows already"
+        in_common = kept_at_half(indices, output, moment)
+        stable = (
+            ""
+            if in_common is None
+            else f"; {in_common[0]} of its first {in_common[1]} were that at half the rows already"
+        )
         yield f"{output}, {moment.label}: the widest interval of a total index is +-{np.nanmax(width):.3f}{stable}."

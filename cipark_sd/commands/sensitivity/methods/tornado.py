@@ -29,28 +29,28 @@ class Tornado(Method):
 
         return {"tornado": tornado(job.response)}
 
-    def headlines(self, found: Findings) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """None: no draw is behind these runs."""
         yield from ()
 
-    def sentences(self, found: Findings) -> Iterator[str]:
+    def sentences(self, findings: Findings) -> Iterator[str]:
         """None."""
         yield from ()
 
-    def tables(self, found: Findings) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Ends at the moments."""
-        runs = found.of("tornado")
-        return {} if runs is None else {"tornado": at(runs[["low", "high", "middle"]], found.moments)}
+        runs = findings.of("tornado")
+        return {} if runs is None else {"tornado": at(runs[["low", "high", "middle"]], findings.moments)}
 
-    def drawings(self, found: Findings) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
         from cipark_sd.plotting import sensitivity as plot
 
-        runs = found.of("tornado")
+        runs = findings.of("tornado")
         if runs is not None:
-            yield Drawing("tornado", plot.tornado_bars, (runs, found.moments))
+            yield Drawing("tornado", plot.tornado_bars, (runs, findings.moments))
 
-    def sections(self, found: Findings, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""
         picture = tuple(pictures.show("tornado", "One constant at a time, at its 5 % and its 95 % quantile."))
         yield Section("One constant at a time", picture)

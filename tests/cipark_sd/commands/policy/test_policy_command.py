@@ -55,7 +55,7 @@ def test_the_first_lines_say_what_the_draws_are(written):
     # an answer comes before the table of what the structures are
     assert [section.title for section in page.sections] == [
         "Basis and assumptions",
-        "What was expected, and what can be said of it",
+        "Expectations: built in, informed or undecided",
         "Effects of each policy",
         "The rival structures",
         "Limitations",
