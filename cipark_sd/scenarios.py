@@ -124,7 +124,8 @@ class Scenario:
     """Overrides by name and, optionally, another time span.
 
     A constant is set for the run, a stock gets that initial value, a lookup that table; a :class:`TimeSeries` replaces
-    any variable but a stock over time. ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
+    any variable but a stock over time, and a number stands at all times for the data of a data variable.
+    ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
 
     Parameters
     ----------
@@ -292,6 +293,9 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
             near = [*labels, *model.by_name] if len(problems) < MOST_SUGGESTED else []
             problems.append(UnknownName(base, near, where=model.name))
             continue
+        if isinstance(variable, Series) and isinstance(value, float):
+            # a constant in place of data, as in Vensim; one point is held before and after
+            value = TimeSeries((model.time.initial,), (value,))
         try:
             _check_kind(variable, value, where)
             if elements:
@@ -324,6 +328,8 @@ def _check_kind(variable: Variable, value: Override, where: str) -> None:
             expected = "an initial value"
         case (Constant(), _):
             expected = "a number, a list of numbers or a time series {times = […], values = […]}"
+        case (Series(), _):
+            expected = "a number that holds at all times or a time series {times = […], values = […]}"
         case _:
             expected = "a time series {times = […], values = […]}, since its equation computes it otherwise"
     raise InvalidValue(f"the override of the {kind(variable)} {variable.label!r}", _plain(value), expected, where=where)

@@ -104,6 +104,13 @@ class Section:
         self.wrong(key, f"a whole number, at least {least}")
         return default
 
+    def flag(self, key: str) -> bool:
+        """True or false; false without the key."""
+        value = self.raw(key)
+        if value is not None and not isinstance(value, bool):
+            self.wrong(key, "true or false")
+        return value is True
+
     def names(self, key: str, *, expected: str = "a name or a list of names") -> tuple[str, ...]:
         """A text or a list of texts; empty where there is none."""
         value = self.raw(key)

@@ -207,7 +207,9 @@ class _Reader(ValueReader):
         id_, title = section.text("id"), section.text("title", "")
         name = section.text("name")
         low, high = self.range(section)
-        whole = section.raw("whole") is True
+        whole = section.flag("whole")
+        if whole and math.isfinite(low) and not (low.is_integer() and high.is_integer()):
+            section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
         section.done()
         self.constant(name, section.where)
         return Uncertainty(id_, title or name, name, low, high, whole)
@@ -235,7 +237,7 @@ class _Reader(ValueReader):
         for name in variables:
             self.output(name, section.where)
         times = self.times(section, "times")
-        increments = section.raw("increments") is True
+        increments = section.flag("increments")
         error = section.number("error") if "error" in section else None
         scenario = self.settings(section, "set", id_)
         section.done()

@@ -13,6 +13,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve, value_at
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 
@@ -136,6 +137,27 @@ def test_a_scenario_that_does_not_fit_the_model_says_why(
 ) -> None:
     with pytest.raises(CiparkError, match=message):
         resolve(read_model(write_mdl(EQUATIONS)), Scenario("", changes))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm", "pysd"])
+def test_a_number_in_place_of_data_holds_at_all_times(write_mdl: Write, tmp_path: Path, engine: str) -> None:
+    data = tmp_path / "rain.csv"
+    data.write_text("Time,rain,price[East],price[West]\n0,1,5,6\n4,9,5,6\n")
+    equations = "D: East, West ~~| rain ~~| price[D] ~~| wet = 2 * rain ~~| dear[D] = price[D] ~~|"
+    model = read_model(write_mdl(equations), series=[data])
+    assert simulate(model, engine=engine)["wet"].to_numpy()[-1] > 2
+    run = simulate(model, Scenario("", {"rain": 0.01, "price[West]": 7}), engine=engine)
+    assert set(run["wet"].to_numpy()) == {0.02}
+    assert run["dear"].to_numpy().tolist() == [[5.0, 7.0]] * run.sizes["time"]
+
+
+def test_data_that_a_number_replaces_need_no_table(write_mdl: Write) -> None:
+    model = read_model(write_mdl("rain ~~| wet = 2 * rain ~~|"))
+    assert set(simulate(model, Scenario("", {"rain": 0.01}))["wet"].to_numpy()) == {0.02}
+    with pytest.raises(
+        CiparkError, match=r"the series 'rain'.*expected a number that holds at all times or a time series"
+    ):
+        resolve(model, Scenario("", {"rain": [1, 2]}))
 
 
 def test_all_that_does_not_fit_is_reported_at_once(write_mdl: Write) -> None:
