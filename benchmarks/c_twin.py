@@ -2,7 +2,7 @@
 
 The text is made of the program's structure and numbers alone. Three kinds are compiled by the C++ compiler (its vector
 extensions have a conditional operator): ``scalar``, one run after the other; ``lanes``, eight runs in a vector;
-``libmvec``, the same with the C library's vector functions for ``exp``, ``log``, ``pow``, ``sin`` and ``cos``.
+``libmvec``, the same with the C library's vector functions for everything that is not arithmetic (glibc 2.35 and later).
 Contraction is off and no fast-math flag is set, so the first two give the native engine's bits, but for those
 functions, which are the C library's.
 """
@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.primitives import LIBRARY, segments
+from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, fixed_method
 from cipark_sd.model.expr import Table
@@ -29,9 +29,8 @@ FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-share
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARED = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 _ROUNDED = {"sqrt", "floor", "trunc", "rint"}
-_IN_LIBMVEC = {"exp": 1, "log": 1, "pow": 2, "sin": 1, "cos": 1}
 #: Functions that the engines compute by recipes of their own, to a unit in the last place of the C library's.
-OWN = {"exp", "log", "pow", "sin", "cos"}
+OWN = set(RECIPES)
 
 _HEAD_SCALAR = """
 #include <math.h>
@@ -247,7 +246,7 @@ class _Printer:
             return symbol
         name = f"f_{op}"
         given = ", ".join(f"V a{i}" for i in range(n))
-        if self.kind == "libmvec" and op in _IN_LIBMVEC:
+        if self.kind == "libmvec" and op in OWN:
             vector = f"_ZGVeN8{'v' * n}_{symbol}"
             passed = ", ".join(f"a{i}" for i in range(n))
             self.functions[name] = (

@@ -13,10 +13,9 @@ within 60 (a part in 10^14) at the ends of the range, and exact where the result
 
 import math
 import struct
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ _COS = (
 _TWO_OVER_PI = 6.36619772367581382433e-01
 #: A half of pi in three parts, the first two with 33 bits.
 _HALF_PI = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
-#: Sines and cosines of larger numbers are the C library's.
+#: From this size on, turns are taken off with as many digits of pi as the number needs (:mod:`~.rarer`).
 FAR = 1e6
 #: Adding it to a number of moderate size leaves the nearest whole number in the last bits.
 _ROUND = 1.5 * 2.0**52
@@ -75,6 +74,9 @@ class Arithmetic(Protocol[T]):
     def and_integers(self, a: T, b: T) -> T: ...
     def shift_left(self, a: T, places: int) -> T: ...
     def right(self, a: T, places: int) -> T: ...
+    def sqrt(self, a: T) -> T: ...
+    def truncated(self, a: T) -> T: ...
+    def entry(self, numbers: tuple[float, ...], place: T) -> T: ...
 
 
 class Elementary(Generic[T]):
@@ -89,8 +91,11 @@ class Elementary(Generic[T]):
 
     def log(self, x: T) -> T:
         """The natural logarithm; NaN of negative numbers, minus infinity of 0."""
+        return self._log_ends(x, self._log(*self._significand(x)))
+
+    def _log_ends(self, x: T, value: T) -> T:
+        """A logarithm, whatever its base, with what it is of numbers that are not positive or have no end."""
         o = self.o
-        value = self._log(*self._significand(x))
         value = o.choose(o.equal(x, o.number(np.inf)), x, value)
         value = o.choose(o.equal(x, o.number(0.0)), o.number(-np.inf), value)
         value = o.choose(o.less(x, o.number(0.0)), o.number(np.nan), value)
@@ -115,17 +120,17 @@ class Elementary(Generic[T]):
         value = o.choose(o.equal(y, y), self._signed(x, y, size, value), y)
         return o.choose(o.logical_or(o.equal(y, zero), o.equal(x, unit)), unit, value)
 
-    def sin(self, x: T) -> T:
-        """The sine, for sizes up to :data:`FAR`."""
-        return self._wave(x, 0)
+    def plain_sin(self, x: T) -> tuple[T, T]:
+        """The sine, and whether it is right: of sizes up to :data:`FAR`."""
+        return self._wave(x, 0), self.is_near(x)
 
-    def cos(self, x: T) -> T:
-        """The cosine, for sizes up to :data:`FAR`."""
-        return self._wave(x, 1)
+    def plain_cos(self, x: T) -> tuple[T, T]:
+        """The cosine, and whether it is right: of sizes up to :data:`FAR`."""
+        return self._wave(x, 1), self.is_near(x)
 
-    def far(self, x: T) -> T:
-        """Whether a sine or cosine has to come from the C library."""
-        return self.o.less(self.o.number(FAR), self._size(x))
+    def is_near(self, x: T) -> T:
+        """Whether three parts of pi suffice to take whole turns off."""
+        return self.o.less(self._size(x), self.o.number(FAR))
 
     def plain_exp(self, x: T) -> tuple[T, T]:
         """The exponential, and whether it is right: of sizes below 700."""
@@ -149,15 +154,26 @@ class Elementary(Generic[T]):
     def _wave(self, x: T, quarters: int) -> T:
         """The sine of ``x`` and so many quarters of a turn."""
         o = self.o
+        quarter, r, lacking = self._quarter(x)
+        value = self._turned(quarter, quarters, *self._sine_and_cosine(r, lacking))
+        # minus zero has a sine of its own
+        return o.choose(o.equal(x, o.number(0.0)), x, value) if quarters == 0 else value
+
+    def _quarter(self, x: T) -> tuple[T, T, T]:
+        """The nearest quarter of a turn, as an integer, and what ``x`` is beyond it, with what that lacks."""
+        o = self.o
         rounded = o.add(o.mul(x, o.number(_TWO_OVER_PI)), o.number(_ROUND))
         n = o.sub(rounded, o.number(_ROUND))
-        quarter = o.add_integers(o.bits(rounded), o.integer(quarters - _ROUND_BITS))
         first, second, third = (o.mul(n, o.number(part)) for part in _HALF_PI)
         rough = o.sub(x, first)
         finer = o.sub(rough, second)
         low = o.sub(third, o.sub(o.sub(rough, finer), second))
         r = o.sub(finer, low)
-        lacking = o.sub(o.sub(finer, r), low)
+        return o.sub_integers(o.bits(rounded), o.integer(_ROUND_BITS)), r, o.sub(o.sub(finer, r), low)
+
+    def _sine_and_cosine(self, r: T, lacking: T) -> tuple[T, T]:
+        """Sine and cosine of ``r + lacking``, which lies within an eighth of a turn of 0."""
+        o = self.o
         z = o.mul(r, r)
         cube, half = o.mul(z, r), o.mul(o.number(0.5), z)
         sine_series = self._polynomial(z, _SIN[1:])
@@ -165,14 +181,17 @@ class Elementary(Generic[T]):
         sine = o.sub(r, o.sub(inner, o.mul(cube, o.number(_SIN[0]))))
         remaining = o.sub(o.number(1.0), half)
         series = o.sub(o.mul(o.mul(z, z), self._polynomial(z, _COS)), o.mul(r, lacking))
-        cosine = o.add(remaining, o.add(o.sub(o.sub(o.number(1.0), remaining), half), series))
+        return sine, o.add(remaining, o.add(o.sub(o.sub(o.number(1.0), remaining), half), series))
+
+    def _turned(self, quarter: T, quarters: int, sine: T, cosine: T) -> T:
+        """The sine after a turn by quarters."""
+        o = self.o
+        place = o.add_integers(quarter, o.integer(quarters))
         # the second bit of the quarter turns the sign, the first takes the cosine
-        odd = o.whole(o.and_integers(quarter, o.integer(1)))
+        odd = o.whole(o.and_integers(place, o.integer(1)))
         value = o.choose(o.equal(odd, o.number(0.0)), sine, cosine)
-        turned = o.whole(o.and_integers(quarter, o.integer(2)))
-        value = o.choose(o.equal(turned, o.number(0.0)), value, o.mul(value, o.number(-1.0)))
-        # minus zero has a sine of its own
-        return o.choose(o.equal(x, o.number(0.0)), x, value) if quarters == 0 else value
+        turned = o.whole(o.and_integers(place, o.integer(2)))
+        return o.choose(o.equal(turned, o.number(0.0)), value, o.mul(value, o.number(-1.0)))
 
     def _size(self, x: T) -> T:
         o = self.o
@@ -302,74 +321,3 @@ class Elementary(Generic[T]):
         error = o.sub(o.mul(a_high, b_high), product)
         error = o.add(o.add(o.add(error, o.mul(a_high, b_low)), o.mul(a_low, b_high)), o.mul(a_low, b_low))
         return product, error
-
-
-Array = NDArray[Any]
-
-
-class NumpyArithmetic:
-    """The operations on arrays."""
-
-    def number(self, value: float) -> Array:
-        return np.asarray(value)
-
-    def integer(self, value: int) -> Array:
-        return np.asarray(value, dtype=np.int64)
-
-    def add(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.add(a, b))
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.subtract(a, b))
-
-    def mul(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.multiply(a, b))
-
-    def div(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.divide(a, b))
-
-    def less(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.less(a, b))
-
-    def equal(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.equal(a, b))
-
-    def logical_and(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.logical_and(a, b))
-
-    def logical_or(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.logical_or(a, b))
-
-    def add_integers(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.add(a, b))
-
-    def sub_integers(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.subtract(a, b))
-
-    def and_integers(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.bitwise_and(a, b))
-
-    def rint(self, a: Array) -> Array:
-        return np.asarray(np.rint(a))
-
-    def choose(self, condition: Array, a: Array, b: Array) -> Array:
-        return np.where(condition, a, b)
-
-    def shift_left(self, a: Array, places: int) -> Array:
-        return np.asarray(np.left_shift(a, places))
-
-    def right(self, a: Array, places: int) -> Array:
-        return np.asarray(np.right_shift(a, places))
-
-    def bits(self, a: Array) -> Array:
-        return np.asarray(a, dtype=np.float64).view(np.int64)
-
-    def double(self, a: Array) -> Array:
-        return np.asarray(a, dtype=np.int64).view(np.float64)
-
-    def whole(self, a: Array) -> Array:
-        return np.asarray(a).astype(np.float64)
-
-
-#: The functions on arrays.
-ON_ARRAYS: Elementary[Array] = Elementary(NumpyArithmetic())

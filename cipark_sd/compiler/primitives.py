@@ -1,8 +1,8 @@
 """What each primitive operation means, on NumPy arrays.
 
-The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: ``exp``, ``log``,
-``pow``, ``sin`` and ``cos`` are recipes of IEEE operations, and the rarer functions are the C library's own in both,
-one number at a time. (NumPy's own loops for them differ from the C library in the last bit.)
+The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: transcendental
+functions are recipes of IEEE operations (:mod:`~cipark_sd.compiler.elementary`, :mod:`~cipark_sd.compiler.rarer`). The
+remainder of a division alone is the C library's, one number at a time: it is exact, so every library has its bits.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.compiler.elementary import ON_ARRAYS
+from cipark_sd.compiler.on_arrays import ON_ARRAYS
 from cipark_sd.model.expr import Table
 
 #: Primitives that are printed between their operands.
@@ -34,19 +34,23 @@ OPERATORS: Mapping[str, str] = {
     "or": "or",
 }
 #: Functions of the C library: name there and number of arguments.
-LIBRARY: Mapping[str, tuple[str, int]] = {
-    "log10": ("log10", 1),
-    "sin": ("sin", 1),
-    "cos": ("cos", 1),
-    "tan": ("tan", 1),
-    "asin": ("asin", 1),
-    "acos": ("acos", 1),
-    "atan": ("atan", 1),
-    "sinh": ("sinh", 1),
-    "cosh": ("cosh", 1),
-    "tanh": ("tanh", 1),
-    "fmod": ("fmod", 2),
-    "erfc": ("erfc", 1),
+LIBRARY: Mapping[str, tuple[str, int]] = {"fmod": ("fmod", 2)}
+#: Functions that are recipes: how many arguments each has.
+RECIPES: Mapping[str, int] = {
+    "exp": 1,
+    "log": 1,
+    "pow": 2,
+    "sin": 1,
+    "cos": 1,
+    "tan": 1,
+    "asin": 1,
+    "acos": 1,
+    "atan": 1,
+    "sinh": 1,
+    "cosh": 1,
+    "tanh": 1,
+    "log10": 1,
+    "erfc": 1,
 }
 
 
@@ -80,18 +84,6 @@ def _lane_by_lane(name: str) -> Callable[..., Array]:
         flat = [array.ravel().tolist() for array in arrays]
         values = [function(*lane) for lane in zip(*flat, strict=True)]
         return np.array(values, dtype=np.float64).reshape(arrays[0].shape)
-
-    return apply
-
-
-def _near(recipe: Callable[[Any], Any], name: str) -> Callable[[ArrayLike], Array]:
-    """The recipe where it holds, elsewhere the C library."""
-    library = _lane_by_lane(name)
-
-    def apply(argument: ArrayLike) -> Array:
-        at = np.asarray(argument, dtype=np.float64)
-        value, far = np.asarray(recipe(at)), np.asarray(ON_ARRAYS.far(at))
-        return np.asarray(np.where(far, library(at), value)) if far.any() else value
 
     return apply
 
@@ -136,11 +128,7 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "trunc": np.trunc,
     "rint": np.rint,
     **{name: _lane_by_lane(name) for name in LIBRARY},
-    "sin": _near(ON_ARRAYS.sin, "sin"),
-    "cos": _near(ON_ARRAYS.cos, "cos"),
-    "exp": lambda a: ON_ARRAYS.exp(a),
-    "log": lambda a: ON_ARRAYS.log(a),
-    "pow": lambda a, b: ON_ARRAYS.pow(a, b),
+    **{name: getattr(ON_ARRAYS, name) for name in RECIPES},
 }
 
 

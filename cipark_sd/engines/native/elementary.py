@@ -1,14 +1,11 @@
-"""The recipes of :mod:`cipark_sd.compiler.elementary` as functions of LLVM assembly on vectors of doubles."""
+"""The recipes of :mod:`cipark_sd.compiler.rarer` as functions of LLVM assembly on vectors of doubles."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-from cipark_sd.compiler.elementary import Elementary
+from cipark_sd.compiler.primitives import RECIPES
+from cipark_sd.compiler.rarer import Rarer
 from cipark_sd.engines.native.text import Vectors
-
-#: Each function and its number of arguments.
-FUNCTIONS = {"exp": 1, "log": 1, "pow": 2, "sin": 1, "cos": 1}
-#: Those that leave large arguments to the C library.
-_NEAR = ("sin", "cos")
 
 
 class Emitter(Protocol):
@@ -23,9 +20,9 @@ class Emitter(Protocol):
 class VectorArithmetic(Vectors):
     """The operations as instructions; each value is the name of a register or a constant."""
 
-    def __init__(self, body: Emitter, lanes: int) -> None:
+    def __init__(self, body: Emitter, lanes: int, array: Callable[[tuple[float, ...]], str]) -> None:
         super().__init__(lanes)
-        self.body = body
+        self.body, self.array = body, array
 
     def number(self, value: float) -> str:
         return self.splat(value)
@@ -90,48 +87,54 @@ class VectorArithmetic(Vectors):
     def right(self, a: str, places: int) -> str:
         return self._of("ashr", self.i, a, self.integer(places))
 
+    def sqrt(self, a: str) -> str:
+        return self.body.emit(f"call {self.v} @llvm.sqrt.v{self.lanes}f64({self.v} {a})")
 
-def definition(name: str, lanes: int, attributes: str) -> str:
-    """The function ``@vector_<name>``: a short way for ordinary arguments, and a long one when any lane has another."""
+    def truncated(self, a: str) -> str:
+        return self.body.emit(f"fptosi {self.v} {a} to {self.i}")
+
+    def entry(self, numbers: tuple[float, ...], place: str) -> str:
+        pointers = self.body.emit(f"getelementptr double, ptr {self.array(numbers)}, {self.i} {place}")
+        arguments = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
+        return self.body.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({arguments})")
+
+
+def definition(name: str, lanes: int, attributes: str, array: Callable[[tuple[float, ...]], str]) -> str:
+    """The function ``@vector_<name>``.
+
+    One of the commoner functions has a short way for ordinary arguments, and a long one when any lane has another.
+
+    Parameters
+    ----------
+    array : callable
+        Gives the name of an array of numbers of the module.
+    """
     fast, slow = _Lines("f"), _Lines("s")
-    arithmetic = VectorArithmetic(fast, lanes)
+    arithmetic = VectorArithmetic(fast, lanes, array)
     v, b = arithmetic.v, arithmetic.b
-    names = [f"%a{i}" for i in range(FUNCTIONS[name])]
-    short = Elementary(arithmetic)
-    if name in _NEAR:
-        value = getattr(short, name)(*names)
-        special = short.far(names[0])
-        long_value = _far_lanes(name, slow, arithmetic, special, value)
-    else:
-        value, right = getattr(short, f"plain_{name}")(*names)
-        special = fast.emit(f"xor {b} {right}, {arithmetic.every}")
-        long_value = getattr(Elementary(VectorArithmetic(slow, lanes)), name)(*names)
-    some = fast.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {special})")
+    names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
+    recipes = Rarer(arithmetic)
+    if not hasattr(recipes, f"plain_{name}"):
+        value = getattr(recipes, name)(*names)
+        head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
+        return "\n".join([head, *fast.lines, f"  ret {v} {value}", "}"])
+    value, right = getattr(recipes, f"plain_{name}")(*names)
+    special = fast.emit(f"xor {b} {right}, {arithmetic.every}")
+    long_value = getattr(Rarer(VectorArithmetic(slow, lanes, array)), name)(*names)
+    some = fast.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {special})")
     # the long way is a function of its own, which nothing is inlined from
-    long_given = f"{arguments}, {b} {special}, {v} {value}"
-    long_head = f"define internal {v} @long_{name}({arguments}, {b} {special}, {v} {value}) noinline cold #0 {{"
+    long_head = f"define internal {v} @long_{name}({arguments}) noinline cold #0 {{"
     short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"
     return "\n".join(
         [
             *(long_head, *slow.lines, f"  ret {v} {long_value}", "}"),
             *(short_head, "entry:", *fast.lines),
             *(f"  br i1 {some}, label %special, label %ordinary", "special:"),
-            *(f"  %long = call {v} @long_{name}({long_given})", "  br label %ordinary", "ordinary:"),
+            *(f"  %long = call {v} @long_{name}({arguments})", "  br label %ordinary", "ordinary:"),
             *(f"  %result = phi {v} [ {value}, %entry ], [ %long, %special ]", f"  ret {v} %result", "}"),
         ]
     )
-
-
-def _far_lanes(name: str, body: Emitter, arithmetic: VectorArithmetic, far: str, near: str) -> str:
-    """The lanes with a large argument by the C library, the others as they were."""
-    v, b = arithmetic.v, arithmetic.b
-    made = "undef"
-    for lane in range(arithmetic.lanes):
-        element = body.emit(f"extractelement {v} %a0, i32 {lane}")
-        called = body.emit(f"call double @cipark_{name}(double {element})")
-        made = body.emit(f"insertelement {v} {made}, double {called}, i32 {lane}")
-    return body.emit(f"select {b} {far}, {v} {made}, {v} {near}")
 
 
 class _Lines:

@@ -7,9 +7,8 @@ it. No operation carries a fast-math flag and nothing is contracted, so each one
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from cipark_sd.compiler.primitives import LIBRARY, segments
+from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
-from cipark_sd.engines.native.elementary import FUNCTIONS
 from cipark_sd.engines.native.text import Vectors, number
 from cipark_sd.model.expr import Table
 
@@ -43,10 +42,9 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
 
 
 class Slots:
-    """Places in the workspace, in vectors, and arrays of numbers, in which long tables are ``searched``."""
+    """Places in the workspace, in vectors, and arrays of numbers."""
 
-    def __init__(self, program: Program, *, searched: bool) -> None:
-        self.searched = searched
+    def __init__(self, program: Program) -> None:
         self.states = 0
         self.cells = len(program.states)
         self.next = self.cells + len(program.cells)
@@ -202,7 +200,7 @@ class Body(Vectors):
         elif op in ("random", "initial_random") and isinstance(entry.payload, int):
             step = "%step" if op == "random" else str(2**32)
             self.values[node] = self._random(entry.payload, step)
-        elif op in FUNCTIONS:
+        elif op in RECIPES:
             arguments = ", ".join(f"{self.v} {self.use(a)}" for a in args)
             self.values[node] = self.emit(f"call {self.v} @vector_{op}({arguments})")
         elif op in LIBRARY:
@@ -251,7 +249,7 @@ class Body(Vectors):
             condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
             return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
 
-        if n > MOST_COMPARED and self.slots.searched:
+        if n > MOST_COMPARED:
             return self._searched(table, at)
         if n == 1:
             known = self.emit(f"fcmp ord {self.v} {at}, {at}")

@@ -7,9 +7,10 @@ through a workspace; short ones are inlined into one loop and optimised as a who
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.native.elementary import FUNCTIONS, definition
+from cipark_sd.engines.native.elementary import definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
 from cipark_sd.engines.native.text import LANES
 
@@ -35,26 +36,21 @@ class Kernel:
     short: bool
 
 
-def kernel(
-    program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None, *, arrays: bool = True
-) -> Kernel:
+def kernel(program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None) -> Kernel:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
 
     Parameters
     ----------
     library : mapping of str to str
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
-    arrays : bool
-        Whether the module may hold arrays of numbers, in which long tables are searched; without them each table is a
-        chain of comparisons. The numbers are the same.
     """
-    return _Module(program, lanes, library or {}, arrays=arrays).build()
+    return _Module(program, lanes, library or {}).build()
 
 
 class _Module:
-    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], *, arrays: bool) -> None:
+    def __init__(self, program: Program, lanes: int, library: Mapping[str, str]) -> None:
         self.program, self.lanes, self.library = program, lanes, library
-        self.slots = Slots(program, searched=arrays)
+        self.slots = Slots(program)
         self.method = fixed_method(program.method)
         self.short = len(program.nodes) <= SHORT
         self.functions: list[str] = []
@@ -76,9 +72,9 @@ class _Module:
         calls["start"] = self._group("start", (len(program.states), self._start), (len(program.cells), self._begin))
         calls["outputs"] = self._group("outputs", (len(program.outputs), self._outputs))
         advance = self._advance(calls["rates"])
-        used = sorted({node.op for node in program.nodes} & set(FUNCTIONS))
+        used = sorted({node.op for node in program.nodes} & set(RECIPES))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
-        made = [definition(name, self.lanes, attributes) for name in used]
+        made = [definition(name, self.lanes, attributes, self.slots.array) for name in used]
         made += self.library.values()
         text = "\n".join(
             [

@@ -90,6 +90,7 @@ def carried(
         "method": fixed_method(program.method),
         "lanes": LANES,
         "workspace": made.workspace,
+        "free": made.free,
         "time": {
             "units": model.time.units,
             "step": planned.grid.step,

@@ -17,6 +17,21 @@ def leb(value: int) -> bytes:
             return bytes(out)
 
 
+def signed_leb(value: int) -> bytes:
+    """A signed LEB128 number.
+
+    >>> signed_leb(5), signed_leb(64), signed_leb(-1)
+    (b'\\x05', b'\\xc0\\x00', b'\\x7f')
+    """
+    out = bytearray()
+    while True:
+        byte, value = value & 127, value >> 7
+        ended = value == (-1 if byte & 64 else 0)
+        out.append(byte | (0 if ended else 128))
+        if ended:
+            return bytes(out)
+
+
 def vector(items: Sequence[bytes]) -> bytes:
     """How many, and then each."""
     return leb(len(items)) + b"".join(items)
@@ -63,6 +78,20 @@ class Reader:
             shift += 7
             if byte < 128:
                 return value
+
+    def signed(self) -> int:
+        """The next signed LEB128 number.
+
+        >>> Reader(b"\\xc0\\x00").signed(), Reader(b"\\x7f").signed()
+        (64, -1)
+        """
+        value = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value - (1 << shift) if byte & 64 else value
 
     def text(self) -> str:
         """The next text after its length."""

@@ -13,9 +13,9 @@ from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values
 from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.compiled import CompiledEngine
-from cipark_sd.engines.wasm.compiling import LANES, beyond, compiled
-from cipark_sd.engines.wasm.memory import PAGE, Layout
-from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.engines.wasm.compiling import LANES, compiled
+from cipark_sd.engines.wasm.linking import PAGE
+from cipark_sd.engines.wasm.memory import Layout
 
 if TYPE_CHECKING:
     import wasmtime
@@ -36,7 +36,7 @@ class WasmEngine(CompiledEngine):
         """The outputs, (n_outputs, n_saved, n_runs)."""
         made = compiled(program)
         blocks = Blocks(program, inputs, LANES)
-        layout = Layout.of(program, made.workspace, blocks, int(inputs.saved.sum()))
+        layout = Layout.of(program, made, blocks, int(inputs.saved.sum()))
         out = np.empty((blocks.n_blocks, layout.n_saved, len(program.outputs), LANES))
         at_once = max(1, MOST // layout.bytes_of_block)
         for first in range(0, blocks.n_blocks, at_once):
@@ -82,16 +82,7 @@ def _run(
     memory, run = exports["memory"], exports["run"]
     image = layout.image(blocks, inputs, first, last)
     memory.grow(store, -(-image.size // PAGE) - memory.size(store))
-    memory.write(store, image.content, 0)
-    try:
-        run(store, *image.arguments)
-    except wasmtime.Trap:
-        raise _far(program) from None
+    memory.write(store, image.content, layout.free)
+    run(store, *image.arguments)
     values = np.frombuffer(memory.read(store, image.out, image.size), dtype=np.float64)
     return values.reshape(last - first, layout.n_saved, len(program.outputs), LANES)
-
-
-def _far(program: Program) -> UnsupportedFeature:
-    """What the only trap of a module says."""
-    at = next(i for i, node in enumerate(program.nodes) if node.op in ("sin", "cos"))
-    return beyond(program, "the sine or cosine of a number beyond a million", at)

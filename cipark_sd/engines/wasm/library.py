@@ -1,12 +1,10 @@
 """What a module has in place of the C library, as LLVM assembly.
 
-``fmod`` is exact, so every right way gives the same bits. The sine and cosine of a large number are the C library's own
-in the other engines; here such a number stops the program, and none is ever computed in another way.
+``fmod`` is exact, so every right way gives the same bits.
 """
 
 import math
 
-from cipark_sd.compiler.elementary import FAR
 from cipark_sd.engines.native.text import number
 
 _SIGN, _SIZE, _INFINITE = -(2**63), 2**63 - 1, 0x7FF << 52
@@ -91,24 +89,5 @@ nan:
 """
 
 
-def _beyond(name: str) -> str:
-    """NaN for an infinite number, and for another that is too large the end of the program."""
-    return f"""
-define internal double @cipark_{name}(double %x) noinline nounwind {{
-  %size = call double @llvm.fabs.f64(double %x)
-  %far = fcmp ogt double %size, {number(FAR)}
-  %finite = fcmp olt double %size, {number(math.inf)}
-  %stop = and i1 %far, %finite
-  br i1 %stop, label %trap, label %back
-trap:
-  call void @llvm.trap()
-  unreachable
-back:
-  ret double {number(math.nan)}
-}}
-"""
-
-
-_CALLED = "declare double @llvm.fabs.f64(double)\ndeclare void @llvm.trap()\ndeclare i64 @llvm.ctlz.i64(i64, i1)"
 #: By the name of the function of the C library that each stands for.
-DEFINITIONS = {"fmod": FMOD, "sin": _beyond("sin"), "cos": f"{_beyond('cos')}\n{_CALLED}"}
+DEFINITIONS = {"fmod": f"{FMOD}\ndeclare i64 @llvm.ctlz.i64(i64, i1)"}

@@ -1,35 +1,54 @@
 """An object file that LLVM wrote for wasm32, made a module that can be instantiated: no linker is needed for it.
 
-An object of one module refers to its own functions by the indices that they have in it, and LLVM has written these
-already; what a linker would do is to confirm them. So the sections that only linkers read are dropped, the memory that
-the object imports becomes the module's own, and ``run`` and ``memory`` are exported. Each relocation is checked against
-what stands in its place, and whatever else an object may hold (data, tables, globals, imports) is refused, so that a
-change in LLVM cannot pass unseen.
+An object of one module refers to its own functions by the indices that they have in it, and to its numbers by their
+places from address 0 on; LLVM has written these already. What a linker would do is to confirm the former and to move
+the latter. So the sections that only linkers read are dropped, the numbers are put behind the first bytes of the
+memory, the memory that the object imports becomes the module's own, and ``run`` and ``memory`` are exported. Each
+relocation is checked against what stands in its place, and whatever else an object may hold (tables, globals, imports)
+is refused, so that a change in LLVM cannot pass unseen.
 
 Sources: WebAssembly Core Specification 2.0, chapter 5 (binary format); WebAssembly tool conventions, Linking.md.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from cipark_sd.engines.wasm.encoding import Reader, leb, section, text, vector
+from cipark_sd.engines.wasm.encoding import Reader, leb, section, signed_leb, text, vector
 
 MAGIC = b"\0asm\x01\0\0\0"
-_CUSTOM, _TYPE, _IMPORT, _FUNCTION, _MEMORY, _EXPORT, _CODE = 0, 1, 2, 3, 5, 7, 10
+_CUSTOM, _TYPE, _IMPORT, _FUNCTION, _MEMORY, _EXPORT, _CODE, _DATA, _DATA_COUNT = 0, 1, 2, 3, 5, 7, 10, 11, 12
 #: Kinds of what is imported and exported.
 _IS_FUNCTION, _IS_MEMORY = b"\0", b"\2"
 _MEMORY_IMPORT = ("env", "__linear_memory")
 _SYMBOL_TABLE = 8
 _UNDEFINED, _EXPLICIT_NAME = 0x10, 0x40
-#: The only kind of relocation that one module of functions has: R_WASM_FUNCTION_INDEX_LEB.
-_FUNCTION_INDEX = 0
+_OF_FUNCTION, _OF_DATA = 0, 1
+#: Relocations: R_WASM_FUNCTION_INDEX_LEB, and R_WASM_MEMORY_ADDR_LEB and _SLEB, the address of a number.
+_FUNCTION_INDEX, _ADDRESS, _SIGNED_ADDRESS = 0, 3, 4
+#: A relocated number takes five bytes.
+_PADDED = 5
+#: Where a module's numbers begin; the first bytes stay empty, so that no address is 0.
+FIRST = 16
+PAGE = 2**16
+_I32_CONST, _END = 0x41, b"\x0b"
+
+
+@dataclass(frozen=True)
+class _Symbol:
+    """A function by its index, or numbers by their segment and their place in it."""
+
+    kind: int
+    name: str
+    index: int
+    offset: int = 0
 
 
 class UnknownObject(RuntimeError):
     """An object file with something in it that this module does not know; another version of LLVM may write such."""
 
 
-def linked(obj: bytes, exported: str = "run") -> bytes:
-    """The module of an object file: its functions, a memory of its own, and both exported.
+def linked(obj: bytes, exported: str = "run") -> tuple[bytes, int]:
+    """The module of an object file, with a memory of its own, and the address from which on that memory is free.
 
     Raises
     ------
@@ -38,31 +57,53 @@ def linked(obj: bytes, exported: str = "run") -> bytes:
     if not obj.startswith(MAGIC):
         raise UnknownObject("it does not begin as a module of version 1 does")
     parts = list(sections(obj))
-    known = (_CUSTOM, _TYPE, _IMPORT, _FUNCTION, _CODE)
+    known = (_CUSTOM, _TYPE, _IMPORT, _FUNCTION, _CODE, _DATA, _DATA_COUNT)
     unknown = [kind for kind, _ in parts if kind not in known]
     if unknown:
         raise UnknownObject(f"it has sections of the kinds {unknown}")
     custom = {name: content for kind, body in parts if kind == _CUSTOM for name, content in [_named(body)]}
-    functions = dict(_functions(custom.get("linking", b"")))
+    symbols = list(_symbols(custom.get("linking", b"")))
+    bodies = dict(parts)
+    segments = list(_segments(bodies.get(_DATA, leb(0))))
+    starts = [start for start, _ in segments]
     for name, body in custom.items():
         if name.startswith("reloc."):
-            _check_relocations(body, parts, functions)
-    bodies = dict(parts)
+            place, changed = _relocated(body, parts, symbols, starts)
+            if parts[place][0] != _CODE:
+                raise UnknownObject(f"it has relocations in a section of kind {parts[place][0]}")
+            bodies[_CODE] = changed
     _check_imports(bodies.get(_IMPORT, leb(0)))
-    if exported not in functions.values():
+    places = [symbol.index for symbol in symbols if symbol.kind == _OF_FUNCTION and symbol.name == exported]
+    if not places:
         raise UnknownObject(f"it has no function {exported!r}")
-    (place,) = (index for index, name in functions.items() if name == exported)
-    exports = vector([text(exported) + _IS_FUNCTION + leb(place), text("memory") + _IS_MEMORY + leb(0)])
-    # one memory of at least one page, of any size
-    memory = vector([b"\0" + leb(1)])
+    end = FIRST + max((start + len(content) for start, content in segments), default=0)
     made = {
         _TYPE: bodies[_TYPE],
         _FUNCTION: bodies[_FUNCTION],
-        _MEMORY: memory,
-        _EXPORT: exports,
+        # one memory of any size that holds the numbers
+        _MEMORY: vector([b"\0" + leb(-(-end // PAGE))]),
+        _EXPORT: vector([text(exported) + _IS_FUNCTION + leb(places[0]), text("memory") + _IS_MEMORY + leb(0)]),
         _CODE: bodies[_CODE],
     }
-    return MAGIC + b"".join(section(kind, body) for kind, body in made.items())
+    if segments:
+        made[_DATA] = vector([_segment(FIRST + start, content) for start, content in segments])
+    return MAGIC + b"".join(section(kind, body) for kind, body in made.items()), -(-end // 16) * 16
+
+
+def _segment(start: int, content: bytes) -> bytes:
+    return leb(0) + bytes([_I32_CONST]) + signed_leb(start) + _END + leb(len(content)) + content
+
+
+def _segments(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where the numbers of the object begin, and their bytes."""
+    reader = Reader(body)
+    for _ in range(reader.number()):
+        if reader.number() != 0 or reader.take(1)[0] != _I32_CONST:
+            raise UnknownObject("its numbers have no fixed place")
+        start = reader.signed()
+        if reader.take(1) != _END:
+            raise UnknownObject("its numbers have no fixed place")
+        yield start, reader.take(reader.number())
 
 
 def with_description(module: bytes, name: str, content: bytes) -> bytes:
@@ -112,8 +153,8 @@ def _check_imports(body: bytes) -> None:
             reader.number()
 
 
-def _functions(linking: bytes) -> Iterator[tuple[int, str]]:
-    """Index and name of each function that the symbol table defines."""
+def _symbols(linking: bytes) -> Iterator[_Symbol]:
+    """What the symbol table defines: functions and numbers."""
     reader = Reader(linking)
     if reader.ended or reader.number() != 2:
         raise UnknownObject("its linking section is not of version 2")
@@ -123,20 +164,42 @@ def _functions(linking: bytes) -> Iterator[tuple[int, str]]:
         if kind != _SYMBOL_TABLE:
             continue
         for _ in range(inner.number()):
-            symbol, flags = inner.take(1), inner.number()
-            if symbol != _IS_FUNCTION or (flags & _UNDEFINED and not flags & _EXPLICIT_NAME):
-                raise UnknownObject("a symbol of it is no function of its own")
-            index = inner.number()
-            yield index, inner.text()
+            kind, flags = inner.take(1)[0], inner.number()
+            if kind not in (_OF_FUNCTION, _OF_DATA) or (flags & _UNDEFINED and not flags & _EXPLICIT_NAME):
+                raise UnknownObject("a symbol of it is no function and no number of its own")
+            if kind == _OF_FUNCTION:
+                index = inner.number()
+                yield _Symbol(kind, inner.text(), index)
+            else:
+                name, index, offset, _ = inner.text(), inner.number(), inner.number(), inner.number()
+                yield _Symbol(kind, name, index, offset)
 
 
-def _check_relocations(body: bytes, parts: list[tuple[int, bytes]], functions: dict[int, str]) -> None:
+def _relocated(
+    body: bytes, parts: list[tuple[int, bytes]], symbols: list[_Symbol], starts: list[int]
+) -> tuple[int, bytes]:
+    """Which section a list of relocations is for, and its content with the addresses that numbers have here."""
     reader = Reader(body)
-    _, place = parts[reader.number()]
-    indices = list(functions)
+    place = reader.number()
+    content = bytearray(parts[place][1])
     for _ in range(reader.number()):
-        kind, offset, symbol = reader.number(), reader.number(), reader.number()
-        if kind != _FUNCTION_INDEX:
-            raise UnknownObject(f"it has a relocation of kind {kind}")
-        if Reader(place, offset).number() != indices[symbol]:
-            raise UnknownObject(f"a call at {offset} does not go where its relocation says")
+        kind, offset, at = reader.number(), reader.number(), reader.number()
+        symbol, written = symbols[at], Reader(parts[place][1], offset)
+        match kind, symbol.kind:
+            case (0, 0):
+                if written.number() != symbol.index:
+                    raise UnknownObject(f"a call at {offset} does not go where its relocation says")
+            case (3 | 4, 1):
+                address = starts[symbol.index] + symbol.offset + reader.signed()
+                signed = kind == _SIGNED_ADDRESS
+                if (written.signed() if signed else written.number()) != address or written.at != offset + _PADDED:
+                    raise UnknownObject(f"an address at {offset} is not what its relocation says")
+                content[offset : offset + _PADDED] = _padded(FIRST + address)
+            case _:
+                raise UnknownObject(f"it has a relocation of kind {kind}")
+    return place, bytes(content)
+
+
+def _padded(address: int) -> bytes:
+    """An address in five bytes, the same with a sign and without one as long as it is below 2^31."""
+    return bytes([(address >> (7 * i)) & 127 | (128 if i < _PADDED - 1 else 0) for i in range(_PADDED)])

@@ -11,16 +11,12 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs
 from cipark_sd.engines.blocks import Blocks
-
-#: Bytes of a page of memory.
-PAGE = 2**16
-#: The first bytes stay empty, so that no address is 0.
-START = 16
+from cipark_sd.engines.wasm.compiling import Compiled
 
 
 @dataclass(frozen=True)
 class Image:
-    """The memory before a call: its inputs from address 0 on, its size in bytes, where outputs begin, the arguments."""
+    """The memory before a call: its inputs from where it is free, its size, where outputs begin, the arguments."""
 
     content: bytes
     size: int
@@ -30,12 +26,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Layout:
-    """The sizes of one program's arrays, in doubles.
+    """The sizes of one program's arrays, in doubles, from the address ``free`` on.
 
     ``n_params`` and ``n_out`` are those of a block of runs, ``workspace`` and ``pipes`` those of a call.
     """
 
     lanes: int
+    free: int
     n_params: int
     n_saved: int
     n_out: int
@@ -43,16 +40,17 @@ class Layout:
     pipes: int
 
     @classmethod
-    def of(cls, program: Program, workspace: int, blocks: Blocks, n_saved: int) -> "Layout":
-        """For a program whose kernel needs so many vectors of workspace."""
+    def of(cls, program: Program, made: Compiled, blocks: Blocks, n_saved: int) -> "Layout":
+        """For a program and its module."""
         lanes = blocks.lanes
         return cls(
             lanes,
+            made.free,
             n_params=len(program.params) * lanes,
             n_saved=n_saved,
             n_out=n_saved * len(program.outputs) * lanes,
             # one vector beyond, since an array of no length has no address
-            workspace=(workspace + 1) * lanes,
+            workspace=(made.workspace + 1) * lanes,
             pipes=blocks.pipe_size + lanes,
         )
 
@@ -63,7 +61,7 @@ class Layout:
 
     def image(self, blocks: Blocks, inputs: Inputs, first: int, last: int) -> Image:
         """The memory for some of the blocks."""
-        memory = _Writer()
+        memory = _Writer(self.free)
         params = memory.put(blocks.params[first:last])
         times, saved = memory.put(blocks.times), memory.put(blocks.saved)
         arrays = [values if values.ndim == 2 else values[first:last] for values in blocks.series]
@@ -84,9 +82,9 @@ class Layout:
 
 
 class _Writer:
-    def __init__(self) -> None:
-        self._parts: list[bytes] = [bytes(START)]
-        self.size = START
+    def __init__(self, free: int) -> None:
+        self._parts: list[bytes] = []
+        self.size = free
 
     @property
     def content(self) -> bytes:

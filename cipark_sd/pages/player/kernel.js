@@ -40,7 +40,7 @@ class Kernel {
   #layOut(runs) {
     if (this.#laid.runs === runs) return this.#laid;
     const { about } = this, lanes = about.lanes, blocks = Math.ceil(runs / lanes), steps = this.#steps;
-    let end = 16;
+    let end = about.free;
     const room = (bytes) => {
       const at = end;
       end += Math.ceil(bytes / 16) * 16;
@@ -110,15 +110,10 @@ class Kernel {
       known[run] = BigInt(numbers ? numbers[own] : own);
     }
     const saved = last + 1, steps = last === this.times.length - 1 ? this.#steps : about.time.saved[last];
-    try {
-      this.exports.run(
-        BigInt(blocks), at.params, at.workspace, at.out, at.times, at.saved, BigInt(steps), BigInt(saved),
-        at.series, at.strides, at.uniforms, at.pipes, at.capacities, BigInt.asIntN(64, BigInt(seed)), at.runs,
-      );
-    } catch (problem) {
-      if (!(problem instanceof WebAssembly.RuntimeError)) throw problem;
-      throw new KernelError("these values lead to the sine or cosine of a number beyond a million, which is not computed here");
-    }
+    this.exports.run(
+      BigInt(blocks), at.params, at.workspace, at.out, at.times, at.saved, BigInt(steps), BigInt(saved),
+      at.series, at.strides, at.uniforms, at.pipes, at.capacities, BigInt.asIntN(64, BigInt(seed)), at.runs,
+    );
     const out = new Float64Array(memory.buffer, at.out, blocks * saved * this.#outputs * lanes);
     const result = new Float64Array(this.#outputs * saved * runs);
     for (let run = 0; run < runs; run++) {
