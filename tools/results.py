@@ -18,9 +18,13 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+
+from cipark_sd.headline import HEAD, Headline, cells, disagreements
+from cipark_sd.pages.page import DATA, read_page
+from cipark_sd.records import from_plain, to_plain
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"
@@ -35,6 +39,9 @@ DOCUMENTS = (
 sys.path.insert(0, str(Path(__file__).parent))
 
 from results_commands import RESULTS, Numbers, Result, marked_files, settings_of_the_park  # noqa: E402
+
+HEADLINES = "docs/results/headlines.md"
+Headlines = dict[str, list[Headline]]
 
 # what has digits and is no claim is passed over: code, addresses, dates, years, identifiers such as S14 or MIL-HDBK-189
 TOKEN = re.compile(
@@ -68,25 +75,34 @@ def inputs(result: Result) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
-def compute(result: Result) -> Numbers:
-    """Run a result's commands in an empty folder and read its numbers."""
+def compute(result: Result) -> tuple[Numbers, Headlines]:
+    """Run a result's commands in an empty folder; its numbers, and the headline records of each folder of output."""
     with tempfile.TemporaryDirectory() as folder:
-        return result.numbers(Path(folder))
+        return result.numbers(Path(folder)), written_headlines(Path(folder))
 
 
-def keep(result: Result, made: Numbers) -> None:
-    """Write the numbers with all that they are conditional on."""
+def written_headlines(folder: Path) -> Headlines:
+    """The headline records that commands wrote with their pages in a folder, by the folder of output."""
+    pages = {path.parent: read_page(path.parent) for path in sorted(folder.rglob(DATA))}
+    return {
+        place.relative_to(folder).as_posix(): list(page.headlines) for place, page in pages.items() if page.headlines
+    }
+
+
+def keep(result: Result, made: Numbers, headlines: Headlines) -> None:
+    """Write numbers and headline records with all that they are conditional on."""
     record = {
         "commands": list(result.commands),
         "inputs": inputs(result),
         "versions": {name: version(name) for name in ("cipark_sd", "numpy", "scipy")},
+        "headlines": {place: [to_plain(record) for record in records] for place, records in headlines.items()},
         "numbers": made,
     }
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (KEPT / f"{result.name}.json").write_text(text, encoding="utf-8")
 
 
-def kept(name: str) -> dict:
+def record_of(name: str) -> dict:
     """The record of a result."""
     return json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -95,7 +111,7 @@ def out_of_date(name: str) -> str:
     """Why a kept result is not that of the files and commands as they are now; empty where it is."""
     if not (KEPT / f"{name}.json").exists():
         return "not made yet"
-    record, result = kept(name), RESULTS[name]
+    record, result = record_of(name), RESULTS[name]
     if record["commands"] != list(result.commands):
         return "its commands have changed"
     now = inputs(result)
@@ -103,9 +119,39 @@ def out_of_date(name: str) -> str:
     return f"changed since: {', '.join(changed)}" if changed else ""
 
 
+def kept_headlines(name: str) -> Headlines:
+    """The headline records of a result, by the folder of output."""
+    folders = record_of(name).get("headlines", {})
+    return {place: [from_plain(Headline, record) for record in records] for place, records in folders.items()}
+
+
+def with_headlines(made: Numbers, headlines: Headlines) -> Numbers:
+    """Numbers as a claim reads them: ``headlines`` holds each record as "MAP optimum of NAME", NAME being its title."""
+    by_name: dict[str, dict[str, float]] = {}
+    for record in (record for records in headlines.values() for record in records):
+        bounds = record.interval
+        ends = {} if bounds is None else {"low": bounds.low, "high": bounds.high, "percent": 100 * bounds.level}
+        if record.basis is not None:
+            ends["pareto_k"] = record.basis.pareto_k
+        key = claimed_as(record)
+        if by_name.setdefault(key, {"number": record.number, **ends})["number"] != record.number:
+            raise ValueError(f"two headlines are {key!r}")
+    return {**made, "headlines": by_name}
+
+
+def claimed_as(record: Headline) -> str:
+    """What a claim calls a record: the kind of estimate and the study's name; no bracket, which a field cannot hold."""
+    name = record.title or record.estimand
+    return f"{record.estimate} of {name}".replace("[", "(").replace("]", ")")
+
+
 def all_kept() -> dict[str, Numbers]:
     """The numbers of all results that are kept."""
-    return {name: kept(name)["numbers"] for name in RESULTS if (KEPT / f"{name}.json").exists()}
+    return {
+        name: with_headlines(record_of(name)["numbers"], kept_headlines(name))
+        for name in RESULTS
+        if (KEPT / f"{name}.json").exists()
+    }
 
 
 def index() -> list[dict]:
@@ -122,8 +168,12 @@ def claims(page: Mapping, results: Mapping[str, Numbers]) -> Iterator[list[tuple
         rows = formatter.get_field(claim["each"], (), results)[0] if isinstance(claim, dict) else [None]
         for row in rows:
             parts: list[tuple[str, str | None]] = []
+            slots = {**results, "row": row}
+            if isinstance(claim, dict) and "headline" in claim:
+                result, _, name = claim["headline"].format(**slots).partition(": ")
+                slots["headline"] = results[result]["headlines"][name]
             for literal, field, spec, _ in formatter.parse(claim["text"] if isinstance(claim, dict) else claim):
-                value = formatter.get_field(field, (), {**results, "row": row})[0] if field else None
+                value = formatter.get_field(field, (), slots)[0] if field else None
                 parts.append((literal, format(value, spec or "") if field else None))
             yield parts
 
@@ -142,18 +192,18 @@ def _words(text: str) -> str:
     return r"\s+".join(map(re.escape, re.split(r"\s+", text)))
 
 
-def said(parts: list[tuple[str, str | None]]) -> str:
+def in_words(parts: list[tuple[str, str | None]]) -> str:
     """A claim in words."""
     return "".join(literal + (number or "") for literal, number in parts)
 
 
 def sections(text: str) -> Iterator[tuple[str, str]]:
     """Heading and text of each section."""
-    found = [
+    headings = [
         (m.start(), m.group(1))
         for m in re.finditer(r"^#+ (.*)$", re.sub(r"^```.*?^```", _blank, text, flags=re.S | re.M), re.M)
     ]
-    starts = [(0, ""), *found] if not found or found[0][0] else found
+    starts = [(0, ""), *headings] if not headings or headings[0][0] else headings
     for (start, heading), end in zip(starts, [*(s for s, _ in starts[1:]), len(text)], strict=True):
         yield heading, text[start:end]
 
@@ -172,22 +222,22 @@ def faults(page: Mapping, results: Mapping[str, Numbers]) -> list[str]:
     for parts in claims(page, results):
         match = pattern(parts, exact=True).search(text)
         if match is None:
-            problems.append(f"{page['file']} does not say: {said(parts)}")
+            problems.append(f"{page['file']} does not say: {in_words(parts)}")
             continue
         for group in range(1, match.re.groups + 1):
             masked = masked[: match.start(group)] + "#" * len(match.group(group)) + masked[match.end(group) :]
-    given: dict[str, Counter[str]] = {}
+    listed_by_section: dict[str, Counter[str]] = {}
     for entry in page.get("given", []):
-        given.setdefault(entry["section"], Counter()).update(entry["numbers"].split())
+        listed_by_section.setdefault(entry["section"], Counter()).update(entry["numbers"].split())
     present = {heading: Counter(numbers(part)) for heading, part in sections(masked)}
-    for heading in given | present:
-        here, listed = present.get(heading, Counter()), given.get(heading, Counter())
-        for more, what in (
-            (here - listed, "nothing accounts for"),
-            (listed - here, "listed as given, but not there:"),
+    for heading in listed_by_section | present:
+        seen_numbers, listed_numbers = present.get(heading, Counter()), listed_by_section.get(heading, Counter())
+        for excess, words in (
+            (seen_numbers - listed_numbers, "nothing accounts for"),
+            (listed_numbers - seen_numbers, "listed as given, but not there:"),
         ):
-            if more:
-                problems.append(f"{page['file']}, {heading!r}: {what} {' '.join(sorted(more.elements()))}")
+            if excess:
+                problems.append(f"{page['file']}, {heading!r}: {words} {' '.join(sorted(excess.elements()))}")
     return problems
 
 
@@ -198,29 +248,56 @@ def write_page(page: Mapping, results: Mapping[str, Numbers]) -> None:
     for parts in claims(page, results):
         match = pattern(parts, exact=True).search(text) or pattern(parts, exact=False).search(text)
         if match is None:
-            sys.exit(f"{page['file']} has no sentence of this form: {said(parts)}")
+            sys.exit(f"{page['file']} has no sentence of this form: {in_words(parts)}")
         new = [number for _, number in parts if number is not None]
         for group in range(match.re.groups, 0, -1):
             text = text[: match.start(group)] + new[group - 1] + text[match.end(group) :]
     path.write_text(text, encoding="utf-8")
 
 
+def headlines_page() -> str:
+    """All headline records that are kept, by result, with the quantities that have several numbers in one and why."""
+    lines = [
+        "# Headline numbers of the kept results",
+        "",
+        "Made by `python tools/results.py --pages` of the records that the commands of each result have written: each",
+        "number with its kind of estimate, its interval and what it is conditional on. README and pages take theirs",
+        "from these records.",
+    ]
+    for name, result in RESULTS.items():
+        folders = kept_headlines(name)
+        if folders:
+            lines += ["", f"## {name}", "", *(f"`{command}`" for command in result.commands)]
+        for records in folders.values():
+            lines += ["", *(_row(row) for row in (HEAD, ("---",) * len(HEAD), *map(cells, records)))]
+        if len(folders) > 1:
+            differing = disagreements(list(folders.items()))
+            lines += ["", *(f"- {sentence}" for sentence in differing or ["No quantity has two numbers in these."])]
+    return "\n".join(lines) + "\n"
+
+
+def _row(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
+
+
 def main(arguments: list[str]) -> None:
     """Do what the arguments ask for."""
     if arguments == ["--pages"]:
+        (ROOT / HEADLINES).write_text(headlines_page(), encoding="utf-8")
         for page in index():
             write_page(page, all_kept())
     elif arguments == ["--unsaid"]:
         print(*(fault for page in index() for fault in faults(page, all_kept())), sep="\n")
     elif arguments[1:2] == ["--from"]:
-        keep(RESULTS[arguments[0]], RESULTS[arguments[0]].read(Path(arguments[2]), ""))
+        result, folder = RESULTS[arguments[0]], Path(arguments[2])
+        keep(result, result.read(folder, ""), written_headlines(folder))
     elif arguments:
         unknown = [name for name in arguments if name not in RESULTS]
         if unknown:
             sys.exit(f"no result {', '.join(unknown)}; there are {', '.join(RESULTS)}")
         for name in arguments:
-            made = compute(RESULTS[name])
-            keep(RESULTS[name], made)
+            made, headlines = compute(RESULTS[name])
+            keep(RESULTS[name], made, headlines)
             print(name, json.dumps(made, indent=1, ensure_ascii=False))
     else:
         for name, result in RESULTS.items():

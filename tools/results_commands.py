@@ -89,11 +89,10 @@ def _fit(folder: Path, printed: str) -> Numbers:
     }
 
 
-BOUNDED = {
-    "both": ("bounded by the data",),
-    "one": ("bounded from below only", "bounded from above only"),
-    "none": ("not bounded by the data",),
-}
+#: Of a profile, by how many of its ends are numbers.
+SIDES = ("none", "one", "both")
+#: Verdicts of what data bound with no help from priors or from constants that are held.
+ALONE = ("bounded by the data", "bounded from below only", "bounded from above only")
 
 
 def _park_fit(folder: Path, printed: str) -> Numbers:
@@ -103,8 +102,11 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
     rows = pd.read_csv(folder / "fitted.csv").set_index("label")
     batch = rows.loc["residents 2019-07-02"]
     model_parameters = list(pd.read_csv(folder / "fisher_information.csv", index_col=0).index)
-    verdicts = {name: side["verdict"] for name, side in fit["profiles"].items()}
-    bounded = {sides: [name for name in model_parameters if verdicts[name] in told] for sides, told in BOUNDED.items()}
+    ends = {name: [side["lower"], side["upper"]] for name, side in fit["profiles"].items()}
+    bounded: dict[str, list[str]] = {sides: [] for sides in SIDES}
+    for name in model_parameters:
+        bounded[SIDES[2 - ends[name].count(None)]].append(name)
+    alone = [name for name in model_parameters if fit["profiles"][name]["verdict"] in ALONE]
     counted = pd.read_csv(ROOT / STUDIES / "great_stone" / "data" / "residents.csv", comment="#")
     return {
         **_fit(folder, printed),
@@ -113,8 +115,9 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
         "count": {sides: len(names) for sides, names in bounded.items()},
         "counted": float(counted.loc[counted["date"] == "2019-12-31", "residents"].item()),
         "bounded": bounded,
+        "alone": alone,
+        "count_leaning": len(model_parameters) - len(alone),
         "policy": policy,
-        "predictions": {name: [p["estimate"], p["lower"], p["upper"]] for name, p in fit["predictions"].items()},
         "batch": {
             "observed": float(batch["lower"]),
             "expected": float(batch["expected"]),
@@ -139,7 +142,6 @@ def _park_policy(folder: Path) -> Numbers:
         {
             "id": name,
             "title": base.loc[name, "title"],
-            **{key: float(base.loc[name, key]) for key in ("median", "low90", "high90")},
             "least": float(medians.loc[name].min()),
             "most": float(medians.loc[name].max()),
         }
@@ -279,7 +281,7 @@ def _relative(a: float, b: float) -> float:
 
 def _park_checks(folder: Path, printed: str) -> Numbers:
     report = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
-    found = {entry["id"]: [(f["left"], f["right"]) for f in entry["findings"]] for entry in report}
+    by_check = {entry["id"]: [(f["left"], f["right"]) for f in entry["findings"]] for entry in report}
     half_step = [
         f["remark"].split("%")[0].rsplit(" ", 1)[1] for e in report if e["id"] == "time-step" for f in e["findings"]
     ]
@@ -288,16 +290,16 @@ def _park_checks(folder: Path, printed: str) -> Numbers:
         "count_failed": sum(entry["status"] == "fail" for entry in report),
         "failed": [entry["id"] for entry in report if entry["status"] == "fail"],
         "half_step": dict(zip(("residents", "operating", "entrants"), map(float, half_step), strict=True)),
-        "operating_may_2018": 3 + found["ST04"][0][0],
-        "chinese_or_joint": 50 * found["RC16"][0][0] / found["RC16"][0][1],
-        "operating_without": 50 * found["RC03"][0][0] / found["RC03"][0][1],
+        "operating_may_2018": 3 + by_check["ST04"][0][0],
+        "chinese_or_joint": 50 * by_check["RC16"][0][0] / by_check["RC16"][0][1],
+        "operating_without": 50 * by_check["RC03"][0][0] / by_check["RC03"][0][1],
     }
 
 
 def _core_forecast(folder: Path, printed: str) -> Numbers:
     """Medians and 90 % of the frozen forecast, as they are printed."""
-    with xr.open_dataset(ROOT / STUDIES / "great_stone_core" / "forecast_2020_2030.nc", engine="h5netcdf") as found:
-        draws = {"r": found["residents"].load(), "w": found["working"].load()}
+    with xr.open_dataset(ROOT / STUDIES / "great_stone_core" / "forecast_2020_2030.nc", engine="h5netcdf") as dataset:
+        draws = {"r": dataset["residents"].load(), "w": dataset["working"].load()}
 
     def shown(kind: str, scenario: str, structure: str, year: int) -> str:
         values = draws[kind].sel(scenario=scenario, structure=structure, year=year).values
@@ -341,7 +343,7 @@ def _certificate(folder: Path, printed: str) -> Numbers:
         "columns": min(pair["columns"] for pair in pairs.values()),
         "numpy": pairs["native", "numpy"]["verdict"],
         "largest": {
-            other: max(d["largest"] for d in pairs["native", other]["differences"]) for other in ("pysd", "pysimlin")
+            engine: max(d["largest"] for d in pairs["native", engine]["differences"]) for engine in ("pysd", "pysimlin")
         },
     }
 

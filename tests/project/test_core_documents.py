@@ -100,7 +100,7 @@ def test_the_evidence_of_the_constant_rate_is_that_of_a_quadrature() -> None:
 
     inner = lambda log_alpha: quad(density, 0, 5, args=(log_alpha,), epsabs=0, epsrel=1e-6)[0]  # noqa: E731
     exact = np.log(quad(inner, -4, 3.9, epsabs=0, epsrel=1e-5)[0])
-    line = numbers.kept("core_fit")["numbers"]["lines"]["constant rate"]
+    line = numbers.record_of("core_fit")["numbers"]["lines"]["constant rate"]
     assert line["evidence"] == pytest.approx(exact, abs=4 * line["error"])
 
 
@@ -128,7 +128,7 @@ def test_weighted_draws_give_back_what_a_closed_form_says() -> None:
 
 
 def test_what_the_pages_say_in_words_is_what_the_numbers_are() -> None:
-    fit, full = numbers.kept("core_fit")["numbers"], numbers.kept("park_on_core_windows")["numbers"]
+    fit, full = numbers.record_of("core_fit")["numbers"], numbers.record_of("park_on_core_windows")["numbers"]
     # no loop is supported: alone or beside the others, none is worth a unit
     assert all(abs(row["alone"]) < 1 and abs(row["beside"]) < 1 for row in fit["loops"])
     both = {row["name"]: row["both"] for row in fit["rows"]}

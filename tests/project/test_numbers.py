@@ -7,6 +7,7 @@ a list of other numbers of the section, which says why. ``tools/results.py`` mak
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import results as numbers
 from results_commands import RESULTS, run_command
+
+from cipark_sd.headline import Headline, cells
 
 PAGES = {page["file"]: page for page in numbers.index()}
 
@@ -72,28 +75,93 @@ def test_a_kept_result_is_that_of_its_files(name: str) -> None:
 def test_a_cheap_result_is_that_of_the_program(name: str) -> None:
     """To the digits that are printed: the claims of all pages are the same with the result made again."""
     kept = numbers.all_kept()
-    again = {**kept, name: numbers.compute(RESULTS[name])}
+    again = {**kept, name: numbers.with_headlines(*numbers.compute(RESULTS[name]))}
     for page in PAGES.values():
-        assert [numbers.said(c) for c in numbers.claims(page, again)] == [
-            numbers.said(c) for c in numbers.claims(page, kept)
+        assert [numbers.in_words(c) for c in numbers.claims(page, again)] == [
+            numbers.in_words(c) for c in numbers.claims(page, kept)
         ], f"run: python tools/results.py {name}"
 
 
 def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path) -> None:
     run_command("cipark calibrate --starts 3 --no-profiles --no-compare-pysd -o .", tmp_path)
     fit = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
-    kept = numbers.kept("park_fit")["numbers"]
+    kept = numbers.record_of("park_fit")["numbers"]
     assert fit["model_digest"] == kept["model_digest"]
     assert fit["parameters"] == pytest.approx(kept["estimate"], rel=1e-3), "run: python tools/results.py park_fit"
 
 
-def test_the_constants_that_the_readme_names_are_those_that_the_data_bound() -> None:
+def test_the_constants_that_the_readme_names_are_those_whose_intervals_close() -> None:
     """Belarusian firms, those of other countries, how long they build; and what an able founder makes of it."""
-    kept = numbers.kept("park_fit")["numbers"]
+    kept = numbers.record_of("park_fit")["numbers"]
     assert kept["bounded"]["both"] == ["Approach Hazard[BELARUS]", "Approach Hazard[OTHER]", "Construction Scale"]
     assert len(kept["bounded"]["both"] + kept["bounded"]["one"] + kept["bounded"]["none"]) == 10
+    assert len(kept["alone"]) == 2  # the others lean on priors or on constants that are held
     assert kept["policy"]["structures"] == 11
     assert kept["policy"]["without_china_merchants"]["able_founder"][0] > 2.5
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, Headline]:
+    """Every headline record that a claim of some page reads, by its place among the kept results."""
+    text = (numbers.KEPT / "numbers.toml").read_text(encoding="utf-8")
+    named = set(re.findall(r"(\w+)\[headlines\]\[([^\]]+)\]", text))
+    kept = {
+        (name, numbers.claimed_as(record)): record
+        for name in RESULTS
+        for folder in numbers.kept_headlines(name).values()
+        for record in folder
+    }
+    return {f"{name}: {key}": kept[name, key] for name, key in named}
+
+
+def test_pages_take_a_quantity_that_has_a_headline_record_from_it(records: dict[str, Headline]) -> None:
+    assert len(records) >= 15
+    index = (numbers.KEPT / "numbers.toml").read_text(encoding="utf-8")
+    assert "[estimate][" not in index
+    assert "[predictions][" not in index
+
+
+def test_the_readme_prints_headline_records_and_a_changed_digit_is_seen(tmp_path: Path, monkeypatch) -> None:
+    """Each number of its sentence on the end of 2019 is that of a record; any other digit there is a fault."""
+    page, results = PAGES["README.md"], numbers.all_kept()
+    (claim,) = (text for text in page["claims"] if "[headlines]" in text)
+    (parts,) = numbers.claims({"claims": [claim]}, results)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    match = numbers.pattern(parts, exact=True).search(text)
+    assert match is not None
+    assert match.re.groups >= 7
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    for group in range(1, match.re.groups + 1):
+        digit = str((int(match.group(group)[0]) + 1) % 10)
+        planted = text[: match.start(group)] + digit + text[match.start(group) + 1 :]
+        (tmp_path / "README.md").write_text(planted, encoding="utf-8")
+        assert any("does not say" in fault for fault in numbers.faults(page, results)), planted[match.start() - 9 :][
+            :99
+        ]
+
+
+def test_the_page_of_headlines_is_that_of_the_kept_records() -> None:
+    text = (ROOT / numbers.HEADLINES).read_text(encoding="utf-8")
+    assert text == numbers.headlines_page(), "run: python tools/results.py --pages"
+    for name in RESULTS:
+        for folder in numbers.kept_headlines(name).values():
+            assert all(" | ".join(cells(record)[:3]) in text for record in folder)
+
+
+def test_a_quantity_with_two_values_in_one_result_is_explained_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = numbers.kept_headlines("park_fit")
+    name = "cipark-output/great_stone"
+    twice = {**kept, "again": [replace(record, number=record.number + 1, seed=1) for record in kept[name]]}
+    monkeypatch.setattr(numbers, "kept_headlines", lambda result: twice if result == "park_fit" else {})
+    text = numbers.headlines_page()
+    assert "Total Residents at 2020 has several numbers" in text
+    assert "They differ in the seed." in text
+
+
+def test_two_records_that_a_claim_cannot_tell_apart_are_refused() -> None:
+    record = numbers.kept_headlines("nist_rat42")["."][0]
+    with pytest.raises(ValueError, match="two headlines are 'ML optimum of"):
+        numbers.with_headlines({}, {"a": [record], "b": [replace(record, number=0.0)]})
 
 
 def test_output_that_is_shown_was_printed() -> None:
@@ -102,7 +170,7 @@ def test_output_that_is_shown_was_printed() -> None:
     for file in PAGES:
         text = (ROOT / file).read_text(encoding="utf-8")
         for name, block in re.findall(r"<!-- kept: (\w+) -->\n```\n\$ [^\n]*\n(.*?)```", text, flags=re.DOTALL):
-            rest = " ".join(numbers.kept(name)["numbers"]["printed"].split())
+            rest = " ".join(numbers.record_of(name)["numbers"]["printed"].split())
             for piece in block.split("…"):
                 _, found, rest = rest.partition(" ".join(piece.split()))
                 assert found or not piece.strip(), f"{file}: {name} has not printed {piece}"
@@ -151,9 +219,9 @@ def test_a_changed_result_is_seen_and_written_into_the_page(tmp_path: Path, monk
 
 
 def test_a_changed_input_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = numbers.kept("nist_rat42")
+    record = numbers.record_of("nist_rat42")
     record["inputs"] = dict.fromkeys(record["inputs"], "0" * 64)
-    monkeypatch.setattr(numbers, "kept", lambda name: record)
+    monkeypatch.setattr(numbers, "record_of", lambda name: record)
     assert "changed since: " in numbers.out_of_date("nist_rat42")
 
 
