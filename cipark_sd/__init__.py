@@ -1,20 +1,31 @@
 """System-dynamics models that are fitted to data.
 
->>> from cipark_sd import Scenario
->>> cold = Scenario("cold", {"room temperature": 5})
+>>> import cipark_sd as cp
+>>> model = cp.read_model(cp.bundled("core.mdl"))
+>>> run = cp.simulate(model, {"Start Time": 2.0})
+>>> round(float(run.cp["Residents"].sel(time=2019)), 1)
+29.7
 
-``simulate(read_model("teacup.mdl"), cold)`` gives an :class:`xarray.Dataset`.
+:func:`simulate` makes one run, :func:`ensemble` many, :func:`sensitivity` says which constants drive an output, and
+:func:`calibrate` fits a study; :func:`plot_run` and :func:`plot_fan` draw. A path stands for the model in it, and a
+mapping of names to numbers for a scenario. Names are spelt as people write them: ``run.cp["Total Residents"]``.
 """
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cipark_sd.ensemble import ensemble as ensemble
     from cipark_sd.errors import CiparkError as CiparkError
+    from cipark_sd.front import calibrate as calibrate
+    from cipark_sd.front import sensitivity as sensitivity
     from cipark_sd.frontends.changes_files import read_changes as read_changes
     from cipark_sd.frontends.model_file import read_model as read_model
     from cipark_sd.library import bundled as bundled
     from cipark_sd.model.expr import Table as Table
     from cipark_sd.model.model import Model as Model
+    from cipark_sd.plotting.fan import plot_fan as plot_fan
     from cipark_sd.plotting.runs import plot_run as plot_run
     from cipark_sd.results import load as load
     from cipark_sd.results import save as save
@@ -23,15 +34,21 @@ if TYPE_CHECKING:
     from cipark_sd.scenarios import TimeSeries as TimeSeries
     from cipark_sd.scenarios import read_scenario as read_scenario
     from cipark_sd.simulation import simulate as simulate
+    from cipark_sd.study import Study as Study
+    from cipark_sd.study import read_study as read_study
 
 # Imported when first asked for: xarray and PySD take a second.
 _PUBLIC = {
+    "ensemble": "ensemble",
     "CiparkError": "errors",
+    "calibrate": "front",
+    "sensitivity": "front",
     "read_changes": "frontends.changes_files",
     "read_model": "frontends.model_file",
     "bundled": "library",
     "Table": "model.expr",
     "Model": "model.model",
+    "plot_fan": "plotting.fan",
     "plot_run": "plotting.runs",
     "load": "results",
     "save": "results",
@@ -40,9 +57,23 @@ _PUBLIC = {
     "TimeSeries": "scenarios",
     "read_scenario": "scenarios",
     "simulate": "simulation",
+    "Study": "study",
+    "read_study": "study",
 }
 
 __all__ = sorted(_PUBLIC)
+
+
+class _Package(ModuleType):
+    """This package: a public function keeps its name where a module is called the same."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # the import system hangs a submodule that it has read onto its package
+        if not (name in _PUBLIC and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,10 +24,11 @@ from cipark_sd.engines.plan import checked, plan, saved_mask
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, split_key
+from cipark_sd.scenarios import Override, Resolved, Scenario, TimeSeries, override_key, split_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +43,13 @@ SHARES = 8
 
 
 def ensemble(
-    model: Model,
-    runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
+    model: Model | Path | str,
+    runs: "Sequence[Scenario | Mapping[str, Override]] | Mapping[str, ArrayLike] | pd.DataFrame",
     *,
     save: Sequence[str],
     reduce: Mapping[str, Reduction] | None = None,
     times: Sequence[float] | None = None,
-    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
     method: Method | None = None,
     seed: int = 0,
@@ -59,9 +61,16 @@ def ensemble(
 ) -> "xr.Dataset":
     """Many runs of a model.
 
+    >>> from cipark_sd import bundled, ensemble
+    >>> runs = ensemble(bundled("core.mdl"), {"Start Time": [1.0, 2.0, 3.0]}, save=["Residents"], times=[2019])
+    >>> runs.cp["Start Time"].values.tolist()
+    [1.0, 2.0, 3.0]
+    >>> runs.cp["Residents"].sizes["run"]
+    3
+
     Parameters
     ----------
-    model : Model
+    model : Model or path
     runs : sequence of Scenario, mapping of str to array, or DataFrame
         One scenario a run; or draws by name (``Name`` or ``Name[element]``), each (n_runs,) or, for a variable with
         subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
@@ -95,7 +104,9 @@ def ensemble(
     Returns
     -------
     xarray.Dataset
-        Dims ``run``, ``time`` and subscripts. Unless failures are left, the coordinates ``run_failed`` (bool),
+        Dims ``run``, ``time`` and subscripts. What was drawn is there as coordinates of the dim ``run``, by its name; a
+        stock's initial value as ``initial_name`` where the stock is kept too. Unless failures are left, the coordinates
+        ``run_failed`` (bool),
         ``run_failed_variable`` (label, empty where the run did not fail) and ``run_failed_time`` (NaN where it did not,
         and where a reduction alone is no number) of the dim ``run`` say where a kept value is first infinite or no
         number.
@@ -109,6 +120,8 @@ def ensemble(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
     """
+    model, scenario = as_model(model), Scenario.of(scenario)
+    runs = [Scenario.of(values) for values in runs] if isinstance(runs, Sequence) else runs
     runner = choose(engine)
     batches, n_runs, resolved, labels = _batches(model, runs, scenario)
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
@@ -154,6 +167,8 @@ def ensemble(
     )
     reductions_read = dict(zip(reductions, reduced, strict=True))
     result = _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes)
+    if not isinstance(runs, Sequence):
+        result = result.assign_coords(_inputs(model, runs, result))
     return result if failures == "leave" else _marked(result, columns, reductions_read)
 
 
@@ -343,6 +358,26 @@ def _dataset(
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
     data |= {name: (("run",), values) for name, values in reduced.items()}
     return xr.Dataset(data, coords=coords, attrs=dict(attributes))
+
+
+def _inputs(model: Model, runs: "Mapping[str, ArrayLike] | pd.DataFrame", result: "xr.Dataset") -> dict[str, Any]:
+    """What was drawn, as coordinates by name; an element of a subscripted variable has its own."""
+    coords: dict[str, Any] = {}
+    for name, values in runs.items():
+        key = override_key(str(name))
+        base, elements = split_key(key)
+        variable, array = model.by_name[base], np.asarray(values, dtype=float)
+        dims = variable.dims if array.ndim > 1 and not elements else ()
+        sizes = [len(model.dimension_by_name[dim].elements) for dim in dims]
+        labels = {"long_name": variable.label + key[len(base) :], "units": variable.units, "kind": "drawn"}
+        named = f"initial_{key}" if key in result.variables else key
+        coords[named] = (("run", *dims), array.reshape(len(array), *sizes), labels)
+        coords |= {
+            dim: ((dim,), np.array(model.dimension_by_name[dim].element_labels))
+            for dim in dims
+            if dim not in result.coords
+        }
+    return coords
 
 
 def _marked(result: "xr.Dataset", columns: Columns, reduced: Mapping[str, NDArray[np.float64]]) -> "xr.Dataset":

@@ -17,12 +17,13 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import whole, write_bytes
 from cipark_sd.inputs import check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
-from cipark_sd.scenarios import Scenario
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import Scenario, override_key, split_key
 
 FORMAT = "cipark_sd result 1"
 
@@ -95,6 +96,41 @@ def build(
     return xr.Dataset(data, coords=coords, attrs=attributes)
 
 
+@xr.register_dataset_accessor("cp")
+class Labelled:
+    """Variables of a result by their names as people write them: ``run.cp["Pool[East]"]``."""
+
+    def __init__(self, result: xr.Dataset) -> None:
+        self._result = result
+
+    def __getitem__(self, label: str) -> xr.DataArray:
+        """The variable or drawn input of that name; of ``Name[element]``, that element.
+
+        Raises
+        ------
+        UnknownName
+            With the closest names there are.
+        """
+        result, key = self._result, override_key(label)
+        if key in result.variables:
+            return result[key]
+        base, elements = split_key(key)
+        known = [str(array.attrs.get("long_name", name)) for name, array in result.variables.items()]
+        if base not in result.variables:
+            raise UnknownName(label, known, where="the result")
+        array = result[base]
+        dims = [dim for dim in array.dims if dim not in ("run", "scenario", "chain", "draw", "time")]
+        if len(elements) != len(dims):
+            raise UnknownName(label, [str(array.attrs.get("long_name", base))], where="the result")
+        for dim, element in zip(dims, elements, strict=True):
+            names = [str(name) for name in result[dim].to_numpy()]
+            places = [place for place, name in enumerate(names) if canonical(name) == canonical(element)]
+            if not places:
+                raise UnknownName(element, names, kind="element", where=str(array.attrs.get("long_name", base)))
+            array = array.isel({dim: places[0]})
+        return array
+
+
 #: The endings of files that :func:`save` writes.
 SUFFIXES = (".nc", ".csv")
 
@@ -118,6 +154,14 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
 
 def save(result: xr.Dataset, path: Path | str) -> None:
     """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``); the file appears whole or not at all.
+
+    >>> import tempfile
+    >>> from cipark_sd import bundled, load, save, simulate
+    >>> run = simulate(bundled("core.mdl"), save=["Residents"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(run, f"{folder}/run.nc")
+    ...     load(f"{folder}/run.nc").identical(run)
+    True
 
     The table starts with the attributes in lines that begin with ``#``, which ``pandas.read_csv(path, comment="#")``
     leaves out.
@@ -161,6 +205,13 @@ def _write(result: xr.Dataset, path: Path) -> None:
 
 def load(path: Path | str) -> xr.Dataset:
     """A result from NetCDF, in memory.
+
+    >>> import tempfile
+    >>> from cipark_sd import bundled, load, save, simulate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(simulate(bundled("core.mdl"), save=["Residents"]), f"{folder}/run.nc")
+    ...     load(f"{folder}/run.nc").attrs["model"]
+    'core'
 
     Raises
     ------

@@ -127,6 +127,10 @@ class Scenario:
     any variable but a stock over time, and a number stands at all times for the data of a data variable.
     ``Name[element]`` sets one element. The empty scenario is neutral to ``|``.
 
+    >>> cold = Scenario("cold", {"Room Temperature": 5})
+    >>> (cold | Scenario("long", final_time=60)).name
+    'cold | long'
+
     Parameters
     ----------
     name : str
@@ -174,6 +178,15 @@ class Scenario:
     def __reduce__(self) -> tuple[Any, ...]:
         controls = tuple(getattr(self, control) for control in CONTROL)
         return (Scenario, (self.name, dict(self.overrides), *controls))
+
+    @classmethod
+    def of(cls, values: "Scenario | Mapping[str, Override]") -> "Scenario":
+        """A scenario as it is; of a mapping, the scenario without a name that sets these values.
+
+        >>> Scenario.of({"Room Temperature": 5}) == Scenario("", {"room temperature": 5})
+        True
+        """
+        return values if isinstance(values, Scenario) else cls("", values)
 
     def renamed(self, name: str) -> "Scenario":
         """The same scenario under another name."""

@@ -1,6 +1,7 @@
 """One run: ``simulate(model, scenario) -> xarray.Dataset``."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,16 +11,17 @@ from cipark_sd import results
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
+from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Override, Scenario
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def simulate(
-    model: Model,
-    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    model: Model | Path | str,
+    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
     *,
     save: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
@@ -28,11 +30,17 @@ def simulate(
 ) -> "xr.Dataset":
     """The course of a model under a scenario.
 
+    >>> from cipark_sd import bundled, simulate
+    >>> run = simulate(bundled("core.mdl"), {"Start Time": 2.0}, save=["Residents"])
+    >>> run.cp["Residents"].dims
+    ('time',)
+
     Parameters
     ----------
-    model : Model
-    scenario : Scenario
-        What differs from the file.
+    model : Model or path
+        A path is read first, see :func:`cipark_sd.read_model`.
+    scenario : Scenario or mapping
+        What differs from the file; a mapping of names to numbers is a scenario without a name.
     save : sequence of str, optional
         Variables by any spelling of their names; without it everything that can change in the run, so all but lookups
         and constants that keep their value.
@@ -54,6 +62,7 @@ def simulate(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, RunFailed, ModelFileError, Problems
     """
+    model, scenario = as_model(model), Scenario.of(scenario)
     chosen = choose(engine)
     planned = plan(model, scenario, save=save, times=times, method=method)
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))

@@ -324,6 +324,20 @@ def _folder(reader: StudyReader, name: str, file: str) -> Path | None:
     return Path(name) if (Path(name) / file).is_file() else reader.shipped_studies(file).get(name)
 
 
+def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = ()) -> Study:
+    """The study in a folder, or the one of that name that comes with a package; by default the park's.
+
+    >>> from cipark_sd import read_study
+    >>> read_study("flu_1978").parameters[0].name
+    'Beta'
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    return find_study(None if name is None else str(name), allow_files)
+
+
 def find_study(name: str | None, allow_files: Sequence[Path] = ()) -> Study:
     """The study of that name or folder, from whichever reader knows it; the reader's default for None.
 

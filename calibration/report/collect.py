@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,6 +63,15 @@ class Calibration:
     def problem(self) -> CalibrationProblem:
         """The study with what the command line changes of it."""
         return self.optimum.goal.density.problem
+
+    @property
+    def estimates(self) -> Mapping[str, float]:
+        """The values at the optimum, by parameter."""
+        return dict(zip(self.problem.space.names, self.optimum.theta.tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
+        return f"<Calibration of {self.problem.title}: {values}; {len(self.profiles)} profiles>"
 
 
 def fit_findings(made: Calibration) -> Fit:

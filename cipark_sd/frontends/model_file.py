@@ -16,6 +16,11 @@ SUFFIXES = (*VENSIM_SUFFIXES, *XMILE_SUFFIXES)
 def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), series: Sequence[Path | str] = ()) -> Model:
     """The model in a Vensim (``.mdl``) or XMILE (``.xmile``, ``.xml``, ``.stmx``) file.
 
+    >>> from cipark_sd import bundled, read_model
+    >>> model = read_model(bundled("core.mdl"))
+    >>> model["Potential Firms"].units
+    'firm'
+
     Parameters
     ----------
     path : path
@@ -47,6 +52,17 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
     allowed = tuple(Path(folder).resolve() for folder in allow_files)
     read = read_vensim if path.suffix.lower() in VENSIM_SUFFIXES else read_xmile
     return with_series(read(path, raw, allowed), series, where="--series")
+
+
+def as_model(model: Model | Path | str) -> Model:
+    """A model as it is; of a path, the model in that file.
+
+    Raises
+    ------
+    ModelFileError, OutsideFolder, EquationError, UnknownName, Problems
+        As :func:`read_model`.
+    """
+    return model if isinstance(model, Model) else read_model(model)
 
 
 def _missing(path: Path) -> str:

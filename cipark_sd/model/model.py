@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from cipark_sd.errors import UnknownName
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
@@ -72,7 +72,7 @@ class Origin:
     series: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A stock-and-flow model.
 
@@ -106,6 +106,36 @@ class Model:
     unit_synonyms: tuple[tuple[str, ...], ...] = ()
     range_files: tuple[str, ...] = ()
     origin: Origin | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {self._counts}; {self._span}; digest {self.digest[:12]}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: every variable with what it is, its unit and what the file says of it."""
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th scope='row'>{escape(variable.label)}</th><td>{kind(variable)}</td>"
+            f"<td>{escape(variable.units)}</td><td>{escape(variable.doc)}</td></tr>"
+            for variable in self.variables
+            if variable.name not in CONTROL
+        )
+        heads = "".join(f"<th scope='col'>{head}</th>" for head in ("Variable", "Kind", "Unit", "Documentation"))
+        about = f"{escape(self._counts)}; {escape(self._span)}; digest {escape(self.digest[:12])}"
+        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        title = f"<p><strong>{escape(self.name)}</strong>: {about}</p>"
+        return f"{title}<details><summary>Variables</summary>{table}</details>"
+
+    @property
+    def _counts(self) -> str:
+        parts = ((self.stocks, "stock"), (self.auxiliaries, "auxiliary"), (self.constants, "constant"))
+        plural = {"stock": "stocks", "auxiliary": "auxiliaries", "constant": "constants"}
+        return ", ".join(f"{len(some)} {word if len(some) == 1 else plural[word]}" for some, word in parts)
+
+    @property
+    def _span(self) -> str:
+        time = self.time
+        return f"{time.initial:g} to {time.final:g} {time.units or 'units of time'} in steps of {time.step:g}"
 
     @cached_property
     def by_name(self) -> Mapping[str, Variable]:
@@ -170,7 +200,7 @@ class Model:
         return combinations
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FlatModel(Model):
     """A model whose every variable is a scalar: no subscripts and no macros are left.
 

@@ -27,6 +27,11 @@ def plot_run(
 ) -> "Figure":
     """A figure with one panel for each unit, the variables of that unit in it, and observed values as points.
 
+    >>> from cipark_sd import bundled, plot_run, simulate
+    >>> figure = plot_run(simulate(bundled("core.mdl")), ["Residents", "Potential Firms"])
+    >>> len(figure.axes)
+    1
+
     Parameters
     ----------
     variables : sequence of str

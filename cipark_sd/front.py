@@ -1,0 +1,100 @@
+"""What one line of Python asks for where the packages below need several: sensitivity of a model, a fit."""
+
+import importlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipark_sd.arrays import Array
+from cipark_sd.engines.plan import plan
+from cipark_sd.errors import InvalidValue
+from cipark_sd.frontends.model_file import as_model
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Override, Scenario
+from cipark_sd.sensitivity.factors import Factor, Factors
+from cipark_sd.sensitivity.response import ModelResponse, Output
+from cipark_sd.sensitivity.sobol import sobol
+from cipark_sd.timegrid import nearest_indices
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def sensitivity(
+    model: Model | Path | str,
+    ranges: Mapping[str, tuple[float, float]],
+    outputs: Sequence[str] | str,
+    *,
+    times: Sequence[float] | None = None,
+    n: int = 512,
+    seed: int = 1,
+    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+) -> "xr.Dataset":
+    """Sobol indices: which share of an output's variance each constant is answerable for, alone and with others.
+
+    >>> from cipark_sd import bundled, sensitivity
+    >>> found = sensitivity(bundled("core.mdl"), {"Start Time": (1, 3), "Pass Fraction": (0.2, 0.6)}, "Residents", n=64)
+    >>> found["ST"].sizes["parameter"], found["ST"].sizes["time"]
+    (2, 1)
+
+    Parameters
+    ----------
+    ranges : mapping of str to (low, high)
+        By name of the constant; any value between is as good as another, and they are independent.
+    outputs : sequence of str
+        Variables, ``Name[element]`` for one of a subscripted one.
+    times : sequence of float, optional
+        Saved times at which indices are computed; without it the last one.
+    n : int
+        Rows of the design, a power of two; ``n (k + 2)`` runs for k constants.
+    seed : int
+        Of the design and of the bootstrap.
+
+    Returns
+    -------
+    xarray.Dataset
+        See :func:`cipark_sd.sensitivity.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, Problems
+    """
+    model, scenario = as_model(model), Scenario.of(scenario)
+    factors = Factors(tuple(_uniform(name, *limits) for name, limits in ranges.items()))
+    if not len(factors):
+        raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
+    saved = plan(model, scenario, save=(), times=None, method=None).times
+    asked = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    definitions = tuple(Output(name, name) for name in names)
+    response = ModelResponse(model, factors, definitions, asked, scenario, engine="native")
+    return sobol(response, n=n, seed=seed)
+
+
+def _uniform(name: str, low: float, high: float) -> Factor:
+    if not low < high:
+        raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
+
+    def quantile(shares: Array) -> Array:
+        return np.asarray(low + (high - low) * shares)
+
+    return Factor(name, quantile, f"between {low:g} and {high:g}")
+
+
+def calibrate(study: Path | str | None = None, **options: Any) -> Any:
+    """Fit a study: the fit that ``cipark calibrate`` makes, as a value.
+
+    The package that brings the command brings the function: with this distribution, :func:`calibration.calibrate`,
+    which describes the options and the result. This package itself knows nothing of fitting.
+
+    Raises
+    ------
+    InvalidValue
+        When no installed package fits studies.
+    """
+    for command in importlib.metadata.entry_points(group="cipark_sd.commands", name="calibrate"):
+        return importlib.import_module(command.module.partition(".")[0]).calibrate(study, **options)
+    raise InvalidValue("calibrate", "no package that fits studies", "one that is installed", where="cipark_sd")
