@@ -232,7 +232,7 @@ KILLED = """
 import sys
 from pathlib import Path
 import worker_tasks
-from calibration.tasks.workers import Workers
+from cipark_sd.tasks.workers import Workers
 from cipark_sd.checkpoints import Checkpoints
 if __name__ == "__main__":
     with Workers(2, Checkpoints(Path(sys.argv[1]))) as workers:
