@@ -1,19 +1,25 @@
 """Mutants of the modules that judge and say: small faults are planted one by one, and the tests have to fall.
 
-    python tools/mutants.py [--number 400] [--seed 1] [--workers 2] [--module PART] [-o mutants.json]
+    python tools/mutants.py [--number 400] [--seed 1] [--workers 2] [--module PART] [-o mutants.jsonl] [--again]
 
 A mutant is a module with one operator, comparison, number, flag, branch or text changed; Cosmic Ray makes them (``pip
 install cosmic-ray`` into the environment of the tests), with two operators of our own: numbers are moved by a quarter,
-and a sentence loses its first letters. As many are drawn of each module, at random by the seed. Each is run in a copy
-of the project against the tests that guard its module (``GUARDS``), in a process that is forked after the libraries are
-imported. Prints the survivors with their line, and the share that fell by module. An hour for 400 on two cores.
+and a sentence loses its first letters. As many are drawn of each module, at random by the seed. First the tests that
+guard the modules (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
+they cost. Each mutant then runs in a copy of the project against those that reach its statement, the cheap ones first,
+as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What survives is
+printed at once; each outcome is a line of the output. With ``--again`` the survivors of the output run once more,
+against all tests of their guards that reach them, whatever those cost.
 """
 
 import argparse
+import ast
 import json
+import math
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -23,16 +29,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The modules that judge and say, each with the tests that guard it; a folder stands for the files in it.
 GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/fit/profile.py": ("calibration/fit/test_profiles.py", "calibration/fit/test_switch_dates.py"),
-    "calibration/fit/verdict.py": ("calibration/fit/test_profiles.py", "calibration/report/test_statements.py"),
+    "calibration/fit/verdict.py": (
+        "calibration/fit/test_profiles.py",
+        "calibration/report/test_conditions.py",
+        "calibration/report/test_intervals_said.py",
+        "calibration/report/test_statements.py",
+    ),
     "calibration/fit/threshold.py": ("calibration/fit/test_profiles.py", "calibration/report/test_intervals_said.py"),
-    "calibration/fit/conditions.py": ("calibration/report/test_conditions.py",),
+    "calibration/fit/conditions.py": ("calibration/report",),
     "calibration/sampling/convergence.py": (
         "calibration/sampling/test_monte_carlo_error.py",
         "calibration/sampling/test_sampler.py",
@@ -46,18 +58,31 @@ GUARDS: dict[str, tuple[str, ...]] = {
     ),
     "cipark_sd/experiments/effects.py": (
         "cipark_sd/experiments/test_policy_effects.py",
+        "cipark_sd/plotting",
         "calibration/report/test_statements.py",
     ),
     "cipark_sd/experiments/robustness.py": (
         "cipark_sd/experiments/test_policy_robustness.py",
         "calibration/report/test_statements.py",
     ),
-    "cipark_sd/claims.py": ("cipark_sd/test_claims.py", "calibration/report/test_statements.py"),
-    "cipark_sd/basis.py": ("cipark_sd/test_basis.py",),
-    "calibration/report/conclusions.py": ("calibration/report", "calibration/commands/test_inquiry.py"),
-    "calibration/report/figures_fit.py": ("calibration/report", "calibration/commands/test_calibration_command.py"),
+    "cipark_sd/claims.py": (
+        "cipark_sd/test_claims.py",
+        "cipark_sd/sensitivity/test_sensitivity_decisions.py",
+        "cipark_sd/experiments/test_policy_effects.py",
+        "calibration/report/test_statements.py",
+    ),
+    "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
+    "calibration/report/conclusions.py": (
+        "calibration/report",
+        "calibration/commands/test_inquiry.py",
+        "calibration/fit/test_quantile_residuals.py",
+    ),
+    "calibration/report/figures_fit.py": ("calibration/report",),
     "cipark_sd/plotting/policies.py": ("cipark_sd/plotting", "calibration/report/test_statements.py"),
 }
+#: Seconds of tests that a mutant runs against, and how many times as long they may take.
+BUDGET = 15.0
+PATIENCE = 8.0
 #: Imported once, before each mutant's process is forked.
 LIBRARIES = (
     *("numpy", "scipy.stats", "scipy.optimize", "scipy.sparse", "pandas", "xarray", "matplotlib.pyplot", "arviz_stats"),
@@ -97,6 +122,7 @@ class Outcome:
     mutant: Mutant
     end: str
     seconds: float
+    tests: int
 
 
 def operators() -> dict[str, Any]:
@@ -177,25 +203,152 @@ def drawn(number: int, seed: int, modules: Sequence[str]) -> list[Mutant]:
     return chosen
 
 
-def attempt(tree: Path, files: Sequence[str], limit: float) -> tuple[str, float]:
-    """The tests of a copy of the project in a forked process: how they ended, and how long they took."""
-    begun = time.monotonic()
+@dataclass(frozen=True)
+class Test:
+    """A test, the seconds that it took, those that were spent on the fixtures before it, and the lines it reached."""
+
+    name: str
+    seconds: float
+    fixtures: float
+    lines: frozenset[tuple[str, int]]
+
+    @property
+    def file(self) -> str:
+        """The file of the test."""
+        return self.name.partition("::")[0]
+
+
+class Recorder:
+    """A plugin of pytest: which lines of the modules each test reaches. A fixture counts for the whole file.
+
+    A line is written when it is first reached, so that processes that a test forks are heard as well.
+    """
+
+    def __init__(self, tree: Path, modules: Sequence[str], sink: Path) -> None:
+        self.modules = {str(tree / module): module for module in modules}
+        self.descriptor = os.open(sink, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.reached: set[tuple[str, int]] = set()
+        self.begun = 0.0
+
+    def note(self, *fields: object) -> None:
+        os.write(self.descriptor, (json.dumps(fields) + "\n").encode())
+
+    def trace(self, frame: Any, event: str, _: object) -> Any:
+        module = self.modules.get(frame.f_code.co_filename)
+        if module is None:
+            return None
+        place = (module, frame.f_lineno)
+        if event in ("line", "call") and place not in self.reached:
+            self.reached.add(place)
+            self.note("line", *place)
+        return self.trace
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.reached = set()
+        self.note("test", nodeid)
+        self.begun = time.process_time()
+
+    def pytest_runtest_call(self, item: object) -> None:
+        self.reached = set()
+        now = time.process_time()
+        self.note("fixtures", now - self.begun)
+        self.begun = now
+
+    def pytest_runtest_teardown(self, item: object) -> None:
+        self.note("seconds", time.process_time() - self.begun)
+
+
+def recorded(tree: Path, modules: Sequence[str], file: str) -> list[Test]:
+    """The tests of a file, or of the files of a folder, as they run without a mutant."""
+    with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
+        sink = Path(place, "lines")
+        recorder = Recorder(tree, modules, sink)
+        end, _ = attempt(tree, [f"tests/{file}"], 1800, recorder)
+        os.close(recorder.descriptor)
+        notes = [json.loads(line) for line in sink.read_text(encoding="utf-8").splitlines()]
+    if end != "survived":
+        raise SystemExit(f"the tests of {file} do not pass without a mutant: {end}")
+    return _tests(notes)
+
+
+def _tests(notes: Sequence[Sequence[Any]]) -> list[Test]:
+    imported: set[tuple[str, int]] = set()
+    by_file: dict[str, set[tuple[str, int]]] = {}
+    raw: list[tuple[str, list[float], set[tuple[str, int]]]] = []
+    lines = imported
+    for kind, *fields in notes:
+        if kind == "test":
+            lines = by_file.setdefault(fields[0].partition("::")[0], set())
+            raw.append((fields[0], [], set()))
+        elif kind == "line":
+            lines.add((fields[0], fields[1]))
+        else:
+            raw[-1][1].append(fields[0])
+            lines = raw[-1][2]
+    return [
+        Test(name, times[1], times[0], frozenset(own | by_file[name.partition("::")[0]] | imported))
+        for name, times, own in raw
+        if len(times) == 2
+    ]
+
+
+def statement(module: str, line: int) -> range:
+    """The lines of the statement that a line belongs to; of a compound one, those before its body."""
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    best = range(line, line + 1)
+    smallest = math.inf
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno or node.lineno
+            lines = range(node.lineno, max(last, node.lineno) + 1)
+            if line in lines and len(lines) < smallest:
+                best, smallest = lines, len(lines)
+    return best
+
+
+def guarding(mutant: Mutant, tests: Sequence[Test], budget: float) -> list[Test]:
+    """Those that reach a mutant's statement, the cheap ones first, within the budget; the first one in any case."""
+    lines = {(mutant.module, line) for line in statement(mutant.module, mutant.line)}
+    chosen: list[Test] = []
+    spent, paid = 0.0, set[str]()
+    fixtures = Counter[str]()
+    for test in tests:
+        fixtures[test.file] += test.fixtures  # type: ignore[assignment]
+    for test in sorted(tests, key=lambda test: test.seconds + fixtures[test.file]):
+        if lines.isdisjoint(test.lines):
+            continue
+        cost = test.seconds + (0 if test.file in paid else fixtures[test.file])
+        if chosen and spent + cost > budget:
+            continue
+        chosen.append(test)
+        paid.add(test.file)
+        spent += cost
+    return chosen
+
+
+def attempt(tree: Path, tests: Sequence[str], limit: float, recorder: Recorder | None = None) -> tuple[str, float]:
+    """Tests of a copy of the project in a forked process: how they ended, and how long they took in the processor."""
     child = os.fork()
     if child == 0:
         os.setsid()
-        _run_tests(tree, files)
-    while time.monotonic() - begun < limit:
-        ended, status = os.waitpid(child, os.WNOHANG)
+        # whatever the children of a mutant do, they end
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
+        _run_tests(tree, tests, recorder)
+    deadline = time.monotonic() + 10 * limit
+    while time.monotonic() < deadline:
+        ended, status, used = os.wait4(child, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            return {0: "survived", 1: "fell"}.get(code, "broken"), time.monotonic() - begun
+            end = "too long" if code == -signal.SIGXCPU else {0: "survived", 1: "fell"}.get(code, "broken")
+            return end, used.ru_utime + used.ru_stime
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return "too long", limit
 
 
-def _run_tests(tree: Path, files: Sequence[str]) -> None:
+def _run_tests(tree: Path, tests: Sequence[str], recorder: Recorder | None) -> None:
     """In the child: never returns."""
     code = 3
     try:
@@ -206,25 +359,27 @@ def _run_tests(tree: Path, files: Sequence[str]) -> None:
         os.dup2(sink, 2)
         import pytest
 
-        code = int(
-            pytest.main(
-                ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider", *(f"tests/{file}" for file in files)]
-            )
-        )
+        options = ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider"]
+        if recorder is not None:
+            sys.settrace(recorder.trace)
+        code = int(pytest.main([*options, *tests], plugins=[] if recorder is None else [recorder]))
     finally:
         os._exit(code)
 
 
-def tried(mutant: Mutant, tree: Path, limit: float) -> Outcome:
-    """Plant a mutant in a copy of the project, run its guards, and take it out again."""
+def tried(mutant: Mutant, tree: Path, tests: Sequence[Test]) -> Outcome:
+    """Plant a mutant in a copy of the project, run the tests that reach it, and take it out again."""
+    if not tests:
+        return Outcome(mutant, "survived", 0.0, 0)
     place = tree / mutant.module
     source = (ROOT / mutant.module).read_text(encoding="utf-8")
     place.write_text(mutated(source, operators()[mutant.operator], mutant.occurrence), encoding="utf-8")
+    limit = 60 + PATIENCE * sum(test.seconds + test.fixtures for test in tests)
     try:
-        end, seconds = attempt(tree, GUARDS[mutant.module], limit)
+        end, seconds = attempt(tree, [test.name for test in tests], limit)
     finally:
         place.write_text(source, encoding="utf-8")
-    return Outcome(mutant, end, round(seconds, 1))
+    return Outcome(mutant, end, round(seconds, 1), len(tests))
 
 
 def copied(folder: Path) -> Path:
@@ -236,16 +391,14 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def limits(modules: Sequence[str], tree: Path) -> dict[str, float]:
-    """The seconds that a module's guards may take, five times their usual ones; without a mutant they have to pass."""
-    most = {}
-    for module in modules:
-        end, seconds = attempt(tree, GUARDS[module], 1800)
-        if end != "survived":
-            raise SystemExit(f"the tests of {module} do not pass without a mutant: {end}")
-        print(f"{seconds:6.1f} s  {module}")
-        most[module] = 60 + 5 * seconds
-    return most
+def measured(modules: Sequence[str], tree: Path) -> dict[str, list[Test]]:
+    """The tests that guard each module, each file run once."""
+    files = dict.fromkeys(file for module in modules for file in GUARDS[module])
+    by_file = {}
+    for file in files:
+        by_file[file] = recorded(tree, modules, file)
+        print(f"{sum(t.seconds + t.fixtures for t in by_file[file]):6.1f} s  {file}", flush=True)
+    return {module: [test for file in GUARDS[module] for test in by_file[file]] for module in modules}
 
 
 def main() -> int:
@@ -257,24 +410,60 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--module", default="", help="only modules with this in their name")
-    parser.add_argument("-o", "--output", type=Path, help="a JSON file of all outcomes")
+    parser.add_argument("--again", action="store_true", help="only the survivors of the output, against all tests")
+    parser.add_argument("-o", "--output", type=Path, help="a line of JSON for each outcome, as it is known")
     asked = parser.parse_args()
-    modules = [module for module in GUARDS if asked.module in module]
+    if asked.again and asked.output is None:
+        parser.error("--again needs the output of an earlier run: -o FILE")
     for library in LIBRARIES:
         __import__(library)
-    chosen = drawn(asked.number, asked.seed, modules)
+    settled: list[Outcome] = []
+    if asked.again:
+        before = _read(asked.output)
+        settled = [outcome for outcome in before if outcome.end != "survived"]
+        chosen = [found for outcome in before if outcome.end == "survived" and (found := _now(outcome.mutant))]
+    else:
+        chosen = drawn(asked.number, asked.seed, [module for module in GUARDS if asked.module in module])
     with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
         trees = [
             copied(Path(place, str(worker)))
             for worker in range(asked.workers)
             if Path(place, str(worker)).mkdir() is None
         ]
-        most = limits(modules, trees[0])
-        outcomes = _in_turn(chosen, trees, lambda mutant, tree: tried(mutant, tree, most[mutant.module]))
-    return _report(outcomes, asked.output)
+        tests = measured(list(dict.fromkeys(mutant.module for mutant in chosen)), trees[0])
+        budget = math.inf if asked.again else BUDGET
+        random.Random(asked.seed).shuffle(chosen)
+        with open(asked.output or os.devnull, "w", encoding="utf-8") as file:
+            for outcome in settled:
+                print(json.dumps(asdict(outcome)), file=file, flush=True)
+            outcomes = _in_turn(
+                chosen,
+                trees,
+                file,
+                lambda mutant, tree: tried(mutant, tree, guarding(mutant, tests[mutant.module], budget)),
+            )
+    return _report([*settled, *outcomes])
 
 
-def _in_turn(chosen: Sequence[Mutant], trees: Sequence[Path], run: Callable[[Mutant, Path], Outcome]) -> list[Outcome]:
+def _read(file: Path) -> list[Outcome]:
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [Outcome(**(line | {"mutant": Mutant(**line["mutant"])})) for line in lines]
+
+
+def _now(mutant: Mutant) -> Mutant | None:
+    """The same fault in the module as it stands now, where its line may have moved; None where it is gone."""
+
+    def likeness(other: Mutant) -> float:
+        return SequenceMatcher(None, mutant.before + mutant.after, other.before + other.after).ratio()
+
+    same = [other for other in mutants_of(mutant.module, operators()) if other.operator == mutant.operator]
+    best = max(same, key=lambda other: (round(likeness(other), 3), -abs(other.line - mutant.line)), default=None)
+    return None if best is None or likeness(best) < 0.7 else best
+
+
+def _in_turn(
+    chosen: Sequence[Mutant], trees: Sequence[Path], file: TextIO, run: Callable[[Mutant, Path], Outcome]
+) -> list[Outcome]:
     """Outcomes in the order of the mutants, each copy of the project with one mutant at a time."""
     free = list(trees)
 
@@ -284,6 +473,7 @@ def _in_turn(chosen: Sequence[Mutant], trees: Sequence[Path], run: Callable[[Mut
             outcome = run(mutant, tree)
         finally:
             free.append(tree)
+        print(json.dumps(asdict(outcome)), file=file, flush=True)
         if outcome.end == "survived":
             print(f"survived: {mutant.module}:{mutant.line}  {mutant.before}  ->  {mutant.after}", flush=True)
         return outcome
@@ -292,7 +482,7 @@ def _in_turn(chosen: Sequence[Mutant], trees: Sequence[Path], run: Callable[[Mut
         return list(pool.map(one, chosen))
 
 
-def _report(outcomes: Sequence[Outcome], output: Path | None) -> int:
+def _report(outcomes: Sequence[Outcome]) -> int:
     ends = Counter((outcome.mutant.module, outcome.end) for outcome in outcomes)
     for module in sorted({module for module, _ in ends}):
         counts = {end: ends[module, end] for end in ("fell", "too long", "survived", "broken")}
@@ -300,8 +490,6 @@ def _report(outcomes: Sequence[Outcome], output: Path | None) -> int:
     total = Counter(outcome.end for outcome in outcomes)
     fallen, ran = total["fell"] + total["too long"], len(outcomes) - total["broken"]
     print(f"{fallen} of {ran} fell ({100 * fallen / max(ran, 1):.0f} %); {total['broken']} could not be run")
-    if output is not None:
-        output.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n", encoding="utf-8")
     return 0 if fallen >= 0.85 * ran else 1
 
 

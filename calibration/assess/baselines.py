@@ -10,7 +10,7 @@ count so far, both with a factor of about ``exp(1.5)``; the dispersion has media
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from calibration.families.negative_binomial import NB1
 from calibration.sampling.sample import Effort, run
 from cipark_sd.arrays import Array
 
-#: A baseline's chains: cheap, since a curve costs nothing.
+#: A baseline's chains: cheap, since a curve costs little.
 EFFORT = Effort(ensembles=4, walkers=24, block=200, most_steps=1200, least_steps=600)
 
 
@@ -97,9 +97,20 @@ def _recent(windows: Windows) -> Windows:
 
 
 def forecast(
-    baseline: Baseline, windows: Windows, start: Array, end: Array, count: Array, rng: np.random.Generator
+    baseline: Baseline,
+    windows: Windows,
+    start: Array,
+    end: Array,
+    count: Array,
+    rng: np.random.Generator,
+    *,
+    most_steps: int = EFFORT.most_steps,
 ) -> tuple[Array, Array]:
-    """Random counts over later windows and the log mass of what came, each ``(n_draws, n_windows)``."""
+    """Random counts over later windows and the log mass of what came, each ``(n_draws, n_windows)``.
+
+    Chains take at most ``most_steps``, the budget of the model that they are compared with, where it is the smaller.
+    """
+    effort = replace(EFFORT, most_steps=min(most_steps, EFFORT.most_steps))
     fitted = _recent(windows) if baseline.name == "last value" else windows
     k = len(baseline.mean)
 
@@ -112,10 +123,10 @@ def forecast(
         return np.asarray(prior + NB1().log_density(fitted.count, mean, np.exp(p[:, -1:])).sum(axis=1))
 
     sampling, predicting = rng.spawn(2)
-    streams = sampling.spawn(EFFORT.ensembles)
-    spread = [stream.standard_normal((EFFORT.walkers, k)) for stream in streams]
+    streams = sampling.spawn(effort.ensembles)
+    spread = [stream.standard_normal((effort.walkers, k)) for stream in streams]
     begin = baseline.mean + baseline.sd * np.stack(spread)
-    chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, EFFORT)
+    chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, effort)
     p = chains.kept.reshape(-1, k)
     p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
     mean, alpha = increments(p, start, end), np.exp(p[:, -1:])

@@ -82,7 +82,7 @@ class OriginTask:
         drawn = draw_whole(density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
         scores = model_scores(density, drawn.flat, self.origin, noise)
         for observation in self.problem.observations:
-            scores += baseline_scores(observation, self.origin, baseline_rng)
+            scores += baseline_scores(observation, self.origin, baseline_rng, most_steps=self.effort.most_steps)
         if drawn.chains.converged:
             # chains are for going on after a stop or with more steps
             saved.discard()
@@ -145,8 +145,13 @@ def model_scores(
     return scores
 
 
-def baseline_scores(observation: Observation, origin: float, rng: np.random.Generator) -> list[Score]:
-    """Scores of the baselines for an observation of counts over windows, none for another kind."""
+def baseline_scores(
+    observation: Observation, origin: float, rng: np.random.Generator, *, most_steps: int
+) -> list[Score]:
+    """Scores of the baselines for an observation of counts over windows, none for another kind.
+
+    ``most_steps`` bounds their chains where it is fewer than they take by themselves.
+    """
     fitted, later = _windows(observation, "fit", -np.inf), _windows(observation, "holdout", origin)
     if observation.kind not in ("increments", "flow") or len(fitted[0]) < 2 or not later[0]:
         return []
@@ -158,7 +163,13 @@ def baseline_scores(observation: Observation, origin: float, rng: np.random.Gene
     scores = []
     for baseline in baselines.baselines(fitted[1]):
         drawn, logs = baselines.forecast(
-            baseline, fitted[1], later[1].start, later[1].end, later[1].count, rng.spawn(1)[0]
+            baseline,
+            fitted[1],
+            later[1].start,
+            later[1].end,
+            later[1].count,
+            rng.spawn(1)[0],
+            most_steps=most_steps,
         )
         for i, number in enumerate(later[0]):
             scores.append(score(baseline.name, origin, number, drawn[:, i], logs[:, i], rng))

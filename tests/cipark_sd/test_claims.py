@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from cipark_sd import claims
-from cipark_sd.claims import Evidence, Tally, bayes_factor, classify, count_sentence, over_structures, wilson
+from cipark_sd.claims import (
+    BayesFactor,
+    Evidence,
+    Tally,
+    bayes_factor,
+    classify,
+    count_sentence,
+    over_structures,
+    wilson,
+)
 
 
 def seen(prior, posterior=None, n=400, idle=False, structure="M0"):
@@ -141,3 +150,104 @@ def test_the_sentence_counts_classes_and_says_what_they_mean():
         "Informed by the data: none can be, since no posterior stands behind all that varies. Undecided: 0." in unseen
     )
     assert "under each of 2 structures" in count_sentence([classify([seen(1.0), seen(1.0)])])
+
+
+# --- the ends of what is said -----------------------------------------------------------------------------------------
+
+
+def test_intervals_close_exactly_at_none_and_all() -> None:
+    """And nowhere else."""
+    assert wilson(0, 7)[0] == 0.0
+    assert wilson(7, 7)[1] == 1.0
+    assert 0 < wilson(0.1, 7)[0] < 0.01
+    assert 0.99 < wilson(6.9, 7)[1] < 1
+    assert (wilson(0, 7)[1], wilson(7, 7)[0]) == pytest.approx((0.3543, 0.6457), abs=1e-4)
+
+
+def test_without_a_draw_nothing_is_known() -> None:
+    assert math.isnan(Tally(0, 0).share)
+    assert Tally(0, 0).interval == (0.0, 1.0)
+    assert Tally(1, 2).worth(2) == Tally(1, 2)
+    assert Tally(1, 2).worth(1) == Tally(0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "bounds", "text"),
+    [
+        (BayesFactor(4.0, 2.0, 8.0), "2 to 8", "4 (2 to 8)"),
+        (BayesFactor(math.inf, 2.0, math.inf), "over 2", "over 2"),
+        (BayesFactor(0.0, 0.0, 0.5), "under 0.5", "under 0.5"),
+        (BayesFactor(math.nan, 0.0, math.inf), "not bounded", "not bounded"),
+        # of several structures there is no one value
+        (BayesFactor(math.nan, 2.0, 8.0), "2 to 8", "2 to 8"),
+        (BayesFactor(4.0, 0.0, 8.0), "under 8", "under 8"),
+        (BayesFactor(4.0, 2.0, math.inf), "over 2", "over 2"),
+        (BayesFactor(14.0, 9.96, 10.4), "10 to 10", "14 (10 to 10)"),
+        (BayesFactor(0.1234, 0.0123, 9.94), "0.012 to 9.9", "0.12 (0.012 to 9.9)"),
+    ],
+)
+def test_a_factor_is_said_by_the_ends_that_it_has(factor, bounds, text):
+    assert (factor.bounds, str(factor)) == (bounds, text)
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior", "value"),
+    [
+        ((0, 4), (0, 4), math.nan), ((4, 4), (4, 4), math.nan), ((0, 4), (4, 4), math.inf), ((0, 4), (2, 4), math.inf),
+        ((4, 4), (0, 4), 0.0), ((4, 4), (2, 4), 0.0), ((2, 4), (4, 4), math.inf), ((2, 4), (0, 4), 0.0),
+        ((1, 4), (3, 4), 9.0),
+    ],
+)  # fmt: skip
+def test_odds_that_are_nothing_or_infinite(prior, posterior, value):
+    found = bayes_factor(Tally(*prior), Tally(*posterior)).value
+    assert found == pytest.approx(value, nan_ok=True)
+
+
+def test_a_class_names_its_side_and_keeps_its_evidence():
+    against = classify([seen(0.9, 0.5)])
+    assert str(against) == "informed, against it"
+    assert str(classify([seen(0.5, 0.9)])) == "informed"
+    assert against.evidence == (seen(0.9, 0.5),)
+    assert classify([seen(1.0)]).evidence == (seen(1.0),)
+    assert seen(0.5).factor is None
+
+
+@pytest.mark.parametrize(("factor", "side"), [(3.0, "for"), (2.99, ""), (1 / 3, "against"), (0.34, "")])
+def test_a_factor_of_exactly_three_informs(factor, side, monkeypatch):
+    monkeypatch.setattr(Evidence, "factor", property(lambda self: BayesFactor(factor, factor, factor)))
+    assert classify([seen(0.5, 0.5)]).side == side
+
+
+@pytest.mark.parametrize(("interval", "side"), [
+    ((0.75, 0.8), "for"), ((0.749, 0.8), ""), ((0.1, 0.25), "against"), ((0.1, 0.251), ""),
+])  # fmt: skip
+def test_an_interval_that_just_reaches_the_share_is_built_in(interval, side, monkeypatch):
+    """Of three in four, which a computer holds exactly."""
+    monkeypatch.setattr(claims, "wilson", lambda count, n: interval)
+    monkeypatch.setattr(claims, "BUILT_IN", 0.75)
+    assert classify([seen(0.5)]).side == side
+
+
+def test_what_is_built_in_one_way_and_informed_the_same_is_built_in():
+    assert (classify([seen(1.0, 1.0)]).kind, classify([seen(0.97, 0.3)]).kind) == ("built in", "informed")
+    # a structure in which the policy does nothing speaks neither way of what the equations deny
+    denied = classify([seen(0.0, 0.0), seen(0.5, 0.5, idle=True)])
+    assert (denied.kind, denied.side) == ("built in", "against")
+    assert classify([seen(1.0), seen(0.5, idle=True)]).kind == "undecided"
+    assert (classify([]).kind, classify([]).side) == ("undecided", "")
+
+
+def test_over_structures_there_is_one_value_only_where_there_is_one_structure():
+    low, high = BayesFactor(2.0, 1.0, 3.0), BayesFactor(5.0, 0.5, 7.0)
+    spanned = over_structures([low, high])
+    assert math.isnan(spanned.value)
+    assert (spanned.low, spanned.high) == (0.5, 7.0)
+    assert over_structures([low]).value == 2.0
+
+
+def test_the_sentence_of_no_expectation_is_one_all_the_same():
+    assert count_sentence([]).startswith("Built in: 0 of 0 expectations (true, or false, in 90% or more")
+    assert "under the one structure" in count_sentence([])
+    # one expectation that has seen data is enough for a count
+    mixed = count_sentence([classify([seen(0.5)]), classify([seen(0.5, 0.95)])])
+    assert "Informed by the data: 1 (their odds have moved by a factor of 3 or more). Undecided: 1." in mixed

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.engines.reference.translation import unformatted
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
@@ -99,7 +100,9 @@ def by_pysd(path: Path) -> pd.DataFrame:
         import pysd
 
         load = pysd.read_vensim if path.suffix == ".mdl" else pysd.read_xmile
-        found = load(str(path)).run()
+        with unformatted():
+            loaded = load(str(path))
+        found = loaded.run()
     found.columns = [_flat(column) for column in found.columns]
     return found.astype(float)
 

@@ -48,3 +48,13 @@ class Dying:
 
     def __call__(self, tell):
         os._exit(7)
+
+
+@dataclass(frozen=True)
+class Endless:
+    label = key = "endless"
+
+    def __call__(self, tell):
+        while True:
+            time.sleep(0.05)
+            tell(0, 1)

@@ -38,7 +38,7 @@ def _translation(path: Path, source_format: Format, digest: str) -> _Translation
         try:
             read = _with_ranges_read(abstract_model(path, source_format), path.parent)
             neutral, labels = neutral_model(repair_expressions(read), Path(scratch), path.name)
-            with _in_the_models_words(labels):
+            with _in_the_models_words(labels), unformatted():
                 builder = ModelBuilder(neutral)
                 builder.build_model()
         except CiparkError:
@@ -106,6 +106,32 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path, Labels]]:
             # PySD keeps the spreadsheets of a reading that failed for the next one
             Excels.clean()
         yield loaded, Path(scratch), labels
+
+
+class _AsItIs:
+    """In the place of Black."""
+
+    @staticmethod
+    def format_file_contents(text: str, **_: object) -> str:
+        """The text."""
+        return text
+
+    @staticmethod
+    def FileMode(**_: object) -> None:  # noqa: N802
+        """No mode."""
+
+
+@contextmanager
+def unformatted() -> Iterator[None]:
+    """PySD leaves its programs as it wrote them: nobody reads them, and Black takes a third of the time."""
+    from pysd.builders.python import python_model_builder
+
+    black = python_model_builder.black
+    python_model_builder.black = _AsItIs
+    try:
+        yield
+    finally:
+        python_model_builder.black = black
 
 
 @contextmanager

@@ -301,7 +301,13 @@ def test_a_constant_rate_predicts_its_rate():
         if baseline.name == "last value":
             continue
         ahead, logs = baselines.forecast(
-            baseline, seen, np.array([40.0]), np.array([41.0]), np.array([5.0]), np.random.default_rng(14)
+            baseline,
+            seen,
+            np.array([40.0]),
+            np.array([41.0]),
+            np.array([5.0]),
+            np.random.default_rng(14),
+            most_steps=600,
         )
         assert ahead.mean() == pytest.approx(count.mean(), rel=0.5), baseline.name
         assert log_mean_exp(logs[:, 0]) > stats.poisson.logpmf(5, 5) - 0.8
@@ -365,7 +371,7 @@ QUICK = Effort(
 
 @pytest.mark.slow
 def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
-    found = self_test(study, density_of, 250, np.random.default_rng(101), effort=QUICK)
+    found = self_test(study, density_of, 120, np.random.default_rng(101), effort=QUICK)
     assert found.n_not_converged == 0
     assert 0.92 <= found.pooled[2] <= 0.98
     assert found.outside(np.random.default_rng(1)) == ()
@@ -375,7 +381,7 @@ def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
 def test_a_likelihood_that_counts_the_data_twice_is_found_out(study, monkeypatch):
     honest = Posterior.log_likelihood
     monkeypatch.setattr(Posterior, "log_likelihood", lambda self, theta: 2 * honest(self, theta))
-    found = self_test(study, density_of, 120, np.random.default_rng(20), effort=QUICK)
+    found = self_test(study, density_of, 40, np.random.default_rng(20), effort=QUICK)
     assert found.pooled[2] < 0.9
 
 
@@ -397,15 +403,18 @@ def _until_the_third_year(study, **changes):
 def test_baselines_are_for_counts_that_do_not_fall(study):
     rng = np.random.default_rng(1)
     counts = _until_the_third_year(study)
-    assert {score.forecaster for score in baseline_scores(counts, 3.0, rng)} >= {"constant rate", "logistic"}
+    assert {score.forecaster for score in baseline_scores(counts, 3.0, rng, most_steps=200)} >= {
+        "constant rate",
+        "logistic",
+    }
     measured = _until_the_third_year(study, noise=replace(counts.terms[0].noise, family=Normal(), spread=1.0))
-    assert baseline_scores(measured, 3.0, rng) == []
+    assert baseline_scores(measured, 3.0, rng, most_steps=200) == []
     fallen = replace(counts, terms=(replace(counts.terms[0], lower=-2.0, upper=-2.0), *counts.terms[1:]))
-    assert baseline_scores(fallen, 3.0, rng) == []
+    assert baseline_scores(fallen, 3.0, rng, most_steps=200) == []
 
 
 def test_what_lies_before_the_origin_is_no_forecast(study):
     counts = _until_the_third_year(study)
     before = replace(counts, terms=(replace(counts.terms[0], use="holdout"), *counts.terms[1:]))
-    scores = baseline_scores(before, 3.0, np.random.default_rng(1))
+    scores = baseline_scores(before, 3.0, np.random.default_rng(1), most_steps=200)
     assert {score.label for score in scores} == {term.label for term in counts.terms if term.use == "holdout"}

@@ -15,42 +15,11 @@ from calibration.likelihood.posterior import On
 from calibration.sampling import sample
 from calibration.sampling.draws import draw, read_draws
 from calibration.sampling.sample import Effort
-from calibration.study.library import STUDIES
-from calibration.study.problem import read_problem
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.scenarios import Scenario
 
-RIVALS = (Structure("M0", ""), Structure("M1", "able founder", Scenario("", {"Founding Capability": 1})))
 #: Far from converged: what is tested is what becomes of the draws.
 BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20)
-
-
-@pytest.fixture(scope="module")
-def problem():
-    return read_problem(STUDIES / "great_stone")
-
-
-@pytest.mark.slow
-def test_rivals_are_sampled_once_and_each_has_its_own_draws(problem, tmp_path, monkeypatch):
-    kept = Checkpoints.in_output(tmp_path)
-    fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF, checkpoints=kept)
-    files = {rival.id: draws_file(tmp_path, rival.id) for rival in RIVALS}
-    weights = tmp_path / WEIGHTS
-    found = draws_for(problem, RIVALS, files, 20, 1, read_weights(weights, RIVALS))
-    assert {draws.origin for draws in found.values()} == {"posterior"}
-    assert sum(draws.weight for draws in found.values()) == pytest.approx(1, abs=1e-5)
-    assert not np.array_equal(found["M0"].values["pool_scale"], found["M1"].values["pool_scale"])
-    content = [path.read_bytes() for path in files.values()]
-    with monkeypatch.context() as never:
-        never.setattr(sample, "annealed", None)
-        fitted(problem, RIVALS, tmp_path, engine="native", effort=BRIEF, checkpoints=kept)
-    assert [path.read_bytes() for path in files.values()] == content
-    other = replace(problem, method=replace(problem.method, seed=2))
-    fitted(other, RIVALS, tmp_path, engine="native", effort=BRIEF, checkpoints=kept)
-    assert not any(path.read_bytes() == before for path, before in zip(files.values(), content, strict=True))
-
-
 STRUCTURES = """
 [[rival]]
 name = "M0"
@@ -61,6 +30,26 @@ name = "M1"
 why = "half the pace"
 set = { pace = 0.5 }
 """
+
+
+def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatch):
+    problem = small_study(tmp_path, STRUCTURES)
+    structures = tuple(Structure(rival.name, rival.why, rival.scenario) for rival in problem.rivals)
+    kept, out = Checkpoints.in_output(tmp_path), tmp_path / "fit"
+    fitted(problem, structures, out, engine="native", effort=BRIEF, checkpoints=kept)
+    files = {rival.id: draws_file(out, rival.id) for rival in structures}
+    draws = draws_for(problem, structures, files, 20, 1, read_weights(out / WEIGHTS, structures))
+    assert {by_rival.origin for by_rival in draws.values()} == {"posterior"}
+    assert sum(by_rival.weight for by_rival in draws.values()) == pytest.approx(1, abs=1e-5)
+    assert not np.array_equal(draws["M0"].values["rate"], draws["M1"].values["rate"])
+    content = [path.read_bytes() for path in files.values()]
+    with monkeypatch.context() as never:
+        never.setattr(sample, "annealed", None)
+        fitted(problem, structures, out, engine="native", effort=BRIEF, checkpoints=kept)
+    assert [path.read_bytes() for path in files.values()] == content
+    other = replace(problem, method=replace(problem.method, seed=2))
+    fitted(other, structures, out, engine="native", effort=BRIEF, checkpoints=kept)
+    assert not any(path.read_bytes() == before for path, before in zip(files.values(), content, strict=True))
 
 
 def test_one_study_has_one_set_of_weights_whichever_command_fits_it(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """Commands that keep checkpoints: killed in the middle they go on, end with the same bits, and can start anew."""
 
-import io
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import xarray as xr
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 from small_study import small_study
+from undrawn import undrawn
 
 from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.cli import cli
@@ -73,11 +73,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small_study(folder, PREDICTION)
     (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
     return folder
-
-
-def undrawn(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> None:
-    if not isinstance(target, io.BytesIO):
-        Path(target).touch()
 
 
 @pytest.fixture(autouse=True)

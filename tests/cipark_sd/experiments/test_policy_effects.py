@@ -13,7 +13,7 @@ from cipark_sd.ensemble import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles
+from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
 from cipark_sd.experiments.run import at_steps, failed, run_policies, run_settings
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
@@ -365,3 +365,113 @@ def test_a_run_that_stays_impossible_is_no_number(park):
     found = run_policies(park, (BASE,), RIVALS[:1], {"M0": WILD}, [never], [2030])
     assert np.isnan(found["residents"]).all()
     assert failed(found) == 2
+
+
+# --- numbers that tables print ----------------------------------------------------------------------------------------
+
+
+def test_a_summary_counts_signs_and_knows_its_errors():
+    found = summary(np.array([-2.0, 0.0, 1.0, 3.0, np.nan]))
+    assert (found.n, found.mean, found.median, found.more, found.less) == (4, 0.5, 0.5, 0.5, 0.25)
+    # of four draws, three degrees of freedom; and a share of one half
+    assert found.mcse == pytest.approx(np.std([-2, 0, 1, 3], ddof=1) / 2)
+    assert found.mcse_more == pytest.approx(0.25)
+    # one draw, and one that carries all the weight, leave an error of nothing
+    assert (summary(np.array([7.0])).mcse, summary(np.array([7.0])).mcse_more) == (0, 0)
+
+
+def test_weights_make_a_sample_as_small_as_it_is():
+    values, weights = np.array([1.0, 2.0, 4.0]), np.array([0.5, 0.25, 0.25])
+    found = summary(values, 3 * weights)
+    size = 1 / (0.25 + 2 * 0.0625)
+    spread = weights @ (values - 2) ** 2
+    assert (found.n, found.mean) == (3, 2)
+    assert found.mcse == pytest.approx(np.sqrt(spread / (size - 1)))
+    assert summary(np.array([1.0, -1.0]), np.array([0.75, 0.25])).mcse_more == pytest.approx(
+        np.sqrt(0.75 * 0.25 * (0.75**2 + 0.25**2))
+    )
+
+
+def test_without_a_run_a_summary_is_empty():
+    found = summary(np.array([np.nan, np.inf]))
+    assert found.n == 0
+    assert np.isnan([found.mean, found.median, found.low50, found.high50, found.low90, found.high90]).all()
+    assert np.isnan([found.more, found.less, found.mcse, found.mcse_more]).all()
+
+
+def test_weighted_quantiles_are_interpolated_between_middles_of_weights():
+    # cumulative weights in the middle of each value are 0.1, 0.4 and 0.8
+    values, weights = np.array([30.0, 10.0, 20.0]), np.array([2.0, 1.0, 2.0])
+    assert weighted_quantiles(values, weights, [0.05, 0.1, 0.25, 0.4, 0.6, 0.8, 0.99]) == pytest.approx(
+        [10, 10, 15, 20, 25, 30, 30]
+    )
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ([1.0, 3.0], [0.25, 0.75]), ([1.0, np.nan], None), ([0.0, 0.0], None), ([np.inf, 1.0], None),
+])  # fmt: skip
+def test_weights_are_used_where_all_rivals_have_one(given, expected):
+    result = many([[1.0], [2.0]]).assign_coords(weight=("rival", given))
+    found = weights_of(result)
+    assert found is None if expected is None else found.tolist() == expected
+
+
+def test_the_table_has_levels_of_the_base_beside_differences():
+    result = many([[12.0, 14.0], [9.0, np.nan]], base=10.0).assign_coords(
+        weight=("rival", [0.75, 0.25]), policy_title=("policy", ["Base", "More of it"])
+    )
+    result["y"][0, 0, 1, 0] = 8.0
+    lines = table(result).to_dict("records")
+    assert [(line["policy"], line["title"], line["outcome"], line["time"], line["rival"]) for line in lines] == [
+        ("p", "More of it", "y", 1.0, rival) for rival in ("M0", "M1", "weighted")
+    ]
+    assert [line["base"] for line in lines] == [9.0, 10.0, 9.25]
+    assert [line["n"] for line in lines] == [2, 1, 3]
+    assert [line["mean"] for line in lines[:2]] == [4.0, -1.0]
+    # weights of 3/8, 3/8 and 1/8 over what ran
+    assert lines[2]["mean"] == pytest.approx((2 * 3 + 6 * 3 - 1 * 1) / 7)
+    failed_base = result.copy(deep=True)
+    failed_base["y"][0, 1] = np.nan
+    assert np.isnan(table(failed_base)["base"][1])
+
+
+def test_the_refusal_names_the_policies_that_there_are(result):
+    with pytest.raises(InvalidValue, match=r"its policies.* is 'E1, .*expected 'base' among them"):
+        effects(result.isel(policy=[1, 2]))
+
+
+def test_differences_keep_units_and_the_base_is_none_of_them(result):
+    found = effects(result)
+    assert found["policy"].to_numpy().tolist() == result["policy"].to_numpy().tolist()[1:]
+    assert found["residents"].attrs == result["residents"].attrs
+    assert found.attrs == result.attrs
+    assert effects(result, "E1")["policy"].to_numpy().tolist()[0] == "base"
+
+
+@pytest.mark.parametrize(
+    ("how", "factor", "true"), [("more", 1.0, 2), ("less", 1.0, 1), ("more", 1.1, 1), ("less", 1.1, 2)]
+)
+def test_an_expectation_is_strict_and_against_a_multiple(how, factor, true):
+    data = many([[12.0, 10.0, 9.0, 11.0, np.nan]])
+    policy = Policy("p", "", expected=(Expected("y", 1.0, how, factor=factor),))
+    (found,) = claims([policy], data)
+    assert found.evidence[0].prior == Tally(true, 4)
+    assert (found.policy, found.expected) == ("p", policy.expected[0])
+
+
+@pytest.mark.parametrize(("same", "idle"), [(90, True), (89, False)])
+def test_nine_draws_in_ten_that_stay_equal_make_a_policy_idle(same, idle):
+    (found,) = claims([MORE], many([[10.0 * (1 + 1e-13)] * same + [11.0] * (100 - same)]))
+    assert found.evidence[0].idle is idle
+    (moved,) = claims([MORE], many([[10.0 * (1 + 1e-11)] * 100]))
+    assert not moved.evidence[0].idle
+    (failed_all,) = claims([MORE], many([[np.nan] * 3]))
+    assert (failed_all.evidence[0].prior, failed_all.evidence[0].idle) == (Tally(0, 0), False)
+    assert sign(many([[10.0] * same + [11.0] * (100 - same)]), "p", "y", 1.0) == ("no change" if idle else "either")
+
+
+def test_without_a_mapping_every_fit_counts_in_full():
+    (found,) = claims([MORE], many([[9.0, 11.0]]), many([[11.0, 11.0]]))
+    assert found.evidence[0].posterior == Tally(2, 2)
+    (unfitted,) = claims([MORE], many([[9.0, 11.0]]))
+    assert unfitted.evidence[0].posterior is None

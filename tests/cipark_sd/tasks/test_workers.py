@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import worker_tasks
 from places import SHARED
 from small_study import small_study
+from undrawn import PROGRAM
 
 from calibration.assess.holdout import rolling_origin
 from calibration.assess.rivals import fit_rivals
@@ -22,7 +22,8 @@ from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
 from cipark_sd.errors import UnknownName
 from cipark_sd.tasks.workers import WorkerDied, Workers
 
-EFFORT = Effort(walkers=24, most_steps=400, least_steps=400)
+#: Far from converged: bits and checkpoints ask for no more.
+EFFORT = Effort(ensembles=2, walkers=24, block=20, most_steps=80, least_steps=80)
 MORE = '[[rival]]\nname = "base"\nset = {}\n[[rival]]\nname = "slow"\nset = { "pace" = 0.5 }\n'
 
 
@@ -124,6 +125,7 @@ def same_fits(one, two):
 
 
 def rivals(study, workers, **more):
+    more = {"refit": EFFORT} | more
     return fit_rivals(study, On("native"), np.random.default_rng(1), effort=EFFORT, workers=workers, **more)
 
 
@@ -181,43 +183,72 @@ def tables(folder):
 
 
 def calibrate(study, out, workers):
-    program = Path(sys.executable).parent / "cipark"
-    command = [str(program), "calibrate", str(study), "--all", "--fast", "--no-profiles", "--self-test", "6"]
-    more = ["--steps", "400", "--workers", str(workers), "-o", str(out)]
+    program = study / "calibrate.py"
+    program.write_text(PROGRAM)
+    what = ["--posterior", "--rivals", "--holdout", "--self-test", "3", "--steps", "200", "--starts", "2"]
+    how = ["--fast", "--no-profiles", "--no-compare-pysd", "--workers", str(workers), "-o", str(out)]
     return subprocess.Popen(
-        [*command, *more],
+        [sys.executable, str(program), "calibrate", str(study), *what, *how],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        # a shell that started the tests in the background has them ignore Ctrl-C, and what they start as well
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
-@pytest.fixture(scope="module")
-def never_stopped(tmp_path_factory):
-    """A study, and the tables of a command that ran to its end with one worker."""
-    folder = tmp_path_factory.mktemp("command")
-    small_study(folder, MORE)
-    assert calibrate(folder, folder / "one", 1).wait(300) in (0, 1)
-    return folder, tables(folder / "one")
+def in_group(group):
+    """Whether a process of a group is left; one that has ended may take a moment to be gone."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(never_stopped, how):
-    study, expected = never_stopped
-    out = study / how.name
-    stopped = calibrate(study, out, 2)
+def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(tmp_path):
+    """Stopped with two workers, ended with two, and compared with one that was never stopped and had one."""
+    small_study(tmp_path, MORE)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    stopped = calibrate(tmp_path, cut, 2)
     deadline = time.monotonic() + 300
-    while len(list((out / FOLDER).glob("task-*.npz"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    # as a terminal does it: Ctrl-C goes to the whole group, a kill to one process
-    (os.killpg if how == signal.SIGINT else os.kill)(stopped.pid, how)
-    assert stopped.wait(120) == (1 if how == signal.SIGINT else -9)
-    assert 3 <= len(list((out / FOLDER).glob("task-*.npz"))) < 10
-    assert calibrate(study, out, 2).wait(300) in (0, 1)
-    assert tables(out) == expected
-    with pytest.raises(ProcessLookupError):
-        # no worker of the stopped command is left
-        os.killpg(stopped.pid, 0)
+    while len(list((cut / FOLDER).glob("task-*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    # as a terminal does it: Ctrl-C goes to the whole group
+    os.killpg(stopped.pid, signal.SIGINT)
+    assert stopped.wait(120) == 1
+    assert not in_group(stopped.pid)
+    left = len(list((cut / FOLDER).glob("task-*.npz")))
+    assert calibrate(tmp_path, cut, 2).wait(300) in (0, 1)
+    assert calibrate(tmp_path, whole, 1).wait(300) in (0, 1)
+    assert 2 <= left < len(list((cut / FOLDER).glob("task-*.npz")))
+    assert tables(cut) == tables(whole)
+    assert len(tables(cut)) > 5
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import worker_tasks
+from cipark_sd.tasks.workers import Workers
+from cipark_sd.checkpoints import Checkpoints
+if __name__ == "__main__":
+    with Workers(2, Checkpoints(Path(sys.argv[1]))) as workers:
+        workers.run([*(worker_tasks.Square(i) for i in range(2)), worker_tasks.Endless(), worker_tasks.Endless()])
+"""
+
+
+def test_workers_of_a_process_that_is_killed_end_and_what_is_done_is_kept(tmp_path):
+    program, kept = tmp_path / "killed.py", tmp_path / "kept"
+    program.write_text(KILLED)
+    parent = subprocess.Popen([sys.executable, str(program), str(kept)], start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list(kept.glob("task-*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    parent.kill()
+    assert parent.wait(60) == -signal.SIGKILL
+    assert not in_group(parent.pid)
+    assert values(squares(0, Checkpoints(kept), 2)) == [0, 1]
+    assert len(list(kept.glob("task-*.npz"))) == 2

@@ -1,0 +1,120 @@
+"""Forecasts: from where each series goes on, to which dates, and what the table says of it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from small_study import small_study
+
+from calibration.assess import forecast as module
+from calibration.assess.forecast import LEVELS, ForecastRow, forecast, origins, table
+from calibration.families.normal import Normal
+from calibration.likelihood.posterior import On
+from calibration.study.problem import CalibrationProblem
+
+THETA = np.array([[100.0, 0.2]] * 400)
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory: pytest.TempPathFactory) -> CalibrationProblem:
+    return small_study(tmp_path_factory.mktemp("study"))
+
+
+def ahead(problem: CalibrationProblem, *, end: float = 12.0, every: float = 1.0, **changes: Any) -> Any:
+    (observation,) = problem.observations
+    terms = tuple(replace(term, **changes) for term in observation.terms)
+    return module._future(replace(observation, terms=terms), end, every)
+
+
+def test_levels_are_those_of_the_table() -> None:
+    assert LEVELS == (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+
+
+def test_dates_follow_the_last_fitted_number_up_to_the_end(problem: CalibrationProblem) -> None:
+    """Whole multiples of what is asked, the first after the number itself, the last at the final time."""
+    for every, dates in ((1.0, [9, 10, 11, 12]), (3.0, [9, 12]), (5.0, [10]), (4.0, [12]), (0.1, None)):
+        future = ahead(problem, every=every)
+        ends = [term.quantity.end for term in future.ahead.terms]
+        if dates is None:
+            assert ends == pytest.approx(np.arange(8.1, 12.05, 0.1))
+        else:
+            assert ends == dates
+            assert [term.quantity.start for term in future.ahead.terms] == [8, *dates[:-1]]
+        assert future.origin == 8
+    assert ahead(problem, end=8.5) is None
+    assert ahead(problem, end=9).ahead.terms[0].quantity.end == 9
+    assert ahead(problem, use="check") is None
+
+
+def test_what_lies_ahead_is_counted_in_full_and_known_to_no_fit(problem: CalibrationProblem) -> None:
+    future = ahead(problem, weight=0.5)
+    for term in future.ahead.terms:
+        assert (term.use, term.weight, term.level, term.label) == ("holdout", 1.0, None, f"left {term.quantity.end:g}")
+    assert future.known.terms == ()
+
+
+def test_a_count_goes_on_from_what_it_had_reached(problem: CalibrationProblem) -> None:
+    assert ahead(problem).level == (85, 85)
+    assert ahead(problem, level=None, lower=1.0, upper=2.0).level == (8, 16)
+    rng = np.random.default_rng(1)
+    exact = ahead(problem)
+    assert exact.start(3, rng).tolist() == [85, 85, 85]
+    whole = replace(exact, level=(84.5, 87.0)).start(4000, rng)
+    assert set(whole.tolist()) == {85, 86, 87}
+    assert np.bincount(whole.astype(int))[85:] / 4000 == pytest.approx([1 / 3] * 3, abs=0.04)
+    assert replace(exact, level=(84.0, np.inf)).start(2, rng).tolist() == [84, 84]
+    assert replace(exact, level=None).start(2, rng).tolist() == [0, 0]
+    terms = tuple(replace(term, noise=replace(term.noise, family=Normal(), spread=1.0)) for term in exact.ahead.terms)
+    measured = replace(exact, ahead=replace(exact.ahead, terms=terms), level=(84.0, 86.0)).start(4000, rng)
+    assert (measured.min() >= 84) & (measured.max() <= 86)
+    assert measured.mean() == pytest.approx(85, abs=0.05)
+    assert len(set(measured.tolist())) > 3000
+
+
+def test_a_forecast_adds_up_what_comes_after(problem: CalibrationProblem) -> None:
+    rows = forecast(problem, On("native"), THETA, np.random.default_rng(1), every=2.0)
+    assert [(row.scenario, row.observation, row.time, row.origin, row.level) for row in rows] == [
+        ("as fitted", "left", 10, 8, (85, 85)), ("as fitted", "left", 12, 8, (85, 85)),
+    ]  # fmt: skip
+    for row in rows:
+        expected = 85 + 100 * (np.exp(-8 * 0.2) - np.exp(-row.time * 0.2))
+        assert row.mean == pytest.approx(expected, abs=0.6)
+        assert row.n_draws == 400
+        assert list(row.quantiles) == sorted(row.quantiles)
+        assert row.quantiles[LEVELS.index(0.5)] == pytest.approx(expected, abs=1.5)
+    assert forecast(problem, On("native"), THETA, np.random.default_rng(1), every=50.0) == []
+
+
+def row(name: str, level: tuple[float, float] | None, date: str = "2019-07-02", origin: float = 2019.5) -> ForecastRow:
+    return ForecastRow("as fitted", name, "2020", 2020.0, date, origin, level, 4.5, tuple(range(9)), 100)
+
+
+@pytest.mark.parametrize(("level", "words"), [
+    (None, ""), ((85.0, 85.0), "85"), ((80.0, 85.5), "80 to 85.5"), ((80.0, np.inf), "at least 80"),
+])  # fmt: skip
+def test_the_table_and_the_sentence_say_where_a_series_had_come(level: Any, words: str) -> None:
+    (line,) = table([row("left", level)])
+    assert line == {
+        "scenario": "as fitted", "observation": "left", "date": "2020", "time": 2020.0, "origin_date": "2019-07-02",
+        "origin_time": 2019.5, "origin_level": words, "mean": 4.5, "q0.025": 0, "q0.05": 1, "q0.1": 2, "q0.25": 3,
+        "q0.5": 4, "q0.75": 5, "q0.9": 6, "q0.95": 7, "q0.975": 8, "draws": 100,
+    }  # fmt: skip
+    beside = f", {words}" if words else ""
+    assert origins([row("left", level)]) == (f"left goes on from its own last fitted row, of 2019-07-02{beside}.",)
+
+
+def test_each_series_has_one_sentence_and_a_time_without_a_date_is_a_number() -> None:
+    rows = [row("left", None, "8", 8.0), row("left", (1.0, 1.0), "9", 9.0), row("other", None)]
+    assert origins(rows) == (
+        "left goes on from its own last fitted row, of time 8.",
+        "other goes on from its own last fitted row, of 2019-07-02.",
+    )
+
+
+def test_draws_that_failed_are_left_out(problem: CalibrationProblem) -> None:
+    future = ahead(problem)
+    drawn = np.array([[90.0, np.nan, 1, 1], [92.0, np.nan, 1, 1]])
+    rows = module._rows(problem, "late", future, drawn)
+    assert [row.time for row in rows] == [9, 11, 12]
+    assert (rows[0].scenario, rows[0].mean, rows[0].n_draws) == ("late", 91, 2)

@@ -1,0 +1,103 @@
+"""Every sentence of a verdict and of a threshold, beside the numbers that lead to it."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.verdict import STEPWISE, Side, Verdict, refused
+from calibration.study.observations import Count
+
+BOUNDED, OPEN = Side("bounded", 1.5), Side("open", 9.0)
+CLOSED = Side("closed", 0.123456, "other, third")
+JUMP, UNKNOWN = Side("unresolved", 2.5, "a jump"), Side("unresolved", math.nan, "a jump")
+
+
+@pytest.mark.parametrize(("lower", "upper", "by", "words"), [
+    (BOUNDED, BOUNDED, "the data", "bounded by the data"),
+    (BOUNDED, BOUNDED, "the prior", "bounded by the prior"),
+    (OPEN, OPEN, "the data", "not bounded by the data"),
+    (OPEN, BOUNDED, "the data", "bounded from above only"),
+    (OPEN, BOUNDED, "the prior", "bounded from above only, by the prior"),
+    (BOUNDED, OPEN, "the data", "bounded from below only"),
+    (BOUNDED, OPEN, "the prior", "bounded from below only, by the prior"),
+    (CLOSED, BOUNDED, "the data",
+     "closed from below at 0.1235 by the bound of other, third; bounded from above by the data"),
+    (BOUNDED, CLOSED, "the data",
+     "bounded from below by the data; closed from above at 0.1235 by the bound of other, third"),
+    (OPEN, JUMP, "the data", "open below; not resolved above (from 2.5): a jump"),
+    (UNKNOWN, OPEN, "the data", "not resolved below: a jump; open above"),
+    (JUMP, JUMP, "the data", "not resolved below (from 2.5): a jump; not resolved above (from 2.5): a jump"),
+])  # fmt: skip
+def test_what_a_profile_says(lower: Side, upper: Side, by: str, words: str) -> None:
+    assert Verdict(lower, upper).words(by) == str(Verdict(lower, upper, by=by)) == words
+
+
+def test_what_it_is_conditional_on_stands_around_it() -> None:
+    verdict = Verdict(BOUNDED, OPEN, held=("switch", "date"), on_bound="lower")
+    assert str(verdict) == "estimate on its lower bound; bounded from below only; with switch, date held"
+    assert Verdict(BOUNDED, OPEN).by == "the data"
+
+
+@pytest.mark.parametrize(("lower", "upper", "interval"), [
+    (BOUNDED, Side("bounded", 2.5), "1.5 to 2.5"), (OPEN, BOUNDED, "open to 1.5"), (BOUNDED, OPEN, "1.5 to open"),
+    (CLOSED, BOUNDED, "- to 1.5"), (BOUNDED, JUMP, "1.5 to -"),
+])  # fmt: skip
+def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, interval: str) -> None:
+    assert Verdict(lower, upper).interval == interval
+    assert [side.limit is None for side in (BOUNDED, OPEN, CLOSED, JUMP)] == [False, True, True, True]
+
+
+def test_a_step_function_has_no_profile() -> None:
+    verdict = refused(2010.0)
+    assert str(verdict) == STEPWISE == "no profile: the likelihood is a step function of it"
+    assert {verdict.lower, verdict.upper} == {Side("unresolved", 2010.0, STEPWISE)}
+    # one side alone does not say it of both
+    assert str(Verdict(verdict.lower, BOUNDED)).startswith("not resolved below (from 2010): no profile")
+
+
+def test_thresholds_are_quantiles_of_chi_square_and_f() -> None:
+    known, few, none = Threshold(0.9), Threshold(0.9, 6.0, 4.0), Threshold(0.9, 2.0, 0.0)
+    assert known.rise == pytest.approx(stats.norm.ppf(0.95) ** 2 / 2)
+    # the square of Student's t is F(1, n)
+    assert few.rise == pytest.approx(3 * math.log(1 + stats.t.ppf(0.95, 4) ** 2 / 4))
+    assert none.rise == math.inf
+    assert known.words == "a fall of the log density by 1.353, half the quantile of chi-square(1)"
+    assert few.words == (
+        f"a fall of the log density by {few.rise:.4g}, by F(1, 4), since the spread of the noise is estimated from 6 "
+        "numbers"
+    )
+    assert none.words == (
+        "no interval, since as many parameters as numbers are fitted and the spread of the noise is unknown"
+    )
+    assert Threshold(0.9, 2.0, -1.0).rise == math.inf
+    assert Threshold(0.9, 6.0, 1.0).rise < math.inf
+
+
+def goal(*terms: tuple[str, float], free: tuple[int, ...] = (0, 1)) -> Any:
+    """A parameter of the model and a spread, fitted as ``free`` says; terms by their spread and weight."""
+    space = SimpleNamespace(
+        names=("rate", "sd"), parameters=(SimpleNamespace(target="model"), SimpleNamespace(target="noise"))
+    )
+    counts = []
+    for spread, weight in terms:
+        count: Any = Count.__new__(Count)
+        object.__setattr__(count, "noise", SimpleNamespace(spread=spread))
+        object.__setattr__(count, "weight", weight)
+        counts.append(count)
+    return SimpleNamespace(
+        free=free, density=SimpleNamespace(space=space, problem=SimpleNamespace(fitted_terms=tuple(counts)))
+    )
+
+
+@pytest.mark.parametrize(("terms", "free", "expected"), [
+    ((("sd", 1.0), ("sd", 0.5)), (0, 1), Threshold(0.95, 1.5, 0.5)),
+    ((("sd", 1.0), ("sd", 1.0)), (1,), Threshold(0.95, 2.0, 2.0)),
+    ((("sd", 1.0), ("sd", 1.0)), (0,), Threshold(0.95)),
+    ((("sd", 1.0), ("known", 1.0)), (0, 1), Threshold(0.95)),
+])  # fmt: skip
+def test_f_is_taken_where_every_fitted_number_has_a_fitted_spread(terms: Any, free: Any, expected: Threshold) -> None:
+    assert threshold(goal(*terms, free=free), 0.95) == expected

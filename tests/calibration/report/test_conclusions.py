@@ -1,0 +1,192 @@
+"""The sentences with which a study's questions are answered, word for word, from numbers that are made up."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from small_study import small_study
+
+from calibration.assess.rivals import Comparison
+from calibration.assess.scores import Score, mean_error
+from calibration.commands import pipeline
+from calibration.fit.standard_errors import ResidualSpread
+from calibration.report import conclusions
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Fit
+from calibration.study.questions import Questions
+
+
+@pytest.fixture(scope="module")
+def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    folder = tmp_path_factory.mktemp("leaving")
+    small_study(folder)
+    return fit_findings(pipeline.calibrate(pipeline.Settings(folder, starts=2, engine="native", compare_pysd=False)))
+
+
+def of_study(fit: Fit, **changes: Any) -> Fit:
+    return replace(fit, study=replace(fit.study, **changes))
+
+
+def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
+    directions, profiled, last = conclusions.informed(fit, None)
+    assert directions == (
+        "At the optimum, the data tell more than the priors in 2 of the 2 directions in which the fitted parameters of "
+        "the model can move together."
+    )
+    assert profiled == (
+        "Held at one value after another, each fitted parameter in turn (95 % profile likelihood): bounded by the "
+        "data: size; bounded by the data, given pace = 1: rate."
+    )
+    assert last == "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
+    (alone, _) = conclusions.informed(replace(fit, profiles=()), None)
+    assert alone == directions
+
+
+def test_what_stands_beside_the_estimates(fit: Fit) -> None:
+    (levels,) = conclusions.estimate_words(fit)
+    assert levels == (
+        "Profile intervals are of level 95 %: a fall of the log density by 1.921, half the quantile of chi-square(1)."
+    )
+    spreads = ResidualSpread("left", 8, 12.5, 1.25), ResidualSpread("right", 1, 12.5, np.nan)
+    errors = replace(fit.errors, residuals=spreads, why_not={"a": "at a bound", "b": "at a bound"})
+    stepwise = replace(fit.optimum, stepwise=("a",))
+    left, right, steps, without = conclusions.estimate_words(replace(fit, errors=errors, optimum=stepwise, profiles=()))
+    assert left == "Residuals of left: standard deviation 1.25, sum of squares 12.5, 8 numbers."
+    assert right == "Residuals of right: sum of squares 12.5, 1 numbers."
+    assert steps == (
+        "The likelihood is a step function of a: local searches cannot move it, so each search was a global one "
+        "(differential evolution), and it has no profile and no standard error. Profiles of other parameters and of "
+        "predictions hold it at its estimate."
+    )
+    assert without == "No standard error: b (at a bound)."
+
+
+def test_without_rivals_nothing_is_attributed(fit: Fit) -> None:
+    assert conclusions.caused(fit, None) == (
+        "The study lists no rival structures, so nothing is attributed to one cause rather than another.", [],
+    )  # fmt: skip
+    two: Any = (SimpleNamespace(name="M0"), SimpleNamespace(name="M1"))
+    found: Any = SimpleNamespace(comparison=())
+    for inquiry in (None, found):
+        assert conclusions.caused(of_study(fit, rivals=two), inquiry) == (
+            "The 2 rival structures of the study were not fitted (--rivals), so nothing is attributed to one cause "
+            "rather than another.", [],
+        )  # fmt: skip
+
+
+# --- predictions of what was held out ---------------------------------------------------------------------------------
+
+
+def scored(forecaster: str, origin: float, year: float, log_score: float) -> Score:
+    return Score(forecaster, origin, f"{year:g}", year, 1.0, 1.0, (), log_score, 1.0, 0.5, True, True)
+
+
+MODEL = [scored("model", 5.0, 6.0, 1.0), scored("model", 5.0, 7.0, 2.0), scored("model", 6.0, 7.0, 4.0)]
+CONSTANT = [scored("constant", 6.0, 7.0, 5.0), scored("constant", 5.0, 6.0, 1.5), scored("constant", 5.0, 7.0, 4.0)]
+
+
+def rolling(*scores: Score) -> Any:
+    return SimpleNamespace(comparable=scores)
+
+
+def test_gaps_are_paired_by_origin_and_number() -> None:
+    difference = np.array([0.5, 2.0, 1.0])
+    error = mean_error(difference, MODEL)
+    assert error > 0
+    assert conclusions._gaps(rolling(*CONSTANT, *MODEL)) == (
+        "Log score of a baseline less that of the model, mean over 3 predictions of 2 numbers with its standard error, "
+        "in which a number that several origins predict counts once and neighbours in time may depend on each other "
+        f"(positive: the model is better): constant +1.17 ± {error:.2f}."
+    )
+
+
+def test_a_gap_takes_two_numbers_and_a_baseline() -> None:
+    assert conclusions._gaps(rolling(*MODEL)) == ""
+    assert conclusions._gaps(rolling(MODEL[0], CONSTANT[1])) == ""
+    assert conclusions._gaps(rolling(*MODEL[:2], *CONSTANT[1:])) != ""
+    impossible = [replace(CONSTANT[0], log_score=np.inf), *CONSTANT[1:]]
+    other = [replace(score, forecaster="Bass") for score in CONSTANT]
+    words = conclusions._gaps(rolling(*MODEL, *impossible, *other))
+    assert ": Bass +1.17" in words
+    assert "constant" not in words
+
+
+def test_why_there_are_no_predictions(fit: Fit) -> None:
+    assert conclusions.predicted(of_study(fit, holdout=()), None) == [
+        "The study names no dates to predict from ([holdout] origins)."
+    ]
+    assert conclusions.predicted(fit, None) == ["Not asked for (--holdout)."]
+    nothing: Any = SimpleNamespace(rolling=None)
+    assert conclusions.predicted(fit, nothing) == ["Not asked for (--holdout)."]
+
+
+def test_predictions_name_the_dates_that_they_rest_on(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conclusions, "verdict", lambda rolling: "The model won.")
+    inquiry: Any = SimpleNamespace(rolling=rolling(*MODEL, *CONSTANT))
+    verdict, gap, dates = conclusions.predicted(fit, inquiry)
+    assert verdict == "The model won."
+    assert gap.startswith("Log score of a baseline")
+    assert dates == (
+        "Each forecast rests on the data up to 5 and 6 only; but the model's structure and its dated events were "
+        "written by people who knew the later data, so this is no blind test."
+    )
+    alone: Any = SimpleNamespace(rolling=rolling(*MODEL))
+    assert len(conclusions.predicted(fit, alone)) == 2
+
+
+# --- what data say, what theory adds, what nobody can know ------------------------------------------------------------
+
+ASKED = Questions(supports="It grew.", theory="Firms follow.", unknown="The rest.")
+
+
+def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
+    asked = of_study(fit, questions=ASKED)
+    assert conclusions.supports(asked, None) == "It grew."
+    n = len(fit.study.fixed)
+    assert conclusions.adds(asked, None, "Checked.") == (
+        f"Firms follow. The structure of the model, {n} constants that are held. Checked."
+    )
+    assert conclusions.unknowable(asked, None) == "The rest."
+
+
+def test_what_stays_unknown(fit: Fit) -> None:
+    plain = of_study(fit, questions=Questions())
+    assert conclusions.unknowable(plain, None) == (
+        "Nothing was found that the data leave open; rivals and a posterior may show more."
+    )
+    lines = [
+        Comparison(f"M{i}", "", True, -50.0, -60.0, behind, 0.5, 0, 0.5, -70.0, 0.1, 0.25)
+        for i, behind in enumerate((0.0, 1.0, 9.0))
+    ]
+    inquiry: Any = SimpleNamespace(contractions=(), comparison=lines)
+    assert conclusions.unknowable(plain, inquiry) == "Which of 2 structures is right: M0 and M1."
+    # bounded on neither side, on one, on both
+    results: Any = tuple(
+        SimpleNamespace(name=name, lower=lower, upper=upper)
+        for name, lower, upper in (("a", None, None), ("b", 1.0, None), ("c", None, 1.0), ("d", 1.0, 2.0))
+    )
+    assert conclusions.unknowable(replace(plain, profiles=results), None) == "Bounded on neither side: a."
+
+
+def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fit: Fit) -> None:
+    prediction: Any = SimpleNamespace(verdict="bounded by the data")
+    assert [held.name for held in conclusions.prediction_given(fit)] == ["pace"]
+    assert conclusions.prediction_verdict(fit, prediction) == "bounded by the data, given pace = 1"
+    twice = replace(fit.conditions, parameters=fit.conditions.parameters * 2)
+    assert len(conclusions.prediction_given(replace(fit, conditions=twice))) == 1
+    free = replace(fit.conditions, parameters=())
+    assert conclusions.prediction_verdict(replace(fit, conditions=free), prediction) == "bounded by the data"
+
+
+def test_chance_counts_the_fitted_numbers_that_have_a_residual(fit: Fit) -> None:
+    limit = conclusions.chance_limit(fit)
+    rows = (*fit.rows, replace(fit.rows[0], use="check"), replace(fit.rows[0], residual=np.nan))
+    assert conclusions.chance_limit(replace(fit, rows=rows)) == limit
+    assert conclusions.chance_limit(replace(fit, rows=(*fit.rows, fit.rows[0]))) > limit
+
+
+def test_an_experiment_whose_effect_is_missing_is_said() -> None:
+    inquiry: Any = SimpleNamespace(effects=(), comparison=())
+    assert conclusions._experiment("half the pace", inquiry) == "'half the pace': its effect was not computed."
