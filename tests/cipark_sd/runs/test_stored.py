@@ -290,7 +290,7 @@ def test_nothing_is_removed_from_a_store_that_is_written_to(never_stopped: Path,
 
 
 def test_the_size_of_a_chunk_depends_on_the_runs_alone() -> None:
-    assert [chunk_size(n, 5000) for n in (10, 1000, 10**5, 10**9)] == [16, 16, 1568, 6720]
+    assert [chunk_size(n, 5000) for n in (10, 1000, 10**5, 10**9)] == [256, 256, 1568, 6720]
 
 
 COMMAND = ["ensemble", "pool.mdl", "--runs", "60000", "--variables", "level,rate", "--vary", "life=2:9", "-o", "s.zarr"]
