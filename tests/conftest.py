@@ -76,3 +76,11 @@ def response_of() -> Callable[..., FunctionResponse]:
         return FunctionResponse(k, function, np.array(times))
 
     return make
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what starts a cluster unless it is asked for: its processes would take the processors of the others."""
+    if "cluster" in config.option.markexpr:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("cluster")])
+    items[:] = [item for item in items if not item.get_closest_marker("cluster")]

@@ -16,6 +16,7 @@ from cipark_sd.engines.settings import Reduction
 from cipark_sd.model.expr import Ref, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Lookup, Stock, expressions
+from cipark_sd.naming import canonical
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,8 +48,8 @@ class Floor:
 
     @property
     def reduction(self) -> str:
-        """By which its lowest value goes."""
-        return f"lowest {self.flat}"
+        """By which its lowest value goes: as an ensemble returns it."""
+        return canonical(f"lowest value: {self.flat}")
 
 
 def floors(model: Model) -> tuple[Floor, ...]:

@@ -43,8 +43,9 @@ from cipark_sd.store.schema import Column, Layout
 DRAWS, REASON, VARIABLE, TIME = "draws", "run_failed", "run_failed_variable", "run_failed_time"
 #: Bytes of a chunk that are aimed at, and the fewest and most runs.
 CHUNK_BYTES, LEAST, MOST = 32 * 2**20, 16, 2**17
-#: Chunks of an ensemble at least, so that progress is seen and workers share the work.
-SHARES = 64
+#: Chunks of an ensemble at least, so that progress is seen and workers share the work, unless they would be so small
+#: that writing them takes longer than computing them.
+SHARES, FEW = 64, 256
 
 
 @dataclass(frozen=True)
@@ -257,9 +258,9 @@ def chunk_size(n_runs: int, bytes_per_run: int) -> int:
     """Runs of a chunk: some 32 MiB, and a 64th of the runs at most; it depends on no machine.
 
     >>> chunk_size(1_000_000, 5000), chunk_size(1_000, 5000), chunk_size(10**9, 8)
-    (6720, 16, 131072)
+    (6720, 256, 131072)
     """
-    size = min(max(LEAST, CHUNK_BYTES // bytes_per_run), MOST, max(LEAST, -(-n_runs // SHARES)))
+    size = min(max(LEAST, CHUNK_BYTES // bytes_per_run), MOST, max(FEW, -(-n_runs // SHARES)))
     return -(-size // LEAST) * LEAST
 
 

@@ -11,6 +11,7 @@ codecs that decode to bytes, and no chunk that memory could not hold. An array o
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ MARK = 32
 #: Bytes of one chunk in one array, decoded, beyond which a store is not opened.
 LARGEST_CHUNK = 2**30
 _METADATA = ".zmetadata"
+#: What names of arrays are made of: no path, and nothing that is hidden.
+_PLAIN = re.compile(r"\w[\w-]*")
 _KINDS = "fiubU"
 _CODECS = ("blosc", "zstd", "zlib")
 
@@ -232,7 +235,7 @@ def attributes_of(path: Path) -> dict[str, Any]:
 
 
 def _check_array(path: Path, name: str, described: Mapping[str, Any]) -> None:
-    if name != array_name(name):
+    if not _PLAIN.fullmatch(name):
         raise NoStore(path, f"an array is called {name!r}, which is no name that is written here")
     kind, filters, compressor = described["dtype"], described["filters"], described["compressor"]
     if not isinstance(kind, str) or np.dtype(kind).kind not in _KINDS or filters:

@@ -183,7 +183,9 @@ def _started(n: int | None) -> Any:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        # its page of figures too: left to itself it listens to all the world
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
         silence_logs=50,
     )
 

@@ -1,0 +1,178 @@
+"""A real scheduler and real worker processes: the same bits as here, whoever dies, is slow or has another version."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worker_tasks
+from places import ROOT, SHARED
+
+pytest.importorskip("distributed", reason="the extra cluster is not installed")
+
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.runs.design import Drawn
+from cipark_sd.runs.stored import store_runs
+from cipark_sd.runs.work import Work
+from cipark_sd.sensitivity.factors import Factor, Factors, Uniform
+from cipark_sd.store.chunks import RunStore
+from cipark_sd.tasks.cluster import Cluster, ClusterFailed, OtherProgram, check_address
+from cipark_sd.tasks.threads import Threads
+
+Write = Callable[..., Path]
+MODEL = "level = INTEG(rate - level / life, 10) ~~| rate = 3 ~~| life = 5 ~~|"
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.3:8786", "10.0.0.3:8786", "tcp://cluster.example.org:8786"])
+def test_another_machine_is_spoken_to_by_tls_alone(address: str) -> None:
+    with pytest.raises(InvalidValue, match="expected tls://"):
+        check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["local", "tls://cluster.example.org:8786", "tcp://127.0.0.1:1", "localhost:8786", "tcp://[::1]:8786"]
+)
+def test_this_machine_and_tls_are_taken(address: str) -> None:
+    check_address(address)
+
+
+@pytest.mark.parametrize("address", ["", "http://127.0.0.1:80", "nonsense", "ucx://127.0.0.1:8786", "inproc://x:1"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(InvalidValue, match="expected 'local'"):
+        check_address(address)
+
+
+def environment(path: str = str(SHARED)) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": path}
+
+
+@contextmanager
+def started(*arguments: str, environ: dict[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
+    call = [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
+    process = subprocess.Popen(
+        call, cwd=SHARED, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ or environment()
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def worker(address: str, **more: object):  # type: ignore[no-untyped-def]
+    own = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+    return started("dask_worker", address, *own, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a scheduler without workers."""
+    with started("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if match := re.search(r"tcp://127\.0\.0\.1:\d+", line):
+                # whoever writes to a pipe that nobody reads waits in the end
+                threading.Thread(target=process.stderr.read, daemon=True).start()
+                yield match[0]
+                return
+        raise AssertionError("the scheduler did not start")
+
+
+def squares(n: int, **more: object) -> list[worker_tasks.Square]:
+    return [worker_tasks.Square(i, **more) for i in range(n)]  # type: ignore[arg-type]
+
+
+@pytest.mark.cluster
+def test_a_killed_worker_is_made_up_for_a_slow_one_waited_for_and_another_version_refused(
+    scheduler: str, tmp_path: Path
+) -> None:
+    with worker(scheduler) as first, worker(scheduler), Cluster(scheduler) as cluster:
+        client = cluster._connected()
+        client.wait_for_workers(2, timeout=60)
+        answers: dict[int, int] = {}
+        for number, answer in cluster.each(squares(12, slow_first=True, count_in=str(tmp_path))):
+            answers[number] = int(answer["value"])
+            if len(answers) == 3:
+                first.send_signal(signal.SIGKILL)
+        assert [answers[i] for i in range(12)] == [i**2 for i in range(12)]
+        with pytest.raises(UnknownName, match="did you mean 'rate'"):
+            cluster.run([worker_tasks.Misspelt()])
+    copy = tmp_path / "other"
+    for package in ("cipark_sd", "calibration"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "studies"))
+    changed = copy / "cipark_sd" / "arrays.py"
+    changed.write_text(changed.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
+    other = environment(os.pathsep.join([str(copy), str(SHARED)]))
+    refused = pytest.raises(OtherProgram, match="runs another version of cipark")
+    with worker(scheduler, environ=other), Cluster(scheduler) as cluster, refused:
+        # more than the last worker of before would do, were it not gone yet
+        cluster.run(squares(40))
+
+
+@pytest.mark.cluster
+def test_no_more_tasks_are_taken_than_are_needed_to_keep_all_busy(scheduler: str) -> None:
+    with worker(scheduler), Cluster(scheduler) as cluster:
+        taken: list[int] = []
+
+        def tasks() -> Iterator[worker_tasks.Square]:
+            for i in range(50):
+                taken.append(i)
+                yield worker_tasks.Square(i)
+
+        ahead = []
+        for number, _ in cluster.each(tasks()):
+            # whoever reads slowly holds the others up
+            time.sleep(0.01)
+            ahead.append(len(taken) - len(ahead))
+            assert number < 50
+        assert max(ahead) <= 4
+        assert len(ahead) == 50
+
+
+def listening(pids: list[int]) -> set[str]:
+    """The addresses at which processes, this one among them, wait for others."""
+    import psutil
+
+    sockets = [each for pid in (os.getpid(), *pids) for each in psutil.Process(pid).net_connections("inet")]
+    return {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.cluster
+def test_an_ensemble_on_a_local_cluster_has_the_bits_of_threads_and_goes_on_when_a_worker_is_killed(
+    write_mdl: Write, tmp_path: Path
+) -> None:
+    design = Drawn("sobol", 4096, Factors((Factor("life", Uniform(2, 9)),)), 1)
+    work = Work(read_model(write_mdl(MODEL)), design, ("level",))
+    with Threads(2) as pool:
+        store_runs(work, tmp_path / "here.zarr", pool, chunk=128)
+    killed: list[int] = []
+    with Cluster("local", 2) as cluster:
+        pids = list(cluster._connected().run(os.getpid).values())
+        assert listening(pids) == {"127.0.0.1"}
+
+        def progress(done: int, total: int) -> None:
+            if done > total // 4 and not killed:
+                killed.append(pids[0])
+                os.kill(pids[0], signal.SIGKILL)
+
+        assert store_runs(work, tmp_path / "there.zarr", cluster, chunk=128, progress=progress).done == 4096
+    assert killed
+    here, there = RunStore(tmp_path / "here.zarr"), RunStore(tmp_path / "there.zarr")
+    for name in (*here.columns, "chunk_digest"):
+        assert np.array_equal(here._arrays[name][:], there._arrays[name][:], equal_nan=name == "run_failed_time")
+
+
+@pytest.mark.cluster
+def test_a_scheduler_that_is_not_there_or_goes_away_is_one_sentence() -> None:
+    with pytest.raises(ClusterFailed, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
+        Cluster("tcp://127.0.0.1:9").run(squares(1))
