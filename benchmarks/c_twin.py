@@ -2,7 +2,7 @@
 
 The text is made of the program's structure and numbers alone. Three kinds are compiled by the C++ compiler (its vector
 extensions have a conditional operator): ``scalar``, one run after the other; ``lanes``, eight runs in a vector;
-``libmvec``, the same with the C library's vector functions for everything that is not arithmetic (glibc 2.35 and later).
+``libmvec``, the same with the C library's vector functions for all that is not arithmetic (glibc 2.35 and later).
 Contraction is off and no fast-math flag is set, so the first two give the native engine's bits, but for those
 functions, which are the C library's.
 """
