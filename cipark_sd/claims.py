@@ -136,6 +136,18 @@ class Evidence:
     idle: bool = False
 
     @property
+    def columns(self) -> dict[str, float]:
+        """For tables: probabilities before and after the fit with their intervals, and the Bayes factor between them."""
+        low, high = self.prior.interval
+        columns = {"prior": self.prior.share, "prior_low": low, "prior_high": high}
+        factor = self.factor
+        if self.posterior is not None and factor is not None:
+            low, high = self.posterior.interval
+            columns |= {"posterior": self.posterior.share, "posterior_low": low, "posterior_high": high}
+            columns |= {"bayes_factor": factor.value, "bayes_factor_low": factor.low, "bayes_factor_high": factor.high}
+        return columns
+
+    @property
     def factor(self) -> BayesFactor | None:
         """None without a posterior."""
         return None if self.posterior is None else bayes_factor(self.prior, self.posterior)

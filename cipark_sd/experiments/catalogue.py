@@ -6,7 +6,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -97,12 +97,12 @@ class _Reader(ValueReader):
         title, note, money = (
             top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
         )
-        settings = self.place(Section(top.raw("model") or {}, "[model]", self.problems, within=top))
+        settings = self.place(self.table(top, "model"))
         times = self.times(top, "times")
-        first = Section(top.raw("headline") or {}, "[headline]", self.problems, within=top)
-        outcomes = self.unique([self.outcome(s) for s in self.sections(top, "outcome")], "outcome")
-        rivals = self.unique([self.rival(s) for s in self.sections(top, "rival")], "rival")
-        policies = self.unique([self.policy(s) for s in self.sections(top, "policy")], "policy")
+        first = self.table(top, "headline")
+        outcomes = self.each(top, "outcome", self.outcome)
+        rivals = self.each(top, "rival", self.rival)
+        policies = self.each(top, "policy", self.policy)
         catalogue = Catalogue(
             title=title,
             digest=digest,
@@ -112,18 +112,14 @@ class _Reader(ValueReader):
             beside=first.names("also") if "also" in first else (),
             policies=(Policy(BASE, "nothing is changed"), *policies),
             rivals=rivals or (Structure(ONLY, "the model as it stands"),),
-            factors=self.unique([self.factor(s) for s in self.sections(top, "factor")], "factor"),
-            variants=self.unique([self.policy(s) for s in self.sections(top, "variant")], "variant"),
-            strategies=self.unique([self.policy(s) for s in self.sections(top, "strategy")], "strategy"),
-            uncertainties=self.unique([self.uncertainty(s) for s in self.sections(top, "uncertainty")], "uncertainty"),
-            levers=self.unique([self.lever(s) for s in self.sections(top, "lever")], "lever"),
-            measurements=self.unique([self.measurement(s) for s in self.sections(top, "measurement")], "measurement"),
-            robustness=self.robustness(Section(top.raw("robustness"), "[robustness]", self.problems, within=top))
-            if "robustness" in top
-            else None,
-            design=self.design(Section(top.raw("design"), "[design]", self.problems, within=top))
-            if "design" in top
-            else None,
+            factors=self.each(top, "factor", self.factor),
+            variants=self.each(top, "variant", self.policy),
+            strategies=self.each(top, "strategy", self.policy),
+            uncertainties=self.each(top, "uncertainty", self.uncertainty),
+            levers=self.each(top, "lever", self.lever),
+            measurements=self.each(top, "measurement", self.measurement),
+            robustness=self.robustness(self.table(top, "robustness")) if "robustness" in top else None,
+            design=self.design(self.table(top, "design")) if "design" in top else None,
             own_rivals=bool(rivals),
             note=note,
             money=money,
@@ -137,19 +133,22 @@ class _Reader(ValueReader):
         self.problems += contradictions(catalogue)
         return catalogue
 
-    def sections(self, top: Section, key: str) -> list[Section]:
-        tables = []
+    def table(self, top: Section, key: str) -> Section:
+        return Section(top.raw(key) if key in top else {}, f"[{key}]", self.problems, within=top)
+
+    def each(self, top: Section, key: str, read: Callable[[Section], _T]) -> tuple[_T, ...]:
+        """All tables ``[[key]]``, each under its id."""
+        items = []
         for number, content in enumerate(top.tables(key), 1):
             label = content.get("id", number) if isinstance(content, dict) else number
-            tables.append(
-                Section(
-                    content,
-                    f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}",
-                    self.problems,
-                    within=top,
+            name = f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}"
+            items.append(read(Section(content, name, self.problems, within=top)))
+        for id_, count in Counter(item.id for item in items).items():
+            if count > 1:
+                self.problems.append(
+                    InvalidValue(f"the id of {count} tables [[{key}]]", id_, "each id once", where=key)
                 )
-            )
-        return tables
+        return tuple(items)
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")
@@ -294,14 +293,6 @@ class _Reader(ValueReader):
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
         return outcome, section.number("at", times[-1] if times else math.nan)
-
-    def unique(self, items: Sequence[_T], kind: str) -> tuple[_T, ...]:
-        for id_, count in Counter(item.id for item in items).items():
-            if count > 1:
-                self.problems.append(
-                    InvalidValue(f"the id of {count} tables [[{kind}]]", id_, "each id once", where=kind)
-                )
-        return tuple(items)
 
     def references(self, catalogue: Catalogue) -> None:
         """Ids and times that other tables name."""

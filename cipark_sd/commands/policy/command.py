@@ -1,6 +1,7 @@
 """``cipark policy``. Nothing heavy is imported before the command runs."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,7 +11,7 @@ from cipark_sd.engines.registry import names
 
 
 @click.command(short_help="Compare policies: effects, attribution, robustness.")
-@click.argument("study", required=False)
+@click.argument("target", required=False, metavar="[STUDY]")
 @click.option(
     "--part",
     "parts",
@@ -42,20 +43,7 @@ from cipark_sd.engines.registry import names
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")
 @options.allow_files
-def command(
-    study: str | None,
-    parts: tuple[str, ...],
-    sources: tuple[str, ...],
-    n_draws: int,
-    rivals: str | None,
-    weights: Path | None,
-    outcomes: tuple[str, ...],
-    seed: int,
-    engine: str,
-    fresh: bool,
-    output: Path | None,
-    allow_files: tuple[Path, ...],
-) -> None:
+def command(parts: tuple[str, ...], rivals: str | None, **options: Any) -> None:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
@@ -78,18 +66,6 @@ def command(
     from cipark_sd.commands.policy.request import Request
     from cipark_sd.commands.policy.run import run
 
-    request = Request(
-        target=study,
-        parts=() if "all" in parts else parts or ("effects",),
-        sources=sources,
-        n_draws=n_draws,
-        rivals=tuple(name.strip() for name in rivals.split(",")) if rivals else (),
-        weights=weights,
-        outcomes=outcomes,
-        seed=seed,
-        engine=engine,
-        fresh=fresh,
-        output=output,
-        allow_files=allow_files,
-    )
-    run(request)
+    chosen = () if "all" in parts else parts or ("effects",)
+    ids = tuple(name.strip() for name in rivals.split(",")) if rivals else ()
+    run(Request(parts=chosen, rivals=ids, **options))

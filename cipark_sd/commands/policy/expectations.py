@@ -189,23 +189,11 @@ def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":
                 "side": claim.classified.side,
                 "structure": evidence.structure,
                 "no_effect": evidence.idle,
-                "prior": evidence.prior.share,
-                "prior_low": evidence.prior.interval[0],
-                "prior_high": evidence.prior.interval[1],
                 "prior_draws": _count(evidence.prior.n),
             }
-            after, factor = evidence.posterior, evidence.factor
-            if after is not None and factor is not None:
-                facts |= {
-                    "posterior": after.share,
-                    "posterior_low": after.interval[0],
-                    "posterior_high": after.interval[1],
-                    "independent_draws": _count(after.n),
-                    "bayes_factor": factor.value,
-                    "bayes_factor_low": factor.low,
-                    "bayes_factor_high": factor.high,
-                }
-            rows.append(facts)
+            if evidence.posterior is not None:
+                facts["independent_draws"] = _count(evidence.posterior.n)
+            rows.append(facts | evidence.columns)
     return pd.DataFrame(rows)
 
 

@@ -18,7 +18,6 @@ from cipark_sd.commands.policy.strategies import (
     caption,
     heading,
     over_futures,
-    ranks_strategies,
     settings_of,
     try_strategies,
 )
@@ -120,7 +119,7 @@ class InformationPart(PolicyPart[InformationFindings]):
 
     def present(self, catalogue: Catalogue) -> bool:
         """Whether the catalogue has what the part needs."""
-        return ranks_strategies(catalogue)
+        return catalogue.robustness is not None
 
     def compute(self, analysis: Analysis, bars: Bars) -> InformationFindings:
         """Run the strategies in the futures, and what could be measured in them."""

@@ -18,7 +18,6 @@ from cipark_sd.commands.policy.strategies import (
     caption,
     heading,
     over_futures,
-    ranks_strategies,
     settings_of,
     try_strategies,
 )
@@ -250,7 +249,7 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
 
     def present(self, catalogue: Catalogue) -> bool:
         """Whether the catalogue has what the part needs."""
-        return ranks_strategies(catalogue)
+        return catalogue.robustness is not None
 
     def missing(self, catalogue: Catalogue) -> MissingPackage | None:
         """The library of scenario discovery, where there are demands that strategies may fail."""

@@ -21,11 +21,6 @@ from cipark_sd.scenarios import override_key
 NEEDS = Missing("[robustness]", "a table with outcome, at and strategies")
 
 
-def ranks_strategies(catalogue: Catalogue) -> bool:
-    """Whether a catalogue says what strategies are compared by."""
-    return catalogue.robustness is not None
-
-
 def settings_of(catalogue: Catalogue) -> Robustness:
     """What strategies are compared by.
 

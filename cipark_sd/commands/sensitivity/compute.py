@@ -9,7 +9,7 @@ from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.chosen import chosen_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, Instant, save
+from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, save
 from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
@@ -89,7 +89,7 @@ def facts(request: Request, inputs: Inputs) -> Facts:
         notes=inputs.notes,
         independent=inputs.independent,
         choices_left=bool(question.decisions.choices),
-        moments=tuple(Instant(moment.label, moment.time) for moment in question.moments),
+        moments=question.moments,
         outputs=tuple(
             ExplainedOutput(
                 output.label,

@@ -11,11 +11,10 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
 from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.sensitivity.ranking import Moment
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from cipark_sd.sensitivity.ranking import Moment
 
 #: The file of facts; each result is a file ``NAME.nc`` beside it.
 FILE = "findings-sensitivity.json"
@@ -48,14 +47,6 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
-    """A time at which outputs are ranked, and how people call it."""
-
-    label: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What the results are of.
 
@@ -83,7 +74,7 @@ class Facts:
     notes: tuple[str, ...]
     independent: float | None
     choices_left: bool
-    moments: tuple[Instant, ...]
+    moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
 
@@ -96,11 +87,9 @@ class Findings:
     results: "Mapping[str, xr.Dataset]"
 
     @property
-    def moments(self) -> "tuple[Moment, ...]":
+    def moments(self) -> tuple[Moment, ...]:
         """Times at which outputs are ranked."""
-        from cipark_sd.sensitivity.ranking import Moment
-
-        return tuple(Moment(moment.label, moment.time) for moment in self.facts.moments)
+        return self.facts.moments
 
     @property
     def unseen(self) -> bool:

@@ -10,7 +10,7 @@ from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
-from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures, Words
 from cipark_sd.results import write_netcdf
 
@@ -100,11 +100,6 @@ def together(findings: Findings) -> "xr.Dataset | None":
     return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
 
 
-def page(findings: Findings, pictures: Pictures) -> Page:
-    """The page of what was computed, with the pictures that there are."""
-    return output.page_of(parts(), findings, pictures, _title(findings), _identity(findings))
-
-
 def write(findings: Findings, folder: Path, workers: int = 1) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
     basis, written = findings.facts.basis, []
@@ -113,9 +108,9 @@ def write(findings: Findings, folder: Path, workers: int = 1) -> list[Path]:
         written.append(write_netcdf(indices.assign_attrs(basis=basis.sentence), folder / "all_indices.nc"))
     text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written.append(write_text(folder / "summary.txt", text))
-    title, identity = _title(findings), _identity(findings)
+    title = f"Which assumptions matter: {findings.facts.title}"
     return written + output.write(
-        parts(), findings, folder, title=title, identity=identity, draws=basis.label, workers=workers
+        parts(), findings, folder, title=title, identity=_identity(findings), draws=basis.label, workers=workers
     )
 
 
@@ -128,10 +123,6 @@ def write_again(folder: Path) -> list[Path] | None:
         For findings that cannot be read.
     """
     return write(load(folder), folder) if (folder / FILE).is_file() else None
-
-
-def _title(findings: Findings) -> str:
-    return f"Which assumptions matter: {findings.facts.title}"
 
 
 def _identity(findings: Findings) -> str:

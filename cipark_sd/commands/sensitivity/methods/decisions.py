@@ -156,16 +156,8 @@ def _claims(claims: "xr.Dataset") -> "pd.DataFrame":
             "side": classified.side,
             "n_failed": int(at_place["n_failed"]),
             "true": float(at_place["true"]),
-            "prior": evidence.prior.share,
-            "prior_low": evidence.prior.interval[0],
-            "prior_high": evidence.prior.interval[1],
         }
-        after, factor = evidence.posterior, evidence.factor
-        if after is not None and factor is not None:
-            low, high = after.interval
-            facts |= {"posterior": after.share, "posterior_low": low, "posterior_high": high}
-            facts |= {"bayes_factor": factor.value, "bayes_factor_low": factor.low, "bayes_factor_high": factor.high}
-        rows.append(facts)
+        rows.append(facts | evidence.columns)
     return pd.DataFrame(rows)
 
 
