@@ -137,7 +137,7 @@ class Evidence:
 
     @property
     def columns(self) -> dict[str, float]:
-        """For tables: probabilities before and after the fit with their intervals, and the Bayes factor between them."""
+        """For tables: probabilities before and after the fit with intervals, and the Bayes factor between them."""
         low, high = self.prior.interval
         columns = {"prior": self.prior.share, "prior_low": low, "prior_high": high}
         factor = self.factor

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from calibration.play.request import Request
-from cipark_sd.commands.policy.target import FILE, Target, read_target
+from cipark_sd.commands.policy.target import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import definition
+from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import ONLY, Catalogue
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model

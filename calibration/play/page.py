@@ -11,9 +11,9 @@ from calibration.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import variable_names
-from cipark_sd.commands.policy.target import FILE as POLICIES
 from cipark_sd.console import busy
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.player.contents import Contents

@@ -19,11 +19,11 @@ from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.policy.target import FILE as POLICIES
 from cipark_sd.commands.policy.target import Target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue, ModelFileError
 from cipark_sd.experiments import definition
+from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue
 from cipark_sd.experiments.draws import Draws

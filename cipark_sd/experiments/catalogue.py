@@ -43,6 +43,8 @@ BETTER: tuple[Better, ...] = ("more", "less")
 RIVALS = ("equal", "weighted")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
+#: The file of a catalogue in its folder.
+FILE = "policies.toml"
 _T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
 
 

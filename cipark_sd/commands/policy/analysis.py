@@ -13,9 +13,10 @@ from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.request import Request, chosen_rivals, draw_source
-from cipark_sd.commands.policy.target import FILE, Target, read_target
+from cipark_sd.commands.policy.target import Target, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import CiparkError
+from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import failed, run_policies

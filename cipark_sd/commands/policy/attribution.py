@@ -11,9 +11,10 @@ import numpy as np
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis, doubts
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.part import Missing, PolicyPart
+from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import band, signed
 from cipark_sd.console import Bars
+from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial
 from cipark_sd.experiments.definition import Catalogue, Policy
 from cipark_sd.experiments.effects import summary
@@ -143,11 +144,12 @@ class AttributionPart(PolicyPart[Attribution]):
 
     name: ClassVar[str] = "attribution"
     kind: ClassVar[type[Attribution]] = Attribution
-    needs: ClassVar[Missing] = Missing("[[factor]]", "at least one mechanism to switch")
 
-    def present(self, catalogue: Catalogue) -> bool:
-        """Whether the catalogue has what the part needs."""
-        return bool(catalogue.factors)
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """Mechanisms."""
+        if catalogue.factors:
+            return None
+        return InvalidValue("[[factor]]", None, "at least one mechanism to switch", where=f"--part {self.name}")
 
     def compute(self, analysis: Analysis, bars: Bars) -> Attribution:
         """Run the mechanisms in all combinations, without and with each variant."""

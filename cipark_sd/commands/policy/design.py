@@ -9,8 +9,8 @@ import numpy as np
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import Missing, PolicyPart
-from cipark_sd.commands.policy.strategies import sample
+from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.strategies import sample, unset
 from cipark_sd.console import Bars, number
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments import design as search
@@ -23,8 +23,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 if TYPE_CHECKING:
     import pandas as pd
 
-_NEEDS = Missing("[design]", "a table with outcome and at")
-
 
 @dataclass(frozen=True)
 class DesignFindings:
@@ -36,7 +34,7 @@ class DesignFindings:
 
 def _settings(catalogue: Catalogue) -> Design:
     if catalogue.design is None:
-        raise InvalidValue(_NEEDS.table, None, _NEEDS.expected, where="the catalogue")
+        raise InvalidValue("[design]", None, "a table with outcome and at", where="--part design")
     return catalogue.design
 
 
@@ -98,15 +96,10 @@ class DesignPart(PolicyPart[DesignFindings]):
 
     name: ClassVar[str] = "design"
     kind: ClassVar[type[DesignFindings]] = DesignFindings
-    needs: ClassVar[Missing] = _NEEDS
 
-    def present(self, catalogue: Catalogue) -> bool:
-        """Whether the catalogue has what the part needs."""
-        return catalogue.design is not None
-
-    def missing(self, catalogue: Catalogue) -> MissingPackage | None:
-        """The library of the search."""
-        return search.missing()
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
+        """Its table, or the library of the search."""
+        return unset(_settings, catalogue) or search.missing()
 
     def compute(self, analysis: Analysis, bars: Bars) -> DesignFindings:
         """Search the levers."""

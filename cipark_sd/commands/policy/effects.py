@@ -16,9 +16,10 @@ from cipark_sd.commands.policy.expectations import (
     claims_printed,
     classified_claims,
 )
-from cipark_sd.commands.policy.part import Missing, PolicyPart
+from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars, number
+from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
 from cipark_sd.headline import Bounds, Headline
@@ -151,11 +152,12 @@ class EffectsPart(PolicyPart[Effects]):
 
     name: ClassVar[str] = "effects"
     kind: ClassVar[type[Effects]] = Effects
-    needs: ClassVar[Missing] = Missing("[[policy]]", "at least one")
 
-    def present(self, catalogue: Catalogue) -> bool:
-        """Whether the catalogue has what the part needs."""
-        return len(catalogue.policies) > 1
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """Policies."""
+        if len(catalogue.policies) > 1:
+            return None
+        return InvalidValue("[[policy]]", None, "at least one", where=f"--part {self.name}")
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""

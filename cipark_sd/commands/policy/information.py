@@ -11,18 +11,19 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import Missing, PolicyPart
+from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.strategies import (
-    NEEDS,
     StrategyOutcomes,
     caption,
     heading,
     over_futures,
     settings_of,
     try_strategies,
+    unset,
 )
 from cipark_sd.commands.policy.words import share
 from cipark_sd.console import Bars, number
+from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import information
 from cipark_sd.experiments.definition import Catalogue, Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
@@ -115,11 +116,10 @@ class InformationPart(PolicyPart[InformationFindings]):
 
     name: ClassVar[str] = "information"
     kind: ClassVar[type[InformationFindings]] = InformationFindings
-    needs: ClassVar[Missing] = NEEDS
 
-    def present(self, catalogue: Catalogue) -> bool:
-        """Whether the catalogue has what the part needs."""
-        return catalogue.robustness is not None
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """Its table."""
+        return unset(settings_of, catalogue)
 
     def compute(self, analysis: Analysis, bars: Bars) -> InformationFindings:
         """Run the strategies in the futures, and what could be measured in them."""

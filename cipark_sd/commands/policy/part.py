@@ -2,14 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.console import Bars
-from cipark_sd.errors import MissingPackage
+from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Section
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A table that a part needs of a catalogue, and what it would hold."""
-
-    table: str
-    expected: str
 
 
 class PolicyPart(Part[Findings], Generic[R]):
@@ -39,22 +30,15 @@ class PolicyPart(Part[Findings], Generic[R]):
     name : str
     kind : type
         Of the result: a frozen dataclass that :mod:`cipark_sd.commands.policy.findings` can save and load.
-    needs : Missing
-        What a catalogue lacks for which :meth:`present` is false.
     """
 
     __slots__ = ()
     name: ClassVar[str]
     kind: ClassVar[type]
-    needs: ClassVar[Missing]
 
     @abstractmethod
-    def present(self, catalogue: Catalogue) -> bool:
-        """Whether the catalogue has what the part needs."""
-
-    def missing(self, catalogue: Catalogue) -> MissingPackage | None:
-        """An optional package that the part would need and that is not installed."""
-        return None
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
+        """The table of the catalogue without which the part is not run, or the package that is not installed."""
 
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:

@@ -13,7 +13,7 @@ from cipark_sd.commands.policy.output import kinds, write
 from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, part
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.console import print_table, progress_bars
-from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.errors import InvalidValue, MissingPackage, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
 from cipark_sd.records import WrongRecordError
@@ -75,19 +75,12 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
     InvalidValue
         When a part that ranks is asked for with draws from the priors of a study.
     """
-    catalogue = about.catalogue
-    lacking = [name for name in NAMES if not part(name).present(catalogue)]
-    missing = {
-        name: problem
-        for name in NAMES
-        if name not in lacking and not about.signs_only and (problem := part(name).missing(catalogue)) is not None
-    }
-    problems: list[CiparkError] = [
-        InvalidValue(part(name).needs.table, None, part(name).needs.expected, where=f"--part {name}")
-        for name in request
-        if name in lacking
-    ]
-    raise_all(where, [*problems, *(problem for name, problem in missing.items() if name in request)])
+    problems = {name: problem for name in NAMES if (problem := part(name).lacks(about.catalogue)) is not None}
+    missing = {name: problem for name, problem in problems.items() if isinstance(problem, MissingPackage)}
+    lacking = [name for name in problems if name not in missing]
+    # from priors no part is run that needs a package
+    raising = lacking if about.signs_only else problems
+    raise_all(where, [problems[name] for name in raising if name in request])
     names = [name for name in NAMES if name in request or (not request and name not in lacking)]
     sentences = []
     if not request and lacking:

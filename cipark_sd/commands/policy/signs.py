@@ -14,8 +14,9 @@ from cipark_sd.commands.policy.expectations import (
     claims_printed,
     classified_claims,
 )
-from cipark_sd.commands.policy.part import Missing, PolicyPart
+from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
+from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.experiments.effects import Claim, Sign, sign
 from cipark_sd.headline import Headline
@@ -61,11 +62,12 @@ class SignsPart(PolicyPart[Signs]):
 
     name: ClassVar[str] = "signs"
     kind: ClassVar[type[Signs]] = Signs
-    needs: ClassVar[Missing] = Missing("[[policy]]", "at least one")
 
-    def present(self, catalogue: Catalogue) -> bool:
-        """Whether the catalogue has what the part needs."""
-        return len(catalogue.policies) > 1
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """Policies."""
+        if len(catalogue.policies) > 1:
+            return None
+        return InvalidValue("[[policy]]", None, "at least one", where=f"--part {self.name}")
 
     def compute(self, analysis: Analysis, bars: Bars) -> Signs:
         """Run the catalogue over the priors."""

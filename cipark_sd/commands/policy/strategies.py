@@ -1,5 +1,6 @@
 """Strategies in futures: what robustness and the value of information are computed from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import Missing
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.budget import balanced, base_cost
@@ -16,9 +16,6 @@ from cipark_sd.experiments.definition import Better, Catalogue, Policy, Robustne
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
 from cipark_sd.experiments.run import time_position
 from cipark_sd.scenarios import override_key
-
-#: What a catalogue needs for both.
-NEEDS = Missing("[robustness]", "a table with outcome, at and strategies")
 
 
 def settings_of(catalogue: Catalogue) -> Robustness:
@@ -30,8 +27,18 @@ def settings_of(catalogue: Catalogue) -> Robustness:
         When the catalogue has no table ``[robustness]``.
     """
     if catalogue.robustness is None:
-        raise InvalidValue(NEEDS.table, None, NEEDS.expected, where="the catalogue")
+        expected = "a table with outcome, at and strategies"
+        raise InvalidValue("[robustness]", None, expected, where="--part robustness or information")
     return catalogue.robustness
+
+
+def unset(settings: Callable[[Catalogue], object], catalogue: Catalogue) -> InvalidValue | None:
+    """What ``settings`` of a catalogue raise."""
+    try:
+        settings(catalogue)
+    except InvalidValue as problem:
+        return problem
+    return None
 
 
 @dataclass(frozen=True, eq=False)

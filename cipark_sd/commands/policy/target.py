@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
+from cipark_sd.experiments.catalogue import FILE, model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
 from cipark_sd.sensitivity.factors import Factor
 from cipark_sd.study import PlainModel, Study, readers, study_in
-
-FILE = "policies.toml"
 
 
 @dataclass(frozen=True)
