@@ -250,6 +250,7 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
         "signs.csv",
         "claims.csv",
         "checkpoints",
+        "findings-policy.zip",
         "findings-policy-signs.zip",
         "report.json",
         "report.html",
