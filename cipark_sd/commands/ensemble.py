@@ -36,7 +36,7 @@ _SHARE, _RUNS = 0.2, 1000
 )
 @click.option("--vary", multiple=True, metavar="NAME=LOW:HIGH", help="A constant and its range; repeatable.")
 @click.option("--leave-out", multiple=True, metavar="NAME", help="With --range: hold this constant fixed; repeatable.")
-@click.option("--variables", "wanted", multiple=True, metavar="NAMES", help="Comma-separated variables to save.")
+@click.option("--variables", "variables", multiple=True, metavar="NAMES", help="Comma-separated variables to save.")
 @click.option("--at", "at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant in all runs.")
 @click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file.")
@@ -64,7 +64,7 @@ def command(
     share: float | None,
     vary: tuple[str, ...],
     leave_out: tuple[str, ...],
-    wanted: tuple[str, ...],
+    variables: tuple[str, ...],
     at: tuple[str, ...],
     assignments: tuple[str, ...],
     scenario_files: tuple[Path, ...],
@@ -110,7 +110,8 @@ def command(
     with shown_warnings():
         model = read_model(path, allow_files=allow_files, series=series)
         scenario = scenario_from(model, assignments, scenario_files, (None, None), None, None)
-        names = options.variable_names(model, wanted) or display_of(path, allow_files).columns or default_columns(model)
+        names = options.variable_names(model, variables)
+        names = names or display_of(path, allow_files).columns or default_columns(model)
         times = tuple(time_of(model, text, "--at") for text in at) or None
         if share is None and not ranges:
             share = _SHARE
@@ -193,7 +194,7 @@ def _part(text: str | None) -> tuple[int, int]:
     if text is None:
         return 1, 1
     of: Sequence[str] = text.split("/")
-    if len(of) == 2 and all(each.isascii() and each.isdigit() and len(each) < 7 for each in of):
+    if len(of) == 2 and all(digits.isascii() and digits.isdigit() and len(digits) < 7 for digits in of):
         k, n = map(int, of)
         if 1 <= k <= n:
             return k, n

@@ -60,9 +60,9 @@ def list_(folder: Path | None) -> None:
             rows.append([str(path), "cannot be used", "", "", str(problem).removeprefix(f"{path}: ")])
             continue
         about = store.attributes
-        done = f"{store.n_complete():,} of {store.n_runs:,}"
+        complete = f"{store.n_complete():,} of {store.n_runs:,}"
         version = str(about.get("cipark_sd_version", "?"))
-        rows.append([str(path), str(about.get("model", "?")), done, f"{store.size() / 1e6:,.1f} MB", version])
+        rows.append([str(path), str(about.get("model", "?")), complete, f"{store.size() / 1e6:,.1f} MB", version])
     if not rows:
         say(f"There is no store of runs in {top}; cipark ensemble makes one.")
         return
@@ -202,8 +202,8 @@ def _model_file(store: "RunStore", file: Path | None) -> Path:
 
 
 def _beneath(named: Path, option: str, store: "RunStore") -> Path:
-    here = Path.cwd().resolve()
-    if named.resolve().is_relative_to(here) and named.is_file():
+    working = Path.cwd().resolve()
+    if named.resolve().is_relative_to(working) and named.is_file():
         return named
     raise InvalidValue(
         f"the file of {option}",
