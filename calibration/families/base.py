@@ -34,10 +34,11 @@ class Family(ABC):
     """A noise family.
 
     ``name`` is the family's in a study, ``spread`` the key of its spread there, empty where it has none; ``kinds`` are
-    the kinds of observation that take it.
+    the kinds of observation that take it. ``meaning`` says for a comment in a study what the noise and its spread are.
     """
 
     name: ClassVar[str]
+    meaning: ClassVar[str]
     spread: ClassVar[str] = ""
     kinds: ClassVar[tuple[Kind, ...]]
 

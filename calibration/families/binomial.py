@@ -15,6 +15,7 @@ class Binomial(ShareFamily):
     """Binomial."""
 
     name: ClassVar[str] = "binomial"
+    meaning: ClassVar[str] = "members of the total, each with the same chance to belong to the part"
 
     def log_density(self, value: Array, total: Array, probability: Array) -> Array:
         from scipy.special import gammaln, xlog1py, xlogy

@@ -19,6 +19,7 @@ class DirichletMultinomial(SplitFamily):
     """
 
     name: ClassVar[str] = "dirichlet-multinomial"
+    meaning: ClassVar[str] = "a total that splits; the lower the concentration, the more its shares vary"
     spread: ClassVar[str] = "concentration"
 
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:

@@ -15,6 +15,7 @@ class Lognormal(MeasurementFamily):
     """Lognormal around the median ``mean``; ``spread`` is the standard deviation of the logarithm."""
 
     name: ClassVar[str] = "lognormal"
+    meaning: ClassVar[str] = "measurements with an error in proportion; sd of the logarithm"
     relative: ClassVar[bool] = True
     gaussian: ClassVar[bool] = True
 

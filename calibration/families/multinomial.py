@@ -15,6 +15,7 @@ class Multinomial(SplitFamily):
     """Multinomial given the total."""
 
     name: ClassVar[str] = "multinomial"
+    meaning: ClassVar[str] = "a total whose members fall into categories each by itself"
 
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         from scipy.special import gammaln, xlogy

@@ -23,6 +23,7 @@ class NB1(CountFamily):
     """Negative binomial of the first kind: variance ``mean (1 + alpha)``, ``alpha`` the spread."""
 
     name: ClassVar[str] = "nb1"
+    meaning: ClassVar[str] = "counts with variance = mean * (1 + dispersion); poisson has no dispersion"
     spread: ClassVar[str] = "dispersion"
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
@@ -45,6 +46,7 @@ class NB2(CountFamily):
     """Negative binomial of the second kind: variance ``mean + alpha mean²``, ``alpha`` the spread."""
 
     name: ClassVar[str] = "nb2"
+    meaning: ClassVar[str] = "counts with variance = mean + dispersion * mean^2"
     spread: ClassVar[str] = "dispersion"
     additive_over_windows: ClassVar[bool] = False
 

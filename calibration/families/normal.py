@@ -15,6 +15,7 @@ class Normal(MeasurementFamily):
     """Normal with standard deviation ``spread``."""
 
     name: ClassVar[str] = "normal"
+    meaning: ClassVar[str] = "measurements with the same error everywhere; sd in the units of the data"
     gaussian: ClassVar[bool] = True
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:

@@ -15,6 +15,7 @@ class Poisson(CountFamily):
     """Poisson; a mean of exactly 0 allows the value 0 only."""
 
     name: ClassVar[str] = "poisson"
+    meaning: ClassVar[str] = "counts with variance = mean"
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         from scipy.special import gammaln, xlogy

@@ -19,6 +19,7 @@ class StudentT(MeasurementFamily):
     """
 
     name: ClassVar[str] = "student-t"
+    meaning: ClassVar[str] = "measurements with heavy tails; sd in the units of the data"
     dof: float = 4.0
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:

@@ -3,15 +3,15 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 
-from calibration.families import lognormal, normal
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
 from calibration.new_study.parameters import Candidate
 from calibration.new_study.series import Series
-from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
+from calibration.study.priors import FAMILIES, LogNormal, Prior
 from cipark_sd.files import csv_text, file_name
 from cipark_sd.model.model import Model
 
@@ -82,7 +82,7 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {number(series.since)} # the stock is nothing then: {_SINCE}"]),
         f"value = {toml(value_column(series))}",
-        f'family = "{series.family.name}" # {_FAMILY[series.family.name]}',
+        f'family = "{series.family.name}" # {series.family.meaning}',
         f"{series.family.spread} = {toml(noise_name(series))}",
     ]
     return "\n".join(lines) + "\n"
@@ -93,11 +93,6 @@ _KIND = {
     "level": "the variable at that time",
     "flow": "what flowed in the window from start to time",
     "increments": "a count that only grows: what came between two rows is fitted, not the sum",
-}
-_FAMILY = {
-    "nb1": "counts with variance = mean * (1 + dispersion); poisson has no dispersion",
-    "normal": "measurements with the same error everywhere; sd in the units of the data",
-    "lognormal": "measurements with an error in proportion; sd of the logarithm",
 }
 
 
@@ -117,9 +112,9 @@ def noise_name(series: Series) -> str:
 def noise(series: Series) -> str:
     """The ``[[parameter]]`` of a spread."""
     median, sigma = 1.0, 1.5
-    if series.family == lognormal.Lognormal():
+    if series.family.relative:
         median, sigma = 0.2, 1.0
-    elif series.family == normal.Normal():
+    elif not series.family.discrete:
         sd = float(np.std(series.values))
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
     # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
@@ -127,22 +122,16 @@ def noise(series: Series) -> str:
     low, high = number(float(f"{least:.3g}")), number(float(f"{median * 100:.3g}"))
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
-        f'prior = {{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}\n'
+        f"prior = {prior_text(LogNormal(median, sigma))}\n"
         'why = "placeholder: how far the data lie from any model"\n'
     )
 
 
 def prior_text(prior: Prior) -> str:
     """A prior as an inline table."""
-    match prior:
-        case LogNormal(median, sigma):
-            return f'{{ family = "lognormal", median = {number(median)}, sigma = {sigma} }}'
-        case LogitNormal(median, sigma):
-            return f'{{ family = "logit-normal", median = {number(median)}, sigma = {sigma} }}'
-        case Normal(mean, sd):
-            return f'{{ family = "normal", mean = {number(mean)}, sd = {number(sd)} }}'
-        case _:
-            raise ValueError(f"no new study has the prior {prior}")
+    (family,) = (name for name, kind in FAMILIES.items() if type(prior) is kind)
+    numbers = (f"{field.name} = {number(getattr(prior, field.name))}" for field in fields(prior))
+    return f'{{ family = "{family}", {", ".join(numbers)} }}'
 
 
 def parameter(candidate: Candidate) -> str:

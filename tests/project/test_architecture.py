@@ -1,6 +1,8 @@
 """The packages as a graph of imports, wherever in a file an import stands, and what their code may not do."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -63,6 +65,53 @@ def test_no_import_closes_a_cycle() -> None:
     """An import in a function, or for types, ties modules as one at the top does."""
     found = cycle(graph())
     assert not found, " imports ".join(found)
+
+
+def layers(package: str) -> list[list[str]]:
+    """The floors of a package's contract, from the top, each with its rooms."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (contract,) = (entry for entry in contracts if entry.get("containers") == [package])
+    return [re.findall(r"\w+", floor) for floor in contract["layers"]]
+
+
+def arrows(imports: Graph, package: str) -> set[tuple[str, str]]:
+    """Pairs of rooms of a package of which the first imports the second."""
+    pairs = {
+        (module.split(".")[1], target.split(".")[1])
+        for module, targets in imports.items()
+        for target in targets
+        if module.startswith(f"{package}.") and target.startswith(f"{package}.")
+    }
+    return {(room, below) for room, below in pairs if room != below}
+
+
+def upward(pairs: set[tuple[str, str]], floors: list[list[str]]) -> list[tuple[str, str]]:
+    """The arrows that do not lead to a lower floor."""
+    depth = {room: n for n, rooms in enumerate(floors) for room in rooms}
+    return sorted((room, below) for room, below in pairs if depth[room] >= depth[below])
+
+
+def test_the_figures_of_the_graph_are_those_of_the_page() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = {"rooms": [], "floors": [], "arrows from": [], "arrows that": [], "cycles": []}
+    for package in PACKAGES:
+        pairs, floors = arrows(graph(), package), layers(package)
+        rooms = {module.split(".")[1] for module in trees() if module.startswith(f"{package}.")}
+        counts = (len(rooms), len(floors), len(pairs), len(upward(pairs, floors)), int(bool(cycle(graph()))))
+        for row, count in zip(rows.values(), counts, strict=True):
+            row.append(str(count))
+    shown = {name: re.search(rf"^\| {name}[^|]* \| (\d+) \| (\d+) \|$", page, flags=re.MULTILINE) for name in rows}
+    assert {name: list(match.groups()) if match else [] for name, match in shown.items()} == rows
+
+
+def test_an_arrow_that_points_up_is_seen() -> None:
+    imports = {
+        "calibration.study.rows": {"calibration.fit.profile"},
+        "calibration.fit.walk": {"calibration.study.rows"},
+    }
+    assert upward(arrows(imports, "calibration"), [["fit"], ["study"]]) == [("study", "fit")]
 
 
 def test_a_cycle_is_found_and_named() -> None:
