@@ -69,12 +69,15 @@ def test_axe_finds_nothing_on_a_page_with_every_kind_of_block(driver: Any, repor
 
 
 def test_what_is_folded_is_open_in_print(driver: Any, report: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    driver.get("about:blank")
     driver.get(report.as_uri())
-    height = "return document.querySelector('details p').checkVisibility({contentVisibilityAuto: true})"
-    assert not driver.execute_script(height)
+    shown = "return document.querySelector('details p').checkVisibility()"
+    assert not driver.execute_script(shown)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
-        assert driver.execute_script(height)
+        WebDriverWait(driver, 20).until(lambda _: driver.execute_script(shown))
         assert driver.execute_script("return getComputedStyle(document.querySelector('nav')).display") == "none"
     finally:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
