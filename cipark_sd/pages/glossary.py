@@ -14,7 +14,10 @@ WORDS = {
     ),
     "optimum": ("optimum", "the values of the parameters that fit best"),
     "parameter": ("parameter(?:s)?", "a constant of the model that is fitted, or uncertain"),
-    "held": ("held", "kept at a value; what follows is conditional on that value"),
+    "held": (
+        "(?:is|are) held|held constants?|constants that are held",
+        "kept at a value; what follows is conditional on that value",
+    ),
     "structure": ("structure(?:s)?", "one way in which the model could be built; rivals are fitted to the same data"),
     "noise": ("noise", "how far single numbers scatter around what the model expects"),
     "nb1": ("nb1", "counts whose variance is a multiple of their mean (negative binomial of the first kind)"),

@@ -1,9 +1,11 @@
 """The box at the top of the page of a fit: its numbers are those of the records, and its sentences are counted."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_study import small_study
 
@@ -11,16 +13,24 @@ from calibration.commands.pipeline import Settings, calibrate
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write
+from calibration.report.record import fitted_scenario
 from calibration.report.sections import answer
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.blocks import Answer
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.scenarios import override_key, read_scenario
+from cipark_sd.simulation import simulate
 
 
 @pytest.fixture(scope="module")
-def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("answer")
     small_study(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fit(folder: Path) -> Fit:
     return fit_findings(calibrate(Settings(study=folder, engine="native", starts=4)))
 
 
@@ -88,3 +98,25 @@ def test_what_was_not_asked_stands_in_one_line_at_the_end_and_nowhere_else(fit: 
     assert "--posterior" in repr(block)
     assert "Not asked for" not in repr(sections[:-2])
     assert "What the data say. '" not in repr(sections)
+
+
+def test_the_fitted_scenario_runs_the_model_at_the_estimate(fit: Fit, folder: Path, tmp_path: Path) -> None:
+    write(Findings(fit), tmp_path)
+    scenario = read_scenario(tmp_path / "fitted.toml")
+    fitted = {
+        p.name: v for p, v in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True) if p.target == "model"
+    }
+    for name, value in fitted.items():
+        assert scenario.overrides[override_key(name)] == value
+    held = json.loads(fit.study.scenario).get("set", {})
+    assert set(scenario.overrides) == set(held) | set(map(override_key, fitted))
+    run = simulate(folder / "leaving.mdl", scenario)
+    ((observation, course),) = fit.curves.courses.items()
+    assert observation
+    np.testing.assert_allclose(course, np.interp(fit.curves.times, run["time"], run["left"]), rtol=1e-12)
+    timed = replace(
+        fit, study=replace(fit.study, scenario='{"final_time": 9.0, "set": {"pace": 1.5, "a": [1.0, 2.0]}}')
+    )
+    (tmp_path / "timed.toml").write_text(fitted_scenario(timed), encoding="utf-8")
+    read = read_scenario(tmp_path / "timed.toml")
+    assert (read.final_time, read.overrides["pace"], read.overrides["a"]) == (9.0, 1.5, (1.0, 2.0))
