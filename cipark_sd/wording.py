@@ -2,17 +2,23 @@
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 
 
 def number(value: float, *, digits: int = 4) -> str:
     """A number to some significant digits, a whole one below a million with all of its digits.
 
+    Exponents are for what nobody writes out: below a millionth, and from a million millions on.
+
     >>> number(1886.0, digits=3), number(0.123456), number(123456.7, digits=3)
-    ('1886', '0.1235', '1.23e+05')
+    ('1886', '0.1235', '123000')
+    >>> number(0.0000123, digits=3), number(1.5e-9, digits=3), number(2.5e15)
+    ('0.0000123', '1.5e-09', '2.5e+15')
     """
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
-    return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    return f"{Decimal(text):f}" if "e" in text and 1e-6 <= abs(value) < 1e12 else text
 
 
 def interval(

@@ -235,13 +235,16 @@ def supports(fit: Fit, assessment: Assessment | None) -> str:
     if assessment is not None:
         steady = [line.name for line in assessment.contractions if line.verdict == "the data decide"]
         text += f" Decided by the data rather than by the prior: {listed(steady)}."
+    bounded = [result.name for result in fit.profiles if result.lower is not None and result.upper is not None]
+    if not text and bounded:
+        text = f"They bound {listed(bounded)} on both sides, each by itself."
     missed = unexplained(fit.rows)
     if missed:
         text += (
             f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
             f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
         )
-    return text.strip()
+    return text.strip() or "Nothing was said of single parameters: neither profiles nor draws were asked for."
 
 
 def chance_limit(fit: Fit) -> float:
@@ -251,11 +254,17 @@ def chance_limit(fit: Fit) -> float:
 
 def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
     """What the theory adds."""
-    text = f"{fit.study.questions.theory} The structure of the model, {len(fit.study.fixed)} constants that are held"
+    text = f"{fit.study.questions.theory} {_assumed(len(fit.study.fixed))}"
     if assessment is not None:
         prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
         text += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
     return f"{text}. {checked}".strip()
+
+
+def _assumed(n: int) -> str:
+    if not n:
+        return "The structure of the model"
+    return f"The structure of the model and {'one constant that is' if n == 1 else f'{n} constants that are'} held"
 
 
 def unknowable(fit: Fit, assessment: Assessment | None) -> str:

@@ -83,6 +83,37 @@ def fit_figure(
     return figure
 
 
+@styled
+def answer_figure(
+    times: Array, course: Array, levels: Sequence[FittedRow], *, axis_label: str, time_label: str
+) -> "Figure":
+    """One course with its dated numbers, so small that its letters can be read on a phone.
+
+    Parameters
+    ----------
+    times, course : (n_times,)
+    levels : sequence of FittedRow
+        As for :func:`fit_figure`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4, 2.9), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(times, course, color=MODEL, lw=2, label="model")
+    draw_levels(axis, [(row.end, row.lower, row.upper, row.use) for row in levels])
+    axis.set_ylabel(wrapped(axis_label, 30))
+    axis.set_xlabel(time_label)
+    axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
+    axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
+    whole_counts(axis)
+    whole_years(axis)
+    axis.legend(loc="upper left", fontsize=9)
+    axis.tick_params(labelsize=9.5)
+    for label in (axis.xaxis.label, axis.yaxis.label):
+        label.set_fontsize(10)
+    return figure
+
+
 def draw_levels(axis: "Axes", numbers: Sequence[tuple[float, float, float, str]]) -> int:
     """Dated numbers ``(time, lower, upper, use)`` as points with their interval; how many there are.
 

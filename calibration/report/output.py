@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from calibration.report.findings import FILE, Findings, load
-from calibration.report.record import record
+from calibration.report.record import fitted_scenario, record
 from calibration.report.sections import registry
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
@@ -23,6 +23,7 @@ def write(findings: Findings, folder: Path) -> list[Path]:
     title = findings.fit.study.title
     return [
         write_text(folder / "fit.json", text),
+        write_text(folder / "fitted.toml", fitted_scenario(findings.fit)),
         *output.write(registry.SECTIONS, findings, folder, title=title, identity=_identity(findings)),
     ]
 

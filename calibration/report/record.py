@@ -9,6 +9,10 @@ from calibration.fit.verdict import Verdict
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Fit
 from calibration.sampling.convergence import CONVERGED
+from cipark_sd.scenarios import override_key
+
+#: The keys of a scenario file's [time], by the names that scenarios have for them.
+TIME_KEYS = {"initial_time": "from", "final_time": "to", "time_step": "step", "saveper": "save_every"}
 
 
 def record(fit: Fit) -> dict[str, object]:
@@ -76,6 +80,35 @@ def record(fit: Fit) -> dict[str, object]:
         "posterior": None if fit.posterior is None else _posterior(fit),
         "largest_shift_at_half_the_step": _finite(fit.step_shift),
     }
+
+
+def fitted_scenario(fit: Fit) -> str:
+    """A scenario file of the run at the estimate, for ``cipark run --scenario``: what the study holds, then what was
+    fitted.
+    """
+    content = json.loads(fit.study.scenario)
+    values: dict[str, object] = dict(content.get("set", {}))
+    at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
+    values |= {override_key(p.name): value for p, value in at_estimate if p.target == "model"}
+    time = {key: content[name] for name, key in TIME_KEYS.items() if content.get(name) is not None}
+    lines = [f"# {fit.study.title}: one run of the model {fit.study.model} at the estimate.".replace("\n", " ")]
+    lines += ['name = "fitted"', ""]
+    lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []
+    lines += ["[set]", *(f"{json.dumps(name)} = {_toml(value)}" for name, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    """A number, numbers or a table of them, as TOML has it."""
+    match value:
+        case dict():
+            return "{ " + ", ".join(f"{name} = {_toml(part)}" for name, part in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case str():
+            return json.dumps(value)
+        case _:
+            return repr(float(value))  # type: ignore[arg-type]
 
 
 def _posterior(fit: Fit) -> dict[str, dict[str, object]]:

@@ -32,13 +32,35 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or SVG file beside the page, and what it shows."""
+    """A PNG or SVG file beside the page, and what it shows; ``alt`` says its numbers to who cannot see it."""
 
     file: str
     caption: str
+    alt: str = ""
 
 
-Block = Paragraph | Listing | Table | Picture
+@dataclass(frozen=True)
+class Answer:
+    """What a page says first: the question, two or three numbers in words with their range, how well it fits, what it
+    cannot say, and one picture.
+    """
+
+    question: str
+    numbers: tuple[str, ...]
+    fit: str
+    cannot: str
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a statistician looks for and others may pass over; open in print."""
+
+    title: str
+    blocks: "tuple[Paragraph | Listing | Table | Picture, ...]"
+
+
+Block = Paragraph | Listing | Table | Picture | Answer | Folded
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,26 @@ import base64
 import html
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 from cipark_sd.console import is_text
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
-from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Picture, Section, Table, headline_table
+from cipark_sd.pages.blocks import (
+    Answer,
+    Block,
+    Folded,
+    Listing,
+    Page,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    headline_table,
+)
+from cipark_sd.pages.glossary import Glossary
 from cipark_sd.records import from_plain, to_plain
 from cipark_sd.results import version
 
@@ -25,24 +38,40 @@ DATA, HTML = "report.json", "report.html"
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.55 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem; }
+       padding: 0 1rem; overflow-wrap: anywhere; }
 h1, h2, h3 { line-height: 1.2; }
 h1 { margin-top: 3.5rem; } h1:first-of-type { margin-top: 0; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+a { color: #004f83; } a.word { color: inherit; text-decoration: underline dotted #777; }
+:focus-visible { outline: 3px solid #b35c00; outline-offset: 2px; }
+.skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .5rem; background: #fff; padding: .3rem; }
 nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; } nav p { margin: .1rem 0; }
-table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+.answer { background: #f3f6f9; border-left: 5px solid #005b96; padding: .8rem 1.2rem; margin: 1rem 0; }
+.answer h2 { border: 0; margin: 0 0 .5rem; font-size: 1.15rem; } .answer ul { padding-left: 1.2rem; margin: .4rem 0; }
+.answer li { font-size: 1.1rem; margin: .2rem 0; } .answer p { margin: .4rem 0; }
+.answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
+table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
 caption { caption-side: top; text-align: left; padding-bottom: .3rem; color: #444; }
 td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee; vertical-align: top; }
-td { white-space: nowrap; }
-td.text, th.text { text-align: left; white-space: normal; }
-td.text { min-width: 7rem; }
+td { white-space: nowrap; } tbody th { font-weight: 400; }
+td.text, th.text { text-align: left; white-space: normal; overflow-wrap: normal; }
+td.text, tbody th.text { min-width: 7rem; }
 figure { margin: 1.2rem 0; } figcaption { font-size: 14px; color: #444; } img { max-width: 100%; }
+summary { cursor: pointer; color: #004f83; padding: .3rem 0; }
+dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
 .identity { color: #555; font-size: 14px; }
 .warning { background: #fde8d7; padding: .6rem 1rem; border-left: 4px solid #b5651d; }
+@media (max-width: 600px) {
+  nav { columns: 1; } h1 { font-size: 1.5rem; } .answer { padding: .6rem .8rem; }
+  /* letters of a figure stay as large as those of the text; it is moved sideways like a wide table */
+  .wide > img { width: 44rem; max-width: none; }
+}
 @media print {
-  nav { display: none; } figure, tr { break-inside: avoid; }
-  table { font-size: 9px; } td, th { padding: .1rem .3rem; } td.text { min-width: 0; } .wide { overflow: visible; }
+  nav, .skip { display: none; } figure, tr, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  thead { display: table-header-group; } details::details-content { content-visibility: visible; block-size: auto; }
+  table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.text, tbody th.text { min-width: 0; }
+  .wide { overflow: visible; } body { max-width: none; margin: 0; }
 }
 """
 
@@ -89,23 +118,39 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     pages = list(pages)
     entries: list[str] = []
     parts: list[str] = []
+    glossary = Glossary()
     for number, (page, folder) in enumerate(pages, start=1):
-        parts += [f"<h1>{_escape(page.title)}</h1>", f'<p class="identity">{_escape(page.identity)}</p>']
+        writer = _Writer(folder, glossary, f"{number}")
+        heads = [f"<h1>{_escape(page.title)}</h1>", f'<p class="identity">{_escape(page.identity)}</p>']
         if len(pages) > 1:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
-        for place, section in enumerate((*_headlines(page), *page.sections), start=1):
+        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections))]
+        parts += ["" if number > 1 else _CONTENTS]
+        for place, section in enumerate((*_headlines(page), *_others(page.sections)), start=1):
             anchor = f"s{number}-{place}"
             entries.append(f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>')
             parts.append(f'<h2 id="{anchor}">{_escape(section.title)}</h2>')
-            parts += [_rendered(block, folder) for block in section.blocks]
-    parts.insert(2, f"<nav>{''.join(entries)}</nav>")
+            glossary.section()
+            parts += [writer.rendered(block) for block in section.blocks]
+    words = glossary.list()
+    if words:
+        entries.append('<p><a href="#words">Words</a></p>')
+        parts.append(f'<h2 id="words">Words</h2>{words}')
+    body = "\n".join(parts).replace(_CONTENTS, f'<nav aria-label="Contents">{"".join(entries)}</nav>', 1)
     name = _escape(title or "; ".join(page.title for page, _ in pages))
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{name}</title><style>{_STYLE}</style>"
     )
-    body = "\n".join(parts)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    skip = '<a class="skip" href="#content">Go to the content</a>'
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{skip}<main id="content">\n{body}\n</main>'
+        "\n</body></html>\n"
+    )
+
+
+#: Where the list of contents goes, which is known last; no text of a page has this character.
+_CONTENTS = "\x00"
 
 
 def _headlines(page: Page) -> Iterator[Section]:
@@ -113,32 +158,95 @@ def _headlines(page: Page) -> Iterator[Section]:
         yield Section("Headline numbers", (headline_table(page.headlines),))
 
 
-def _rendered(block: Block, folder: Path) -> str:
-    match block:
-        case Paragraph(text, warning):
-            return f"<p{' class=' + chr(34) + 'warning' + chr(34) if warning else ''}>{_escape(text)}</p>"
-        case Listing(items):
-            return "<ul>" + "".join(f"<li>{_escape(item)}</li>" for item in items) + "</ul>"
-        case Table():
-            return _table(block)
-        case Picture(file, caption):
-            kind = "svg+xml" if file.endswith(".svg") else "png"
-            data = base64.b64encode((folder / file).read_bytes()).decode("ascii")
-            picture = f'<img alt="{_escape(caption)}" src="data:image/{kind};base64,{data}">'
-            return f"<figure>{picture}<figcaption>{_escape(caption)}</figcaption></figure>"
-    assert_never(block)
+def _first(sections: Iterable[Section]) -> Iterator[Block]:
+    """What stands before the list of contents: sections with an answer."""
+    for section in sections:
+        if any(isinstance(block, Answer) for block in section.blocks):
+            yield from section.blocks
 
 
-def _table(table: Table) -> str:
-    words = [any(is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
+def _others(sections: Iterable[Section]) -> Iterator[Section]:
+    for section in sections:
+        if not any(isinstance(block, Answer) for block in section.blocks):
+            yield section
 
-    def row(tag: str, cells: Sequence[str]) -> str:
-        marks = (' class="text"' if text else "" for text in words)
-        return "<tr>" + "".join(f"<{tag}{m}>{_escape(c)}</{tag}>" for m, c in zip(marks, cells, strict=True)) + "</tr>"
 
-    caption = f"<caption>{_escape(table.caption)}</caption>" if table.caption else ""
-    rows = "".join(row("td", cells) for cells in table.rows)
-    return f'<div class="wide"><table>{caption}{row("th", table.head)}{rows}</table></div>'
+@dataclass
+class _Writer:
+    """Blocks of one page as HTML; tables are numbered, so that each region has a name of its own."""
+
+    folder: Path
+    glossary: Glossary
+    page: str
+    regions: int = 0
+
+    def rendered(self, block: Block) -> str:
+        match block:
+            case Paragraph(text, warning):
+                mark = ' class="warning"' if warning else ""
+                return f"<p{mark}>{self.glossary.linked(text)}</p>"
+            case Listing(items):
+                return "<ul>" + "".join(f"<li>{self.glossary.linked(item)}</li>" for item in items) + "</ul>"
+            case Table():
+                return self._table(block)
+            case Picture(_, caption):
+                return f"<figure>{self._wide(self._image(block), 'Figure', caption)}{self._caption(caption)}</figure>"
+            case Answer():
+                return self.answer(block)
+            case Folded(title, blocks):
+                inside = "\n".join(self.rendered(inner) for inner in blocks)
+                return f"<details><summary>{_escape(title)}</summary>\n{inside}\n</details>"
+        assert_never(block)
+
+    def answer(self, answer: Answer) -> str:
+        """The box at the top of a page."""
+        self.glossary.section()
+        picture = answer.picture
+        figure = "" if picture is None else f"<figure>{self._image(picture)}{self._caption(picture.caption)}</figure>"
+        numbers = "".join(f"<li>{self.glossary.linked(text)}</li>" for text in answer.numbers)
+        anchor = f"answer{self.page}"
+        words = "".join(f"<p>{self.glossary.linked(text)}</p>" for text in (answer.fit, answer.cannot) if text)
+        return (
+            f'<section class="answer" aria-labelledby="{anchor}"><h2 id="{anchor}">{_escape(answer.question)}</h2>'
+            f"{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
+        )
+
+    def _image(self, picture: Picture) -> str:
+        kind = "svg+xml" if picture.file.endswith(".svg") else "png"
+        data = base64.b64encode((self.folder / picture.file).read_bytes()).decode("ascii")
+        return f'<img alt="{_escape(picture.alt or picture.caption)}" src="data:image/{kind};base64,{data}">'
+
+    def _caption(self, caption: str) -> str:
+        return f"<figcaption>{self.glossary.linked(caption)}</figcaption>"
+
+    def _wide(self, content: str, what: str, name: str) -> str:
+        """What may be wider than a phone: moved sideways, by keyboard too."""
+        self.regions += 1
+        label = _escape(f"{what} {self.page}.{self.regions}: {name}".removesuffix(": "))
+        return f'<div class="wide" role="region" tabindex="0" aria-label="{label}">{content}</div>'
+
+    def _table(self, table: Table) -> str:
+        words = [any(is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
+
+        def row(cells: Sequence[str], tags: Sequence[str]) -> str:
+            marks = (' class="text"' if text else "" for text in words)
+            return (
+                "<tr>"
+                + "".join(
+                    f"<{tag}{mark}>{_escape(cell)}</{tag.split()[0]}>"
+                    for tag, mark, cell in zip(tags, marks, cells, strict=True)
+                )
+                + "</tr>"
+            )
+
+        # a column without a title heads nothing
+        heads = ['th scope="col"' if head else "td" for head in table.head]
+        names_rows = bool(words) and words[0] and all(cells[0] for cells in table.rows)
+        inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
+        caption = f"<caption>{_escape(table.caption)}</caption>" if table.caption else ""
+        rows = "".join(row(cells, inside) for cells in table.rows)
+        body = f"<table>{caption}<thead>{row(table.head, heads)}</thead><tbody>{rows}</tbody></table>"
+        return self._wide(body, "Table", table.caption)
 
 
 def _escape(text: str) -> str:

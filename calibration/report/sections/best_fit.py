@@ -13,7 +13,7 @@ from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from cipark_sd.headline import Bounds, Headline, Kind, parameter
-from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, number, percent
 
@@ -73,7 +73,7 @@ class Optimum(ReportPart):
             f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches "
             f"ended within {ARRIVED:g} of the best."
         )
-        blocks: tuple[Block, ...] = (
+        blocks = (
             Paragraph(text),
             parameter_table(fit),
             *map(Paragraph, estimate_words(fit)),
@@ -87,7 +87,7 @@ class Optimum(ReportPart):
                 "prior. Line: estimate.",
             ),
         )
-        yield Section("The optimum", blocks)
+        yield Section("The optimum", (Folded("Estimates, searches and profiles", blocks),))
 
     def not_run(self, findings: Findings) -> Iterable[str]:
         """Profiles."""

@@ -14,7 +14,7 @@ from calibration.fit.verification import Replication
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import Words
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
-from cipark_sd.pages.blocks import Paragraph, Section, Table
+from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 
 MISSING = "missing"
@@ -32,7 +32,7 @@ class Checklist(Words):
             "our words; files are those beside this page."
         )
         table = Table(("about", "level", "item", "where"), tuple(astuple(item) for item in items))
-        yield Section("Reporting checklist", (Paragraph(source), table))
+        yield Section("Reporting checklist", (Folded("Every item, and where it is found", (Paragraph(source), table)),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from calibration.report import figures_fit, figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
-from cipark_sd.pages.blocks import Block, Section, Table
+from cipark_sd.pages.blocks import Block, Folded, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval
 
@@ -44,9 +44,8 @@ class Data(ReportPart):
             )
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Observations, figures, and a line for each number."""
+        """Figures, and folded away observations and a line for each number."""
         blocks: tuple[Block, ...] = (
-            observed_table(findings.fit),
             *pictures.show(
                 "bands",
                 "What the posterior predicts, noise included, and what was seen; increments are added up from the "
@@ -56,7 +55,7 @@ class Data(ReportPart):
                 "fit",
                 "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
             ),
-            fitted_table(findings.fit),
+            Folded("Every number, seen and expected", (observed_table(findings.fit), fitted_table(findings.fit))),
         )
         yield Section("The data and the model", blocks)
 

@@ -1,4 +1,4 @@
-"""The study's questions with their answers, after what keeps the numbers from being used."""
+"""The study's questions with their answers, and what keeps the numbers from being used."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,16 +19,19 @@ class Questions(Words):
         """In the study's own words, each with its answer."""
         fit, assessed = findings.fit, findings.assessment
         questions = fit.study.questions
-        warnings = (Paragraph(text, warning=True) for text in _warnings(findings))
-        yield Section(questions.informed, (*warnings, *map(Paragraph, conclusions.informed(fit, assessed))))
-        answer, causes = conclusions.caused(fit, assessed)
-        yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
-        yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
-        nothing = Paragraph("The study does not say ([report] settle).")
-        yield Section(questions.settled, (Listing(questions.settle) if questions.settle else nothing,))
+        yield Section(questions.informed, tuple(map(Paragraph, conclusions.informed(fit, assessed))))
+        # what nothing was asked of stands at the end, in one line with all else that was not asked
+        if assessed is not None and assessed.comparison:
+            answer, causes = conclusions.caused(fit, assessed)
+            yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
+        if assessed is not None and assessed.rolling is not None:
+            yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
+        if questions.settle:
+            yield Section(questions.settled, (Listing(questions.settle),))
 
 
-def _warnings(findings: Findings) -> Iterator[str]:
+def warnings(findings: Findings) -> Iterator[str]:
+    """What keeps the numbers from being used, or from being used as they stand."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
     if drawn is not None and not drawn.converged:
         yield "The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps."

@@ -1,5 +1,6 @@
 """The sections of the page in their order: another one is its file and its place here."""
 
+from calibration.report.sections.answer import First
 from calibration.report.sections.base import ReportPart
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.calculation import Calculation
@@ -15,11 +16,12 @@ from calibration.report.sections.questions import Questions
 from calibration.report.sections.rivals import Rivals
 
 _RESULTS: tuple[ReportPart, ...] = (
+    First(),
     Questions(),
     Knowledge(),
+    Predictions(),
     Data(),
     Optimum(),
-    Predictions(),
     Posterior(),
     Holdout(),
     Rivals(),

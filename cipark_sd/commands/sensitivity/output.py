@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cipark_sd.commands.sensitivity.answer import First
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, largest_failure, load
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
@@ -76,7 +77,7 @@ def _methods() -> tuple[Method, ...]:
 def parts() -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
     methods = _methods()
-    return (_Rests(), *methods, _Sureness(methods), _Constants(), _Sources(methods))
+    return (First(methods), _Rests(), *methods, _Sureness(methods), _Constants(), _Sources(methods))
 
 
 def sentences(findings: Findings) -> list[str]:

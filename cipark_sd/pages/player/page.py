@@ -19,7 +19,7 @@ from cipark_sd.engines.plan import plan
 from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensemble import elements_drawn
-from cipark_sd.errors import InvalidValue, UnsupportedFeature
+from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
@@ -117,16 +117,8 @@ def as_json(contents: Contents) -> dict[str, object]:
         "outcomes": [_outcome(model, made, outcome) for outcome in contents.outcomes],
         "structures": structures,
         "kernel": base64.b64encode(made.module).decode(),
-        "trace": _trace(contents, times),
+        "trace": trace(contents, times),
     }
-
-
-def _trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
-    """What the page needs to say why; the reason alone where WebAssembly lacks a function that no outcome needs."""
-    try:
-        return trace(contents, times)
-    except UnsupportedFeature as problem:
-        return {"missing": str(problem)}
 
 
 def _kept(n: int) -> NDArray[np.intp]:

@@ -702,12 +702,9 @@ async function start() {
   state.whole = page.until >= page.last;
   if (!proof(0)) return fatal(mismatch(0));
   build();
-  const missing = await startTracing();
-  if (missing) withoutTracing(missing);
-  else {
-    buildWhy();
-    buildMap();
-  }
+  await startTracing();
+  buildWhy();
+  buildMap();
   $("page").hidden = false;
   refresh();
   restore();

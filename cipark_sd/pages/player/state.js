@@ -33,7 +33,7 @@ function read(text, state, page) {
   state.whole = fields.get("whole") === "1";
   state.why = "";
   if (fields.has("why")) {
-    if (page.trace.variables?.some(({ name }) => name === fields.get("why"))) state.why = fields.get("why");
+    if (page.trace.variables.some(({ name }) => name === fields.get("why"))) state.why = fields.get("why");
     else wrong.push(`there is no variable ${fields.get("why")}`);
   }
   state.levers = {};

@@ -25,13 +25,7 @@ from cipark_sd.scenarios import resolve, split_key
 
 
 def trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
-    """The second kernel, the variables with their causes, and the diagram; for some of the saved times.
-
-    Raises
-    ------
-    UnsupportedFeature
-        Where WebAssembly lacks a function that none of the outcomes needs.
-    """
+    """The second kernel, the variables with their causes, and the diagram; for some of the saved times."""
     model = contents.model
     made = carried(model, contents.scenario, times=times.tolist())
     return {

@@ -3,12 +3,10 @@
 
 const tracing = { kernel: null, variables: new Map(), runs: new Map(), proven: [], trail: [] };
 
-/** Take the second kernel; a reason in words where there is none. */
+/** Take the second kernel. */
 async function startTracing() {
-  if (page.trace.missing) return page.trace.missing;
   tracing.kernel = await Kernel.of(bytesOf(page.trace.kernel));
   for (const variable of page.trace.variables) tracing.variables.set(variable.name, variable);
-  return "";
 }
 
 /** Whether one run at the estimate of a structure is the native engine's. */

@@ -144,10 +144,14 @@ ASKED = Questions(supports="It grew.", theory="Firms follow.", unknown="The rest
 def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     asked = of_study(fit, questions=ASKED)
     assert conclusions.supports(asked, None) == "It grew."
-    n = len(fit.study.fixed)
-    assert conclusions.adds(asked, None, "Checked.") == (
-        f"Firms follow. The structure of the model, {n} constants that are held. Checked."
-    )
+    assert not fit.study.fixed
+    assert conclusions.adds(asked, None, "Checked.") == "Firms follow. The structure of the model. Checked."
+    for held, words in ((1, "one constant that is held"), (2, "2 constants that are held")):
+        some = of_study(asked, fixed=("a", "b")[:held])
+        assert conclusions.adds(some, None, "").startswith(f"Firms follow. The structure of the model and {words}.")
+    # a study that says nothing of its own has what its profiles say, and no empty sentence
+    silent = of_study(fit, questions=Questions())
+    assert conclusions.supports(silent, None) != ""
     assert conclusions.unknowable(asked, None) == "The rest."
 
 

@@ -214,7 +214,9 @@ def test_a_verdict_names_the_held_constant_on_all_pages(
     console.show(leaving)
     assert said in " ".join(capsys.readouterr().out.split())
     shown = page(Findings(leaving), Pictures())
-    assert said in repr(shown.sections[0])
+    # the box at the top, and the section on parameters
+    assert "given pace = 1" in repr(shown.sections[0])
+    assert said in repr(shown.sections[1])
     assert "What rate is given is held and not varied" in repr(shown)
     write(Findings(leaving), tmp_path)
     with (tmp_path / "summary.csv").open(encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import shutil
 from dataclasses import FrozenInstanceError
 
@@ -24,6 +25,7 @@ from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import Picture, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.study import find_study
+from cipark_sd.wording import number
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |
@@ -226,6 +228,11 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert median.value in page
     assert html.escape(str(median.interval)) in page
+    # the answer comes first, in the numbers of the records
+    box = re.sub(r"<[^>]*>", "", page[page.index('<section class="answer"') : page.index("<nav")])
+    assert "What drives Stock" in box
+    assert f"{median.estimand}: {median.value} at the median, " in html.unescape(box)
+    assert f"Total index of {first['name']} for Stock at 20: {number(first['total'], digits=2)}" in html.unescape(box)
 
 
 def test_findings_are_frozen_and_those_of_another_place_are_refused(run, tmp_path):
@@ -255,7 +262,12 @@ def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     _, folder = run("--rows", "64")
     page = read_page(folder)
     titles = [section.title for section in page.sections]
-    assert titles[:3] == ["Basis and assumptions", "The assumptions that matter", "How that changes over time"]
+    assert titles[:4] == [
+        "In short",
+        "Basis and assumptions",
+        "The assumptions that matter",
+        "How that changes over time",
+    ]
     blocks = [block for section in page.sections for block in section.blocks]
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
@@ -330,9 +342,12 @@ def study(write_mdl, tmp_path):
 
 
 def first_words(folder):
-    """The first section of the page, as a reader meets it."""
-    first = read_page(folder).sections[0]
+    """What the numbers rest on, as a reader meets it: the box says it already, and the first section after it."""
+    sections = read_page(folder).sections
+    first = next(section for section in sections if section.title != "In short")
     assert first.title == "Basis and assumptions"
+    for section in sections[: sections.index(first)]:
+        assert first.blocks[0].text in section.blocks[0].cannot
     return first.blocks
 
 

@@ -22,7 +22,7 @@ from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import carried, description_of
-from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature
+from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Lever
@@ -157,12 +157,6 @@ def test_a_page_has_as_many_times_as_can_be_seen_and_the_last_of_them(write_mdl:
     assert structures[0]["digest"] == digest(run[None, :, None])
 
 
-def test_what_webassembly_has_not_is_refused_by_name(write_mdl: Write) -> None:
-    model = read_model(write_mdl("x = INTEG(TAN(a), 0) ~~|\na = 1 ~~|\n"))
-    with pytest.raises(UnsupportedFeature, match="'x' uses the function tan, which it takes from the C library"):
-        render(contents_of(model, "m.mdl"))
-
-
 def test_all_kinds_of_nan_have_one_digest() -> None:
     some = np.array([0x7FF8000000000000, 0xFFF8000000000001, 0x7FF0000000000ABC], dtype=np.uint64).view(np.float64)
     assert digest(some) == digest(np.full(3, np.nan))
@@ -294,13 +288,6 @@ def test_the_second_kernel_has_every_variable_and_the_digest_of_one_native_run_a
     assert (by_name["infections"]["kind"], by_name["infectious"]["kind"]) == ("flow", "stock")
     names = list(run.data_vars)
     assert all(names[place] == name for name, v in by_name.items() for place in v["outputs"])
-
-
-def test_what_webassembly_lacks_outside_the_outcomes_is_named_in_place_of_causes(write_mdl: Write) -> None:
-    model = read_model(write_mdl("x = INTEG(a, 0) ~~|\na = 1 ~~|\nbeside = TAN(x) ~~|\n"))
-    content = as_json(contents_of(model, "m.mdl", variables=["x"]))
-    assert list(content["trace"]) == ["missing"]  # type: ignore[call-overload]
-    assert "'beside' uses the function tan" in str(content["trace"])
 
 
 def test_a_diagram_is_that_of_the_file_and_the_same_from_vensim_and_xmile() -> None:

@@ -221,16 +221,16 @@ def test_bad_values_are_said_and_change_nothing(browser: Browser, sir: Path) -> 
 
 
 def test_a_setting_without_numbers_shows_none(browser: Browser, folder: Path) -> None:
-    (folder / "wave.mdl").write_text(
-        "{UTF-8}\nSpeed = 1 ~ Dmnl [0,5000000] ~ |\nwave = SIN(Time * Speed) ~~|\nS = INTEG(wave, 0) ~~|\n"
-        "INITIAL TIME = 1 ~ Day ~ |\nFINAL TIME = 9 ~ Day ~ |\nTIME STEP = 1 ~ Day ~ |\nSAVEPER = 1 ~ Day ~ |\n"
+    (folder / "stages.mdl").write_text(
+        "{UTF-8}\nOrder = 3 ~ Dmnl [1,9] ~ |\nlate = DELAY N(1, 4, 0, Order) ~~|\nS = INTEG(late, 0) ~~|\n"
+        "INITIAL TIME = 1 ~ Day ~ |\nFINAL TIME = 9 ~ Day ~ |\nTIME STEP = 0.25 ~ Day ~ |\nSAVEPER = 1 ~ Day ~ |\n"
     )
-    path = folder / "wave.html"
-    path.write_text(render(contents_of(read_model(folder / "wave.mdl"), "wave.mdl", levers=["Speed"])))
+    path = folder / "stages.html"
+    path.write_text(render(contents_of(read_model(folder / "stages.mdl"), "stages.mdl", levers=["Order"])))
     browser.open(path)
-    browser.slide("lever0", 4e6)
+    browser.slide("lever0", 6)
     browser.until("return !document.getElementById('problem').hidden")
-    assert "the sine or cosine of a number beyond a million" in browser.find("problem").text
+    assert "6 stages; this file was made with 3" in browser.find("problem").text
     assert browser.find("answer").text == "—"
     assert browser.run("return document.getElementById('chart').childNodes.length") == 0
     browser.click("reset")

@@ -1,6 +1,7 @@
 """Pages: what a command found, as data and as one HTML file."""
 
 import html
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
 from cipark_sd.headline import Bounds, Headline, cells
-from cipark_sd.pages.blocks import Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import read_page, render, write_page
 
 PIXEL = bytes.fromhex(
@@ -27,6 +28,11 @@ PAGE = Page(
         Section("Course", (Picture("course.png", "Over time."),)),
     ),
 )
+
+
+def without_links(text: str) -> str:
+    """A page as it reads, its words not linked to what they mean."""
+    return re.sub(r'<a class="word" href="#[a-z-]+">(.*?)</a>', r"\1", text)
 
 
 @pytest.fixture
@@ -62,7 +68,7 @@ def test_each_section_can_be_reached_from_the_top(folder: Path) -> None:
 
 def test_intervals_are_set_as_numbers_and_names_as_words(folder: Path) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
-    assert '<td class="text">rabbits</td><td>3.5</td>' in text
+    assert '<th scope="row" class="text">rabbits</th><td>3.5</td>' in text
     assert "<td>-1 to 2</td>" in text
 
 
@@ -130,14 +136,14 @@ def combined_of(tmp_path: Path, *records: Headline) -> tuple[str, str]:
         folders.append(str(folder))
     result = CliRunner().invoke(cli, ["report", *folders, "-o", str(tmp_path / "all.html")], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output, html.unescape((tmp_path / "all.html").read_text(encoding="utf-8"))
+    return result.output, html.unescape(without_links((tmp_path / "all.html").read_text(encoding="utf-8")))
 
 
 def test_a_page_prints_its_headline_numbers_first_and_keeps_them(tmp_path: Path) -> None:
     page = replace(PAGE, sections=PAGE.sections[:1], headlines=(FIT,))
     write_page(page, tmp_path)
     assert read_page(tmp_path) == page
-    text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    text = html.unescape(without_links((tmp_path / "report.html").read_text(encoding="utf-8")))
     assert text.index("Headline numbers") < text.index("Who eats")
     for cell in cells(FIT):
         assert cell in text
@@ -181,3 +187,51 @@ def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Pat
     assert result.exit_code == 2
     assert "one with the findings of a command in it" in result.output
     assert not (tmp_path / "all.html").exists()
+
+
+def test_the_answer_comes_first_and_the_list_of_contents_after_it(folder: Path) -> None:
+    picture = Picture("course.png", "Rabbits over time.", "Rabbits fall from 9 to 3.5 in 2019.")
+    answer = Answer("How many rabbits?", ("rabbits: 3.5, between 1 and 9 (95 %)",), "Fit: 3 of 4.", "Foxes.", picture)
+    last = Section("In short", (answer, Paragraph("Do not use it.", warning=True)))
+    page = replace(PAGE, sections=(*PAGE.sections, last))
+    text = render([(page, folder)])
+    order = [
+        text.index(mark)
+        for mark in ("How many rabbits?", "between 1 and 9", "Fit: 3 of 4.", "Do not use it.", "<nav", "Who eats")
+    ]
+    assert order == sorted(order)
+    assert 'alt="Rabbits fall from 9 to 3.5 in 2019."' in text
+    assert "In short" not in text
+    write_page(page, folder)
+    assert read_page(folder) == page
+
+
+def test_a_page_has_landmarks_heads_that_repeat_and_names_for_what_scrolls(folder: Path) -> None:
+    text = render([(PAGE, folder)])
+    assert text.count("<main ") == 1
+    assert '<nav aria-label="Contents">' in text
+    assert '<thead><tr><th scope="col" class="text">name</th><th scope="col">n</th></tr></thead>' in text
+    assert 'role="region" tabindex="0" aria-label="Table 1.1"' in text
+    assert "thead { display: table-header-group; }" in text
+
+
+def test_statistics_are_folded_and_open_in_print(folder: Path) -> None:
+    folded = Folded("For statisticians", (Paragraph("R-hat 1.002."), Picture("course.png", "Traces.")))
+    page = replace(PAGE, sections=(Section("Draws", (folded,)),))
+    text = render([(page, folder)])
+    assert "<details><summary>For statisticians</summary>" in text
+    assert "details::details-content { content-visibility: visible" in text
+    write_page(page, folder)
+    assert read_page(folder) == page
+
+
+def test_words_are_linked_once_a_section_and_explained_at_the_end(folder: Path) -> None:
+    words = (Paragraph("The prior and the priors; a prioress."), Listing(("Posterior draws.", "Priors again <b>.")))
+    page = replace(PAGE, sections=(Section("One", words), Section("Two", (Paragraph("The prior."),))))
+    text = render([(page, folder)])
+    assert text.count('href="#word-prior"') == 2
+    assert '<dt id="word-prior">prior</dt><dd>what was taken to be likely before' in text
+    assert '<dt id="word-regret">' not in text
+    assert "prioress" in text
+    assert "Priors again &lt;b&gt;." in text
+    assert 'id="words"' not in render([(replace(PAGE, sections=(Section("One", (Paragraph("Foxes."),)),)), folder)])

@@ -1,0 +1,149 @@
+"""What the page says first: the question, its numbers in words, how well the model fits, and what it cannot say."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from calibration.report import conclusions, figures_fit
+from calibration.report.findings import Findings, Fit
+from calibration.report.sections.base import ReportPart, Rows
+from calibration.report.sections.best_fit import Optimum
+from calibration.report.sections.predictions import Predictions
+from calibration.report.sections.questions import warnings
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Answer, Paragraph, Section
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import listed, number, percent
+
+#: Numbers in the box, at most, and share of the noise in the band of its figure.
+NUMBERS, BAND = 3, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class First(ReportPart):
+    """The box at the top."""
+
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
+        """None of its own: it tells those of other parts."""
+        yield from ()
+
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+        """None."""
+        return {}
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """The observation that the study lists first, beside the model."""
+        shown = first_shown(findings.fit)
+        if shown is not None:
+            fit = findings.fit
+            label = next(entry.label for entry in fit.study.observations if entry.name == shown)
+            parts = (fit.curves.times, fit.curves.courses[shown], fit.curves.levels.get(shown, ()))
+            options = {"axis_label": label, "time_label": fit.study.time_label}
+            yield Drawing("answer", figures_fit.answer_figure, parts, options)
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """The answer, and what keeps its numbers from being used."""
+        fit = findings.fit
+        picture = next(pictures.show("answer", picture_words(fit)), None)
+        answer = Answer(
+            question=question(findings),
+            numbers=said(leading(findings)),
+            fit=fit_words(fit),
+            cannot=cannot_say(findings),
+            picture=picture,
+        )
+        yield Section("In short", (answer, *(Paragraph(text, warning=True) for text in warnings(findings))))
+
+    def not_run(self, findings: Findings) -> Iterable[str]:
+        """Nothing: it needs no option."""
+        return ()
+
+
+def question(findings: Findings) -> str:
+    """The study's own question about causes where its structures were compared, else what was fitted."""
+    fit = findings.fit
+    compared = findings.assessment is not None and bool(findings.assessment.comparison)
+    if compared:
+        return fit.study.questions.caused
+    names = listed(dict.fromkeys(row.observation for row in fit.rows if row.use == "fit"))
+    if fit.predictions:
+        return f"What does the model say, fitted to {names}?"
+    return f"What do the data ({names}) say of the model's constants?"
+
+
+def leading(findings: Findings) -> list[Headline]:
+    """Predictions that the study reports, else the constants that were fitted."""
+    predicted = list(Predictions().headlines(findings))
+    return (predicted or list(Optimum().headlines(findings)))[:NUMBERS]
+
+
+def said(records: Sequence[Headline]) -> tuple[str, ...]:
+    """Headline numbers in words; what all of them are given stands once, after them."""
+    conditions = [record.conditions for record in records]
+    if len(records) > 1 and len(set(conditions)) == 1 and conditions[0]:
+        return (*map(in_words, records), f"All of these {conditions[0]}.")
+    return tuple(
+        f"{in_words(record)}; {text}" if text else in_words(record)
+        for record, text in zip(records, conditions, strict=True)
+    )
+
+
+def in_words(record: Headline) -> str:
+    """A headline number with its interval."""
+    text = f"{record.title or record.estimand.removeprefix('parameter ')}: {record.value}"
+    bounds = record.interval
+    if bounds is None:
+        text += ", with no range computed for it"
+    elif bounds.low is None and bounds.high is None:
+        text += f", bounded on neither side by the data (at {percent(bounds.level)})"
+    elif bounds.low is None or bounds.high is None:
+        side = f"at most {number(bounds.high)}" if bounds.low is None else f"at least {number(bounds.low)}"  # type: ignore[arg-type]
+        text += f", {side} ({percent(bounds.level)}); the data leave the other side open"
+    else:
+        text += (
+            f", between {number(bounds.low, digits=3)} and {number(bounds.high, digits=3)} ({percent(bounds.level)})"
+        )
+    return text
+
+
+def fit_words(fit: Fit) -> str:
+    """How well the model fits, in one sentence: the count of numbers within the band of their noise."""
+    judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low) and math.isfinite(row.high)]
+    if not judged:
+        return ""
+    inside = sum(row.upper >= row.low and row.lower <= row.high for row in judged)
+    return (
+        f"Fit: {inside} of {len(judged)} fitted numbers lie within the band that holds {percent(BAND)} of the noise "
+        "around the model."
+    )
+
+
+def cannot_say(findings: Findings) -> str:
+    """What the numbers leave open, and what was not looked at."""
+    fit = findings.fit
+    sentences = [conclusions.unknowable(fit, findings.assessment)]
+    if fit.posterior is None:
+        sentences.append("Each range here is of one number by itself, and constants that are held keep their values.")
+    if fit.study.rivals and (findings.assessment is None or not findings.assessment.comparison):
+        sentences.append(f"Only one structure was fitted; the study knows {len(fit.study.rivals)} others.")
+    return " ".join(sentences)
+
+
+def first_shown(fit: Fit) -> str | None:
+    """The observation that is drawn: the first with a course."""
+    return next((entry.name for entry in fit.study.observations if entry.name in fit.curves.courses), None)
+
+
+def picture_words(fit: Fit) -> str:
+    """What the picture shows, with the numbers at its last date."""
+    shown = first_shown(fit)
+    if shown is None:
+        return ""
+    label = fit.study.calendar.label
+    course, times = fit.curves.courses[shown], fit.curves.times
+    levels = [row for row in fit.curves.levels.get(shown, ()) if math.isfinite(row.lower)]
+    text = f"{shown}: the model ends at {number(float(course[-1]), digits=3)} on {label(float(times[-1]))}"
+    if levels:
+        last = max(levels, key=lambda row: row.end)
+        text += f"; reported last were {number(last.lower, digits=3)} on {label(last.end)}"
+    return f"{text}. Line: the model at the optimum; points: what was reported."

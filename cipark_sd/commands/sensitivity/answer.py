@@ -1,0 +1,69 @@
+"""What the page of a sensitivity analysis says first: how far outputs go, what drives them, and what that rests on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.headline import Headline
+from cipark_sd.pages.blocks import Answer, Section
+from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.wording import listed, number, percent
+
+#: Outputs and drivers in the box, at most.
+OUTPUTS, DRIVERS = 2, 2
+
+
+@dataclass(frozen=True, slots=True)
+class First(Words[Findings]):
+    """The box at the top, told from the headline numbers of the parts ``of``."""
+
+    of: tuple[Part[Findings], ...]
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """One block, the answer."""
+        records = [record for part in self.of for record in part.headlines(findings)]
+        numbers = said(records)
+        labels = listed(dict.fromkeys(output.label for output in findings.facts.outputs))
+        unseen = findings.unseen
+        answer = Answer(
+            question=f"What drives {labels}?",
+            numbers=numbers,
+            fit="" if not unseen else "No data stand behind these numbers.",
+            cannot=" ".join(findings.rests_on),
+            picture=next(pictures.show("fan", f"How far outputs go {findings.over}: median and bands."), None),
+        )
+        if numbers:
+            yield Section("In short", (answer,))
+
+
+def said(records: Sequence[Headline]) -> tuple[str, ...]:
+    """The medians of outputs with the range of the runs, and the largest indices, as sentences."""
+    ranges = [record for record in records if record.kind == "median" and record.interval is not None]
+    indices = sorted((record for record in records if record.kind == "index"), key=lambda record: -record.number)
+    return (*map(_range, ranges[:OUTPUTS]), *map(_index, _strongest(indices)))
+
+
+def _range(record: Headline) -> str:
+    bounds = record.interval
+    assert bounds is not None
+    assert bounds.low is not None
+    assert bounds.high is not None
+    return (
+        f"{record.estimand}: {record.value} at the median, {number(bounds.low, digits=3)} to "
+        f"{number(bounds.high, digits=3)} in {percent(bounds.level)} of the runs."
+    )
+
+
+def _strongest(indices: Sequence[Headline]) -> Iterable[Headline]:
+    """The largest, without dummies and without those that are hardly above nothing."""
+    return [record for record in indices if record.number >= 0.05][:DRIVERS]
+
+
+def _index(record: Headline) -> str:
+    bounds = record.interval
+    within = (
+        ""
+        if bounds is None or bounds.low is None or bounds.high is None
+        else (f" ({number(bounds.low, digits=2)} to {number(bounds.high, digits=2)})")
+    )
+    return f"{record.estimand[:1].upper()}{record.estimand[1:]}: {number(record.number, digits=2)}{within}."

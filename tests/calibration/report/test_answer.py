@@ -1,0 +1,122 @@
+"""The box at the top of the page of a fit: its numbers are those of the records, and its sentences are counted."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_study import small_study
+
+from calibration.commands.pipeline import Settings, calibrate
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings, Fit
+from calibration.report.output import page, write
+from calibration.report.record import fitted_scenario
+from calibration.report.sections import answer
+from cipark_sd.headline import Bounds
+from cipark_sd.pages.blocks import Answer
+from cipark_sd.pages.parts import Pictures
+from cipark_sd.scenarios import override_key, read_scenario
+from cipark_sd.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("answer")
+    small_study(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fit(folder: Path) -> Fit:
+    return fit_findings(calibrate(Settings(study=folder, engine="native", starts=4)))
+
+
+def box(findings: Findings) -> Answer:
+    (block,) = (
+        block
+        for section in page(findings, Pictures()).sections
+        for block in section.blocks
+        if isinstance(block, Answer)
+    )
+    return block
+
+
+def test_the_page_begins_with_numbers_their_range_and_how_well_it_fits(fit: Fit, tmp_path: Path) -> None:
+    findings = Findings(fit)
+    found = box(findings)
+    records = answer.leading(findings)
+    assert 1 <= len(records) <= answer.NUMBERS
+    for record in records:
+        (line,) = (text for text in found.numbers if text.startswith(record.title or record.estimand[10:]))
+        assert record.value in line
+        assert record.interval is not None
+        assert record.interval.low is not None
+        assert f"between {record.interval.low:.3g} and " in line
+    judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low)]
+    inside = [row for row in judged if row.low <= row.upper and row.lower <= row.high]
+    assert found.fit.startswith(
+        f"Fit: {len(inside)} of {len(judged)} fitted numbers lie within the band that holds 90 %"
+    )
+    assert "Each range here is of one number by itself" in found.cannot
+    write(findings, tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.index('class="answer"') < text.index("<nav")
+    assert (tmp_path / "answer.png").is_file()
+
+
+def test_a_row_outside_its_band_is_counted(fit: Fit) -> None:
+    first = next(row for row in fit.rows if row.use == "fit" and math.isfinite(row.low))
+    far = replace(first, lower=first.high + 1, upper=first.high + 1)
+    changed = replace(fit, rows=tuple(far if row is first else row for row in fit.rows))
+    before, after = (int(answer.fit_words(one).split()[1]) for one in (fit, changed))
+    assert after == before - (first.low <= first.upper and first.lower <= first.high)
+
+
+def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
+    record = answer.leading(Findings(fit))[0]
+    for interval, words in (
+        (None, "with no range computed for it"),
+        (Bounds(None, None, 0.95, "x"), "bounded on neither side by the data (at 95 %)"),
+        (Bounds(1.5, None, 0.95, "x"), "at least 1.5 (95 %); the data leave the other side open"),
+        (Bounds(None, 1.5, 0.95, "x"), "at most 1.5 (95 %); the data leave the other side open"),
+        (Bounds(1.5, 23.456, 0.9, "x"), "between 1.5 and 23.5 (90 %)"),
+    ):
+        assert answer.in_words(replace(record, interval=interval)).endswith(words)
+    both = [replace(record, given=("a = 1",)), replace(record, given=("a = 1",), title="other")]
+    assert answer.said(both)[-1] == "All of these given a = 1."
+    assert answer.said([both[0], replace(record, given=())])[0].endswith("; given a = 1")
+
+
+def test_what_was_not_asked_stands_in_one_line_at_the_end_and_nowhere_else(fit: Fit) -> None:
+    sections = page(Findings(fit), Pictures()).sections
+    titles = [section.title for section in sections]
+    assert titles.index("Not run") == len(titles) - 2
+    (block,) = sections[-2].blocks
+    assert "--posterior" in repr(block)
+    assert "Not asked for" not in repr(sections[:-2])
+    assert "What the data say. '" not in repr(sections)
+
+
+def test_the_fitted_scenario_runs_the_model_at_the_estimate(fit: Fit, folder: Path, tmp_path: Path) -> None:
+    write(Findings(fit), tmp_path)
+    scenario = read_scenario(tmp_path / "fitted.toml")
+    fitted = {
+        p.name: v for p, v in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True) if p.target == "model"
+    }
+    for name, value in fitted.items():
+        assert scenario.overrides[override_key(name)] == value
+    held = json.loads(fit.study.scenario).get("set", {})
+    assert set(scenario.overrides) == set(held) | set(map(override_key, fitted))
+    run = simulate(folder / "leaving.mdl", scenario)
+    ((observation, course),) = fit.curves.courses.items()
+    assert observation
+    np.testing.assert_allclose(course, np.interp(fit.curves.times, run["time"], run["left"]), rtol=1e-12)
+    timed = replace(
+        fit, study=replace(fit.study, scenario='{"final_time": 9.0, "set": {"pace": 1.5, "a": [1.0, 2.0]}}')
+    )
+    (tmp_path / "timed.toml").write_text(fitted_scenario(timed), encoding="utf-8")
+    read = read_scenario(tmp_path / "timed.toml")
+    assert (read.final_time, read.overrides["pace"], read.overrides["a"]) == (9.0, 1.5, (1.0, 2.0))
