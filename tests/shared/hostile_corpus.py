@@ -261,13 +261,16 @@ _EQUATIONS = (
     "#",
     "@",
     "1;2;3",
+    "²",
+    "2²",
+    "³¿",
 )
 
 
 def _equations() -> Made:
     for position, equation in enumerate(_EQUATIONS):
         yield f"mdl {position} {equation[:24]!a}", "mdl", f"x = 1 ~~| y = {equation} ~~|" + CONTROL
-    for position, equation in enumerate(_EQUATIONS[:24]):
+    for position, equation in enumerate((*_EQUATIONS[:24], *_EQUATIONS[-3:])):
         escaped = equation.replace("&", "&amp;").replace("<", "&lt;")
         yield f"xmile {position} {equation[:24]!a}", "xmile", XMILE.replace("<eqn>5</eqn>", f"<eqn>{escaped}</eqn>")
 
@@ -488,6 +491,7 @@ def _toml() -> Made:
         "date,total\nx,1\n",
         "date,total\n0,x\n",
         "date,total\n0\n",
+        "date,total\n0,1,2,3\n",
         "date,gone\n0,1\n",
         "date,total\n0,1\n0,2\n",
         "date,level\n0,1\n",
