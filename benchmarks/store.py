@@ -32,9 +32,9 @@ def work_of(case: Case, runs: int, times: tuple[float, ...] | None) -> Work:
     return Work(case.model, Drawn("lhs", runs, factors, 1), case.saved, times)
 
 
-def without(work: Work, threads: int) -> float:
+def without(work: Work, threads: int, chunk: int) -> float:
     """Seconds of the processors for all chunks, which are thrown away."""
-    chunk, n = work.layout({}).chunk, work.design.n
+    n = work.design.n
     tasks = (ChunkTask(work, i // chunk, i, min(n, i + chunk)) for i in range(0, n, chunk))
     start = time.process_time()
     with Threads(threads) as pool, closing(pool.each(tasks)) as answers:
@@ -43,21 +43,21 @@ def without(work: Work, threads: int) -> float:
     return time.process_time() - start
 
 
-def stored(work: Work, path: Path, threads: int) -> float:
+def stored(work: Work, path: Path, threads: int, chunk: int) -> float:
     """Seconds of the processors with a store."""
     start = time.process_time()
     with Threads(threads) as pool:
-        store_runs(work, path, pool)
+        store_runs(work, path, pool, chunk=chunk)
     return time.process_time() - start
 
 
-def overhead(work: Work, folder: Path, threads: int, repeats: int) -> tuple[float, float]:
+def overhead(work: Work, folder: Path, threads: int, chunk: int, repeats: int) -> tuple[float, float]:
     """Seconds without and with a store, the least of several turns each."""
     sides: tuple[list[float], list[float]] = ([], [])
-    without(work, threads)
+    without(work, threads, chunk)
     for turn in range(repeats):
-        sides[0].append(without(work, threads))
-        sides[1].append(stored(work, folder / f"{turn}.zarr", threads))
+        sides[0].append(without(work, threads, chunk))
+        sides[1].append(stored(work, folder / f"{turn}.zarr", threads, chunk))
         shutil.rmtree(folder / f"{turn}.zarr")
     return min(sides[0]), min(sides[1])
 
@@ -104,21 +104,40 @@ def large(work: Work, path: Path, threads: int) -> list[tuple[str, str]]:
 @click.option("--threads", default=2, show_default=True)
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the stores go, for a while.")
+@click.option("--compare-only", is_flag=True, help="No large store.")
 @click.option("--quick", is_flag=True, help="A thousand runs of the small model, once.")
-def main(model: str, runs: int, compare: int, threads: int, repeats: int, folder: Path | None, quick: bool) -> None:
+def main(
+    model: str,
+    runs: int,
+    compare: int,
+    threads: int,
+    repeats: int,
+    folder: Path | None,
+    compare_only: bool,
+    quick: bool,
+) -> None:
     case = CASES["power" if quick else model]
     if quick:
         runs, compare, repeats = 1000, 1000, 1
     dates = tuple(case.eight_dates())
     with tempfile.TemporaryDirectory(dir=folder) as there:
         rows = []
-        for label, times in (("all saved times", None), ("eight times", dates)):
+        for label, times, whole in (
+            ("all saved times, a store of its own", None, compare),
+            ("eight times, a store of its own", dates, compare),
+            (f"all saved times, as in one of {runs:,} runs", None, runs),
+            (f"eight times, as in one of {runs:,} runs", dates, runs),
+        ):
             work = work_of(case, compare, times)
-            bare, kept = overhead(work, Path(there), threads, repeats)
+            chunk = work_of(case, whole, times).layout({}).chunk
+            bare, kept = overhead(work, Path(there), threads, chunk, repeats)
             size = work.layout({}).bytes_per_run
+            label = f"{label}, chunks of {chunk:,}"
             rows.append((label, f"{size:,}", f"{bare:.2f} s", f"{kept:.2f} s", f"{kept / bare - 1:+.1%}"))
         columns = ("saved", "bytes a run", "computed", "computed and stored", "overhead")
         show(f"{compare:,} runs of {case.name}, {threads} threads, processor time", columns, rows)
+        if compare_only:
+            return
         work = work_of(case, runs, dates)
         show(f"One store of {case.name}, eight times", ("", ""), large(work, Path(there) / "large.zarr", threads))
     show_machine()

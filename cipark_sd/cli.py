@@ -166,15 +166,36 @@ def _refused_by_system(problem: OSError) -> str:
 
 
 def _fault(problem: Exception) -> str:
-    """What is told of an error that nobody foresaw, which is a fault of this program and not of the user's."""
+    """Two lines of an error that nobody foresaw, which is a fault of this program and not of the user's."""
     frames = traceback.extract_tb(problem.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     version = importlib.metadata.version("cipark-sd")
+    log = _logged(problem, version)
+    sent = f"please report it with {log}, which has the traceback," if log else "please report this line"
     return shortened(
         f"error: cipark {version} failed with {type(problem).__name__}{place}: {problem}\n"
-        f"This is a fault of cipark, not of your input: please report this line with the command and its files "
+        f"This is a fault of cipark, not of your input: {sent} with the command and its files "
         f"({_DEBUG}=1 before the command shows the traceback)."
     )
+
+
+def _logged(problem: Exception, version: str) -> Path | None:
+    """The file into which the traceback went, readable by this user alone; None where it could not be written."""
+    import platform
+    import tempfile
+
+    import platformdirs
+
+    folder = Path(platformdirs.user_log_dir("cipark_sd", appauthor=False))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix="fault-", suffix=".log")
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"cipark {version}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n\n")
+            file.writelines(traceback.format_exception(problem))
+    except OSError:
+        return None
+    return Path(name)
 
 
 def _drop_output() -> None:

@@ -20,8 +20,7 @@ from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.sample import Effort
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
-from cipark_sd.tasks.pool import Progress
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.tasks.pool import Pool, Progress
 
 #: Called with the name of a stage and how far it is.
 OnStage = Callable[[str, Progress], None]
@@ -77,7 +76,7 @@ def assess(
     *,
     effort: Effort,
     folder: Path | None = None,
-    workers: Workers | None = None,
+    workers: Pool | None = None,
     on_stage: OnStage | None = None,
 ) -> Assessment:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.

@@ -22,7 +22,7 @@ from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem, until
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
-from cipark_sd.tasks.pool import OnProgress, Tell
+from cipark_sd.tasks.pool import OnProgress, Pool, Tell
 from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import listed
 
@@ -95,14 +95,14 @@ def rolling_origin(
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    workers: Workers | None = None,
+    workers: Pool | None = None,
     on_progress: OnProgress | None = None,
 ) -> RollingOrigin:
     """Score the model and the baselines at every origin of the study that leaves something to fit.
 
     Parameters
     ----------
-    workers : Workers, optional
+    workers : Pool, optional
         Without them all is done in this process and nothing is kept.
 
     Raises

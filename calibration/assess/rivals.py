@@ -30,7 +30,7 @@ from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
-from cipark_sd.tasks.pool import Progress, Tell
+from cipark_sd.tasks.pool import Pool, Progress, Tell
 from cipark_sd.tasks.workers import Workers
 
 #: R-hat and effective draws that a posterior without a term needs for one density.
@@ -208,7 +208,7 @@ def fit_rivals(
     *,
     effort: Effort = EFFORT,
     refit: Effort | None = SHORT,
-    workers: Workers | None = None,
+    workers: Pool | None = None,
     on_stage: Callable[[str, Progress], None] | None = None,
 ) -> RivalFits:
     """Refit every rival of the study; a rival's draws depend on its name and not on which others there are.
@@ -217,7 +217,7 @@ def fit_rivals(
     ----------
     refit : Effort, optional
         For the terms of high Pareto k, each of which gets a posterior without it under every rival.
-    workers : Workers, optional
+    workers : Pool, optional
         Without them all is done in this process and nothing is kept.
     on_stage : function, optional
         Called with the name of the stage and how far it is.

@@ -27,7 +27,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest, stream
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.tasks.pool import OnProgress, Tell
+from cipark_sd.tasks.pool import OnProgress, Pool, Tell
 from cipark_sd.tasks.workers import Workers
 
 #: Draws against which a rank is taken.
@@ -127,14 +127,14 @@ def self_test(
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    workers: Workers | None = None,
+    workers: Pool | None = None,
     on_progress: OnProgress | None = None,
 ) -> SelfTest:
     """Fit ``n`` synthetic data sets; the first of them are the same whatever ``n`` is.
 
     Parameters
     ----------
-    workers : Workers, optional
+    workers : Pool, optional
         Without them all is done in this process.
 
     Returns

@@ -53,6 +53,7 @@ from cipark_sd.engines.registry import names
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
 )
+@options.dask
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
 @click.option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless requested.")
 @click.option(
@@ -89,6 +90,7 @@ def calibrate(
     scenarios: tuple[str, ...],
     self_tests: int,
     workers: int | None,
+    dask: str | None,
     everything: bool,
     fast: bool,
     compare_pysd: bool | None,
@@ -148,6 +150,7 @@ def calibrate(
         scenarios=scenarios,
         self_tests=self_tests,
         workers=workers,
+        dask=dask,
         checkpoints=Checkpoints.in_output(folder, fresh=fresh),
         output=folder,
         allow_files=allow_files,

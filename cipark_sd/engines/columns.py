@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.array_sizes import check_array_sizes
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import Values
@@ -25,6 +26,8 @@ class Columns:
     def of(cls, model: Model, names: Sequence[str]) -> "Columns":
         """For variables by canonical name; an element without an equation has the place -1."""
         subscripts = Subscripts.of(model)
+        # before the first name of a million is made
+        check_array_sizes(model, subscripts)
         flat: list[str] = []
         places: dict[str, NDArray[np.intp]] = {}
         for name in names:

@@ -77,6 +77,8 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
     except (OSError, ValueError) as problem:
         reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())
         raise InvalidValue("the data file", reason, "a CSV table", where=where) from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise InvalidValue("its first row", f"{len(frame.columns)} names", "a name for each column", where=where)
     columns = dict(source.columns) or {name: name for name in frame.columns if canonical(name) in model.by_name}
     needed = ["date", *columns.values(), *source.only, *filter(None, (source.low, source.high))]
     raise_all(where, [UnknownName(c, frame.columns, kind="column", where=where) for c in needed if c not in frame])

@@ -218,8 +218,9 @@ FAULT = "from cipark_sd import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.mai
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_an_error_that_nobody_foresaw(debug: bool) -> None:
+def test_an_error_that_nobody_foresaw(debug: bool, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "CIPARK_DEBUG"}
+    environment |= {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", FAULT, "show"],
         env=environment | ({"CIPARK_DEBUG": "1"} if debug else {}),
@@ -232,4 +233,32 @@ def test_an_error_that_nobody_foresaw(debug: bool) -> None:
     if not debug:
         assert done.returncode == 70
         assert done.stderr.count("\n") == 2
-        assert "This is a fault of cipark, not of your input: please report this line" in done.stderr
+        assert "This is a fault of cipark, not of your input: please report it with " in done.stderr
+        log = Path(done.stderr.partition("report it with ")[2].partition(", which")[0])
+        assert "ZeroDivisionError" in log.read_text(encoding="utf-8")
+        assert "Traceback" in log.read_text(encoding="utf-8")
+        if os.name != "nt":
+            assert log.stat().st_mode & 0o077 == 0
+
+
+def test_an_error_that_nobody_foresaw_where_no_log_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {key: value for key, value in os.environ.items() if key != "CIPARK_DEBUG"}
+    environment |= {"XDG_STATE_HOME": str(tmp_path / "file"), "HOME": str(tmp_path / "file")}
+    done = subprocess.run(
+        [sys.executable, "-c", FAULT, "show"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (70, 2)
+    assert "please report this line with the command" in done.stderr
+
+
+@pytest.mark.parametrize("equation", ["1 + Time", "INTEG(1, 0)"])
+def test_an_array_that_is_too_large_is_refused_before_its_elements_are_named(
+    equation: str, write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(*_: object) -> str:
+        raise AssertionError("an element was named")
+
+    monkeypatch.setattr("cipark_sd.engines.columns.flat_name", named)
+    with pytest.raises(EquationError, match="stands for 1,000,000 elements"):
+        simulate(read_model(write_mdl(cube(equation), final=2, step=1)))

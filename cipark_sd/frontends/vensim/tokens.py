@@ -54,4 +54,5 @@ def is_name(token: str) -> bool:
 
 def is_number(token: str) -> bool:
     """Whether a token is a number without a sign."""
-    return token[:1].isdigit() or (token[:1] == "." and len(token) > 1)
+    # decimal: '²' is a digit too, but begins a name
+    return token[:1].isdecimal() or (token[:1] == "." and len(token) > 1)

@@ -152,7 +152,7 @@ class Reader(Climber):
     def atom(self, cursor: Cursor) -> Expr:
         """A number, a name with what belongs to it, or an expression in brackets."""
         token = cursor.token
-        if token[:1].isdigit() or (token[:1] == "." and token[1:2].isdigit()):
+        if token[:1].isdecimal() or (token[:1] == "." and token[1:2].isdecimal()):
             cursor.at += 1
             return Const(float(token))
         if token == "(":
@@ -257,7 +257,7 @@ class Reader(Climber):
             return over + "!"
         if following not in ([","], ["]"], ["!"]):
             raise SyntaxProblem(cursor.at, "a subscript is a dimension, an element, a number or '*'; use one of these")
-        if token.isdigit():
+        if token.isdecimal():
             cursor.at += 1
             return self._numbered(cursor, token, dim)
         if not _is_name(token):

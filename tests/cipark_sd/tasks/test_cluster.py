@@ -176,3 +176,21 @@ def test_an_ensemble_on_a_local_cluster_has_the_bits_of_threads_and_goes_on_when
 def test_a_scheduler_that_is_not_there_or_goes_away_is_one_sentence() -> None:
     with pytest.raises(ClusterFailed, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         Cluster("tcp://127.0.0.1:9").run(squares(1))
+
+
+@pytest.mark.cluster
+def test_self_tests_on_a_cluster_have_the_ranks_of_one_process(scheduler: str, tmp_path: Path) -> None:
+    from small_study import small_study
+
+    from calibration.assess.self_test import self_test
+    from calibration.likelihood.posterior import On
+    from calibration.sampling.sample import Effort
+
+    study, effort = small_study(tmp_path), Effort(walkers=24, most_steps=200, least_steps=200)
+
+    def ranks(pool: Cluster | None) -> np.ndarray:
+        rng = np.random.default_rng(3)
+        return np.asarray(self_test(study, On("native"), 3, rng, effort=effort, workers=pool).ranks)
+
+    with worker(scheduler), Cluster(scheduler) as cluster:
+        assert np.array_equal(ranks(cluster), ranks(None))

@@ -1,0 +1,154 @@
+"""``cipark ensemble`` and ``cipark runs``, as a user calls them."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+pytest.importorskip("zarr", reason="the extra store is not installed")
+
+from cipark_sd.cli import cli
+from cipark_sd.store.chunks import RunStore
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::PendingDeprecationWarning")
+MODEL = """{UTF-8}
+level = INTEG(rate - level / life, 10) ~ m [0,?] ~ |
+rate = 3 ~~| life = 5 ~ Year [1,10] ~ | kept = 7 ~~|
+INITIAL TIME = 0 ~~| FINAL TIME = 4 ~~| TIME STEP = 0.5 ~~| SAVEPER = 1 ~~|
+"""
+
+
+def cipark(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), catch_exceptions=True)
+
+
+def words(done: Result) -> str:
+    assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
+    return " ".join(done.output.split())
+
+
+def refused(*arguments: str) -> str:
+    done = cipark(*arguments)
+    assert done.exit_code == 2, done.output
+    return words(done)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.mdl").write_text(MODEL, encoding="utf-8")
+    return tmp_path
+
+
+def test_from_the_first_run_to_the_removal_of_the_store(folder: Path) -> None:
+    command = ("ensemble", "m.mdl", "--runs", "600", "--leave-out", "kept", "-o", "s.zarr", "--at", "2", "--at", "4")
+    made = cipark(*command)
+    assert made.exit_code == 0, made.output
+    assert "600 of 600 runs are in s.zarr: a Latin hypercube of 2 constants, seed 1. No run failed." in words(made)
+    store = RunStore(folder / "s.zarr")
+    opened = store.open()
+    assert opened["level"].shape == (600, 2)
+    assert opened["parameter"].to_numpy().tolist() == ["rate", "life"]
+    low, high = opened["draws"].min("run").to_numpy(), opened["draws"].max("run").to_numpy()
+    assert low == pytest.approx([2.4, 4], rel=0.01)
+    assert high == pytest.approx([3.6, 6], rel=0.01)
+    again = cipark(
+        "ensemble", "m.mdl", "--runs", "600", "--leave-out", "kept", "-o", "s.zarr", "--at", "2", "--at", "4"
+    )
+    assert again.exit_code == 0
+
+    assert "s.zarr m 600 of 600" in words(cipark("runs", "list", "."))
+    shown = words(cipark("runs", "show", "s.zarr"))
+    assert "runs 600 of 600 are complete, in chunks of 256" in shown
+    assert "failed 0 (0.000% of those that are complete)" in shown
+    assert "saved level, draws" in shown
+    verified = cipark("runs", "verify", "s.zarr", "--sample", "5")
+    assert verified.exit_code == 0, verified.output
+    assert "5 runs came out bit for bit, and 3 chunks have their digests." in words(verified)
+
+    (folder / "s.zarr" / "level" / "1.0").write_bytes(b"junk")
+    damaged = cipark("runs", "verify", "s.zarr", "--sample", "0")
+    assert damaged.exit_code == 1
+    assert "chunk 1 (runs 256 to 511) does not have its digest" in words(damaged)
+    assert "1 damaged chunks and 0 unfinished files are dropped" in words(cipark("runs", "clean", "s.zarr"))
+    assert "344 of 600" in words(cipark("runs", "list", "."))
+
+    (folder / "m.mdl").write_text(MODEL.replace("rate = 3", "rate = 4"), encoding="utf-8")
+    assert "the model, the design differs" in refused("runs", "verify", "s.zarr")
+    assert words(cipark("runs", "clean", "s.zarr", "--remove")) == "s.zarr is removed."
+    assert not (folder / "s.zarr").exists()
+
+
+def test_a_design_in_a_file_gives_the_runs(folder: Path) -> None:
+    (folder / "d.csv").write_text("life,rate\n4,1\n5,2\n", encoding="utf-8")
+    assert cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s.zarr").exit_code == 0
+    assert RunStore(folder / "s.zarr").open()["draws"].to_numpy().tolist() == [[4, 1], [5, 2]]
+    assert cipark("runs", "verify", "s.zarr").exit_code == 0
+    assert "the number of runs is 3, expected 2, the rows of d.csv" in refused(
+        "ensemble", "m.mdl", "--design", "d.csv", "--runs", "3", "-o", "t.zarr"
+    )
+
+
+def test_runs_that_fail_are_reported_and_too_many_are_an_error(folder: Path) -> None:
+    rows = "".join(f"{-5 if i % 10 == 0 else 3}\n" for i in range(100))
+    (folder / "d.csv").write_text("rate\n" + rows, encoding="utf-8")
+    message = refused("ensemble", "m.mdl", "--design", "d.csv", "-o", "s.zarr")
+    assert "10 of 100 runs failed, which is more than the share of 0.05 of all that is allowed" in message
+    assert "10 runs: level is below its lower limit, earliest at time 2" in message
+    allowed = cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s.zarr", "--allow-failed", "0.1")
+    assert allowed.exit_code == 0
+    assert "10 runs failed, 10.000% of those that are done" in words(allowed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--runs", "99999999999"], "the number of runs is 99999999999, expected 1 to 2,147,483,648"),
+        (["--runs", "2000000000", "--design", "sobol"], "expected 1 to 1,073,741,824, the most of the design 'sobol'"),
+        (["--runs", "500000000000", "--design", "random"], "expected one that fits"),
+        (["--vary", "life"], "expected NAME=LOW:HIGH"),
+        (["--vary", "life=1:nan"], "expected NAME=LOW:HIGH"),
+        (["--vary", "life=5:1"], "the range of 'life' is '5:1'"),
+        (["--vary", "gone=1:2"], "m has no variable 'gone'"),
+        (["--vary", "level=1:2", "--vary", "LEVEL=1:2"], "expected each once"),
+        (["--range", "2"], "a share between 0 and 1"),
+        (["--part", "0/3"], "expected K/N"),
+        (["--part", "4/3"], "expected K/N"),
+        (["--part", "x"], "expected K/N"),
+        (["--design", "gone.csv"], "the design is 'No such file or directory'"),
+        (["--design", "/dev/zero"], "it is not a regular file"),
+        (["--at", "0.3"], "not on the saved grid"),
+        (["--variables", "gone"], "m has no variable 'gone'"),
+        (["--engine", "gone"], "has no engine 'gone'"),
+        (["-o", "m.mdl"], "it is no run store"),
+        (["-o", "."], "it is no run store"),
+        (["--dask", "tcp://10.0.0.3:8786"], "expected tls://10.0.0.3:8786"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_asked_wrongly_is_one_sentence_and_nothing_is_begun(
+    arguments: list[str], message: str, folder: Path
+) -> None:
+    assert message in refused("ensemble", "m.mdl", "-o", "s.zarr", *arguments)
+    assert sorted(path.name for path in folder.iterdir()) == ["m.mdl"]
+
+
+def test_a_store_leads_to_no_file_that_the_user_has_not_named(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cipark("ensemble", "m.mdl", "--runs", "10", "-o", "s.zarr").exit_code == 0
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    store = str(folder / "s.zarr")
+    # the name of the model is that of the command: here there is no such file
+    assert "name it with --model" in refused("runs", "verify", store)
+    assert cipark("runs", "verify", store, "--model", str(folder / "m.mdl")).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "clean"])
+def test_what_is_no_store_is_one_sentence(command: str) -> None:
+    assert "it is no run store" in refused("runs", command, "gone.zarr")
+
+
+def test_a_folder_without_stores() -> None:
+    assert "There is no store of runs in ." in words(cipark("runs", "list", "."))
+    assert "expected a folder that exists" in refused("runs", "list", "gone")
