@@ -37,7 +37,7 @@ def main() -> None:
     ours, runs = timed_design(response, 32 if arguments.quick else arguments.rows)
     print("\n".join(sentences(ours, question.moments)))
     through_salib(response, runs)
-    through_pysd(question, response, runs)
+    through_pysd(question, response, runs, points=1 if arguments.quick else 2)
     if arguments.million:
         rows = 1 << int(np.log2(1_000_000 / (len(response.names) + 2)))
         timed_design(response, 2 * rows)

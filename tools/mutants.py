@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -170,10 +171,12 @@ def operators() -> dict[str, Any]:
     return {name: get_operator(name)() for name in OPERATORS} | {"number": OtherNumber(), "text": OtherText()}
 
 
-def mutants_of(module: str, known: dict[str, Any]) -> list[Mutant]:
+@cache
+def mutants_of(module: str) -> list[Mutant]:
     """Every mutant of a module."""
     from cosmic_ray.ast import ast_nodes, get_ast
 
+    known = operators()
     source = (ROOT / module).read_text(encoding="utf-8")
     tree, lines, made = get_ast(source), source.split("\n"), []
     for name, operator in known.items():
@@ -195,8 +198,8 @@ def mutated(source: str, operator: Any, occurrence: int) -> str:
 
 def drawn(number: int, seed: int, modules: Sequence[str]) -> list[Mutant]:
     """As many mutants of each module, without one twice; modules that have fewer give all."""
-    known, rng, chosen = operators(), random.Random(seed), []
-    pools = sorted((mutants_of(module, known) for module in modules), key=len)
+    rng, chosen = random.Random(seed), []
+    pools = sorted((mutants_of(module) for module in modules), key=len)
     for place, pool in enumerate(pools):
         share = (number - len(chosen)) // (len(pools) - place)
         chosen += rng.sample(pool, min(share, len(pool)))
@@ -456,7 +459,7 @@ def _now(mutant: Mutant) -> Mutant | None:
     def likeness(other: Mutant) -> float:
         return SequenceMatcher(None, mutant.before + mutant.after, other.before + other.after).ratio()
 
-    same = [other for other in mutants_of(mutant.module, operators()) if other.operator == mutant.operator]
+    same = [other for other in mutants_of(mutant.module) if other.operator == mutant.operator]
     best = max(same, key=lambda other: (round(likeness(other), 3), -abs(other.line - mutant.line)), default=None)
     return None if best is None or likeness(best) < 0.7 else best
 

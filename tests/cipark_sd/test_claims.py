@@ -251,3 +251,7 @@ def test_the_sentence_of_no_expectation_is_one_all_the_same():
     # one expectation that has seen data is enough for a count
     mixed = count_sentence([classify([seen(0.5)]), classify([seen(0.5, 0.95)])])
     assert "Informed by the data: 1 (their odds have moved by a factor of 3 or more). Undecided: 1." in mixed
+
+
+def test_a_value_of_nothing_is_no_value():
+    assert str(BayesFactor(0.0, 0.1, 0.5)) == "0.1 to 0.5"

@@ -47,8 +47,8 @@ def axe_violations(driver: Any) -> list[str]:
     assert AXE is not None
     driver.execute_script(AXE.read_text(encoding="utf-8"))
     driver.set_script_timeout(60)
-    found = driver.execute_async_script(
+    violations = driver.execute_async_script(
         "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']})"
         ".then((r) => done(r.violations), (e) => done([{id: String(e), nodes: []}]))"
     )
-    return [f"{rule['id']}: {[node['html'][:160] for node in rule['nodes']]}" for rule in found]
+    return [f"{rule['id']}: {[node['html'][:160] for node in rule['nodes']]}" for rule in violations]

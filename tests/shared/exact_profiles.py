@@ -54,31 +54,31 @@ class ExactProfile:
 
         low, high = np.log(self.low[free]), np.log(self.high[free])
         inside = np.clip(np.log(start[free]), low + 1e-9, high - 1e-9)
-        found = optimize.least_squares(
+        result = optimize.least_squares(
             residuals, inside, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac", max_nfev=2000
         )
-        full[free] = np.exp(found.x)
+        full[free] = np.exp(result.x)
         return full.copy()
 
     def side(self, direction: int) -> ExactSide:
         """Outwards on a grid of 40 values a decade, each search from the last, then the root between two of them."""
-        here, theta = self.best[self.place], self.best
+        inner, theta = self.best[self.place], self.best
         end = float((self.low if direction < 0 else self.high)[self.place])
         ratio = 10 ** (direction / 40)
         while True:
-            ahead = here * ratio
+            ahead = inner * ratio
             ahead = max(ahead, end) if direction < 0 else min(ahead, end)
             following = self._fit(ahead, theta)
             if self._squares(following) > self.limit:
                 break
             if ahead == end:
                 return ExactSide("open", end)
-            here, theta = ahead, following
+            inner, theta = ahead, following
 
         def gap(value: float) -> float:
             return self._squares(self._fit(value, theta)) - self.limit
 
-        at = float(optimize.brentq(gap, here, ahead, rtol=1e-10))
+        at = float(optimize.brentq(gap, inner, ahead, rtol=1e-10))
         others = np.delete(self._fit(at, theta), self.place)
         low, high = np.delete(self.low, self.place), np.delete(self.high, self.place)
         binds = bool(((others < low * (1 + 1e-6)) | (others > high * (1 - 1e-6))).any())

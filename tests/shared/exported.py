@@ -102,9 +102,9 @@ def by_pysd(path: Path) -> pd.DataFrame:
         load = pysd.read_vensim if path.suffix == ".mdl" else pysd.read_xmile
         with unformatted():
             loaded = load(str(path))
-        found = loaded.run()
-    found.columns = [_flat(column) for column in found.columns]
-    return found.astype(float)
+        table = loaded.run()
+    table.columns = [_flat(column) for column in table.columns]
+    return table.astype(float)
 
 
 def by_simlin(path: Path) -> pd.DataFrame:
@@ -113,9 +113,9 @@ def by_simlin(path: Path) -> pd.DataFrame:
         warnings.simplefilter("ignore")
         import simlin
 
-        found = simlin.load(path).run().results
-    found.columns = [_flat(column) for column in found.columns]
-    return found
+        table = simlin.load(path).run().results
+    table.columns = [_flat(column) for column in table.columns]
+    return table
 
 
 def _flat(column: str) -> str:
@@ -128,16 +128,16 @@ def _flat(column: str) -> str:
     )
 
 
-def differing(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
-    """The wanted columns that are missing or differ by more than rounding."""
-    np.testing.assert_allclose(found.index, wanted.index, rtol=1e-12, atol=1e-12)
+def differing(table: pd.DataFrame, expected: pd.DataFrame) -> list[str]:
+    """The expected columns that are missing or differ by more than rounding."""
+    np.testing.assert_allclose(table.index, expected.index, rtol=1e-12, atol=1e-12)
     wrong = []
-    for name in wanted:
-        b = wanted[name].to_numpy()
+    for name in expected:
+        b = expected[name].to_numpy()
         finite = np.isfinite(b)
         scale = np.abs(b[finite]).max(initial=0.0) or 1.0
-        a = found[name].to_numpy() if name in found else np.full(len(b), np.nan)
-        same_specials = name in found and np.array_equal(a[~finite], b[~finite], equal_nan=True)
+        a = table[name].to_numpy() if name in table else np.full(len(b), np.nan)
+        same_specials = name in table and np.array_equal(a[~finite], b[~finite], equal_nan=True)
         if not (same_specials and np.all(np.abs(a[finite] - b[finite]) <= ROUNDING * scale)):
             wrong.append(name)
     return wrong

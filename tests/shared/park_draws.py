@@ -27,7 +27,7 @@ def near_the_file(target: Target, folder: Path, ids: tuple[str, ...], *, n: int 
             {"theta": (("chain", "draw", "parameter"), theta)}, coords={"parameter": list(problem.space.names)}
         )
         tree = xr.DataTree.from_dict({"/posterior": group})
-        own = with_variant(problem, Variant(name, "", rivals[name].scenario))
-        tree.attrs = {"study_digest": problem_digest(own), "converged": converged}
+        variant_problem = with_variant(problem, Variant(name, "", rivals[name].scenario))
+        tree.attrs = {"study_digest": problem_digest(variant_problem), "converged": converged}
         tree.to_netcdf(draws_file(folder, name), engine="h5netcdf")
     return folder

@@ -45,15 +45,15 @@ def completed(
     place = {canonical(node.get("name")): index for index, node in enumerate(nodes)}
     by_name: dict[str, Variable] = {variable.name: variable for variable in variables}
     interval = root.xpath("x:sim_specs", namespaces=space)[0].get(_SAVE_INTERVAL)
-    found = [
+    variables = [
         _with_flow_subscripts(variable, by_name)
         if isinstance(variable, Stock) and variable.dims
         else _with_save_period(variable, interval, where)
         for variable in variables
     ]
     controls = {canonical(node.get("name")): node for node in nodes if canonical(node.get("name")) in CONTROL}
-    found = [_described(v, controls[v.name], space, groups) if v.name in controls else v for v in found]
-    return tuple(sorted(found, key=lambda variable: place.get(variable.name, len(place))))
+    variables = [_described(v, controls[v.name], space, groups) if v.name in controls else v for v in variables]
+    return tuple(sorted(variables, key=lambda variable: place.get(variable.name, len(place))))
 
 
 def _with_flow_subscripts(stock: Stock, by_name: Mapping[str, Variable]) -> Stock:
@@ -64,8 +64,8 @@ def _subscripted(expr: Expr, piece: StockPiece, stock: Stock, by_name: Mapping[s
     # PySD makes a sum of the flows' names, nothing deeper
     match expr:
         case Ref(name, ()) if (flow := by_name.get(name)) is not None and set(flow.dims) <= set(stock.dims):
-            here = dict(zip(stock.dims, piece.subscripts, strict=True))
-            return Ref(name, tuple(here[dim] for dim in flow.dims))
+            by_dimension = dict(zip(stock.dims, piece.subscripts, strict=True))
+            return Ref(name, tuple(by_dimension[dim] for dim in flow.dims))
         case Neg(operand):
             return Neg(_subscripted(operand, piece, stock, by_name))
         case Binary(operator, left, right):

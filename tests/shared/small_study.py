@@ -46,6 +46,37 @@ starts = 4
 origins = ["5", "7"]
 """
 
+#: A ``policies.toml`` of it.
+POLICIES = """
+title = "leaving"
+times = [4, 8]
+[headline]
+outcome = "left"
+at = 8
+[[outcome]]
+id = "left"
+title = "Left"
+variable = "left"
+[[policy]]
+id = "slow"
+title = "Half the pace"
+set = { pace = 0.5 }
+expect = [{ outcome = "left", at = 8, is = "less" }, { outcome = "left", at = 8, is = "less", factor = 0.68 }]
+[[policy]]
+id = "fast"
+title = "Twice the pace"
+set = { pace = 2 }
+expect = [{ outcome = "left", at = 8, is = "more" }]
+[[policy]]
+id = "nothing"
+title = "Nothing"
+set = { pace = 1 }
+[[factor]]
+id = "pace"
+title = "Pace"
+off = { pace = 0 }
+"""
+
 COUNTS = (22, 15, 13, 9, 11, 6, 4, 5)
 
 
@@ -58,3 +89,8 @@ def small_study(folder: Path, more: str = "") -> CalibrationProblem:
         lines.append(f"{year},{total}")
     (folder / "left.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return read_problem(folder)
+
+
+def rival(name: str, settings: str = "", why: str = "a test") -> str:
+    """A rival structure of the study, for ``more``."""
+    return f'[[rival]]\nname = "{name}"\nwhy = "{why}"\nset = {{ {settings} }}\n'

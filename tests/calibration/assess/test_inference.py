@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from small_study import small_study
+from small_study import rival, small_study
 
 from calibration.assess import baselines, rivals
 from calibration.assess.contraction import contractions, unseen_sentence
@@ -210,18 +210,8 @@ def test_stacking_gives_all_to_a_model_that_is_better_everywhere():
     assert stacking(np.array([[-1.0, -2.0, -1.5], [-2.0, -3.0, -1.6]])) == pytest.approx([1, 0], abs=1e-4)
 
 
-RIVALS = """
-[[rival]]
-name = "base"
-set = {}
-[[rival]]
-name = "short"
-why = "all leave too slowly"
-set = { "pace" = 0.05 }
-[[scenario]]
-name = "late"
-set = {}
-"""
+RIVALS = rival("base") + rival("short", "pace = 0.05", "all leave too slowly")
+RIVALS += '[[scenario]]\nname = "late"\nset = {}\n'
 
 
 @pytest.fixture(scope="module")

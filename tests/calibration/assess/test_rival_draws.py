@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_study import small_study
+from small_study import rival, small_study
 
 from calibration.assess import rivals
 from calibration.assess.assessment import Stages, assess
@@ -20,24 +20,15 @@ from cipark_sd.experiments.definition import Structure
 
 #: Far from converged: what is tested is what becomes of the draws.
 BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20)
-STRUCTURES = """
-[[rival]]
-name = "M0"
-why = "as it is"
-set = {}
-[[rival]]
-name = "M1"
-why = "half the pace"
-set = { pace = 0.5 }
-"""
+STRUCTURES = rival("M0") + rival("M1", "pace = 0.5")
 
 
 def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatch):
     problem = small_study(tmp_path, STRUCTURES)
-    structures = tuple(Structure(rival.name, rival.why, rival.scenario) for rival in problem.rivals)
+    structures = tuple(Structure(other.name, other.why, other.scenario) for other in problem.rivals)
     kept, out = Checkpoints.in_output(tmp_path), tmp_path / "fit"
     fitted(problem, structures, out, engine="native", effort=BRIEF, checkpoints=kept)
-    files = {rival.id: draws_file(out, rival.id) for rival in structures}
+    files = {structure.id: draws_file(out, structure.id) for structure in structures}
     draws = draws_for(problem, structures, files, 20, 1, read_weights(out / WEIGHTS, structures))
     assert {by_rival.origin for by_rival in draws.values()} == {"posterior"}
     assert sum(by_rival.weight for by_rival in draws.values()) == pytest.approx(1, abs=1e-5)

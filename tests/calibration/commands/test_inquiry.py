@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from no_computing import Computed, forbid_computing
-from small_study import small_study
+from small_study import rival, small_study
 
 from calibration.assess.rival_draws import RIVALS, draws_file, listed_in
 from calibration.commands.calibrate import calibrate
@@ -19,14 +19,8 @@ from cipark_sd.cli import cli
 from cipark_sd.pages.page import read_page
 from cipark_sd.simulation import simulate
 
-MORE = """
-[[rival]]
-name = "base"
-set = {}
-[[rival]]
-name = "slow"
-why = "all leave slowly"
-set = { "pace" = 0.05 }
+MORE = rival("base") + rival("slow", "pace = 0.05", "all leave slowly")
+MORE += """
 [[scenario]]
 name = "late"
 set = { "pace" = 0.5 }

@@ -58,14 +58,9 @@ at = 12
 starts = 2
 [holdout]
 origins = ["5"]
-[[rival]]
-name = "M0"
-why = "as it is"
-set = {}
-[[rival]]
-name = "M1"
-why = "slower"
-set = { pace = 0.8 }
+"""
+STUDY += small_study.rival("M0") + small_study.rival("M1", "pace = 0.8")
+STUDY += """
 [[experiment]]
 name = "no haste"
 why = "half the pace"

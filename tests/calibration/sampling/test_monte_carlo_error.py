@@ -12,6 +12,7 @@ from calibration.sampling import sample
 from calibration.sampling.convergence import (
     CONVERGED,
     QUANTILES,
+    SURE,
     Convergence,
     Wanted,
     as_numbers,
@@ -19,7 +20,10 @@ from calibration.sampling.convergence import (
     effective,
     from_numbers,
     normal_error,
+    normal_scores,
+    one_by_one,
     poorest,
+    quantile_error,
 )
 from calibration.sampling.draws import PER_CHAIN, kept
 from calibration.sampling.sample import Chains, Effort, run
@@ -182,3 +186,100 @@ def test_draws_of_a_file_have_the_effective_sizes_of_the_chains():
         assert tail == pytest.approx(line.ess_tail, rel=0.25)
     assert found[0].ess_bulk > 3000
     assert found[2].ess_bulk < 600
+
+
+# --- each rule by itself ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_asked_for_is_said_as_far_as_it_is():
+    assert str(Wanted(r_hat=1.05, ess=50.0)) == "R-hat below 1.05, effective sizes above 50"
+    assert (Wanted(1.05, 50.0).mean_error, Wanted(1.05, 50.0).limit_error) == (np.inf, np.inf)
+    assert str(replace(GOOD, ess_tail=1234.4, r_hat=1.0125)) == (
+        "x mixes worst: R-hat 1.012, effective size 1234, Monte Carlo error 0.025 sd of the mean and 0.060 sd of the "
+        "95 % limits"
+    )
+
+
+@pytest.mark.parametrize(("changes", "reached"), [
+    ({"r_hat": 1.0099}, True), ({"r_hat": 1.01}, False), ({"ess_bulk": 400.0}, False), ({"ess_bulk": 401.0}, True),
+    ({"ess_tail": 400.0}, False), ({"limit_error": 0.1}, True), ({"mcse_mean": 1.0, "sd": 30.0}, True),
+])  # fmt: skip
+def test_sizes_have_to_pass_and_errors_may_equal(changes, reached):
+    assert replace(GOOD, **changes).reached is reached
+
+
+def test_without_spread_there_is_no_error_in_deviations():
+    assert replace(GOOD, sd=4.0).mean_error == 0.0125
+    assert np.isnan(replace(GOOD, sd=0.0).mean_error)
+
+
+def test_what_never_moves_has_its_value_and_nothing_else():
+    (line,) = convergence(["x"], np.full((2, 10, 4, 1), 7.0))
+    assert (line.mean, line.sd, line.low, line.median, line.high) == (7, 0, 7, 7, 7)
+    others = [line.r_hat, line.ess_bulk, line.ess_tail, line.mcse_mean, line.mcse_low, line.mcse_median]
+    assert np.isnan([*others, line.mcse_high, line.limit_error]).all()
+
+
+def test_the_poorest_is_farthest_by_its_own_worst_number():
+    wanted = Wanted(r_hat=1.01, ess=400.0, mean_error=0.1, limit_error=0.1)
+    fine = replace(GOOD, name="fine", r_hat=1.0, ess_bulk=4e4, ess_tail=4e4, mcse_mean=0.0, limit_error=0.0)
+    by = {
+        "r_hat": replace(fine, name="r_hat", r_hat=1.03),  # 3 times
+        "bulk": replace(fine, name="bulk", ess_bulk=160.0),  # 2.5 times
+        "mean": replace(fine, name="mean", mcse_mean=0.4),  # 2 times, of a deviation of 2
+        "limit": replace(fine, name="limit", limit_error=0.15),  # 1.5 times
+        "tail": replace(fine, name="tail", ess_tail=320.0),  # 1.25 times
+    }
+    order = list(by.values())
+    while order:
+        assert poorest([fine, *order[::-1]], wanted).name == order.pop(0).name
+    assert poorest([fine, replace(fine, name="stuck", r_hat=np.nan), *by.values()], wanted).name == "stuck"
+    assert poorest([replace(fine, name="none", ess_bulk=0.0), by["r_hat"]], wanted).name == "none"
+
+
+def test_the_error_of_a_quantile_is_half_the_way_between_its_neighbours():
+    """Of a hundred draws, the median's share is Beta(51, 51) distributed."""
+    ordered = np.arange(100.0) ** 2
+    low, high = stats.beta(51, 51).ppf(stats.norm.cdf([-1, 1])) * 100 - 1
+    expected = (ordered[int(np.ceil(high))] - ordered[int(np.floor(low))]) / 2
+    assert quantile_error(ordered, 0.5, 100.0) == expected
+    # no value lies before the first
+    few, above = ordered[:10], stats.beta(1.002, 2.998).ppf(stats.norm.cdf(1))
+    assert stats.beta(1.002, 2.998).ppf(stats.norm.cdf(-1)) * 10 < 1
+    assert quantile_error(few, 0.001, 2.0) == few[int(np.ceil(above * 10 - 1))] / 2
+    assert np.isnan(quantile_error(ordered, 0.5, np.nan))
+
+
+def test_normal_scores_are_blom_s():
+    scores = normal_scores(np.array([[3.0, 1.0], [2.0, 2.0]]))
+    expected = stats.norm.ppf((np.array([[4.0, 1.0], [2.5, 2.5]]) - 0.375) / 4.25)
+    assert scores == pytest.approx(expected)
+
+
+def test_walkers_follow_each_other():
+    values = np.arange(12.0).reshape(1, 3, 4)
+    assert one_by_one(values).tolist() == [[0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]]
+    assert one_by_one(values[..., None]).shape == (1, 12, 1)
+
+
+@pytest.mark.parametrize(("steps", "walkers_say", "shared"), [(200.0, 1000.0, True), (200.0, 280.0, False)])
+def test_the_course_counts_where_it_is_lower_beyond_doubt(monkeypatch, steps, walkers_say, shared):
+    """By two relative errors of root 8 over the effective steps: 1.4 times at 200 of them."""
+    from arviz_stats.base import array_stats as arviz
+
+    values = np.random.default_rng(1).standard_normal((2, 50, 10))
+    values += 10 * np.arange(50)[None, :, None]
+    ratio = values.var() / values.mean(axis=2).var()
+    assert ratio == pytest.approx(1, abs=0.01)
+    answers = iter([steps, walkers_say])
+    monkeypatch.setattr(arviz, "ess", lambda *args, **more: next(answers))
+    assert effective(values) == pytest.approx(steps * ratio if shared else walkers_say)
+    assert SURE == 2.0
+
+
+def test_no_more_is_effective_than_there_is(monkeypatch):
+    from arviz_stats.base import array_stats as arviz
+
+    monkeypatch.setattr(arviz, "ess", lambda *args, **more: 1e6)
+    assert effective(np.random.default_rng(1).standard_normal((2, 5, 4))) == 40
+    assert np.isnan(effective(np.ones((2, 5, 4))))

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from growth_study import growth_study
 from no_computing import forbid_computing
 
 from cipark_sd.basis import Basis
@@ -276,24 +277,7 @@ def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     assert titles[-2] == "Uncertain inputs: 4 constants"
 
 
-STUDY = """
-title = "growth"
-[model]
-file = "grow.mdl"
-[[observation]]
-name = "seen"
-table = "seen.csv"
-kind = "level"
-variable = "Stock"
-time = "time"
-value = "stock"
-family = "normal"
-sd = 1
-[[parameter]]
-name = "Room"
-bounds = [10, 1000]
-prior = { family = "lognormal", median = 100, sigma = 0.2 }
-"""
+STUDY = growth_study("Room", (10, 1000), 100)
 MORE = """
 [[moment]]
 label = "at ten"

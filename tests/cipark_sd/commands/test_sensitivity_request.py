@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from growth_study import growth_study
 
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.draws import inputs_of
@@ -38,24 +39,7 @@ Still= 7+0*Room ~ Dmnl ~ |
 Doubtful= SQRT(Threshold-1.05)*Total ~ person ~ |
 """
 
-PROBLEM = """
-title = "growth"
-[model]
-file = "grow.mdl"
-[[observation]]
-name = "seen"
-table = "seen.csv"
-kind = "level"
-variable = "Stock"
-time = "time"
-value = "stock"
-family = "normal"
-sd = 1
-[[parameter]]
-name = "Rate"
-bounds = [0.01, 1]
-prior = { family = "lognormal", median = 0.1, sigma = 0.2 }
-"""
+PROBLEM = growth_study("Rate", (0.01, 1), 0.1)
 WRONG = """
 [[moment]]
 label = "some day"

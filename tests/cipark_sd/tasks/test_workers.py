@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import worker_tasks
 from places import SHARED
-from small_study import small_study
+from small_study import rival, small_study
 from undrawn import PROGRAM
 
 from calibration.assess.holdout import rolling_origin
@@ -24,7 +24,7 @@ from cipark_sd.tasks.workers import WorkerDied, Workers
 
 #: Far from converged: bits and checkpoints ask for no more.
 EFFORT = Effort(ensembles=2, walkers=24, block=20, most_steps=80, least_steps=80)
-MORE = '[[rival]]\nname = "base"\nset = {}\n[[rival]]\nname = "slow"\nset = { "pace" = 0.5 }\n'
+MORE = rival("base") + rival("slow", "pace = 0.5")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from park_draws import near_the_file
-from small_study import small_study
+from small_study import POLICIES, small_study
 
 from calibration.study.library import STUDIES
 from cipark_sd import results
@@ -191,37 +191,6 @@ def leaving(tmp_path_factory):
     small_study(folder)
     (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
     return folder
-
-
-POLICIES = """
-title = "leaving"
-times = [4, 8]
-[headline]
-outcome = "left"
-at = 8
-[[outcome]]
-id = "left"
-title = "Left"
-variable = "left"
-[[policy]]
-id = "slow"
-title = "Half the pace"
-set = { pace = 0.5 }
-expect = [{ outcome = "left", at = 8, is = "less" }, { outcome = "left", at = 8, is = "less", factor = 0.68 }]
-[[policy]]
-id = "fast"
-title = "Twice the pace"
-set = { pace = 2 }
-expect = [{ outcome = "left", at = 8, is = "more" }]
-[[policy]]
-id = "nothing"
-title = "Nothing"
-set = { pace = 1 }
-[[factor]]
-id = "pace"
-title = "Pace"
-off = { pace = 0 }
-"""
 
 
 @pytest.fixture
