@@ -128,7 +128,7 @@ class _Printer:
             case Call(function, arguments):
                 return self._call(function, arguments), _ATOM
             case Apply(table, argument, reading):
-                if reading is not None:
+                if reading is not None and isinstance(table, Ref):
                     return f"{READINGS[reading]}({self.text(table)}, {self.text(argument)})", _ATOM
                 if isinstance(table, Table):
                     return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
