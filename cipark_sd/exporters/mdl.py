@@ -10,15 +10,16 @@ from pathlib import Path
 
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.vensim_readings import with_readings
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Apply, Binary, Call, Expr, Neg, Ref, Table
+from cipark_sd.model.expr import Binary, Call, Expr, Neg, Ref, Table
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
-from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, StockPiece, Variable
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, StockPiece, Variable
 
 _BANNER = "*" * 56
 _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
@@ -39,7 +40,7 @@ def to_mdl(model: Model) -> str:
     """
     model = inline_macros(read_externals(model))
     problems: list[CiparkError] = []
-    plain = tuple(_series(model, v, problems) if isinstance(v, Series) else v for v in model.variables)
+    plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
     model = with_readings(replace(model, variables=plain))
     labels = {variable.name for variable in model.variables}
     variables = [_vensim(model, variable, problems) for variable in model.variables]
@@ -92,27 +93,6 @@ def _above_zero(stock: Stock, piece: StockPiece) -> StockPiece:
         return piece
     all_of_it = Neg(Binary("/", Ref(stock.name, piece.subscripts), Ref("time_step")))
     return replace(piece, flow=Call("max", (piece.flow, all_of_it)), non_negative=False)
-
-
-def _series(model: Model, series: Series, problems: list[CiparkError]) -> Variable:
-    """Data as a table over Time, so that the file stands by itself."""
-
-    def refuse(feature: str, alternative: str) -> None:
-        problems.append(UnsupportedFeature(feature, variable=series.label, where=model.name, alternative=alternative))
-
-    pieces = []
-    for piece in series.pieces:
-        if piece.source is None or isinstance(piece.source, External):
-            refuse("data that a scenario brings", "write the points as a lookup over Time")
-        elif series.interpolation == "raw":
-            refuse("data that are read 'raw'", "write the points as a lookup over Time")
-        else:
-            table = replace(piece.source, interpolation=series.interpolation)
-            pieces.append(Piece(Apply(table, Ref("time")), piece.subscripts, piece.exceptions))
-    described = {
-        name: getattr(series, name) for name in ("name", "label", "units", "doc", "limits", "dims", "group")
-    }  # fmt: skip
-    return Auxiliary(**described, pieces=tuple(pieces))
 
 
 def _by_group(variables: Iterable[Variable]) -> Iterator[Variable]:

@@ -84,9 +84,7 @@ def _view(text: str, where: str) -> View:
             else:
                 nodes.append(_node(line))
         except (ValueError, IndexError):
-            reason = (
-                f"{where}: a line of the sketch cannot be read and is left out of the diagram: {shortened(line, 80)!r}"
-            )
+            reason = f"{where}: a line of the sketch cannot be read and is left out: {shortened(line, 80)!r}"
             warnings.warn(reason, DrawingWarning, stacklevel=2)
     return View(title, tuple(_with_flows(nodes)), tuple(arrows))
 

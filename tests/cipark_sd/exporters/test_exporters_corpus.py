@@ -33,8 +33,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "control_from_constants": "XMILE takes a number",
         "data_look_forward": "look_forward",
         "data_raw": "raw",
-        "data_part_constant": "data with subscripts",
-        "data_subscripted": "data with subscripts",
         "get_time_value": "GET TIME VALUE",
         "pulse_train_runge_kutta": "PULSE TRAIN under Runge-Kutta",
         "sample_if_true": "SAMPLE IF TRUE",
