@@ -114,7 +114,7 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
     inspected: set[Expr] = set()
     for variable in model.variables:
         for expr in (part for equation in equations(variable) for part in walk(equation)):
-            if not isinstance(expr, Apply) or expr in inspected:
+            if not isinstance(expr, Apply) or expr.reading is not None or expr in inspected:
                 continue
             inspected.add(expr)
             name = (

@@ -223,6 +223,17 @@ def _reorder(c: Context, a: Sequence[int]) -> int:
     return _chosen(c, c.graph.op("trunc", _chosen(c, place, vectors[:n])), vectors[n:])
 
 
+def _elm_map(c: Context, a: Sequence[int]) -> int:
+    """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none has no value.
+
+    Source: Vensim's manual, fn_vector_elm_map: outside of the variable's range it is :NA:.
+    """
+    g, (first, offset, *members) = c.graph, a
+    place = g.add(first, g.op("rint", offset))
+    inside = g.logical_and(g.le(g.const(0.0), place), g.lt(place, g.const(float(len(members)))))
+    return g.select(inside, _chosen(c, place, members), g.const(math.nan))
+
+
 def _random_uniform(c: Context, a: Sequence[int]) -> int:
     g, (low, high) = c.graph, a[:2]
     return g.add(low, g.mul(g.sub(high, low), c.random()))
@@ -384,6 +395,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "vector_sort_order": Function(3, None, _sort_order),
     "vector_rank": Function(3, None, _rank),
     "vector_reorder": Function(3, None, _reorder),
+    "vector_elm_map": Function(3, None, _elm_map),
     "random_0_1": Function(0, 1, lambda c, a: c.random()),
     "random_uniform": Function(3, 3, _random_uniform),
     "random_exponential": Function(5, 5, _clamped_exponential),

@@ -35,6 +35,7 @@ from cipark_sd.model.expr import (
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
+from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
 #: Stages of delays and smooths, by the name of the variable and the call.
@@ -239,8 +240,9 @@ class Lowering:
             case If(condition, then, otherwise):
                 parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
                 return g.select(*parts)
-            case Apply(table, argument):
-                return g.table(self._points(table, variable), self._expr(argument, variable, reading))
+            case Apply(table, argument, way):
+                points = read_as(self._points(table, variable), way, where=self.model.name, variable=variable)
+                return g.table(points, self._expr(argument, variable, reading))
             case Call(function, arguments):
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)

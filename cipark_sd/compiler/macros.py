@@ -112,8 +112,8 @@ class _Inliner:
                         where=self.where,
                         alternative="write the macro's equations into the model, or use --engine pysd",
                     )
-                case Apply(Ref(name, ()), argument):
-                    return Apply(Ref(names.get(name, name)), change(argument))
+                case Apply(Ref(name, ()), argument, reading):
+                    return Apply(Ref(names.get(name, name)), change(argument), reading)
                 case _:
                     return rebuild(expr, change)
 

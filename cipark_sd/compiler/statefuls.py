@@ -26,6 +26,8 @@ STATEFULS: Mapping[str, int] = {
     "trend": 3,
     "forecast": 4,
     "sample_if_true": 3,
+    "vensim_npv": 4,
+    "vensim_npve": 4,
 }
 
 
@@ -103,6 +105,8 @@ def at_start(m: Memory, variable: str, call: Call) -> int:
             return g.div(g.mul(start(2), start(1)), start(1))
         case "sample_if_true":
             return g.select(start(0), start(1), start(2))
+        case "vensim_npv" | "vensim_npve":
+            return _present_value(m, start(0), start(3), start(2), _first_discount(m, variable, call))
         case "trend":
             return _trend(m, variable, start(0), start(1), _trend_start(m, variable, call), start=True)
         case "forecast":
@@ -146,6 +150,8 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
         case "sample_if_true":
             held = m.cell(key, label, lambda: start(2), lambda: g.select(run(0), run(1), m.cell_node(key)))
             return g.select(run(0), run(1), held)
+        case "vensim_npv" | "vensim_npve":
+            return _npv(m, variable, call, label)
         case "trend":
             average = m.state(
                 key, label, lambda: _trend_start(m, variable, call), lambda: _approach(m, key, run(0), run(1))
@@ -201,6 +207,42 @@ def _trend(m: Memory, variable: str, value: int, time: int, average: int, *, sta
     g = m.graph
     c = m.context(variable, start=start)
     return zidz(c, (g.sub(value, average), g.mul(time, g.op("abs", average))))
+
+
+def _npv(m: Memory, variable: str, call: Call, label: str) -> int:
+    """Source: Vensim's manual, fn_npv and fn_npve, which give these equations."""
+    g, factor_key, total_key = m.graph, (variable, call, "factor"), (variable, call, "total")
+    stream, rate, initial, factor = call.arguments
+
+    def shrinking() -> int:
+        lost = g.mul(m.state_node(factor_key), m.run(rate, variable))
+        return g.div(g.op("neg", lost), _grown(m, m.run(rate, variable)))
+
+    discount = m.state(factor_key, f"{label} discount", lambda: _first_discount(m, variable, call), shrinking)
+    total = m.state(
+        total_key,
+        label,
+        lambda: m.start(initial, variable),
+        lambda: g.mul(m.run(stream, variable), m.state_node(factor_key)),
+    )
+    return _present_value(m, m.run(stream, variable), m.run(factor, variable), total, discount)
+
+
+def _grown(m: Memory, rate: int) -> int:
+    """One and the interest of a step."""
+    return m.graph.add(m.graph.const(1.0), m.graph.mul(rate, m.graph.uniform("time_step")))
+
+
+def _first_discount(m: Memory, variable: str, call: Call) -> int:
+    unit = m.graph.const(1.0)
+    if call.function == "vensim_npv":
+        return unit
+    return m.graph.div(unit, _grown(m, m.start(call.arguments[1], variable)))
+
+
+def _present_value(m: Memory, stream: int, factor: int, total: int, discount: int) -> int:
+    g = m.graph
+    return g.mul(g.add(total, g.mul(g.mul(stream, g.uniform("time_step")), discount)), factor)
 
 
 def _forecast_start(m: Memory, variable: str, call: Call) -> int:

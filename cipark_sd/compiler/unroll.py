@@ -46,7 +46,7 @@ from cipark_sd.model.variables import (
 #: Reductions over ``dim!``; where no subscript is marked, XMILE's ``max`` and ``min`` of an array take all of it.
 REDUCTIONS = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile", "vector_select")
 #: Functions of a whole vector, along its last subscript.
-VECTOR_FUNCTIONS = ("vector_sort_order", "vector_rank", "vector_reorder", "invert_matrix")
+VECTOR_FUNCTIONS = ("vector_sort_order", "vector_rank", "vector_reorder", "invert_matrix", "vector_elm_map")
 ALLOCATIONS = ("allocate_available", "allocate_by_priority")
 
 
@@ -211,8 +211,8 @@ class _Unroller:
                 )
             case Ref():
                 return self._ref(expr, bound)
-            case Apply(Ref() as table, argument):
-                return Apply(self._table(table, bound), self._expr(argument, bound))
+            case Apply(Ref() as table, argument, reading):
+                return Apply(self._table(table, bound), self._expr(argument, bound), reading)
             case Apply() | Neg() | Binary() | If():
                 return rebuild(expr, lambda part: self._expr(part, bound))
             case Call(function, arguments):
@@ -308,6 +308,8 @@ class _Unroller:
 
     def _vector(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """A function of a vector for one of its elements: (position from 0, length, other arguments, elements)."""
+        if function == "vector_elm_map":
+            return self._element_at(arguments, bound)
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -326,6 +328,29 @@ class _Unroller:
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
             return Call(function, (*head, *order, *vector))
         return Call(function, (*head, self._expr(arguments[1], bound), *vector))
+
+    def _element_at(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """VECTOR ELM MAP: the element so many places on, counted over all subscripts, the last one fastest.
+
+        Where the offset is a number, it is that element alone, so that a recurrence along a subscript is no loop.
+        """
+        reference, offset = arguments
+        target = self.known.get(reference.name) if isinstance(reference, Ref) else None
+        if not isinstance(reference, Ref) or target is None or len(reference.subscripts) != len(target.dims):
+            reason = "gives VECTOR ELM MAP something that is no element of a variable"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+        ranges = [self.subscripts.dimensions[dim].elements for dim in target.dims]
+        first = 0
+        for sub, members in zip(reference.subscripts, ranges, strict=True):
+            element = self.subscripts.element(sub, bound, variable=self.variable.label)
+            first = first * len(members) + members.index(element)
+        every = [Ref(flat_name(reference.name, elements)) for elements in product(*ranges)]
+        moved = self._expr(offset, bound)
+        number = _number(moved)
+        if number is not None:
+            place = first + round(number)
+            return every[place] if 0 <= place < len(every) else Const(math.nan)
+        return Call("vector_elm_map", (Const(float(first)), moved, *every))
 
     def _dimensions_of(self, expr: Expr) -> list[str]:
         for ref in _own_references(expr):
@@ -378,6 +403,23 @@ def _own_references(expr: Expr) -> Iterator[Ref]:
         case _:
             for child in children(expr):
                 yield from _own_references(child)
+
+
+def _number(expr: Expr) -> float | None:
+    """The value of numbers that are added, subtracted and multiplied; nothing for anything else."""
+    match expr:
+        case Const(value):
+            return value
+        case Neg(operand):
+            value_or_none = _number(operand)
+            return None if value_or_none is None else -value_or_none
+        case Binary("+" | "-" | "*" as operator, left, right):
+            a, b = _number(left), _number(right)
+            if a is None or b is None:
+                return None
+            return a + b if operator == "+" else a - b if operator == "-" else a * b
+        case _:
+            return None
 
 
 def folded(function: str, terms: Sequence[Expr]) -> Expr:

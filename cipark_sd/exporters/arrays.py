@@ -34,10 +34,10 @@ def _bound(expr: Expr, elements: Mapping[str, str]) -> Expr:
     match expr:
         case Ref(name, subscripts):
             return Ref(name, tuple(elements.get(sub, sub) for sub in subscripts))
-        case Apply(Ref() as table, argument):
+        case Apply(Ref() as table, argument, reading):
             bound = _bound(table, elements)
             assert isinstance(bound, Ref)
-            return Apply(bound, _bound(argument, elements))
+            return Apply(bound, _bound(argument, elements), reading)
         case _:
             return rebuild(expr, lambda part: _bound(part, elements))
 

@@ -8,6 +8,7 @@ from cipark_sd.compiler.subscripts import Elements
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.arrays import sayable, write_out_reductions
+from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.exporters.inline_lookups import with_inline_lookups
@@ -69,6 +70,12 @@ class Writer:
     problems: list[CiparkError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # data with subscripts have a table for each element
+        apart = (
+            data_as_table(v, self.model.name, self.problems) if isinstance(v, Series) and v.dims else v
+            for v in self.model.variables
+        )
+        self.model = replace(self.model, variables=tuple(apart))
         self.flat = unroll(self.model) if self.model.dimensions else self.model
         if self.inline_lookups:
             # lookups with subscripts are plain ones in the flat model, from which their users are written
@@ -265,9 +272,6 @@ class Writer:
                 yield replace(_described(lookup, "gf", table=table), label=self._part_label(lookup, elements))
 
     def _series(self, series: Series) -> Iterator[Entry]:
-        if series.dims:
-            self._refuse(series, "data with subscripts", "use --flat")
-            return
         (piece,) = series.pieces
         if isinstance(piece.source, External) or piece.source is None:
             self._refuse(series, "data that a scenario brings", "write the points as a lookup over Time")

@@ -16,7 +16,7 @@ from typing import assert_never
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, Refused
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
-from cipark_sd.model.printing import number
+from cipark_sd.model.printing import READINGS, number
 
 _STRENGTH: Mapping[str, int] = {
     "or": 1,
@@ -128,7 +128,9 @@ class Printer:
                 return f"NOT ({self.text(operand)})", _NOT
             case Call(function, arguments):
                 return self._call(function, arguments)
-            case Apply(table, argument):
+            case Apply(table, argument, reading):
+                if reading is not None:
+                    self.refuse(f"the function {READINGS[reading]}", "write a table that says itself how it is read")
                 if isinstance(table, Table):
                     return self.table(table, argument), _ATOM
                 return f"{self.reference(table.name, table.subscripts)}({self.text(argument)})", _ATOM

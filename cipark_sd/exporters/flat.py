@@ -132,8 +132,8 @@ def _renamed(variable: Variable, names: Mapping[str, str], label: str) -> Variab
         match expr:
             case Ref(name, subscripts):
                 return Ref(names.get(name, name), subscripts)
-            case Apply(Ref(name, subscripts), argument):
-                return Apply(Ref(names.get(name, name), subscripts), change(argument))
+            case Apply(Ref(name, subscripts), argument, reading):
+                return Apply(Ref(names.get(name, name), subscripts), change(argument), reading)
             case _:
                 return rebuild(expr, change)
 

@@ -182,4 +182,7 @@ UNSUPPORTED: Mapping[str, str] = {
     "random_normal": "bring the numbers as a lookup over Time",
     "random_exponential": "bring the numbers as a lookup over Time",
     "get_time_value": "use Time",
+    "vector_elm_map": "write one equation for each element",
+    "vensim_npv": "accumulate the discounted flow in a stock",
+    "vensim_npve": "accumulate the discounted flow in a stock",
 }

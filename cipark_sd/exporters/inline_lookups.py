@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild
 from cipark_sd.model.model import Model
+from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import Auxiliary, Lookup, Stock, Variable
 
 
@@ -18,10 +19,10 @@ def with_inline_lookups(model: Model) -> Model:
     def change(expr: Expr) -> Expr:
         expr = rebuild(expr, change)
         match expr:
-            case Apply(Ref(name, ()), argument) if name in tables:
+            case Apply(Ref(name, ()), argument, reading) if name in tables:
                 table = tables[name]
                 assert isinstance(table, Table)
-                return Apply(table, argument)
+                return Apply(read_as(table, reading, where=model.name, variable=name), argument)
             case _:
                 return expr
 

@@ -4,20 +4,22 @@ Source: Vensim reference manual, ".mdl format"; equations are printed by :mod:`c
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
+from cipark_sd.exporters.vensim_readings import with_readings
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Apply, Expr, Ref, Table
+from cipark_sd.model.expr import Binary, Call, Expr, Neg, Ref, Table
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
-from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, StockPiece, Variable
 
 _BANNER = "*" * 56
 _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
@@ -38,6 +40,8 @@ def to_mdl(model: Model) -> str:
     """
     model = inline_macros(read_externals(model))
     problems: list[CiparkError] = []
+    plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
+    model = with_readings(replace(model, variables=plain))
     labels = {variable.name for variable in model.variables}
     variables = [_vensim(model, variable, problems) for variable in model.variables]
     apart = (part for variable in variables for part in tables_apart(variable, labels, problems, model.name))
@@ -69,40 +73,26 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         case Auxiliary(pieces=pieces):
             return replace(variable, pieces=tuple(replace(p, expr=words(p.expr)) for p in pieces))
         case Stock(pieces=stocks):
-            if any(piece.non_negative for piece in stocks):
-                refuse("a stock that is kept from falling below zero", "limit its outflows with MIN")
-            return replace(
-                variable,
-                pieces=tuple(
-                    replace(p, flow=words(p.flow), initial=words(p.initial), non_negative=False) for p in stocks
-                ),
-            )
+            if any(piece.non_negative for piece in stocks) and model.time.method != "euler":
+                refuse("a stock that is kept from falling below zero under Runge-Kutta", "take Euler's method")
+            pieces = (_above_zero(variable, piece) for piece in stocks)
+            made = (replace(p, flow=words(p.flow), initial=words(p.initial)) for p in pieces)
+            return replace(variable, pieces=tuple(made))
         case Lookup(pieces=tables):
             for table in tables:
                 if isinstance(table.table, Table) and table.table.interpolation != "interpolate":
                     refuse(f"a table that is read {table.table.interpolation!r}", "add points so that lines join them")
-        case Series():
-            return _series(variable, refuse)
-        case Constant():
+        case Constant() | Series():
             pass
     return variable
 
 
-def _series(series: Series, refuse: Callable[[str, str], None]) -> Variable:
-    """Data as a table over Time, so that the file stands by itself."""
-    pieces = []
-    for piece in series.pieces:
-        if piece.source is None or isinstance(piece.source, External):
-            refuse("data that a scenario brings", "write the points as a lookup over Time")
-        elif series.interpolation != "interpolate":
-            refuse(f"data that are read {series.interpolation!r}", "add points so that lines join them")
-        else:
-            table = replace(piece.source, interpolation="interpolate")
-            pieces.append(Piece(Apply(table, Ref("time")), piece.subscripts, piece.exceptions))
-    described = {
-        name: getattr(series, name) for name in ("name", "label", "units", "doc", "limits", "dims", "group")
-    }  # fmt: skip
-    return Auxiliary(**described, pieces=tuple(pieces))
+def _above_zero(stock: Stock, piece: StockPiece) -> StockPiece:
+    """A stock that is kept from falling below zero, written out: no more leaves in a step than there is."""
+    if not piece.non_negative:
+        return piece
+    all_of_it = Neg(Binary("/", Ref(stock.name, piece.subscripts), Ref("time_step")))
+    return replace(piece, flow=Call("max", (piece.flow, all_of_it)), non_negative=False)
 
 
 def _by_group(variables: Iterable[Variable]) -> Iterator[Variable]:

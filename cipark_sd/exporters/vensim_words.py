@@ -34,6 +34,8 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
                 return If(Binary("=", divisor, Const(0.0)), value, remainder)
             case Call("xramp", (slope, start)):
                 return Call("ramp", (slope, start, _END))
+            case Call("vensim_npv" | "vensim_npve" as function, arguments):
+                return Call(function.removeprefix("vensim_"), arguments)
             case Call("pi", ()):
                 return Const(3.141592653589793)
             case Call("smooth" | "delay" as kind, (*_, order)) if order not in (Const(1.0), Const(3.0)):

@@ -14,7 +14,6 @@ _AS_SERIES = "bring the numbers as a time series"
 _DATA = "compute the number from the data beforehand and write it as a constant"
 
 REFUSED: Mapping[str, str] = {
-    "vector_elm_map": "use a subscript mapping, or one equation for each element",
     "vector_lookup": "use IF THEN ELSE",
     "delay_material": "use DELAY FIXED with what is on its way in a stock",
     "delay_information": "use DELAY FIXED",

@@ -5,13 +5,20 @@ Source: Vensim reference manual, "Sketch Information"; each line is a number for
 
 import csv
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
-from cipark_sd.errors import ModelFileError
+from cipark_sd.errors import shortened
 from cipark_sd.naming import canonical
 
 Point = tuple[float, float]
+#: The last field of an arrow: how many control points, and they.
+_POINTS = re.compile(r",\d+\|((?:\([^()]*\)\|)+)\s*$")
+
+
+class DrawingWarning(UserWarning):
+    """A part of the diagram is left out; the model is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,8 @@ class View:
 def vensim_views(drawing: str, *, where: str) -> tuple[View, ...]:
     """The views in the sketch section of a Vensim file.
 
-    Raises
-    ------
-    ModelFileError
-        For a line whose fields are not what its kind asks for.
+    A line whose fields are not what its kind asks for is left out with a :class:`DrawingWarning`: a model does not
+    depend on its diagram.
     """
     # each view begins anew with the mark; settings follow the last one after the closing mark
     sketch = re.split(r"^///---", drawing, maxsplit=1, flags=re.MULTILINE)[0]
@@ -79,7 +84,8 @@ def _view(text: str, where: str) -> View:
             else:
                 nodes.append(_node(line))
         except (ValueError, IndexError):
-            raise ModelFileError(where, f"has a line in its sketch that cannot be read: {line!r}") from None
+            reason = f"{where}: a line of the sketch cannot be read and is left out: {shortened(line, 80)!r}"
+            warnings.warn(reason, DrawingWarning, stacklevel=2)
     return View(title, tuple(_with_flows(nodes)), tuple(arrows))
 
 
@@ -95,8 +101,10 @@ def _node(line: str) -> Node:
 
 
 def _arrow(line: str) -> Arrow:
-    head, *points = line.split("|")
-    fields = head.split(",")
+    fields = line.split(",")
+    # before them stand fonts and the like, which have bars too
+    listed = _POINTS.search(line)
+    points = listed.group(1).split("|") if listed else []
     polarity: dict[str, Literal["", "+", "-"]] = {"43": "+", "45": "-"}
     pairs = [tuple(map(float, point.strip("()").split(","))) for point in points if point.strip()]
     return Arrow(

@@ -9,6 +9,8 @@ from typing import Literal, assert_never
 
 Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "and", "or"]
 Interpolation = Literal["interpolate", "extrapolate", "hold_backward", "look_forward"]
+#: How a call reads a table in another way than the table itself says; ``invert`` takes ``y`` and gives ``x``.
+TableReading = Interpolation | Literal["invert"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A graphical function, named or written in place, at an argument."""
+    """A graphical function, named or written in place, at an argument; it may be read in a way of the call's own."""
 
     table: Ref | Table
     argument: "Expr"
+    reading: TableReading | None = None
 
 
 Expr = Const | Text | Grid | Ref | Neg | Binary | Call | If | Apply
@@ -120,7 +123,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return arguments
         case If(condition, then, otherwise):
             return (condition, then, otherwise)
-        case Apply(_, argument):
+        case Apply(argument=argument):
             return (argument,)
         case _:
             assert_never(expr)
@@ -158,8 +161,8 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
             return Call(function, tuple(change(argument) for argument in arguments))
         case If(condition, then, otherwise):
             return If(change(condition), change(then), change(otherwise))
-        case Apply(table, argument):
-            return Apply(table, change(argument))
+        case Apply(table, argument, reading):
+            return Apply(table, change(argument), reading)
         case _:
             assert_never(expr)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, TableReading, Text, row
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -37,6 +37,14 @@ _STRENGTH: Mapping[str, int] = {
     "*": 5,
     "/": 5,
     "^": 7,
+}
+#: What Vensim calls a reading of a table that is not the table's own.
+READINGS: Mapping[TableReading, str] = {
+    "interpolate": "LOOKUP",
+    "look_forward": "LOOKUP FORWARD",
+    "hold_backward": "LOOKUP BACKWARD",
+    "extrapolate": "LOOKUP EXTRAPOLATE",
+    "invert": "LOOKUP INVERT",
 }
 _SIGN = 6
 _ATOM = 8
@@ -119,7 +127,9 @@ class _Printer:
                 return f":NOT: {self._inside(operand, _ATOM)}", _STRENGTH["and"]
             case Call(function, arguments):
                 return self._call(function, arguments), _ATOM
-            case Apply(table, argument):
+            case Apply(table, argument, reading):
+                if reading is not None and isinstance(table, Ref):
+                    return f"{READINGS[reading]}({self.text(table)}, {self.text(argument)})", _ATOM
                 if isinstance(table, Table):
                     return f"WITH LOOKUP({self.text(argument)}, ({points(table)}))", _ATOM
                 return f"{self.text(table)}({self.text(argument)})", _ATOM

@@ -180,9 +180,9 @@ class _Checker:
             case If(condition, then, otherwise):
                 self.infer(condition)
                 return self._same(self.infer(then), self.infer(otherwise), "chooses between different units")
-            case Apply(table, argument):
+            case Apply(table, argument, reading):
                 self.infer(argument)
-                return self._reference(table.name) if isinstance(table, Ref) else _NUMBER
+                return self._reference(table.name) if isinstance(table, Ref) and reading != "invert" else _NUMBER
             case Call(function, arguments):
                 return self._call(function, arguments)
             case _:

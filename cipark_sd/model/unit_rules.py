@@ -61,6 +61,8 @@ RULES: Mapping[str, Rule] = {
     "delay_fixed": Rule(("same", "time", "same"), "same"),
     "trend": Rule(("any", "time", "rate"), "rate"),
     "forecast": Rule(("same", "time", "time", "rate"), "same"),
+    "vensim_npv": Rule(("same", "rate", "any", "none"), "by_time"),
+    "vensim_npve": Rule(("same", "rate", "any", "none"), "by_time"),
     "sample_if_true": Rule(("any", "same", "same"), "same"),
     # chance; the seed is a number without meaning
     "random_0_1": Rule(("any",), "none"),
@@ -72,6 +74,7 @@ RULES: Mapping[str, Rule] = {
     "vector_sort_order": Rule(("any",), "none"),
     "vector_rank": Rule(("any",), "none"),
     "vector_reorder": Rule(("same", "none"), "same"),
+    "vector_elm_map": Rule(("same", "none"), "same"),
     "allocate_available": Rule(("same", "any", "same"), "same"),
     "allocate_by_priority": Rule(("same", "any", "none", "any", "same"), "same"),
 }

@@ -13,8 +13,12 @@ from cipark_sd.frontends.calls import meant
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.vensim.functions import FUNCTIONS
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import Apply, Const, Expr, Operator, Ref, Table, Text
+from cipark_sd.model.expr import Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
+from cipark_sd.model.printing import READINGS
 
+_READINGS: Mapping[str, TableReading] = {
+    spelling.lower().replace(" ", "_"): reading for reading, spelling in READINGS.items() if reading != "interpolate"
+}
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 
 
@@ -79,6 +83,8 @@ class Reader(Climber):
             return Ref(name, subscripts)
         if name == "with_lookup":
             return self._with_lookup(cursor)
+        if name in _READINGS:
+            return self._read_lookup(cursor, at, _READINGS[name])
         if name == "tabbed_array":
             raise SyntaxProblem(at, "TABBED ARRAY stands alone on the right side of an equation")
         arguments = self._arguments(cursor)
@@ -106,6 +112,14 @@ class Reader(Climber):
             raise SyntaxProblem(opened, "this bracket is never closed")
         cursor.take(")", in_words="an operator, ',' or ')'")
         return tuple(arguments)
+
+    def _read_lookup(self, cursor: Cursor, at: int, reading: TableReading) -> Expr:
+        """A lookup and an argument in brackets."""
+        match self._arguments(cursor):
+            case (Ref() as table, argument) if table.name in self.lookups:
+                return Apply(table, argument, reading)
+            case _:
+                raise SyntaxProblem(at, f"{READINGS[reading]} takes two arguments, a lookup and a number")
 
     def _with_lookup(self, cursor: Cursor) -> Expr:
         opened = cursor.at

@@ -31,6 +31,9 @@ FUNCTIONS: Mapping[str, Meaning] = {
         "input, average time, horizon",
         lambda x, average, horizon: Call("forecast", (x, average, horizon, Const(0.0))),
     ),
+    "npv": counted("vensim_npv", "NPV", "stream, discount rate, initial value, factor"),
+    "npve": counted("vensim_npve", "NPVE", "stream, discount rate, initial value, factor"),
+    "vector_elm_map": counted("vector_elm_map", "VECTOR ELM MAP", "element, offset"),
     "sample_if_true": counted("sample_if_true", "SAMPLE IF TRUE", "condition, input, initial value"),
     "allocate_available": counted("allocate_available", "ALLOCATE AVAILABLE", "request, priority profile, available"),
     "allocate_by_priority": counted(

@@ -9,6 +9,7 @@ from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFile
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
+from cipark_sd.frontends.xmile.conveyors import outflows, refused
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
@@ -21,7 +22,6 @@ from cipark_sd.naming import canonical, plain_label
 
 #: Parts that no engine here has, and the way round each.
 _REFUSED: Mapping[str, str] = {
-    "conveyor": "model the conveyor as DELAY or as a chain of stocks",
     "queue": "model the queue as a stock with an outflow",
     "oven": "model the oven as a stock with a PULSE outflow",
 }
@@ -86,6 +86,10 @@ def _refused(document: Document) -> list[CiparkError]:
                 for part in parts
                 if part in _REFUSED
             ]
+            if document.name(node) == "stock" and document.child(node, "conveyor") is not None:
+                every = document.children(document.variables(model), *KINDS)
+                named = {canonical(part.get("name") or ""): part for part in every}
+                problems += refused(document, node, named)
             if node.get("name") is None and document.name(node) in KINDS:
                 element = f"<{document.name(node)}> in line {node.sourceline}"
                 problems.append(ModelFileError(document.path, f"has a {element} without a name"))
@@ -164,6 +168,7 @@ def _variables(
             _non_negative(document, instance),
             groups,
             lambda name: whole.get(name, ()),
+            outflows(document, nodes),
         )
         for node in nodes:
             try:
@@ -222,7 +227,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
     scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
     instance = Instance(document.root, "", "")
     elements = Elements(
-        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: ()
+        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}
     )
     made: list[Variable] = []
     for label, tag, doc in (
@@ -306,6 +311,7 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             {"stock": False, "flow": False},
             {},
             lambda name: (),
+            outflows(document, nodes),
         )
         variables: list[Variable] = []
         try:

@@ -10,6 +10,7 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
+from cipark_sd.frontends.xmile.conveyors import leaving
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, tokens
 from cipark_sd.frontends.xmile.modules import Instance
@@ -55,6 +56,8 @@ class Elements:
         Whether stocks and flows are so unless they say otherwise.
     dims_of : callable
         The dimensions of a variable by its full name.
+    conveyors : mapping
+        The conveyor that a flow leaves, by the flow's name.
     """
 
     def __init__(
@@ -66,10 +69,12 @@ class Elements:
         non_negative: NonNegative,
         groups: Mapping[str, str],
         dims_of: Callable[[str], Subscripts],
+        conveyors: Mapping[str, Any],
     ) -> None:
         self.document, self.instance, self.reader = document, instance, reader
         self.dimensions = {dimension.name: dimension for dimension in dimensions}
         self.non_negative, self.groups, self.dims_of = non_negative, groups, dims_of
+        self.conveyors = conveyors
 
     @property
     def where(self) -> str:
@@ -104,6 +109,8 @@ class Elements:
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
+        if (conveyor := self.conveyors.get(canonical(node.get("name")))) is not None:
+            return self._leaving(conveyor, described)
         if self._is_unfinished(node):
             # as in Vensim, a variable without an equation is data that has to be brought
             return Series(**described, pieces=(ExternalPiece(None, dims),))
@@ -277,6 +284,21 @@ class Elements:
                 StockPiece(self._net(flows, bound, label), self._equation(part, label), span, non_negative=non_negative)
             )
         return Stock(**described, pieces=tuple(pieces))
+
+    def _leaving(self, conveyor: Any, described: Mapping[str, Any]) -> Variable:
+        """The flow from a conveyor, which has no equation of its own."""
+        label, dims = str(described["label"]), cast(Subscripts, described["dims"])
+        flows = [
+            (self.reader.scope.resolve(canonical("".join(flow.itertext()))), True)
+            for flow in self.document.children(conveyor, "inflow")
+        ]
+        transit = self.document.child(self.document.child(conveyor, "conveyor"), "len")
+        time = self.read("".join(transit.itertext()), label, transit.sourceline)
+        pieces = []
+        for part, span in self._parts(conveyor, label, dims):
+            entering = self._net(flows, dict(zip(dims, span, strict=True)), label)
+            pieces.append(Piece(leaving(entering, time, self._equation(part, label)), span))
+        return Auxiliary(**described, pieces=tuple(pieces))
 
     def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow."""

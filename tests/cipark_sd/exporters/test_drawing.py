@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from cipark_sd.errors import ModelFileError
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.model.drawing import vensim_views
+from cipark_sd.model.drawing import DrawingWarning, vensim_views
 from cipark_sd.model.model import Model
 
 XMILE = {"x": "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"}
@@ -98,6 +97,14 @@ def test_the_views_of_an_xmile_file_are_kept(drawn: Model, tmp_path: Path) -> No
     assert again.replace("<name>a</name>", "<name>model</name>") == to_xmile(drawn)
 
 
-def test_a_sketch_line_that_cannot_be_read_is_an_error() -> None:
-    with pytest.raises(ModelFileError, match=r"line in its sketch.*'10,1,Tank,here,200'"):
-        vensim_views(MARK + "10,1,Tank,here,200\n", where="m.mdl")
+def test_a_sketch_line_that_cannot_be_read_is_left_out_with_a_warning() -> None:
+    lines = "10,1,Tank,here,200\n10,2,Pump,50,60,40,20,3,3,0,0,0,0,0,0\n"
+    with pytest.warns(DrawingWarning, match=r"m\.mdl: a line of the sketch .*'10,1,Tank,here,200'"):
+        (view,) = vensim_views(MARK + lines, where="m.mdl")
+    assert [node.name for node in view.nodes] == ["pump"]
+
+
+def test_a_font_with_bars_in_it_is_no_control_point() -> None:
+    (view,) = vensim_views(MARK + "1,36,28,32,0,0,45,0,2,64,0,-1--1--1,|12||0-0-0,1|(725,480)|\n", where="m.mdl")
+    (arrow,) = view.arrows
+    assert (arrow.points, arrow.polarity) == (((725.0, 480.0),), "-")

@@ -23,13 +23,7 @@ _ARRAYS_AT_ONCE = {
     **dict.fromkeys(("vector_select", "vector_select_changing"), "VECTOR SELECT"),
 }
 _WAYS = {
-    "data_hold_backward": "hold_backward",
-    "data_look_forward": "look_forward",
     "data_raw": "raw",
-    "xmile_graphical_functions": "extrapolate",
-    "xmile_lookup_discrete": "hold_backward",
-    "xmile_lookup_extrapolate": "extrapolate",
-    "xmile_non_negative": "kept from falling below zero",
     "xmile_smooths": "FORECAST with an initial trend",
 }
 #: What each format refuses, by the words of the message; all other corpus models are written and run.
@@ -39,8 +33,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "control_from_constants": "XMILE takes a number",
         "data_look_forward": "look_forward",
         "data_raw": "raw",
-        "data_part_constant": "data with subscripts",
-        "data_subscripted": "data with subscripts",
         "get_time_value": "GET TIME VALUE",
         "pulse_train_runge_kutta": "PULSE TRAIN under Runge-Kutta",
         "sample_if_true": "SAMPLE IF TRUE",

@@ -242,7 +242,7 @@ XMILE = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-@pytest.mark.parametrize("part", ["conveyor", "queue", "oven"])
+@pytest.mark.parametrize("part", ["queue", "oven"])
 def test_parts_that_would_be_passed_over_in_silence_are_refused(tmp_path: Path, part: str) -> None:
     path = tmp_path / "model.xmile"
     path.write_text(XMILE.format(f'<stock name="Line"><eqn>1</eqn><{part}/></stock>'), encoding="utf-8")

@@ -1,0 +1,98 @@
+"""Functions whose rule Vensim's manual gives by an example or by equations; none is in a public recorded run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.errors import CiparkError, EquationError
+from cipark_sd.exporters.mdl import to_mdl
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.simulation import simulate
+
+Write = Callable[..., Path]
+LOOK = "look((0,1),(1,1),(2,2)) ~~|\n"
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_lookups_are_read_as_the_manual_s_examples_say(write_mdl: Write, engine: str) -> None:
+    """fn_lookup_forward and fn_lookup_extrapolate; BACKWARD is the former's mirror image."""
+    inputs = {"below": -1.0, "between": 1.5, "above": 2.5}
+    equations = LOOK + "".join(
+        f"{way} {name} = LOOKUP {way}(look, {value}) ~~|\n"
+        for way in ("FORWARD", "BACKWARD", "EXTRAPOLATE")
+        for name, value in inputs.items()
+    )
+    result = simulate(read_model(write_mdl(equations)), engine=engine)
+    values = {name: float(result[name][0]) for name in result.data_vars if "_" in str(name)}
+    expected = {"forward": (1.0, 2.0, 2.0), "backward": (1.0, 1.0, 2.0), "extrapolate": (1.0, 1.5, 2.5)}
+    for way, numbers in expected.items():
+        assert [values[f"{way}_{name}"] for name in inputs] == list(numbers), way
+
+
+def test_the_inverse_of_a_table_holds_its_ends_and_needs_one_direction(write_mdl: Write) -> None:
+    falling = "t((0,8),(1,4),(4,1)) ~~|\n"
+    model = read_model(write_mdl(f"{falling}x = LOOKUP INVERT(t, Time) ~~|\n", final=10))
+    times = np.arange(0, 11, 1.0)
+    result = simulate(model)["x"].sel(time=times).to_numpy()
+    assert result.tolist() == [4, 4, 3, 2, 1, 0.75, 0.5, 0.25, 0, 0, 0]
+    with pytest.raises(EquationError, match="takes the inverse of a table that does not rise throughout"):
+        simulate(read_model(write_mdl(f"{LOOK}x = LOOKUP INVERT(look, Time) ~~|\n")))
+
+
+def test_a_lookup_that_is_none_is_named(write_mdl: Write) -> None:
+    with pytest.raises(CiparkError, match="LOOKUP FORWARD takes two arguments, a lookup and a number"):
+        read_model(write_mdl("a = 1 ~~|\nx = LOOKUP FORWARD(a, Time) ~~|\n"))
+
+
+@pytest.mark.parametrize("function", ["NPV", "NPVE"])
+def test_net_present_value_is_the_manual_s_equations(write_mdl: Write, function: str) -> None:
+    """fn_npv and fn_npve: the functions are equivalent to three equations each."""
+    first = "1" if function == "NPV" else "1 / (1 + rate * TIME STEP)"
+    equations = f"""
+stream = 3 + Time ~~|
+rate = 0.1 + Time / 100 ~~|
+value = {function}(stream, rate, 5, 2) ~~|
+written out = (total + stream * TIME STEP * df) * 2 ~~|
+total = INTEG(stream * df, 5) ~~|
+df = INTEG(-df * rate / (1 + rate * TIME STEP), {first}) ~~|
+"""
+    result = simulate(read_model(write_mdl(equations)))
+    assert np.allclose(result["value"], result["written_out"], rtol=1e-14, atol=0)
+    assert float(result["value"][0]) != 10.0
+
+
+ELEMENTS = """
+sub: s1, s2, s3 ~~|
+tub: t1, t2 ~~|
+v[sub] = 10, 20, 30 ~~|
+same[sub] = VECTOR ELM MAP(v[s1], sub - 1) ~~|
+before[sub] = IF THEN ELSE(sub = s1, 5, VECTOR ELM MAP(chain[sub], -1)) ~~|
+chain[sub] = before[sub] * 2 ~~|
+w[sub, tub] = 1, 2; 3, 4; 5, 6; ~~|
+both[sub, tub] = VECTOR ELM MAP(w[s1, t1], (sub - 1) * ELMCOUNT(tub) + (tub - 1)) ~~|
+moving = VECTOR ELM MAP(v[s2], Time) ~~|
+"""
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_vector_elm_map_is_the_manual_s_examples(write_mdl: Write, engine: str) -> None:
+    """fn_vector_elm_map, and the aging chain of the page on numeric subscripts; beyond the range it is :NA:."""
+    result = simulate(read_model(write_mdl(ELEMENTS, step=1, final=3)), engine=engine)
+    assert result["same"][0].to_numpy().tolist() == [10, 20, 30]
+    assert result["chain"][0].to_numpy().tolist() == [10, 20, 40]
+    assert result["both"][0].to_numpy().tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert np.array_equal(result["moving"].to_numpy(), [20, 30, np.nan, np.nan], equal_nan=True)
+
+
+def test_they_are_written_and_read_again(write_mdl: Write, tmp_path: Path) -> None:
+    falling = "t((0,8),(1,4),(4,1)) ~~|\n"
+    equations = f"{falling}x = LOOKUP INVERT(t, Time) ~~|\ny = NPV(x, 0.1, 0, 1) ~~|\n"
+    equations += "z = LOOKUP FORWARD(t, Time) + LOOKUP BACKWARD(t, Time) + LOOKUP EXTRAPOLATE(t, Time) ~~|\n"
+    model = read_model(write_mdl(equations))
+    written = tmp_path / "again.mdl"
+    written.write_text(to_mdl(model), encoding="utf-8")
+    first, second = simulate(model), simulate(read_model(written))
+    for name in ("x", "y", "z"):
+        assert np.array_equal(first[name], second[name])

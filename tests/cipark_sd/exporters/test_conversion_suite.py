@@ -1,0 +1,78 @@
+"""The field's common suite of test models, written in the other language and read back: the same bits, or a reason.
+
+``CIPARK_TEST_MODELS`` names the suite's folder (SDXorg's test-models); without it nothing here runs.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.errors import CiparkError
+from cipark_sd.exporters.mdl import write_mdl
+from cipark_sd.exporters.xmile import write_xmile
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.model import CONTROL
+from cipark_sd.model.variables import Lookup
+from cipark_sd.simulation import simulate
+
+SUITE = os.environ.get("CIPARK_TEST_MODELS", "")
+pytestmark = pytest.mark.skipif(not SUITE, reason="CIPARK_TEST_MODELS names no folder")
+
+#: What is refused, by the words of the message that say what the other language cannot say.
+REFUSED = {
+    "samples/Query_file/Query_file.mdl": "RANDOM UNIFORM",
+    "tests/active_initial/test_active_initial.mdl": "ACTIVE INITIAL",
+    "tests/active_initial_circular/test_active_initial_circular.mdl": "ACTIVE INITIAL",
+    "tests/allocate_available/test_allocate_available.mdl": "ALLOCATE AVAILABLE",
+    "tests/allocate_by_priority/test_allocate_by_priority.mdl": "ALLOCATE BY PRIORITY",
+    "tests/get_time_value/test_get_time_value_simple.mdl": "GET TIME VALUE",
+    "tests/invert_matrix/test_invert_matrix.mdl": "INVERT MATRIX",
+    "tests/min_max_1arg/test_min_max_1arg.xmile": "VMIN XMILE",
+    "tests/na/test_na.mdl": "the number nan",
+    "tests/sample_if_true/test_sample_if_true.mdl": "SAMPLE IF TRUE",
+    "tests/vector_order/test_vector_order.mdl": "VECTOR",
+    "tests/vector_select/test_vector_select.mdl": "VECTOR SELECT",
+}
+#: What is written by other operations, and so differs in the last bit of a unit: which operations.
+ROUNDED = {
+    "tests/subscripted_trig/test_subscripted_trig.mdl": "SINH, COSH and TANH, which XMILE lacks, are exponentials",
+}
+
+
+def _files() -> list[str]:
+    folder = Path(SUITE)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in (".mdl", ".xmile", ".stmx")) if SUITE else ()
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+@pytest.mark.parametrize("file", _files())
+@pytest.mark.filterwarnings("ignore:.*is never closed")
+def test_a_model_of_the_suite_is_the_same_in_the_other_language(file: str, tmp_path: Path) -> None:
+    try:
+        model = read_model(Path(SUITE) / file)
+        names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
+        before = simulate(model, save=names, engine="numpy")
+    except CiparkError as problem:
+        pytest.skip(f"does not run: {problem}")
+    to_xmile = file.lower().endswith(".mdl")
+    path = tmp_path / ("again.xmile" if to_xmile else "again.mdl")
+    write = write_xmile if to_xmile else write_mdl
+    if file in REFUSED:
+        with pytest.raises(CiparkError, match=re.escape(REFUSED[file])):
+            write(model, path)
+        return
+    write(model, path)
+    after = simulate(read_model(path), save=names, engine="numpy")
+    for name in before.data_vars:
+        was, became = before[name].to_numpy(), after[name].to_numpy()
+        if file in ROUNDED:
+            assert np.allclose(was, became, rtol=1e-15, atol=1e-15, equal_nan=True), name
+        else:
+            assert np.array_equal(was, became, equal_nan=True), name
+
+
+def test_every_reason_is_of_a_file() -> None:
+    assert {*REFUSED, *ROUNDED} <= set(_files())
