@@ -11,7 +11,7 @@ from calibration.sampling.sample import Effort
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
-from cipark_sd.tasks.pool import Progress
+from cipark_sd.tasks.pool import Pool, Progress
 from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import percent
 
@@ -33,8 +33,7 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     stages = Stages(
         settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests
     )
-    n = processors() if settings.workers is None else settings.workers
-    with progress_bars() as bars, Workers(n, settings.checkpoints) as workers:
+    with progress_bars() as bars, _pool(settings) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
             bars.show(stage, now.completed, now.total, ", ".join(now.running))
@@ -50,6 +49,15 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
             workers=workers,
             on_stage=show_stage,
         )
+
+
+def _pool(settings: Settings) -> Pool:
+    """Processes of this machine, or the workers of a cluster."""
+    if settings.dask is not None:
+        from cipark_sd.tasks.cluster import Cluster
+
+        return Cluster(settings.dask, settings.workers, settings.checkpoints)
+    return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 
 def show_assessment(assessment: Assessment) -> None:

@@ -129,6 +129,11 @@ def calibrate(
 
     study_folder = find_folder(study, file=FILE, where="calibrate")
     folder = output_folder(output or OUTPUT_FOLDER / study_folder.name)
+    if dask is not None:
+        # before the searches and not after them
+        from cipark_sd.tasks.cluster import check_address
+
+        check_address(dask)
     settings = pipeline.Settings(
         study=study_folder,
         starts=starts,

@@ -49,6 +49,7 @@ class Settings:
     scenarios: tuple[str, ...] = ()
     self_tests: int = 0
     workers: int | None = None
+    dask: str | None = None
     checkpoints: Checkpoints = NOT_KEPT
     output: Path | None = None
     allow_files: tuple[Path, ...] = ()

@@ -226,7 +226,7 @@ def read_design(path: Path) -> Listed:
     if len(set(head)) < len(head):
         twice = next(name for name in head if head.count(name) > 1)
         raise InvalidValue("a column", twice, "each name once", where=where)
-    return Listed(tuple(head), values, path.name)
+    return Listed(tuple(head), np.asarray(values, dtype=float), path.name)
 
 
 def _numbers(lines: Iterator[list[str]], head: list[str], where: str) -> Iterator[tuple[float, ...]]:

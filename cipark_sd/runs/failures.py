@@ -126,7 +126,7 @@ def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> 
 
 def _bad(computed: "xr.Dataset", name: str, places: Places) -> NDArray[np.bool_]:
     """Where a variable is no finite number; elements without an equation are NaN in all runs and do not count."""
-    bad = ~np.isfinite(computed[name].to_numpy())
+    bad: NDArray[np.bool_] = ~np.isfinite(computed[name].to_numpy())
     bad[:, :, places[name] < 0] = False
     return bad
 

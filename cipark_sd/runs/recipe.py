@@ -63,7 +63,7 @@ class Recipe:
         """
         if self.design not in KINDS:
             return read_design(Path(self.design))
-        kind: Kind = self.design  # type: ignore[assignment]
+        kind: Kind = self.design
         return Drawn(kind, self.runs, self._factors(model), self.seed)
 
     def _factors(self, model: Model) -> Factors:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.runs.failures import summary
@@ -123,7 +124,7 @@ def store_runs(
             for position, answer in answers:
                 store.entry("chunk", begun[position]).save(answer)
                 n_done += len(answer[REASON])
-                failed += int((answer[REASON] > 0).sum())
+                failed += int(_bad(answer).sum())
                 reasons.add(answer)
                 if progress is not None:
                     progress(min(n_done, store.n_runs), store.n_runs)
@@ -165,6 +166,11 @@ def _tasks(work: Work, store: RunStore, waiting: list[int], begun: list[int]) ->
             yield ChunkTask(work, number, *store.bounds(number))
 
 
+def _bad(answer: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Which runs of a chunk failed."""
+    return np.asarray(answer[REASON]) > 0
+
+
 class _Reasons:
     """The first failures of a call, for the message."""
 
@@ -172,9 +178,9 @@ class _Reasons:
         self._answers: list[tuple[Any, Any, Any]] = []
 
     def add(self, answer: Mapping[str, Any]) -> None:
-        failed = answer[REASON] > 0
+        failed = _bad(answer)
         if failed.any() and len(self._answers) < _LISTED_CHUNKS:
-            self._answers.append(tuple(answer[name][failed] for name in (REASON, VARIABLE, TIME)))  # type: ignore[arg-type]
+            self._answers.append(tuple(answer[name][failed] for name in (REASON, VARIABLE, TIME)))
 
     def lines(self, store: RunStore) -> list[str]:
         if not self._answers:

@@ -119,7 +119,9 @@ class RunStore:
         import xarray as xr
 
         chunks: Any = {} if importlib.util.find_spec("dask") else None
-        stored = xr.open_zarr(self.path, consolidated=True, chunks=chunks, zarr_format=2, mask_and_scale=False)
+        stored: xr.Dataset = xr.open_zarr(
+            self.path, consolidated=True, chunks=chunks, zarr_format=2, mask_and_scale=False
+        )
         stored = stored.drop_vars(MARKS)
         renamed = {name: array.attrs["name"] for name, array in stored.variables.items() if "name" in array.attrs}
         return stored.rename({old: new for old, new in renamed.items() if old != new and old in stored.variables})
@@ -145,7 +147,7 @@ class RunStore:
     def _arrays(self) -> Mapping[str, Any]:
         import zarr
 
-        group = zarr.open_group(self.path, mode="r+", zarr_format=2, use_consolidated=True)
+        group: Any = zarr.open_group(self.path, mode="r+", zarr_format=2, use_consolidated=True)
         names = [*self.attributes["columns"], MARKS]
         # an array of one value, such as one where every run failed, is written as any other
         return {name: group[name].with_config({"write_empty_chunks": True}) for name in names}

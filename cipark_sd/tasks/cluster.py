@@ -9,16 +9,13 @@ address alone, and the scheduler of another machine is spoken to by TLS, with ce
 
 import ipaddress
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, program
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
 from cipark_sd.tasks.pool import Pool, Report, Task, nobody
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 #: The word for a cluster that is started here and ends with the command.
 LOCAL = "local"
@@ -69,7 +66,7 @@ class Cluster(Pool):
         _distributed()
         self.address = address
         self.n = n
-        self._client: Client | None = None
+        self._client: Any = None
         self._local: Any = None
 
     def stop(self) -> None:
@@ -80,7 +77,7 @@ class Cluster(Pool):
                     part.close()
         self._client = self._local = None
 
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Iterator[tuple[int, Arrays]]:
+    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """As :meth:`Pool.each`: one task a worker is computed and one waits at it, however many there are.
 
         Raises
@@ -110,11 +107,12 @@ class Cluster(Pool):
                 with suppress(OSError, TimeoutError):
                     client.cancel([future for _, future in under_way.values()])
 
-    def _room(self, client: "Client") -> int:
+    def _room(self, client: Any) -> int:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        return max(1, sum(worker["nthreads"] for worker in workers)) * (1 + AHEAD)
+        threads = sum(int(worker["nthreads"]) for worker in workers)
+        return max(1, threads) * (1 + AHEAD)
 
-    def _connected(self) -> "Client":
+    def _connected(self) -> Any:
         distributed = _distributed()
         if self._client is None:
             try:
@@ -176,9 +174,7 @@ def _distributed() -> Any:
 
 def _started(n: int | None) -> Any:
     """A cluster of this machine, one thread a process, which nobody else's machine can reach."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
+    return _distributed().LocalCluster(
         n_workers=n,
         threads_per_worker=1,
         processes=True,
@@ -204,7 +200,7 @@ def _unheard(steps: int, most: int) -> None:
     """Steps within a task stay at the worker."""
 
 
-def _answer(distributed: Any, client: "Client", future: Any) -> Arrays:
+def _answer(distributed: Any, client: Any, future: Any) -> Arrays:
     try:
         answer: Arrays = future.result()
     except distributed.scheduler.KilledWorker as problem:

@@ -6,7 +6,7 @@ finish changes a bit. A task that is done is kept at once, whatever happens to t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
@@ -86,7 +86,7 @@ class Pool(ABC):
         """End what was started; what is not done is lost, save the chains that tasks wrote."""
 
     @abstractmethod
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Iterator[tuple[int, Arrays]]:
+    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """The number and the answer of each task, as they finish.
 
         A task is taken from ``tasks`` when somebody has time for it, and no more of them are under way than is needed
@@ -111,7 +111,7 @@ class Pool(ABC):
             stage.look()
             waiting = stage.waiting()
             report = stage.reports_of(waiting)
-            with closing(self.each((tasks[i] for i in waiting), report)) as answers:  # type: ignore[type-var]
+            with closing(self.each((tasks[i] for i in waiting), report)) as answers:
                 for number, answer in answers:
                     stage.finish(waiting[number], answer)
         except KeyboardInterrupt:

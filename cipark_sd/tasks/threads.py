@@ -1,6 +1,6 @@
 """Threads of this process, for tasks that let go of Python's lock while they compute, as compiled runs do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 
@@ -28,7 +28,7 @@ class Threads(Pool):
         """Wait for what is under way, and begin nothing more."""
         self._executor.shutdown(cancel_futures=True)
 
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Iterator[tuple[int, Arrays]]:
+    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """As :meth:`Pool.each`; beside one task a thread, one waits for the first thread that is free."""
         numbered = enumerate(tasks)
         under_way: dict[Future[Arrays], int] = {}

@@ -8,7 +8,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
@@ -61,7 +61,7 @@ class Workers(Pool):
                 worker.process.join()
             worker.connection.close()
 
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Iterator[tuple[int, Arrays]]:
+    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """As :meth:`Pool.each`; one task a process is under way.
 
         Raises
