@@ -96,7 +96,7 @@ def build(
     return xr.Dataset(data, coords=coords, attrs=attributes)
 
 
-@xr.register_dataset_accessor("cp")
+@xr.register_dataset_accessor("cp")  # type: ignore[no-untyped-call]
 class Labelled:
     """Variables of a result by their names as people write them: ``run.cp["Pool[East]"]``."""
 

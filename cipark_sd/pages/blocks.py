@@ -39,6 +39,9 @@ class Picture:
     alt: str = ""
 
 
+Plain = Paragraph | Listing | Table | Picture
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a page says first: the question, two or three numbers in words with their range, how well it fits, what it
@@ -57,7 +60,7 @@ class Folded:
     """What a statistician looks for and others may pass over; open in print."""
 
     title: str
-    blocks: "tuple[Paragraph | Listing | Table | Picture, ...]"
+    blocks: tuple[Plain, ...]
 
 
 Block = Paragraph | Listing | Table | Picture | Answer | Folded

@@ -13,7 +13,7 @@ from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from cipark_sd.headline import Bounds, Headline, Kind, parameter
-from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Folded, Paragraph, Plain, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, number, percent
 
@@ -73,7 +73,7 @@ class Optimum(ReportPart):
             f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches "
             f"ended within {ARRIVED:g} of the best."
         )
-        blocks = (
+        blocks: tuple[Plain, ...] = (
             Paragraph(text),
             parameter_table(fit),
             *map(Paragraph, estimate_words(fit)),

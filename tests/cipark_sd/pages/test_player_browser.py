@@ -492,7 +492,7 @@ def test_a_page_is_printed_with_its_answer_and_without_its_controls(browser: Bro
     try:
         for name in ("answer", "chart", "limit", "sharesection", "chosen", "map"):
             assert browser.find(name).is_displayed(), name
-        for name in ("lever0", "reset", "link", "when"):
+        for name in ("lever0", "reset", "link", "when", "whole"):
             assert not browser.find(name).is_displayed(), name
         assert browser.run("return getComputedStyle(document.querySelector('footer')).position") == "static"
         # A4 with Chromium's margins of a centimetre each
