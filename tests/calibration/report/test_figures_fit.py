@@ -82,6 +82,7 @@ def test_residuals_stand_at_their_dates_a_mark_for_each_observation() -> None:
     assert [line.get_ydata()[0] for line in below.lines[3:]] == [-limit, limit]
     (named,) = below.texts
     assert (named.get_text(), named.xy) == ("a 3", (3, 4.5))
+    assert (named.anncoords, named.xyann) == ("offset points", (-6, 0))
     assert below.get_title(loc="left") == (
         "residuals of 3 fitted numbers (grey: 95 % of each; dotted: 95 % of all together)"
     )

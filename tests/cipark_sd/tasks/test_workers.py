@@ -185,7 +185,7 @@ def tables(folder):
 def calibrate(study, out, workers):
     program = study / "calibrate.py"
     program.write_text(PROGRAM)
-    what = ["--posterior", "--rivals", "--holdout", "--self-test", "3", "--steps", "200", "--starts", "2"]
+    what = ["--posterior", "--holdout", "--self-test", "4", "--steps", "200", "--starts", "2"]
     how = ["--fast", "--no-profiles", "--no-compare-pysd", "--workers", str(workers), "-o", str(out)]
     return subprocess.Popen(
         [sys.executable, str(program), "calibrate", str(study), *what, *how],
