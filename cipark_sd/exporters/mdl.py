@@ -75,8 +75,8 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         case Stock(pieces=stocks):
             if any(piece.non_negative for piece in stocks) and model.time.method != "euler":
                 refuse("a stock that is kept from falling below zero under Runge-Kutta", "take Euler's method")
-            pieces = (_above_zero(variable, piece) for piece in stocks)
-            made = (replace(p, flow=words(p.flow), initial=words(p.initial)) for p in pieces)
+            above = (_above_zero(variable, piece) for piece in stocks)
+            made = (replace(p, flow=words(p.flow), initial=words(p.initial)) for p in above)
             return replace(variable, pieces=tuple(made))
         case Lookup(pieces=tables):
             for table in tables:

@@ -34,7 +34,7 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     def problem(feature: str) -> CiparkError:
         return UnsupportedFeature(feature, variable=label, where=document.path.name, alternative=_CHAIN)
 
-    for part in conveyor:
+    for part in () if conveyor is None else conveyor:
         if isinstance(part.tag, str) and document.name(part) != "len":
             yield problem(f"a conveyor with <{document.name(part)}>")
     flows = [canonical("".join(flow.itertext())) for flow in document.children(stock, "outflow")]
@@ -43,7 +43,7 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     for name in flows:
         if name in nodes and document.child(nodes[name], "leak") is not None:
             yield problem("a conveyor with leakage")
-    length = document.child(conveyor, "len")
+    length = None if conveyor is None else document.child(conveyor, "len")
     text = "" if length is None else "".join(length.itertext()).strip()
     if not _is_constant(document, text, nodes):
         yield problem("a conveyor without a constant transit time")

@@ -292,8 +292,10 @@ class Elements:
             (self.reader.scope.resolve(canonical("".join(flow.itertext()))), True)
             for flow in self.document.children(conveyor, "inflow")
         ]
-        transit = self.document.child(self.document.child(conveyor, "conveyor"), "len")
-        time = self.read("".join(transit.itertext()), label, transit.sourceline)
+        # what it says of its transit time has been looked at before
+        time = self.read(
+            self.document.text(self.document.child(conveyor, "conveyor"), "len"), label, conveyor.sourceline
+        )
         pieces = []
         for part, span in self._parts(conveyor, label, dims):
             entering = self._net(flows, dict(zip(dims, span, strict=True)), label)

@@ -181,14 +181,14 @@ def test_a_file_is_decoded_as_it_says_else_as_utf_8_else_as_windows(raw: bytes, 
 
 def test_functions_that_nothing_here_runs_are_refused_all_at_once(write_mdl: Write) -> None:
     path = write_mdl(
-        "A : a1, a2 ~~|\nx[A] = 1, 2 ~~|\ny[A] = VECTOR ELM MAP(x[a1], A - 1) ~~|\n"
+        "y = FIND MARKET PRICE(1, 2, 3) ~~|\n"
         "z = DELAY MATERIAL(1, 2, 3, 4) ~~|\nw = RANDOM POISSON(0, 1, 2, 0, 1, 0) ~~|\nd ~ m ~ |\n"
         "v = GET DATA BETWEEN TIMES(d, Time, 0) ~~|"
     )
     with pytest.raises(Problems) as caught:
         read_model(path)
     assert [(p.feature, p.variable) for p in caught.value.problems if isinstance(p, UnsupportedFeature)] == [
-        ("VECTOR ELM MAP", "y"),
+        ("FIND MARKET PRICE", "y"),
         ("DELAY MATERIAL", "z"),
         ("RANDOM POISSON", "w"),
         ("GET DATA BETWEEN TIMES", "v"),

@@ -217,7 +217,7 @@ def test_both_readers_make_the_same_model(path: Path) -> None:
     from pysd_reader import read_with_pysd
 
     ours, theirs = (_without_mappings(read(path)) for read in (read_model, read_with_pysd))
-    same = repr(ours) == repr(theirs)
+    same = all(repr(getattr(ours, f.name)) == repr(getattr(theirs, f.name)) for f in fields(Model))
     assert same is (path.parent.name not in DIFFERENT), [
         (variable.label, field.name)
         for variable in theirs.variables
