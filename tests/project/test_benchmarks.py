@@ -19,6 +19,7 @@ SCRIPTS = (
     "ensemble",
     "against_simlin",
     "start",
+    "large",
     "memory",
     "gradient",
     "agreement",
