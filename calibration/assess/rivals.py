@@ -27,7 +27,7 @@ from calibration.sampling.convergence import Convergence, Wanted, as_numbers, fr
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, SHORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.sampling.sample import Sampled, importance
+from calibration.sampling.sample import ImportanceDraws, importance
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -202,7 +202,7 @@ class LeftOutTask:
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
-        start = [sha256(np.ascontiguousarray(part)).hexdigest() for part in self.start]
+        start = [sha256(part.tobytes()).hexdigest() for part in self.start]
         parts = (self.position, start, stream(self.rng), self.effort)
         return digest("left out", problem_digest(self.problem), self.density_of, *parts)
 
@@ -337,22 +337,22 @@ def left_out(
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     without = with_terms(density, terms)
     effort = replace(effort, wanted=MIXED)
-    sampled: Sampled | str = ""
+    weighed: ImportanceDraws | str = ""
     if start is not None and effort.sampler == "importance":
         theta, seen = start
         log_weights = -density.problem.terms[chosen].weight * seen
         stream = rng.spawn(1)[0]
         begin = (theta, log_weights)
-        sampled = importance(without, stream, effort, per_chain=PER_CHAIN, start=begin, on_block=on_block)
-        if isinstance(sampled, str):
+        weighed = importance(without, stream, effort, per_chain=PER_CHAIN, start=begin, on_block=on_block)
+        if isinstance(weighed, str):
             effort = replace(effort, sampler="chains")
-    if isinstance(sampled, str):
-        drawn = draw_whole(without, rng, effort, UNSAVED, on_block)
-        theta, sampled = drawn.flat, drawn.sampled
+    if isinstance(weighed, ImportanceDraws):
+        theta, mixed = weighed.theta.reshape(-1, weighed.theta.shape[-1]), weighed.reaches(MIXED)
     else:
-        theta = sampled.theta.reshape(-1, sampled.theta.shape[-1])
+        drawn = draw_whole(without, rng, effort, UNSAVED, on_block)
+        theta, mixed = drawn.flat, drawn.sampled.reaches(MIXED)
     logs = density.pointwise(theta, known="others", weighted=False)[:, position]
-    return log_mean_exp(logs), sampled.reaches(MIXED)
+    return log_mean_exp(logs), mixed
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

@@ -175,7 +175,7 @@ def _begin(points: Array, weights: Array, size: int, rng: np.random.Generator) -
     width = np.where(width > 0, width, 1.0)
     # rounding must leave the matrix positive definite
     covariance = covariance + 1e-9 * np.diag(width**2)
-    whole = np.linalg.cholesky(covariance)
+    whole = np.asarray(np.linalg.cholesky(covariance), dtype=float)
     if size == 1:
         return StudentMixture(np.ones(1), centre[None], whole[None], FREEDOMS[1]), covariance
     from scipy.linalg import solve_triangular
@@ -187,7 +187,7 @@ def _begin(points: Array, weights: Array, size: int, rng: np.random.Generator) -
         chosen.append(int(np.searchsorted(np.cumsum(nearest) / nearest.sum(), rng.random())))
     chosen = [min(c, len(points) - 1) for c in chosen]
     smaller = covariance * size ** (-2 / k)
-    roots = np.repeat(np.linalg.cholesky(smaller)[None], size, axis=0)
+    roots = np.repeat(np.asarray(np.linalg.cholesky(smaller), dtype=float)[None], size, axis=0)
     return StudentMixture(np.full(size, 1 / size), points[chosen], roots, FREEDOMS[1]), smaller
 
 

@@ -65,7 +65,9 @@ def _line(name: str, values: Array, weights: Array, draws: Array) -> Convergence
     # the share below the middle of each point, as ranks have it
     scores = np.asarray(stats.norm.ppf(np.clip(below - of_ordered / 2, 1e-12, 1 - 1e-12)))
     sizes = [_effective_share(below, of_ordered, share) for share in QUANTILES]
-    errors = [_quantile_error(ordered, below, share, size) for share, size in zip(QUANTILES, sizes, strict=True)]
+    of_low, of_median, of_high = (
+        _quantile_error(ordered, below, share, size) for share, size in zip(QUANTILES, sizes, strict=True)
+    )
     return Convergence(
         name,
         float(array_stats.rhat(draws, chain_axis=0, draw_axis=1, method="rank")),
@@ -77,7 +79,9 @@ def _line(name: str, values: Array, weights: Array, draws: Array) -> Convergence
         median,
         high,
         sd / float(np.sqrt(_effective(ordered, of_ordered))),
-        *errors,
+        of_low,
+        of_median,
+        of_high,
         max(normal_error(QUANTILES[i], sizes[i]) for i in (0, 2)),
     )
 
