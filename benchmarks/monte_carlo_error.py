@@ -15,9 +15,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
+from calibration.sampling.chains import looks
 from calibration.sampling.convergence import CONVERGED, QUANTILES, Convergence, convergence
+from calibration.sampling.effort import Effort
 from calibration.sampling.moves import step
-from calibration.sampling.sample import Effort, looks
 from cipark_sd.arrays import Array
 
 EFFORT = Effort()

@@ -17,7 +17,7 @@ from calibration.assess.rivals import Comparison, RivalFits, compare, fit_rivals
 from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
 from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.tasks.pool import Pool, Progress

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.families.negative_binomial import NB1
-from calibration.sampling.sample import Effort, run
+from calibration.sampling.chains import run
+from calibration.sampling.effort import Effort
 from cipark_sd.arrays import Array
 
 #: A baseline's chains: cheap, since a curve costs little.

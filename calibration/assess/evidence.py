@@ -1,4 +1,6 @@
-"""How probable the data are under a structure and its priors: the marginal likelihood, by bridge sampling.
+"""How probable the data are under a structure and its priors: the marginal likelihood.
+
+Importance sampling has it as the mean of its weights. Chains are bridged to it.
 
 Source: Meng and Wong 1996, Statistica Sinica 6, 831-860, as in Gronau et al. 2017, Journal of Mathematical Psychology
 81, 80-97, whose error (after Frühwirth-Schnatter 2004, Econometrics Journal 7, 143-167) takes the spectral density at
@@ -11,27 +13,30 @@ import numpy as np
 
 from calibration.sampling.convergence import effective
 from calibration.sampling.draws import PosteriorDraws
-from calibration.sampling.sample import log_target
+from calibration.sampling.free_density import FreeDensity
+from calibration.sampling.sample import ImportanceDraws
 from cipark_sd.arrays import Array
 
 
 def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error by bridge sampling.
+    """Log marginal likelihood and its standard error.
 
-    The bridge goes to a normal fitted to the first half of what the chains keep; the second half and as many normal
-    draws as are kept of the chains cross it. The likelihood counts all its constants, and weights other than 1 leave no
-    evidence to speak of.
+    Of chains by bridge sampling: the bridge goes to a normal fitted to the first half of what the chains keep; the
+    second half and as many normal draws as are kept of the chains cross it. The likelihood counts all its constants,
+    and weights other than 1 leave no evidence to speak of.
     """
     from scipy import stats
 
-    chains = drawn.chains
+    chains = drawn.sampled
+    if isinstance(chains, ImportanceDraws):
+        return chains.evidence
     free, logs = chains.kept, chains.log_density[:, chains.n_steps // 2 :]
     k, half = free.shape[-1], free.shape[1] // 2
     fitted = free[:, :half].reshape(-1, k)
     proposal = stats.multivariate_normal(fitted.mean(axis=0), np.atleast_2d(np.cov(fitted.T)))
     target_ratios = logs[:, half:] - np.reshape(proposal.logpdf(free[:, half:]), logs[:, half:].shape)
     proposed = np.asarray(proposal.rvs(len(drawn.flat), random_state=rng)).reshape(-1, k)
-    proposal_ratios = log_target(drawn.density)(proposed) - np.atleast_1d(proposal.logpdf(proposed))
+    proposal_ratios = FreeDensity(drawn.density)(proposed) - np.atleast_1d(proposal.logpdf(proposed))
     return bridge(target_ratios, proposal_ratios)
 
 

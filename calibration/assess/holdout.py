@@ -17,7 +17,7 @@ from calibration.assess.scores import Score, Summary, columns, from_columns, sco
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
-from calibration.sampling.sample import EFFORT, Effort
+from calibration.sampling.effort import EFFORT, Effort
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem, until
 from cipark_sd.arrays import Array
@@ -83,10 +83,10 @@ class OriginTask:
         scores = model_scores(density, drawn.flat, self.origin, noise)
         for observation in self.problem.observations:
             scores += baseline_scores(observation, self.origin, baseline_rng, most_steps=self.effort.most_steps)
-        if drawn.chains.converged:
+        if drawn.sampled.converged:
             # chains are for going on after a stop or with more steps
             saved.discard()
-        return columns(scores) | {"converged": np.array(drawn.chains.converged)}
+        return columns(scores) | {"converged": np.array(drawn.sampled.converged)}
 
 
 def rolling_origin(

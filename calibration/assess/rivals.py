@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import named_streams
 from calibration.sampling.convergence import Convergence, Wanted, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
+from calibration.sampling.effort import EFFORT, SHORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.sampling.sample import EFFORT, SHORT, UNSAVED, Effort, NowherePossible, OnBlock
+from calibration.sampling.sample import ImportanceDraws, importance
+from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
@@ -61,7 +64,9 @@ class RivalFit:
     log_evidence : float
         And its standard error.
     converged : bool
-        The chains, and those of the posteriors without a term.
+        The draws, and those of the posteriors without a term.
+    sampler : str
+        What made the draws: ``importance`` or ``chains``.
     """
 
     variant: Variant
@@ -75,11 +80,16 @@ class RivalFit:
     log_evidence: float
     evidence_error: float
     converged: bool
+    sampler: str
 
     @property
     def flat(self) -> Array:
         """``(n_chains * n_draws, k)``."""
         return self.theta.reshape(-1, self.theta.shape[-1])
+
+    def without(self, position: int) -> tuple[Array, Array]:
+        """The draws, and the log density ``(n_chains * n_draws,)`` of the fitted term at ``position``."""
+        return self.flat, self.log_likelihood[..., position].ravel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +121,7 @@ class Comparison:
     log_evidence: float
     evidence_error: float
     probability: float
+    sampler: str
 
 
 def with_variant(problem: CalibrationProblem, variant: Variant) -> CalibrationProblem:
@@ -152,13 +163,14 @@ class RivalTask:
         logs, elpd, pareto_k = leave_one_out(drawn)
         evidence = log_evidence(drawn, self.bridge)
         likelihood = density.log_likelihood(drawn.flat)
-        if drawn.chains.converged:
+        if drawn.sampled.converged:
             # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
             saved.discard()
         return {
             "theta": drawn.theta,
-            "found": as_numbers(drawn.chains.found),
-            "converged": np.array(drawn.chains.converged),
+            "found": as_numbers(drawn.sampled.lines),
+            "converged": np.array(drawn.sampled.converged),
+            "sampler": np.array(drawn.sampled.sampler),
             "best": likelihood.max(),
             "log_likelihood": logs.reshape(*drawn.theta.shape[:2], -1),
             "elpd": elpd,
@@ -169,12 +181,16 @@ class RivalTask:
 
 @dataclass(frozen=True, eq=False)
 class LeftOutTask:
-    """Sample a posterior that has not seen the fitted term at ``position``."""
+    """Sample a posterior that has not seen the fitted term at ``position``.
+
+    ``start`` are draws ``(n, k)`` of the one that has, and the term's log density ``(n,)`` at each.
+    """
 
     problem: CalibrationProblem
     name: str
     density_of: DensityOf
     position: int
+    start: tuple[Array, Array]
     rng: np.random.Generator
     effort: Effort
 
@@ -186,13 +202,16 @@ class LeftOutTask:
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
-        parts = (self.position, stream(self.rng), self.effort)
+        start = [sha256(part.tobytes()).hexdigest() for part in self.start]
+        parts = (self.position, start, stream(self.rng), self.effort)
         return digest("left out", problem_digest(self.problem), self.density_of, *parts)
 
     def __call__(self, tell: Tell) -> Arrays:
         """The log density ``elpd`` of the term."""
         density = self.density_of(self.problem)
-        elpd, mixed = left_out(density, self.position, self.rng, self.effort, lambda steps, most, _: tell(steps, most))
+        elpd, mixed = left_out(
+            density, self.position, self.rng, self.effort, self.start, lambda steps, most, _: tell(steps, most)
+        )
         return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
 
 
@@ -246,7 +265,7 @@ def fit_rivals(
     if refit is not None and not interrupted:
         unclear = unclear_terms(list(fits.values()))
         again = [
-            LeftOutTask(task.problem, task.name, density_of, i, bridge.spawn(1)[0], refit)
+            LeftOutTask(task.problem, task.name, density_of, i, fits[task.name].without(i), bridge.spawn(1)[0], refit)
             for task, bridge in zip(tasks, streams, strict=True)
             if task.name in fits
             for i in unclear
@@ -282,7 +301,8 @@ def _fit(variant: Variant, problem: CalibrationProblem, answer: Arrays) -> Rival
         float(answer["best"]),
         bool(answer["converged"]),
     )
-    return RivalFit(variant, names, theta, convergence, best, logs, elpd, pareto_k, evidence, error, converged)
+    sampler = str(answer["sampler"])
+    return RivalFit(variant, names, theta, convergence, best, logs, elpd, pareto_k, evidence, error, converged, sampler)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
@@ -295,18 +315,44 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
 
 
 def left_out(
-    density: Posterior, position: int, rng: np.random.Generator, effort: Effort, on_block: OnBlock | None = None
+    density: Posterior,
+    position: int,
+    rng: np.random.Generator,
+    effort: Effort,
+    start: tuple[Array, Array] | None = None,
+    on_block: OnBlock | None = None,
 ) -> tuple[float, bool]:
     """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
 
     And whether that posterior mixed well enough for it, by :data:`MIXED`.
+
+    Parameters
+    ----------
+    start : (n, k) and (n,), optional
+        Draws of the posterior that has seen the term, and its log density at each: importance sampling adapts to them
+        with the term's weight taken away. Without them, or where its weights cannot be trusted, it is sampled anew.
     """
     fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
     chosen = fitted[position]
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
-    drawn = draw_whole(with_terms(density, terms), rng, effort, UNSAVED, on_block)
-    logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
-    return log_mean_exp(logs), drawn.chains.reaches(MIXED)
+    without = with_terms(density, terms)
+    effort = replace(effort, wanted=MIXED)
+    weighed: ImportanceDraws | str = ""
+    if start is not None and effort.sampler == "importance":
+        theta, seen = start
+        log_weights = -density.problem.terms[chosen].weight * seen
+        stream = rng.spawn(1)[0]
+        begin = (theta, log_weights)
+        weighed = importance(without, stream, effort, per_chain=PER_CHAIN, start=begin, on_block=on_block)
+        if isinstance(weighed, str):
+            effort = replace(effort, sampler="chains")
+    if isinstance(weighed, ImportanceDraws):
+        theta, mixed = weighed.theta.reshape(-1, weighed.theta.shape[-1]), weighed.reaches(MIXED)
+    else:
+        drawn = draw_whole(without, rng, effort, UNSAVED, on_block)
+        theta, mixed = drawn.flat, drawn.sampled.reaches(MIXED)
+    logs = density.pointwise(theta, known="others", weighted=False)[:, position]
+    return log_mean_exp(logs), mixed
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:
@@ -349,6 +395,7 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
                 fit.log_evidence,
                 fit.evidence_error,
                 float(probability[i]),
+                fit.sampler,
             )
         )
     return sorted(lines, key=lambda line: -line.elpd)

@@ -21,7 +21,8 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.convergence import Wanted
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
-from calibration.sampling.sample import UNSAVED, Effort, prior_draws
+from calibration.sampling.effort import UNSAVED, Effort
+from calibration.sampling.free_density import prior_draws
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
@@ -35,7 +36,12 @@ RANKED = 99
 #: Enough for ranks: twice as many effective draws as a rank is taken among, since intervals from a hundred are too
 #: narrow by a little. More digits are not needed two hundred times.
 EFFORT = Effort(
-    ensembles=2, most_steps=4000, least_steps=400, wanted=Wanted(r_hat=1.05, ess=2 * RANKED), confirmed=False
+    ensembles=2,
+    most_steps=4000,
+    least_steps=400,
+    wanted=Wanted(r_hat=1.05, ess=2 * RANKED),
+    confirmed=False,
+    effective=4 * RANKED,
 )
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
@@ -115,7 +121,7 @@ class DataSetTask:
         return {
             "rank": rank,
             "inside": within,
-            "converged": np.array(drawn.chains.reaches(self.effort.wanted)),
+            "converged": np.array(drawn.sampled.reaches(self.effort.wanted)),
             "impossible": np.array(tried),
         }
 

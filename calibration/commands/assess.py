@@ -4,10 +4,9 @@ from calibration.assess.assessment import Assessment, Stages, assess
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
-from calibration.commands.pipeline import Settings, chosen_scenarios
+from calibration.commands.pipeline import Settings, chosen_scenarios, effort_of
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
-from calibration.sampling.sample import Effort
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensemble import processors
 from cipark_sd.errors import InvalidValue
@@ -29,7 +28,7 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     problem, drawn = made.problem, made.draws
     if drawn is None:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
-    effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
+    effort = effort_of(settings)
     stages = Stages(
         settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests
     )

@@ -1,11 +1,15 @@
 """``cipark calibrate``. Nothing heavy is imported before the command runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cipark_sd.commands import options
 from cipark_sd.engines.registry import names
+
+if TYPE_CHECKING:
+    from calibration.sampling.effort import Sampler
 
 
 @click.command(short_help="Fit a model's parameters to observed data.")
@@ -24,7 +28,14 @@ from cipark_sd.engines.registry import names
 @click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
 @click.option(
-    "--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Largest number of sampler steps."
+    "--sampler",
+    type=click.Choice(["importance", "chains"]),
+    default="importance",
+    show_default=True,
+    help="Importance sampling, with chains where its weights cannot be trusted; or chains at once.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Largest number of steps of chains."
 )
 @click.option(
     "--keep",
@@ -83,6 +94,7 @@ def calibrate(
     fit_also: tuple[str, ...],
     profiles: bool,
     posterior: bool,
+    sampler: "Sampler",
     steps: int,
     draws: int,
     holdout: bool,
@@ -148,6 +160,7 @@ def calibrate(
         compare_pysd=compare_pysd,
         engine=engine,
         posterior=posterior or everything or holdout or rivals or bool(scenarios) or self_tests > 0,
+        sampler=sampler,
         steps=steps,
         draws=draws,
         holdout=holdout or everything,

@@ -15,7 +15,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort, Sampler
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
@@ -44,6 +44,7 @@ class Settings:
     posterior: bool = False
     draws: int = PER_CHAIN
     steps: int = 6000
+    sampler: Sampler = "importance"
     holdout: bool = False
     rivals: bool = False
     scenarios: tuple[str, ...] = ()
@@ -117,9 +118,15 @@ def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDra
         bars.show("posterior", steps, total, "" if worst is None else str(worst))
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
-    effort = Effort(most_steps=settings.steps, least_steps=min(settings.steps, Effort().least_steps))
+    effort = effort_of(settings)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
+
+
+def effort_of(settings: Settings) -> Effort:
+    """How much sampling is asked for."""
+    least = min(settings.steps, Effort().least_steps)
+    return Effort(most_steps=settings.steps, least_steps=least, sampler=settings.sampler)
 
 
 def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:

@@ -15,7 +15,7 @@ from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.question import read_question
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.sample import prior_draws
+from calibration.sampling.free_density import prior_draws
 from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies

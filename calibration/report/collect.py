@@ -20,6 +20,7 @@ from calibration.fit.verification import Replication, not_possible, shift_at_hal
 from calibration.likelihood.forward import ForwardModel
 from calibration.report.findings import BestFit, Curves, Fit, Posterior, PosteriorLine
 from calibration.report.study_facts import study_facts
+from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import relative_efficiency
 from calibration.study.levels import dated_levels
@@ -152,16 +153,16 @@ def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedR
 
 
 def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
-    density, chains = draws.density, draws.chains
+    density, sampled = draws.density, draws.sampled
     r_eff = relative_efficiency(draws.theta)
     predicted = predict(density, draws.flat, np.random.default_rng([seed, 1]), r_eff=r_eff)
     return Posterior(
         draws.theta,
-        chains.position.mean(axis=2),
-        int(chains.position.shape[2]),
-        chains.converged,
-        chains.interrupted,
-        chains.found,
+        sampled.position.mean(axis=2) if isinstance(sampled, Chains) else None,
+        sampled.sentence,
+        sampled.converged,
+        sampled.interrupted,
+        sampled.lines,
         posterior_lines(draws),
         tuple(predicted),
         tuple(scores(density, predicted)),
@@ -172,7 +173,7 @@ def posterior_lines(draws: PosteriorDraws) -> tuple[PosteriorLine, ...]:
     """A line for each parameter, in order."""
     lines = []
     shares = (np.arange(_POINTS) + 0.5) / _POINTS
-    for parameter, column, mixing in zip(draws.density.space, draws.flat.T, draws.chains.found, strict=True):
+    for parameter, column, mixing in zip(draws.density.space, draws.flat.T, draws.sampled.lines, strict=True):
         prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
         ratio = float(to_scale(column, parameter.scale).var() / prior.var())
         lines.append(

@@ -167,7 +167,7 @@ def sentences(fit: Fit) -> Sequence[str]:
             "has converged" if fit.posterior.converged else "HAS NOT CONVERGED, do not use its numbers; raise --steps"
         )
         worst = str(poorest(fit.posterior.mixing))
-        sentences.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}).")
+        sentences.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}). {fit.posterior.how}")
     step = half_step_sentence(fit.step_shift)
     if step:
         sentences.append(step)

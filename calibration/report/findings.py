@@ -68,8 +68,9 @@ class Curves:
 class PosteriorLine:
     """A parameter's moments, central 95 %, their Monte Carlo errors, contraction, and how well the chains mix.
 
-    Moments, limits and errors are those of all positions of the chains, of which draws are kept. Contraction is one
-    less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said nothing.
+    Moments, limits and errors are those of all weighted points, or all positions of chains, of which draws are kept.
+    Contraction is one less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said
+    nothing.
     """
 
     name: str
@@ -96,9 +97,10 @@ class Posterior:
     Parameters
     ----------
     theta : (n_chains, n_draws, k)
-    traces : (n_chains, n_steps, k)
-        Means of each ensemble on the free scale, warm-up included.
-    walkers : int
+    traces : (n_chains, n_steps, k), optional
+        Means of each ensemble of chains on the free scale, warm-up included.
+    how : str
+        The sampler, and what it did.
     converged, interrupted : bool
     mixing : tuple of Convergence
         A line a parameter.
@@ -108,8 +110,8 @@ class Posterior:
     """
 
     theta: Array
-    traces: Array
-    walkers: int
+    traces: Array | None
+    how: str
     converged: bool
     interrupted: bool
     mixing: tuple[Convergence, ...]

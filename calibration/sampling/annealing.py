@@ -25,7 +25,9 @@ MOVES = 6
 LEAST_RISE = 1e-14
 
 
-def annealed(prior: Target, likelihood: Target, start: Array, rng: np.random.Generator) -> Array:
+def annealed(
+    prior: Target, likelihood: Target, start: Array, rng: np.random.Generator, *, moves: int | None = None
+) -> Array:
     """Points ``(n, k)``, about as many draws of the posterior, from draws ``start : (n, k)`` of the prior.
 
     Parameters
@@ -34,6 +36,8 @@ def annealed(prior: Target, likelihood: Target, start: Array, rng: np.random.Gen
         The likelihood is asked only where the prior is above zero.
     start : (n, k)
         Where both are above zero.
+    moves : int, optional
+        Of everyone at each weight; without it :data:`MOVES`.
     """
     weight, points = 0.0, start
     logs = likelihood(points)
@@ -41,12 +45,14 @@ def annealed(prior: Target, likelihood: Target, start: Array, rng: np.random.Gen
         rise = _rise(logs, 1 - weight)
         weight = 1.0 if rise >= 1 - weight else weight + rise
         points = points[_resampled(np.exp(rise * (logs - logs.max())), rng)]
-        points = _moved(prior, likelihood, weight, points, rng)
+        points = _moved(prior, likelihood, weight, points, MOVES if moves is None else moves, rng)
         logs = likelihood(points)
     return points
 
 
-def _moved(prior: Target, likelihood: Target, weight: float, points: Array, rng: np.random.Generator) -> Array:
+def _moved(
+    prior: Target, likelihood: Target, weight: float, points: Array, moves: int, rng: np.random.Generator
+) -> Array:
     def tempered(at: Array) -> Array:
         total = prior(at)
         possible = np.isfinite(total)
@@ -56,7 +62,7 @@ def _moved(prior: Target, likelihood: Target, weight: float, points: Array, rng:
         return total
 
     position, density = points[None], tempered(points)[None]
-    for _ in range(MOVES):
+    for _ in range(moves):
         position, density, _ = step(tempered, position, density, [rng])
     return np.asarray(position[0])
 

@@ -177,15 +177,19 @@ def _effective_at(values: Array, quantile: float) -> float:
 
 def quantile_error(ordered: Array, share: float, size: float) -> float:
     """MCSE of the quantile at ``share`` of ``ordered : (n,)``, of which ``size`` draws are effective."""
-    from scipy.special import betaincinv
-
-    # one standard error of a normal either side
-    sides = betaincinv(size * share + 1, size * (1 - share) + 1, np.array([0.15865525, 0.84134475]))
+    sides = quantile_places(share, size)
     if not np.isfinite(sides).all():
         return math.nan
     places = sides * len(ordered) - 1
     below, above = max(math.floor(places[0]), 0), min(math.ceil(places[1]), len(ordered) - 1)
     return float(ordered[above] - ordered[below]) / 2
+
+
+def quantile_places(share: float, size: float) -> Array:
+    """Shares ``(2,)`` one standard error below and above ``share``, of which ``size`` draws are effective."""
+    from scipy.special import betaincinv
+
+    return np.asarray(betaincinv(size * share + 1, size * (1 - share) + 1, np.array([0.15865525, 0.84134475])))
 
 
 def normal_error(share: float, size: float) -> float:

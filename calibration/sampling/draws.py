@@ -19,8 +19,11 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.sampling.chains import Chains
 from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
-from calibration.sampling.sample import EFFORT, UNSAVED, Chains, Effort, OnBlock, prior_draws, sample
+from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock
+from calibration.sampling.free_density import prior_draws
+from calibration.sampling.sample import ImportanceDraws, Sampled, sample
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
@@ -34,18 +37,23 @@ if TYPE_CHECKING:
 #: Draws kept of each ensemble: of four as many as hold 4,000 effective ones without loss.
 PER_CHAIN = 2500
 #: What a reader of the file has to know of it.
-DRAWS = (
+OF_CHAINS = (
     "A chain is one independent ensemble; its draws follow one walker after the other. Moments, limits, effective "
     "sizes and Monte Carlo errors of the whole run stand in the group convergence."
+)
+OF_IMPORTANCE = (
+    "Draws are independent: they were drawn by importance weights, each chain from points of its own, and there are "
+    "as many as the points are worth. Moments, limits, effective sizes and Monte Carlo errors of all weighted points "
+    "stand in the group convergence."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class PosteriorDraws:
-    """Chains and the draws that are kept: ``theta : (n_chains, n_draws, k)``."""
+    """What was sampled and the draws that are kept: ``theta : (n_chains, n_draws, k)``."""
 
     density: Posterior
-    chains: Chains
+    sampled: Sampled
     theta: Array
     log_density: Array
 
@@ -65,8 +73,10 @@ def draw(
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior and keep evenly spaced draws; arguments as of :func:`calibration.sampling.sample.sample`."""
-    chains = sample(density, rng, effort=effort, saved=saved, on_block=on_block)
-    return kept(density, chains, per_chain)
+    sampled = sample(density, rng, effort=effort, per_chain=per_chain, saved=saved, on_block=on_block)
+    if isinstance(sampled, ImportanceDraws):
+        return PosteriorDraws(density, sampled, sampled.theta, sampled.log_density)
+    return kept(density, sampled, per_chain)
 
 
 def draw_whole(
@@ -80,7 +90,7 @@ def draw_whole(
         When the user stops before; the chains so far are saved.
     """
     drawn = draw(density, rng, effort=effort, saved=saved, on_block=on_block)
-    if drawn.chains.interrupted:
+    if drawn.sampled.interrupted:
         raise KeyboardInterrupt
     return drawn
 
@@ -116,7 +126,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
         "sample_stats": xr.Dataset(
             {"lp": (("chain", "draw"), drawn.log_density)}, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)}
         ),
-        "convergence": _convergence(drawn.chains),
+        "convergence": _convergence(drawn.sampled),
     }
     result = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()})
     result.attrs = _attributes(drawn, seed)
@@ -186,16 +196,22 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
         "study_digest": study_digest(drawn.density),
         "engine": drawn.density.runner.engine.name,
         "seed": seed,
-        "converged": int(drawn.chains.converged),
-        "interrupted": int(drawn.chains.interrupted),
-        "steps": drawn.chains.n_steps,
-        "walkers": drawn.chains.position.shape[2],
-        "draws": DRAWS,
+        "converged": int(drawn.sampled.converged),
+        "interrupted": int(drawn.sampled.interrupted),
+        "sampler": drawn.sampled.sentence,
+        **_size(drawn.sampled),
         "cipark_sd_version": version(),
         "numpy_version": np.__version__,
         "scipy_version": scipy.__version__,
         "xarray_version": xr.__version__,
     }
+
+
+def _size(sampled: Sampled) -> dict[str, object]:
+    """Of what was sampled, and what a reader has to know of the draws."""
+    if isinstance(sampled, ImportanceDraws):
+        return {"points": sampled.n_points, "pareto_k": sampled.pareto_k, "draws": OF_IMPORTANCE}
+    return {"steps": sampled.n_steps, "walkers": sampled.position.shape[2], "draws": OF_CHAINS}
 
 
 def study_digest(density: Posterior) -> str:
@@ -219,7 +235,7 @@ def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term,
 
 def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Generator, effort: Effort) -> Checkpoint:
     """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on."""
-    each = replace(effort, most_steps=0, least_steps=0)
+    each = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
     return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), each)
 
 
@@ -280,12 +296,12 @@ def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
     return xr.Dataset(variables, coords)
 
 
-def _convergence(chains: Chains) -> "xr.Dataset":
+def _convergence(sampled: Sampled) -> "xr.Dataset":
     import xarray as xr
 
     names = [field.name for field in fields(Convergence)][1:]
-    columns = zip(names, as_numbers(chains.found).T, strict=True)
+    columns = zip(names, as_numbers(sampled.lines).T, strict=True)
     return xr.Dataset(
         {name: (("parameter",), column) for name, column in columns},
-        {"parameter": [line.name for line in chains.found]},
+        {"parameter": [line.name for line in sampled.lines]},
     )

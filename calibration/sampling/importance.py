@@ -86,3 +86,23 @@ def _fitted_tail(compute: Callable[[Any], Array]) -> Array | None:
     except ValueError:
         return None
     return found if np.isfinite(found).all() else None
+
+
+def smoothed(log_ratio: Array) -> tuple[Array, float]:
+    """Log weights ``(n,)`` with a smoothed tail, exponentials summing to 1, and Pareto k; minus infinity stays so.
+
+    Infinite k where the tail has no Pareto distribution though the weights differ.
+    """
+    usable = np.isfinite(log_ratio)
+    logs = np.full(len(log_ratio), -np.inf)
+    if not usable.any():
+        return logs, float("inf")
+    ratios = log_ratio[usable]
+    if np.ptp(ratios) < ROUNDING:
+        logs[usable] = -np.log(usable.sum())
+        return logs, 0.0
+    # it takes the logarithms of what is divided by, as of a term that is left out
+    fitted = _fitted_tail(lambda stats: np.append(*stats.psislw(-ratios)))
+    smooth, pareto_k = (ratios, float("inf")) if fitted is None else (fitted[:-1], float(fitted[-1]))
+    logs[usable] = smooth - np.logaddexp.reduce(smooth)
+    return logs, pareto_k

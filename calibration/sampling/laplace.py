@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.likelihood.posterior import Posterior
-from calibration.sampling.sample import log_target, prior_draws
+from calibration.sampling.free_density import FreeDensity, prior_draws
 from calibration.sampling.unconstrained import Unconstrained
 from cipark_sd.arrays import Array
 
@@ -67,7 +67,7 @@ def laplace(density: Posterior, theta: Array, n: int, rng: np.random.Generator) 
     """
     from scipy import optimize, stats
 
-    target, coordinates = log_target(density), Unconstrained(density.space)
+    target, coordinates = FreeDensity(density), Unconstrained(density.space)
     # from a stream of its own, so that the place of the mode does not depend on how many draws are wanted
     prior = coordinates.free(prior_draws(density.space, _PRIOR, np.random.default_rng(0)))
     centre, width = prior.mean(axis=0), prior.std(axis=0)

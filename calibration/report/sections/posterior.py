@@ -61,7 +61,8 @@ class Posterior(ReportPart):
         names = [line.name for line in narrowed[:MOST]]
         yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
         yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
-        yield Drawing("mixing", figures_posterior.mixing_figure, (space, drawn.traces, drawn.theta, names))
+        if drawn.traces is not None:
+            yield Drawing("mixing", figures_posterior.mixing_figure, (space, drawn.traces, drawn.theta, names))
         pits = judged(list(drawn.predicted))
         if pits:
             yield Drawing("pit", figures_posterior.pit_figure, (pits,))
@@ -71,11 +72,7 @@ class Posterior(ReportPart):
         drawn, assessed = findings.fit.posterior, findings.assessment
         if drawn is None or assessed is None:
             return
-        text = (
-            f"{len(drawn.theta)} independent ensembles of {drawn.walkers} walkers, {drawn.traces.shape[1]} steps of "
-            f"which the first half was left out; {len(drawn.flat)} draws kept; {poorest(drawn.mixing)} "
-            f"(wanted: {CONVERGED})."
-        )
+        text = f"{drawn.how} {len(drawn.flat):,} draws kept; {poorest(drawn.mixing)} (wanted: {CONVERGED})."
         blocks: tuple[Block, ...] = (
             Paragraph(text),
             contracted(drawn, assessed.contractions),

@@ -23,9 +23,11 @@ from calibration.assess.scores import (
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.sampling.chains import Chains
 from calibration.sampling.convergence import Wanted, convergence, one_by_one
 from calibration.sampling.draws import PosteriorDraws, draw
-from calibration.sampling.sample import Chains, Effort, log_target
+from calibration.sampling.effort import Effort
+from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.problem import read_problem, until
 from calibration.study.variants import Variant
@@ -34,6 +36,7 @@ from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(walkers=24, most_steps=800, least_steps=400)
+CHAINS = replace(EFFORT, sampler="chains")
 
 
 def density_of(problem):
@@ -126,7 +129,7 @@ def exact_draws(density, normals):
     exact = stats.gamma(SHAPE + sum(COUNTS), scale=1 / (1 / SCALE + len(COUNTS)))
     theta = exact.ppf(stats.norm.cdf(normals))[..., None]
     free = Unconstrained(density.space).free(theta)
-    logs = log_target(density)(free.reshape(-1, 1)).reshape(normals.shape)
+    logs = FreeDensity(density)(free.reshape(-1, 1)).reshape(normals.shape)
     warm = np.zeros_like(free)
     chains = Chains(
         np.concatenate([warm, free], axis=1),
@@ -150,7 +153,7 @@ def test_leaving_one_out_is_exact_on_a_conjugate_model(conjugate):
 
 def test_a_term_left_out_in_earnest_has_the_same_density(conjugate):
     # one posterior of some thousand draws knows it to 0.025
-    found = np.mean([left_out(conjugate.density, 1, np.random.default_rng(seed), EFFORT)[0] for seed in range(8)])
+    found = np.mean([left_out(conjugate.density, 1, np.random.default_rng(seed), CHAINS)[0] for seed in range(8)])
     assert found == pytest.approx(exact_left_out(1), abs=0.03)
 
 
@@ -242,10 +245,10 @@ def test_a_structure_under_which_the_data_cannot_be_is_refuted_and_the_others_go
 
 
 def test_a_rival_whose_chains_hold_a_lost_walker_has_not_converged(study, monkeypatch):
-    whole = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
+    whole = fit_rivals(study, density_of, np.random.default_rng(11), effort=CHAINS, refit=None).fits
     assert all(fit.converged for fit in whole)
     monkeypatch.setattr(Chains, "n_stranded", 1)
-    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
+    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=CHAINS, refit=None).fits
     assert not any(fit.converged for fit in fits)
 
 

@@ -12,14 +12,14 @@ from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, fitted
 from calibration.for_analyses.study_draws import draws_for, read_weights
 from calibration.likelihood.posterior import On
-from calibration.sampling import sample
+from calibration.sampling import starts
 from calibration.sampling.draws import draw, read_draws
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import Structure
 
 #: Far from converged: what is tested is what becomes of the draws.
-BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20)
+BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20, sampler="chains")
 STRUCTURES = rival("M0") + rival("M1", "pace = 0.5")
 
 
@@ -35,7 +35,7 @@ def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatc
     assert not np.array_equal(draws["M0"].values["rate"], draws["M1"].values["rate"])
     content = [path.read_bytes() for path in files.values()]
     with monkeypatch.context() as never:
-        never.setattr(sample, "annealed", None)
+        never.setattr(starts, "annealed", None)
         fitted(problem, structures, out, engine="native", effort=BRIEF, checkpoints=kept)
     assert [path.read_bytes() for path in files.values()] == content
     other = replace(problem, method=replace(problem.method, seed=2))

@@ -116,7 +116,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
 def test_two_calls_with_one_seed_write_the_same_numbers(sir: Path) -> None:
     for folder in ("a", "b"):
         arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "--seed", "4", "-o", folder)
-        assert cipark(*arguments, cwd=sir, first=UNDRAWN).returncode == 0
+        assert cipark(*arguments, *few, cwd=sir, first=UNDRAWN).returncode == 0
     for name in ("summary.csv", "fitted.csv", "waterfall.csv", "fit.json"):
         assert (sir / "a" / name).read_bytes() == (sir / "b" / name).read_bytes()
 
@@ -145,7 +145,7 @@ def test_a_date_that_is_none_is_refused(sir: Path) -> None:
 
 def test_rows_after_the_date_are_held_out(sir: Path) -> None:
     arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "--until", "2020-04-13", "-o", "out")
-    done = cipark(*arguments, cwd=sir, first=UNDRAWN)
+    done = cipark(*arguments, *few, cwd=sir, first=UNDRAWN)
     assert done.returncode == 0, done.stderr
     with (sir / "out" / "fitted.csv").open() as file:
         assert [line["use"] for line in csv.DictReader(file)] == ["fit"] * 6 + ["holdout"] * 3
@@ -167,10 +167,11 @@ def test_the_park_study_is_fitted_from_another_folder(tmp_path: Path) -> None:
 def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a_tree(sir: Path) -> None:
     import xarray as xr
 
-    arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "--posterior", "--steps", "200", "-o", "out")
+    arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "-o", "out")
+    few = ("--posterior", "--sampler", "chains", "--steps", "200")
     # two parameters converge in as few steps; with a walker that is lost no chains have
-    lost = "from calibration.sampling.sample import Chains; Chains.n_stranded = 1\n"
-    done = cipark(*arguments, cwd=sir, first=UNDRAWN + lost)
+    lost = "from calibration.sampling.chains import Chains; Chains.n_stranded = 1\n"
+    done = cipark(*arguments, *few, cwd=sir, first=UNDRAWN + lost)
     assert done.returncode == 1, done.stderr
     assert "HAS NOT CONVERGED" in done.stdout
     tree = xr.load_datatree(sir / "out" / "draws.nc", engine="h5netcdf")

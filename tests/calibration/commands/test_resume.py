@@ -20,18 +20,21 @@ from cipark_sd.cli import cli
 PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
 #: By command: its arguments, and after how many checkpoints it is killed, at least one of each kind being among them.
 COMMANDS = {
-    "calibrate": (("--fast", "--starts", "3", "--posterior", "--steps", "400", "--no-compare-pysd"), 7),
+    "calibrate": (
+        ("--fast", "--starts", "3", "--posterior", "--sampler", "chains", "--steps", "400", "--no-compare-pysd"),
+        7,
+    ),
     "sensitivity": (("--draws", "prior", "--method", "sobol", "--rows", "512", "--resamples", "20"), 2),
     "policy": (("--runs", "20", "--part", "effects", "--part", "attribution"), 5),
 }
 #: Kills the process when it has written so many checkpoints; chains and designs are written after each block.
 KILLING = """
 import os, signal
-from calibration.sampling import sample
+from calibration.sampling import chains
 from cipark_sd.checkpoints import Checkpoint
 from cipark_sd.cli import main
 from cipark_sd.sensitivity import sobol
-sample.SAVING, sobol.SAVE_EVERY, sobol.RUNS_AT_A_TIME = -1, -1, 1
+chains.SAVING, sobol.SAVE_EVERY, sobol.RUNS_AT_A_TIME = -1, -1, 1
 save, saved = Checkpoint.save, []
 def killing(self, arrays):
     global saved

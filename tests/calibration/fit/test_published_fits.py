@@ -13,7 +13,7 @@ from scipy import integrate, optimize
 from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.draws import draw
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
@@ -135,7 +135,7 @@ def drawn(name: str, *, most_steps: int) -> dict[str, Array]:
     """Posterior draws by parameter."""
     density = posterior(shipped(name), choose("native"))
     found = draw(density, np.random.default_rng(1), effort=Effort(most_steps=most_steps, least_steps=400))
-    assert found.chains.converged
+    assert found.sampled.converged
     return dict(zip(density.space.names, found.flat.T, strict=True))
 
 

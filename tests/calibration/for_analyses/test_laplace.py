@@ -9,8 +9,8 @@ from calibration.for_analyses.approximation import approximated, optimum_of
 from calibration.for_analyses.contradiction import CENTRAL, contradictions
 from calibration.for_analyses.study_draws import draws_from_file
 from calibration.likelihood.posterior import On
+from calibration.sampling.free_density import prior_draws
 from calibration.sampling.laplace import laplace
-from calibration.sampling.sample import prior_draws
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario

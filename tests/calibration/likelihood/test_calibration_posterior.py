@@ -17,7 +17,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
 from calibration.sampling.convergence import convergence
 from calibration.sampling.draws import draw
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from calibration.study.observations import Count, Noise, Quantity
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -43,9 +43,9 @@ def conjugate(write_mdl: Write, tmp_path: Path) -> Posterior:
 def test_draws_follow_the_conjugate_posterior(conjugate: Posterior) -> None:
     draws = draw(conjugate, np.random.default_rng(1), effort=Effort(walkers=16, most_steps=1000))
     expected = stats.gamma(SHAPE + sum(COUNTS), scale=1 / (1 / SCALE + len(COUNTS)))
-    assert draws.chains.converged
+    assert draws.sampled.converged
     # four standard errors of the mean, by the sampler's own account
-    assert abs(draws.flat.mean() - expected.mean()) < 4 * draws.chains.found[0].mcse_mean
+    assert abs(draws.flat.mean() - expected.mean()) < 4 * draws.sampled.lines[0].mcse_mean
     np.testing.assert_allclose(np.quantile(draws.flat, [0.05, 0.5, 0.95]), expected.ppf([0.05, 0.5, 0.95]), rtol=0.04)
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from calibration.assess import baselines, rivals, self_test
 from calibration.commands import assess
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue

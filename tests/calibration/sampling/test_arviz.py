@@ -13,7 +13,7 @@ from calibration.assess.rival_draws import draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, leave_one_out
 from calibration.likelihood.posterior import On, posterior, with_terms
 from calibration.sampling.draws import draw, read_draws, tree, write_draws
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from cipark_sd.engines.registry import choose
 
 with warnings.catch_warnings():
@@ -44,9 +44,9 @@ def density(tmp_path_factory):
     return with_terms(whole, terms)
 
 
-@pytest.fixture(scope="module")
-def drawn(density):
-    return draw(density, np.random.default_rng(1), effort=EFFORT)
+@pytest.fixture(scope="module", params=["importance", "chains"])
+def drawn(density, request):
+    return draw(density, np.random.default_rng(1), effort=replace(EFFORT, sampler=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def opened(path):
 
 def test_the_summary_is_ours(drawn, opened):
     summary = az.summary(opened, round_to="none")
-    for line in drawn.chains.found:
+    for line in drawn.sampled.lines:
         theirs = summary.loc[line.name]
         # draws against all positions: within the errors of both
         assert float(theirs["mean"]) == pytest.approx(line.mean, abs=4 * line.mcse_mean)
@@ -82,7 +82,7 @@ def test_leave_one_out_is_ours_and_over_the_fitted_terms_alone(drawn, opened):
     assert np.asarray(found.pareto_k) == pytest.approx(pareto_k, abs=0.02)
 
 
-def test_the_groups_are_what_they_are_called(density, path):
+def test_the_groups_are_what_they_are_called(density, drawn, path):
     groups = read_draws(path)
     fitted, compared = groups["log_likelihood"].to_dataset(), groups["log_likelihood_check"].to_dataset()
     assert list(fitted.data_vars) == ["fitted"]
@@ -93,12 +93,15 @@ def test_the_groups_are_what_they_are_called(density, path):
     logs = density.pointwise(theta, fitted_only=False)
     assert fitted["fitted"].to_numpy().reshape(-1, 7) == pytest.approx(np.delete(logs, 4, axis=1))
     assert compared["compared"].to_numpy().reshape(-1, 1) == pytest.approx(logs[:, [4]])
-    assert "walker" in groups.attrs["draws"]
+    of_chains = drawn.sampled.sampler == "chains"
+    assert ("walker" in groups.attrs["draws"]) == of_chains
+    assert groups.attrs["sampler"].startswith("Ensemble chains:" if of_chains else "Adaptive importance sampling:")
+    assert ("pareto_k" in groups.attrs) != of_chains
 
 
 def test_the_convergence_in_the_file_is_that_of_the_chains(drawn, path):
     group = read_draws(path)["convergence"].to_dataset()
-    for line in drawn.chains.found:
+    for line in drawn.sampled.lines:
         own = group.sel(parameter=line.name)
         for field in ("mean", "sd", "low", "median", "high", "mcse_mean", "mcse_low", "mcse_high", "ess_tail"):
             assert float(own[field]) == getattr(line, field)

@@ -8,7 +8,8 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import stats
 
-from calibration.sampling import sample
+from calibration.sampling import chains as chains_module
+from calibration.sampling.chains import Chains, run
 from calibration.sampling.convergence import (
     CONVERGED,
     QUANTILES,
@@ -26,7 +27,7 @@ from calibration.sampling.convergence import (
     quantile_error,
 )
 from calibration.sampling.draws import PER_CHAIN, kept
-from calibration.sampling.sample import Chains, Effort, run
+from calibration.sampling.effort import Effort
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Normal
 
@@ -151,7 +152,7 @@ def looked_at(good, monkeypatch, most_steps=2000):
         n = next(n for n in range(2 * values.shape[1] - 1, 2 * values.shape[1] + 1) if n % 10 == 0)
         return tuple(replace(GOOD, name=name, r_hat=1.0 if n in good else 1.5) for name in names)
 
-    monkeypatch.setattr(sample, "convergence", judged)
+    monkeypatch.setattr(chains_module, "convergence", judged)
     streams = np.random.default_rng(6).spawn(2)
     effort = Effort(ensembles=2, walkers=8, block=100, most_steps=most_steps, least_steps=400)
     start = np.stack([stream.normal(size=(8, 1)) for stream in streams])

@@ -5,9 +5,11 @@ import pytest
 from arviz_stats.base import array_stats
 
 from calibration.sampling.annealing import annealed
+from calibration.sampling.chains import Chains, run
 from calibration.sampling.convergence import Wanted, convergence, effective, poorest
+from calibration.sampling.effort import Effort
+from calibration.sampling.free_density import prior_draws
 from calibration.sampling.moves import step
-from calibration.sampling.sample import Chains, Effort, prior_draws, run
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Beta, Exponential, LogNormal, Normal, Uniform
@@ -42,7 +44,7 @@ def test_moments_of_a_correlated_gaussian_are_found():
     found = chains(gaussian, 3, 1, Effort(walkers=24, most_steps=4000, least_steps=4000))
     points = found.kept.reshape(-1, 3)
     for i, sd in enumerate((1, 1, 10)):
-        assert abs(points[:, i].mean()) < 4 * found.found[i].mcse_mean
+        assert abs(points[:, i].mean()) < 4 * found.lines[i].mcse_mean
         assert points[:, i].std() == pytest.approx(sd, rel=0.03)
     assert np.corrcoef(points.T)[0, 1] == pytest.approx(0.9, abs=0.01)
 
@@ -132,7 +134,7 @@ def test_another_budget_takes_the_steps_that_it_would_have_taken_alone(tmp_path,
     again, alone = chains(gaussian, 3, 1, after, saved=saved), chains(gaussian, 3, 1, after)
     assert np.array_equal(again.position, alone.position)
     assert np.array_equal(again.acceptance, alone.acceptance)
-    assert again.found == alone.found
+    assert again.lines == alone.lines
 
 
 def test_a_budget_that_cuts_a_block_does_not_shift_the_looks_of_a_larger_one(tmp_path):
@@ -164,7 +166,7 @@ def test_ensembles_in_different_modes_are_reported_as_not_converged():
     found = run(two_modes, lambda: start, streams, ("a", "b"), same, EFFORT)
     assert not found.converged
     assert found.n_steps == EFFORT.most_steps
-    assert poorest(found.found).r_hat > 1.5
+    assert poorest(found.lines).r_hat > 1.5
 
 
 def wide(x):

@@ -17,13 +17,14 @@ from calibration.assess.holdout import rolling_origin
 from calibration.assess.rivals import fit_rivals
 from calibration.assess.self_test import self_test
 from calibration.likelihood.posterior import On
-from calibration.sampling.sample import Effort
+from calibration.sampling.effort import Effort
 from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
 from cipark_sd.errors import UnknownName
 from cipark_sd.tasks.workers import WorkerDied, Workers
 
 #: Far from converged: bits and checkpoints ask for no more.
-EFFORT = Effort(ensembles=2, walkers=24, block=20, most_steps=80, least_steps=80)
+EFFORT = Effort(ensembles=2, walkers=24, block=20, most_steps=80, least_steps=80, sampler="chains")
+IMPORTANCE = Effort(ensembles=2, effective=500.0)
 MORE = rival("base") + rival("slow", "pace = 0.5")
 
 
@@ -124,16 +125,16 @@ def same_fits(one, two):
     )
 
 
-def rivals(study, workers, **more):
+def rivals(study, workers, effort=EFFORT, **more):
     more = {"refit": EFFORT} | more
-    return fit_rivals(study, On("native"), np.random.default_rng(1), effort=EFFORT, workers=workers, **more)
+    return fit_rivals(study, On("native"), np.random.default_rng(1), effort=effort, workers=workers, **more)
 
 
 def test_rivals_origins_and_data_sets_are_the_same_bits_in_one_process_and_in_two(study):
     def all_of_them(n):
         with Workers(n) as workers:
             return (
-                rivals(study, workers),
+                rivals(study, workers, IMPORTANCE),
                 rolling_origin(study, On("native"), np.random.default_rng(2), effort=EFFORT, workers=workers),
                 self_test(study, On("native"), 3, np.random.default_rng(3), effort=EFFORT, workers=workers),
             )

@@ -1,0 +1,161 @@
+"""What a posterior costs: effective draws per processor second, by their own account and by the spread over seeds.
+
+Each study is sampled with several seeds. The *claimed* effective size is the smallest over the parameters, for the mean
+and for the tails, as the sampler reports it. The *true* one comes from the means that the seeds give: the variance of
+the posterior over the variance of these means; it is known to ``1 / sqrt(2 (seeds - 1))`` of itself, so that the
+smallest of several parameters is low by chance, and ten seeds are the least to look at.
+
+    python benchmarks/posterior.py influenza predation --seeds 16
+    python benchmarks/posterior.py park --seeds 10
+    python benchmarks/posterior.py walk_32 --seeds 2
+
+``walk_32`` and ``walk_60`` are the influenza of 1978 with a transmission rate whose logarithm walks at random: a step
+each half day or each quarter day, non-centred, and the size of the steps estimated.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from measure import show, show_machine
+
+from calibration.likelihood.posterior import Posterior, posterior
+from calibration.sampling.draws import PosteriorDraws, draw
+from calibration.sampling.free_density import prior_draws
+from calibration.study.library import STUDIES
+from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
+
+FOLDERS = {
+    "influenza": STUDIES / "flu_1978",
+    "predation": STUDIES / "hare_lynx",
+    "park": STUDIES / "great_stone",
+    "core": STUDIES / "great_stone_core",
+}
+#: Steps of the random walk.
+WALKS = {"walk_32": 28, "walk_60": 56}
+#: Days of the epidemic, and days between two steps of its integration.
+DAYS, STEP = 14, 1 / 16
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One seed of one study."""
+
+    seconds: float
+    draws: PosteriorDraws
+
+
+def walk(folder: Path, n: int) -> Path:
+    """The study of a walk of ``n`` steps, in that folder."""
+    names = [f"z{i}" for i in range(n)]
+    length = DAYS / n
+    steps = " + ".join(f"{name} * PULSE({i * length:.10g}, {length:.10g})" for i, name in enumerate(names))
+    controls = f"INITIAL TIME=0~~|FINAL TIME={DAYS}~~|TIME STEP={STEP}~~|SAVEPER=TIME STEP~~|"
+    lines = [
+        "{UTF-8}",
+        "Susceptible = INTEG(-infecting, 762)~~|",
+        "Infected = INTEG(infecting - recovering, 1)~~|",
+        "infecting = rate * Susceptible * Infected / 763~~|",
+        "recovering = gamma * Infected~~|",
+        "log rate = INTEG(tau * step, log start)~~|",
+        "rate = EXP(log rate)~~|",
+        f"step = {steps}~~|",
+        "gamma = 0.5~~|",
+        "tau = 0.1~~|",
+        "log start = 0.5~~|",
+        *(f"{name} = 0~~|" for name in names),
+        controls,
+    ]
+    (folder / "walk.mdl").write_text("\n".join(lines), encoding="utf-8")
+    table = (STUDIES / "flu_1978/data/in_bed.csv").read_text(encoding="utf-8")
+    (folder / "in_bed.csv").write_text(table, encoding="utf-8")
+    free = [
+        ("log start", "normal", "mean = 0.5, sd = 0.5", "model"),
+        ("gamma", "lognormal", "median = 0.5, sigma = 0.3", "model"),
+        ("tau", "half-normal", "sd = 0.3", "model"),
+        ("dispersion", "exponential", "mean = 0.2", "noise"),
+        *((name, "normal", "mean = 0, sd = 1", "model") for name in names),
+    ]
+    study = (
+        '[model]\nfile = "walk.mdl"\n[dates]\nunit = "day"\norigin = 1978-01-21\n[[observation]]\nname = "in bed"\n'
+        'table = "in_bed.csv"\nkind = "level"\nvariable = "Infected"\ntime = "date"\nvalue = "in_bed"\n'
+        'family = "nb2"\ndispersion = "dispersion"\n'
+    )
+    for name, family, numbers, target in free:
+        study += f'[[parameter]]\nname = "{name}"\ntarget = "{target}"\nprior = {{ family = "{family}", {numbers} }}\n'
+    (folder / "problem.toml").write_text(study, encoding="utf-8")
+    return folder
+
+
+def density_of(name: str, folder: Path) -> Posterior:
+    """The density of one of the studies; ``folder`` takes a study that is made."""
+    return posterior(read_problem(walk(folder, WALKS[name]) if name in WALKS else FOLDERS[name]), choose("native"))
+
+
+def sampled(density: Posterior, seeds: int) -> list[Fit]:
+    """The study's posterior by each seed, after a run that pays for the compiler."""
+    density.log_posterior(prior_draws(density.space, 64, np.random.default_rng(0)))
+    fits = []
+    for seed in range(seeds):
+        start = time.process_time()
+        drawn = draw(density, np.random.default_rng([seed, 2]))
+        fits.append(Fit(time.process_time() - start, drawn))
+    return fits
+
+
+def true_sizes(means: Array, sds: Array) -> Array:
+    """Effective sizes ``(k,)`` by the scatter of means ``(n_seeds, k)`` around their own mean."""
+    return np.asarray((sds**2).mean(axis=0) / means.var(axis=0, ddof=1))
+
+
+def row(name: str, fits: list[Fit]) -> tuple[object, ...]:
+    """Of the table."""
+    seconds = float(np.mean([fit.seconds for fit in fits]))
+    lines = [fit.draws.sampled.lines for fit in fits]
+    bulk = float(np.mean([min((line.sd / line.mcse_mean) ** 2 for line in of_seed) for of_seed in lines]))
+    tail = float(np.mean([min(line.ess_tail for line in of_seed) for of_seed in lines]))
+    true = float("nan")
+    if len(fits) > 1:
+        means = np.array([[line.mean for line in of_seed] for of_seed in lines])
+        sds = np.array([[line.sd for line in of_seed] for of_seed in lines])
+        true = float(true_sizes(means, sds).min())
+    converged = sum(fit.draws.sampled.converged for fit in fits)
+    return (
+        name,
+        len(lines[0]),
+        f"{converged} of {len(fits)}",
+        f"{seconds:.2f}",
+        f"{bulk:.0f}",
+        f"{tail:.0f}",
+        f"{true:.0f}",
+        f"{bulk / seconds:.0f}",
+        f"{tail / seconds:.0f}",
+        f"{true / seconds:.0f}",
+    )
+
+
+def main() -> None:
+    """Measure the studies that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("studies", nargs="*", default=["influenza", "predation"], metavar="STUDY")
+    parser.add_argument("--seeds", type=int, default=10)
+    asked = parser.parse_args()
+    unknown = set(asked.studies) - {*FOLDERS, *WALKS}
+    if unknown:
+        parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join([*FOLDERS, *WALKS])}")
+    show_machine()
+    head = ("study", "k", "converged", "CPU s", "mean", "tail", "true mean", "mean/s", "tail/s", "true/s")
+    rows = []
+    for name in asked.studies:
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(row(name, sampled(density_of(name, Path(folder)), asked.seeds)))
+        show(f"effective draws of the worst parameter, {asked.seeds} seeds", head, rows)
+
+
+if __name__ == "__main__":
+    main()

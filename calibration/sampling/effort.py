@@ -1,0 +1,66 @@
+"""How much sampling, and what is kept of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from calibration.sampling.convergence import CONVERGED, Convergence, Wanted
+from cipark_sd.checkpoints import NOT_KEPT
+
+#: Called with the steps or points done, how many there may be, and the parameter that mixes worst once it is known.
+OnBlock = Callable[[int, int, Convergence | None], None]
+#: Chains are not kept.
+UNSAVED = NOT_KEPT.entry("chains")
+#: ``importance`` goes over to chains where its weights cannot be trusted.
+Sampler = Literal["importance", "chains"]
+SAMPLERS: tuple[Sampler, ...] = ("importance", "chains")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much sampling.
+
+    Parameters
+    ----------
+    ensembles : int
+        Independent ones.
+    walkers : int
+        Of each ensemble, even; 0 for three times the number of parameters and at least 24.
+    block : int
+        Steps between two looks at the clock, the disk and the chains.
+    most_steps : int
+        Budget, warm-up included.
+    least_steps : int
+        Before which nothing is judged.
+    wanted : Wanted
+        What every parameter has to reach for the sampler to end before the budget is used up.
+    confirmed : bool
+        Whether it has to be reached at two looks in a row. Ranks, of which no error is printed, need one.
+    sampler : {"importance", "chains"}
+        What is tried first.
+    effective : float
+        Effective draws of the parameter known worst that importance sampling goes on to.
+    most_points : int
+        Points of its last proposal at most.
+    """
+
+    ensembles: int = 4
+    walkers: int = 0
+    block: int = 100
+    most_steps: int = 6000
+    least_steps: int = 400
+    wanted: Wanted = CONVERGED
+    confirmed: bool = True
+    sampler: Sampler = "importance"
+    effective: float = 4000.0
+    most_points: int = 100_000
+
+    def n_walkers(self, k: int) -> int:
+        """Walkers of an ensemble for ``k`` parameters; the snooker needs three in each half."""
+        return self.walkers or max(24, 2 * ((3 * k + 1) // 2))
+
+
+#: Until it has converged, as a rule.
+EFFORT = Effort()
+#: A look rather than an answer.
+SHORT = Effort(block=100, most_steps=1000, least_steps=400, effective=2000.0)

@@ -1,0 +1,197 @@
+"""Mixtures of multivariate Student distributions, and their fit to weighted points.
+
+The fit is by expectation and maximisation. Components share their degrees of freedom, which are chosen from a grid by
+the likelihood in each step. How many components there are is chosen by points that the fit has not seen: the mean log
+density there is what separates a proposal from its target, up to a constant (Kullback and Leibler's divergence).
+
+Source: Peel and McLachlan 2000, Statistics and Computing 10, 339-348 (the steps); Kent, Tyler and Vardi 1994,
+Communications in Statistics - Simulation and Computation 23, 441-453 (the scale divided by the sum of the weights,
+which needs fewer steps).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.arrays import Array
+
+#: Degrees of freedom that a mixture may have.
+FREEDOMS = (3.0, 5.0, 10.0, 30.0)
+#: Numbers of components that are tried, one after another, while unseen points speak for more.
+SIZES = (1, 2, 4, 8)
+#: Points for each mean and entry of a scale matrix, below which no further component is tried.
+POINTS_EACH = 1.0
+#: What a further component has to add to the mean log density of unseen points.
+GAIN = 0.01
+#: Steps of a fit at most, of one that is only compared, and the rise of the mean log density that ends either.
+STEPS, STEPS_COMPARED, SETTLED = 24, 12, 1e-3
+#: Steps between two looks at the degrees of freedom.
+LOOK_AT_FREEDOM = 4
+#: How many points the shape of all counts for in that of each component, so that none collapses onto a few.
+PSEUDO_POINTS = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class StudentMixture:
+    """A mixture of ``J`` components in ``k`` dimensions.
+
+    Parameters
+    ----------
+    shares : (J,)
+        Of the components, summing to 1.
+    means : (J, k)
+    roots : (J, k, k)
+        Lower triangular factors of the scale matrices.
+    freedom : float
+        Degrees of freedom of every component.
+    """
+
+    shares: Array
+    means: Array
+    roots: Array
+    freedom: float
+
+    def log_density(self, points: Array) -> Array:
+        """``(n,)`` at points ``(n, k)``."""
+        return _log_sum(np.log(self.shares) + self.by_component(self.distances(points), self.freedom))
+
+    def distances(self, points: Array) -> Array:
+        """Squared distance ``(n, J)`` of each point from each mean in the component's own scale."""
+        from scipy.linalg import solve_triangular
+
+        columns = []
+        for mean, root in zip(self.means, self.roots, strict=True):
+            columns.append((solve_triangular(root, (points - mean).T, lower=True, check_finite=False) ** 2).sum(axis=0))
+        return np.stack(columns, axis=1)
+
+    def by_component(self, distances: Array, freedom: float) -> Array:
+        """Log densities ``(n, J)`` of each component."""
+        k = self.means.shape[1]
+        volume = np.log(np.abs(np.diagonal(self.roots, axis1=1, axis2=2))).sum(axis=1)
+        constant = math.lgamma((freedom + k) / 2) - math.lgamma(freedom / 2) - 0.5 * k * math.log(freedom * math.pi)
+        return np.asarray(constant - volume - 0.5 * (freedom + k) * np.log1p(distances / freedom))
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """``(n, k)``; each component gives its share, so that chance is in the points alone."""
+        counts = apportioned(self.shares, n, rng)
+        k = self.means.shape[1]
+        normals = rng.standard_normal((n, k))
+        stretch = np.sqrt(self.freedom / rng.chisquare(self.freedom, n))
+        which = np.repeat(np.arange(len(counts)), counts)
+        points = np.empty((n, k))
+        for j, (mean, root) in enumerate(zip(self.means, self.roots, strict=True)):
+            own = which == j
+            points[own] = mean + stretch[own, None] * (normals[own] @ root.T)
+        return points
+
+    def widened(self, factor: float, freedom: float) -> "StudentMixture":
+        """The same with scales ``factor`` times as long and other degrees of freedom."""
+        return StudentMixture(self.shares, self.means, factor * self.roots, freedom)
+
+
+def apportioned(shares: Array, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """How many of ``n`` each share gets: systematic, so that each number is off by less than one."""
+    edges = np.floor(np.cumsum(shares) / np.sum(shares) * n + rng.random()).astype(np.intp)
+    # rounding must not lose one
+    edges[-1] = n
+    return np.diff(np.minimum(edges, n), prepend=0)
+
+
+def fit_mixture(points: Array, weights: Array, rng: np.random.Generator, near: int | None = None) -> StudentMixture:
+    """A mixture for points ``(n, k)`` with ``weights : (n,)``, with as many components as unseen points speak for.
+
+    ``near`` is a number of components that was right before: only its neighbours are tried.
+    """
+    n, k = points.shape
+    weights = weights / weights.sum()
+    order = rng.permutation(n)
+    first, second = order[: n // 2], order[n // 2 :]
+    effective = 1 / float(weights @ weights)
+    best, size = -math.inf, 1 if near is None else max(1, near // 2)
+    for candidate in SIZES if near is None else [size for size in SIZES if near // 2 <= size <= 2 * near]:
+        numbers_each = k * (k + 3) / 2
+        if candidate > 1 and effective / 2 < POINTS_EACH * candidate * numbers_each:
+            break
+        gain = 0.0
+        for seen, unseen in ((first, second), (second, first)):
+            if not (weights[seen].sum() > 0 and weights[unseen].sum() > 0):
+                continue
+            mixture = _fit(points[seen], weights[seen], candidate, rng, STEPS_COMPARED)
+            gain += float(weights[unseen] @ mixture.log_density(points[unseen]))
+        if not gain > best + GAIN:
+            break
+        best, size = gain, candidate
+    return _fit(points, weights, size, rng, STEPS)
+
+
+def _fit(points: Array, weights: Array, size: int, rng: np.random.Generator, steps: int) -> StudentMixture:
+    """A mixture of ``size`` components."""
+    weights = weights / weights.sum()
+    effective = 1 / float(weights @ weights)
+    mixture, whole = _begin(points, weights, size, rng)
+    before = -math.inf
+    for step in range(steps):
+        distances = mixture.distances(points)
+        tried = FREEDOMS if step % LOOK_AT_FREEDOM == 1 else (mixture.freedom,)
+        logs = {freedom: np.log(mixture.shares) + mixture.by_component(distances, freedom) for freedom in tried}
+        sums = {freedom: _log_sum(by_component) for freedom, by_component in logs.items()}
+        density, freedom = max((float(weights @ total), freedom) for freedom, total in sums.items())
+        if density < before + SETTLED and step > LOOK_AT_FREEDOM:
+            break
+        before = density
+        belongs = np.exp(logs[freedom] - sums[freedom][:, None]) * weights[:, None]
+        counted = belongs * (freedom + points.shape[1]) / (freedom + distances)
+        shares = belongs.sum(axis=0)
+        usable = np.flatnonzero(effective * shares > 1)
+        means, roots = [], []
+        for j in usable:
+            total = counted[:, j].sum()
+            mean = counted[:, j] @ points / total
+            away = points - mean
+            scale = (away * counted[:, [j]]).T @ away / total
+            mass = effective * shares[j]
+            scale = (mass * scale + PSEUDO_POINTS * whole) / (mass + PSEUDO_POINTS)
+            means.append(mean)
+            roots.append(np.linalg.cholesky(scale))
+        mixture = StudentMixture(
+            shares[usable] / shares[usable].sum(), np.array(means), np.array(roots), float(freedom)
+        )
+    return mixture
+
+
+def _begin(points: Array, weights: Array, size: int, rng: np.random.Generator) -> tuple[StudentMixture, Array]:
+    """Where the steps begin, and the covariance that a component falls back on.
+
+    Means are points, each far from those before it (Arthur and Vassilvitskii 2007); scales are that of all points, made
+    smaller so that the components together fill about the same room.
+    """
+    k = points.shape[1]
+    centre = weights @ points
+    away = points - centre
+    covariance = (away * weights[:, None]).T @ away
+    width = np.sqrt(np.diag(covariance))
+    width = np.where(width > 0, width, 1.0)
+    # rounding must leave the matrix positive definite
+    covariance = covariance + 1e-9 * np.diag(width**2)
+    whole = np.asarray(np.linalg.cholesky(covariance), dtype=float)
+    if size == 1:
+        return StudentMixture(np.ones(1), centre[None], whole[None], FREEDOMS[1]), covariance
+    from scipy.linalg import solve_triangular
+
+    white = solve_triangular(whole, away.T, lower=True, check_finite=False).T
+    chosen = [int(np.searchsorted(np.cumsum(weights), rng.random()))]
+    for _ in range(size - 1):
+        nearest = np.min([((white - white[c]) ** 2).sum(axis=1) for c in chosen], axis=0) * weights
+        chosen.append(int(np.searchsorted(np.cumsum(nearest) / nearest.sum(), rng.random())))
+    chosen = [min(c, len(points) - 1) for c in chosen]
+    smaller = covariance * size ** (-2 / k)
+    roots = np.repeat(np.asarray(np.linalg.cholesky(smaller), dtype=float)[None], size, axis=0)
+    return StudentMixture(np.full(size, 1 / size), points[chosen], roots, FREEDOMS[1]), smaller
+
+
+def _log_sum(logs: Array) -> Array:
+    """Log of the sum of exponentials over the last axis."""
+    top = logs.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(logs - top).sum(axis=-1)) + top[..., 0])
