@@ -116,7 +116,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
 def test_two_calls_with_one_seed_write_the_same_numbers(sir: Path) -> None:
     for folder in ("a", "b"):
         arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "--seed", "4", "-o", folder)
-        assert cipark(*arguments, *few, cwd=sir, first=UNDRAWN).returncode == 0
+        assert cipark(*arguments, cwd=sir, first=UNDRAWN).returncode == 0
     for name in ("summary.csv", "fitted.csv", "waterfall.csv", "fit.json"):
         assert (sir / "a" / name).read_bytes() == (sir / "b" / name).read_bytes()
 
@@ -145,7 +145,7 @@ def test_a_date_that_is_none_is_refused(sir: Path) -> None:
 
 def test_rows_after_the_date_are_held_out(sir: Path) -> None:
     arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "--until", "2020-04-13", "-o", "out")
-    done = cipark(*arguments, *few, cwd=sir, first=UNDRAWN)
+    done = cipark(*arguments, cwd=sir, first=UNDRAWN)
     assert done.returncode == 0, done.stderr
     with (sir / "out" / "fitted.csv").open() as file:
         assert [line["use"] for line in csv.DictReader(file)] == ["fit"] * 6 + ["holdout"] * 3
