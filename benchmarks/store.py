@@ -37,7 +37,7 @@ def without(work: Work, threads: int, chunk: int) -> float:
     n = work.design.n
     tasks = (ChunkTask(work, i // chunk, i, min(n, i + chunk)) for i in range(0, n, chunk))
     start = time.process_time()
-    with Threads(threads) as pool, closing(pool.each(tasks)) as answers:
+    with Threads(threads) as pool, closing(pool.answers(tasks)) as answers:
         for _ in answers:
             pass
     return time.process_time() - start

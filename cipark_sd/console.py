@@ -89,14 +89,14 @@ class Bars:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def show(self, name: str, done: float, total: float | None, note: str = "") -> None:
+    def show(self, name: str, completed: float, total: float | None, note: str = "") -> None:
         """Set the bar of that name, which is drawn when it is set for the first time."""
         if self._progress is None:
             return
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name)
         text = f"{name}, {note}" if note else name
-        self._progress.update(self._tasks[name], completed=done, total=total, description=text)
+        self._progress.update(self._tasks[name], completed=completed, total=total, description=text)
 
     def counter(self, name: str) -> Callable[[int, int], None]:
         """A function of the steps done and planned that sets the bar of that name."""

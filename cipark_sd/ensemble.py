@@ -121,9 +121,9 @@ def ensemble(
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
     """
     model, scenario = as_model(model), Scenario.of(scenario)
-    asked = [Scenario.of(values) for values in runs] if isinstance(runs, Sequence) else runs
+    scenarios = [Scenario.of(values) for values in runs] if isinstance(runs, Sequence) else runs
     runner = choose(engine)
-    batches, n_runs, resolved, labels = _batches(model, asked, scenario)
+    batches, n_runs, resolved, labels = _batches(model, scenarios, scenario)
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
     columns, grid = planned.columns, planned.grid
     reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}

@@ -67,10 +67,10 @@ def sensitivity(
     if not len(factors):
         raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
     saved = plan(model, scenario, save=(), times=None, method=None).times
-    asked = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
+    indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     definitions = tuple(Output(name, name) for name in names)
-    response = ModelResponse(model, factors, definitions, asked, scenario, engine="native")
+    response = ModelResponse(model, factors, definitions, indices, scenario, engine="native")
     return sobol(response, n=n, seed=seed)
 
 

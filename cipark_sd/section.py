@@ -133,7 +133,7 @@ class Section:
         self.wrong(key, f"tables, each headed [[{key}]]")
         return []
 
-    def done(self) -> None:
+    def note_unread(self) -> None:
         """Note every key that nothing asked for."""
         for key in self.content:
             if key not in self._keys_read:

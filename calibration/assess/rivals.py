@@ -339,8 +339,8 @@ def left_out(
     effort = replace(effort, wanted=MIXED)
     weighed: ImportanceDraws | str = ""
     if start is not None and effort.sampler == "importance":
-        theta, seen = start
-        log_weights = -density.problem.terms[chosen].weight * seen
+        theta, log_densities = start
+        log_weights = -density.problem.terms[chosen].weight * log_densities
         stream = rng.spawn(1)[0]
         begin = (theta, log_weights)
         weighed = importance(without, stream, effort, per_chain=PER_CHAIN, start=begin, on_block=on_block)

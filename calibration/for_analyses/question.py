@@ -43,7 +43,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     moments = tuple(_moment(table, problems) for table in top.tables("moment"))
     drains = tuple(_drain(table, problems) for table in top.tables("drain"))
     every = top.number("every", 0.0)
-    top.done()
+    top.note_unread()
     raise_all(str(path), problems)
     factors = Factors(tuple(blocks))
     check_factors(factors, where=str(path))
@@ -79,7 +79,7 @@ def _factor(content: object, problems: list[CiparkError]) -> Factor | None:
     low, high = _bounds(section)
     mode = section.number("mode", float("nan"))
     prior = _prior(section, low, high, mode)
-    section.done()
+    section.note_unread()
     if prior is not None and not errors:
         try:
             return Factor(name, distribution(prior, low, high).quantile, why)
@@ -123,7 +123,7 @@ def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
         section.wrong("means", "as many positive numbers as parts, two at least")
     if not concentration > 0:
         section.wrong("concentration", "a positive number")
-    section.done()
+    section.note_unread()
     problems += errors
     return None if errors else Shares(parts, tuple(numbers), concentration, total, why)
 
@@ -141,7 +141,7 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
             reach = (float(low), float(high))
         case _:
             section.wrong("range", "[low, high] with low below high")
-    section.done()
+    section.note_unread()
     if without is None:
         return Output(label, variable, None, reach)
     if not isinstance(without, Mapping):
@@ -157,7 +157,7 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
 def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:
     section = Section(content, "drain", problems)
     names = section.text("flow"), section.text("stock")
-    section.done()
+    section.note_unread()
     return names
 
 
@@ -167,5 +167,5 @@ def _moment(content: object, problems: list[CiparkError]) -> Moment:
     label = section.text("label", f"{time:g}")
     if "time" not in section:
         section.wrong("time", "a number")
-    section.done()
+    section.note_unread()
     return Moment(label, time)

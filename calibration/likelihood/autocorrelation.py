@@ -47,23 +47,23 @@ class Series:
         A term that is not in the fit is given its fitted neighbours on both sides.
         """
         places = np.arange(len(self.times))
-        seen = places[self.fitted]
-        before = np.searchsorted(seen, places, side="left") - 1
-        after = np.searchsorted(seen, places, side="right")
-        past, past_score = self._neighbour(scores, phi, before, seen)
-        future, future_score = self._neighbour(scores, phi, after, seen)
+        observed = places[self.fitted]
+        before = np.searchsorted(observed, places, side="left") - 1
+        after = np.searchsorted(observed, places, side="right")
+        past, past_score = self._neighbour(scores, phi, before, observed)
+        future, future_score = self._neighbour(scores, phi, after, observed)
         if known == "earlier":
             future = np.where(self.fitted, 0.0, future)
         return bridge(past, past_score, future, future_score)
 
     def _neighbour(
-        self, scores: Array, phi: Array, which: NDArray[np.intp], seen: NDArray[np.intp]
+        self, scores: Array, phi: Array, points: NDArray[np.intp], observed: NDArray[np.intp]
     ) -> tuple[Array, Array]:
         """Correlation with, and score of, the fitted neighbour in the ``which``-th place; 0 where there is none."""
-        there = (which >= 0) & (which < len(seen))
+        there = (points >= 0) & (points < len(observed))
         if not there.any():
             return np.zeros_like(scores), np.zeros_like(scores)
-        place = seen[np.clip(which, 0, len(seen) - 1)]
+        place = observed[np.clip(points, 0, len(observed) - 1)]
         gap = np.where(there, np.abs(self.times - self.times[place]), np.inf)
         return self.correlation(phi, gap), np.where(there, scores[:, place], 0.0)
 

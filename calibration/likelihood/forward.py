@@ -113,31 +113,31 @@ class ForwardModel:
         numbers, initials = dict(fixed.numbers), dict(fixed.initials)
         for (name, starts_stock), column in zip(self._parameters.items(), values.T, strict=True):
             (initials if starts_stock else numbers)[name] = np.ascontiguousarray(column)
-        given = replace(fixed, numbers=numbers, initials=initials)
+        settings = replace(fixed, numbers=numbers, initials=initials)
         runs = np.arange(len(values), dtype=np.uint64)
         compute = self.engine.run if self.engine.compiled else self._one_by_one
-        result = compute(plan, given, runs)
+        result = compute(plan, settings, runs)
         return np.where(np.isfinite(result), result, np.nan).transpose(2, 0, 1)
 
-    def _one_by_one(self, plan: "RunPlan", given: "Settings", runs: NDArray[np.uint64]) -> Array:
+    def _one_by_one(self, plan: "RunPlan", settings: "Settings", runs: NDArray[np.uint64]) -> Array:
         """The outputs ``(n_outputs, n_times, n)`` of an engine that stops at a value that it does not have."""
         from cipark_sd.engines.settings import part
 
         result = np.full((len(plan.outputs), int(plan.saved.sum()), len(runs)), np.nan)
         for row in range(len(runs)):
             place = slice(row, row + 1)
-            self._fill(plan, part(given, place), runs[place], range(len(plan.outputs)), result[:, :, place])
+            self._fill(plan, part(settings, place), runs[place], range(len(plan.outputs)), result[:, :, place])
         return result
 
     def _fill(
-        self, plan: "RunPlan", given: "Settings", run: NDArray[np.uint64], outputs: Sequence[int], result: Array
+        self, plan: "RunPlan", settings: "Settings", run: NDArray[np.uint64], outputs: Sequence[int], result: Array
     ) -> None:
         """Outputs of one run; where it fails, those alone that can be had without the others."""
         try:
-            asked = replace(plan, outputs=tuple(plan.outputs[place] for place in outputs))
-            result[list(outputs)] = self.engine.run(asked, given, run)
+            reduced = replace(plan, outputs=tuple(plan.outputs[place] for place in outputs))
+            result[list(outputs)] = self.engine.run(reduced, settings, run)
         except RunFailed:
             # an equation that has no value keeps PySD from what asks for it, and from nothing else
             if len(outputs) > 1:
                 for place in outputs:
-                    self._fill(plan, given, run, (place,), result)
+                    self._fill(plan, settings, run, (place,), result)

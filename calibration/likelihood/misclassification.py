@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 
 
-def recoded(counts: Array, given: Array, matrix: Array) -> Array:
+def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
     """Log probability that members of true categories are reported as ``counts``: a sum of multinomials.
 
     Each of the ``given`` members of a true category is reported by its row of the matrix, and only the sums over the
@@ -28,18 +28,18 @@ def recoded(counts: Array, given: Array, matrix: Array) -> Array:
     matrix = matrix[:, :, by_size]
     limits = tuple(int(count) for count in np.asarray(counts)[by_size[:-1]])
     # the largest true category comes last: of its sum with the others only one entry is needed
-    order = np.argsort(given, kind="stable")
+    order = np.argsort(known_totals, kind="stable")
     total = np.zeros((len(matrix), *(limit + 1 for limit in limits)))
     total.reshape(len(matrix), -1)[:, 0] = 1.0
     for position, k in enumerate(order):
-        points, mass = _multinomial_lattice(int(given[k]), limits, matrix[:, k])
+        points, mass = _multinomial_lattice(int(known_totals[k]), limits, matrix[:, k])
         if position == len(order) - 1:
-            here = np.asarray(limits) - points
-            found = sum(mass[:, i] * total[(slice(None), *place)] for i, place in enumerate(here))
+            offsets = np.asarray(limits) - points
+            density = sum(mass[:, i] * total[(slice(None), *place)] for i, place in enumerate(offsets))
         else:
             total = _with(total, points, mass)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(found))
+        return np.asarray(np.log(density))
 
 
 def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[NDArray[np.intp], Array]:

@@ -65,10 +65,10 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     """
     courses = [_courses(grid.times, quantity, left_rule) for quantity in quantities]
     # by name, so that a sum of outputs is rounded alike whatever else is read
-    outputs = tuple(sorted({name for own in courses for name in own}))
+    outputs = tuple(sorted({name for course in courses for name in course}))
     full = np.zeros((len(quantities), len(outputs), len(grid.times)))
-    for row, own in zip(full, courses, strict=True):
-        for name, course in own.items():
+    for row, row_courses in zip(full, courses, strict=True):
+        for name, course in row_courses.items():
             row[outputs.index(name)] = course
     needed = np.flatnonzero(full.any(axis=(0, 1)))
     return Reader(outputs, grid.times[needed], full[:, :, needed].reshape(len(quantities), -1))
@@ -78,26 +78,26 @@ def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, Arr
     """The weights ``(n_times,)`` of each output that a quantity reads."""
     start, end = quantity.start, quantity.end
     zero = np.zeros(len(times))
-    found: dict[str, Array] = {}
+    columns: dict[str, Array] = {}
     for name, sign in quantity.parts:
         match quantity.how:
             case "at":
-                own = {name: _at(times, end)}
+                coefficients = {name: _at(times, end)}
             case "between":
-                own = {name: _at(times, end) - _at(times, start)}
+                coefficients = {name: _at(times, end) - _at(times, start)}
             case "integral" if left_rule:
-                own = {name: _until(times, end) - _until(times, start)}
+                coefficients = {name: _until(times, end) - _until(times, start)}
             case "integral":
                 ends = _hermite(times, end), _hermite(times, start)
-                own = {INTEGRAL + name: ends[0][0] - ends[1][0]}
+                coefficients = {INTEGRAL + name: ends[0][0] - ends[1][0]}
                 flow = ends[0][1] - ends[1][1]
                 if flow.any():
-                    own[name] = flow
+                    coefficients[name] = flow
             case _:
                 assert_never(quantity.how)
-        for output, course in own.items():
-            found[output] = found.get(output, zero) + sign * course
-    return found
+        for output, course in coefficients.items():
+            columns[output] = columns.get(output, zero) + sign * course
+    return columns
 
 
 def _bracket(times: Array, instant: float) -> tuple[int, float]:

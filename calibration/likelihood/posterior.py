@@ -91,11 +91,11 @@ class Posterior:
     @cached_property
     def series(self) -> tuple[Series, ...]:
         """The autocorrelated ones, in the order of their first terms."""
-        found: dict[Memory, list[tuple[int, Count]]] = {}
+        memories: dict[Memory, list[tuple[int, Count]]] = {}
         for i, term in enumerate(self.problem.terms):
             if isinstance(term, Count) and term.noise.memory is not None:
-                found.setdefault(term.noise.memory, []).append((i, term))
-        return tuple(series_of(terms, memory) for memory, terms in found.items())
+                memories.setdefault(term.noise.memory, []).append((i, term))
+        return tuple(series_of(terms, memory) for memory, terms in memories.items())
 
     def _memory_gain(self, series: Series, values: Array, theta: Array, known: Known) -> Array:
         gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
@@ -144,9 +144,9 @@ class Posterior:
         terms = [self.problem.terms[i] for i in members]
         with np.errstate(over="ignore"):
             if isinstance(term, Count) and term.lower == term.upper:
-                seen = np.array([one.lower for one in terms if isinstance(one, Count)])
+                observed = np.array([term.lower for term in terms if isinstance(term, Count)])
                 expected = expected_numbers(term, values)
-                logs = number_family(term, expected).log_density(seen, expected[..., 0], spread)
+                logs = number_family(term, expected).log_density(observed, expected[..., 0], spread)
             else:
                 logs = term_log_density(term, values[:, 0], spread[:, 0], self.matrix(term, theta))[:, None]
         return np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
@@ -174,10 +174,10 @@ class Posterior:
         coding = term.coding if isinstance(term, Breakdown) else None
         return None if coding is None else coding.matrix(np.atleast_2d(theta), self.space.names)
 
-    def _number(self, given: float | str, theta: Array) -> Array:
-        if isinstance(given, str):
-            return np.asarray(theta[:, self.space.names.index(given)])
-        return np.full(len(theta), given)
+    def _number(self, value: float | str, theta: Array) -> Array:
+        if isinstance(value, str):
+            return np.asarray(theta[:, self.space.names.index(value)])
+        return np.full(len(theta), value)
 
 
 def posterior(problem: CalibrationProblem, engine: Engine) -> Posterior:

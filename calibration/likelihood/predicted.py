@@ -49,11 +49,11 @@ def _run(
     engine: Engine,
     sign: float,
 ) -> tuple[ForwardModel, Reader, float]:
-    own = resolve(problem.model, problem.scenario)
-    step = own.time_step
-    final = max(own.final_time, prediction.time + step)
+    numbers = resolve(problem.model, problem.scenario)
+    step = numbers.time_step
+    final = max(numbers.final_time, prediction.time + step)
     longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
-    grid = time_grid(own.initial_time, final, step, step, where=problem.model.name)
+    grid = time_grid(numbers.initial_time, final, step, step, where=problem.model.name)
     quantity = Quantity(prediction.parts, "at", prediction.time, prediction.time)
     read = reader([quantity], grid, left_rule=problem.model.time.method == "euler")
     return ForwardModel(longer, read.outputs, read.times, engine), read, sign

@@ -44,17 +44,17 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
 
 def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
     """All numbers in order."""
-    found: list[Number] = []
+    drawn: list[Number] = []
     index = 0
     for observation in observations:
         for term in observation.terms:
             time = max(quantity.end for quantity in term.quantities)
-            found.extend(
+            drawn.extend(
                 Number(observation.name, index, slot, label, time, low, high, term.use)
                 for slot, (label, low, high) in enumerate(labels_of(term))
             )
             index += 1
-    return tuple(found)
+    return tuple(drawn)
 
 
 def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Array:
@@ -78,17 +78,17 @@ def replicate_by_term(
     values = density.quantities(theta)
     streams = term_streams(rng, density.problem.terms)
     remembered = _remembered(density, values, theta, streams, one_step)
-    found: list[Array] = []
+    drawn: list[Array] = []
     position = 0
     for i, term in enumerate(density.problem.terms):
-        here = values[:, position : position + len(term.quantities)]
+        expected = values[:, position : position + len(term.quantities)]
         position += len(term.quantities)
         if i in remembered:
-            found.append(remembered[i])
+            drawn.append(remembered[i])
             continue
-        own = density.spread(term.noise, theta), streams[i], density.matrix(term, theta)
-        found.append(replicate_term(term, here, *own))
-    return found
+        arguments = density.spread(term.noise, theta), streams[i], density.matrix(term, theta)
+        drawn.append(replicate_term(term, expected, *arguments))
+    return drawn
 
 
 def _remembered(
@@ -98,7 +98,7 @@ def _remembered(
 
     What is only looked at is drawn between its fitted neighbours, and nothing else is drawn from it.
     """
-    found: dict[int, Array] = {}
+    replicates: dict[int, Array] = {}
     expected = density.by_term(theta) if density.series else []
     for series in density.series:
         scores, phi = density.scores(series, values, theta), density.phi(series, theta)
@@ -110,8 +110,8 @@ def _remembered(
             drawn[:, counts] = series.only(counts).sample(scores[:, counts], phi, noise[:, counts])
         for (i, term, family), column in zip(density.measured(series), drawn.T, strict=True):
             spread = density.spread(term.noise, theta)
-            found[i] = family.from_score(column, expected[i][:, 0], spread)[:, None]
-    return found
+            replicates[i] = family.from_score(column, expected[i][:, 0], spread)[:, None]
+    return replicates
 
 
 def replicate_term(
@@ -159,8 +159,8 @@ def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Post
         match term:
             case Breakdown():
                 size = len(term.counts)
-                own = tuple(drawn[position : position + size].tolist())
-                terms.append(replace(term, counts=own) if term.use == "fit" else term)
+                cells = tuple(drawn[position : position + size].tolist())
+                terms.append(replace(term, counts=cells) if term.use == "fit" else term)
                 position += size
             case Count() | Share():
                 terms.append(_coarse(term, float(drawn[position]), rng) if term.use == "fit" else term)

@@ -17,14 +17,14 @@ def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.ran
     """
     (seed,) = cast(np.random.SeedSequence, rng.bit_generator.seed_seq).spawn(1)
     before: Counter[str] = Counter()
-    found = []
+    streams = []
     for name in names:
         digest = hashlib.sha256(f"{before[name]} {name}".encode()).digest()
         before[name] += 1
         words = np.frombuffer(digest[:16], dtype="<u4").tolist()
         child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *words))
-        found.append(np.random.default_rng(child))
-    return found
+        streams.append(np.random.default_rng(child))
+    return streams
 
 
 def term_streams(rng: np.random.Generator, terms: Sequence[Term]) -> list[np.random.Generator]:

@@ -80,9 +80,11 @@ def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
         raise InvalidValue("--structures", str(request.folder), expected, where="cipark play")
     if not target.study.parameters:
         return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)
-    wanted = DrawRequest(rivals, "prior", request.runs, request.seed, request.scratch, engine="native", known=rivals)
+    draw_request = DrawRequest(
+        rivals, "prior", request.runs, request.seed, request.scratch, engine="native", known=rivals
+    )
     with progress_bars() as bars:
-        draws = target.study.draws(wanted, bars).draws
+        draws = target.study.draws(draw_request, bars).draws
     return tuple(_structure(rival, draws[rival.id]) for rival in rivals)
 
 

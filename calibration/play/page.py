@@ -71,12 +71,12 @@ def write(settings: Settings) -> Path:
 
 
 def _of_model(file: Path, settings: Settings) -> Contents:
-    given = {"--draws": settings.draws, "--structures": settings.structures}
+    options = {"--draws": settings.draws, "--structures": settings.structures}
     raise_all(
         "cipark play",
         [
             InvalidValue(option, "given with a model", "a study, which has draws", where="cipark play")
-            for option, some in given.items()
+            for option, some in options.items()
             if some
         ],
     )

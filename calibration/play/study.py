@@ -65,7 +65,7 @@ def contents_of(request: Request) -> Contents:
     fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
     scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
     outcomes = _outcomes(request, problem, catalogue)
-    last = max((s.time for outcome in outcomes for s in outcome.seen), default=problem.model.time.final)
+    last = max((s.time for outcome in outcomes for s in outcome.observed), default=problem.model.time.final)
     at = catalogue.headline[1] if catalogue else last
     unseen = first.basis is not None and first.basis.origin in UNSEEN
     return Contents(
@@ -136,11 +136,11 @@ def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mappin
         return draws_from_prior(problem, request.runs, rng, ONLY), {}
     if request.draws:
         return draws_from_file(problem, request.draws, ONLY).thinned(request.runs, rng), {}
-    found = after_fit(problem, request.scratch, request.seed)
-    if found is None:
+    fit = after_fit(problem, request.scratch, request.seed)
+    if fit is None:
         return draws_from_prior(problem, request.runs, rng, ONLY), {}
-    basis: Basis = found.basis
-    draws = Draws(ONLY, found.columns, basis.origin, converged=basis.converged, pareto_k=basis.pareto_k)
+    basis: Basis = fit.basis
+    draws = Draws(ONLY, fit.columns, basis.origin, converged=basis.converged, pareto_k=basis.pareto_k)
     density = On("native")(problem)
     theta = optimum_of(OUTPUT_FOLDER / problem.folder.resolve().name, density)
     named = {} if theta is None else dict(zip(problem.space.names, theta.tolist(), strict=True))
@@ -155,12 +155,12 @@ def _rivals(request: Request, problem: CalibrationProblem, catalogue: Catalogue 
         raise InvalidValue("--structures", problem.title, expected, where="cipark play")
     study = Target(request.folder, catalogue, CalibrationStudy(problem))
     source: DrawSource = "prior" if request.draws == "prior" else Path(request.draws) if request.draws else "at hand"
-    wanted = DrawRequest(
+    draw_request = DrawRequest(
         study.rivals, source, request.runs, request.seed, request.scratch, engine="native", known=study.rivals
     )
     with progress_bars() as bars:
-        found = study.study.draws(wanted, bars)
-    return tuple(_structure(_named(rival), rival.scenario, found.draws[rival.id], {}) for rival in found.structures)
+        made = study.study.draws(draw_request, bars)
+    return tuple(_structure(_named(rival), rival.scenario, made.draws[rival.id], {}) for rival in made.structures)
 
 
 def _named(rival: definition.Structure) -> str:
@@ -168,18 +168,19 @@ def _named(rival: definition.Structure) -> str:
 
 
 def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Outcome, ...]:
-    seen = _seen(problem)
+    levels = _levels_of(problem)
     if request.variables:
         chosen = [Outcome(_label(problem.model, name), name) for name in request.variables]
     elif catalogue is not None:
         chosen = list(outcomes_of(catalogue))
     else:
-        chosen = [Outcome(_label(problem.model, name), name) for name in seen]
-    by_key = {override_key(name): values for name, values in seen.items()}
+        chosen = [Outcome(_label(problem.model, name), name) for name in levels]
+    by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:
         raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")
     return tuple(
-        one if one.per else replace(one, seen=by_key.get(override_key(one.variable), ())) for one in chosen[:OUTCOMES]
+        outcome if outcome.per else replace(outcome, observed=by_key.get(override_key(outcome.variable), ()))
+        for outcome in chosen[:OUTCOMES]
     )
 
 
@@ -188,9 +189,9 @@ def _label(model: Model, name: str) -> str:
     return model[split_key(override_key(name))[0]].label + (name[name.index("[") :] if "[" in name else "")
 
 
-def _seen(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
+def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
     """By variable what was counted of it, in the order of the study; sums and splits have no curve of their own."""
-    found: dict[str, list[Seen]] = {}
+    levels_of: dict[str, list[Seen]] = {}
     for observation in problem.observations:
         terms = [term for term in observation.terms if isinstance(term, Count)]
         if not terms or observation.kind == "ratio":
@@ -198,9 +199,9 @@ def _seen(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
         parts = terms[0].quantity.parts
         if len(parts) != 1 or parts[0][1] != 1:
             continue
-        levels = [Seen(one.time, one.lower, one.upper, one.use) for one in dated_levels(observation)]
-        found.setdefault(parts[0][0], []).extend(levels)
-    return {name: tuple(levels) for name, levels in found.items()}
+        levels = [Seen(level.time, level.lower, level.upper, level.use) for level in dated_levels(observation)]
+        levels_of.setdefault(parts[0][0], []).extend(levels)
+    return {name: tuple(levels) for name, levels in levels_of.items()}
 
 
 def _levers(
@@ -222,12 +223,14 @@ def _levers(
         return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in request.levers)
     if catalogue is not None and catalogue.levers:
         return levers_of(catalogue)
-    here = scenario | Scenario("", dict(structure.estimate))
+    fitted_scenario = scenario | Scenario("", dict(structure.estimate))
     shown = [outcome.variable for outcome in outcomes]
-    first = most_influential(model, here, tuple(fitted.values()), shown, LEVERS)
-    rest = [lever for lever in candidates(model) if override_key(lever.names[0]) not in fitted]
-    rest = list(within_numbers(model, here, rest, shown))
-    return (*first, *most_influential(model, here, rest, shown, LEVERS - len(first))) if rest else first
+    first = most_influential(model, fitted_scenario, tuple(fitted.values()), shown, LEVERS)
+    unfitted = [lever for lever in candidates(model) if override_key(lever.names[0]) not in fitted]
+    unfitted = list(within_numbers(model, fitted_scenario, unfitted, shown))
+    return (
+        (*first, *most_influential(model, fitted_scenario, unfitted, shown, LEVERS - len(first))) if unfitted else first
+    )
 
 
 def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None) -> Lever:

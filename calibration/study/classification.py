@@ -107,7 +107,7 @@ def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[
         if not true.content:
             section.wrong("true", "a row of probabilities for each true category")
         rows = tuple(_row(true, label, len(reported)) for label in true.content)
-        section.done()
+        section.note_unread()
         if name in codings:
             problems.append(InvalidValue("name", name, "each once", where="[[coding]]"))
         codings[name] = Coding(name, tuple(true.content), reported, rows, why)
@@ -120,7 +120,7 @@ def _row(section: Section, label: str, n: int) -> Row:
     if isinstance(value, Mapping):
         inner = Section(value, label, section.problems, within=section)
         exponents, use = _numbers(inner.raw("dirichlet"), n), inner.choice("use", AIMS, "CAL")
-        inner.done()
+        inner.note_unread()
         if exponents is not None and min(exponents) >= 0 and max(exponents) > 0:
             return Dirichlet(exponents, use)
     else:

@@ -77,5 +77,5 @@ def _prediction(content: object, calendar: Calendar, problems: list[CiparkError]
         section.wrong("at", "a date such as 2019-12-31, or a number")
     scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
     against = Scenario("", constants_set(section, "against")) if "against" in section else None
-    section.done()
+    section.note_unread()
     return Prediction(name, signed_parts(names), time, scenario, against, why)

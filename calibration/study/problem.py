@@ -176,7 +176,7 @@ def read_problem(
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
     predictions = read_predictions(top.tables("prediction"), calendar, problems)
     questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
-    top.done()
+    top.note_unread()
     problems += name_problems(model, observations, parameters, fixed)
     problems += coding_problems(codings.values(), observations)
     if not any(term.use == "fit" for o in observations for term in o.terms):

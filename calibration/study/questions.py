@@ -58,7 +58,7 @@ def read_questions(
     }
     causes = tuple(_cause(table, rivals, experiments, problems) for table in section.tables("cause"))
     settle = section.names("settle")
-    section.done()
+    section.note_unread()
     return Questions(**words, causes=causes, settle=settle)
 
 
@@ -69,7 +69,7 @@ def _cause(
     section = Section(content, f"report.cause {name!r}", problems)
     section.text("name")
     cause = Cause(name, section.text("experiment"), section.names("without"))
-    section.done()
+    section.note_unread()
     if cause.experiment and cause.experiment not in experiments:
         problems.append(UnknownName(cause.experiment, sorted(experiments), kind="experiment", where=section.where))
     problems += [

@@ -68,7 +68,7 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
         model = read_model(
             beneath(folder, section.text("file"), allow_files, where=section.where), allow_files=allow_files
         )
-    section.done()
+    section.note_unread()
     return model, Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
 
 
@@ -77,7 +77,7 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     model_unit = unit_of(model.time.units)
     unit = section.choice("unit", UNITS, "decimal year")
     origin = section.raw("origin")
-    section.done()
+    section.note_unread()
     if isinstance(origin, str):
         try:
             origin = datetime.date.fromisoformat(origin)
@@ -113,7 +113,7 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, natural_scale(prior) if prior else "identity")
-    section.done()
+    section.note_unread()
     if prior is not None and not errors:
         try:
             distribution(prior, lower, upper)
@@ -148,7 +148,7 @@ def read_prior(section: Section, content: object) -> Prior | None:
     if len(section.problems) > before:
         return None
     numbers = {field: inner.number(field) for field in family.__slots__}
-    inner.done()
+    inner.note_unread()
     if len(section.problems) > before:
         return None
     prior = family(**numbers)
@@ -163,7 +163,7 @@ def fixed_section(content: object, problems: list[CiparkError]) -> Fixed:
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
     section = Section(content, f"fixed {name!r}", problems)
     fixed = Fixed(section.text("name"), section.number("value"), section.text("why"))
-    section.done()
+    section.note_unread()
     return fixed
 
 
@@ -180,13 +180,13 @@ def method_section(section: Section) -> Method:
     if not 0 < method.level < 1:
         section.wrong("level", "a number between 0 and 1, such as 0.95")
         method = default
-    section.done()
+    section.note_unread()
     return method
 
 
 def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
     origins = section.raw("origins") or []
-    section.done()
+    section.note_unread()
     times = []
     for origin in origins if isinstance(origins, list) else [origins]:
         try:

@@ -67,7 +67,7 @@ def read_observation(
     # an observation that is fitted on request is fitted whole
     rows = read_rows(section, path, columns, calendar, use or every, () if use else looked_at)
     terms = Terms(section, name, weight, calendar, coding).of(kind, columns, rows)
-    section.done()
+    section.note_unread()
     return Observation(name, kind, table, tuple(terms))
 
 
@@ -357,7 +357,7 @@ class Terms:
             return None, None
         content = Section(self.section.raw("given"), "given", self.section.problems, within=self.section)
         sizes = tuple(float(content.whole(category, -1)) for category in parts)
-        content.done()
+        content.note_unread()
         if min(sizes, default=-1.0) < 0:
             self.section.wrong("given", "the number in each category: " + ", ".join(parts))
             return None, None

@@ -48,7 +48,7 @@ def _variant(content: object, kind: str, problems: list[CiparkError]) -> Variant
     section.text("name")
     why = section.text("why", "")
     values = constants_set(section, "set")
-    section.done()
+    section.note_unread()
     return Variant(name, why, Scenario(name, values))
 
 

@@ -69,7 +69,7 @@ class _Reader:
         checks = [self.check(entry) for entry in self.entries(file, "check")]
         laws = [self.conservation(entry) for entry in self.entries(file, "conservation")]
         self.unique(file, [*(check.id for check in checks), *(law.id for law in laws)])
-        file.done()
+        file.note_unread()
         named = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
         return Checks(builtin, named, tuple(checks), tuple(laws))
 
@@ -93,7 +93,7 @@ class _Reader:
             return
         run.raw("title")
         self.scenarios[canonical(name)] = self.scenario(run, canonical(name))
-        run.done()
+        run.note_unread()
 
     def scenario(self, entry: Section, name: str) -> Scenario:
         settings = Section(entry.raw("set") or {}, "set", self.problems, within=entry)
@@ -122,7 +122,7 @@ class _Reader:
                 self.times_within(expectation.expr, scenario, times or (), entry.where)
         title, source = (str(entry.raw(key) or "") for key in ("title", "source"))
         tolerance = self.tolerance(entry, "tolerance", 0.0)
-        entry.done()
+        entry.note_unread()
         return Check(name, title, source, scenario, expectations, times, start, end, tolerance)
 
     def expectations(self, entry: Section) -> tuple[Expectation, ...]:
@@ -154,7 +154,7 @@ class _Reader:
             if key == "no_negative_stocks" and isinstance(value, Mapping):
                 stocks = self.part(entry, key, "[builtin], no_negative_stocks")
                 exempt, value = self.names(stocks, "except"), True
-                stocks.done()
+                stocks.note_unread()
             read[key] = self.level(entry, key, value, getattr(default, key))
         extreme = entry.raw("extreme")
         built_in = BuiltIn(
@@ -164,7 +164,7 @@ class _Reader:
             halving=self.halving(entry),
             extreme=True if extreme is True else () if extreme is False else self.names(entry, "extreme"),
         )
-        entry.done()
+        entry.note_unread()
         return built_in
 
     def level(self, entry: Section, key: str, value: object, default: Level) -> Level:
@@ -190,7 +190,7 @@ class _Reader:
         self.within(Scenario(BASE), times or (), entry.where)
         tolerances = self.tolerance(entry, "tolerance", HALVING_TOLERANCE), self.tolerance(entry, "absolute", 0.0)
         variables = self.names(entry, "variables")
-        entry.done()
+        entry.note_unread()
         return Halving(tolerances[0], variables, times, tolerances[1])
 
     def conservation(self, entry: Section) -> Conservation:
@@ -205,7 +205,7 @@ class _Reader:
         title = entry.text("title", "Nothing is made or lost")
         inflows, outflows = self.flows(entry, "inflows"), self.flows(entry, "outflows")
         tolerance = self.tolerance(entry, "tolerance", 1e-9)
-        entry.done()
+        entry.note_unread()
         return Conservation(name, title, stocks, inflows, outflows, tolerance)
 
     def flows(self, entry: Section, side: str) -> tuple[Expectation, ...]:

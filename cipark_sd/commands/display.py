@@ -73,7 +73,7 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
         if not isinstance(observed.raw(key), dict | None):
             observed.wrong(key, "a table")
     for section in (top, table, figure, observed):
-        section.done()
+        section.note_unread()
     raise_all(str(path), problems)
     return replace(display, observed=_observed(observed.content, path, allow_files)) if "observed" in top else display
 

@@ -169,7 +169,7 @@ def _stopped(path: Path) -> None:
 
 
 def _say(tally: "Tally", store: Path, design: str) -> None:
-    say(f"{tally.done:,} of {tally.total:,} runs are in {store}: {design}.")
+    say(f"{tally.completed:,} of {tally.total:,} runs are in {store}: {design}.")
     if tally.failed:
         say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
         for line in tally.reasons:

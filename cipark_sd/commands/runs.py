@@ -92,7 +92,7 @@ def show(path: Path) -> None:
     rows = [
         ["model", f"{about.get('model')} ({str(about.get('model_digest'))[:12]})"],
         ["design", str(about.get("design"))],
-        ["runs", f"{now.done:,} of {now.total:,} are complete, in chunks of {store.chunk:,}"],
+        ["runs", f"{now.completed:,} of {now.total:,} are complete, in chunks of {store.chunk:,}"],
         ["failed", f"{now.failed:,} ({now.share:.3%} of those that are complete)"],
         ["saved", ", ".join(store.columns.values())],
         ["engine", f"{about.get('engine')}, {about.get('integration_method')}, step {about.get('time_step')}"],
@@ -104,7 +104,7 @@ def show(path: Path) -> None:
     print_table(["", str(path)], rows, right=())
     for line in now.reasons:
         say(f"  {line}")
-    if now.done < now.total:
+    if now.completed < now.total:
         say("The same command goes on with what is missing.")
 
 

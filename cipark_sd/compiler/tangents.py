@@ -117,8 +117,8 @@ class _Tangents:
             return self._table(node.payload, args[0], slopes[0])
         if len(args) == 1:
             assert slopes[0] is not None
-            return self._one(node.op, args[0], slopes[0], self.copies[value])
-        return self._more(node.op, args, slopes, [self._of(a) for a in node.args], self.copies[value])
+            return self._unary(node.op, args[0], slopes[0], self.copies[value])
+        return self._of_several(node.op, args, slopes, [self._of(a) for a in node.args], self.copies[value])
 
     def _table(self, table: Table, at: int, slope: int | None) -> int | None:
         if table.interpolation in ("hold_backward", "look_forward") or len(table.x) == 1 or slope is None:
@@ -131,7 +131,7 @@ class _Tangents:
         rise = g.select(g.lt(at, g.const(float(x[0]))), g.const(before), g.table(steps, at))
         return g.mul(rise, slope)
 
-    def _one(self, op: str, a: int, da: int, value: int) -> int:
+    def _unary(self, op: str, a: int, da: int, value: int) -> int:
         g = self.graph
 
         def c(number: float) -> int:
@@ -176,7 +176,7 @@ class _Tangents:
             case _:
                 raise AssertionError(op)
 
-    def _more(self, op: str, args: list[int], slopes: list[Any], full: list[int], value: int) -> int:
+    def _of_several(self, op: str, args: list[int], slopes: list[Any], full: list[int], value: int) -> int:
         g, a, b = self.graph, args[0], args[1]
         da, db = full[0], full[1]
         match op:

@@ -63,11 +63,11 @@ class AdaptiveEngine:
             raise InvalidValue("the method", plan.method, expected, where=plan.model.name)
         # rates are read at the times of the integration; Euler's program has no stages of its own
         plan = replace(plan, method="euler")
-        courses = [_one(plan, part(settings, np.array([run])), runs[run : run + 1]) for run in range(len(runs))]
+        courses = [_course_of(plan, part(settings, np.array([run])), runs[run : run + 1]) for run in range(len(runs))]
         return np.concatenate(courses, axis=2)
 
 
-def _one(plan: RunPlan, settings: Settings, number: NDArray[np.uint64]) -> Values:
+def _course_of(plan: RunPlan, settings: Settings, number: NDArray[np.uint64]) -> Values:
     """The outputs of one run, (n_outputs, n_saved, 1)."""
     program = program_for(plan.model, plan.outputs, settings, method=plan.method)
     groups = by_orders(program, inputs_for(plan, program, settings, number))

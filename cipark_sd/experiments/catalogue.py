@@ -102,9 +102,9 @@ class _Reader(ValueReader):
         settings = self.place(self.table(top, "model"))
         times = self.times(top, "times")
         first = self.table(top, "headline")
-        outcomes = self.each(top, "outcome", self.outcome)
-        rivals = self.each(top, "rival", self.rival)
-        policies = self.each(top, "policy", self.policy)
+        outcomes = self.read_all(top, "outcome", self.outcome)
+        rivals = self.read_all(top, "rival", self.rival)
+        policies = self.read_all(top, "policy", self.policy)
         catalogue = Catalogue(
             title=title,
             digest=digest,
@@ -114,12 +114,12 @@ class _Reader(ValueReader):
             beside=first.names("also") if "also" in first else (),
             policies=(Policy(BASE, "nothing is changed"), *policies),
             rivals=rivals or (Structure(ONLY, "the model as it stands"),),
-            factors=self.each(top, "factor", self.factor),
-            variants=self.each(top, "variant", self.policy),
-            strategies=self.each(top, "strategy", self.policy),
-            uncertainties=self.each(top, "uncertainty", self.uncertainty),
-            levers=self.each(top, "lever", self.lever),
-            measurements=self.each(top, "measurement", self.measurement),
+            factors=self.read_all(top, "factor", self.factor),
+            variants=self.read_all(top, "variant", self.policy),
+            strategies=self.read_all(top, "strategy", self.policy),
+            uncertainties=self.read_all(top, "uncertainty", self.uncertainty),
+            levers=self.read_all(top, "lever", self.lever),
+            measurements=self.read_all(top, "measurement", self.measurement),
             robustness=self.robustness(self.table(top, "robustness")) if "robustness" in top else None,
             design=self.design(self.table(top, "design")) if "design" in top else None,
             own_rivals=bool(rivals),
@@ -127,8 +127,8 @@ class _Reader(ValueReader):
             money=money,
             settings=settings,
         )
-        first.done()
-        top.done()
+        first.note_unread()
+        top.note_unread()
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
         self.references(catalogue)
@@ -138,7 +138,7 @@ class _Reader(ValueReader):
     def table(self, top: Section, key: str) -> Section:
         return Section(top.raw(key) if key in top else {}, f"[{key}]", self.problems, within=top)
 
-    def each(self, top: Section, key: str, read: Callable[[Section], _T]) -> tuple[_T, ...]:
+    def read_all(self, top: Section, key: str, read: Callable[[Section], _T]) -> tuple[_T, ...]:
         """All tables ``[[key]]``, each under its id."""
         items = []
         for number, content in enumerate(top.tables(key), 1):
@@ -159,14 +159,14 @@ class _Reader(ValueReader):
             self.output(name, section.where)
         better = section.choice("better", BETTER, "more")
         low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
-        section.done()
+        section.note_unread()
         return Outcome(id_, title or variable, variable, per, better, low, high)
 
     def place(self, section: Section) -> Scenario:
         for key in MODEL:
             section.raw(key)
         settings = self.settings(section, "set", "")
-        section.done()
+        section.note_unread()
         return settings
 
     def policy(self, section: Section) -> Policy:
@@ -174,7 +174,7 @@ class _Reader(ValueReader):
         scenario = self.settings(section, "set", id_)
         expected = tuple(self.expected(Section(e, section.name, self.problems)) for e in section.tables("expect"))
         source, cost = section.text("source", ""), section.number("cost", 0.0)
-        section.done()
+        section.note_unread()
         if id_ == BASE:
             self.problems.append(
                 InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
@@ -189,19 +189,19 @@ class _Reader(ValueReader):
             section.text("than", BASE),
             section.number("factor", 1.0),
         )
-        section.done()
+        section.note_unread()
         return expected
 
     def rival(self, section: Section) -> Structure:
         id_, title = section.text("id"), section.text("title")
         rival = Structure(id_, title, self.settings(section, "set", id_))
-        section.done()
+        section.note_unread()
         return rival
 
     def factor(self, section: Section) -> Factor:
         id_, title = section.text("id"), section.text("title")
         factor = Factor(id_, title, self.settings(section, "off", id_), self.settings(section, "on", id_))
-        section.done()
+        section.note_unread()
         return factor
 
     def uncertainty(self, section: Section) -> Uncertainty:
@@ -211,7 +211,7 @@ class _Reader(ValueReader):
         whole = section.flag("whole")
         if whole and math.isfinite(low) and not (low.is_integer() and high.is_integer()):
             section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
-        section.done()
+        section.note_unread()
         self.constant(name, section.where)
         return Uncertainty(id_, title or name, name, low, high, whole)
 
@@ -221,7 +221,7 @@ class _Reader(ValueReader):
         low, high = self.range(section)
         base = section.number("base")
         cost, free, source = section.number("cost", 0.0), section.number("free", low), section.text("source", "")
-        section.done()
+        section.note_unread()
         if not names:
             section.wrong("names", "a name or a list of names")
         for name in names:
@@ -241,7 +241,7 @@ class _Reader(ValueReader):
         increments = section.flag("increments")
         error = section.number("error") if "error" in section else None
         scenario = self.settings(section, "set", id_)
-        section.done()
+        section.note_unread()
         if error is not None and not error >= 0:
             section.wrong("error", "0 or more: the standard deviation as a share of the value")
         return Measurement(id_, title, variables, times, increments, scenario, error)
@@ -260,7 +260,7 @@ class _Reader(ValueReader):
             section.number("budget") if "budget" in section else None,
             section.choice("rivals", RIVALS, "equal") == "weighted",
         )
-        section.done()
+        section.note_unread()
         return robustness
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
@@ -273,7 +273,7 @@ class _Reader(ValueReader):
         criterion = Criterion(
             section.text("outcome"), section.number("at"), section.choice("is", HOW), section.number("value")
         )
-        section.done()
+        section.note_unread()
         return criterion
 
     def design(self, section: Section) -> Design:
@@ -287,7 +287,7 @@ class _Reader(ValueReader):
             section.whole("generations", 40, least=1),
             section.whole("seed", 1),
         )
-        section.done()
+        section.note_unread()
         if not 0 < design.tail < 1:
             section.wrong("tail", "a share between 0 and 1")
         return design

@@ -30,7 +30,7 @@ _SLACK = Const(1e-6)
 _ZERO = Const(0.0)
 
 
-def _same(name: str, n: int) -> Callable[[Arguments], Written]:
+def _unchanged(name: str, n: int) -> Callable[[Arguments], Written]:
     def written(arguments: Arguments) -> Written:
         if len(arguments) != n:
             raise Refused(f"{name} with {len(arguments)} arguments", f"give it {n}")
@@ -130,19 +130,19 @@ def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Writte
 
 
 BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
-    **{name: _same(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
-    **{name: _same(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
-    "floor": _same("INT", 1),
+    **{name: _unchanged(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
+    **{name: _unchanged(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
+    "floor": _unchanged("INT", 1),
     "integer": _integer,
-    "initial": _same("INIT", 1),
-    "min": _same("MIN", 2),
-    "max": _same("MAX", 2),
-    "step": _same("STEP", 2),
-    "xramp": _same("RAMP", 2),
+    "initial": _unchanged("INIT", 1),
+    "min": _unchanged("MIN", 2),
+    "max": _unchanged("MAX", 2),
+    "step": _unchanged("STEP", 2),
+    "xramp": _unchanged("RAMP", 2),
     # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
-    "ramp": _same("RAMP", 3),
-    "zidz": _same("SAFEDIV", 2),
-    "xidz": _same("SAFEDIV", 3),
+    "ramp": _unchanged("RAMP", 3),
+    "zidz": _unchanged("SAFEDIV", 2),
+    "xidz": _unchanged("SAFEDIV", 3),
     "xpulse": lambda a: Call("PULSE", (a[1], a[0])),
     "xpulse_train": lambda a: Call("PULSE", (a[2], a[0], a[1])),
     "pulse": _pulse,
@@ -161,8 +161,8 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     "smooth_n": _ordered("SMTHN", {}),
     "delay_n": _ordered("DELAYN", {}),
     "delay_fixed": _initialised("DELAY", 2),
-    "trend": _same("TREND", 3),
-    "forecast": _same("FORCST", 4),
+    "trend": _unchanged("TREND", 3),
+    "forecast": _unchanged("FORCST", 4),
 }
 
 #: What has no counterpart in XMILE that its readers agree on, with the way round each.

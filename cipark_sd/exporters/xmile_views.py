@@ -19,7 +19,7 @@ _MARGIN = 60
 def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     """The ``<views>`` of a model, or nothing when it has no drawing."""
     if model.drawing.lstrip().startswith("<"):
-        return _kept(model.drawing)
+        return _parsed_drawing(model.drawing)
     pages = [page for page in vensim_views(model.drawing, where=model.name) if page.nodes]
     if not pages:
         return None
@@ -32,7 +32,7 @@ def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     return root
 
 
-def _kept(drawing: str) -> ET.Element:
+def _parsed_drawing(drawing: str) -> ET.Element:
     """Views of an XMILE file without the namespace, which the document declares once."""
     root = ET.fromstring(drawing)
     for node in root.iter():

@@ -120,21 +120,21 @@ class _Checker:
         declared = self.declared[variable.name]
         if variable.name in CONTROL:
             self.equation = None
-            self._same(self.time, declared, "is a time in other units than the model's")
+            self._common(self.time, declared, "is a time in other units than the model's")
         match variable:
             case Auxiliary(pieces=pieces):
                 for piece in pieces:
                     self.equation = piece.expr
-                    self._same(declared, self.infer(piece.expr), "has units that its equation does not give")
+                    self._common(declared, self.infer(piece.expr), "has units that its equation does not give")
             case Stock(pieces=stock_pieces):
                 for stock_piece in stock_pieces:
                     self.equation = stock_piece.flow
                     flow = self.infer(stock_piece.flow)
-                    self._same(
+                    self._common(
                         _over(declared, self.time), flow, "changes by flows of other units than its own per time"
                     )
                     self.equation = stock_piece.initial
-                    self._same(declared, self.infer(stock_piece.initial), "starts from a value of other units")
+                    self._common(declared, self.infer(stock_piece.initial), "starts from a value of other units")
             case _:
                 return
 
@@ -145,7 +145,7 @@ class _Checker:
     def _equation_text(self) -> str:
         return "" if self.equation is None else expression_text(self.model, self.equation)
 
-    def _same(self, left: _Units, right: _Units, problem: str) -> _Units:
+    def _common(self, left: _Units, right: _Units, problem: str) -> _Units:
         """The unit that both have; a mismatch is reported once and unknown from there on."""
         match left, right:
             case Unit(), Unit():
@@ -179,7 +179,7 @@ class _Checker:
                 return units
             case If(condition, then, otherwise):
                 self.infer(condition)
-                return self._same(self.infer(then), self.infer(otherwise), "chooses between different units")
+                return self._common(self.infer(then), self.infer(otherwise), "chooses between different units")
             case Apply(table, argument, reading):
                 self.infer(argument)
                 return self._reference(table.name) if isinstance(table, Ref) and reading != "invert" else _NUMBER
@@ -197,9 +197,9 @@ class _Checker:
             case "and" | "or":
                 return DIMENSIONLESS
             case "+" | "-":
-                return self._same(left, right, f"{'adds' if operator == '+' else 'subtracts'} different units")
+                return self._common(left, right, f"{'adds' if operator == '+' else 'subtracts'} different units")
             case _:
-                self._same(left, right, "compares different units")
+                self._common(left, right, "compares different units")
                 return DIMENSIONLESS
 
     def _reference(self, name: str) -> _Units:
@@ -239,7 +239,7 @@ class _Checker:
                 return _over(self.infer(over), self.infer(under))
             case "xidz", (over, under, instead):
                 ratio = _over(self.infer(over), self.infer(under))
-                return self._same(ratio, self.infer(instead), "has an XIDZ with a third argument of other units")
+                return self._common(ratio, self.infer(instead), "has an XIDZ with a third argument of other units")
             case "invert_matrix", (matrix, *_):
                 return _over(DIMENSIONLESS, self.infer(matrix))
             case _ if function in RULES:
@@ -259,11 +259,11 @@ class _Checker:
             demand = rule.demands[min(position, len(rule.demands) - 1)]
             match demand:
                 case "same":
-                    shared = self._same(shared, units, f"mixes units {where}")
+                    shared = self._common(shared, units, f"mixes units {where}")
                 case "any":
                     pass
                 case "time" | "none" | "rate":
-                    self._same(self._demanded(demand), units, f"has argument {position + 1} {where} in other units")
+                    self._common(self._demanded(demand), units, f"has argument {position + 1} {where} in other units")
                 case _:
                     assert_never(demand)
         match rule.result:
@@ -303,17 +303,17 @@ class _Checker:
         match variable:
             case Stock(pieces=stock_pieces):
                 for piece in stock_pieces:
-                    units = self._same(units, self.infer(piece.initial), "mixes units in a macro")
+                    units = self._common(units, self.infer(piece.initial), "mixes units in a macro")
                 call.known[name] = units
                 for piece in stock_pieces:
                     self.equation = piece.flow
                     change = _times(self.infer(piece.flow), self.time)
-                    units = self._same(units, change, f"has a stock {variable.label!r} in a macro with other flows")
+                    units = self._common(units, change, f"has a stock {variable.label!r} in a macro with other flows")
             case _:
                 for part in variable.pieces:
                     if isinstance(part, Piece):
                         self.equation = part.expr
-                        units = self._same(units, self.infer(part.expr), "mixes units in a macro")
+                        units = self._common(units, self.infer(part.expr), "mixes units in a macro")
         self.equation = outer
         call.running.discard(name)
         call.known[name] = units

@@ -69,13 +69,13 @@ class Glossary:
         escaped = html.escape(text)
         return self._pattern.sub(self._link, escaped)
 
-    def _link(self, found: "re.Match[str]") -> str:
-        word = list(WORDS)[int((found.lastgroup or "w0")[1:])]
+    def _link(self, match: "re.Match[str]") -> str:
+        word = list(WORDS)[int((match.lastgroup or "w0")[1:])]
         if word in self._in_section:
-            return found[0]
+            return match[0]
         self._in_section.add(word)
         self._used[word] = None
-        return f'<a class="word" href="#{anchor(word)}">{found[0]}</a>'
+        return f'<a class="word" href="#{anchor(word)}">{match[0]}</a>'
 
     def list(self) -> str:
         """The words that were linked, as a list of definitions; empty without any."""

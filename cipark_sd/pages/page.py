@@ -126,7 +126,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
         parts += [*heads, *(writer.rendered(block) for block in _first(page.sections))]
         parts += ["" if number > 1 else _CONTENTS]
-        for place, section in enumerate((*_headlines(page), *_others(page.sections)), start=1):
+        for place, section in enumerate((*_headlines(page), *_following(page.sections)), start=1):
             anchor = f"s{number}-{place}"
             entries.append(f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>')
             parts.append(f'<h2 id="{anchor}">{_escape(section.title)}</h2>')
@@ -165,7 +165,7 @@ def _first(sections: Iterable[Section]) -> Iterator[Block]:
             yield from section.blocks
 
 
-def _others(sections: Iterable[Section]) -> Iterator[Section]:
+def _following(sections: Iterable[Section]) -> Iterator[Section]:
     for section in sections:
         if not any(isinstance(block, Answer) for block in section.blocks):
             yield section
@@ -219,10 +219,10 @@ class _Writer:
     def _caption(self, caption: str) -> str:
         return f"<figcaption>{self.glossary.linked(caption)}</figcaption>"
 
-    def _wide(self, content: str, what: str, name: str) -> str:
+    def _wide(self, content: str, kind: str, name: str) -> str:
         """What may be wider than a phone: moved sideways, by keyboard too."""
         self.regions += 1
-        label = _escape(f"{what} {self.page}.{self.regions}: {name}".removesuffix(": "))
+        label = _escape(f"{kind} {self.page}.{self.regions}: {name}".removesuffix(": "))
         return f'<div class="wide" role="region" tabindex="0" aria-label="{label}">{content}</div>'
 
     def _table(self, table: Table) -> str:

@@ -147,14 +147,14 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequ
         by_stock.setdefault(floor.stock, []).append(floor)
     below = {name: _below(model, computed, name, by_stock[name]) for name in names if name in by_stock}
     for run in range(n):
-        here = {name: where[run].reshape(len(times), -1) for name, where in bad.items() if where[run].any()}
+        not_finite = {name: where[run].reshape(len(times), -1) for name, where in bad.items() if where[run].any()}
         low = {name: where[run].reshape(len(times), -1) for name, where in below.items() if where[run].any()}
-        starts = [int(where.any(axis=1).argmax()) for where in (*here.values(), *low.values())]
+        starts = [int(where.any(axis=1).argmax()) for where in (*not_finite.values(), *low.values())]
         if not starts:
             continue
         first = min(starts)
         late = {name: where[first] for name, where in low.items() if where[first].any()}
-        now = {name: where[first] for name, where in here.items() if where[first].any()}
+        now = {name: where[first] for name, where in not_finite.items() if where[first].any()}
         name, reason, element = _cause(now, late, inputs)
         marks.reason[run], marks.time[run] = reason, times[first]
         marks.variable[run] = start[name] + element
@@ -208,9 +208,9 @@ def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[F
     }
     for floor in limits:
         low = computed[floor.reduction].to_numpy()
-        here = (marks.reason == 0) & ~(low >= floor.least)
-        marks.reason[here] = np.where(np.isfinite(low[here]), BELOW, NOT_FINITE)
-        marks.variable[here] = number[floor.flat]
+        below = (marks.reason == 0) & ~(low >= floor.least)
+        marks.reason[below] = np.where(np.isfinite(low[below]), BELOW, NOT_FINITE)
+        marks.variable[below] = number[floor.flat]
     return marks
 
 

@@ -67,18 +67,18 @@ class Recipe:
         return Drawn(kind, self.runs, self._factors(model), self.seed)
 
     def _factors(self, model: Model) -> Factors:
-        own = tuple(Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in self.vary)
+        named_factors = tuple(Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in self.vary)
         problems: list[CiparkError] = []
         for name, low, high in self.vary:
             if not low < high:
                 expected = "two finite numbers, the lower first"
                 problems.append(InvalidValue(f"the range of {name!r}", f"{low:g}:{high:g}", expected, where="--vary"))
         raise_all("--vary", problems)
-        others: tuple[Factor, ...] = ()
+        further: tuple[Factor, ...] = ()
         if self.share is not None:
             named = {override_key(name).partition("[")[0] for name, _, _ in self.vary}
-            others = around(model, self.share, without=(*self.leave_out, *named)).constants
-        factors = Factors((*own, *others))
+            further = around(model, self.share, without=(*self.leave_out, *named)).constants
+        factors = Factors((*named_factors, *further))
         check_factors(factors, where=model.name)
         return factors
 

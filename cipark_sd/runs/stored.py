@@ -27,14 +27,14 @@ _LISTED_CHUNKS = 64
 class TooManyFailed(CiparkError):
     """More runs fail than are allowed; what was computed stays in the store."""
 
-    def __init__(self, path: Path, failed: int, done: int, allowed: float, lines: list[str]) -> None:
+    def __init__(self, path: Path, failed: int, completed: int, allowed: float, lines: list[str]) -> None:
         self.failed = failed
-        self.done = done
+        self.completed = completed
         shown = "".join(f"\n  - {line}" for line in lines)
         super().__init__(
-            f"{path}: {failed:,} of {done:,} runs failed, which is more than the share of {allowed:g} of all that is "
-            f"allowed:{shown}\nThe store keeps what was computed; mend the model or the ranges, or allow more with "
-            "--allow-failed, and the same command goes on"
+            f"{path}: {failed:,} of {completed:,} runs failed, which is more than the share of {allowed:g} of all "
+            f"that is allowed:{shown}\nThe store keeps what was computed; mend the model or the ranges, or allow "
+            "more with --allow-failed, and the same command goes on"
         )
 
 
@@ -44,13 +44,13 @@ class Tally:
 
     Parameters
     ----------
-    done, total, failed : int
+    completed, total, failed : int
         Runs.
     reasons : tuple of str
         What the failed ones of this call failed of, the most frequent first.
     """
 
-    done: int
+    completed: int
     total: int
     failed: int
     reasons: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Tally:
     @property
     def share(self) -> float:
         """Of the runs that are done, those that failed."""
-        return self.failed / self.done if self.done else 0.0
+        return self.failed / self.completed if self.completed else 0.0
 
 
 def store_runs(
@@ -113,14 +113,14 @@ def store_runs(
         if first:
             store.remove_unfinished()
         mine = [number for number in range(store.n_chunks) if number % part[1] == part[0] - 1]
-        done = store.complete()
+        complete = store.complete()
         n_done, failed = store.n_complete(), _failed(store)
-        waiting = [number for number in (mine if first else reversed(mine)) if not done[number]]
+        waiting = [number for number in (mine if first else reversed(mine)) if not complete[number]]
         begun: list[int] = []
         if progress is not None:
             progress(n_done, store.n_runs)
         _check(path, failed, n_done, most, allowed, reasons)
-        with closing(pool.each(_tasks(work, store, waiting, begun))) as answers:
+        with closing(pool.answers(_tasks(work, store, waiting, begun))) as answers:
             for position, answer in answers:
                 store.entry("chunk", begun[position]).save(answer)
                 n_done += len(answer[REASON])
@@ -185,14 +185,14 @@ class _Reasons:
     def lines(self, store: RunStore) -> list[str]:
         if not self._answers:
             return []
-        reason, variable, time = (np.concatenate(each) for each in zip(*self._answers, strict=True))
+        reason, variable, time = (np.concatenate(parts) for parts in zip(*self._answers, strict=True))
         return summary(reason, variable, time, failing_labels(store))
 
 
 def _check(
     path: Path,
     failed: int,
-    done: int,
+    completed: int,
     most: float,
     allowed: float,
     reasons: _Reasons,
@@ -200,7 +200,7 @@ def _check(
 ) -> None:
     if failed > most:
         store = store or RunStore(path)
-        raise TooManyFailed(path, failed, done, allowed, reasons.lines(store) or failures_of(store))
+        raise TooManyFailed(path, failed, completed, allowed, reasons.lines(store) or failures_of(store))
 
 
 def failing_labels(store: RunStore) -> list[str]:

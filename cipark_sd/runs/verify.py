@@ -68,13 +68,15 @@ def verify(store: RunStore, work: Work, *, sample: int, chunks: int | None, seed
     return Verification(len(looked), len(runs), damaged, tuple(different))
 
 
-def same_bits(one: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", other: object) -> bool:
+def same_bits(computed: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", stored: object) -> bool:
     """Whether two arrays are equal bit for bit; of NaN the sign and the payload mean nothing and do not count."""
-    two = np.asarray(other)
-    if one.shape != two.shape or one.dtype != two.dtype:
+    reference = np.asarray(stored)
+    if computed.shape != reference.shape or computed.dtype != reference.dtype:
         return False
-    if one.dtype.kind != "f":
-        return bool((one == two).all())
-    both = np.isnan(one.astype(float)) & np.isnan(two.astype(float))
-    kind = f"u{one.dtype.itemsize}"
-    return bool(((np.ascontiguousarray(one).view(kind) == np.ascontiguousarray(two).view(kind)) | both).all())
+    if computed.dtype.kind != "f":
+        return bool((computed == reference).all())
+    nans = np.isnan(computed.astype(float)) & np.isnan(reference.astype(float))
+    kind = f"u{computed.dtype.itemsize}"
+    return bool(
+        ((np.ascontiguousarray(computed).view(kind) == np.ascontiguousarray(reference).view(kind)) | nans).all()
+    )

@@ -194,9 +194,9 @@ class Work:
             columns = self._everything
             again = self._ensemble(rows[some], numbers[some], columns.names, None, ())
             marks.put(some, diagnosed(self.model, again, columns.places, self._limits))
-        rest = members[marks.reason[members] == 0]
-        if len(rest):
-            marks.put(rest, between_saved_times(self.model, computed.isel(run=rest), self._limits))
+        unmarked = members[marks.reason[members] == 0]
+        if len(unmarked):
+            marks.put(unmarked, between_saved_times(self.model, computed.isel(run=unmarked), self._limits))
         return marks
 
     @cached_property

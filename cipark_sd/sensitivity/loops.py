@@ -70,8 +70,8 @@ def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
         through, avoiding = (frozenset(map(canonical, names)) for names in sets)
         polarity: Polarity = section.choice("polarity", ("R", "B", ""), "")
         loops.append(NamedLoop(section.text("name"), through, avoiding, polarity))
-        section.done()
-    top.done()
+        section.note_unread()
+    top.note_unread()
     raise_all(str(path), problems)
     return tuple(loops)
 

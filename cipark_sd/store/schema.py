@@ -271,10 +271,10 @@ def check_same(path: Path, layout: Layout) -> None:
     attributes = attributes_of(path)
     if attributes["key"] == layout.key:
         return
-    other = attributes["identity"]
-    changed = [name for name, value in layout.identity.items() if other.get(name) != value]
+    stored = attributes["identity"]
+    changed = [name for name, value in layout.identity.items() if stored.get(name) != value]
     if attributes["runs"] != layout.n_runs:
         changed.append(f"the number of runs ({attributes['runs']:,}, asked for {layout.n_runs:,})")
-    what = ", ".join(changed) or "what is saved of a run"
+    differences = ", ".join(changed) or "what is saved of a run"
     expected = "another folder with -o, or --fresh to remove what is there"
-    raise InvalidValue("the run store", f"of other runs: {what} differs", expected, where=str(path))
+    raise InvalidValue("the run store", f"of other runs: {differences} differs", expected, where=str(path))

@@ -77,8 +77,8 @@ class Cluster(Pool):
                     part.close()
         self._client = self._local = None
 
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
-        """As :meth:`Pool.each`: one task a worker is computed and one waits at it, however many there are.
+    def answers(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
+        """As :meth:`Pool.answers`: one task a worker is computed and one waits at it, however many there are.
 
         Raises
         ------
@@ -145,8 +145,8 @@ def check_address(address: str) -> None:
     """
     if address == LOCAL or address.startswith("tls://"):
         return
-    kind, _, rest = address.rpartition("://")
-    host = rest.rpartition(":")[0].strip("[]")
+    kind, _, location = address.rpartition("://")
+    host = location.rpartition(":")[0].strip("[]")
     if kind not in ("", "tcp") or not host:
         expected = "'local', tcp://127.0.0.1:PORT or tls://HOST:PORT"
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
@@ -158,7 +158,7 @@ def check_address(address: str) -> None:
         loopback = False
     if not loopback:
         expected = (
-            f"tls://{rest}: whoever reaches a scheduler without certificates runs what they like on its workers "
+            f"tls://{location}: whoever reaches a scheduler without certificates runs what they like on its workers "
             "(docs/reliability.md says how to make them)"
         )
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")

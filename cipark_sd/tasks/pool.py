@@ -86,7 +86,7 @@ class Pool(ABC):
         """End what was started; what is not done is lost, save the chains that tasks wrote."""
 
     @abstractmethod
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
+    def answers(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """The number and the answer of each task, as they finish.
 
         A task is taken from ``tasks`` when somebody has time for it, and no more of them are under way than is needed
@@ -104,14 +104,14 @@ class Pool(ABC):
         Raises
         ------
         Exception
-            As :meth:`each`.
+            As :meth:`answers`.
         """
         stage = _Stage(tasks, self.checkpoints, on_progress)
         try:
             stage.look()
             waiting = stage.waiting()
             report = stage.reports_of(waiting)
-            with closing(self.each((tasks[i] for i in waiting), report)) as answers:
+            with closing(self.answers((tasks[i] for i in waiting), report)) as answers:
                 for number, answer in answers:
                     stage.finish(waiting[number], answer)
         except KeyboardInterrupt:

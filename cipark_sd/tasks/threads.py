@@ -28,8 +28,8 @@ class Threads(Pool):
         """Wait for what is under way, and begin nothing more."""
         self._executor.shutdown(cancel_futures=True)
 
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
-        """As :meth:`Pool.each`; beside one task a thread, one waits for the first thread that is free."""
+    def answers(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
+        """As :meth:`Pool.answers`; beside one task a thread, one waits for the first thread that is free."""
         numbered = enumerate(tasks)
         under_way: dict[Future[Arrays], int] = {}
         try:

@@ -61,8 +61,8 @@ class Workers(Pool):
                 worker.process.join()
             worker.connection.close()
 
-    def each(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
-        """As :meth:`Pool.each`; one task a process is under way.
+    def answers(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
+        """As :meth:`Pool.answers`; one task a process is under way.
 
         Raises
         ------

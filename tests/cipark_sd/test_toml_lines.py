@@ -107,7 +107,7 @@ def test_a_section_says_where_a_key_stands() -> None:
     inner = Section(parameter.raw("more"), "more", problems, within=parameter)
     inner.text("x")
     inner.text("absent")
-    inner.done()
+    inner.note_unread()
     Section(top.raw("title"), "[title]", problems, within=top)
     assert [str(problem).split(" is ")[0] for problem in problems] == [
         "study/problem.toml:2: title",

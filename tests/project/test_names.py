@@ -23,10 +23,7 @@ ROOMS = sorted(
 
 #: Rooms that still have such names.
 EXCEPTIONS = """
-    benchmarks calibration/likelihood calibration/play calibration/report/sections calibration/sampling
-    cipark_sd cipark_sd/commands/sensitivity cipark_sd/compiler cipark_sd/engines cipark_sd/engines/reference
-    cipark_sd/experiments cipark_sd/exporters cipark_sd/frontends/vensim cipark_sd/frontends/xmile
-    cipark_sd/model cipark_sd/pages cipark_sd/pages/player cipark_sd/runs cipark_sd/store cipark_sd/tasks tools
+    benchmarks calibration/report/sections calibration/sampling cipark_sd cipark_sd/experiments tools
 """
 UNCLEAN = frozenset(EXCEPTIONS.split())
 

@@ -47,7 +47,7 @@ class First(ReportPart):
         picture = next(pictures.show("answer", picture_words(fit)), None)
         answer = Answer(
             question=question(findings),
-            numbers=said(leading(findings)),
+            numbers=sentences(leading(findings)),
             fit=fit_words(fit),
             cannot=cannot_say(findings),
             picture=picture,
@@ -77,7 +77,7 @@ def leading(findings: Findings) -> list[Headline]:
     return (predicted or list(Optimum().headlines(findings)))[:NUMBERS]
 
 
-def said(records: Sequence[Headline]) -> tuple[str, ...]:
+def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
     """Headline numbers in words; what all of them are given stands once, after them."""
     conditions = [record.conditions for record in records]
     if len(records) > 1 and len(set(conditions)) == 1 and conditions[0]:

@@ -22,7 +22,7 @@ class First(Words[Findings]):
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block, the answer."""
         records = [record for part in self.of for record in part.headlines(findings)]
-        numbers = said(records)
+        numbers = sentences(records)
         labels = listed(dict.fromkeys(output.label for output in findings.facts.outputs))
         unseen = findings.unseen
         answer = Answer(
@@ -36,7 +36,7 @@ class First(Words[Findings]):
             yield Section("In short", (answer,))
 
 
-def said(records: Sequence[Headline]) -> tuple[str, ...]:
+def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
     """The medians of outputs with the range of the runs, and the largest indices, as sentences."""
     ranges = [record for record in records if record.kind == "median" and record.interval is not None]
     indices = sorted((record for record in records if record.kind == "index"), key=lambda record: -record.number)

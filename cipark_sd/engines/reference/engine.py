@@ -73,7 +73,7 @@ class ReferenceEngine:
                 alternative="save the variables and reduce them afterwards",
             )
         keys = _keys(plan.model)
-        return np.stack([_one(plan, settings, run, keys) for run in range(len(runs))], axis=2)
+        return np.stack([_run_alone(plan, settings, run, keys) for run in range(len(runs))], axis=2)
 
 
 def _keys(model: Model) -> _Keys:
@@ -85,7 +85,7 @@ def _keys(model: Model) -> _Keys:
     }
 
 
-def _one(plan: RunPlan, settings: Settings, run: int, known: _Keys) -> Values:
+def _run_alone(plan: RunPlan, settings: Settings, run: int, known: _Keys) -> Values:
     """The outputs of one run, (n_outputs, n_saved)."""
     model = plan.model
     resolved = _with_data(model, _resolved(plan.resolved, settings, run, known))

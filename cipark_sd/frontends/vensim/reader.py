@@ -48,7 +48,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     main.read_heads(file.entries)
     if not main.definitions and not problems:
         raise ModelFileError(path, "has no equations outside its macros" if file.macros else "has no equations")
-    range_files = tuple(sorted({found.external[0] for found in main.ranges if found.external}))
+    range_files = tuple(sorted({definition.external[0] for definition in main.ranges if definition.external}))
     check_located(path, range_files, allowed)
     made = dimensions(path, main.ranges, problems)
     seconds = SecondRanges({dimension.name for dimension in made} | set(main.definitions))

@@ -30,7 +30,7 @@ def _call(function: str, *order: int) -> Meaning:
     return lambda arguments: Call(function, tuple(arguments[place] for place in order or range(len(arguments))))
 
 
-def _more(function: str, *extra: Expr) -> Meaning:
+def _extended(function: str, *extra: Expr) -> Meaning:
     """The function of that name with arguments that XMILE leaves out."""
     return lambda arguments: Call(function, (*arguments, *extra))
 
@@ -70,8 +70,8 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "smth1": _by_count("SMTH1", _2=_delay("smooth", 1.0), _3=_delay("smooth", 1.0)),
     "smth3": _by_count("SMTH3", _2=_delay("smooth", 3.0), _3=_delay("smooth", 3.0)),
     "smthn": _by_count("SMTHN", _3=_call("smooth_n", 0, 1, 0, 2), _4=_call("smooth_n", 0, 1, 3, 2)),
-    "trend": _by_count("TREND", _2=_more("trend", _ZERO), _3=_call("trend")),
-    "forcst": _by_count("FORCST", _3=_more("forecast", _ZERO), _4=_call("forecast")),
+    "trend": _by_count("TREND", _2=_extended("trend", _ZERO), _3=_call("trend")),
+    "forcst": _by_count("FORCST", _3=_extended("forecast", _ZERO), _4=_call("forecast")),
     "previous": _by_count("PREVIOUS", _1=_previous, _2=_previous),
     "safediv": _by_count("SAFEDIV", _2=_call("zidz"), _3=_call("xidz")),
     "ramp": _by_count("RAMP", _2=_call("xramp"), _3=_call("ramp")),

@@ -68,7 +68,7 @@ class Outcome:
     title: str
     variable: str
     per: str = ""
-    seen: tuple[Seen, ...] = ()
+    observed: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def diagram(model: Model) -> Diagram:
 
 
 def _drawn(model: Model) -> list[Page]:
-    flows = {stock.name: found for stock in model.stocks if (found := split(model, stock)) is not None}
+    flows = {stock.name: flow for stock in model.stocks if (flow := split(model, stock)) is not None}
     if model.drawing.lstrip().startswith("<"):
         root = ET.fromstring(f"<all>{model.drawing}</all>")
         pages = [_of_xmile(view, model) for view in root.iter() if _tag(view) == "view"]
@@ -213,10 +213,10 @@ def _ends(model: Model, stocks: Sequence[Stock]) -> dict[str, tuple[str, str]]:
     """By flow the stock that it leaves and the one that it enters; an empty name is what lies outside the model."""
     ends: dict[str, tuple[str, str]] = {}
     for stock in stocks:
-        found = split(model, stock)
-        for name in found.inflows if found else ():
+        flows = split(model, stock)
+        for name in flows.inflows if flows else ():
             ends[name] = (ends.get(name, ("", ""))[0], stock.name)
-        for name in found.outflows if found else ():
+        for name in flows.outflows if flows else ():
             ends[name] = (stock.name, ends.get(name, ("", ""))[1])
     return ends
 

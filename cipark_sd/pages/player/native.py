@@ -20,7 +20,7 @@ def digest(values: Values) -> str:
 
 def native_base(made: Carried, fixed: Mapping[str, float], columns: Mapping[str, Array], n: int) -> Values:
     """The runs of a structure, (outputs, times, runs): numbers that all have, and one for each."""
-    given = made.plan.settings
-    numbers = {**given.numbers, **fixed, **columns}
-    every = Settings(numbers, given.initials, given.tables, given.series)
+    settings = made.plan.settings
+    numbers = {**settings.numbers, **fixed, **columns}
+    every = Settings(numbers, settings.initials, settings.tables, settings.series)
     return choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64))

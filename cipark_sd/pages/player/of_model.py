@@ -52,11 +52,11 @@ def contents_of(
     """
     shown = tuple(variables) or tuple(v.label for v in _curves(model))
     outcomes = tuple(_outcome(model, name, observed) for name in shown)
-    asked = tuple(lever_of(model, name) for name in levers) or tuple(candidates(model))
-    asked = within_numbers(model, scenario, asked, shown)
-    if not asked:
+    levers_shown = tuple(lever_of(model, name) for name in levers) or tuple(candidates(model))
+    levers_shown = within_numbers(model, scenario, levers_shown, shown)
+    if not levers_shown:
         raise InvalidValue("the constants", "none", "one at least that can be moved", where=model.name)
-    chosen = asked if levers else most_influential(model, scenario, asked, shown)
+    chosen = levers_shown if levers else most_influential(model, scenario, levers_shown, shown)
     return Contents(
         title=title or model.name,
         model=model,
@@ -81,19 +81,19 @@ def _curves(model: Model) -> tuple[Variable, ...]:
 
 
 def _outcome(model: Model, name: str, observed: Sequence[Observed]) -> Outcome:
-    seen = tuple(
+    levels = tuple(
         Seen(float(time), float(low), float(high), "check")
-        for one in observed
-        if override_key(one.variable) == override_key(name)
+        for level in observed
+        if override_key(level.variable) == override_key(name)
         for time, low, high in zip(
-            one.times,
-            one.values if one.low is None else one.low,
-            one.values if one.high is None else one.high,
+            level.times,
+            level.values if level.low is None else level.low,
+            level.values if level.high is None else level.high,
             strict=True,
         )
     )
     base, _ = split_key(override_key(name))
-    return Outcome(model[base].label + (name[name.index("[") :] if "[" in name else ""), name, seen=seen)
+    return Outcome(model[base].label + (name[name.index("[") :] if "[" in name else ""), name, observed=levels)
 
 
 def candidates(model: Model) -> list[Lever]:
@@ -160,15 +160,15 @@ def within_numbers(
         return ()
     every = _at_the_ends(model, scenario, levers, outputs)
     lost = np.any([~np.isfinite(values[1:]).all(axis=1) for values in every], axis=0).reshape(-1, 2)
-    found = []
+    located = []
     for lever, (low, high) in zip(levers, lost, strict=True):
         tenth = (lever.low + lever.high) / 20
         if lever.guessed and low and lever.low == 0:
             lever = replace(lever, low=tenth)
         if lever.guessed and high and lever.high == 0:
             lever = replace(lever, high=tenth)
-        found.append(lever)
-    return tuple(found)
+        located.append(lever)
+    return tuple(located)
 
 
 def _at_the_ends(
@@ -178,8 +178,10 @@ def _at_the_ends(
     ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
     runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
     bases = tuple(dict.fromkeys(split_key(override_key(name))[0] for name in outputs))
-    found = ensemble(model, [Scenario("base"), *runs], save=bases, scenario=scenario, engine="native", failures="leave")
-    return [found[name].to_numpy().reshape(len(runs) + 1, -1) for name in bases]
+    runs_around = ensemble(
+        model, [Scenario("base"), *runs], save=bases, scenario=scenario, engine="native", failures="leave"
+    )
+    return [runs_around[name].to_numpy().reshape(len(runs) + 1, -1) for name in bases]
 
 
 def _moves(values: Array) -> Array:

@@ -89,8 +89,8 @@ def as_json(contents: Contents) -> dict[str, object]:
     variables = [name for o in contents.outcomes for name in (o.variable, o.per) if name]
     save = dict.fromkeys(split_key(override_key(name))[0] for name in variables)
     every = plan(model, contents.scenario, save=(), times=None, method=None).times
-    kept = _kept(len(every))
-    made = carried(model, contents.scenario, save=tuple(save), times=every[kept].tolist())
+    shown = _thinned(len(every))
+    made = carried(model, contents.scenario, save=tuple(save), times=every[shown].tolist())
     structures = [_structure(contents, made, structure) for structure in contents.structures]
     drawn = {name for structure in structures for name in structure["drawn"]}
     levers = [entry for lever in contents.levers if (entry := _lever(contents, made, lever, drawn))]
@@ -98,7 +98,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         expected = f"one at least that changes {', '.join(variables)}"
         raise InvalidValue("the levers", [lever.title for lever in contents.levers], expected, where="play")
     times = made.plan.times
-    labels = [contents.labels[i] for i in kept] if len(contents.labels) == len(every) else []
+    labels = [contents.labels[i] for i in shown] if len(contents.labels) == len(every) else []
     return {
         "format": FORMAT,
         "title": contents.title,
@@ -121,7 +121,7 @@ def as_json(contents: Contents) -> dict[str, object]:
     }
 
 
-def _kept(n: int) -> NDArray[np.intp]:
+def _thinned(n: int) -> NDArray[np.intp]:
     """Positions of the saved times that a page has: the last, and from the first on every so many."""
     stride = -(-(n - 1) // MOST_TIMES) or 1
     return np.unique(np.append(np.arange(0, n, stride), n - 1))
@@ -174,7 +174,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]
         "per": _places(made, outcome.per) if outcome.per else [],
         "seen": [
             {"time": s.time, "low": s.low, "high": s.high if np.isfinite(s.high) else None, "use": s.use}
-            for s in outcome.seen
+            for s in outcome.observed
             if np.isfinite(s.low)
         ],
     }

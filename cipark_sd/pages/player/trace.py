@@ -98,9 +98,9 @@ def flow_names(model: Model) -> frozenset[str]:
     """What stands in the net flow of a stock and can be a flow of its own."""
     from cipark_sd.exporters.flows import split
 
-    found: set[str] = set()
+    neighbours: set[str] = set()
     for stock in model.stocks:
         flows = split(model, stock)
         if flows is not None:
-            found |= {*flows.inflows, *flows.outflows}
-    return frozenset(found)
+            neighbours |= {*flows.inflows, *flows.outflows}
+    return frozenset(neighbours)

@@ -86,8 +86,8 @@ def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
     ):
         assert answer.in_words(replace(record, interval=interval)).endswith(words)
     both = [replace(record, given=("a = 1",)), replace(record, given=("a = 1",), title="other")]
-    assert answer.said(both)[-1] == "All of these given a = 1."
-    assert answer.said([both[0], replace(record, given=())])[0].endswith("; given a = 1")
+    assert answer.sentences(both)[-1] == "All of these given a = 1."
+    assert answer.sentences([both[0], replace(record, given=())])[0].endswith("; given a = 1")
 
 
 def test_what_was_not_asked_stands_in_one_line_at_the_end_and_nowhere_else(fit: Fit) -> None:

@@ -220,7 +220,7 @@ def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monk
     # the counts of the study's table, each at its date
     table = (STUDIES / "flu_1978/data/in_bed.csv").read_text(encoding="utf-8").splitlines()
     counts = [float(line.split(",")[1]) for line in table if line[:1].isdigit()]
-    assert [seen.low for seen in found.outcomes[0].seen] == counts
+    assert [seen.low for seen in found.outcomes[0].observed] == counts
     again = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
     for name, values in structure.draws.items():
         np.testing.assert_array_equal(values, again.structures[0].draws[name])
@@ -231,7 +231,7 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     found = contents_of_study(Request(STUDIES / "great_stone", tmp_path / "scratch", draws="prior", runs=4))
     assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018)
     assert [outcome.title for outcome in found.outcomes][:3] == ["Residents", "Entries, all", "Operating"]
-    assert max((seen.time, seen.low) for seen in found.outcomes[0].seen) == (2020.0, 60.0)
+    assert max((seen.time, seen.low) for seen in found.outcomes[0].observed) == (2020.0, 60.0)
     assert "These priors contradict the data: residents by 2019-12-31" in found.warning
     content = as_json(found)
     levers = content["levers"]

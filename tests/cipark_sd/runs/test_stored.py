@@ -62,7 +62,7 @@ def work(model_file: Path) -> Work:
 @pytest.fixture(scope="module")
 def never_stopped(work: Work, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "pool.zarr"
-    assert run(work, path).done == N
+    assert run(work, path).completed == N
     return path
 
 
@@ -139,7 +139,7 @@ def test_what_was_stopped_opens_tells_what_is_complete_and_goes_on_with_the_rest
     assert np.isfinite(store.read("level", 0, N)[there]).all()
     assert (store.read(REASON, 0, N)[~there] == -1).all()
     marks = {file: file.stat().st_mtime_ns for file in (path / MARKS).glob("*.0")}
-    assert run(work, path).done == N
+    assert run(work, path).completed == N
     assert all(file.stat().st_mtime_ns == before for file, before in marks.items())
     assert bits(path) == bits(never_stopped)
 
@@ -184,7 +184,7 @@ def test_two_processes_share_a_store_and_do_not_wait_for_each_other(
 
 def test_parts_make_up_the_whole(work: Work, never_stopped: Path, tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
-    done = [run(work, path, part=(k, 3)).done for k in (1, 2, 3)]
+    done = [run(work, path, part=(k, 3)).completed for k in (1, 2, 3)]
     assert done[0] < done[1] < done[2] == N
     assert bits(path) == bits(never_stopped)
 
@@ -242,7 +242,7 @@ def test_too_many_failed_runs_are_an_error_with_their_causes_and_what_is_done_st
     with pytest.raises(TooManyFailed):
         run(work, tmp_path / "s.zarr", 1)
     done = run(work, tmp_path / "s.zarr", allowed=0.1)
-    assert (done.done, done.failed, done.share) == (N, 30, 0.1)
+    assert (done.completed, done.failed, done.share) == (N, 30, 0.1)
     assert tally(RunStore(tmp_path / "s.zarr")).failed == 30
 
 

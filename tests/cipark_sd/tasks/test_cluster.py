@@ -113,7 +113,7 @@ def test_a_killed_worker_is_made_up_for_a_slow_one_waited_for_and_another_versio
         client = cluster._connected()
         client.wait_for_workers(2, timeout=60)
         answers: dict[int, int] = {}
-        for number, answer in cluster.each(squares(12, slow_first=True, count_in=str(tmp_path))):
+        for number, answer in cluster.answers(squares(12, slow_first=True, count_in=str(tmp_path))):
             answers[number] = int(answer["value"])
             if len(answers) == 3:
                 first.send_signal(signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_no_more_tasks_are_taken_than_are_needed_to_keep_all_busy(scheduler: str
                 yield worker_tasks.Square(i)
 
         ahead = []
-        for number, _ in cluster.each(tasks()):
+        for number, _ in cluster.answers(tasks()):
             # whoever reads slowly holds the others up
             time.sleep(0.01)
             ahead.append(len(taken) - len(ahead))
