@@ -29,7 +29,11 @@ _SHARE, _RUNS = 0.2, 1000
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--runs", type=click.IntRange(min=1), help=f"How many.  [default: {_RUNS}, or the rows of a CSV file]")
 @click.option(
-    "--design", default="lhs", show_default=True, metavar="lhs|sobol|random|FILE.csv", help="Where constants are put."
+    "--design",
+    default="lhs",
+    show_default=True,
+    metavar="lhs|sobol|random|FILE.csv",
+    help="How constants are spread over their ranges.",
 )
 @click.option(
     "--range", "share", type=float, help=f"All constants vary by this share.  [default: {_SHARE}, without --vary]"

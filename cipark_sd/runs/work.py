@@ -7,7 +7,7 @@ thread, process or machine, and again.
 import hashlib
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -71,7 +71,7 @@ class Work:
     save: tuple[str, ...]
     times: tuple[float, ...] | None = None
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    engine: str = "native"
+    engine: str = field(kw_only=True)
     method: Method | None = None
     seed: int = 0
 

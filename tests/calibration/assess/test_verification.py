@@ -3,6 +3,7 @@
 import ast
 import html
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -85,7 +86,8 @@ def calibrate(folder: Path, *options: str) -> Result:
 def written(folder: Path) -> tuple[dict[str, object], str]:
     """The comparison in fit.json, and the page."""
     record = json.loads((folder / "out" / "fit.json").read_text(encoding="utf-8"))["comparison_with_pysd"]
-    return record, html.unescape((folder / "out" / "report.html").read_text(encoding="utf-8"))
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    return record, html.unescape(re.sub(r'<a class="word" href="#[a-z-]+">(.*?)</a>', r"\1", page))
 
 
 def test_a_model_on_which_both_agree_is_compared_in_pysd(study, runs_in_pysd) -> None:
@@ -249,7 +251,10 @@ def test_half_the_step_is_said_with_its_number(study) -> None:
 
 
 #: What a user calls in Python has a documented default; nothing of ours may rest on it.
-ENTRANCES = {"simulate", "ensemble", "value_and_jacobian", "model_response", "run_policies", "run_futures", "ema_model"}
+ENTRANCES = {
+    *("simulate", "ensemble", "calibrate", "value_and_jacobian"),
+    *("model_response", "run_policies", "run_futures", "ema_model"),
+}
 #: A check is handed a function that has its engine already.
 OTHERS = {("cipark_sd/checks/run.py", "simulate")}
 

@@ -204,7 +204,7 @@ def test_how_far_a_residual_may_lie_depends_on_how_many_there_are():
 
 def test_the_sentence_names_what_is_beyond_chance_only():
     def said(*rows):
-        fit = SimpleNamespace(rows=rows, study=SimpleNamespace(questions=SimpleNamespace(supports="")))
+        fit = SimpleNamespace(rows=rows, profiles=(), study=SimpleNamespace(questions=SimpleNamespace(supports="")))
         return conclusions.supports(fit, None)
 
     few = [row(0.5) for _ in range(15)]

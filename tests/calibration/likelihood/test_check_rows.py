@@ -10,6 +10,8 @@ import pytest
 import small_study
 import xarray as xr
 from click.testing import CliRunner
+from matplotlib.figure import Figure
+from undrawn import undrawn
 
 from calibration.assess import baselines, rivals, self_test
 from calibration.commands import assess
@@ -18,7 +20,6 @@ from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
-from cipark_sd.plotting import files as plotting_files
 from cipark_sd.study import find_study
 from cipark_sd.tasks.workers import Workers
 
@@ -113,7 +114,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         patch.setattr(assess, "Workers", lambda _, kept: Workers(0, kept))
         patch.setattr(self_test.self_test, "__kwdefaults__", {**self_test.self_test.__kwdefaults__, "effort": few})
         patch.setattr(rivals.fit_rivals, "__kwdefaults__", {**rivals.fit_rivals.__kwdefaults__, "refit": few})
-        patch.setattr(plotting_files, "save_for_print", lambda *_: [])
+        patch.setattr(Figure, "savefig", undrawn)
 
         def of(name: str) -> Path:
             if name not in done:

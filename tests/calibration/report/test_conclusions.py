@@ -161,7 +161,7 @@ def test_what_stays_unknown(fit: Fit) -> None:
         "Nothing was found that the data leave open; rivals and a posterior may show more."
     )
     lines = [
-        Comparison(f"M{i}", "", True, -50.0, -60.0, behind, 0.5, 0, 0.5, -70.0, 0.1, 0.25)
+        Comparison(f"M{i}", "", True, -50.0, -60.0, behind, 0.5, 0, 0.5, -70.0, 0.1, 0.25, "chains")
         for i, behind in enumerate((0.0, 1.0, 9.0))
     ]
     inquiry: Any = SimpleNamespace(contractions=(), comparison=lines)

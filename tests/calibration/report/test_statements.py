@@ -96,7 +96,9 @@ def test_half_the_step_may_move_a_stock_by_one_per_cent(write_mdl: Write, moved:
 
 
 def structure(name: str, behind: float, error: float, *, stacking: float = 0.0) -> Comparison:
-    return Comparison(name, f"why {name}", True, -50.0, -60.0 - behind, behind, error, 0, stacking, -70.0, 0.1, 0.25)
+    return Comparison(
+        name, f"why {name}", True, -50.0, -60.0 - behind, behind, error, 0, stacking, -70.0, 0.1, 0.25, "chains"
+    )
 
 
 @pytest.mark.parametrize(("behind", "error", "close"), [

@@ -24,7 +24,7 @@ d = 0 ~~|
 
 def work(write_mdl: Write, rows: list[list[float]], save: tuple[str, ...] = ("level",), **more: object) -> Work:
     model = read_model(write_mdl(MODEL, final=10, step=0.25, saveper="1"))
-    return Work(model, Listed(("d", "drain"), np.array(rows, dtype=float)), save, **more)  # type: ignore[arg-type]
+    return Work(model, Listed(("d", "drain"), np.array(rows, dtype=float)), save, **{"engine": "native", **more})  # type: ignore[arg-type]
 
 
 def marks(work: Work, first: int = 0, last: int | None = None) -> list[tuple[int, str, float]]:

@@ -56,7 +56,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def work(model_file: Path) -> Work:
     design = Drawn("lhs", N, Factors((Factor("life", Uniform(2, 9)),)), 1)
-    return Work(read_model(model_file), design, ("level", "rate"))
+    return Work(read_model(model_file), design, ("level", "rate"), engine="native")
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ def test_too_many_failed_runs_are_an_error_with_their_causes_and_what_is_done_st
     model_file: Path, tmp_path: Path
 ) -> None:
     lives = np.where(np.arange(N) % 10 == 0, -1.0, 5.0)
-    work = Work(read_model(model_file), Listed(("life",), lives[:, None]), ("level",))
+    work = Work(read_model(model_file), Listed(("life",), lives[:, None]), ("level",), engine="native")
     with pytest.raises(TooManyFailed, match=r"runs failed, which is more than the share of 0\.05") as problem:
         run(work, tmp_path / "s.zarr", 1)
     assert "level[b] is not a finite number, earliest at time 0" in str(problem.value)
@@ -335,7 +335,7 @@ def test_a_command_on_a_full_disk_stopped_and_killed_ends_with_the_same_bits(mod
     assert store.n_complete() == store.n_runs
     assert not list(store.path.rglob("*.partial"))
     design = Drawn("lhs", 60_000, Factors((Factor("life", Uniform(2.0, 9.0)),)), 1)
-    work = Work(read_model(tmp_path / "pool.mdl"), design, ("level", "rate"), seed=1)
+    work = Work(read_model(tmp_path / "pool.mdl"), design, ("level", "rate"), seed=1, engine="native")
     assert verify(store, work, sample=20, chunks=None, seed=2).passed
 
 

@@ -1,5 +1,6 @@
 """Indices against closed forms and against SALib on the same runs, and their promises about order and size."""
 
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -15,6 +16,8 @@ from cipark_sd.sensitivity.morris import _margins, morris
 from cipark_sd.sensitivity.sample import fan, pawn, sample
 from cipark_sd.sensitivity.shapley import shapley
 from cipark_sd.sensitivity.sobol import sobol
+
+sobol_module = sys.modules[sobol.__module__]
 
 #: Stated aim for the closed forms at 1024 rows.
 CLOSE = 0.03
@@ -169,7 +172,7 @@ def test_a_kept_design_that_is_larger_changes_no_result(response_of, tmp_path, n
 
 
 def test_a_doubling_that_was_stopped_goes_on_from_its_last_rows(response_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("cipark_sd.sensitivity.sobol.RUNS_AT_A_TIME", 5 * BLOCK)
+    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 5 * BLOCK)
     calls, kept, asked = [], Checkpoints(tmp_path), {"n": 128, "seed": 1, "until": 1e-9, "most": 1024}
     with pytest.raises(KeyboardInterrupt):
         sobol(response_of(3, counting(calls, 7)), **asked, checkpoints=kept)
@@ -183,10 +186,8 @@ def test_a_doubling_that_was_stopped_goes_on_from_its_last_rows(response_of, tmp
 
 
 def test_a_stopped_design_goes_on_and_repeats_no_run(response_of, tmp_path, monkeypatch):
-    from cipark_sd.sensitivity import sobol as module
-
-    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(module, "RUNS_AT_A_TIME", 5 * BLOCK)
+    monkeypatch.setattr(sobol_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 5 * BLOCK)
     kept, calls = Checkpoints(tmp_path), []
     with pytest.raises(KeyboardInterrupt):
         sobol(response_of(3, counting(calls, 4)), n=1024, seed=1, checkpoints=kept)
@@ -196,7 +197,7 @@ def test_a_stopped_design_goes_on_and_repeats_no_run(response_of, tmp_path, monk
 
 
 def test_a_design_that_is_stopped_keeps_all_runs_that_were_computed(response_of, tmp_path, monkeypatch):
-    monkeypatch.setattr("cipark_sd.sensitivity.sobol.RUNS_AT_A_TIME", 5 * 128)
+    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 5 * 128)
     with pytest.raises(KeyboardInterrupt):
         sobol(response_of(3, counting([], 3)), n=1024, seed=1, checkpoints=Checkpoints(tmp_path))
     (entry,) = tmp_path.iterdir()
@@ -217,10 +218,8 @@ def test_a_design_of_something_else_is_not_taken(response_of, tmp_path, change):
 
 
 def test_rows_do_not_depend_on_how_many_are_run_at_a_time(response_of, monkeypatch):
-    from cipark_sd.sensitivity import sobol as module
-
     whole = sobol(response_of(3, ishigami), n=1024, seed=1)
-    monkeypatch.setattr(module, "RUNS_AT_A_TIME", 1)
+    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 1)
     assert whole.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
 
 

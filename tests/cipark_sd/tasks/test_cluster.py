@@ -165,7 +165,7 @@ def test_an_ensemble_on_a_local_cluster_has_the_bits_of_threads_and_goes_on_when
     write_mdl: Write, tmp_path: Path
 ) -> None:
     design = Drawn("sobol", 4096, Factors((Factor("life", Uniform(2, 9)),)), 1)
-    work = Work(read_model(write_mdl(MODEL)), design, ("level",))
+    work = Work(read_model(write_mdl(MODEL)), design, ("level",), engine="native")
     with Threads(2) as pool:
         store_runs(work, tmp_path / "here.zarr", pool, chunk=128)
     killed: list[int] = []
