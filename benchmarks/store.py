@@ -29,7 +29,7 @@ def work_of(case: Case, runs: int, times: tuple[float, ...] | None) -> Work:
     values = dict(zip(case.program.params, case.program.defaults, strict=True))
     spans = [(name, sorted((0.95 * values[name], 1.05 * values[name]))) for name in case.drawn]
     factors = Factors(tuple(Factor(name, Uniform(low, high)) for name, (low, high) in spans))
-    return Work(case.model, Drawn("lhs", runs, factors, 1), case.saved, times, engine="native")
+    return Work(case.model, Drawn("lhs", runs, factors, 1), case.saved, "native", times)
 
 
 def without(work: Work, threads: int, chunk: int) -> float:

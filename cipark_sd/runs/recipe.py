@@ -52,7 +52,7 @@ class Recipe:
         """
         design = self.drawn(model)
         save = tuple(dict.fromkeys(model[name].name for name in self.save))
-        return Work(model, design, save, self.times, scenario, self.method, self.seed, engine=self.engine)
+        return Work(model, design, save, self.engine, self.times, scenario, self.method, self.seed)
 
     def drawn(self, model: Model) -> Design:
         """What varies.

@@ -7,7 +7,7 @@ thread, process or machine, and again.
 import hashlib
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -58,20 +58,21 @@ class Work:
     design : Design
     save : tuple of str
         Canonical names of variables.
+    engine : str
     times : tuple of float, optional
         Some of the saved times.
     scenario : Scenario
         What all runs share; a run's own values win.
-    engine, method, seed
+    method, seed
         As for :func:`cipark_sd.ensemble.ensemble`.
     """
 
     model: Model
     design: Design
     save: tuple[str, ...]
+    engine: str
     times: tuple[float, ...] | None = None
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    engine: str = field(kw_only=True)
     method: Method | None = None
     seed: int = 0
 

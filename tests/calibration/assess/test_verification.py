@@ -255,8 +255,8 @@ ENTRANCES = {
     *("simulate", "ensemble", "calibrate", "value_and_jacobian"),
     *("model_response", "run_policies", "run_futures", "ema_model"),
 }
-#: A check is handed a function that has its engine already.
-OTHERS = {("cipark_sd/checks/run.py", "simulate")}
+#: A check is handed a function that has its engine already, and the settings of a calibration name theirs.
+OTHERS = {("cipark_sd/checks/run.py", "simulate"), ("calibration/commands/calibrate.py", "calibrate")}
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
