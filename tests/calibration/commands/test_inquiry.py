@@ -157,7 +157,9 @@ def test_console_page_and_headlines_have_one_value_of_a_prediction(folder):
     lines = {line["name"]: line for line in rows(folder / "posterior.csv")}
     assert medians["parameter rate"].number == float(lines["rate"]["median"])
     assert (
-        medians["parameter rate"].basis.label == found.fit.posterior.basis.label == "posterior, 10000 draws, converged"
+        medians["parameter rate"].basis.label
+        == found.fit.posterior.basis.label
+        == f"posterior, {found.fit.posterior.flat.shape[0]} draws, converged"
     )
     # what is computed over fewer draws says so
     records = read_page(folder).headlines
