@@ -156,8 +156,11 @@ def test_console_page_and_headlines_have_one_value_of_a_prediction(folder):
     medians = {one.estimand: one for one in read_page(folder).headlines if one.kind == "median" and one.basis}
     lines = {line["name"]: line for line in rows(folder / "posterior.csv")}
     assert medians["parameter rate"].number == float(lines["rate"]["median"])
-    label = f"posterior, {found.fit.posterior.basis.n} draws, converged"
-    assert medians["parameter rate"].basis.label == found.fit.posterior.basis.label == label
+    assert (
+        medians["parameter rate"].basis.label
+        == found.fit.posterior.basis.label
+        == f"posterior, {found.fit.posterior.flat.shape[0]} draws, converged"
+    )
     # what is computed over fewer draws says so
     records = read_page(folder).headlines
     effect = next(one for one in records if one.estimand.startswith("change of left"))
