@@ -15,6 +15,8 @@ def number(value: float, *, digits: int = 4) -> str:
     >>> number(0.0000123, digits=3), number(1.5e-9, digits=3), number(2.5e15)
     ('0.0000123', '1.5e-09', '2.5e+15')
     """
+    if not math.isfinite(value):
+        return f"{value}"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
     text = f"{value:.{digits}g}"

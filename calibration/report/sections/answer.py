@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from calibration.report import conclusions, figures_fit
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
@@ -130,8 +132,12 @@ def cannot_say(findings: Findings) -> str:
 
 
 def first_shown(fit: Fit) -> str | None:
-    """The observation that is drawn: the first with a course."""
-    return next((entry.name for entry in fit.study.observations if entry.name in fit.curves.courses), None)
+    """The observation that is drawn: the first with a course, but for those whose numbers are looked at only."""
+    for entry in fit.study.observations:
+        rows = fit.curves.levels.get(entry.name, ())
+        if entry.name in fit.curves.courses and (not rows or any(row.use == "fit" for row in rows)):
+            return entry.name
+    return None
 
 
 def picture_words(fit: Fit) -> str:
@@ -141,8 +147,12 @@ def picture_words(fit: Fit) -> str:
         return ""
     label = fit.study.calendar.label
     course, times = fit.curves.courses[shown], fit.curves.times
-    levels = [row for row in fit.curves.levels.get(shown, ()) if math.isfinite(row.lower)]
-    text = f"{shown}: the model ends at {number(float(course[-1]), digits=3)} on {label(float(times[-1]))}"
+    levels = [row for row in fit.curves.levels.get(shown, ()) if row.use != "check" and math.isfinite(row.lower)]
+    computed = np.flatnonzero(np.isfinite(course))
+    if not len(computed):
+        return f"{shown}: the model has no number at the optimum. Points: what was reported."
+    end = computed[-1]
+    text = f"{shown}: the model ends at {number(float(course[end]), digits=3)} on {label(float(times[end]))}"
     if levels:
         last = max(levels, key=lambda row: row.end)
         text += f"; reported last were {number(last.lower, digits=3)} on {label(last.end)}"

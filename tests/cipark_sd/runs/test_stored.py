@@ -1,5 +1,6 @@
 """Ensembles in stores: the same bits whatever stops them and whoever computes them, and nothing taken for another."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -311,8 +312,12 @@ def stopped(folder: Path, how: signal.Signals) -> tuple[int, str]:
     with subprocess.Popen(call, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while len(list(marks.glob("*.0"))) < before + 2 and process.poll() is None:
             time.sleep(0.001)
-        process.send_signal(how)
-        _, errors = process.communicate(timeout=60)
+        # an interrupt that arrives while Python drops an object is lost, and a person presses again
+        for _ in range(20):
+            process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                _, errors = process.communicate(timeout=3)
+                break
     return process.returncode, errors
 
 
