@@ -119,7 +119,8 @@ def time_grid(initial: float, final: float, step: float, saveper: float, *, wher
         span = f"the number of steps from {initial:.10g} to {final:.10g} by {step:.10g}"
         shown = round(n_steps) if n_steps < 1e15 else n_steps
         raise InvalidValue(span, shown, f"at most {MOST_STEPS:,}", where=where)
-    return _grid(initial, final, step, saveper)
+    # whole numbers of Python would make an array of integers, which machine code reads as other numbers
+    return _grid(float(initial), float(final), float(step), float(saveper))
 
 
 @lru_cache(maxsize=64)

@@ -45,7 +45,7 @@ class Inputs:
     @property
     def uniforms(self) -> Values:
         """``time_step``, ``initial_time``, ``final_time``, ``saveper``."""
-        return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper])
+        return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper], dtype=float)
 
 
 def fixed_method(method: Method) -> str:

@@ -203,6 +203,16 @@ def test_a_stock_is_saved_forty_thousand_times(write_mdl: Write) -> None:
     assert float(run["s"][-1]) == 40_000
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_a_span_in_whole_numbers_is_that_in_floats(write_mdl: Write, engine: str) -> None:
+    """Machine code that reads whole numbers as floats counts in 5e-324; such a grid stayed for the runs after it."""
+    model = read_model(write_mdl("s = INTEG(1, 0) ~~|\n"))
+    for span in ({"final_time": 37, "time_step": 1}, {"final_time": 37.0, "time_step": 1.0}):
+        run = simulate(model, Scenario("", initial_time=0, saveper=1, **span), engine=engine)
+        assert run["time"].dtype == float
+        assert run["s"].values.tolist() == list(range(38))
+
+
 @pytest.mark.parametrize("n", [400, 1_900])
 def test_a_sum_of_many_terms_is_one_equation(write_mdl: Write, n: int) -> None:
     run = simulate(read_model(write_mdl(total(n))), save=["all"], engine="numpy" if n > 400 else "native")
