@@ -178,7 +178,7 @@ def test_an_ensemble_on_a_local_cluster_has_the_bits_of_threads_and_goes_on_when
                 killed.append(pids[0])
                 os.kill(pids[0], signal.SIGKILL)
 
-        assert store_runs(work, tmp_path / "there.zarr", cluster, chunk=128, progress=progress).done == 4096
+        assert store_runs(work, tmp_path / "there.zarr", cluster, chunk=128, progress=progress).completed == 4096
     assert killed
     here, there = RunStore(tmp_path / "here.zarr"), RunStore(tmp_path / "there.zarr")
     for name in (*here.columns, "chunk_digest"):
