@@ -3,7 +3,6 @@
 import ast
 import html
 import json
-import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from page_text import without_links
 from places import ROOT
 
 from calibration.fit import verification
@@ -87,7 +87,7 @@ def written(folder: Path) -> tuple[dict[str, object], str]:
     """The comparison in fit.json, and the page."""
     record = json.loads((folder / "out" / "fit.json").read_text(encoding="utf-8"))["comparison_with_pysd"]
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
-    return record, html.unescape(re.sub(r'<a class="word" href="#[a-z-]+">(.*?)</a>', r"\1", page))
+    return record, html.unescape(without_links(page))
 
 
 def test_a_model_on_which_both_agree_is_compared_in_pysd(study, runs_in_pysd) -> None:

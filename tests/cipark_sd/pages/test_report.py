@@ -1,12 +1,12 @@
 """Pages: what a command found, as data and as one HTML file."""
 
 import html
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from page_text import without_links
 
 from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
@@ -28,11 +28,6 @@ PAGE = Page(
         Section("Course", (Picture("course.png", "Over time."),)),
     ),
 )
-
-
-def without_links(text: str) -> str:
-    """A page as it reads, its words not linked to what they mean."""
-    return re.sub(r'<a class="word" href="#[a-z-]+">(.*?)</a>', r"\1", text)
 
 
 @pytest.fixture
