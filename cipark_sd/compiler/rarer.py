@@ -193,11 +193,8 @@ class Rarer(Elementary[T]):
         o = self.o
         size = self._size(x)
         inner = o.add(size, o.mul(size, self._asin_ratio(o.mul(size, size))))
-        root, lacking, ratio = self._asin_outer(size)
-        # pi/2 - 2 asin(sqrt((1 - x) / 2)), the root in two doubles
-        twice = o.mul(o.number(2.0), root)
-        small = o.add(o.mul(twice, ratio), o.mul(o.number(2.0), lacking))
-        outer = self._from_half_pi(twice, small)
+        # pi/2 - 2 asin(sqrt((1 - x) / 2))
+        outer = self._from_half_pi(*self._asin_outer(size))
         value = self._odd(x, o.choose(o.less(size, o.number(0.5)), inner, outer))
         return self._up_to_one(x, value)
 
@@ -206,9 +203,7 @@ class Rarer(Elementary[T]):
         o = self.o
         size = self._size(x)
         inner = self._from_half_pi(x, o.mul(x, self._asin_ratio(o.mul(x, x))))
-        root, lacking, ratio = self._asin_outer(size)
-        twice = o.mul(o.number(2.0), root)
-        small = o.add(o.mul(twice, ratio), o.mul(o.number(2.0), lacking))
+        twice, small = self._asin_outer(size)
         positive = o.add(twice, small)
         pi, lower = (o.number(2.0 * part) for part in _HALF_PI)
         negative = o.sub(pi, o.sub(twice, o.sub(lower, small)))
@@ -292,8 +287,8 @@ class Rarer(Elementary[T]):
     def _asin_ratio(self, z: T) -> T:
         return self.o.div(self.o.mul(z, self._polynomial(z, _ASIN_OVER)), self._polynomial(z, _ASIN_UNDER))
 
-    def _asin_outer(self, size: T) -> tuple[T, T, T]:
-        """The root of (1 - size) / 2, what it lacks, and the ratio there."""
+    def _asin_outer(self, size: T) -> tuple[T, T]:
+        """Twice the arc sine of the root of (1 - size) / 2, as twice the root and what is small beside it."""
         o = self.o
         z = o.mul(o.sub(o.number(1.0), size), o.number(0.5))
         root = o.sqrt(z)
@@ -301,7 +296,9 @@ class Rarer(Elementary[T]):
         lacking = o.div(o.sub(o.sub(z, square), error), o.mul(o.number(2.0), root))
         # of 1 itself the root is 0 and lacks nothing
         lacking = o.choose(o.less(o.number(0.0), root), lacking, o.number(0.0))
-        return root, lacking, self._asin_ratio(z)
+        # the root in two doubles
+        twice = o.mul(o.number(2.0), root)
+        return twice, o.add(o.mul(twice, self._asin_ratio(z)), o.mul(o.number(2.0), lacking))
 
     def _from_half_pi(self, a: T, b: T) -> T:
         """pi / 2 less two numbers, of which ``b`` is small beside ``a``."""
