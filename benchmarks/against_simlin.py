@@ -10,7 +10,7 @@ from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
 from cipark_sd.engines.native.engine import NativeEngine
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 
 
 def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:

@@ -14,7 +14,7 @@ from cases import CASES, Case
 from measure import in_turn, show, show_machine, show_times
 
 from cipark_sd.engines.native.engine import NativeEngine
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 
 
 def one_core(case: Case, n_runs: int, repeats: int) -> None:

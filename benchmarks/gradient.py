@@ -10,7 +10,7 @@ from measure import in_turn, show_machine, show_times
 
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.settings import Settings
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.gradients import value_and_jacobian
 
 #: Relative step of the differences.

@@ -57,7 +57,7 @@ CASES: dict[str, tuple[str, Callable[[int], str], tuple[int, ...], str, float]] 
 
 def first_run(case: str, n: int) -> float:
     """Processor time of reading, lowering, compiling and running a model, in this process."""
-    from cipark_sd.ensemble import ensemble
+    from cipark_sd.ensembles import ensemble
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.scenarios import Scenario
 

@@ -22,7 +22,7 @@ def peak() -> int:
 
 def measured(name: str, n_runs: int) -> None:
     """Do the runs here and print peak before, after, and the seconds."""
-    from cipark_sd.ensemble import ensemble
+    from cipark_sd.ensembles import ensemble
 
     case = CASES[name]
     dates, draws = case.eight_dates(), case.draws(n_runs)

@@ -69,7 +69,7 @@ def quick_draws(path: Path) -> Path:
 
     from calibration.study.library import STUDIES
     from calibration.study.problem import read_problem
-    from cipark_sd.sensitivity.factors import around
+    from cipark_sd.sensitivities.factors import around
 
     problem = read_problem(STUDIES / "great_stone")
     factors = around(problem.model, 0.2).factors

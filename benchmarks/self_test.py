@@ -21,7 +21,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import progress_bars
-from cipark_sd.ensemble import processors
+from cipark_sd.ensembles import processors
 from cipark_sd.plotting.files import save_for_print
 from cipark_sd.tasks.pool import Progress
 from cipark_sd.tasks.workers import Workers

@@ -14,11 +14,11 @@ import time
 import numpy as np
 
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.designs import blocks
-from cipark_sd.sensitivity.question import Question
-from cipark_sd.sensitivity.ranking import sentences
-from cipark_sd.sensitivity.response import ModelResponse, model_response
-from cipark_sd.sensitivity.sobol import sobol
+from cipark_sd.sensitivities.designs import blocks
+from cipark_sd.sensitivities.question import Question
+from cipark_sd.sensitivities.ranking import sentences
+from cipark_sd.sensitivities.response import ModelResponse, model_response
+from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.simulation import simulate
 from cipark_sd.study import find_study
 

@@ -19,7 +19,7 @@ from measure import show, show_machine
 from cipark_sd.runs.design import Drawn
 from cipark_sd.runs.stored import store_runs
 from cipark_sd.runs.work import ChunkTask, Work
-from cipark_sd.sensitivity.factors import Factor, Factors, Uniform
+from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.store.chunks import RunStore
 from cipark_sd.tasks.threads import Threads
 

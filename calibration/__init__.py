@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from calibration.report.collect import Calibration
 
 
+__all__ = ["calibrate"]
+
+
 def calibrate(
     study: Path | str | None = None,
     *,

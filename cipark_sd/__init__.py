@@ -11,12 +11,10 @@
 mapping of names to numbers for a scenario. Names are spelt as people write them: ``run.cp["Total Residents"]``.
 """
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cipark_sd.ensemble import ensemble as ensemble
+    from cipark_sd.ensembles import ensemble as ensemble
     from cipark_sd.errors import CiparkError as CiparkError
     from cipark_sd.front import calibrate as calibrate
     from cipark_sd.front import sensitivity as sensitivity
@@ -38,8 +36,9 @@ if TYPE_CHECKING:
     from cipark_sd.study import read_study as read_study
 
 # Imported when first asked for: xarray and PySD take a second.
+# None has the name of a room, which the import system would hang in its place.
 _PUBLIC = {
-    "ensemble": "ensemble",
+    "ensemble": "ensembles",
     "CiparkError": "errors",
     "calibrate": "front",
     "sensitivity": "front",
@@ -62,18 +61,6 @@ _PUBLIC = {
 }
 
 __all__ = sorted(_PUBLIC)
-
-
-class _Package(ModuleType):
-    """This package: a public function keeps its name where a module is called the same."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        # the import system hangs a submodule that it has read onto its package
-        if not (name in _PUBLIC and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

@@ -14,9 +14,9 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Override, Scenario
-from cipark_sd.sensitivity.factors import Factor, Factors
-from cipark_sd.sensitivity.response import ModelResponse, Output
-from cipark_sd.sensitivity.sobol import sobol
+from cipark_sd.sensitivities.factors import Factor, Factors
+from cipark_sd.sensitivities.response import ModelResponse, Output
+from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.timegrid import nearest_indices
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def sensitivity(
     Returns
     -------
     xarray.Dataset
-        See :func:`cipark_sd.sensitivity.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
+        See :func:`cipark_sd.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for, tangents_of
 from cipark_sd.engines.registry import choose, names
 from cipark_sd.engines.settings import part, start_name
-from cipark_sd.ensemble import drawn, elements_drawn
+from cipark_sd.ensembles import drawn, elements_drawn
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Scenario
@@ -45,7 +45,7 @@ def value_and_jacobian(
     parameters : mapping of str to float or (n_runs,)
         Where to differentiate: constants, or stocks for their initial values, ``Name`` or ``Name[element]``.
     save, times, scenario, engine, method
-        As for :func:`cipark_sd.ensemble.ensemble`.
+        As for :func:`cipark_sd.ensembles.ensemble`.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.variants import Variant
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.scenarios import Scenario
 
 #: Draws of each structure and of the mixture.

@@ -29,7 +29,7 @@ from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.claims import Evidence, Tally, classify
 from cipark_sd.engines.registry import choose
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.scenarios import Scenario

@@ -118,7 +118,7 @@ def guided(findings: Path, seconds: float, seed: int) -> None:
 
     with atheris.instrument_imports(include=["cipark_sd"], enable_loader_override=False):
         import cipark_sd.checks.file
-        import cipark_sd.ensemble
+        import cipark_sd.ensembles
         import cipark_sd.frontends.changes_files
         import cipark_sd.frontends.model_file
         import cipark_sd.plotting.observed

@@ -8,7 +8,7 @@ from calibration.commands.pipeline import Settings, chosen_scenarios, effort_of
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
 from cipark_sd.console import progress_bars, say
-from cipark_sd.ensemble import processors
+from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue
 from cipark_sd.tasks.pool import Pool, Progress
 from cipark_sd.tasks.workers import Workers

@@ -36,7 +36,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.sensitivity.factors import constant_values
+from cipark_sd.sensitivities.factors import constant_values
 
 #: Share of its value that stands for the standard deviation of a constant that has no prior.
 WITHOUT_PRIOR = 0.1

@@ -26,8 +26,8 @@ from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
-from cipark_sd.sensitivity.factors import Factor
-from cipark_sd.sensitivity.question import Question
+from cipark_sd.sensitivities.factors import Factor
+from cipark_sd.sensitivities.question import Question
 from cipark_sd.study import DrawRequest, DrawSet, FittedDraws
 
 #: Prior draws whose middle is set against the data.

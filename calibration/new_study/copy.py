@@ -19,7 +19,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.library import bundled
 from cipark_sd.section import Section
-from cipark_sd.sensitivity.factors import constant_values
+from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.study import find_folder
 
 #: Files of a study that are copied where they are there, in the order in which a reader meets them.

@@ -13,7 +13,7 @@ from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.sensitivity.factors import constant_values
+from cipark_sd.sensitivities.factors import constant_values
 
 #: Wide: 95 % of the prior within a factor of seven of the model's value, amounts such as a population included.
 SIGMA = 1.0

@@ -144,7 +144,7 @@ def pool_of(dask: str | None, workers: int | None) -> "Pool":
         from cipark_sd.tasks.cluster import Cluster
 
         return Cluster(dask, workers)
-    from cipark_sd.ensemble import processors
+    from cipark_sd.ensembles import processors
     from cipark_sd.tasks.threads import Threads
 
     return Threads(workers or processors())

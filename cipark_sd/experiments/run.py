@@ -13,7 +13,7 @@ from cipark_sd import results
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.columns import Columns
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws

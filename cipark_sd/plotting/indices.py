@@ -22,7 +22,7 @@ from cipark_sd.plotting.panels import (
     years,
 )
 from cipark_sd.plotting.paper import TINY, styled
-from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,7 +10,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH
 from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -22,7 +22,7 @@ from cipark_sd.plotting.panels import (
 )
 from cipark_sd.plotting.paper import SMALL, TINY, styled
 from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,7 +101,7 @@ def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, s
 @styled
 def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
-    from cipark_sd.sensitivity.local import swing
+    from cipark_sd.sensitivities.local import swing
 
     outputs, rows = outputs_of(swings), min(ROWS, swings.sizes["parameter"])
     figure, panels = grid(len(outputs), len(moments), 0.6 + (0.5 + 0.15 * rows) * len(outputs))

@@ -21,8 +21,8 @@ from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import digest
 from cipark_sd.errors import InvalidValue
 from cipark_sd.inputs import MEGABYTE, read_text
-from cipark_sd.sensitivity.designs import BLOCK, blocks
-from cipark_sd.sensitivity.factors import Factors
+from cipark_sd.sensitivities.designs import BLOCK, blocks
+from cipark_sd.sensitivities.factors import Factors
 
 Kind = Literal["lhs", "sobol", "random"]
 KINDS: tuple[Kind, ...] = ("lhs", "sobol", "random")

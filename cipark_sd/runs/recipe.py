@@ -9,7 +9,7 @@ from cipark_sd.model.model import Method, Model
 from cipark_sd.runs.design import KINDS, Design, Drawn, Kind, read_design
 from cipark_sd.runs.work import Work
 from cipark_sd.scenarios import Scenario, override_key
-from cipark_sd.sensitivity.factors import Factor, Factors, Uniform, around, check_factors
+from cipark_sd.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.registry import choose
-from cipark_sd.ensemble import drawn, ensemble
+from cipark_sd.ensembles import drawn, ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Method, Model
 from cipark_sd.runs.design import Design
@@ -64,7 +64,7 @@ class Work:
     scenario : Scenario
         What all runs share; a run's own values win.
     method, seed
-        As for :func:`cipark_sd.ensemble.ensemble`.
+        As for :func:`cipark_sd.ensembles.ensemble`.
     """
 
     model: Model

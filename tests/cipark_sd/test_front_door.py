@@ -1,18 +1,21 @@
 """``import cipark_sd as cp``: what a line of Python may say in place of three."""
 
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+import calibration
 import cipark_sd as cp
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.sensitivity.factors import Factor, Factors
-from cipark_sd.sensitivity.response import ModelResponse, Output
-from cipark_sd.sensitivity.sobol import sobol
+from cipark_sd.sensitivities.factors import Factor, Factors
+from cipark_sd.sensitivities.response import ModelResponse, Output
+from cipark_sd.sensitivities.sobol import sobol
 
 Write = Callable[..., Path]
 POOL = """
@@ -110,23 +113,26 @@ def test_a_fan_shows_the_median_and_bands_of_the_runs(path: Path) -> None:
         cp.plot_fan(runs, "Pool Size")
 
 
-@pytest.mark.parametrize("first", ["import cipark_sd.ensemble, cipark_sd.sensitivity.sobol", "import cipark_sd"])
-def test_public_functions_keep_their_names_and_are_not_imported_before_they_are_asked_for(first: str) -> None:
+@pytest.mark.parametrize("package", [cp, calibration], ids=["cipark_sd", "calibration"])
+def test_no_public_name_is_that_of_a_room(package: ModuleType) -> None:
+    rooms = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert len(rooms) > 8
+    assert rooms.isdisjoint(package.__all__), "importing the room would hide the name, or the name the room"
+
+
+def test_rooms_are_imported_by_their_names_and_public_names_stay_what_they_are() -> None:
     code = (
-        f"{first}; import sys, cipark_sd as cp; light = 'cipark_sd.results' not in sys.modules;"
-        "assert callable(cp.ensemble) and callable(cp.sensitivity);"
-        "from cipark_sd.ensemble import elements_drawn; from cipark_sd.sensitivity.sobol import sobol;"
-        "assert callable(cp.ensemble) and callable(cp.sensitivity); print(light)"
+        "import sys, cipark_sd as cp; print('cipark_sd.results' not in sys.modules);"
+        "import cipark_sd.ensembles as runs, cipark_sd.sensitivities.sobol as indices;"
+        "print(cp.ensemble is runs.ensemble, cp.sensitivity.__name__, indices.__name__)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(first == "import cipark_sd")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split() == ["True", "True", "sensitivity", "cipark_sd.sensitivities.sobol"]
 
 
 def test_every_public_name_has_a_docstring_with_an_example() -> None:
     wanted = ("read_model", "simulate", "ensemble", "Scenario", "calibrate", "sensitivity", "load", "save")
-    import calibration
-
     for name in (*wanted, "plot_run", "plot_fan"):
         function = calibration.calibrate if name == "calibrate" else getattr(cp, name)
         assert ">>> " in (function.__doc__ or ""), name

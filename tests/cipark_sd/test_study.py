@@ -12,7 +12,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.experiments.definition import ONLY, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.factors import Factor
+from cipark_sd.sensitivities.factors import Factor
 from cipark_sd.study import DrawRequest, DrawSet, PlainModel, Study, find_study, known_studies, study_in
 
 STRUCTURES = (Structure("a", "as it is"), Structure("b", "slow", Scenario("", {"Growth Rate": 0.2})))

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import gammaln
 from scipy.stats import nbinom, norm, poisson
 
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 

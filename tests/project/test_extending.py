@@ -24,7 +24,7 @@ from cipark_sd.commands.sensitivity.methods import registry as methods
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.compiler import functions
 from cipark_sd.engines import registry
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.exporters import functions as written
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model

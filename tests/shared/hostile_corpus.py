@@ -619,7 +619,7 @@ def _observed(case: Case, folder: Path, model: Any) -> None:
 
 def _design(case: Case, folder: Path, model: Any) -> None:
     from cipark_sd.engines.settings import Settings
-    from cipark_sd.ensemble import drawn
+    from cipark_sd.ensembles import drawn
     from cipark_sd.runs.design import read_design
 
     design = read_design(_written(case, folder, "design.csv"))

@@ -10,7 +10,7 @@ from calibration.assess.rivals import with_variant
 from calibration.sampling.draws import problem_digest
 from calibration.study.variants import Variant
 from cipark_sd.commands.policy.target import Target
-from cipark_sd.sensitivity.factors import around
+from cipark_sd.sensitivities.factors import around
 
 
 def near_the_file(target: Target, folder: Path, ids: tuple[str, ...], *, n: int = 12, converged: int = 1) -> Path:

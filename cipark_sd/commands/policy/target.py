@@ -10,7 +10,7 @@ from cipark_sd.experiments.definition import Catalogue, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
-from cipark_sd.sensitivity.factors import Factor
+from cipark_sd.sensitivities.factors import Factor
 from cipark_sd.study import PlainModel, Study, readers, study_in
 
 

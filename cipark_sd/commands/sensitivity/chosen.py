@@ -7,8 +7,8 @@ from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivity.designs import check_power_of_two
-from cipark_sd.sensitivity.question import Question
+from cipark_sd.sensitivities.designs import check_power_of_two
+from cipark_sd.sensitivities.question import Question
 
 _WHERE = "sensitivity"
 

@@ -17,17 +17,17 @@ from cipark_sd.commands.sensitivity.output import sentences, write
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import target_of
 from cipark_sd.console import print_table, progress_bars
-from cipark_sd.ensemble import processors
+from cipark_sd.ensembles import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.headline import HEAD, cells
 from cipark_sd.pages.page import read_page
 from cipark_sd.results import version
-from cipark_sd.sensitivity.question import Question
-from cipark_sd.sensitivity.response import ModelResponse, model_response
+from cipark_sd.sensitivities.question import Question
+from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
-    from cipark_sd.sensitivity.factors import Factors
+    from cipark_sd.sensitivities.factors import Factors
 
 #: Points of the cube from which quantiles of the constants are read.
 _POINTS = 2001

@@ -5,8 +5,8 @@ from pathlib import Path
 from cipark_sd.experiments.catalogue import FILE, read_catalogue
 from cipark_sd.experiments.definition import BASE, Catalogue, Outcome, Policy, Uncertainty
 from cipark_sd.model.model import Model
-from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity
-from cipark_sd.sensitivity.factors import Factor
+from cipark_sd.sensitivities.decisions import Alternative, Choice, Claim, Decisions, Quantity
+from cipark_sd.sensitivities.factors import Factor
 
 
 def read_decisions(folder: Path, model: Model) -> Decisions:

@@ -17,8 +17,8 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.sensitivity.factors import Factors, from_draws
-from cipark_sd.sensitivity.question import Question
+from cipark_sd.sensitivities.factors import Factors, from_draws
+from cipark_sd.sensitivities.question import Question
 from cipark_sd.study import FittedDraws, Study
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
 from cipark_sd.headline import Bounds, Headline, Kind
-from cipark_sd.sensitivity.ranking import Moment
+from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.sensitivity.question import Question
+from cipark_sd.sensitivities.question import Question
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivity.question import Question
+from cipark_sd.sensitivities.question import Question
 
 #: Share of a bare model's constants by which they vary when nothing is said.
 RANGE = 0.2

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Variable
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
 from cipark_sd.plotting.observed import Observed
 from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.sensitivity.factors import constant_values
+from cipark_sd.sensitivities.factors import constant_values
 
 #: Levers and curves of a page, at most.
 LEVERS, OUTCOMES = 8, 6

@@ -18,7 +18,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.ensemble import elements_drawn
+from cipark_sd.ensembles import elements_drawn
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless

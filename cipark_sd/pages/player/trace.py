@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.ensemble import elements_drawn
+from cipark_sd.ensembles import elements_drawn
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless

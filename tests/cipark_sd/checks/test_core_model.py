@@ -12,7 +12,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.checks.file import read_checks
 from cipark_sd.checks.run import run_checks
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.exporters.xmile import to_xmile
 from cipark_sd.frontends.model_file import read_model
@@ -21,7 +21,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.unit_check import check_units
 from cipark_sd.model.variables import Constant, Stock
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.factors import constant_values
+from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.simulation import simulate
 
 GAINS = ("Partner Gain", "Host Gain", "Reputation Gain", "Learning Gain", "Return Gain", "Leaving Response")

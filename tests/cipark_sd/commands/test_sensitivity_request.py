@@ -19,12 +19,12 @@ from cipark_sd.pages.output import drawn
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Drawing
 from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
-from cipark_sd.sensitivity.factors import Factor, Factors
-from cipark_sd.sensitivity.local import tornado
-from cipark_sd.sensitivity.morris import rank_agreement
-from cipark_sd.sensitivity.ranking import Moment
-from cipark_sd.sensitivity.response import Output, model_response
-from cipark_sd.sensitivity.sample import fan, sample
+from cipark_sd.sensitivities.factors import Factor, Factors
+from cipark_sd.sensitivities.local import tornado
+from cipark_sd.sensitivities.morris import rank_agreement
+from cipark_sd.sensitivities.ranking import Moment
+from cipark_sd.sensitivities.response import Output, model_response
+from cipark_sd.sensitivities.sample import fan, sample
 
 STRANGE = """
 Region: North, South ~ ~ |

@@ -8,7 +8,7 @@ import pytest
 from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_priority_1d
 from scipy import optimize, stats
 
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario

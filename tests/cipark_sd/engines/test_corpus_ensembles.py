@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from places import CORPUS
 
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import CONTROL, Model

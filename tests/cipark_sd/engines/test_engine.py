@@ -10,7 +10,7 @@ import pytest
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines import compiled
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario

@@ -20,7 +20,7 @@ from cipark_sd.compiler.lower import lower
 from cipark_sd.engines.native import ir
 from cipark_sd.engines.native import kernel as kernels
 from cipark_sd.engines.programs import flat_model
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Method

@@ -9,7 +9,7 @@ import pytest
 from cipark_sd.engines import registry
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.settings import Reduction
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.gradients import value_and_jacobian

@@ -1,15 +1,13 @@
 """Experiments over draws and rivals: pairing, resuming, summaries, claims."""
 
-import importlib
-
 import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd import results
+from cipark_sd import ensembles, results
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.claims import Evidence, Tally
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
@@ -71,8 +69,6 @@ def test_a_draw_is_the_same_whatever_runs_with_it(park, result):
 
 
 def test_no_bit_depends_on_workers_or_chunks(park, monkeypatch):
-    # the package's own name for it is the function
-    ensembles = importlib.import_module("cipark_sd.ensemble")
     many = Draws("M0", {"Pool Scale": np.linspace(0.4, 0.9, 70)}, "prior")
 
     def run():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.gradients import value_and_jacobian

@@ -8,7 +8,7 @@ import pytest
 
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.runs.design import KINDS, Drawn, Kind, permuted, read_design
-from cipark_sd.sensitivity.factors import Factor, Factors, Uniform
+from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 
 
 def drawn(kind: Kind, n: int, k: int = 5, seed: int = 1) -> Drawn:

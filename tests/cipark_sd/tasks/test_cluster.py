@@ -24,7 +24,7 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.runs.design import Drawn
 from cipark_sd.runs.stored import store_runs
 from cipark_sd.runs.work import Work
-from cipark_sd.sensitivity.factors import Factor, Factors, Uniform
+from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.store.chunks import RunStore
 from cipark_sd.tasks.cluster import Cluster, ClusterFailed, OtherProgram, check_address
 from cipark_sd.tasks.threads import Threads

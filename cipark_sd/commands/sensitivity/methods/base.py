@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from cipark_sd.commands.sensitivity.inputs import Inputs
     from cipark_sd.commands.sensitivity.request import Request
-    from cipark_sd.sensitivity.ranking import Moment
-    from cipark_sd.sensitivity.response import ModelResponse
+    from cipark_sd.sensitivities.ranking import Moment
+    from cipark_sd.sensitivities.response import ModelResponse
 
 #: Runs done and runs planned.
 Step = Callable[[int, int], None]
@@ -118,7 +118,7 @@ def interval(value: float, low: float, high: float) -> str:
 
 def leader_sentences(effects: "xr.Dataset") -> Iterator[str]:
     """The strongest constant of each output over time."""
-    from cipark_sd.sensitivity.ranking import leaders
+    from cipark_sd.sensitivities.ranking import leaders
 
     for output in outputs(effects):
         spans = leaders(effects, output)

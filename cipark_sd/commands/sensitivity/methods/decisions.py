@@ -12,7 +12,7 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, evidence_of, plain
+from cipark_sd.sensitivities.verdicts import choice_sentences, claim_sentences, deciding, evidence_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from cipark_sd.sensitivity.question import Question
+    from cipark_sd.sensitivities.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Decisions(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Claims over the draws and over the priors, and the best alternative in each draw."""
-        from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
+        from cipark_sd.sensitivities.deciding import best_alternatives, claims_over_draws, with_classes
 
         request, inputs = job.request, job.inputs
         decisions, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)

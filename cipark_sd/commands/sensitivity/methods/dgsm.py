@@ -24,7 +24,7 @@ class Dgsm(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Derivatives at an eighth of the rows."""
-        from cipark_sd.sensitivity.local import dgsm
+        from cipark_sd.sensitivities.local import dgsm
 
         request = job.request
         n = max(request.rows // 8, 16)

@@ -11,7 +11,7 @@ from cipark_sd.commands.sensitivity.methods.base import Job, Method
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivity.loops import leads, loop_dominance, read_loops, takeovers
+from cipark_sd.sensitivities.loops import leads, loop_dominance, read_loops, takeovers
 
 if TYPE_CHECKING:
     import pandas as pd

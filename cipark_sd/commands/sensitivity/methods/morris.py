@@ -11,7 +11,7 @@ from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, outputs
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Section
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivity.ranking import ranked
+from cipark_sd.sensitivities.ranking import ranked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class Morris(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Effects along trajectories."""
-        from cipark_sd.sensitivity.morris import morris
+        from cipark_sd.sensitivities.morris import morris
 
         return {
             "morris": morris(job.response, trajectories=_TRAJECTORIES, seed=job.request.seed, progress=job.progress)

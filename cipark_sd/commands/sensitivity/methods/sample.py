@@ -11,9 +11,9 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, 
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivity.behaviour import FEWEST, measures, mode_shares
-from cipark_sd.sensitivity.ranking import strongest_names
-from cipark_sd.sensitivity.sample import fan, pawn, sample
+from cipark_sd.sensitivities.behaviour import FEWEST, measures, mode_shares
+from cipark_sd.sensitivities.ranking import strongest_names
+from cipark_sd.sensitivities.sample import fan, pawn, sample
 
 if TYPE_CHECKING:
     import pandas as pd

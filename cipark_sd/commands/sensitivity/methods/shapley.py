@@ -19,7 +19,7 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivity.ranking import shapley_sentences
+from cipark_sd.sensitivities.ranking import shapley_sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ class Shapley(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Effects over a quarter of the rows."""
-        from cipark_sd.sensitivity.shapley import shapley
+        from cipark_sd.sensitivities.shapley import shapley
 
         request = job.request
         n = max(request.rows // 4, 64)

@@ -19,7 +19,7 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivity.ranking import NEGLIGIBLE, Ranked, gaps, kept_at_half, negligible, ranked, sentences
+from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, gaps, kept_at_half, negligible, ranked, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ class Sobol(Method):
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Indices of a design that may be doubled until intervals are narrow, and gone on with after a stop."""
         from cipark_sd.commands.sensitivity.request import paired
-        from cipark_sd.sensitivity.sobol import sobol
+        from cipark_sd.sensitivities.sobol import sobol
 
         request, question = job.request, job.inputs.question
         times = job.response.times

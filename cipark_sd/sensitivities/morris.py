@@ -7,8 +7,8 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
-from cipark_sd.sensitivity.designs import morris_points
-from cipark_sd.sensitivity.response import Response, coordinates
+from cipark_sd.sensitivities.designs import morris_points
+from cipark_sd.sensitivities.response import Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,15 +10,15 @@ from cipark_sd.commands.sensitivity.decisions import decisions_of, read_decision
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.deciding import best_alternatives, claims_over_draws, with_classes
-from cipark_sd.sensitivity.decisions import Alternative, Choice, Claim, Decisions, Quantity
-from cipark_sd.sensitivity.factors import Factor, Factors
-from cipark_sd.sensitivity.question import Question
-from cipark_sd.sensitivity.ranking import Moment
-from cipark_sd.sensitivity.response import Output
-from cipark_sd.sensitivity.sample import sample
-from cipark_sd.sensitivity.slices import pooled_effects, single_effects
-from cipark_sd.sensitivity.verdicts import choice_sentences, claim_sentences, deciding, evidence_of
+from cipark_sd.sensitivities.deciding import best_alternatives, claims_over_draws, with_classes
+from cipark_sd.sensitivities.decisions import Alternative, Choice, Claim, Decisions, Quantity
+from cipark_sd.sensitivities.factors import Factor, Factors
+from cipark_sd.sensitivities.question import Question
+from cipark_sd.sensitivities.ranking import Moment
+from cipark_sd.sensitivities.response import Output
+from cipark_sd.sensitivities.sample import sample
+from cipark_sd.sensitivities.slices import pooled_effects, single_effects
+from cipark_sd.sensitivities.verdicts import choice_sentences, claim_sentences, deciding, evidence_of
 from cipark_sd.study import find_study
 
 DECAY = """

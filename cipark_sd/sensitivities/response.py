@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.ensemble import ensemble
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
-from cipark_sd.sensitivity.factors import Factors, element_label
+from cipark_sd.sensitivities.factors import Factors, element_label
 
 Rows = NDArray[np.uint64]
 #: How often the step of a run that leaves its range is halved.
@@ -297,7 +297,7 @@ def model_response(
     """
     from cipark_sd.engines.plan import checked, grid_of
     from cipark_sd.errors import CiparkError, raise_all
-    from cipark_sd.sensitivity.factors import check_factors
+    from cipark_sd.sensitivities.factors import check_factors
 
     check_factors(factors, where=model.name)
     problems: list[CiparkError] = []

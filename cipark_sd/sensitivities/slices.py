@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.sensitivity.designs import BLOCK, bootstrap_weights
+from cipark_sd.sensitivities.designs import BLOCK, bootstrap_weights
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,12 +29,12 @@ def single_effects(drawn: "xr.Dataset", *, seed: int, resamples: int = 100) -> "
     factor lies around zero and may be below.
 
     Source: Pearson 1905 for the ratio; Kelley 1935, Proceedings of the National Academy of Sciences 21, for the
-    adjustment; the bootstrap is that of :func:`cipark_sd.sensitivity.designs.bootstrap_weights`.
+    adjustment; the bootstrap is that of :func:`cipark_sd.sensitivities.designs.bootstrap_weights`.
 
     Parameters
     ----------
     drawn : Dataset
-        As :func:`cipark_sd.sensitivity.sample.sample` gives it; runs without a value are left out.
+        As :func:`cipark_sd.sensitivities.sample.sample` gives it; runs without a value are left out.
 
     Returns
     -------

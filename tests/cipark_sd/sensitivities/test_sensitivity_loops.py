@@ -7,7 +7,7 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.loops import NamedLoop, leads, loop_dominance, read_loops, takeovers
+from cipark_sd.sensitivities.loops import NamedLoop, leads, loop_dominance, read_loops, takeovers
 from cipark_sd.simulation import simulate
 
 LOGISTIC = """

@@ -13,12 +13,12 @@ from cipark_sd.arrays import Array
 from cipark_sd.claims import wilson
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
-from cipark_sd.sensitivity.decisions import Quantity
-from cipark_sd.sensitivity.factors import Factor, Factors
-from cipark_sd.sensitivity.question import Question
-from cipark_sd.sensitivity.response import Output, model_response
-from cipark_sd.sensitivity.sample import sample
-from cipark_sd.sensitivity.slices import pooled_effects, single_effects
+from cipark_sd.sensitivities.decisions import Quantity
+from cipark_sd.sensitivities.factors import Factor, Factors
+from cipark_sd.sensitivities.question import Question
+from cipark_sd.sensitivities.response import Output, model_response
+from cipark_sd.sensitivities.sample import sample
+from cipark_sd.sensitivities.slices import pooled_effects, single_effects
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def with_classes(claims: "xr.Dataset", prior: "xr.Dataset", effective: float | N
     -------
     xarray.Dataset
         ``claims`` with ``prior_true``, ``prior_n``, ``prior_same`` and ``effective`` (NaN without data) beside; from
-        them :func:`cipark_sd.sensitivity.verdicts.evidence_of` makes what a claim is classified by.
+        them :func:`cipark_sd.sensitivities.verdicts.evidence_of` makes what a claim is classified by.
     """
     worth = np.nan if effective is None else effective
     return claims.assign(

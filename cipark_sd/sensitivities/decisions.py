@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivity.factors import Factor
+from cipark_sd.sensitivities.factors import Factor
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.sensitivity.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivity.response import Response, coordinates
-from cipark_sd.sensitivity.sums import SobolSums
+from cipark_sd.sensitivities.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
+from cipark_sd.sensitivities.response import Response, coordinates
+from cipark_sd.sensitivities.sums import SobolSums
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -28,7 +28,7 @@ def plain(parts: list[tuple[str, float, float]]) -> str:
 
 
 def evidence_of(at: "xr.Dataset") -> Evidence:
-    """What draws say of one claim, of a Dataset of :func:`cipark_sd.sensitivity.deciding.with_classes`."""
+    """What draws say of one claim, of a Dataset of :func:`cipark_sd.sensitivities.deciding.with_classes`."""
     prior = Tally(float(at["prior_true"]), float(at["prior_n"]))
     worth = float(at["effective"])
     after = None if np.isnan(worth) else Tally(float(at["n_true"]), float(at["n_known"])).worth(worth)

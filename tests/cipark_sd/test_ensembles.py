@@ -10,7 +10,7 @@ import pytest
 from cipark_sd.cache import CacheWarning
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.settings import Reduction
-from cipark_sd.ensemble import LEAST, MOST, SHARES, chunk_size, ensemble
+from cipark_sd.ensembles import LEAST, MOST, SHARES, chunk_size, ensemble
 from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Binary, Const, Ref, Table

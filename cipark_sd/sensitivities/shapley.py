@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
-from cipark_sd.sensitivity.designs import blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivity.response import Response, coordinates
+from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
+from cipark_sd.sensitivities.response import Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.sensitivity.designs import blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivity.response import Response, coordinates
+from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
+from cipark_sd.sensitivities.response import Response, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
