@@ -21,10 +21,10 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
     sim = loaded.simulate()
     sim.run_to_end()
     values = dict(zip(case.program.params, case.program.defaults, strict=True))
-    own = ensemble(case.model, {name: np.array([values[name]]) for name in case.drawn}, save=case.saved)
+    ours = ensemble(case.model, {name: np.array([values[name]]) for name in case.drawn}, save=case.saved)
     for name in case.saved:
         theirs = np.asarray(sim.get_series(name))
-        difference = np.abs(theirs - own[name].values[0]).max() / np.abs(theirs).max()
+        difference = np.abs(theirs - ours[name].values[0]).max() / np.abs(theirs).max()
         if difference > 1e-9:
             raise SystemExit(f"{case.name}: {name} differs from pysimlin by {difference:.1e} of its scale")
     draws = case.draws(n_native)
@@ -43,9 +43,9 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
         "native": lambda: ensemble(case.model, draws, save=case.saved, workers=1),
         "pysimlin": many_simlin,
     }
-    each = {"native": n_native, "pysimlin": n_simlin}
+    n_runs = {"native": n_native, "pysimlin": n_simlin}
     times = in_turn(many, repeats=repeats, clock=time.thread_time)
-    times = {name: t / each[name] for name, t in times.items()}
+    times = {name: t / n_runs[name] for name, t in times.items()}
     show_times(f"a trajectory of {case.name} among many, one core", times, base="native", unit="run")
     inputs, engine = case.inputs(1), NativeEngine()
 
@@ -53,13 +53,16 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
         sim.reset()
         sim.run_to_end()
 
-    one: dict[str, Callable[[], object]] = {
+    single_runs: dict[str, Callable[[], object]] = {
         "native": lambda: engine.execute(case.program, inputs),
         "pysimlin": one_simlin,
         "ensemble() of one": lambda: ensemble(case.model, case.draws(1), save=case.saved),
     }
     show_times(
-        f"one run of {case.name}", in_turn(one, repeats=10 * repeats, clock=time.thread_time), base="native", unit="run"
+        f"one run of {case.name}",
+        in_turn(single_runs, repeats=10 * repeats, clock=time.thread_time),
+        base="native",
+        unit="run",
     )
 
 

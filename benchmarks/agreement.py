@@ -19,22 +19,22 @@ from cipark_sd.naming import canonical
 from cipark_sd.simulation import simulate
 
 
-def worst(own: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, str, float]:
+def worst(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, str, float]:
     """How many columns both have, and the one that differs most, as a part of its largest value."""
-    shared = [name for name in own if name in theirs]
-    found = {}
+    shared = [name for name in ours if name in theirs]
+    differences = {}
     for name in shared:
-        scale = np.abs(own[name]).max() or 1.0
-        found[name] = float(np.abs(own[name].to_numpy() - theirs[name].to_numpy()).max() / scale)
-    name = max(found, key=found.__getitem__)
-    return len(shared), name, found[name]
+        scale = np.abs(ours[name]).max() or 1.0
+        differences[name] = float(np.abs(ours[name].to_numpy() - theirs[name].to_numpy()).max() / scale)
+    name = max(differences, key=differences.__getitem__)
+    return len(shared), name, differences[name]
 
 
 @click.command(help=__doc__)
-@click.option("--other", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--other", "table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", "name", default="world3", show_default=True, type=click.Choice(list(CASES)))
 @click.option("--quick", is_flag=True, help="The small model, without PySD.")
-def main(other: Path | None, name: str, quick: bool) -> None:
+def main(table: Path | None, name: str, quick: bool) -> None:
     warnings.simplefilter("ignore")
     import pysd
     import simlin
@@ -49,8 +49,8 @@ def main(other: Path | None, name: str, quick: bool) -> None:
             # PySD writes its translation beside the file
             runs["pysd"] = pysd.read_vensim(shutil.copy(case.path, folder)).run()
         runs["pysd"].columns = [canonical(column) for column in runs["pysd"].columns]
-    if other is not None:
-        runs[other.name] = pd.read_csv(other).set_index("time").loc[runs["native"].index]
+    if table is not None:
+        runs[table.name] = pd.read_csv(table).set_index("time").loc[runs["native"].index]
     rows = []
     for side, run in list(runs.items())[1:]:
         n, variable, difference = worst(runs["native"], run)

@@ -72,13 +72,13 @@ class Twin:
         times = np.ascontiguousarray(inputs.grid.times)
         saved = np.ascontiguousarray(inputs.saved, dtype=np.uint8)
         uniforms = inputs.uniforms
-        kept = int(saved.sum())
-        out = np.empty((n_blocks, kept, len(self.program.outputs), lanes))
+        n_saved = int(saved.sum())
+        out = np.empty((n_blocks, n_saved, len(self.program.outputs), lanes))
         last = len(times) - 1
 
         def call() -> NDArray[np.float64]:
             arrays = (blocks, out, times, saved, uniforms)
-            self.call(n_blocks, *(a.ctypes.data for a in arrays), last, kept)
+            self.call(n_blocks, *(a.ctypes.data for a in arrays), last, n_saved)
             return out
 
         return call
@@ -86,8 +86,8 @@ class Twin:
     def run(self, inputs: Inputs) -> NDArray[np.float64]:
         """The outputs, (n_outputs, n_saved, n_runs)."""
         out = self.prepared(inputs)()
-        n_blocks, kept, n_outputs, lanes = out.shape
-        return out.transpose(2, 1, 0, 3).reshape(n_outputs, kept, n_blocks * lanes)[:, :, : inputs.n_runs]
+        n_blocks, n_saved, n_outputs, lanes = out.shape
+        return out.transpose(2, 1, 0, 3).reshape(n_outputs, n_saved, n_blocks * lanes)[:, :, : inputs.n_runs]
 
 
 def twin(program: Program, kind: Kind) -> Twin:
@@ -213,10 +213,10 @@ class _Printer:
         if isinstance(entry.payload, Table):
             return self.table(node, entry.payload, self.value(entry.args[0]))
         if op in ("and", "or", "not"):
-            told = [self.truth(a) for a in entry.args]
+            truths = [self.truth(a) for a in entry.args]
             if op == "not":
-                return f"({told[0]} == 0)"
-            return f"({told[0]} {'&' if op == 'and' else '|'} {told[1]})"
+                return f"({truths[0]} == 0)"
+            return f"({truths[0]} {'&' if op == 'and' else '|'} {truths[1]})"
         if op == "select":
             return f"{self.truth(entry.args[0])} ? {self.value(entry.args[1])} : {self.value(entry.args[2])}"
         a = [self.value(argument) for argument in entry.args]
@@ -245,18 +245,18 @@ class _Printer:
         if not self.vector:
             return symbol
         name = f"f_{op}"
-        given = ", ".join(f"V a{i}" for i in range(n))
+        parameters = ", ".join(f"V a{i}" for i in range(n))
         if self.kind == "libmvec" and op in OWN:
             vector = f"_ZGVeN8{'v' * n}_{symbol}"
             passed = ", ".join(f"a{i}" for i in range(n))
             self.functions[name] = (
                 f'extern "C" V {vector}({", ".join(["V"] * n)});\n'
-                f"static inline V {name}({given}) {{ return {vector}({passed}); }}"
+                f"static inline V {name}({parameters}) {{ return {vector}({passed}); }}"
             )
         else:
             passed = ", ".join(f"a{i}[i]" for i in range(n))
-            each = f"for (int i = 0; i < 8; i++) r[i] = {symbol}({passed});"
-            self.functions[name] = f"static inline V {name}({given}) {{ V r; {each} return r; }}"
+            loop = f"for (int i = 0; i < 8; i++) r[i] = {symbol}({passed});"
+            self.functions[name] = f"static inline V {name}({parameters}) {{ V r; {loop} return r; }}"
         return name
 
     def table(self, node: int, points: Table, at: str) -> str:

@@ -39,7 +39,7 @@ def one_core(case: Case, n_runs: int, repeats: int) -> None:
         compiled.append((labels[kind], f"{made.seconds:.2f} s", f"{difference.max():.1e}"))
         sides[labels[kind]] = made.prepared(inputs)
     times = in_turn(sides, repeats=repeats, clock=time.thread_time)
-    show_times(f"{n_runs} runs of {case.name}, one core", times, base="native", each=n_runs, unit="run")
+    show_times(f"{n_runs} runs of {case.name}, one core", times, base="native", divisor=n_runs, unit="run")
     show("  the C twins", ("kind", "compiled in", "difference of a scale"), compiled)
 
 
@@ -53,7 +53,7 @@ def two_cores(case: Case, n_runs: int, repeats: int) -> None:
         for workers in (1, 2)
     }
     times = in_turn(sides, repeats=repeats)
-    show_times(f"{n_runs} runs of {case.name}, wall time", times, base="2 threads", each=n_runs, unit="run")
+    show_times(f"{n_runs} runs of {case.name}, wall time", times, base="2 threads", divisor=n_runs, unit="run")
 
 
 @click.command(help=__doc__)

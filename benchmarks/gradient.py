@@ -43,10 +43,10 @@ def compare(case: Case, repeats: int) -> None:
         if not worst < 0.01:
             raise SystemExit(f"{case.name}: derivatives of {name} and differences differ by {worst:.1e} of a scale")
         print(f"  {case.name}, {name}: tangents and central differences differ by {worst:.1e} of a scale")
-    one = {name: np.array([value]) for name, value in where.items()}
+    run_values = {name: np.array([value]) for name, value in where.items()}
     engine, inputs = NativeEngine(), case.inputs(1, dates=dates)
     sides: dict[str, Callable[[], object]] = {
-        "one run, ensemble()": lambda: ensemble(case.model, one, save=case.saved, times=dates, workers=1),
+        "one run, ensemble()": lambda: ensemble(case.model, run_values, save=case.saved, times=dates, workers=1),
         "value_and_jacobian()": tangents,
         "central differences": differences,
         "one run, kernel alone": lambda: engine.execute(case.program, inputs),
@@ -71,9 +71,9 @@ def _kernel_of_tangents(case: Case, where: dict[str, float], dates: list[float])
     seeds = np.zeros_like(inputs.params)
     for lane, name in enumerate(where):
         seeds[program.param_position[name], lane] = 1.0
-    own = replace(inputs, params=np.concatenate([inputs.params, seeds]))
+    seeded = replace(inputs, params=np.concatenate([inputs.params, seeds]))
     derived, engine = with_tangents(program), NativeEngine()
-    return lambda: engine.execute(derived, own)
+    return lambda: engine.execute(derived, seeded)
 
 
 @click.command(help=__doc__)

@@ -80,24 +80,24 @@ def write(case: Case, folder: Path) -> None:
     )
 
 
-def covered(case: Case, folder: Path, seen: Array) -> tuple[bool, bool]:
+def covered(case: Case, folder: Path, observed: Array) -> tuple[bool, bool]:
     """Whether the interval of the fit holds the truth, and whether that by chi-square would."""
-    rows = "".join(f"{t},{y!r}\n" for t, y in enumerate(seen.tolist(), start=1))
+    rows = "".join(f"{t},{y!r}\n" for t, y in enumerate(observed.tolist(), start=1))
     (folder / "y.csv").write_text("time,value\n" + rows, encoding="utf-8")
     problem = read_problem(folder)
     goal = objective(posterior(problem, choose("numpy")), estimate="ml")
-    found = local_search(goal, goal.box(np.array([*case.truth.values(), 1.0])), "l-bfgs-b")
-    optimum = Optimum(found.theta, found.log_density, found.log_density, (found,), False, goal)
+    search = local_search(goal, goal.box(np.array([*case.truth.values(), 1.0])), "l-bfgs-b")
+    optimum = Optimum(search.theta, search.log_density, search.log_density, (search,), False, goal)
     dof = case.n - len(case.truth)
     lower = float(stats.f.cdf(np.expm1(stats.chi2.ppf(LEVEL, 1) / case.n) * dof, 1, dof))
     by_f, by_chi_square = (holds(profile(optimum, case.profiled, level=level), case) for level in (LEVEL, lower))
     return by_f, by_chi_square
 
 
-def holds(found: Profile, case: Case) -> bool:
+def holds(interval: Profile, case: Case) -> bool:
     """Whether the truth lies within; an open side holds all beyond it."""
     truth = case.truth[case.profiled]
-    return (found.lower is None or found.lower <= truth) and (found.upper is None or truth <= found.upper)
+    return (interval.lower is None or interval.lower <= truth) and (interval.upper is None or truth <= interval.upper)
 
 
 @click.command(help=__doc__)

@@ -59,8 +59,8 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            told = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in told.items()}
+            facts = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
+        fields = {key.strip(): value.strip() for key, value in facts.items()}
         model = f"{fields['model name']} (family {fields['cpu family']}, model {fields['model']})"
         model += ", AVX-512" if "avx512f" in fields["flags"].split() else ""
     except (OSError, KeyError):
@@ -96,10 +96,10 @@ def show(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> N
             print("  " + "  ".join("-" * width for width in widths))
 
 
-def show_times(title: str, times: Mapping[str, Time], *, base: str, each: float = 1, unit: str = "call") -> None:
+def show_times(title: str, times: Mapping[str, Time], *, base: str, divisor: float = 1, unit: str = "call") -> None:
     """Print the sides' times and how many times ``base``'s each one is."""
     rows = [
-        (name, seconds(t.median / each), seconds(t.least / each), f"{t.median / times[base].median:.3g}")
+        (name, seconds(t.median / divisor), seconds(t.least / divisor), f"{t.median / times[base].median:.3g}")
         for name, t in times.items()
     ]
     show(title, ("side", f"median a {unit}", "least", f"ratio to {base}"), rows)

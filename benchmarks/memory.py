@@ -45,8 +45,8 @@ def main(name: str, runs: int, quick: bool, inside: bool) -> None:
         return
     # a process of its own, whose peak is of nothing else
     arguments = [sys.executable, str(Path(__file__)), "--model", name, "--runs", str(runs), _MEASURE]
-    told = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split()
-    before, after, taken, held = (float(value) for value in told)
+    printed = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split()
+    before, after, taken, held = (float(value) for value in printed)
     rows = [
         ("peak before the runs", f"{before / 2**20:.0f} MiB", ""),
         ("result", f"{held / 2**20:.0f} MiB", ""),

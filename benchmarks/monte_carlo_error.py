@@ -57,9 +57,9 @@ def banana() -> tuple[Callable[[Array], Array], Callable[[int, np.random.Generat
 
 def misses(line: Convergence, truth: tuple[float, ...]) -> list[float]:
     """Mean, lower limit, median and upper limit less the truth, in units of their errors."""
-    found = (line.mean, line.low, line.median, line.high)
+    estimates = (line.mean, line.low, line.median, line.high)
     errors = (line.mcse_mean, line.mcse_low, line.mcse_median, line.mcse_high)
-    return [(a - b) / error for a, b, error in zip(found, truth, errors, strict=True)]
+    return [(a - b) / error for a, b, error in zip(estimates, truth, errors, strict=True)]
 
 
 def measure(name: str, target, draw, truth: Truth, n_runs: int, n_walkers: int, most: int, seed: int) -> None:  # type: ignore[no-untyped-def]
@@ -80,11 +80,11 @@ def measure(name: str, target, draw, truth: Truth, n_runs: int, n_walkers: int, 
         for n in looks(most, EFFORT):
             lines = convergence([str(i) for i in range(k)], course[first : first + 4, n // 2 : n])
             good = all(line.reaches(CONVERGED) for line in lines)
-            found = (n, [misses(line, own) for line, own in zip(lines, truth, strict=True)])
+            outcome = (n, [misses(line, true_line) for line, true_line in zip(lines, truth, strict=True)])
             if good and len(ended["first good look"]) <= first // 4:
-                ended["first good look"].append(found)
+                ended["first good look"].append(outcome)
             if good and before:
-                ended["two in a row"].append(found)
+                ended["two in a row"].append(outcome)
                 break
             before = good
     for rule, runs in ended.items():
@@ -102,11 +102,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print("rms miss of mean, lower limit, median and upper limit, in units of their Monte Carlo errors")
-    measure("gaussian, 2", *gaussian(2, 0.5), asked.runs, 24, 1200, asked.seed)
-    measure("gaussian, 6", *gaussian(6, 0.95), asked.runs, 24, 1900, asked.seed)
-    measure("banana", *banana(), asked.runs, 24, 3000, asked.seed)
+    measure("gaussian, 2", *gaussian(2, 0.5), arguments.runs, 24, 1200, arguments.seed)
+    measure("gaussian, 6", *gaussian(6, 0.95), arguments.runs, 24, 1900, arguments.seed)
+    measure("banana", *banana(), arguments.runs, 24, 3000, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -77,11 +77,11 @@ class Case:
 def _expected(case: Case, folder: Path) -> tuple[Array, dict[str, Array]]:
     names = [column.variable for column in case.columns.values()]
     run = simulate(read_model(case.model(folder, {})), Scenario(saveper=0.125), save=names)
-    found = {}
+    columns = {}
     for header, column in case.columns.items():
         course = run[canonical(column.variable)].to_numpy()
-        found[header] = course[:-1].reshape(case.final, 8).mean(axis=1) if column.flow else course[8::8]
-    return np.arange(1.0, case.final + 1), found
+        columns[header] = course[:-1].reshape(case.final, 8).mean(axis=1) if column.flow else course[8::8]
+    return np.arange(1.0, case.final + 1), columns
 
 
 def overdispersed(dispersion: float) -> Callable[[Array, np.random.Generator], Array]:

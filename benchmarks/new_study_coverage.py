@@ -91,14 +91,14 @@ def fitted(case: Case, number: int, seed: int, folder: Path) -> list[Line]:
     for name, truth in case.truth.items():
         ends: tuple[float, float, float] = (math.nan, math.nan, math.nan)
         if name in optimum.goal.space.names:
-            found = profile(optimum, name, level=method.level)
-            lower = -math.inf if found.lower is None else found.lower
-            ends = (estimates[name], lower, math.inf if found.upper is None else found.upper)
+            interval = profile(optimum, name, level=method.level)
+            lower = -math.inf if interval.lower is None else interval.lower
+            ends = (estimates[name], lower, math.inf if interval.upper is None else interval.upper)
         lines.append(Line(case.name, number, name, truth, *ends))
     return lines
 
 
-def kept(path: Path) -> Iterator[Line]:
+def saved_lines(path: Path) -> Iterator[Line]:
     """The lines of an earlier start."""
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
@@ -110,7 +110,7 @@ def kept(path: Path) -> Iterator[Line]:
 def computed(case: Case, n: int, seed: int, folder: Path) -> list[Line]:
     """The lines of all data sets of a model, those that are kept taken over."""
     path = folder / f"{case.name}_seed_{seed}.csv"
-    lines = list(kept(path))
+    lines = list(saved_lines(path))
     # a stop in the middle of a data set leaves it unfinished, and it is computed again
     whole = {i for i, count in Counter(line.data_set for line in lines).items() if count == len(case.truth)}
     lines = [line for line in lines if line.data_set in whole]

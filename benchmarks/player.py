@@ -81,15 +81,15 @@ def main() -> None:
     parser.add_argument("page", nargs="?", type=Path)
     parser.add_argument("--moves", type=int, default=120)
     parser.add_argument("--slow", type=int, default=6)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests/shared"))
     from browsing import chromium
 
     with tempfile.TemporaryDirectory() as folder, chromium() as driver:
-        page = given.page or park(Path(folder))
-        for slow in (1, given.slow):
+        page = arguments.page or park(Path(folder))
+        for slow in (1, arguments.slow):
             before = os.getloadavg()[0]
-            times, work = measured(driver, page, given.moves, slow)
+            times, work = measured(driver, page, arguments.moves, slow)
             p50, p95 = np.quantile(times, [0.5, 0.95])
             goal = f", goal {GOALS[slow]}" if slow in GOALS else ""
             print(

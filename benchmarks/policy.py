@@ -31,17 +31,17 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     arguments = parser.parse_args()
-    asked = ["effects"] if arguments.quick else arguments.part or list(PARTS)
-    more = ["--runs", str(5 if arguments.quick else arguments.runs)]
-    more += ["--rivals", "M0,M1"] if arguments.quick else []
-    more += ["--draws", arguments.draws] if arguments.draws else []
+    parts = ["effects"] if arguments.quick else arguments.part or list(PARTS)
+    options = ["--runs", str(5 if arguments.quick else arguments.runs)]
+    options += ["--rivals", "M0,M1"] if arguments.quick else []
+    options += ["--draws", arguments.draws] if arguments.draws else []
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         if arguments.quick and not arguments.draws:
-            more += ["--draws", str(quick_draws(Path(folder) / "draws-M0.nc"))]
-        for part in asked:
-            wall, processor, shown = timed(["--part", part, *more, "-o", folder])
-            if part == asked[0]:
+            options += ["--draws", str(quick_draws(Path(folder) / "draws-M0.nc"))]
+        for part in parts:
+            wall, processor, shown = timed(["--part", part, *options, "-o", folder])
+            if part == parts[0]:
                 print(shown.splitlines()[1])
             goal = f", goal {GOALS[part]} s of wall time" if part in GOALS else ""
             print(f"{part}: {wall:.1f} s of wall time, {processor:.1f} s of processor time{goal}")

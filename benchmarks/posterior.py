@@ -144,17 +144,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="*", default=["influenza", "predation"], metavar="STUDY")
     parser.add_argument("--seeds", type=int, default=10)
-    asked = parser.parse_args()
-    unknown = set(asked.studies) - {*FOLDERS, *WALKS}
+    arguments = parser.parse_args()
+    unknown = set(arguments.studies) - {*FOLDERS, *WALKS}
     if unknown:
         parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join([*FOLDERS, *WALKS])}")
     show_machine()
     head = ("study", "k", "converged", "CPU s", "mean", "tail", "true mean", "mean/s", "tail/s", "true/s")
     rows = []
-    for name in asked.studies:
+    for name in arguments.studies:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(row(name, sampled(density_of(name, Path(folder)), asked.seeds)))
-        show(f"effective draws of the worst parameter, {asked.seeds} seeds", head, rows)
+            rows.append(row(name, sampled(density_of(name, Path(folder)), arguments.seeds)))
+        show(f"effective draws of the worst parameter, {arguments.seeds} seeds", head, rows)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def write(tested: SelfTest, name: str, folder: Path) -> None:
 
 def processor_seconds() -> float:
     """Of this process and of the workers that have ended."""
-    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(sum(resource.getrusage(processes)[:2]) for processes in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[
         def show_progress(now: Progress) -> None:
             bars.show(name, now.completed, n)
 
-        found = self_test(
+        result = self_test(
             read_problem(FOLDERS[name]),
             On("native"),
             n,
@@ -64,13 +64,13 @@ def tested(name: str, n: int, seed: int, n_workers: int, folder: Path) -> tuple[
             workers=workers,
             on_progress=show_progress,
         )
-    write(found, name, folder)
-    outside = ", ".join(found.outside(np.random.default_rng(1))) or "none"
-    shares = (f"{share:.3f}" for share in found.pooled.tolist())
-    counted = (len(found.ranks), len(found.names), found.n_not_converged, found.n_impossible)
+    write(result, name, folder)
+    outside = ", ".join(result.outside(np.random.default_rng(1))) or "none"
+    shares = (f"{share:.3f}" for share in result.pooled.tolist())
+    counted = (len(result.ranks), len(result.names), result.n_not_converged, result.n_impossible)
     taken = (f"{time.perf_counter() - start:.0f} s", f"{processor_seconds() - before:.0f} s")
-    if found.interrupted:
-        click.echo(f"{name}: stopped after {len(found.ranks)} of {n} data sets")
+    if result.interrupted:
+        click.echo(f"{name}: stopped after {len(result.ranks)} of {n} data sets")
     return (name, *map(str, counted), *shares, outside, *taken)
 
 

@@ -55,15 +55,15 @@ def park(question: Question) -> ModelResponse:
 def timed_design(response: ModelResponse, rows: int):
     """First-order and total indices with 100 resamples."""
     wall, processor = time.perf_counter(), time.process_time()
-    found = sobol(response, n=rows, seed=1)
+    indices = sobol(response, n=rows, seed=1)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    runs = int(found.attrs["runs"])
+    runs = int(indices.attrs["runs"])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"here: N = {rows}, {len(response.names)} constants, {len(response.times)} times, {runs} runs: {wall:.1f} s, "
         f"{processor:.1f} s of processors ({processor / runs * 1e6:.0f} us a run), at most {memory:.2f} GiB"
     )
-    return found, runs
+    return indices, runs
 
 
 def through_salib(response: ModelResponse, runs: int, points: int = 128) -> None:
@@ -81,7 +81,7 @@ def through_salib(response: ModelResponse, runs: int, points: int = 128) -> None
     shares = next(blocks(len(names), 0, points, 1))[1][:points]
     start = time.perf_counter()
     one_by_one(shares)
-    each = (time.perf_counter() - start) / len(shares)
+    per_run = (time.perf_counter() - start) / len(shares)
     problem.sample_sobol(64, calc_second_order=False)
     problem.set_results(
         one_by_one(problem.samples[:1]).repeat(len(problem.samples)) + np.arange(len(problem.samples)) % 7
@@ -90,7 +90,7 @@ def through_salib(response: ModelResponse, runs: int, points: int = 128) -> None
     problem.analyze_sobol(calc_second_order=False)
     analysis = time.perf_counter() - start
     print(
-        f"SALib's loop over this engine: {each * 1e3:.2f} ms a run, {each * runs:.0f} s for the design; its analysis "
+        f"SALib's loop over this engine: {per_run * 1e3:.2f} ms a run, {per_run * runs:.0f} s for the design; analysis "
         f"takes {analysis:.2f} s for one time at N = 64, {analysis * len(response.times):.0f} s for all"
     )
 
@@ -104,8 +104,8 @@ def through_pysd(question: Question, response: ModelResponse, runs: int, points:
     start = time.perf_counter()
     for draw in draws:
         simulate(question.model, draw, save=["Total Residents"], engine="pysd")
-    each = (time.perf_counter() - start) / points
-    print(f"PySD: {each:.2f} s a run, {each * runs / 3600:.0f} h for the design")
+    per_run = (time.perf_counter() - start) / points
+    print(f"PySD: {per_run:.2f} s a run, {per_run * runs / 3600:.0f} h for the design")
 
 
 if __name__ == "__main__":

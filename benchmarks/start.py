@@ -33,8 +33,8 @@ print(time.perf_counter() - start)
 
 def _environment(cache: str) -> dict[str, str]:
     """That of this process, with a cache of its own and with compiled Python kept, as in an ordinary installation."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "CIPARK_CACHE": cache, "PYTHONPYCACHEPREFIX": str(Path(cache) / "bytecode")}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "CIPARK_CACHE": cache, "PYTHONPYCACHEPREFIX": str(Path(cache) / "bytecode")}
 
 
 def ready(name: str, cache: str) -> float:
@@ -127,8 +127,12 @@ def main(repeats: int, quick: bool) -> None:
         "start, wall time",
         ("what", "median", "goal", "of the goal"),
         [
-            (what, seconds(t), *((seconds(GOALS[what]), f"{t / GOALS[what]:.2f}") if what in GOALS else ("", "")))
-            for what, t in rows
+            (
+                action,
+                seconds(t),
+                *((seconds(GOALS[action]), f"{t / GOALS[action]:.2f}") if action in GOALS else ("", "")),
+            )
+            for action, t in rows
         ],
     )
     show_machine()

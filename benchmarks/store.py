@@ -64,19 +64,19 @@ def overhead(work: Work, folder: Path, threads: int, chunk: int, repeats: int) -
 
 def large(work: Work, path: Path, threads: int) -> list[tuple[str, str]]:
     """One store as large as is asked for: time, memory as it grows, and opening."""
-    seen: list[tuple[int, float]] = []
+    samples: list[tuple[int, float]] = []
 
-    def progress(done: int, _: int) -> None:
+    def progress(n_done: int, _: int) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        seen.append((done, pages * resource.getpagesize() / 1e6))
+        samples.append((n_done, pages * resource.getpagesize() / 1e6))
 
     wall, cpu = time.perf_counter(), time.process_time()
     with Threads(threads) as pool:
         store_runs(work, path, pool, progress=progress)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    done, memory = np.array(seen).T
-    later = done > work.design.n / 4
-    slope = np.polyfit(done[later], memory[later], 1)[0] * 1e6 if later.sum() > 2 else float("nan")
+    n_done, memory = np.array(samples).T
+    later = n_done > work.design.n / 4
+    slope = np.polyfit(n_done[later], memory[later], 1)[0] * 1e6 if later.sum() > 2 else float("nan")
     start = time.perf_counter()
     opened = RunStore(path).open()
     opening = time.perf_counter() - start
@@ -130,10 +130,10 @@ def main(
         ):
             work = work_of(case, compare, times)
             chunk = work_of(case, whole, times).layout({}).chunk
-            bare, kept = overhead(work, Path(there), threads, chunk, repeats)
+            bare, stored = overhead(work, Path(there), threads, chunk, repeats)
             size = work.layout({}).bytes_per_run
             label = f"{label}, chunks of {chunk:,}"
-            rows.append((label, f"{size:,}", f"{bare:.2f} s", f"{kept:.2f} s", f"{kept / bare - 1:+.1%}"))
+            rows.append((label, f"{size:,}", f"{bare:.2f} s", f"{stored:.2f} s", f"{stored / bare - 1:+.1%}"))
         columns = ("saved", "bytes a run", "computed", "computed and stored", "overhead")
         show(f"{compare:,} runs of {case.name}, {threads} threads, processor time", columns, rows)
         if compare_only:

@@ -66,8 +66,8 @@ class Headline:
     kind : Kind
     interval : Bounds or None
         None where none was computed.
-    given : tuple of str
-        What the number is conditional on: a structure, constants that are held, a scenario. Draws stand in ``basis``.
+    conditional_on : tuple of str
+        A structure, constants that are held, a scenario. Draws stand in ``basis``.
     basis : Basis or None
         The draws that the number summarises; None where it rests on none.
     command : str
@@ -88,7 +88,7 @@ class Headline:
     unit: str
     kind: Kind
     interval: Bounds | None
-    given: tuple[str, ...]
+    conditional_on: tuple[str, ...]
     basis: Basis | None
     command: str
     model_digest: str
@@ -126,8 +126,8 @@ class Headline:
 
     @property
     def conditions(self) -> str:
-        """What stands beside the number: what it is given, and the draws that it rests on."""
-        assumptions = f"given {', '.join(self.given)}" if self.given else ""
+        """What stands beside the number: what it is conditional on, and the draws that it rests on."""
+        assumptions = f"given {', '.join(self.conditional_on)}" if self.conditional_on else ""
         return "; ".join(filter(None, (assumptions, self.basis.label if self.basis is not None else "")))
 
     def __str__(self) -> str:
@@ -175,7 +175,7 @@ _REASONS = {
     "unit": "the unit",
     "kind": "the kind of estimate",
     "basis": "the draws",
-    "given": "what the number is given",
+    "conditional_on": "what the number is conditional on",
     "seed": "the seed",
     "version": "the version of the program",
 }

@@ -39,25 +39,27 @@ BASE = Variant("as fitted", "nothing is changed", Scenario())
 def flows(problem: CalibrationProblem, theta: Array, scenario: Scenario) -> dict[str, Array]:
     """Expected entries, losses, starts and exits in each year ``(n, n_years)``."""
     columns = {p.name: theta[:, i] for i, p in enumerate(problem.space) if p.target == "model"}
-    own = problem.scenario | scenario | Scenario("", final_time=float(ENDS[-1]))
+    run_scenario = problem.scenario | scenario | Scenario("", final_time=float(ENDS[-1]))
     if problem.model.name == "core":
         names = ["Total Entrants", "Residents", "starting", "exiting"]
-        found = ensemble(problem.model, columns, save=names, scenario=own, workers=1)
-        time = found["time"].values
+        dataset = ensemble(problem.model, columns, save=names, scenario=run_scenario, workers=1)
+        time = dataset["time"].values
         at = np.searchsorted(time, ENDS - 1e-9)
-        entrants, residents = (found[n].values[:, at] for n in ("total_entrants", "residents"))
+        entrants, residents = (dataset[n].values[:, at] for n in ("total_entrants", "residents"))
         years = np.searchsorted(ENDS, time[:-1] + 1e-9)
 
         def yearly(name: str) -> Array:
             # sixteen saved values a year
-            values = found[name].values[:, :-1] * np.diff(time)
+            values = dataset[name].values[:, :-1] * np.diff(time)
             return np.stack([values[:, years == k].sum(axis=1) for k in range(1, len(ENDS))], axis=1)
 
         gained = np.diff(entrants, axis=1)
         lost = np.maximum(gained - np.diff(residents, axis=1), 0)
         return {"gained": gained, "lost": lost, "starting": yearly("starting"), "exiting": yearly("exiting")}
-    found = ensemble(problem.model, columns, save=["Registrations"], times=ENDS.tolist(), scenario=own, workers=1)
-    gained = np.diff(found["registrations"].values, axis=1)
+    dataset = ensemble(
+        problem.model, columns, save=["Registrations"], times=ENDS.tolist(), scenario=run_scenario, workers=1
+    )
+    gained = np.diff(dataset["registrations"].values, axis=1)
     return {"gained": gained, "lost": np.zeros_like(gained)}
 
 
@@ -82,17 +84,17 @@ def structures() -> dict[str, Weighted]:
 
 def forecast() -> xr.Dataset:
     """Draws by structure, scenario and year, with all that they depend on."""
-    found = structures()
-    core = next(iter(found.values())).problem
+    samples = structures()
+    core = next(iter(samples.values())).problem
     variants = (BASE, *core.scenarios)
-    evidence = {name: found[name].evidence(np.ones(len(found[name].series), dtype=bool))[0] for name in SHOWN}
+    evidence = {name: samples[name].evidence(np.ones(len(samples[name].series), dtype=bool))[0] for name in SHOWN}
     weights = np.exp(np.array(list(evidence.values())) - max(evidence.values()))
     weights /= weights.sum()
-    names = [*found, "mixture"]
+    names = [*samples, "mixture"]
     shape = (len(names), len(variants), KEPT, len(ENDS) - 1)
     residents, working = np.full(shape, np.nan), np.full(shape, np.nan)
     streams = dict(zip(names, named_streams(np.random.default_rng([SEED, 7]), names), strict=True))
-    for i, (name, draws) in enumerate(found.items()):
+    for i, (name, draws) in enumerate(samples.items()):
         theta = draws.resampled(np.ones(len(draws.series), dtype=bool), KEPT)
         # neighbours are copies of one draw
         theta = theta[streams[name].permutation(KEPT)]
@@ -103,9 +105,9 @@ def forecast() -> xr.Dataset:
                 continue
             expected = flows(draws.problem, theta, variant.scenario)
             residents[i, j], working[i, j] = counted(expected, dispersion, np.random.default_rng(seed))
-    own = streams["mixture"].choice(len(SHOWN), size=KEPT, p=weights)
+    members = streams["mixture"].choice(len(SHOWN), size=KEPT, p=weights)
     places = [names.index(name) for name in SHOWN]
-    for draw, k in enumerate(own):
+    for draw, k in enumerate(members):
         residents[-1, :, draw] = residents[places[k], :, draw]
         working[-1, :, draw] = working[places[k], :, draw]
     dims = ("structure", "scenario", "draw", "year")
@@ -113,7 +115,7 @@ def forecast() -> xr.Dataset:
         "structure": names,
         "scenario": [v.name for v in variants],
         "year": [int(end) - 1 for end in ENDS[1:]],
-        "weight": ("structure", [*(dict(zip(SHOWN, weights, strict=True)).get(n, np.nan) for n in found), np.nan]),
+        "weight": ("structure", [*(dict(zip(SHOWN, weights, strict=True)).get(n, np.nan) for n in samples), np.nan]),
     }
     tables = [STUDIES / "great_stone" / "data" / name for name in ("residents.csv", "operating.csv")]
     return xr.Dataset(
@@ -126,7 +128,7 @@ def forecast() -> xr.Dataset:
             "prior_draws": DRAWS,
             "log_evidence": json.dumps(evidence),
             "model_digest": core.model.digest,
-            "study_digests": json.dumps({name: problem_digest(d.problem) for name, d in found.items()}),
+            "study_digests": json.dumps({name: problem_digest(d.problem) for name, d in samples.items()}),
             "data_digests": json.dumps({t.name: hashlib.sha256(t.read_bytes()).hexdigest() for t in tables}),
             "versions": json.dumps({name: version(name) for name in ("cipark_sd", "numpy", "scipy")}),
         },

@@ -97,8 +97,8 @@ class Weighted:
     def left_out(self, terms: NDArray[np.bool_]) -> float:
         """The sum, over the terms, of the log density of each given all others of them."""
         whole, positions = log_mean(self.of(terms)), np.flatnonzero(terms)
-        others = (np.delete(self.logs, [*np.flatnonzero(~terms), position], axis=1) for position in positions)
-        return float(sum(whole - log_mean(columns.sum(axis=1)) for columns in others))
+        without = (np.delete(self.logs, [*np.flatnonzero(~terms), position], axis=1) for position in positions)
+        return float(sum(whole - log_mean(columns.sum(axis=1)) for columns in without))
 
     def later(self, terms: NDArray[np.bool_], origin: float) -> float:
         """Log density of all terms that end after ``origin``, jointly, given those before."""
@@ -137,8 +137,8 @@ def best(density: Posterior) -> float:
     problem = density.problem
     free = ParameterSpace(tuple(replace(p, use="CAL") for p in problem.space))
     goal = posterior(replace(problem, space=free), choose("native"))
-    found = optimise(goal, starts=10, rng=np.random.default_rng(SEED), estimate="ml")
-    return float(goal.log_likelihood(found.theta[None])[0])
+    optimum = optimise(goal, starts=10, rng=np.random.default_rng(SEED), estimate="ml")
+    return float(goal.log_likelihood(optimum.theta[None])[0])
 
 
 def residents_only(problem: CalibrationProblem) -> CalibrationProblem:
@@ -146,19 +146,19 @@ def residents_only(problem: CalibrationProblem) -> CalibrationProblem:
     return replace(problem, observations=tuple(o for o in problem.observations if o.name == "residents"))
 
 
-def line(name: str, found: Weighted, constants: int) -> Numbers:
+def line(name: str, sample: Weighted, constants: int) -> Numbers:
     """One line of the comparison: the residents' windows."""
-    terms = found.residents
-    evidence, error, size = found.evidence(terms)
+    terms = sample.residents
+    evidence, error, size = sample.evidence(terms)
     return {
         "name": name,
         "constants": constants,
-        "best": best(posterior(residents_only(found.problem), choose("native"))),
+        "best": best(posterior(residents_only(sample.problem), choose("native"))),
         "evidence": evidence,
         "error": error,
         "worth": size,
-        "left_out": found.left_out(terms),
-        **{key: found.later(terms, origin) for key, origin in ORIGINS.items()},
+        "left_out": sample.left_out(terms),
+        **{key: sample.later(terms, origin) for key, origin in ORIGINS.items()},
     }
 
 
@@ -168,16 +168,16 @@ def core_fit() -> Numbers:
     theta = draws_of(core, DRAWS)
     lines = []
     for variant in curves.rivals:
-        found = weighted(with_variant(curves, variant), draws_of(curves, DRAWS))
-        lines.append(line(variant.name, found, CURVE_CONSTANTS[variant.name]))
+        sample = weighted(with_variant(curves, variant), draws_of(curves, DRAWS))
+        lines.append(line(variant.name, sample, CURVE_CONSTANTS[variant.name]))
     structures: dict[str, Weighted] = {}
     table: dict[str, Numbers] = {}
     for variant in core.rivals:
         print(variant.name, flush=True)
-        found = weighted(with_variant(core, variant), theta)
-        table[variant.name] = _structure(found)
+        sample = weighted(with_variant(core, variant), theta)
+        table[variant.name] = _structure(sample)
         if variant.name in SHOWN:
-            structures[variant.name] = found
+            structures[variant.name] = sample
     lines += [line(name, structures[name], len(acting(structures[name].problem))) for name in SHOWN]
     return {
         "draws": DRAWS,
@@ -196,38 +196,38 @@ def core_fit() -> Numbers:
 
 def acting(problem: CalibrationProblem, n: int = 64) -> list[str]:
     """The constants, of those that are drawn, that change residents up to the end of 2019 in some draw of the prior."""
-    theta, other = draws_of(problem, 2 * n)[:n], draws_of(problem, 2 * n)[n:]
+    theta, second = draws_of(problem, 2 * n)[:n], draws_of(problem, 2 * n)[n:]
     times = (2016.0, 2018.0, 2020.0)
     base = runs(problem, theta, Scenario(), times)["residents"]
     names = []
     for i, parameter in enumerate(problem.space):
         moved = theta.copy()
-        moved[:, i] = other[:, i]
+        moved[:, i] = second[:, i]
         if parameter.target == "model" and (runs(problem, moved, Scenario(), times)["residents"] != base).any():
             names.append(parameter.name)
     return names
 
 
-def _structure(found: Weighted) -> Numbers:
-    every = np.ones(len(found.series), dtype=bool)
-    both, both_error, size = found.evidence(every)
-    alone, error, _ = found.evidence(found.residents)
+def _structure(sample: Weighted) -> Numbers:
+    every = np.ones(len(sample.series), dtype=bool)
+    evidence, evidence_error, size = sample.evidence(every)
+    alone, error, _ = sample.evidence(sample.residents)
     return {
-        "both": both,
-        "both_error": both_error,
+        "both": evidence,
+        "both_error": evidence_error,
         "worth": size,
         "residents": alone,
         "error": error,
-        "left_out": found.left_out(every),
-        **{key: found.later(found.residents, origin) for key, origin in ORIGINS.items()},
+        "left_out": sample.left_out(every),
+        **{key: sample.later(sample.residents, origin) for key, origin in ORIGINS.items()},
     }
 
 
-def _loops(table: Mapping[str, Numbers], found: Weighted) -> list[Numbers]:
+def _loops(table: Mapping[str, Numbers], sample: Weighted) -> list[Numbers]:
     """For each loop: evidence for it alone and beside the others, and its gain before and after the counts."""
     rows = []
     for loop, gain in GAINS.items():
-        row = next(entry for entry in _parameters(found) if entry["name"] == gain)
+        row = next(entry for entry in _parameters(sample) if entry["name"] == gain)
         rows.append(
             {
                 "loop": loop,
@@ -241,13 +241,13 @@ def _loops(table: Mapping[str, Numbers], found: Weighted) -> list[Numbers]:
     return rows
 
 
-def _parameters(found: Weighted) -> list[Numbers]:
+def _parameters(sample: Weighted) -> list[Numbers]:
     """Each constant before and after the counts, all of them; contraction of variance on the prior's scale."""
-    every = np.ones(len(found.series), dtype=bool)
-    after = found.resampled(every, len(found.theta))
+    every = np.ones(len(sample.series), dtype=bool)
+    after = sample.resampled(every, len(sample.theta))
     rows = []
-    for i, parameter in enumerate(found.problem.space):
-        before, now = found.theta[:, i], after[:, i]
+    for i, parameter in enumerate(sample.problem.space):
+        before, now = sample.theta[:, i], after[:, i]
         scale = np.log if parameter.scale == "log" and parameter.lower > 0 else np.asarray
         rows.append(
             {
@@ -269,35 +269,39 @@ def _quantiles(values: Array) -> list[float]:
 def runs(problem: CalibrationProblem, theta: Array, scenario: Scenario, times: Sequence[float]) -> dict[str, Array]:
     """Residents and working firms ``(n, n_times)`` of draws ``(n, k)`` under a problem's structure and a scenario."""
     columns = {p.name: theta[:, i] for i, p in enumerate(problem.space) if p.target == "model"}
-    own = problem.scenario | scenario | Scenario("", final_time=max(times))
+    run_scenario = problem.scenario | scenario | Scenario("", final_time=max(times))
     save = ["Residents", "Working Firms"]
-    found = ensemble(problem.model, columns, save=save, times=list(times), scenario=own, workers=1)
-    return {"residents": found["residents"].values, "working": found["working_firms"].values}
+    dataset = ensemble(problem.model, columns, save=save, times=list(times), scenario=run_scenario, workers=1)
+    return {"residents": dataset["residents"].values, "working": dataset["working_firms"].values}
 
 
 def _course(problem: CalibrationProblem, theta: Array) -> Numbers:
-    found = runs(problem, theta, Scenario(), (2020.0, 2026.0, 2031.0))["residents"]
-    near = (found[:, 0] > 41 / 3) & (found[:, 0] < 41 * 3)
-    return {"y2020": _quantiles(found[:, 0]), "y2031": _quantiles(found[:, 2]), "near": float(100 * near.mean())}
+    residents = runs(problem, theta, Scenario(), (2020.0, 2026.0, 2031.0))["residents"]
+    near = (residents[:, 0] > 41 / 3) & (residents[:, 0] < 41 * 3)
+    return {
+        "y2020": _quantiles(residents[:, 0]),
+        "y2031": _quantiles(residents[:, 2]),
+        "near": float(100 * near.mean()),
+    }
 
 
 def _knocked_out(structures: Mapping[str, Weighted]) -> Numbers:
     """Each policy of the study's catalogue over prior and posterior draws, under each structure."""
     any_one = next(iter(structures.values()))
     catalogue = read_catalogue(STUDIES / "great_stone_core" / "policies.toml", any_one.problem.model)
-    seen = {name: _effects(found, catalogue) for name, found in structures.items()}
+    effects = {name: _effects(sample, catalogue) for name, sample in structures.items()}
     rows: list[Numbers] = []
     claims: list[Numbers] = []
     for policy in catalogue.policies[1:]:
-        whole = seen["all"][policy.id]
+        whole = effects["all"][policy.id]
         rows.append({"id": policy.id, "title": policy.title, **whole["shown"]})
         for expected in policy.expected:
             position = catalogue.times.index(expected.at)
             evidence = []
-            for name, found in structures.items():
-                ratios = seen[name][policy.id]["ratios"]
+            for name, sample in structures.items():
+                ratios = effects[name][policy.id]["ratios"]
                 idle = bool((np.abs(ratios["prior"][:, position] - 1) < 1e-9).mean() >= 0.9)
-                size = found.evidence(np.ones(len(found.series), dtype=bool))[2]
+                size = sample.evidence(np.ones(len(sample.series), dtype=bool))[2]
                 tallies = {
                     when: Tally(float(_holds(ratios[when][:, position], expected.how, expected.factor).sum()), RUNS)
                     for when in ("prior", "posterior")
@@ -320,7 +324,7 @@ def _knocked_out(structures: Mapping[str, Weighted]) -> Numbers:
                     ],
                 }
             )
-    base = {name: found["base"]["base"] for name, found in seen.items()}
+    base = {name: sample["base"]["base"] for name, sample in effects.items()}
     kinds = ("built in", "informed", "undecided")
     counts = {kind: sum(claim["class"].startswith(kind) for claim in claims) for kind in kinds}
     actors = [row for row in rows if row["id"] in ACTORS]
@@ -332,16 +336,16 @@ def _holds(ratios: Array, how: str, factor: float) -> NDArray[np.bool_]:
     return ratios < factor if how == "less" else ratios > factor
 
 
-def _effects(found: Weighted, catalogue: Catalogue) -> dict[str, Numbers]:
-    every = np.ones(len(found.series), dtype=bool)
-    sets = {"prior": found.theta[:RUNS], "posterior": found.resampled(every, RUNS)}
-    base = {when: runs(found.problem, theta, Scenario(), catalogue.times) for when, theta in sets.items()}
+def _effects(sample: Weighted, catalogue: Catalogue) -> dict[str, Numbers]:
+    every = np.ones(len(sample.series), dtype=bool)
+    sets = {"prior": sample.theta[:RUNS], "posterior": sample.resampled(every, RUNS)}
+    base = {when: runs(sample.problem, theta, Scenario(), catalogue.times) for when, theta in sets.items()}
     answer: dict[str, Numbers] = {
         "base": {
             "base": {
                 when: {
-                    what: {f"y{time:g}": _quantiles(values[:, i]) for i, time in enumerate(catalogue.times)}
-                    for what, values in courses.items()
+                    quantity: {f"y{time:g}": _quantiles(values[:, i]) for i, time in enumerate(catalogue.times)}
+                    for quantity, values in courses.items()
                 }
                 for when, courses in base.items()
             }
@@ -349,7 +353,7 @@ def _effects(found: Weighted, catalogue: Catalogue) -> dict[str, Numbers]:
     }
     for policy in catalogue.policies[1:]:
         ratios = {
-            when: runs(found.problem, theta, policy.scenario, catalogue.times)["residents"] / base[when]["residents"]
+            when: runs(sample.problem, theta, policy.scenario, catalogue.times)["residents"] / base[when]["residents"]
             for when, theta in sets.items()
         }
         answer[policy.id] = {"ratios": ratios, "shown": _shown(ratios, catalogue.times)}
@@ -387,6 +391,6 @@ def park_on_core_windows(draws: int = DRAWS) -> Numbers:
         if isinstance(t, Count) and t.use == "fit"
     )
     problem = replace(park, observations=(replace(windows, terms=terms),))
-    found = weighted(problem, draws_of(problem, draws))
+    sample = weighted(problem, draws_of(problem, draws))
     constants = sum(p.target == "model" for p in problem.space)
-    return {"draws": draws, "seed": SEED, **line("full", found, constants)}
+    return {"draws": draws, "seed": SEED, **line("full", sample, constants)}

@@ -73,14 +73,15 @@ def read_notes(path: Path | None) -> dict[str, Notes]:
 
 def model_files(folder: Path) -> list[Path]:
     """The model files below a folder, in order; XML that is no XMILE is none."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return [p for p in found if p.suffix.lower() == ".mdl" or "<xmile" in p.read_text("utf-8", "replace")]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [p for p in paths if p.suffix.lower() == ".mdl" or "<xmile" in p.read_text("utf-8", "replace")]
 
 
 def recorded(path: Path, name: str | None) -> pd.DataFrame | None:
     """The vendor's output beside a model: times down, one column a variable."""
     for file in [
-        path.parent / each for each in (("output.csv", "output.tab") if name is None else (name,) if name else ())
+        path.parent / file_name
+        for file_name in (("output.csv", "output.tab") if name is None else (name,) if name else ())
     ]:
         if not file.is_file():
             continue
@@ -100,12 +101,12 @@ def recorded(path: Path, name: str | None) -> pd.DataFrame | None:
 
 def columns(model: Model, run: Any) -> dict[str, np.ndarray]:
     """Each saved column by canonical name, elements as ``name[a,b]``."""
-    found: dict[str, np.ndarray] = {}
+    series: dict[str, np.ndarray] = {}
     for name in run.data_vars:
         values = run[name].to_numpy().reshape(run.sizes["time"], -1)
         for index, elements in enumerate(model.elements(model.by_name[str(name)])):
-            found[f"{name}[{','.join(elements)}]" if elements else str(name)] = values[:, index]
-    return found
+            series[f"{name}[{','.join(elements)}]" if elements else str(name)] = values[:, index]
+    return series
 
 
 def key(column: str) -> str:
@@ -172,28 +173,28 @@ def main() -> int:
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--page", type=Path)
     parser.add_argument("--skip", help="Leave out files whose path holds this.")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    engines, notes = asked.engines.split(","), read_notes(asked.notes)
+    engines, notes = arguments.engines.split(","), read_notes(arguments.notes)
     rows: list[tuple[str, Notes, dict[str, Outcome]]] = []
-    for path in model_files(asked.folder):
-        if asked.skip and asked.skip in str(path):
+    for path in model_files(arguments.folder):
+        if arguments.skip and arguments.skip in str(path):
             continue
-        name = path.relative_to(asked.folder).as_posix()
-        said = notes.get(name, Notes())
-        rows.append((name, said, {engine: outcome(path, said, engine) for engine in engines}))
-        for engine, found in rows[-1][2].items():
-            if found.word not in ("agrees", "runs"):
-                print(f"{engine:7} {found.word:8} {name}: {found.detail[:300]}")
+        name = path.relative_to(arguments.folder).as_posix()
+        note = notes.get(name, Notes())
+        rows.append((name, note, {engine: outcome(path, note, engine) for engine in engines}))
+        for engine, result in rows[-1][2].items():
+            if result.word not in ("agrees", "runs"):
+                print(f"{engine:7} {result.word:8} {name}: {result.detail[:300]}")
     for engine in engines:
         print("\n".join(f"{engine}: {line}" for line in counts(rows, engine)))
-    if asked.csv:
-        with asked.csv.open("w", newline="", encoding="utf-8") as file:
+    if arguments.csv:
+        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("file", "engine", "state", "detail", "note"))
             writer.writerows((name, e, o.word, o.detail, n.why) for name, n, by in rows for e, o in by.items())
-    if asked.page:
-        asked.page.write_text(page(rows, engines), encoding="utf-8")
+    if arguments.page:
+        arguments.page.write_text(page(rows, engines), encoding="utf-8")
     return 0
 
 
@@ -222,11 +223,11 @@ def page(rows: Sequence[tuple[str, Notes, Mapping[str, Outcome]]], engines: Sequ
             numbers = " | ".join(str(words[word]) for word in ("agrees", "differs", "refused", "runs"))
             lines.append(f"| {engine} | {language} | {numbers} |")
     lines += ["", f"| file | {' | '.join(engines)} | because |", "|---|" + "---|" * (len(engines) + 1)]
-    for name, said, by in rows:
+    for name, note, by in rows:
         words = [
             f"{by[engine].word}" + (f" ({by[engine].compared})" if by[engine].compared else "") for engine in engines
         ]
-        lines.append(f"| {name} | {' | '.join(words)} | {_reason(said, by)} |")
+        lines.append(f"| {name} | {' | '.join(words)} | {_reason(note, by)} |")
     lines += ["", "In brackets: the number of columns that are compared.", ""]
     return "\n".join(lines)
 
@@ -247,11 +248,11 @@ behind our reader.
 """
 
 
-def _reason(said: Notes, by: Mapping[str, Outcome]) -> str:
+def _reason(note: Notes, by: Mapping[str, Outcome]) -> str:
     """The note, else what the first engine that does not agree says, in one cell."""
-    text = said.why
-    if said.tolerance != TOLERANCE:
-        text = f"tolerance {said.tolerance:g}: {text}"
+    text = note.why
+    if note.tolerance != TOLERANCE:
+        text = f"tolerance {note.tolerance:g}: {text}"
     if not text:
         text = next((f"{e}: {o.detail}" for e, o in by.items() if o.word in ("differs", "refused")), "")
     text = text if len(text) < 220 else text[:217] + "…"

@@ -59,9 +59,9 @@ def half_box(item: Item) -> Point:
     return (3.3 * max(map(len, lines)) + 4, 7.5 * len(lines) + 2)
 
 
-def at_border(inside: Point, half: Point, other: Point) -> Point:
+def at_border(inside: Point, half: Point, outside: Point) -> Point:
     """Where the line from the middle of a box to another point leaves the box."""
-    dx, dy = other[0] - inside[0], other[1] - inside[1]
+    dx, dy = outside[0] - inside[0], outside[1] - inside[1]
     reach = min((h / abs(d) for h, d in zip(half, (dx, dy), strict=True) if d), default=0.0)
     return (inside[0] + min(1.0, reach) * dx, inside[1] + min(1.0, reach) * dy)
 

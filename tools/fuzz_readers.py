@@ -102,9 +102,9 @@ def blindly(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
                 case 2:
                     data[at:at] = data[at : at + rng.randint(1, 60)]
                 case 3:
-                    other = rng.choice(seeds)
-                    start = rng.randrange(len(other))
-                    data[at:at] = other[start : start + rng.randint(1, 60)]
+                    donor = rng.choice(seeds)
+                    start = rng.randrange(len(donor))
+                    data[at:at] = donor[start : start + rng.randint(1, 60)]
                 case _:
                     data[at:at] = rng.choice(
                         (b"(", b")", b"\n", b"~", b"|", b"[", b"]", b"\0", b"1e999", b'"', b"<", b"&")

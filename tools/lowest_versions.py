@@ -51,12 +51,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run every command on the lowest versions that pyproject.toml allows.")
     parser.add_argument("--folder", type=Path, help="where the environments go; a temporary folder by default")
     parser.add_argument("--python", default=f"{sys.version_info.major}.{sys.version_info.minor}")
-    asked = parser.parse_args()
-    if asked.folder is not None:
-        asked.folder.mkdir(parents=True, exist_ok=True)
-        return held(asked.folder.resolve(), asked.python)
+    arguments = parser.parse_args()
+    if arguments.folder is not None:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        return held(arguments.folder.resolve(), arguments.python)
     with tempfile.TemporaryDirectory(prefix="cipark-lowest-") as folder:
-        return held(Path(folder), asked.python)
+        return held(Path(folder), arguments.python)
 
 
 def held(folder: Path, python: str) -> int:
@@ -84,11 +84,11 @@ def held(folder: Path, python: str) -> int:
 
 def ran(cipark: Path, arguments: Sequence[str], codes: Sequence[int], work: Path) -> int:
     """0 where a command ended as it should, else 1 and what it said."""
-    done = subprocess.run([cipark, *arguments], cwd=work, capture_output=True, text=True, timeout=1800)
-    good = done.returncode in codes and "Traceback" not in done.stderr
-    print(f"{'ok ' if good else 'FAILED'} exit code {done.returncode}: cipark {' '.join(arguments)}", flush=True)
+    process = subprocess.run([cipark, *arguments], cwd=work, capture_output=True, text=True, timeout=1800)
+    good = process.returncode in codes and "Traceback" not in process.stderr
+    print(f"{'ok ' if good else 'FAILED'} exit code {process.returncode}: cipark {' '.join(arguments)}", flush=True)
     if not good:
-        print(done.stdout[-2000:], done.stderr[-4000:], sep="\n", flush=True)
+        print(process.stdout[-2000:], process.stderr[-4000:], sep="\n", flush=True)
     return int(not good)
 
 

@@ -292,8 +292,8 @@ def _tests(notes: Sequence[Sequence[Any]]) -> list[Test]:
             raw[-1][1].append(fields[0])
             lines = raw[-1][2]
     return [
-        Test(name, times[1], times[0], frozenset(own | by_file[name.partition("::")[0]] | imported))
-        for name, times, own in raw
+        Test(name, times[1], times[0], frozenset(reached | by_file[name.partition("::")[0]] | imported))
+        for name, times, reached in raw
         if len(times) == 2
     ]
 
@@ -418,28 +418,28 @@ def main() -> int:
     parser.add_argument("--module", default="", help="only modules with this in their name")
     parser.add_argument("--again", action="store_true", help="only the survivors of the output, against all tests")
     parser.add_argument("-o", "--output", type=Path, help="a line of JSON for each outcome, as it is known")
-    asked = parser.parse_args()
-    if asked.again and asked.output is None:
+    arguments = parser.parse_args()
+    if arguments.again and arguments.output is None:
         parser.error("--again needs the output of an earlier run: -o FILE")
     for library in LIBRARIES:
         __import__(library)
     settled: list[Outcome] = []
-    if asked.again:
-        before = _read(asked.output)
+    if arguments.again:
+        before = _read(arguments.output)
         settled = [outcome for outcome in before if outcome.end != "survived"]
-        chosen = [found for outcome in before if outcome.end == "survived" and (found := _now(outcome.mutant))]
+        chosen = [moved for outcome in before if outcome.end == "survived" and (moved := _now(outcome.mutant))]
     else:
-        chosen = drawn(asked.number, asked.seed, [module for module in GUARDS if asked.module in module])
+        chosen = drawn(arguments.number, arguments.seed, [module for module in GUARDS if arguments.module in module])
     with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
         trees = [
             copied(Path(place, str(worker)))
-            for worker in range(asked.workers)
+            for worker in range(arguments.workers)
             if Path(place, str(worker)).mkdir() is None
         ]
         tests = measured(list(dict.fromkeys(mutant.module for mutant in chosen)), trees[0])
-        budget = math.inf if asked.again else BUDGET
-        random.Random(asked.seed).shuffle(chosen)
-        with open(asked.output or os.devnull, "w", encoding="utf-8") as file:
+        budget = math.inf if arguments.again else BUDGET
+        random.Random(arguments.seed).shuffle(chosen)
+        with open(arguments.output or os.devnull, "w", encoding="utf-8") as file:
             for outcome in settled:
                 print(json.dumps(asdict(outcome)), file=file, flush=True)
             outcomes = _in_turn(
@@ -459,11 +459,15 @@ def _read(file: Path) -> list[Outcome]:
 def _now(mutant: Mutant) -> Mutant | None:
     """The same fault in the module as it stands now, where its line may have moved; None where it is gone."""
 
-    def likeness(other: Mutant) -> float:
-        return SequenceMatcher(None, mutant.before + mutant.after, other.before + other.after).ratio()
+    def likeness(candidate: Mutant) -> float:
+        return SequenceMatcher(None, mutant.before + mutant.after, candidate.before + candidate.after).ratio()
 
-    same = [other for other in mutants_of(mutant.module) if other.operator == mutant.operator]
-    best = max(same, key=lambda other: (round(likeness(other), 3), -abs(other.line - mutant.line)), default=None)
+    candidates = [candidate for candidate in mutants_of(mutant.module) if candidate.operator == mutant.operator]
+    best = max(
+        candidates,
+        key=lambda candidate: (round(likeness(candidate), 3), -abs(candidate.line - mutant.line)),
+        default=None,
+    )
     return None if best is None or likeness(best) < 0.7 else best
 
 
@@ -473,7 +477,7 @@ def _in_turn(
     """Outcomes in the order of the mutants, each copy of the project with one mutant at a time."""
     free = list(trees)
 
-    def one(mutant: Mutant) -> Outcome:
+    def in_free_tree(mutant: Mutant) -> Outcome:
         tree = free.pop()
         try:
             outcome = run(mutant, tree)
@@ -485,7 +489,7 @@ def _in_turn(
         return outcome
 
     with ThreadPoolExecutor(len(trees)) as pool:
-        return list(pool.map(one, chosen))
+        return list(pool.map(in_free_tree, chosen))
 
 
 def _report(outcomes: Sequence[Outcome]) -> int:

@@ -45,7 +45,7 @@ def read_equations(text: str) -> dict[str, Equation]:
     """The variables of a model by name. Reads names, groups and causes; a full parser is not needed for that."""
     body = text.split(MARK)[0].removeprefix("{UTF-8}")
     group = ""
-    found: dict[str, tuple[str, list[str]]] = {}
+    sources: dict[str, tuple[str, list[str]]] = {}
     for entry in body.split("|\n"):
         if header := re.search(r"\*{5,}\s*\n\s*\.(.+?)\s*\n\*{5,}", entry):
             group = header[1]
@@ -54,11 +54,11 @@ def read_equations(text: str) -> dict[str, Equation]:
         if group in ("", "Control") or not head:
             continue
         name = re.split(r"[=(\[]", head, maxsplit=1)[0].strip()
-        found.setdefault(name, (group, []))[1].append(head[len(name) :])
-    names = [*sorted(found, key=len, reverse=True), "Time"]
+        sources.setdefault(name, (group, []))[1].append(head[len(name) :])
+    names = [*sorted(sources, key=len, reverse=True), "Time"]
     pattern = re.compile(r"(?<![\w])(" + "|".join(map(re.escape, names)) + r")(?!\w)")
     equations = {}
-    for name, (where, heads) in found.items():
+    for name, (where, heads) in sources.items():
         causes = tuple(dict.fromkeys(cause for head in heads for cause in pattern.findall(head) if cause != name))
         inflows: list[str] = []
         outflows: list[str] = []
@@ -104,13 +104,13 @@ def pipes_of(equations: dict[str, Equation], fixed: dict[str, Cell]) -> dict[str
 
 def build_view(title: str, equations: dict[str, Equation], fixed: dict[str, Cell], size: Cell) -> View:
     """Places all variables of a group and the shadows of their causes."""
-    own = [e for e in equations.values() if e.group == title]
-    if unknown := set(fixed) - {e.name for e in own}:
+    of_view = [e for e in equations.values() if e.group == title]
+    if unknown := set(fixed) - {e.name for e in of_view}:
         raise SystemExit(f"the layout of view {title!r} places {sorted(unknown)}, which the model does not have there")
     pipes = pipes_of(equations, fixed)
-    names = {e.name for e in own}
-    shadows = {cause for e in own for cause in e.causes} - names
-    arrows = [(cause, e.name) for e in own for cause in e.causes if not (cause in pipes and e.name in pipes[cause])]
+    names = {e.name for e in of_view}
+    shadows = {cause for e in of_view for cause in e.causes} - names
+    arrows = [(cause, e.name) for e in of_view for cause in e.causes if not (cause in pipes and e.name in pipes[cause])]
     clouds = {}
     for flow, (source, target) in pipes.items():
         if source is None or target is None:
@@ -224,14 +224,14 @@ def anneal(
             else:
                 spare[slot] = old
         else:
-            other = rng.choice(free)
-            if other == name:
+            second = rng.choice(free)
+            if second == name:
                 continue
-            before = cost((name, other))
-            cells[name], cells[other] = cells[other], cells[name]
-            change = cost((name, other)) - before
+            before = cost((name, second))
+            cells[name], cells[second] = cells[second], cells[name]
+            change = cost((name, second)) - before
             if change > 0 and rng.random() > math.exp(-change / heat):
-                cells[name], cells[other] = cells[other], cells[name]
+                cells[name], cells[second] = cells[second], cells[name]
     return cells
 
 
@@ -280,8 +280,8 @@ def draw(view: View, equations: dict[str, Equation]) -> list[str]:
                 rows = abs(view.cells[end][1] - view.cells[flow][1])
                 u += (1 if x > u else -1) * max(8, 54 - 18 * rows)
             corner = (x, v) if u == x else (u, y)
-            other = numbers[end] if end else cloud
-            lines.append(f"1,{pipe},{valve},{other},{shape},0,0,22,0,0,0,-1--1--1,,1|({corner[0]},{corner[1]})|")
+            far_end = numbers[end] if end else cloud
+            lines.append(f"1,{pipe},{valve},{far_end},{shape},0,0,22,0,0,0,-1--1--1,,1|({corner[0]},{corner[1]})|")
         upright = any(end is not None and view.cells[end][0] == view.cells[flow][0] for end in ends)
         lines.append(f"11,{valve},0,{x},{y},6,8,34,3,0,0,1,0,0,0")
         u, v = (x + 16 + 3 * len(flow), y) if upright else (x, y + 24)
@@ -305,8 +305,8 @@ def sketch(text: str, layout: dict[str, dict[str, list[int]]]) -> dict[str, list
 
 def with_views(text: str, views: Iterable[list[str]]) -> str:
     """The model with these views in place of its sketch section. The settings after the sketch are kept or added."""
-    body, _, rest = text.partition(MARK)
-    settings = rest[rest.index("///---\\\\\\") :] if "///---\\\\\\" in rest else SETTINGS
+    body, _, after = text.partition(MARK)
+    settings = after[after.index("///---\\\\\\") :] if "///---\\\\\\" in after else SETTINGS
     parts = [line for lines in views for line in (MARK, *lines)]
     return body.rstrip("\n") + "\n\n" + "\n".join(parts) + "\n" + settings
 

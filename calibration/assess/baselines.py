@@ -128,7 +128,7 @@ def forecast(
     spread = [stream.standard_normal((effort.walkers, k)) for stream in streams]
     begin = baseline.mean + baseline.sd * np.stack(spread)
     chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, effort)
-    p = chains.kept.reshape(-1, k)
+    p = chains.second_half.reshape(-1, k)
     p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
     mean, alpha = increments(p, start, end), np.exp(p[:, -1:])
     return NB1().draw(mean, alpha, predicting), NB1().log_density(count, mean, alpha)

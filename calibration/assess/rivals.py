@@ -23,7 +23,7 @@ from calibration.assess.evidence import log_evidence
 from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import named_streams
-from calibration.sampling.convergence import Convergence, Wanted, as_numbers, from_numbers
+from calibration.sampling.convergence import Convergence, Criteria, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, SHORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
@@ -37,7 +37,7 @@ from cipark_sd.tasks.pool import Pool, Progress, Tell
 from cipark_sd.tasks.workers import Workers
 
 #: R-hat and effective draws that a posterior without a term needs for one density.
-MIXED = Wanted(r_hat=1.05, ess=100.0)
+MIXED = Criteria(r_hat=1.05, ess=100.0)
 #: Stage of a study's random numbers that its rivals have, whichever command fits them.
 STAGE = 103
 #: Makes the density of a problem.
@@ -336,7 +336,7 @@ def left_out(
     chosen = fitted[position]
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     without = with_terms(density, terms)
-    effort = replace(effort, wanted=MIXED)
+    effort = replace(effort, criteria=MIXED)
     weighed: ImportanceDraws | str = ""
     if start is not None and effort.sampler == "importance":
         theta, log_densities = start

@@ -19,7 +19,7 @@ from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
-from calibration.sampling.convergence import Wanted
+from calibration.sampling.convergence import Criteria
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.sampling.effort import UNSAVED, Effort
 from calibration.sampling.free_density import prior_draws
@@ -39,7 +39,7 @@ EFFORT = Effort(
     ensembles=2,
     most_steps=4000,
     least_steps=400,
-    wanted=Wanted(r_hat=1.05, ess=2 * RANKED),
+    criteria=Criteria(r_hat=1.05, ess=2 * RANKED),
     confirmed=False,
     effective=4 * RANKED,
 )
@@ -121,7 +121,7 @@ class DataSetTask:
         return {
             "rank": rank,
             "inside": within,
-            "converged": np.array(drawn.sampled.reaches(self.effort.wanted)),
+            "converged": np.array(drawn.sampled.reaches(self.effort.criteria)),
             "impossible": np.array(tried),
         }
 

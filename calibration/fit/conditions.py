@@ -252,14 +252,14 @@ def prior_distance(parameter: Parameter, value: float) -> float:
 
 
 def conditions_record(conditions: Conditions) -> dict[str, object]:
-    """For a program: what each estimate is given, the clear score tests, runs and what is warned of."""
+    """For a program: what each estimate is conditional on, the clear score tests, runs and what is warned of."""
     return {
         "warnings": list(conditions.warnings),
         "remarks": list(conditions.remarks),
         "parameters": {
             verdict.name: {
                 "verdict": str(verdict),
-                "given": {held.name: held.value for held in verdict.held},
+                "conditional_on": {held.name: held.value for held in verdict.held},
                 "share_of_data": verdict.by_data,
                 "share_of_own_prior": verdict.by_own_prior,
                 "leans_on_priors_of": list(verdict.leaning_on),

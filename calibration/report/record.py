@@ -69,7 +69,7 @@ def record(fit: Fit) -> dict[str, object]:
                 "lower": prediction.lower,
                 "upper": prediction.upper,
                 "verdict": prediction.verdict,
-                "given": conditions,
+                "conditional_on": conditions,
                 **_sides(prediction.sides, prediction.threshold),
             }
             for prediction in fit.predictions

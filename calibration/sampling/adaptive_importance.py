@@ -124,9 +124,9 @@ class Proposal:
 
     def log_density(self, free: Array, log_prior: Array) -> Array:
         """``(n,)`` at points whose prior's log density is given."""
-        own = math.log(1 - WIDE - PRIOR) + self.mixture.log_density(free)
+        by_mixture = math.log(1 - WIDE - PRIOR) + self.mixture.log_density(free)
         wide = math.log(WIDE) + self._wide.log_density(free)
-        return np.asarray(np.logaddexp(np.logaddexp(own, wide), math.log(PRIOR) + log_prior))
+        return np.asarray(np.logaddexp(np.logaddexp(by_mixture, wide), math.log(PRIOR) + log_prior))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +177,8 @@ def adapted(
         How many times as large as usual a round is.
     """
     k = start.shape[1]
-    least, each = ROUND
-    size = larger * (least + each * k)
+    least, per_parameter = ROUND
+    size = larger * (least + per_parameter * k)
     mixture = _fitted(start, log_weights, rng)
     best, in_vain = 0.0, 0
     proposals: list[Proposal] = []
@@ -246,8 +246,8 @@ def importance_sample(
         spent += n
         if efficiency * most < least:
             return weighted
-        asked = min(most, math.ceil(MARGIN * effective / efficiency))
-        weighted = _frozen(densities, proposal, spent, asked, rng, effective, most, worth, on_points)
+        n_points = min(most, math.ceil(MARGIN * effective / efficiency))
+        weighted = _frozen(densities, proposal, spent, n_points, rng, effective, most, worth, on_points)
         if smoothed(weighted.log_ratio)[1] <= RELIABLE:
             return weighted
         start, log_weights = weighted.free, weighted.log_ratio
@@ -259,17 +259,17 @@ def _frozen(
     densities: Densities,
     proposal: Proposal,
     spent: int,
-    asked: int,
+    n_points: int,
     rng: np.random.Generator,
     effective: float,
     most: int,
     worth: Callable[[Weighted], float],
     on_points: OnPoints | None,
 ) -> Weighted:
-    """``asked`` points of a proposal that adapts no more, and more until they are worth enough."""
+    """``n_points`` points of a proposal that adapts no more, and more until they are worth enough."""
     known: _Points | None = None
     while True:
-        new = _Points.of(densities, proposal.draw(asked, rng))
+        new = _Points.of(densities, proposal.draw(n_points, rng))
         known = new if known is None else known + new
         ratio = known.log_density - proposal.log_density(known.free, known.log_prior)
         weighted = Weighted(known.free, known.log_density, ratio, proposal, spent)
@@ -278,8 +278,8 @@ def _frozen(
         reached = worth(weighted) if np.isfinite(ratio).any() else 0.0
         if reached >= effective or len(known.free) >= most:
             return weighted
-        more = len(known.free) * (MARGIN * effective / max(reached, 1e-9) - 1)
-        asked = math.ceil(min(more, most - len(known.free)))
+        n_missing = len(known.free) * (MARGIN * effective / max(reached, 1e-9) - 1)
+        n_points = math.ceil(min(n_missing, most - len(known.free)))
 
 
 def _or_never(logs: Array) -> Array:
@@ -297,9 +297,9 @@ def effective_size(log_weights: Array) -> float:
 def _fitted(points: Array, log_weights: Array, rng: np.random.Generator, near: int | None = None) -> StudentMixture:
     """A mixture fitted to weighted points, their weights made flatter where few of them have it all."""
     log_weights = smoothed(log_weights)[0]
-    wanted = min(FITTED_TO * points.shape[1], len(points) / 2)
+    least_size = min(FITTED_TO * points.shape[1], len(points) / 2)
     power = 1.0
-    while effective_size(power * log_weights) < wanted and power > 1e-3:
+    while effective_size(power * log_weights) < least_size and power > 1e-3:
         power *= 0.8
     weights = np.exp(power * (log_weights - log_weights.max()))
     if len(points) > FIT_POINTS:

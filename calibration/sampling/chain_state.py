@@ -46,7 +46,7 @@ class ChainState:
         return np.asarray(self.acceptances[-1][:, -1] / self.n_steps)
 
     @property
-    def kept(self) -> Array:
+    def second_half(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
 
     def first(self, n: int) -> "ChainState":

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.sampling.chain_state import ChainState
-from calibration.sampling.convergence import CONVERGED, Convergence, Wanted, convergence, poorest
+from calibration.sampling.convergence import CONVERGED, Convergence, Criteria, convergence, poorest
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.moves import Target
 from cipark_sd.arrays import Array
@@ -84,24 +84,24 @@ class Chains:
         return int(self.position.shape[1])
 
     @property
-    def kept(self) -> Array:
+    def second_half(self) -> Array:
         """The second half ``(n_ensembles, n_kept, n_walkers, k)``."""
         return self.position[:, self.n_steps // 2 :]
 
     @property
     def n_stranded(self) -> int:
         """Walkers that what is kept begins with far below all others."""
-        kept = self.log_density[:, self.n_steps // 2 :]
-        return int(stranded(kept, self.position.shape[-1]).sum())
+        second_half = self.log_density[:, self.n_steps // 2 :]
+        return int(stranded(second_half, self.position.shape[-1]).sum())
 
     @property
     def converged(self) -> bool:
         """Whether the numbers of every parameter may be printed and no walker is lost."""
         return self.reaches(CONVERGED)
 
-    def reaches(self, wanted: Wanted) -> bool:
+    def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
-        return all(line.reaches(wanted) for line in self.lines) and not self.n_stranded
+        return all(line.reaches(criteria) for line in self.lines) and not self.n_stranded
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
@@ -158,19 +158,19 @@ def run(
     n_saved, last = whole.n_steps, time.monotonic()
     try:
         while True:
-            done = state.n_steps
-            finished = done >= effort.most_steps
-            if finished or _is_judged(done, effort):
-                lines, judged = convergence(names, values(state.kept)), done
+            n_steps = state.n_steps
+            finished = n_steps >= effort.most_steps
+            if finished or _is_judged(n_steps, effort):
+                lines, judged = convergence(names, values(state.second_half)), n_steps
                 mixed = _reached(state, lines, effort)
                 finished = finished or (
                     mixed and (not effort.confirmed or _reached_before(state, names, values, effort))
                 )
             if on_block is not None:
-                on_block(done, effort.most_steps, poorest(lines, effort.wanted) if lines else None)
+                on_block(n_steps, effort.most_steps, poorest(lines, effort.criteria) if lines else None)
             if finished:
                 break
-            state = state.block(target, streams, min(effort.block, effort.most_steps - done))
+            state = state.block(target, streams, min(effort.block, effort.most_steps - n_steps))
             whole = state if state.n_steps % effort.block == 0 else whole
             if whole.n_steps > n_saved and time.monotonic() - last > SAVING:
                 saved.save(whole.arrays())
@@ -184,26 +184,26 @@ def run(
         if whole.n_steps > n_saved:
             saved.save(whole.arrays())
     if judged != state.n_steps:
-        lines = convergence(names, values(state.kept))
+        lines = convergence(names, values(state.second_half))
     return Chains(state.position, state.log_density, state.acceptance, lines, interrupted)
 
 
-def _is_judged(done: int, effort: Effort) -> bool:
+def _is_judged(n_steps: int, effort: Effort) -> bool:
     """Whether chains are judged after so many steps; no matter when they were started, so that a stop changes nothing.
 
     At or just after a look: a budget that is no whole number of blocks shifts those that follow when it is raised.
     """
-    return any(done - effort.block < look <= done for look in looks(done, effort))
+    return any(n_steps - effort.block < look <= n_steps for look in looks(n_steps, effort))
 
 
-def looks(done: int, effort: Effort) -> list[int]:
+def looks(n_steps: int, effort: Effort) -> list[int]:
     """Numbers of steps, up to ``done``, after which chains are judged.
 
     The first is the least number of steps, the next comes whenever they have grown by :data:`PATIENCE`, in whole
     blocks.
     """
     steps = [effort.block * math.ceil(effort.least_steps / effort.block)]
-    while steps[-1] <= done:
+    while steps[-1] <= n_steps:
         steps.append(effort.block * math.ceil(PATIENCE * steps[-1] / effort.block))
     return steps[:-1]
 
@@ -211,7 +211,7 @@ def looks(done: int, effort: Effort) -> list[int]:
 def _reached(state: "ChainState", lines: tuple[Convergence, ...], effort: Effort) -> bool:
     """Whether chains that were judged reach what is wanted, no walker lost."""
     half = state.log_density[:, state.n_steps // 2 :]
-    mixed = all(line.reaches(effort.wanted) for line in lines)
+    mixed = all(line.reaches(effort.criteria) for line in lines)
     return mixed and not stranded(half, state.position.shape[-1]).any()
 
 
@@ -227,4 +227,4 @@ def _reached_before(
     if len(so_far) < 2:
         return False
     before = state.first(so_far[-2])
-    return _reached(before, convergence(names, values(before.kept)), effort)
+    return _reached(before, convergence(names, values(before.second_half)), effort)

@@ -39,7 +39,7 @@ QUANTILES = (0.025, 0.5, 0.975)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Criteria:
     """What the draws of a quantity have to reach.
 
     Parameters
@@ -72,7 +72,7 @@ class Wanted:
 #: Draws whose numbers may be printed. R-hat and ESS after Vehtari and others; the errors let no mean move by more than
 #: a thirtieth and no limit by more than a tenth of a standard deviation with another seed, as a rule: about 900
 #: effective draws for the mean, and about 700 at the limits.
-CONVERGED = Wanted(r_hat=1.01, ess=400.0, mean_error=1 / 30, limit_error=0.1)
+CONVERGED = Criteria(r_hat=1.01, ess=400.0, mean_error=1 / 30, limit_error=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +114,32 @@ class Convergence:
         """Whether its numbers may be printed."""
         return self.reaches(CONVERGED)
 
-    def reaches(self, wanted: Wanted) -> bool:
+    def reaches(self, criteria: Criteria) -> bool:
         """Whether all that is wanted is reached; what cannot be computed is not."""
         return (
-            self.r_hat < wanted.r_hat
-            and min(self.ess_bulk, self.ess_tail) > wanted.ess
-            and self.mean_error <= wanted.mean_error
-            and self.limit_error <= wanted.limit_error
+            self.r_hat < criteria.r_hat
+            and min(self.ess_bulk, self.ess_tail) > criteria.ess
+            and self.mean_error <= criteria.mean_error
+            and self.limit_error <= criteria.limit_error
         )
 
 
-def as_numbers(found: Sequence[Convergence]) -> Array:
+def as_numbers(lines: Sequence[Convergence]) -> Array:
     """``(n, 13)``: the fields of each quantity after its name."""
-    return np.array([astuple(line)[1:] for line in found], dtype=float)
+    return np.array([astuple(line)[1:] for line in lines], dtype=float)
 
 
-def from_numbers(names: Sequence[str], found: NDArray[np.generic]) -> tuple[Convergence, ...]:
+def from_numbers(names: Sequence[str], rows: NDArray[np.generic]) -> tuple[Convergence, ...]:
     """Undoes :func:`as_numbers`."""
-    return tuple(Convergence(name, *row) for name, row in zip(names, found.tolist(), strict=True))
+    return tuple(Convergence(name, *row) for name, row in zip(names, rows.tolist(), strict=True))
 
 
 def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:
     """Mixing of each quantity of ``chains : (n_ensembles, n_steps, n_walkers, k)``, at least four steps."""
-    return tuple(_one(name, chains[..., i]) for i, name in enumerate(names))
+    return tuple(_of_quantity(name, chains[..., i]) for i, name in enumerate(names))
 
 
-def _one(name: str, values: Array) -> Convergence:
+def _of_quantity(name: str, values: Array) -> Convergence:
     from arviz_stats.base import array_stats
 
     mean, sd = float(values.mean()), float(np.std(values))
@@ -229,17 +229,17 @@ def effective(values: Array) -> float:
     return min(float(by_course if shared else by_walkers), float(values.size))
 
 
-def poorest(found: Sequence[Convergence], wanted: Wanted = CONVERGED) -> Convergence:
+def poorest(lines: Sequence[Convergence], criteria: Criteria = CONVERGED) -> Convergence:
     """The quantity that is farthest from what is wanted, by its worst number as a share of what is asked of it."""
 
     def distance(line: Convergence) -> float:
         if np.isnan(line.r_hat):
             return math.inf
         return max(
-            (line.r_hat - 1) / (wanted.r_hat - 1),
-            wanted.ess / max(1e-9, min(line.ess_bulk, line.ess_tail)),
-            line.mean_error / wanted.mean_error,
-            line.limit_error / wanted.limit_error,
+            (line.r_hat - 1) / (criteria.r_hat - 1),
+            criteria.ess / max(1e-9, min(line.ess_bulk, line.ess_tail)),
+            line.mean_error / criteria.mean_error,
+            line.limit_error / criteria.limit_error,
         )
 
-    return max(found, key=distance)
+    return max(lines, key=distance)

@@ -76,7 +76,7 @@ def draw(
     sampled = sample(density, rng, effort=effort, per_chain=per_chain, saved=saved, on_block=on_block)
     if isinstance(sampled, ImportanceDraws):
         return PosteriorDraws(density, sampled, sampled.theta, sampled.log_density)
-    return kept(density, sampled, per_chain)
+    return thinned(density, sampled, per_chain)
 
 
 def draw_whole(
@@ -95,10 +95,10 @@ def draw_whole(
     return drawn
 
 
-def kept(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
+def thinned(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
     """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
     # not step by step, where neighbours are different walkers and look independent
-    free, logs = one_by_one(chains.kept), one_by_one(chains.log_density[:, chains.n_steps // 2 :])
+    free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_steps // 2 :])
     chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
     theta = Unconstrained(density.space).theta(free[:, chosen])
     return PosteriorDraws(density, chains, theta, logs[:, chosen])
@@ -146,11 +146,11 @@ def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]"
     logs = density.pointwise(flat, fitted_only=False, known="others", weighted=False)
     terms = density.problem.terms
     fitted = [i for i, term in enumerate(terms) if term.use == "fit"]
-    others = [i for i, term in enumerate(terms) if term.use != "fit"]
+    not_fitted = [i for i, term in enumerate(terms) if term.use != "fit"]
     logs = logs.reshape(*theta.shape[:2], -1)
     groups = {"log_likelihood": by_term("fitted", logs[..., fitted], fitted, density.problem)}
-    if others:
-        groups["log_likelihood_check"] = by_term("compared", logs[..., others], others, density.problem)
+    if not_fitted:
+        groups["log_likelihood_check"] = by_term("compared", logs[..., not_fitted], not_fitted, density.problem)
     return groups
 
 
@@ -229,14 +229,16 @@ def problem_digest(problem: CalibrationProblem) -> str:
 
 def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term, ...]]]:
     """Name, kind and fitted terms of each observation that has any: what is held out or looked at moves no draw."""
-    found = [(o.name, o.kind, tuple(term for term in o.terms if term.use == "fit")) for o in problem.observations]
-    return [one for one in found if one[2]]
+    observations = [
+        (o.name, o.kind, tuple(term for term in o.terms if term.use == "fit")) for o in problem.observations
+    ]
+    return [observation for observation in observations if observation[2]]
 
 
 def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Generator, effort: Effort) -> Checkpoint:
     """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on."""
-    each = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
-    return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), each)
+    without_budget = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
+    return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), without_budget)
 
 
 def _coordinate(name: str) -> str:
@@ -253,15 +255,15 @@ def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
     return xr.Dataset(variables, coords)
 
 
-def _rows(found: Sequence[Number], name: str) -> tuple[list[int], dict[str, object]]:
-    chosen = [i for i, number in enumerate(found) if number.observation == name]
+def _rows(quantities: Sequence[Number], name: str) -> tuple[list[int], dict[str, object]]:
+    chosen = [i for i, number in enumerate(quantities) if number.observation == name]
     dim = f"{_coordinate(name)}_row"
     coords: dict[str, object] = {
-        dim: [found[i].label for i in chosen],
-        f"{_coordinate(name)}_time": (dim, [found[i].time for i in chosen]),
-        f"{_coordinate(name)}_use": (dim, [found[i].use for i in chosen]),
-        f"{_coordinate(name)}_lower": (dim, [found[i].lower for i in chosen]),
-        f"{_coordinate(name)}_upper": (dim, [found[i].upper for i in chosen]),
+        dim: [quantities[i].label for i in chosen],
+        f"{_coordinate(name)}_time": (dim, [quantities[i].time for i in chosen]),
+        f"{_coordinate(name)}_use": (dim, [quantities[i].use for i in chosen]),
+        f"{_coordinate(name)}_lower": (dim, [quantities[i].lower for i in chosen]),
+        f"{_coordinate(name)}_upper": (dim, [quantities[i].upper for i in chosen]),
     }
     return chosen, coords
 
@@ -269,11 +271,11 @@ def _rows(found: Sequence[Number], name: str) -> tuple[list[int], dict[str, obje
 def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
     import xarray as xr
 
-    found = numbers(observations)
+    quantities = numbers(observations)
     variables, coords = {}, {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
     for observation in observations:
-        chosen, own = _rows(found, observation.name)
-        coords |= own  # type: ignore[arg-type]
+        chosen, row_coords = _rows(quantities, observation.name)
+        coords |= row_coords  # type: ignore[arg-type]
         name = _coordinate(observation.name)
         variables[name] = (("chain", "draw", f"{name}_row"), values[..., chosen])
     return xr.Dataset(variables, coords)
@@ -283,15 +285,15 @@ def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
     """Each observation's numbers, the middle of an interval; its ends are the coordinates ``…_lower``, ``…_upper``."""
     import xarray as xr
 
-    found = numbers(observations)
+    quantities = numbers(observations)
     variables: dict[str, object] = {}
     coords: dict[str, object] = {}
     for observation in observations:
-        chosen, own = _rows(found, observation.name)
-        coords |= own
+        chosen, row_coords = _rows(quantities, observation.name)
+        coords |= row_coords
         name = _coordinate(observation.name)
-        lower = np.array([found[i].lower for i in chosen])
-        upper = np.array([found[i].upper for i in chosen])
+        lower = np.array([quantities[i].lower for i in chosen])
+        upper = np.array([quantities[i].upper for i in chosen])
         variables[name] = ((f"{name}_row",), np.where(np.isfinite(upper), (lower + upper) / 2, lower))
     return xr.Dataset(variables, coords)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from calibration.sampling.convergence import CONVERGED, Convergence, Wanted
+from calibration.sampling.convergence import CONVERGED, Convergence, Criteria
 from cipark_sd.checkpoints import NOT_KEPT
 
 #: Called with the steps or points done, how many there may be, and the parameter that mixes worst once it is known.
@@ -32,7 +32,7 @@ class Effort:
         Budget, warm-up included.
     least_steps : int
         Before which nothing is judged.
-    wanted : Wanted
+    criteria : Criteria
         What every parameter has to reach for the sampler to end before the budget is used up.
     confirmed : bool
         Whether it has to be reached at two looks in a row. Ranks, of which no error is printed, need one.
@@ -49,7 +49,7 @@ class Effort:
     block: int = 100
     most_steps: int = 6000
     least_steps: int = 400
-    wanted: Wanted = CONVERGED
+    criteria: Criteria = CONVERGED
     confirmed: bool = True
     sampler: Sampler = "importance"
     effective: float = 4000.0

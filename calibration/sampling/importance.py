@@ -44,10 +44,10 @@ def left_out_density(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tu
     if weight != 1:
         outside = np.logaddexp.reduce(-weight * logs)
         return float(np.logaddexp.reduce((1 - weight) * logs) - outside), float("inf")
-    found = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :], r_eff=r_eff), dtype=float))
-    if found is None:
+    estimates = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :], r_eff=r_eff), dtype=float))
+    if estimates is None:
         return float(np.log(len(logs)) - np.logaddexp.reduce(-logs)), float("inf")
-    elpd, pareto_k, _ = found
+    elpd, pareto_k, _ = estimates
     return float(elpd), float(pareto_k)
 
 
@@ -58,10 +58,10 @@ def left_out_weights(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tu
     """
     if np.ptp(logs) < ROUNDING:
         return np.full(len(logs), 1 / len(logs)), 0.0
-    found = None
+    tail = None
     if weight == 1:
-        found = _fitted_tail(lambda stats: np.append(*stats.psislw(logs, r_eff=r_eff)))
-    smooth, pareto_k = (-weight * logs, float("inf")) if found is None else (found[:-1], float(found[-1]))
+        tail = _fitted_tail(lambda stats: np.append(*stats.psislw(logs, r_eff=r_eff)))
+    smooth, pareto_k = (-weight * logs, float("inf")) if tail is None else (tail[:-1], float(tail[-1]))
     raw = np.exp(smooth - smooth.max())
     return np.asarray(raw / raw.sum()), pareto_k
 
@@ -70,8 +70,8 @@ def power_weights(logs: Array, power: float) -> Array:
     """Weights ``(n,)`` that bring draws to a power of the density whose logarithm is ``logs : (n,)``; they sum to 1."""
     if np.ptp(logs) < ROUNDING:
         return np.full(len(logs), 1 / len(logs))
-    found = _fitted_tail(lambda stats: np.asarray(stats.power_scale_lw(logs, alpha=power), dtype=float))
-    smooth = (power - 1) * logs if found is None else found
+    tail = _fitted_tail(lambda stats: np.asarray(stats.power_scale_lw(logs, alpha=power), dtype=float))
+    smooth = (power - 1) * logs if tail is None else tail
     raw = np.exp(smooth - smooth.max())
     return np.asarray(raw / raw.sum())
 
@@ -82,10 +82,10 @@ def _fitted_tail(compute: Callable[[Any], Array]) -> Array | None:
 
     try:
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = compute(array_stats)
+            tail = compute(array_stats)
     except ValueError:
         return None
-    return found if np.isfinite(found).all() else None
+    return tail if np.isfinite(tail).all() else None
 
 
 def smoothed(log_ratio: Array) -> tuple[Array, float]:

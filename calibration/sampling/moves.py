@@ -31,20 +31,20 @@ JITTER = 1e-5
 SNOOKER_FACTOR = (1.2, 2.2)
 
 
-def proposal(moving: Array, others: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def proposal(moving: Array, complement: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Proposed positions ``(m, k)`` of walkers ``(m, k)`` that look at ``others : (n, k)``, n at least 3.
 
     The second array ``(m,)`` is the logarithm of the factor by which the ratio of densities is to be multiplied.
     """
     m, k = moving.shape
-    first, second, third = _three(len(others), m, rng)
+    first, second, third = _three(len(complement), m, rng)
     snooker = rng.random(m) < SNOOKER
     jumps = rng.random(m) < MODE_JUMP
     factor = np.where(jumps, 1.0, 2.38 / math.sqrt(2 * k)) * (1 + JITTER * rng.standard_normal(m))
-    straight = moving + factor[:, None] * (others[first] - others[second])
-    line = moving - others[third]
+    straight = moving + factor[:, None] * (complement[first] - complement[second])
+    line = moving - complement[third]
     length = np.linalg.norm(line, axis=1)
-    along = ((others[first] - others[second]) * line).sum(axis=1) / np.where(length > 0, length, 1.0) ** 2
+    along = ((complement[first] - complement[second]) * line).sum(axis=1) / np.where(length > 0, length, 1.0) ** 2
     stretch = rng.uniform(*SNOOKER_FACTOR, m) * along
     # two walkers at the same place span no line
     snooker &= length > 0
@@ -90,8 +90,8 @@ def step(
     orders = np.stack([rng.permutation(n_walkers) for rng in rngs])
     half = n_walkers // 2
     rows = np.arange(n_ensembles)[:, None]
-    for moving, others in ((orders[:, :half], orders[:, half:]), (orders[:, half:], orders[:, :half])):
-        proposals = [proposal(position[e, moving[e]], position[e, others[e]], rng) for e, rng in enumerate(rngs)]
+    for moving, complement in ((orders[:, :half], orders[:, half:]), (orders[:, half:], orders[:, :half])):
+        proposals = [proposal(position[e, moving[e]], position[e, complement[e]], rng) for e, rng in enumerate(rngs)]
         proposed = np.stack([points for points, _ in proposals])
         new = target(proposed.reshape(-1, k)).reshape(n_ensembles, -1)
         dice = np.stack([np.log(rng.random(moving.shape[1])) for rng in rngs])

@@ -14,7 +14,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.sampling.chains import Chains, run
-from calibration.sampling.convergence import CONVERGED, Convergence, Wanted
+from calibration.sampling.convergence import CONVERGED, Convergence, Criteria
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.importance import RELIABLE, smoothed
@@ -69,9 +69,9 @@ class ImportanceDraws:
         """Whether the numbers of every parameter may be printed."""
         return self.reaches(CONVERGED)
 
-    def reaches(self, wanted: Wanted) -> bool:
+    def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
-        return self.pareto_k <= RELIABLE and all(line.reaches(wanted) for line in self.lines)
+        return self.pareto_k <= RELIABLE and all(line.reaches(criteria) for line in self.lines)
 
     @property
     def sentence(self) -> str:
@@ -111,10 +111,13 @@ def sample(
         reason = weighed
     target = FreeDensity(density)
     walkers = effort.n_walkers(len(density.space))
-    least, each = POPULATION
+    least, per_walker = POPULATION
 
     def start() -> Array:
-        ends = [annealed_draws(target, max(least, each * walkers), stream, density.problem.title) for stream in streams]
+        ends = [
+            annealed_draws(target, max(least, per_walker * walkers), stream, density.problem.title)
+            for stream in streams
+        ]
         chosen = [
             points[stream.permutation(len(points))[:walkers]] for points, stream in zip(ends, streams, strict=True)
         ]
@@ -169,15 +172,15 @@ def importance(
         log_weights[usable],
         weighing,
         effective=effort.effective,
-        least=effort.wanted.ess,
+        least=effort.criteria.ess,
         most=effort.most_points,
         worth=worth,
-        on_points=None if on_block is None else lambda done, most: on_block(done, most, None),
+        on_points=None if on_block is None else lambda n_drawn, most: on_block(n_drawn, most, None),
     )
     if weighted is None:
         return "too few of its points would have had weight"
     draws = _drawn(density, coordinates, weighted, effort.ensembles, per_chain, drawing)
-    if draws.reaches(effort.wanted):
+    if draws.reaches(effort.criteria):
         return draws
     if draws.pareto_k > RELIABLE:
         return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}"

@@ -79,11 +79,11 @@ class StudentMixture:
         k = self.means.shape[1]
         normals = rng.standard_normal((n, k))
         stretch = np.sqrt(self.freedom / rng.chisquare(self.freedom, n))
-        which = np.repeat(np.arange(len(counts)), counts)
+        component = np.repeat(np.arange(len(counts)), counts)
         points = np.empty((n, k))
         for j, (mean, root) in enumerate(zip(self.means, self.roots, strict=True)):
-            own = which == j
-            points[own] = mean + stretch[own, None] * (normals[own] @ root.T)
+            members = component == j
+            points[members] = mean + stretch[members, None] * (normals[members] @ root.T)
         return points
 
     def widened(self, factor: float, freedom: float) -> "StudentMixture":
@@ -115,11 +115,11 @@ def fit_mixture(points: Array, weights: Array, rng: np.random.Generator, near: i
         if candidate > 1 and effective / 2 < POINTS_EACH * candidate * numbers_each:
             break
         gain = 0.0
-        for seen, unseen in ((first, second), (second, first)):
-            if not (weights[seen].sum() > 0 and weights[unseen].sum() > 0):
+        for training, held_out in ((first, second), (second, first)):
+            if not (weights[training].sum() > 0 and weights[held_out].sum() > 0):
                 continue
-            mixture = _fit(points[seen], weights[seen], candidate, rng, STEPS_COMPARED)
-            gain += float(weights[unseen] @ mixture.log_density(points[unseen]))
+            mixture = _fit(points[training], weights[training], candidate, rng, STEPS_COMPARED)
+            gain += float(weights[held_out] @ mixture.log_density(points[held_out]))
         if not gain > best + GAIN:
             break
         best, size = gain, candidate

@@ -47,7 +47,7 @@ def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
 class Summary:
     """Of differences ``(n,)``, each with its weight.
 
-    ``mcse`` is the Monte Carlo standard error of the mean, ``mcse_more`` that of ``more``, the share above zero. Both
+    ``mcse`` is the Monte Carlo standard error of the mean, ``mcse_above_zero`` that of ``above_zero``, a share. Both
     take the draws to be independent.
     """
 
@@ -57,10 +57,10 @@ class Summary:
     high50: float
     low90: float
     high90: float
-    more: float
-    less: float
+    above_zero: float
+    below_zero: float
     mcse: float
-    mcse_more: float
+    mcse_above_zero: float
     n: int
 
 
@@ -78,7 +78,7 @@ def summary(differences: Array, weights: Array | None = None) -> Summary:
     else:
         low90, low50, median, high50, high90 = weighted_quantiles(values, shares, [0.05, 0.25, 0.5, 0.75, 0.95])
     mean = float(shares @ values)
-    more, less = float(shares @ (values > 0)), float(shares @ (values < 0))
+    above_zero, below_zero = float(shares @ (values > 0)), float(shares @ (values < 0))
     size = 1 / float(shares @ shares)
     spread = float(shares @ (values - mean) ** 2)
     return Summary(
@@ -88,10 +88,10 @@ def summary(differences: Array, weights: Array | None = None) -> Summary:
         float(high50),
         float(low90),
         float(high90),
-        more,
-        less,
+        above_zero,
+        below_zero,
         float(np.sqrt(spread / max(size - 1, 1))),
-        float(np.sqrt(max(more * (1 - more), 0.0) / size)),
+        float(np.sqrt(max(above_zero * (1 - above_zero), 0.0) / size)),
         n,
     )
 

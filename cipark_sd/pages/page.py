@@ -34,6 +34,8 @@ from cipark_sd.results import version
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"
+#: Of the first; 2 since a headline record says what it is ``conditional_on``.
+FORMAT = "cipark_sd page 2"
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -84,8 +86,9 @@ def write_page(page: Page, folder: Path) -> list[Path]:
     FileNotFoundError
         A picture of the page is not in the folder.
     """
+    made_by = {"format": FORMAT, "version": version()}
     text = {
-        DATA: json.dumps(to_plain(page) | {"version": version()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        DATA: json.dumps(to_plain(page) | made_by, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         HTML: render([(page, folder)]),
     }
     return [write_text(folder / name, content) for name, content in text.items()]
@@ -105,12 +108,13 @@ def read_page(folder: Path) -> Page:
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        content.pop("version", None)
+        if content.pop("format", None) != FORMAT:
+            raise ValueError("another version wrote it")
+        del content["version"]
         return from_plain(Page, content)
-    except (ValueError, AttributeError) as problem:
-        raise InvalidValue(
-            "the page", str(path), f"one that this version wrote ({problem})", where="cipark report"
-        ) from None
+    except (ValueError, AttributeError, KeyError) as problem:
+        expected = f"one that this version wrote ({problem}); run the command again"
+        raise InvalidValue("the page", str(path), expected, where="cipark report") from None
 
 
 def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:

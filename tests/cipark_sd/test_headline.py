@@ -15,7 +15,7 @@ RATE = Headline(
     unit="1/year",
     kind="MAP optimum",
     interval=Bounds(0.15, None, 0.9, "profile likelihood"),
-    given=("pace = 1",),
+    conditional_on=("pace = 1",),
     basis=None,
     command="cipark calibrate",
     model_digest="m" * 64,
@@ -100,7 +100,7 @@ def test_two_values_of_one_estimand_are_told_with_all_that_differs() -> None:
     [
         ({"model_digest": "x"}, "the model."),
         ({"study_digest": "x"}, "the study (data, priors or scenario)."),
-        ({"given": ()}, "what the number is given."),
+        ({"conditional_on": ()}, "what the number is conditional on."),
         ({"version": "9"}, "the version of the program."),
         ({"unit": "1/day"}, "the unit."),
         ({}, "run its command again."),

@@ -21,12 +21,6 @@ ROOMS = sorted(
     if any(folder.glob("*.py"))
 )
 
-#: Rooms that still have such names.
-EXCEPTIONS = """
-    benchmarks calibration/report/sections calibration/sampling cipark_sd cipark_sd/experiments tools
-"""
-UNCLEAN = frozenset(EXCEPTIONS.split())
-
 
 def bindings(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of whatever a module names: variables, arguments, attributes, functions, classes, imports.
@@ -70,13 +64,9 @@ def in_room(room: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in UNCLEAN])
+@pytest.mark.parametrize("room", ROOMS)
 def test_names_say_what_they_hold(room: str) -> None:
     assert in_room(room) == [], "name each by what it holds: errors, lines, residuals, row"
-
-
-def test_a_room_that_has_become_clean_is_held_clean() -> None:
-    assert [room for room in sorted(UNCLEAN) if room not in ROOMS or not in_room(room)] == []
 
 
 PLANTED = {

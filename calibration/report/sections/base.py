@@ -47,7 +47,7 @@ def record(
     unit: str,
     kind: Kind,
     interval: Bounds | None,
-    given: tuple[str, ...],
+    conditional_on: tuple[str, ...],
     basis: Basis | None,
     title: str = "",
 ) -> Headline:
@@ -59,7 +59,7 @@ def record(
         unit=unit,
         kind=kind,
         interval=interval,
-        given=given,
+        conditional_on=conditional_on,
         basis=basis,
         command="cipark calibrate",
         model_digest=study.model_digest,

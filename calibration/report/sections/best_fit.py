@@ -37,7 +37,7 @@ class Optimum(ReportPart):
                     unit=fit.study.unit(estimated.name),
                     kind=kind_of(fit),
                     interval=None if profile is None else profile_bounds(profile),
-                    given=given_texts(verdict.held),
+                    conditional_on=given_texts(verdict.held),
                     basis=None,
                 )
 

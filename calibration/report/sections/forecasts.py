@@ -36,7 +36,7 @@ class Forecasts(ReportPart):
                     unit="",
                     kind="median",
                     interval=Bounds(row.quantiles[1], row.quantiles[7], 0.9, "central draws"),
-                    given=("the study's own structure",),
+                    conditional_on=("the study's own structure",),
                     basis=replace(drawn.basis, n=row.n_draws),
                 )
 

@@ -37,7 +37,7 @@ class Posterior(ReportPart):
                     unit=fit.study.unit(line.name),
                     kind="median",
                     interval=Bounds(line.low_95, line.high_95, 0.95, "central draws"),
-                    given=given_texts(held for held in verdict.held if held.source != "prior"),
+                    conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
                     basis=drawn.basis,
                 )
 

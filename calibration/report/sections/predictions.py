@@ -33,7 +33,7 @@ class Predictions(ReportPart):
                     unit=reported.unit,
                     kind=kind_of(fit),
                     interval=profile_bounds(profile),
-                    given=(*structure, *conditions),
+                    conditional_on=(*structure, *conditions),
                     basis=None,
                     title=reported.name,
                 )

@@ -35,7 +35,7 @@ class Rivals(ReportPart):
                     unit="",
                     kind="median",
                     interval=Bounds(effect.low, effect.high, 0.9, "central draws"),
-                    given=(f"the stacked mixture of {len(assessed.comparison)} structures",),
+                    conditional_on=(f"the stacked mixture of {len(assessed.comparison)} structures",),
                     basis=Basis("posterior", DRAWS, converged),
                 )
 

@@ -183,7 +183,7 @@ class About:
             unit=unit,
             kind=kind,
             interval=interval,
-            given=tuple(filter(None, (structures[of] if self.several else "", self.place, *conditions))),
+            conditional_on=tuple(filter(None, (structures[of] if self.several else "", self.place, *conditions))),
             basis=self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0],
             command="cipark policy",
             model_digest=self.model_digest,

@@ -22,6 +22,8 @@ R = TypeVar("R")
 _RUNS = Mapping[str, xr.Dataset]
 #: The file of what all results rest on.
 FILE = "findings-policy.zip"
+#: Of the file of a part's result; 2 since the shares of draws above and below zero have their names.
+FORMAT = "cipark_sd policy result 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,7 @@ def save_result(result: object, path: Path, identity: str, attributes: Mapping[s
                 content[field.name] = [beside(name, runs) for name, runs in value.items()]
             case _:
                 content[field.name] = to_plain(value)
-    write_record({"identity": identity, "files": files, "findings": content}, path)
+    write_record({"format": FORMAT, "identity": identity, "files": files, "findings": content}, path)
 
 
 def load_result(kind: type[R], path: Path, identity: str) -> R | None:
@@ -125,6 +127,8 @@ def load_result(kind: type[R], path: Path, identity: str) -> R | None:
         return None
     try:
         content = read_record(dict[str, Any], path)
+        if content.get("format") != FORMAT:
+            raise WrongRecordError(f"its format is {content.get('format')!r}, not {FORMAT!r}")
         files, plain = from_plain(dict[str, str], content["files"]), content["findings"]
         if content["identity"] != identity:
             return None

@@ -140,7 +140,7 @@ class Findings:
             unit=unit,
             kind=kind,
             interval=interval,
-            given=(),
+            conditional_on=(),
             basis=basis,
             command="cipark sensitivity",
             model_digest=facts.model_digest,

@@ -24,7 +24,7 @@ from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_b
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.chains import Chains
-from calibration.sampling.convergence import Wanted, convergence, one_by_one
+from calibration.sampling.convergence import Criteria, convergence, one_by_one
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import Effort
 from calibration.sampling.free_density import FreeDensity
@@ -357,7 +357,7 @@ QUICK = Effort(
     walkers=24,
     most_steps=1000,
     least_steps=200,
-    wanted=Wanted(r_hat=1.05, ess=2 * RANKED),
+    criteria=Criteria(r_hat=1.05, ess=2 * RANKED),
     confirmed=False,
 )
 

@@ -85,9 +85,9 @@ def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
         (Bounds(1.5, 23.456, 0.9, "x"), "between 1.5 and 23.5 (90 %)"),
     ):
         assert answer.in_words(replace(record, interval=interval)).endswith(words)
-    both = [replace(record, given=("a = 1",)), replace(record, given=("a = 1",), title="other")]
+    both = [replace(record, conditional_on=("a = 1",)), replace(record, conditional_on=("a = 1",), title="other")]
     assert answer.sentences(both)[-1] == "All of these given a = 1."
-    assert answer.sentences([both[0], replace(record, given=())])[0].endswith("; given a = 1")
+    assert answer.sentences([both[0], replace(record, conditional_on=())])[0].endswith("; given a = 1")
 
 
 def test_what_was_not_asked_stands_in_one_line_at_the_end_and_nowhere_else(fit: Fit) -> None:

@@ -224,7 +224,7 @@ def test_a_verdict_names_the_held_constant_on_all_pages(
     assert rows["rate"] == said
     record = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
     assert record["profiles"]["rate"]["verdict"] == said
-    assert record["conditions"]["parameters"]["rate"]["given"] == {"pace": 1.0}
+    assert record["conditions"]["parameters"]["rate"]["conditional_on"] == {"pace": 1.0}
     with (tmp_path / "held.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert (row["constant"], row["held_at"], row["from"]) == ("pace", "1.0", "model file")

@@ -125,11 +125,11 @@ def test_the_record_has_every_number_of_a_condition() -> None:
     written = conditions_record(found)
     assert written["parameters"] == {
         "a": {
-            "verdict": "bounded by the data, given z = 2", "given": {"z": 2.0}, "share_of_data": 0.7,
+            "verdict": "bounded by the data, given z = 2", "conditional_on": {"z": 2.0}, "share_of_data": 0.7,
             "share_of_own_prior": 0.2, "leans_on_priors_of": ["b"], "hardly_seen": False, "prior_sds_from_median": 1.5,
         },
         "c": {
-            "verdict": "not bounded by the data", "given": {}, "share_of_data": 1.0, "share_of_own_prior": 0.0,
+            "verdict": "not bounded by the data", "conditional_on": {}, "share_of_data": 1.0, "share_of_own_prior": 0.0,
             "leans_on_priors_of": [], "hardly_seen": True, "prior_sds_from_median": None,
         },
     }  # fmt: skip

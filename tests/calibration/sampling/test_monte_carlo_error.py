@@ -15,7 +15,7 @@ from calibration.sampling.convergence import (
     QUANTILES,
     SURE,
     Convergence,
-    Wanted,
+    Criteria,
     as_numbers,
     convergence,
     effective,
@@ -26,7 +26,7 @@ from calibration.sampling.convergence import (
     poorest,
     quantile_error,
 )
-from calibration.sampling.draws import PER_CHAIN, kept
+from calibration.sampling.draws import PER_CHAIN, thinned
 from calibration.sampling.effort import Effort
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Normal
@@ -45,8 +45,8 @@ def walkers(rho, rng, ensembles=4, steps=500, n=24):
 
 
 def test_what_converged_means():
-    assert Wanted(r_hat=1.01, ess=400.0, mean_error=1 / 30, limit_error=0.1) == CONVERGED
-    assert Effort().wanted is CONVERGED
+    assert Criteria(r_hat=1.01, ess=400.0, mean_error=1 / 30, limit_error=0.1) == CONVERGED
+    assert Effort().criteria is CONVERGED
     assert QUANTILES == (0.025, 0.5, 0.975)
     assert GOOD.reached
     assert str(CONVERGED) == (
@@ -129,7 +129,7 @@ def test_errors_of_means_and_limits_are_as_large_as_they_say():
     z = []
     for first in range(0, 40, 4):
         for line, (mean, low, median, high) in zip(
-            convergence(("x", "y"), skewed(chains.kept[first : first + 4])), truth, strict=True
+            convergence(("x", "y"), skewed(chains.second_half[first : first + 4])), truth, strict=True
         ):
             z.append(
                 (
@@ -176,7 +176,7 @@ def test_draws_of_a_file_have_the_effective_sizes_of_the_chains():
     found = convergence(names, free[:, steps:])
     chains = Chains(free, np.zeros(free.shape[:3]), np.ones(4), found)
     space = ParameterSpace(tuple(Parameter(name, Normal(0, 1)) for name in names))
-    drawn = kept(SimpleNamespace(space=space), chains)
+    drawn = thinned(SimpleNamespace(space=space), chains)
     assert drawn.theta.shape == (4, PER_CHAIN, 3)
     for i, (rho, line) in enumerate(zip(rhos, found, strict=True)):
         truth = 4 * 24 * steps * (1 - rho) / (1 + rho)
@@ -193,8 +193,8 @@ def test_draws_of_a_file_have_the_effective_sizes_of_the_chains():
 
 
 def test_what_is_asked_for_is_said_as_far_as_it_is():
-    assert str(Wanted(r_hat=1.05, ess=50.0)) == "R-hat below 1.05, effective sizes above 50"
-    assert (Wanted(1.05, 50.0).mean_error, Wanted(1.05, 50.0).limit_error) == (np.inf, np.inf)
+    assert str(Criteria(r_hat=1.05, ess=50.0)) == "R-hat below 1.05, effective sizes above 50"
+    assert (Criteria(1.05, 50.0).mean_error, Criteria(1.05, 50.0).limit_error) == (np.inf, np.inf)
     assert str(replace(GOOD, ess_tail=1234.4, r_hat=1.0125)) == (
         "x mixes worst: R-hat 1.012, effective size 1234, Monte Carlo error 0.025 sd of the mean and 0.060 sd of the "
         "95 % limits"
@@ -222,7 +222,7 @@ def test_what_never_moves_has_its_value_and_nothing_else():
 
 
 def test_the_poorest_is_farthest_by_its_own_worst_number():
-    wanted = Wanted(r_hat=1.01, ess=400.0, mean_error=0.1, limit_error=0.1)
+    wanted = Criteria(r_hat=1.01, ess=400.0, mean_error=0.1, limit_error=0.1)
     fine = replace(GOOD, name="fine", r_hat=1.0, ess_bulk=4e4, ess_tail=4e4, mcse_mean=0.0, limit_error=0.0)
     by = {
         "r_hat": replace(fine, name="r_hat", r_hat=1.03),  # 3 times

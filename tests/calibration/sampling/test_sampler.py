@@ -6,7 +6,7 @@ from arviz_stats.base import array_stats
 
 from calibration.sampling.annealing import annealed
 from calibration.sampling.chains import Chains, run
-from calibration.sampling.convergence import Wanted, convergence, effective, poorest
+from calibration.sampling.convergence import Criteria, convergence, effective, poorest
 from calibration.sampling.effort import Effort
 from calibration.sampling.free_density import prior_draws
 from calibration.sampling.moves import step
@@ -42,7 +42,7 @@ def banana(x):
 
 def test_moments_of_a_correlated_gaussian_are_found():
     found = chains(gaussian, 3, 1, Effort(walkers=24, most_steps=4000, least_steps=4000))
-    points = found.kept.reshape(-1, 3)
+    points = found.second_half.reshape(-1, 3)
     for i, sd in enumerate((1, 1, 10)):
         assert abs(points[:, i].mean()) < 4 * found.lines[i].mcse_mean
         assert points[:, i].std() == pytest.approx(sd, rel=0.03)
@@ -51,7 +51,7 @@ def test_moments_of_a_correlated_gaussian_are_found():
 
 def test_moments_of_a_banana_are_found():
     found = chains(banana, 2, 2, Effort(walkers=24, most_steps=6000, least_steps=6000))
-    points = found.kept.reshape(-1, 2)
+    points = found.second_half.reshape(-1, 2)
     assert points[:, 0].var() == pytest.approx(1, rel=0.06)
     # the mean of a squared standard normal
     assert points[:, 1].mean() == pytest.approx(1, abs=0.08)
@@ -120,14 +120,14 @@ def test_a_stop_does_not_move_the_steps_at_which_chains_are_judged(stop, tmp_pat
     assert np.array_equal(resumed.position, whole.position)
 
 
-UNREACHED = Wanted(r_hat=1.01, ess=1e9)
+UNREACHED = Criteria(r_hat=1.01, ess=1e9)
 
 
 @pytest.mark.parametrize(("first", "then"), [(600, 400), (250, 600), (600, 250), (400, 600)])
 def test_another_budget_takes_the_steps_that_it_would_have_taken_alone(tmp_path, first, then):
     """Fewer or more steps than are kept, whole numbers of blocks or not."""
     before, after = (
-        Effort(walkers=24, block=100, most_steps=n, least_steps=min(n, 200), wanted=UNREACHED) for n in (first, then)
+        Effort(walkers=24, block=100, most_steps=n, least_steps=min(n, 200), criteria=UNREACHED) for n in (first, then)
     )
     saved = Checkpoints(tmp_path).entry("chains")
     chains(gaussian, 3, 1, before, saved=saved)
@@ -138,8 +138,8 @@ def test_another_budget_takes_the_steps_that_it_would_have_taken_alone(tmp_path,
 
 
 def test_a_budget_that_cuts_a_block_does_not_shift_the_looks_of_a_larger_one(tmp_path):
-    wanted = Wanted(r_hat=1.2, ess=50)
-    cut, whole = (Effort(walkers=24, most_steps=n, least_steps=min(n, 400), wanted=wanted) for n in (250, 2000))
+    wanted = Criteria(r_hat=1.2, ess=50)
+    cut, whole = (Effort(walkers=24, most_steps=n, least_steps=min(n, 400), criteria=wanted) for n in (250, 2000))
     saved = Checkpoints(tmp_path).entry("chains")
     assert chains(gaussian, 3, 1, cut, saved=saved).n_steps == 250
     again, alone = chains(gaussian, 3, 1, whole, saved=saved), chains(gaussian, 3, 1, whole)
@@ -231,7 +231,7 @@ def test_chains_that_begin_with_a_lost_walker_have_not_converged():
     assert Chains(position, logs[:1], np.ones(1), steady).converged
     lost = Chains(position, logs, np.ones(2), steady)
     assert not lost.converged
-    assert not lost.reaches(Wanted(r_hat=2.0, ess=0.0))
+    assert not lost.reaches(Criteria(r_hat=2.0, ess=0.0))
     assert lost.n_stranded == 1
 
 
@@ -264,7 +264,7 @@ def test_effective_draws_count_what_walkers_share():
 
 def test_effective_draws_predict_the_scatter_of_means_of_independent_ensembles():
     found = chains(gaussian, 3, 13, Effort(ensembles=100, walkers=24, most_steps=600, least_steps=600))
-    values = found.kept[..., 0]
+    values = found.second_half[..., 0]
     scatter = values.mean(axis=(1, 2)).var(ddof=1)
     # a variance from 100 means is known to 14 %
     assert values.var() / scatter == pytest.approx(effective(values) / 100, rel=0.45)
@@ -306,6 +306,6 @@ def test_priors_alone_are_sampled_as_they_are():
         return SPACE.log_prior(coordinates.theta(free)) + coordinates.log_jacobian(free)
 
     found = chains(target, len(SPACE), 12, Effort(walkers=24, most_steps=1500, least_steps=1500))
-    uniform = SPACE.to_unit(coordinates.theta(found.kept.reshape(-1, len(SPACE))))
+    uniform = SPACE.to_unit(coordinates.theta(found.second_half.reshape(-1, len(SPACE))))
     for q in (0.1, 0.5, 0.9):
         assert (uniform < q).mean(axis=0) == pytest.approx(np.full(len(SPACE), q), abs=0.02)

@@ -201,7 +201,7 @@ def test_the_summary_of_a_normal_sample_finds_its_quantiles():
     assert found.median == pytest.approx(2, abs=0.01)
     assert (found.low90, found.high90) == pytest.approx((2 - 1.645, 2 + 1.645), abs=0.02)
     assert (found.low50, found.high50) == pytest.approx((2 - 0.674, 2 + 0.674), abs=0.02)
-    assert found.more == pytest.approx(0.977, abs=0.002)
+    assert found.above_zero == pytest.approx(0.977, abs=0.002)
 
 
 def test_the_monte_carlo_error_is_the_spread_of_means():
@@ -214,7 +214,7 @@ def test_the_monte_carlo_error_is_the_spread_of_means():
 def test_equal_weights_change_nothing():
     values = np.random.default_rng(3).normal(size=5001)
     weighted, plain = summary(values, np.full(5001, 0.3)), summary(values)
-    for name in ("mean", "median", "low90", "high50", "more", "mcse"):
+    for name in ("mean", "median", "low90", "high50", "above_zero", "mcse"):
         assert getattr(weighted, name) == pytest.approx(getattr(plain, name), abs=2e-3)
 
 
@@ -368,12 +368,12 @@ def test_a_run_that_stays_impossible_is_no_number(park):
 
 def test_a_summary_counts_signs_and_knows_its_errors():
     found = summary(np.array([-2.0, 0.0, 1.0, 3.0, np.nan]))
-    assert (found.n, found.mean, found.median, found.more, found.less) == (4, 0.5, 0.5, 0.5, 0.25)
+    assert (found.n, found.mean, found.median, found.above_zero, found.below_zero) == (4, 0.5, 0.5, 0.5, 0.25)
     # of four draws, three degrees of freedom; and a share of one half
     assert found.mcse == pytest.approx(np.std([-2, 0, 1, 3], ddof=1) / 2)
-    assert found.mcse_more == pytest.approx(0.25)
+    assert found.mcse_above_zero == pytest.approx(0.25)
     # one draw, and one that carries all the weight, leave an error of nothing
-    assert (summary(np.array([7.0])).mcse, summary(np.array([7.0])).mcse_more) == (0, 0)
+    assert (summary(np.array([7.0])).mcse, summary(np.array([7.0])).mcse_above_zero) == (0, 0)
 
 
 def test_weights_make_a_sample_as_small_as_it_is():
@@ -383,7 +383,7 @@ def test_weights_make_a_sample_as_small_as_it_is():
     spread = weights @ (values - 2) ** 2
     assert (found.n, found.mean) == (3, 2)
     assert found.mcse == pytest.approx(np.sqrt(spread / (size - 1)))
-    assert summary(np.array([1.0, -1.0]), np.array([0.75, 0.25])).mcse_more == pytest.approx(
+    assert summary(np.array([1.0, -1.0]), np.array([0.75, 0.25])).mcse_above_zero == pytest.approx(
         np.sqrt(0.75 * 0.25 * (0.75**2 + 0.25**2))
     )
 
@@ -392,7 +392,7 @@ def test_without_a_run_a_summary_is_empty():
     found = summary(np.array([np.nan, np.inf]))
     assert found.n == 0
     assert np.isnan([found.mean, found.median, found.low50, found.high50, found.low90, found.high90]).all()
-    assert np.isnan([found.more, found.less, found.mcse, found.mcse_more]).all()
+    assert np.isnan([found.above_zero, found.below_zero, found.mcse, found.mcse_above_zero]).all()
 
 
 def test_weighted_quantiles_are_interpolated_between_middles_of_weights():

@@ -1,6 +1,7 @@
 """Pages: what a command found, as data and as one HTML file."""
 
 import html
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue
 from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
-from cipark_sd.pages.page import read_page, render, write_page
+from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000500015a2d"
@@ -92,6 +93,24 @@ def test_a_page_of_another_make_is_refused(tmp_path: Path) -> None:
         read_page(tmp_path)
 
 
+def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> None:
+    write_page(replace(PAGE, headlines=(FIT,)), folder)
+    data = folder / "report.json"
+    content = json.loads(data.read_text(encoding="utf-8"))
+    assert content["format"] == FORMAT == "cipark_sd page 2"
+    # earlier versions wrote none, and called otherwise what a record is conditional on
+    del content["format"]
+    for record in content["headlines"]:
+        record["given"] = record.pop("conditional_on")
+    data.write_text(json.dumps(content), encoding="utf-8")
+    result = CliRunner().invoke(cli, ["report", str(folder), "-o", str(folder / "all.html")])
+    assert result.exit_code == 2
+    assert "one that this version wrote (another version wrote it); run the command again" in " ".join(
+        result.output.split()
+    )
+    assert not (folder / "all.html").exists()
+
+
 def test_a_missing_picture_leaves_the_earlier_page_as_it_was(folder: Path) -> None:
     before = (folder / "report.html").read_bytes()
     (folder / "course.png").unlink()
@@ -108,7 +127,7 @@ FIT = Headline(
     unit="rabbit",
     kind="MAP optimum",
     interval=Bounds(90.0, None, 0.95, "profile likelihood"),
-    given=("Foxes = 3",),
+    conditional_on=("Foxes = 3",),
     basis=None,
     command="cipark calibrate",
     model_digest="m",
@@ -117,8 +136,8 @@ FIT = Headline(
     version="1",
     title="rabbits in the end",
 )
-PRIOR = replace(FIT, number=80.0, kind="median", given=(), basis=Basis("prior", 64), command="cipark sensitivity",
-                study_digest="", interval=None)  # fmt: skip
+PRIOR = replace(FIT, number=80.0, kind="median", conditional_on=(), basis=Basis("prior", 64),
+                command="cipark sensitivity", study_digest="", interval=None)  # fmt: skip
 
 
 def combined_of(tmp_path: Path, *records: Headline) -> tuple[str, str]:
@@ -149,7 +168,7 @@ def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path)
     sentence = (
         "Rabbits at 9 has several numbers: 120 rabbit in out-0 (MAP optimum; given Foxes = 3); 80 rabbit in out-1 "
         "(prior median; prior, 64 draws, no data seen). They differ in the study (data, priors or scenario), the kind "
-        "of estimate, the draws and what the number is given."
+        "of estimate, the draws and what the number is conditional on."
     )
     assert sentence in text
     assert f"warning: {sentence}" in said

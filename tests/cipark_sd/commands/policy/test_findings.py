@@ -97,6 +97,10 @@ def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everythin
         load_result(Everything, path, "me")
     (tmp_path / "runs.nc").write_bytes(runs)
     assert load_result(Everything, path, "me") is not None
+    # earlier versions wrote no format, and other names of columns
+    write_record({k: v for k, v in read_record(dict[str, Any], path).items() if k != "format"}, path)
+    with pytest.raises(WrongRecordError, match="its format is None, not 'cipark_sd policy result 2'"):
+        load_result(Everything, path, "me")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_the_result_is_one_dataset_over_policies_rivals_draws_and_times(written)
 
 def test_the_tables_as_files_hold_intervals_and_monte_carlo_errors(written):
     frame = pd.read_csv(written[0] / "effects.csv")
-    assert {"low50", "high50", "low90", "high90", "more", "mcse", "mcse_more"} <= set(frame.columns)
+    assert {"low50", "high50", "low90", "high90", "above_zero", "mcse", "mcse_above_zero"} <= set(frame.columns)
     assert len(pd.read_csv(written[0] / "claims.csv")) >= 35
 
 

@@ -205,7 +205,7 @@ def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_
         "median",
     )
     assert record.interval == Bounds(one["low90"], one["high90"], 0.9, "central draws")
-    assert (record.given, record.basis.label) == (("structure slow",), "ranges, 40 draws, no data seen")
+    assert (record.conditional_on, record.basis.label) == (("structure slow",), "ranges, 40 draws, no data seen")
     assert (record.command, record.study_digest) == ("cipark policy", "")
     assert records["Fish at 2040"].number == one["base"]
     shapley = pd.read_csv(folder / "attribution.csv").query("outcome == 'fish' and time == 2040 and rival == 'slow'")
@@ -216,7 +216,7 @@ def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_
     futures = records["Wealth at 2040, with the strategy 'Quota of 80 tons'"]
     assert futures.number == measures.loc["quota", "mean"]
     # futures are of all structures
-    assert futures.given == ("300 futures over 2 rivals, each as often",)
+    assert futures.conditional_on == ("300 futures over 2 rivals, each as often",)
     worth = pd.read_csv(folder / "information.csv").set_index("kind").loc["everything"]
     known = records["value of perfect information for Wealth at 2040"]
     assert known.number == worth["value"]
