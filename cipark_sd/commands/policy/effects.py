@@ -102,7 +102,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
                 band(differences["low50"], differences["high50"]),
                 band(differences["low90"], differences["high90"]),
             ]
-            row.append(f"{differences['more']:.2f}")
+            row.append(f"{differences['above_zero']:.2f}")
         differences = numbers(by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] == shown)])
         medians = by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] != WEIGHTED)]["median"]
         ranges = [band(float(medians.min()), float(medians.max()))] if about.several else []
