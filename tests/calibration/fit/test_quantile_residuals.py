@@ -142,6 +142,11 @@ def test_the_cells_of_tables_have_the_law_of_one_cell():
     drawn = replicate_term(term, np.repeat([here], 40_000, axis=0), np.full(40_000, 4.0), rng)
     for mass, column in zip(masses, drawn.T, strict=True):
         assert mass == pytest.approx(np.bincount(column.astype(int), minlength=11) / 40_000, abs=0.01)
+        # and the band of the table is that of the draws: a binomial's would be narrower by what the shares vary
+        number = residuals._of_total(0, 0, mass)
+        ends = np.quantile(column, [0.05, 0.95], method="inverted_cdf").tolist()
+        assert [number.low, number.high] == ends
+        assert number.sd == pytest.approx(column.std(), rel=0.02)
     plain = residuals._cells(density, replace(term, noise=Noise(Multinomial())), here, np.ones(1), np.zeros((1, 0)))
     assert plain[0] == pytest.approx(stats.binom.pmf(np.arange(11), 10, 0.2), abs=1e-12)
 
