@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import click
 
+from cipark_sd.commands.result import with_json
 from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
@@ -32,6 +33,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "policy": ("cipark_sd.commands.policy.command", "Compare policies: effects, attribution, robustness."),
     "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
+    "completion": ("cipark_sd.commands.completion", "Complete commands and names in bash, zsh or fish."),
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
 ORDER = (
@@ -48,6 +50,7 @@ ORDER = (
     "runs",
     "play",
     "report",
+    "completion",
 )
 #: Other packages add commands under this entry-point group; each entry point is a click command in a
 #: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
@@ -130,7 +133,7 @@ def _load(name: str, load: Callable[[], object], source: str) -> click.Command:
     try:
         command = load()
         if isinstance(command, click.Command):
-            return command
+            return with_json(command)
         reason = f"{source} is a {type(command).__name__}, not a command"
     except Exception as problem:  # whatever the import of another package leads to
         reason = f"{source} cannot be imported: {type(problem).__name__}: {problem}"
@@ -218,6 +221,11 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
         # what cannot be written is an error while there is still someone to tell
         sys.stdout.flush()
+    except click.UsageError as problem:
+        command = problem.ctx.command_path if problem.ctx is not None else "cipark"
+        click.echo(f"error: {problem.format_message()}\n{command} --help says what it takes", err=True)
+        _drop_output()
+        sys.exit(problem.exit_code)
     except click.ClickException as problem:
         problem.show()
         _drop_output()

@@ -1,6 +1,8 @@
 """The console: sentences, tables and progress bars; plain text when the output goes on to a file or another program."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -36,26 +38,92 @@ def print_table(
     if right is None:
         right = [i for i in range(1, len(columns)) if not any(is_text(row[i]) for row in rows)]
     if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(title=Text(title) if title else None, title_justify="left", show_edge=False, header_style="bold")
-        for position, column in enumerate(columns):
-            table.add_column(Text(column), justify="right" if position in right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console().print(table)
+        room = shutil.get_terminal_size().columns
+        for block in _blocks(columns, rows, right, room):
+            _print_block(columns, rows, right, block, title, room)
+            title = ""
         return
     if title:
         click.echo(title)
-    widths = [max(len(row[position]) for row in (columns, *rows)) for position in range(len(columns))]
+    widths = _widths(columns, rows)
     for row in (columns, *rows):
         cells = [
             text.rjust(width) if position in right else text.ljust(width)
             for position, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(cells).rstrip())
+
+
+#: Between two columns of a table on a terminal; and the width to which a column of words may shrink.
+_GAP, _WORDS = 3, 18
+
+
+def _blocks(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], room: int
+) -> list[list[int] | None]:
+    """Columns that stand side by side: all where there is room, words wrapped; where there is none, numbers in blocks
+    that each begin with the first column, and anything else as a list, which is None.
+    """
+    widths = _widths(columns, rows)
+    least = [width if place in right else min(width, _WORDS) for place, width in enumerate(widths)]
+    if sum(least) + _GAP * len(widths) <= room:
+        return [list(range(len(columns)))]
+    if any(place not in right for place in range(1, len(columns))):
+        return [None]
+    blocks: list[list[int] | None] = []
+    for place in range(1, len(columns)):
+        block = blocks[-1] if blocks else None
+        if block is not None and sum(widths[other] + _GAP for other in block) + widths[place] <= room:
+            block.append(place)
+        else:
+            blocks.append([0, place])
+    return blocks
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
+
+
+def _print_block(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[int],
+    block: list[int] | None,
+    title: str,
+    room: int,
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=room, highlight=False)
+    if block is None:
+        if title:
+            console.print(Text(title, style="italic"))
+        for row in rows:
+            if row[0]:
+                console.print(Text(row[0], style="bold"))
+            for column, cell in zip(columns[1:], row[1:], strict=True):
+                if cell:
+                    text = f"{column}: {cell}" if column else cell
+                    for line in textwrap.wrap(text, room, initial_indent="  ", subsequent_indent="    "):
+                        console.print(Text(line))
+        return
+    table = Table(title=Text(title) if title else None, title_justify="left", show_edge=False, header_style="bold")
+    widths = _widths(columns, rows)
+    for position in block:
+        numbers = position in right
+        least = widths[position] if numbers else min(widths[position], _WORDS)
+        table.add_column(
+            Text(columns[position]),
+            justify="right" if numbers else "left",
+            overflow="fold",
+            no_wrap=numbers,
+            min_width=least,
+        )
+    for row in rows:
+        table.add_row(*(Text(row[position]) for position in block))
+    console.print(table)
 
 
 def is_text(cell: str) -> bool:

@@ -6,6 +6,7 @@ Dataset's attributes say which model, scenario, engine, method, step and version
 """
 
 import importlib.metadata
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.files import whole, write_bytes
+from cipark_sd.files import whole, write_bytes, write_text
 from cipark_sd.inputs import check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.spreadsheets import write_workbook
 
 FORMAT = "cipark_sd result 1"
 
@@ -132,7 +134,9 @@ class Labelled:
 
 
 #: The endings of files that :func:`save` writes.
-SUFFIXES = (".nc", ".csv")
+SUFFIXES = (".nc", ".csv", ".xlsx")
+#: What a sheet of a workbook holds (Excel specifications and limits, Microsoft).
+_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 
 
 def check_writable(path: Path | str, *, role: str = "the output file", endings: Sequence[str], where: str) -> None:
@@ -153,7 +157,7 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
 
 
 def save(result: xr.Dataset, path: Path | str) -> None:
-    """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``); the file appears whole or not at all.
+    """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``, ``.xlsx``); files appear whole or not at all.
 
     >>> import tempfile
     >>> from cipark_sd import bundled, load, save, simulate
@@ -163,8 +167,8 @@ def save(result: xr.Dataset, path: Path | str) -> None:
     ...     load(f"{folder}/run.nc").identical(run)
     True
 
-    The table starts with the attributes in lines that begin with ``#``, which ``pandas.read_csv(path, comment="#")``
-    leaves out.
+    A CSV file is the table and nothing else, so that everything opens it. What the result says of itself stands beside
+    it in ``NAME.csv-metadata.json``, where the W3C's CSV on the Web looks for it; in a workbook on a sheet ``about``.
 
     Raises
     ------
@@ -197,10 +201,26 @@ def _write(result: xr.Dataset, path: Path) -> None:
         safe = result.rename({name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)})
         write_netcdf(safe, path)
         return
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        for key, value in result.attrs.items():
-            file.write(f"# {key}: {value}\n")
-        to_table(result).to_csv(file, lineterminator="\n")
+    table = to_table(result)
+    if path.suffix.lower() == ".xlsx":
+        if len(table.columns) >= _MOST_COLUMNS or len(table) >= _MOST_ROWS:
+            size = f"{len(table):,} rows and {len(table.columns) + 1:,} columns"
+            expected = (
+                f"{_MOST_ROWS:,} rows and {_MOST_COLUMNS:,} columns at most in .xlsx; --variables and --at choose"
+            )
+            raise InvalidValue("the table", size, expected, where="save")
+        rows = zip(table.index.tolist(), *(table[column].tolist() for column in table), strict=True)
+        write_workbook(path, {"run": [("time", *table.columns), *rows], "about": _attributes(result).items()})
+        return
+    with whole(path) as partial:
+        table.to_csv(partial, lineterminator="\n")
+    about_it = {"@context": "http://www.w3.org/ns/csvw", "url": path.name, "notes": [_attributes(result)]}
+    write_text(path.with_name(f"{path.name}-metadata.json"), json.dumps(about_it, indent=2, ensure_ascii=False) + "\n")
+
+
+def _attributes(result: xr.Dataset) -> dict[str, object]:
+    """What a result says of itself, in types of Python."""
+    return {str(key): value.item() if isinstance(value, np.generic) else value for key, value in result.attrs.items()}
 
 
 def load(path: Path | str) -> xr.Dataset:

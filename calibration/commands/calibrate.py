@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Fit a model's parameters to observed data.")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=completing.studies, required=False)
 @click.option("--starts", type=click.IntRange(min=1), help="Number of local searches (default: the study's).")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers (default: the study's).")
 @click.option("--estimate", type=click.Choice(["map", "ml"]), help="Maximum a posteriori, or maximum likelihood.")
@@ -110,7 +111,7 @@ def calibrate(
     fresh: bool,
     output: Path | None,
     allow_files: tuple[Path, ...],
-) -> int:
+) -> Result:
     """Fit the parameters of a model to data and show what the data determine.
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
@@ -189,4 +190,4 @@ def calibrate(
     fitting_console.show_headlines(findings)
     click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
     click.echo(f"read {folder / HTML}")
-    return 0 if findings.sound else 1
+    return of_folder(folder, exit_code=0 if findings.sound else 1)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 
 if TYPE_CHECKING:
     from calibration.new_study.study import NewStudy
@@ -14,11 +15,17 @@ if TYPE_CHECKING:
 _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
-@click.command("new-study", short_help="Make a study from a model and a CSV file.")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.command("new-study", short_help="Make a study from a model and a table.")
+@click.argument("model", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the study (default: the data's name).")
-@click.option("--from", "template", metavar="STUDY", help="Copy a study that comes with the package instead.")
+@click.option(
+    "--from",
+    "template",
+    shell_complete=completing.studies,
+    metavar="STUDY",
+    help="Copy a study that comes with the package instead.",
+)
 @click.option("--time", metavar="COL", help="Column of dates or times.")
 @click.option(
     "--value", "values", multiple=True, metavar="COL=VARIABLE", help="Variable that a column observes; repeatable."
@@ -26,6 +33,7 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 @click.option(
     "--where", "chosen", multiple=True, metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
 )
+@click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
 @click.option("--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say.")
 @click.option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
 @click.option(
@@ -41,13 +49,14 @@ def new_study(
     time: str | None,
     values: tuple[str, ...],
     chosen: tuple[str, ...],
+    sheet: str | None,
     unit: str | None,
     origin: str | None,
     dates: str | None,
     force: bool,
     allow_files: tuple[Path, ...],
-) -> None:
-    """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim .mdl or XMILE) and DATA (CSV).
+) -> Result:
+    """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
 
     Which column means which variable, how it is read and with what noise, which constants the data can tell: all is
     guessed and written down with comments, to be corrected in the study's problem.toml. With --from the study is a copy
@@ -76,7 +85,7 @@ def new_study(
 
         for line in from_template(template, output, force=force, allow_files=allow_files):
             click.echo(line)
-        return
+        return Result({"folder": output or Path(f"my_{template}"), "copy_of": template})
     if model is None or data is None:
         expected = "MODEL and DATA, such as cipark new-study sir.mdl cases.csv; or --from STUDY"
         raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
@@ -96,10 +105,12 @@ def new_study(
             cast("DateOrder | None", dates),
             force,
             allow_files,
+            sheet,
         )
     )
     for line in _summary(made):
         click.echo(line)
+    return Result(_facts(made))
 
 
 def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
@@ -113,6 +124,33 @@ def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
             raise InvalidValue(option, item, expected, where="new-study")
         pairs[left.strip()] = right.strip()
     return pairs
+
+
+def _facts(made: "NewStudy") -> dict[str, object]:
+    series = [
+        {"column": part.match.column, "variables": part.match.names, "kind": part.kind, "noise": part.family.name}
+        | {
+            "rows": len(part.rows),
+            "left_out": len(part.dropped),
+            "first": part.rows[0].text,
+            "last": part.rows[-1].text,
+        }
+        for part in made.series
+    ]
+    constants = {
+        role: [constant.name for constant in made.candidates if constant.role == role]
+        for role in ("CAL", "PRI", "fixed")
+    }
+    return {
+        "folder": made.folder,
+        "time": {"column": made.axis.column, "read_as": made.clock.note},
+        "series": series,
+        "ignored": made.ignored,
+        "fitted": constants["CAL"],
+        "prior": constants["PRI"],
+        "held": constants["fixed"],
+        "possible": made.possible,
+    }
 
 
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}

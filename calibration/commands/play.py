@@ -4,15 +4,37 @@ from pathlib import Path
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 
 
 @click.command(short_help="Make a page with levers on which a model runs by itself.")
-@click.argument("target", metavar="[STUDY|MODEL]", required=False)
+@click.argument("target", shell_complete=completing.targets, metavar="[STUDY|MODEL]", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="FILE.html  [default: in cipark-output]")
-@click.option("--variables", "variables", multiple=True, metavar="NAMES", help="Comma-separated outputs to show.")
-@click.option("--levers", "moved", multiple=True, metavar="NAMES", help="Comma-separated constants to move.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Of a model: set a constant.")
+@click.option(
+    "--variables",
+    "variables",
+    shell_complete=completing.variables(),
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated outputs to show.",
+)
+@click.option(
+    "--levers",
+    "moved",
+    shell_complete=completing.variables("constant"),
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated constants to move.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of a model: set a constant.",
+)
 @click.option(
     "--scenario",
     "scenario_files",
@@ -51,7 +73,7 @@ def play(
     seed: int,
     opened: bool,
     allow_files: tuple[Path, ...],
-) -> None:
+) -> Result:
     """Write one HTML file in which STUDY or MODEL runs: levers, curves, scenarios, a link that keeps what is set.
 
     The model is in the file as WebAssembly. It needs no server and no network, opens from disk and can be sent by
@@ -88,3 +110,4 @@ def play(
     click.echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
     if opened:
         click.launch(str(path.resolve()))
+    return Result({"output": path, "bytes": path.stat().st_size})

@@ -52,6 +52,7 @@ class NewStudyRequest:
     dates: DateOrder | None = None
     force: bool = False
     allow_files: tuple[Path, ...] = ()
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     """
     check_free(request.folder, force=request.force)
     model = read_model(request.model, allow_files=request.allow_files)
-    sheet = _chosen(read_sheet(request.data), request.where or {})
+    sheet = _chosen(read_sheet(request.data, request.sheet), request.where or {})
     axis = calendar_years(read_axis(sheet, request.time, request.dates), model, request.unit)
     columns, textual = _numeric(sheet, axis)
     matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.inputs import TABLE_LIMIT, read_bytes
+from cipark_sd.spreadsheets import SUFFIX, table_bytes
 
 #: What people write where there is no number.
 MISSING = frozenset(
@@ -58,8 +58,8 @@ def decoded(raw: bytes) -> str:
         return raw.decode("cp1252", errors="replace")
 
 
-def read_sheet(path: Path) -> Sheet:
-    """The table in a file.
+def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
+    """The table in a file: CSV in any of its forms, or a sheet of an Excel workbook.
 
     Raises
     ------
@@ -67,15 +67,17 @@ def read_sheet(path: Path) -> Sheet:
         When it cannot be read, has no rows, or two columns of one name.
     """
     where = path.name
+    if sheet is not None and path.suffix.lower() != SUFFIX:
+        raise InvalidValue("--sheet", sheet, f"a workbook ({SUFFIX}) that has sheets, not {where}", where="new-study")
     try:
-        text = decoded(read_bytes(path, TABLE_LIMIT))
+        text = decoded(table_bytes(path, sheet=sheet))
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise InvalidValue(
             "the data", str(path), f"a CSV file that can be read ({reason})", where="new-study"
         ) from None
     if "\x00" in text or text.startswith("PK\x03\x04"):
-        raise InvalidValue("its content", "not text", "a CSV file; save a spreadsheet as CSV first", where=where)
+        raise InvalidValue("its content", "not text", "a CSV file or an Excel workbook (.xlsx)", where=where)
     try:
         delimiter = _delimiter(text)
         reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)

@@ -11,8 +11,8 @@ from typing import cast
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Use
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.section import Section
+from cipark_sd.spreadsheets import table_bytes
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
 #: A column of this name says from which other rows a row was computed; such a row may not enter the fit.
@@ -74,13 +74,16 @@ def read_rows(
     if path is None:
         return []
     try:
-        text = read_bytes(path, TABLE_LIMIT).decode("utf-8-sig")
+        text = table_bytes(path).decode("utf-8-sig")
         lines = enumerate(io.StringIO(text, newline=""), start=1)
         data_lines = [(n, line) for n, line in lines if not line.startswith("#")]
         reader = csv.DictReader(line for _, line in data_lines)
         # a row is told by the line of the file on which it ends, whatever comments stand above it
         records = [(data_lines[reader.line_num - 1][0], record) for record in reader]
         header = list(reader.fieldnames or ())
+    except CiparkError as problem:
+        section.problems.append(problem)
+        return []
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or problem
         section.problems.append(

@@ -76,10 +76,14 @@ def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
             ]
             write_table(path, rows, columns=COLUMNS)
         case ".json":
-            content = [_plain(asdict(item)) for item in outcomes]
-            write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+            write_text(path, json.dumps(as_json(outcomes), indent=2, ensure_ascii=False, allow_nan=False))
         case _:
             raise InvalidValue("the report", path.name, "a name that ends in .csv or .json", where="-o")
+
+
+def as_json(outcomes: Sequence[Outcome]) -> list[object]:
+    """One object a check, in types that JSON has."""
+    return [_plain(asdict(item)) for item in outcomes]
 
 
 def _plain(value: object) -> object:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, print_table
 from cipark_sd.model.model import Method
 
@@ -18,8 +19,15 @@ SHOWN = 15
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
+@click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--set",
+    "assignments",
+    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a constant, NAME[element] too.",
+)
 @click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario (TOML).")
 @click.option(
     "--recorded",
@@ -55,7 +63,7 @@ def command(
     everything: bool,
     output: Path | None,
     allow_files: tuple[Path, ...],
-) -> int:
+) -> Result:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
@@ -77,7 +85,7 @@ def command(
     import functools
     import operator
 
-    from cipark_sd.certify.certificate import SUFFIXES, certify, write
+    from cipark_sd.certify.certificate import SUFFIXES, as_json, certify, write
     from cipark_sd.certify.compare import TOLERANCE
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
@@ -106,7 +114,7 @@ def command(
     _show(certificate, everything=everything)
     if output is not None:
         click.echo(f"saved {output}")
-    return 0 if certificate.certified else 1
+    return Result(as_json(certificate), 0 if certificate.certified else 1)
 
 
 def _show(certificate: "Certificate", *, everything: bool) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table, progress_bars
 
 if TYPE_CHECKING:
@@ -21,14 +22,16 @@ SHOWN = 10
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path), required=False)
 @click.option(
     "--checks",
     "checks_file",
     type=click.Path(path_type=Path),
     help="Checks file (default: the one beside FILE).",
 )
-@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
+@click.option(
+    "--engine", shell_complete=completing.engines, default="native", show_default=True, help="Simulation engine."
+)
 @click.option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
 @click.option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Save all findings: FILE.csv or FILE.json.")
@@ -41,7 +44,7 @@ def command(
     extreme: bool,
     output: Path | None,
     allow_files: tuple[Path, ...],
-) -> int:
+) -> Result:
     """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
 
     FILE is a Vensim or XMILE model, the park model when it is left out. What is expected of it stands beside it in
@@ -59,7 +62,7 @@ def command(
     """
     from cipark_sd.checks.definition import Checks
     from cipark_sd.checks.file import read_checks
-    from cipark_sd.checks.outcome import write_report
+    from cipark_sd.checks.outcome import as_json, write_report
     from cipark_sd.errors import InvalidValue
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
@@ -77,7 +80,8 @@ def command(
     if output is not None:
         write_report(outcomes, output)
     _show(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else ""))
-    return 1 if any(outcome.status == "fail" for outcome in outcomes) else 0
+    failed = any(outcome.status == "fail" for outcome in outcomes)
+    return Result({"model": model.name, "model_digest": model.digest, "checks": as_json(outcomes)}, int(failed))
 
 
 def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> tuple["Outcome", ...]:

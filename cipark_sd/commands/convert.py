@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 from cipark_sd.errors import ModelFileError
 from cipark_sd.model.model import Model
 
@@ -15,7 +16,7 @@ _WASM = (".wasm",)
 
 
 @click.command(short_help="Write a model in another format.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -30,7 +31,7 @@ _WASM = (".wasm",)
     help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
 )
 @options.allow_files
-def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_files: tuple[Path, ...]) -> None:
+def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_files: tuple[Path, ...]) -> Result:
     """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT, in the other language or as WebAssembly.
 
     Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
@@ -53,12 +54,12 @@ def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_fi
     _check_output(file, output, flat, inline_lookups)
     model = read_model(file, allow_files=allow_files)
     if output.suffix.lower() in _WASM:
-        _write_wasm(model, output)
-        return
+        return Result({"output": output, **_write_wasm(model, output)})
     if flat:
         model = flat_model(model).model
     _write(model, output, inline_lookups)
     click.echo(f"{output}: {len(model.variables)} variables")
+    return Result({"output": output, "variables": len(model.variables)})
 
 
 def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
@@ -77,14 +78,15 @@ def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) ->
         raise ModelFileError(output, f"cannot be written: the folder {output.parent} does not exist")
 
 
-def _write_wasm(model: Model, output: Path) -> None:
+def _write_wasm(model: Model, output: Path) -> dict[str, int]:
     from cipark_sd.engines.wasm.carried import carried
     from cipark_sd.files import write_bytes
 
     made = carried(model)
     write_bytes(output, made.module)
-    times = len(made.plan.times)
-    click.echo(f"{output}: {len(made.constants)} constants, {len(made.plan.outputs)} outputs at {times} times")
+    sizes = {"constants": len(made.constants), "outputs": len(made.plan.outputs), "times": len(made.plan.times)}
+    click.echo(f"{output}: {sizes['constants']} constants, {sizes['outputs']} outputs at {sizes['times']} times")
+    return sizes
 
 
 def _write(model: Model, output: Path, inline_lookups: bool) -> None:

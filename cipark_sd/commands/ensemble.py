@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.console import progress_bars, say
 from cipark_sd.errors import InvalidValue
@@ -26,7 +27,7 @@ _SHARE, _RUNS = 0.2, 1000
 
 
 @click.command(short_help="Run a model many times into a store on disk.")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
 @click.option("--runs", type=click.IntRange(min=1), help=f"How many.  [default: {_RUNS}, or the rows of a CSV file]")
 @click.option(
     "--design",
@@ -38,11 +39,37 @@ _SHARE, _RUNS = 0.2, 1000
 @click.option(
     "--range", "share", type=float, help=f"All constants vary by this share.  [default: {_SHARE}, without --vary]"
 )
-@click.option("--vary", multiple=True, metavar="NAME=LOW:HIGH", help="A constant and its range; repeatable.")
-@click.option("--leave-out", multiple=True, metavar="NAME", help="With --range: hold this constant fixed; repeatable.")
-@click.option("--variables", "variables", multiple=True, metavar="NAMES", help="Comma-separated variables to save.")
+@click.option(
+    "--vary",
+    shell_complete=completing.variables("constant", value="="),
+    multiple=True,
+    metavar="NAME=LOW:HIGH",
+    help="A constant and its range; repeatable.",
+)
+@click.option(
+    "--leave-out",
+    shell_complete=completing.variables("constant"),
+    multiple=True,
+    metavar="NAME",
+    help="With --range: hold this constant fixed; repeatable.",
+)
+@click.option(
+    "--variables",
+    "variables",
+    shell_complete=completing.variables(),
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated variables to save.",
+)
 @click.option("--at", "at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant in all runs.")
+@click.option(
+    "--set",
+    "assignments",
+    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a constant in all runs.",
+)
 @click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of design and model.")
 @click.option("--engine", default="native", show_default=True, help="Simulation engine.")
@@ -83,7 +110,7 @@ def command(
     output: Path | None,
     series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
-) -> None:
+) -> Result:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, many times, and keep the runs in a Zarr store.
 
     The store is written as the runs are computed, so memory does not grow with their number. A command that was stopped
@@ -136,6 +163,7 @@ def command(
             except KeyboardInterrupt:
                 _stopped(store)
         _say(tally, store, work.design.sentence)
+    return Result({"store": store, "design": work.design.sentence, **tally.as_json()})
 
 
 def pool_of(dask: str | None, workers: int | None) -> "Pool":

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.commands.result import Result
+
 if TYPE_CHECKING:
     from cipark_sd.pages.blocks import Page
 
@@ -23,7 +25,7 @@ Again = Callable[[Path], "list[Path] | None"]
 @click.option("--again", is_flag=True, help="First write tables, figures and page of each folder from its findings.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
               show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
-def command(folders: tuple[Path, ...], title: str | None, again: bool, output: Path) -> None:
+def command(folders: tuple[Path, ...], title: str | None, again: bool, output: Path) -> Result:
     """Combine the reports of several commands on one self-contained page.
 
     FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page. Where two of them have
@@ -57,6 +59,7 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"written to {output}")
+    return Result({"output": output, "folders": folders, "warnings": warnings})
 
 
 def _write_again(folder: Path) -> None:

@@ -1,16 +1,18 @@
 """``cipark run``: one run as a table, a figure and a file."""
 
 import functools
+import json
 import operator
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, number, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
@@ -21,7 +23,9 @@ from cipark_sd.scenarios import Scenario, parse_assignments
 from cipark_sd.timegrid import model_time, nearest_indices
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+    from numpy.typing import NDArray
 
     from cipark_sd.commands.display import Display
     from cipark_sd.plotting.observed import Observed
@@ -31,14 +35,29 @@ _COLUMNS, _ROWS = 7, 10
 
 
 @click.command(short_help="Run a model and show the results.")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a constant, NAME[element] too.")
+@click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "assignments",
+    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a constant, NAME[element] too.",
+)
 @click.option(
     "--scenario",
     "scenario_files",
     multiple=True,
     type=click.Path(path_type=Path),
     help="A scenario file (TOML, or Vensim's .cin).",
+)
+@click.option(
+    "--compare",
+    "compared",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also run this scenario, on top of the others, and lay it over the first run; repeatable.",
 )
 @click.option("--from", "start", metavar="TIME", help="Initial time: a number, or a date for models in years.")
 @click.option("--to", "end", metavar="TIME", help="Final time.")
@@ -48,13 +67,16 @@ _COLUMNS, _ROWS = 7, 10
 @click.option(
     "--variables",
     "variables",
+    shell_complete=completing.variables(),
     multiple=True,
     metavar="NAMES",
     help="Comma-separated variables to print, plot and save.",
 )
-@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
+@click.option(
+    "--engine", shell_complete=completing.engines, default="native", show_default=True, help="Simulation engine."
+)
 @click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the run: FILE.nc or FILE.csv.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the run: FILE.nc, .csv or .xlsx.")
 @click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Plot the run: .png, .svg or .pdf.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Observed values to plot with the run: CSV with date,<variable>."
@@ -65,6 +87,7 @@ def command(
     file: Path | None,
     assignments: tuple[str, ...],
     scenario_files: tuple[Path, ...],
+    compared: tuple[Path, ...],
     start: str | None,
     end: str | None,
     step: float | None,
@@ -78,7 +101,7 @@ def command(
     data: Path | None,
     series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
-) -> None:
+) -> Result:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its time series.
 
     FILE may be the name of a model that comes with the package: core, the park's core model, or cipark.
@@ -92,18 +115,20 @@ def command(
       cipark run core
       cipark run my.mdl --set "birth rate=0.02" --set "Pool[East]=4" -o out.nc
       cipark run my.xmile --scenario drought.toml --to 2050 --figure drought.svg
+      cipark run my.mdl --compare drought.toml --compare flood.toml --figure three.svg
       cipark run my.mdl --series weather.tab
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
     from cipark_sd.commands.display import display_of
     from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.simulation import simulate
 
     path = located(file)
     with shown_warnings():
         model = read_model(path, allow_files=allow_files, series=series)
         display = display_of(path, allow_files)
-        scenario = scenario_from(model, assignments, scenario_files, (start, end), step, save_every)
+        span = _span(model, (start, end), step, save_every)
+        scenario = _scenario(model, assignments, scenario_files)
+        scenarios = {name: chosen | span for name, chosen in _compared(model, scenario, compared).items()}
         # single times make no course to be drawn
         if file is None and figure_file is None and not at:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
@@ -115,11 +140,12 @@ def command(
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
         times = [time_of(model, text, "--at") for text in at] or None
         with busy(f"Running {model.name}"):
-            result = simulate(model, scenario, save=save, times=times, engine=engine, method=method)
+            result = _runs(model, scenarios, save=save, times=times, engine=engine, method=method)
         observed = _inside(observed, result, explicit=data is not None)
         _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
         if "first_non_finite" in result.attrs:
             click.echo(f"warning: {result.attrs['first_non_finite']}", err=True)
+        files = [str(path) for path in (output, figure_file) if path]
         if output:
             from cipark_sd.results import save as write
 
@@ -128,6 +154,7 @@ def command(
         if figure_file:
             _draw(result, drawn, observed, display.title, figure_file)
             click.echo(f"saved {figure_file}")
+    return Result(_facts(model, result, columns) | {"files": files})
 
 
 @contextmanager
@@ -153,14 +180,64 @@ def scenario_from(
     step: float | None,
     save_every: float | None,
 ) -> Scenario:
+    return _scenario(model, assignments, files) | _span(model, span, step, save_every)
+
+
+def _scenario(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
     parts = [options.scenario_of(file, model) for file in files]
     if assignments:
         parts.append(parse_assignments(assignments))
+    return functools.reduce(operator.or_, parts, Scenario())
+
+
+def _span(model: Model, span: tuple[str | None, str | None], step: float | None, save_every: float | None) -> Scenario:
     start, end = (
         None if text is None else time_of(model, text, f) for text, f in zip(span, ("--from", "--to"), strict=True)
     )
-    parts.append(Scenario(initial_time=start, final_time=end, time_step=step, saveper=save_every))
-    return functools.reduce(operator.or_, parts)
+    return Scenario(initial_time=start, final_time=end, time_step=step, saveper=save_every)
+
+
+def _compared(model: Model, first: Scenario, files: Sequence[Path]) -> dict[str, Scenario]:
+    """The first scenario and those on top of it by name; the first is called ``base`` where it has none."""
+    scenarios = {first.name or "base": first}
+    for file in files:
+        variant = options.scenario_of(file, model)
+        if variant.name in scenarios:
+            raise InvalidValue("the scenario", variant.name, "each one once, with a name of its own", where="--compare")
+        scenarios[variant.name] = first | variant
+    return scenarios
+
+
+def _runs(model: Model, scenarios: Mapping[str, Scenario], **options_: Any) -> "xr.Dataset":
+    """One run, or several with a dimension ``scenario`` in front."""
+    import numpy as np
+    import xarray as xr
+
+    from cipark_sd.simulation import simulate
+
+    runs = {name: simulate(model, scenario, **options_) for name, scenario in scenarios.items()}
+    first = next(iter(runs.values()))
+    if len(runs) == 1:
+        return first
+    for name, run in runs.items():
+        if not np.array_equal(run["time"], first["time"]):
+            expected = "those of the other runs; --from, --to, --step and --save-every hold for all"
+            raise InvalidValue("its saved times", name, expected, where="--compare")
+    joined = xr.concat(list(runs.values()), dim="scenario", combine_attrs="drop_conflicts", data_vars="all")
+    settings = {name: json.loads(scenario.to_json()) for name, scenario in scenarios.items()}
+    joined = joined.assign_coords(scenario=list(runs)).assign_attrs(scenario=json.dumps(settings, ensure_ascii=False))
+    marks = {name: run.attrs.get("first_non_finite") for name, run in runs.items()}
+    broken = [f"{name}: {mark}" for name, mark in marks.items() if mark]
+    return joined.assign_attrs(first_non_finite="; ".join(broken)) if broken else joined
+
+
+def _facts(model: Model, result: "xr.Dataset", columns: Sequence[str]) -> dict[str, object]:
+    """The courses that the table shows, at all times that were saved."""
+    facts = {"model": model.name, "model_digest": model.digest, "scenario": json.loads(result.attrs["scenario"])}
+    facts |= {key: result.attrs[key] for key in ("engine", "integration_method", "time_step")}
+    courses = {head: {"units": units, "values": values} for head, units, values in _courses(model, result, columns)}
+    warning = result.attrs.get("first_non_finite")
+    return facts | {"time": result["time"].to_numpy(), "variables": courses, "first_non_finite": warning}
 
 
 def time_of(model: Model, text: str, where: str) -> float:
@@ -228,10 +305,21 @@ def _print_course(
         rows = np.unique(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
     heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
     courses = []
+    for head, units, values in _courses(model, result, columns):
+        heads.append(head + (f" [{units}]" if units else ""))
+        courses.append(values)
+    body = [[f"{times[row]:.10g}", *(number(float(course[row])) for course in courses)] for row in rows]
+    print_table(heads, body, right=range(len(heads)))
+
+
+def _courses(
+    model: Model, result: "xr.Dataset", columns: Sequence[str]
+) -> "Iterator[tuple[str, str, NDArray[np.float64]]]":
+    """Head, units and values of each column: one for each element, and for each scenario where there are several."""
+    scenarios = result["scenario"].to_numpy().tolist() if "scenario" in result.dims else [""]
     for name in columns:
         variable = model[name]
-        values = result[variable.name].to_numpy().reshape(len(times), -1)
-        units = f" [{variable.units}]" if variable.units else ""
+        values = result[variable.name].to_numpy().reshape(len(scenarios), result.sizes["time"], -1)
         for position, element in enumerate(model.elements(variable)):
             labels = [
                 dimension.element_labels[dimension.elements.index(part)]
@@ -239,10 +327,9 @@ def _print_course(
                     map(model.dimension_by_name.__getitem__, variable.dims), element, strict=True
                 )
             ]
-            heads.append(variable.label + (f"[{','.join(labels)}]" if labels else "") + units)
-            courses.append(values[:, position])
-    body = [[f"{times[row]:.10g}", *(number(float(course[row])) for course in courses)] for row in rows]
-    print_table(heads, body, right=range(len(heads)))
+            head = variable.label + (f"[{','.join(labels)}]" if labels else "")
+            for place, scenario in enumerate(scenarios):
+                yield head + (f", {scenario}" if scenario else ""), variable.units, values[place, :, position]
 
 
 def _inside(observed: "Sequence[Observed]", result: "xr.Dataset", *, explicit: bool) -> "tuple[Observed, ...]":

@@ -1,6 +1,5 @@
 """``cipark runs``: the stores of ensembles: which there are, what they hold, and whether it is right."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table, say
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER
@@ -44,7 +44,7 @@ def command() -> None:
 
 @command.command("list", short_help="Which stores there are.")
 @click.argument("folder", required=False, type=_STORE)
-def list_(folder: Path | None) -> None:
+def list_(folder: Path | None) -> Result:
     """The stores beneath FOLDER, by default those of cipark-output, with how much of each is complete."""
     from cipark_sd.store.chunks import RunStore
     from cipark_sd.store.schema import NoStore
@@ -52,21 +52,28 @@ def list_(folder: Path | None) -> None:
     top = folder or OUTPUT_FOLDER
     if not top.is_dir():
         raise InvalidValue("the folder", str(top), "a folder that exists", where="cipark runs list")
-    rows = []
+    rows, stores = [], list[dict[str, object]]()
     for path in _stores(top, _DEPTH):
         try:
             store = RunStore(path)
         except NoStore as problem:
-            rows.append([str(path), "cannot be used", "", "", str(problem).removeprefix(f"{path}: ")])
+            reason = str(problem).removeprefix(f"{path}: ")
+            rows.append([str(path), "cannot be used", "", "", reason])
+            stores.append({"store": path, "problem": reason})
             continue
         about = store.attributes
         complete = f"{store.n_complete():,} of {store.n_runs:,}"
         version = str(about.get("cipark_sd_version", "?"))
         rows.append([str(path), str(about.get("model", "?")), complete, f"{store.size() / 1e6:,.1f} MB", version])
-    if not rows:
+        stores.append(
+            {"store": path, "model": about.get("model"), "completed": store.n_complete(), "runs": store.n_runs}
+            | {"bytes": store.size(), "made_by": version}
+        )
+    if rows:
+        print_table(["store", "model", "runs", "size", "version"], rows, right=(2, 3))
+    else:
         say(f"There is no store of runs in {top}; cipark ensemble makes one.")
-        return
-    print_table(["store", "model", "runs", "size", "version"], rows, right=(2, 3))
+    return Result({"folder": top, "stores": stores})
 
 
 def _stores(folder: Path, depth: int) -> Iterator[Path]:
@@ -81,7 +88,7 @@ def _stores(folder: Path, depth: int) -> Iterator[Path]:
 
 @command.command(short_help="What a store holds and what is complete.")
 @click.argument("path", metavar="STORE", type=_STORE)
-def show(path: Path) -> None:
+def show(path: Path) -> Result:
     """What STORE holds, how it was made, what is complete and which runs failed."""
     from cipark_sd.runs.stored import tally
     from cipark_sd.store.schema import require_zarr
@@ -106,6 +113,7 @@ def show(path: Path) -> None:
         say(f"  {line}")
     if now.completed < now.total:
         say("The same command goes on with what is missing.")
+    return Result({"store": path, **now.as_json(), "bytes": store.size(), "attributes": about})
 
 
 @command.command(short_help="Run a sample again and compare the bits.")
@@ -126,7 +134,7 @@ def verify(
     all_chunks: bool,
     series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
-) -> None:
+) -> Result:
     """Run a sample of the runs in STORE again and compare them bit for bit; compare chunks with their digests.
 
     Exit code 1 says that something differs.
@@ -147,14 +155,16 @@ def verify(
         say(f"run {run:,} comes out otherwise: {name!r} differs in its bits")
     if not checked.passed:
         say(f"cipark runs clean {path} drops damaged chunks, and the command of the store computes them anew.")
-        sys.exit(1)
-    say(f"{checked.runs:,} runs came out bit for bit, and {checked.chunks:,} chunks have their digests.")
+    else:
+        say(f"{checked.runs:,} runs came out bit for bit, and {checked.chunks:,} chunks have their digests.")
+    result = {"store": path, "runs": checked.runs, "chunks": checked.chunks, "passed": checked.passed}
+    return Result(result | {"damaged": checked.damaged, "different": checked.different}, int(not checked.passed))
 
 
 @command.command(short_help="Remove what is damaged or unfinished, or a whole store.")
 @click.argument("paths", metavar="STORE...", nargs=-1, required=True, type=_STORE)
 @click.option("--remove", is_flag=True, help="Remove the stores themselves.")
-def clean(paths: tuple[Path, ...], remove: bool) -> None:
+def clean(paths: tuple[Path, ...], remove: bool) -> Result:
     """Drop chunks of each STORE that are damaged, and files that killed processes left.
 
     The command of the store computes them anew. With --remove the store goes, unless a process writes to it.
@@ -166,11 +176,12 @@ def clean(paths: tuple[Path, ...], remove: bool) -> None:
     from cipark_sd.store.schema import require_zarr
 
     require_zarr("cipark runs clean")
-    stores = [_opened(path) for path in paths]
+    stores, cleaned = [_opened(path) for path in paths], list[dict[str, object]]()
     for store in stores:
         if remove:
             store.remove()
             say(f"{store.path} is removed.")
+            cleaned.append({"store": store.path, "removed": True})
             continue
         with alone(store.path):
             files = store.remove_unfinished()
@@ -178,6 +189,8 @@ def clean(paths: tuple[Path, ...], remove: bool) -> None:
             for number in damaged:
                 store.entry("chunk", number).discard()
         say(f"{store.path}: {len(damaged):,} damaged chunks and {files:,} unfinished files are dropped.")
+        cleaned.append({"store": store.path, "damaged_chunks": len(damaged), "unfinished_files": files})
+    return Result({"stores": cleaned})
 
 
 def _opened(path: Path) -> "RunStore":

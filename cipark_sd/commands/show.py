@@ -10,7 +10,8 @@ from typing import assert_never
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table
 from cipark_sd.files import csv_text
 from cipark_sd.library import located
@@ -22,7 +23,7 @@ KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 
 
 @click.command(short_help="List a model's variables or equations.")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind.")
 @click.option("--search", metavar="TEXT", help="Only variables with TEXT in name, units, sector or documentation.")
 @click.option("--equations", "as_equations", is_flag=True, help="One line for each equation.")
@@ -37,7 +38,7 @@ def command(
     as_program: bool,
     shape: str,
     allow_files: tuple[Path, ...],
-) -> None:
+) -> Result:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
 
     \b
@@ -53,31 +54,31 @@ def command(
 
     model = read_model(located(file), allow_files=allow_files)
     chosen = [variable for variable in model if _matches(variable, kinds, search)]
+    records = [record(model, variable) for variable in chosen]
+    result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
     if shape == "json":
-        click.echo(json.dumps([record(model, variable) for variable in chosen], indent=2, ensure_ascii=False))
-        return
-    if shape == "csv":
-        _echo_csv([record(model, variable) for variable in chosen])
-        return
-    if as_program:
-        _echo_program(model, chosen)
-        return
-    if as_equations:
+        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+    elif shape == "csv":
+        _echo_csv(records)
+    elif as_program:
+        result["program"] = program = _program(model, chosen)
+        click.echo("\n".join(program))
+    elif as_equations:
         for variable in chosen:
             for line in equations(model, variable):
                 click.echo(line)
-        return
-    _print_variables(model, chosen)
+    else:
+        _print_variables(model, chosen)
+    return Result(result)
 
 
-def _echo_program(model: Model, chosen: Sequence[Variable]) -> None:
+def _program(model: Model, chosen: Sequence[Variable]) -> list[str]:
     from cipark_sd.engines.columns import Columns
     from cipark_sd.engines.programs import program_for
     from cipark_sd.engines.settings import Settings
 
     columns = Columns.of(model, [variable.name for variable in chosen if not isinstance(variable, Lookup)])
-    for line in program_for(model, columns.flat, Settings()).listing():
-        click.echo(line)
+    return list(program_for(model, columns.flat, Settings()).listing())
 
 
 def _matches(variable: Variable, kinds: Sequence[str], search: str | None) -> bool:

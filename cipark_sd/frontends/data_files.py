@@ -18,6 +18,7 @@ from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series
 from cipark_sd.naming import canonical
+from cipark_sd.spreadsheets import cells
 
 SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx")
 #: Values by time, by variable and elements.
@@ -33,7 +34,7 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     Parameters
     ----------
     files : sequence of path
-        ``.csv``, ``.tab``, ``.tsv``, ``.dat`` or ``.xlsx`` (the first sheet).
+        ``.csv``, ``.tab``, ``.tsv``, ``.dat`` or ``.xlsx`` (its one sheet with cells).
     where : str
         The option or argument that names them, for messages.
 
@@ -98,7 +99,7 @@ def _content(file: Path, where: str) -> bytes:
 
 def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int]) -> _Points:
     if file.suffix.lower() == ".xlsx":
-        return _from_rows(file, _sheet(file, raw), n_subscripts)
+        return _from_rows(file, cells(raw, file), n_subscripts)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -112,20 +113,6 @@ def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int]) -> _Points:
     except csv.Error as problem:
         raise InvalidValue("the data file", str(problem), "a table of cells", where=str(file)) from None
     return _from_rows(file, rows, n_subscripts)
-
-
-def _sheet(file: Path, raw: bytes) -> list[list[str]]:
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-        rows = [
-            ["" if cell is None else str(cell) for cell in row]
-            for row in book.worksheets[0].iter_rows(values_only=True)
-        ]
-    except Exception as problem:  # openpyxl raises whatever comes up in a damaged file
-        raise InvalidValue("the data file", str(problem), "an .xlsx workbook", where=str(file)) from None
-    return rows
 
 
 def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[str, int]) -> _Points:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
+from cipark_sd.spreadsheets import table_bytes
 from cipark_sd.timegrid import model_time
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
 
     where = str(source.path)
     try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(source.path, TABLE_LIMIT)), dtype=str, keep_default_na=False)
+        frame = pd.read_csv(io.BytesIO(table_bytes(source.path)), dtype=str, keep_default_na=False)
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidValue("the data file", where, "a file that exists", where="--data") from None
     except (OSError, ValueError) as problem:

@@ -94,7 +94,11 @@ def _draw_panel(
         if dims:
             stacked = array.stack(_element=dims)
             for key in stacked["_element"].to_index():
-                courses[f"{label}[{', '.join(map(str, key))}]"] = stacked.sel(_element=key)
+                # a scenario is no element of the variable
+                of = dict(zip(dims, map(str, key), strict=True))
+                scenario = f", {of.pop('scenario')}" if "scenario" in of else ""
+                elements = f"[{', '.join(of.values())}]" if of else ""
+                courses[f"{label}{elements}{scenario}"] = stacked.sel(_element=key)
         for text, course in courses.items():
             colour = PALETTE[lines % len(PALETTE)]
             style = _STYLES[lines // len(PALETTE) % len(_STYLES)]

@@ -60,6 +60,10 @@ class Tally:
         """Of the runs that are done, those that failed."""
         return self.failed / self.completed if self.completed else 0.0
 
+    def as_json(self) -> dict[str, object]:
+        """The counts and reasons by name."""
+        return {"completed": self.completed, "runs": self.total, "failed": self.failed, "reasons": self.reasons}
+
 
 def store_runs(
     work: Work,

@@ -1,5 +1,6 @@
 """Results say what they are, and survive being written and read."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_plain_xarray_opens_the_netcdf(model: Model, tmp_path: Path) -> None:
 def test_plain_pandas_opens_the_table(model: Model, tmp_path: Path) -> None:
     run = simulate(model)
     save(run, tmp_path / "run.csv")
-    table = pd.read_csv(tmp_path / "run.csv", comment="#", index_col="time")
+    table = pd.read_csv(tmp_path / "run.csv", index_col="time")
     assert list(table.columns) == [
         "People[East]",
         "People[West/North]",
@@ -78,14 +79,37 @@ def test_plain_pandas_opens_the_table(model: Model, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(table, to_table(run), check_exact=True)
 
 
-def test_the_table_starts_with_how_it_was_made(model: Model, tmp_path: Path) -> None:
-    save(simulate(model), tmp_path / "run.csv")
-    assert f"# model_digest: {model.digest}\n" in (tmp_path / "run.csv").read_text(encoding="utf-8")
+def test_how_a_table_was_made_stands_beside_it(model: Model, tmp_path: Path) -> None:
+    run = simulate(model)
+    save(run, tmp_path / "run.csv")
+    said = json.loads((tmp_path / "run.csv-metadata.json").read_text(encoding="utf-8"))
+    assert (said["@context"], said["url"], said["notes"]) == ("http://www.w3.org/ns/csvw", "run.csv", [run.attrs])
+
+
+def test_a_workbook_has_the_table_and_how_it_was_made(model: Model, tmp_path: Path) -> None:
+    run = simulate(model)
+    # a name that a spreadsheet would compute
+    run["births"].attrs["long_name"] = "=1+1"
+    save(run, tmp_path / "run.xlsx")
+    table = pd.read_excel(tmp_path / "run.xlsx", sheet_name="run", index_col="time", engine="openpyxl")
+    # openpyxl writes 16 digits of a number, and Excel shows 15
+    pd.testing.assert_frame_equal(table, to_table(run), rtol=1e-15, check_dtype=False)
+    assert "=1+1[East]" in table.columns
+    about = pd.read_excel(tmp_path / "run.xlsx", sheet_name="about", header=None, index_col=0, engine="openpyxl")[1]
+    assert about["model_digest"] == model.digest
+    wide = run.expand_dims(scenario=[f"s{i}" for i in range(4000)])
+    with pytest.raises(InvalidValue, match="16,384 columns"):
+        save(wide, tmp_path / "wide.xlsx")
+    assert not (tmp_path / "wide.xlsx").exists()
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("run.xlsx", r"ends in \.nc or \.csv"), ("run", r"ends in \.nc or \.csv"), ("no/where/run.nc", "does not")],
+    [
+        ("run.xls", r"ends in \.nc or \.csv or \.xlsx"),
+        ("run", r"ends in \.nc or \.csv"),
+        ("no/where/run.nc", "does not"),
+    ],
 )
 def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(
     model: Model, tmp_path: Path, name: str, message: str

@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
 from cipark_sd.commands.policy.parts import NAMES
+from cipark_sd.commands.result import Result
 from cipark_sd.engines.registry import names
 
 
 @click.command(short_help="Compare policies: effects, attribution, robustness.")
-@click.argument("target", required=False, metavar="[STUDY]")
+@click.argument("target", shell_complete=completing.studies, required=False, metavar="[STUDY]")
 @click.option(
     "--part",
     "parts",
@@ -43,7 +44,7 @@ from cipark_sd.engines.registry import names
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")
 @options.allow_files
-def command(parts: tuple[str, ...], rivals: str | None, **options: Any) -> None:
+def command(parts: tuple[str, ...], rivals: str | None, **options: Any) -> Result:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
@@ -68,4 +69,4 @@ def command(parts: tuple[str, ...], rivals: str | None, **options: Any) -> None:
 
     chosen = () if "all" in parts else parts or ("effects",)
     ids = tuple(name.strip() for name in rivals.split(",")) if rivals else ()
-    run(Request(parts=chosen, rivals=ids, **options))
+    return run(Request(parts=chosen, rivals=ids, **options))

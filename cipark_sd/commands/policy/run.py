@@ -12,6 +12,7 @@ from cipark_sd.commands.policy.findings import Findings, load_result, result_fil
 from cipark_sd.commands.policy.output import kinds, write
 from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, part
 from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.console import print_table, progress_bars
 from cipark_sd.errors import InvalidValue, MissingPackage, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
@@ -19,7 +20,7 @@ from cipark_sd.pages.page import HTML
 from cipark_sd.records import WrongRecordError
 
 
-def run(request: Request) -> None:
+def run(request: Request) -> Result:
     """The parts that are asked for, one after the other; without any all that the catalogue has tables for.
 
     Raises
@@ -47,6 +48,7 @@ def run(request: Request) -> None:
         write(findings, folder, chosen)
         tell(chosen.printed(findings))
     click.echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
+    return of_folder(folder)
 
 
 @dataclass(frozen=True)

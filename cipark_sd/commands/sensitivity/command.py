@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from cipark_sd.commands import options
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.result import Result
 
 
 class _Methods(click.Choice[str]):
@@ -23,12 +24,23 @@ class _Methods(click.Choice[str]):
 
 
 @click.command(short_help="Find the assumptions that drive the outputs, and when.")
-@click.argument("target", required=False, metavar="[STUDY|MODEL]")
-@click.option("--variables", "outputs", multiple=True, metavar="NAMES", help="Comma-separated outputs to analyse.")
+@click.argument("target", shell_complete=completing.targets, required=False, metavar="[STUDY|MODEL]")
+@click.option(
+    "--variables",
+    "outputs",
+    shell_complete=completing.variables(),
+    multiple=True,
+    metavar="NAMES",
+    help="Comma-separated outputs to analyse.",
+)
 @click.option("--effect", metavar="NAME=VALUE", help="Also analyse the effect of this setting on each output.")
 @click.option("--range", "share", type=float, help="Of a bare model: constants vary by this share.  [default: 0.2]")
 @click.option(
-    "--leave-out", multiple=True, metavar="NAME", help="Of a bare model: hold this constant fixed; repeatable."
+    "--leave-out",
+    shell_complete=completing.variables("constant"),
+    multiple=True,
+    metavar="NAME",
+    help="Of a bare model: hold this constant fixed; repeatable.",
 )
 @click.option("--method", "methods", multiple=True, type=_Methods(), help="Only this method; repeatable.")
 @click.option("--rows", type=int, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2.")
@@ -38,7 +50,13 @@ class _Methods(click.Choice[str]):
     help="Double the sample until 95 % intervals are within ± this.",
 )
 @click.option("--most-rows", type=int, default=1 << 16, show_default=True, help="Largest sample for --until.")
-@click.option("--pairs", multiple=True, metavar="NAME", help="Second order among these constants (two at least).")
+@click.option(
+    "--pairs",
+    shell_complete=completing.variables("constant"),
+    multiple=True,
+    metavar="NAME",
+    help="Second order among these constants (two at least).",
+)
 @click.option("--at", "moments", multiple=True, type=float, metavar="TIME", help="Rank at this time; repeatable.")
 @click.option(
     "--draws", type=click.Path(path_type=Path), metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."
@@ -61,7 +79,7 @@ class _Methods(click.Choice[str]):
 @options.renamed("--to", "--output")
 @options.renamed("-n", "--rows")
 @options.allow_files
-def command(**options: Any) -> None:
+def command(**options: Any) -> Result:
     """Find the uncertain constants that drive the outputs of a model, when, and with what confidence.
 
     STUDY is a folder or a study by name. After cipark calibrate its constants vary as the fit has left them, and before
@@ -82,4 +100,4 @@ def command(**options: Any) -> None:
     from cipark_sd.commands.sensitivity.compute import answer
     from cipark_sd.commands.sensitivity.request import Request
 
-    answer(Request(**options))
+    return answer(Request(**options))

@@ -7,6 +7,7 @@ import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.commands.sensitivity.chosen import chosen_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, save
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _POINTS = 2001
 
 
-def answer(request: Request) -> None:
+def answer(request: Request) -> Result:
     """Compute, write and tell.
 
     Raises
@@ -73,6 +74,7 @@ def answer(request: Request) -> None:
         click.echo()
         print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")
     click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
+    return of_folder(folder)
 
 
 def facts(request: Request, inputs: Inputs) -> Facts:

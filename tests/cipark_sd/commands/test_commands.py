@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from cipark_sd import read_model, simulate
 from cipark_sd.cli import cli
 from cipark_sd.results import load
 
@@ -79,7 +81,45 @@ def test_set_wins_over_scenario_files_and_later_files_over_earlier_ones(teacup: 
 
 def test_span_step_and_rhythm_can_be_set(teacup: Path) -> None:
     cipark("run", teacup, "--from", "2", "--to", "6", "--step", "0.5", "--save-every", "2", "-o", "run.csv")
-    assert pd.read_csv("run.csv", comment="#")["time"].tolist() == [2, 4, 6]
+    assert pd.read_csv("run.csv")["time"].tolist() == [2, 4, 6]
+
+
+def test_scenarios_are_laid_over_the_first_run(teacup: Path) -> None:
+    Path("warm.toml").write_text("[set]\nroom = 90\n")
+    Path("slow.toml").write_text('name = "slow"\n[set]\n"cooling time" = 40\n')
+    options = ("--set", "pool[East]=7", "--compare", "warm.toml", "--compare", "slow.toml", "--to", "4")
+    done = cipark("run", teacup, *options, "--variables", "Cup, pool", "-o", "r.nc", "--figure", "r.svg")
+    assert done.exit_code == 0, done.output
+    head = done.stdout.splitlines()[0]
+    assert [name for name in ("Cup, base", "Cup, warm", "Cup, slow", "pool[East], slow") if name in head] == [
+        "Cup, base",
+        "Cup, warm",
+        "Cup, slow",
+        "pool[East], slow",
+    ]
+    runs = load("r.nc")
+    assert runs["scenario"].values.tolist() == ["base", "warm", "slow"]
+    # what is set for the first run holds in the others too, and each has its own on top
+    assert runs["pool"].isel(time=0, region=0).values.tolist() == [7, 7, 7]
+    alone = simulate(read_model(teacup), {"room": 90.0, "Pool[East]": 7.0})
+    np.testing.assert_array_equal(runs["cup"].sel(scenario="warm"), alone["cup"].sel(time=slice(0, 4)))
+    drawn = Path("r.svg").read_text(encoding="utf-8")
+    assert "Cup, warm" in drawn
+    assert "pool[East], slow" in drawn
+    cipark("run", teacup, *options, "--variables", "Cup", "-o", "r.csv")
+    assert list(pd.read_csv("r.csv").columns) == ["time", "Cup[base]", "Cup[warm]", "Cup[slow]"]
+
+
+def test_scenarios_that_cannot_lie_over_each_other_are_told(teacup: Path) -> None:
+    Path("a.toml").write_text("[set]\nroom = 90\n")
+    Path("b.toml").write_text("[time]\nto = 3\n")
+    twice = cipark("run", teacup, "--compare", "a.toml", "--compare", "a.toml")
+    assert (twice.exit_code, twice.stdout) == (2, "")
+    assert "each one once" in twice.stderr
+    shorter = cipark("run", teacup, "--compare", "b.toml")
+    assert shorter.exit_code == 2
+    assert "--to, --step and --save-every hold for all" in shorter.stderr
+    assert cipark("run", teacup, "--compare", "b.toml", "--to", "5").exit_code == 0
 
 
 def test_only_the_times_asked_for_are_printed(teacup: Path) -> None:
@@ -132,7 +172,7 @@ def test_xmile_and_vensim_give_the_same_course(teacup: Path) -> None:
     Path("teacup.xmile").write_text(XMILE)
     assert cipark("run", "teacup.xmile", "-o", "a.csv").exit_code == 0
     assert cipark("run", teacup, "-o", "b.csv").exit_code == 0
-    ours, theirs = (pd.read_csv(name, comment="#")[["time", "Cup", "loss"]] for name in ("a.csv", "b.csv"))
+    ours, theirs = (pd.read_csv(name)[["time", "Cup", "loss"]] for name in ("a.csv", "b.csv"))
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
 
 

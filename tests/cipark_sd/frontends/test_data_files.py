@@ -89,7 +89,7 @@ def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Writ
         ("x.csv", "Time,snow\n0,1\n", "the columns of 'x.csv' is 'none of them', expected data variables: rain"),
         ("x.csv", "rain,Time\n0,1\n", "the first cell is 'rain', expected 'Time' over the times"),
         ("x.csv", "\n", "the data file is 'empty'"),
-        ("x.xlsx", "no workbook", "expected an .xlsx workbook"),
+        ("x.xlsx", "no workbook", "expected an Excel workbook"),
         ("x.vdf", "binary", "expected a table; Vensim writes one of it"),
         ("x.txt", "Time", "expected one of .csv"),
         ("", "", "expected a file that exists"),

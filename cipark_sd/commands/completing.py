@@ -1,0 +1,96 @@
+"""What a shell offers behind Tab: names of variables in the model of the line, studies, models of the package.
+
+A name is offered in its plain spelling, ``birth_rate`` for "birth rate", since a space would have to be quoted; every
+command takes either. What goes wrong while a line is being typed is no error: nothing is offered then.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from cipark_sd.errors import CiparkError
+
+if TYPE_CHECKING:
+    from cipark_sd.model.model import Model
+
+Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+#: Parameters of a line that may name its model or study.
+_TARGETS = ("file", "target", "study", "model")
+
+
+def variables(*kinds: str, value: str = "") -> Offer:
+    """Offers variables of these kinds, after the last comma of what is typed.
+
+    Parameters
+    ----------
+    value : str
+        What follows a name, such as ``"="``.
+    """
+
+    def offer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from cipark_sd.model.variables import kind
+        from cipark_sd.naming import canonical
+
+        before, comma, begun = incomplete.rpartition(",") if not value else ("", "", incomplete)
+        model = _model(context)
+        if model is None:
+            return []
+        return [
+            CompletionItem(f"{before}{comma}{variable.name}{value}", help=variable.units or variable.label)
+            for variable in model
+            if (not kinds or kind(variable) in kinds) and variable.name.startswith(canonical(begun))
+        ]
+
+    return offer
+
+
+def studies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Studies that come with a package, and files."""
+    return [*_beginning(_studies(), incomplete), CompletionItem(incomplete, type="file")]
+
+
+def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Models that come with the package, and files."""
+    return [*_beginning(("cipark", "core"), incomplete), CompletionItem(incomplete, type="file")]
+
+
+def targets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Studies and models that come with a package, and files."""
+    return [*_beginning((*_studies(), "cipark", "core"), incomplete), CompletionItem(incomplete, type="file")]
+
+
+def engines(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Engines that run models."""
+    from cipark_sd.engines.registry import names
+
+    return _beginning(names(), incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _studies() -> Sequence[str]:
+    from cipark_sd.study import readers
+
+    return sorted(name for reader in readers() for name in reader.shipped_studies(reader.FILE))
+
+
+def _model(context: click.Context) -> "Model | None":
+    """The model that the line names, by itself or through a study; None where there is none yet."""
+    from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.library import located
+    from cipark_sd.study import read_study
+
+    named = next((context.params[name] for name in _TARGETS if context.params.get(name)), None)
+    if named is None and context.args:
+        # an option that still waits for its value keeps click from giving the arguments their names
+        named = context.args[0]
+    try:
+        path = located(None if named is None else Path(named))
+        return read_model(path) if path.is_file() else read_study(str(named)).model
+    except (CiparkError, OSError):
+        return None

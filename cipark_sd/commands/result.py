@@ -1,0 +1,124 @@
+"""What a command hands over beside what it prints: facts for another program, with ``--json``, and the exit code."""
+
+import contextlib
+import functools
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+_KEY = "cipark_sd.json"
+#: Keys of every object, which no command gives by itself.
+COMMON = ("command", "version", "exit_code")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a command.
+
+    Parameters
+    ----------
+    facts : mapping of str to plain values
+        Numbers, texts, paths and collections of them, by what they are.
+    exit_code : int
+        0, or 1 for a verdict that is not "all well".
+    """
+
+    facts: Mapping[str, object]
+    exit_code: int = 0
+
+
+def with_json(command: click.Command) -> click.Command:
+    """The command with ``--json``: its facts as one object on standard output, in place of what people read.
+
+    Subcommands of a group have it each. A command that returns no :class:`Result` has nothing to say to a program,
+    which is an error of the command and not of the user's.
+    """
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            with_json(inner)
+        return command
+    callback = command.callback
+    if callback is None or any("--json" in parameter.opts for parameter in command.params):
+        return command
+    command.params.append(_option())
+    command.callback = functools.wraps(callback)(functools.partial(_called, callback))
+    return command
+
+
+def _option() -> click.Option:
+    def remember(context: click.Context, option: click.Parameter, value: bool) -> None:
+        context.meta[_KEY] = value
+
+    help_text = "Print one JSON object in place of all else."
+    return click.Option(["--json"], is_flag=True, expose_value=False, callback=remember, help=help_text)
+
+
+def _called(callback: Callable[..., object], *arguments: object, **options: object) -> int:
+    context = click.get_current_context()
+    if not context.meta.get(_KEY):
+        result = callback(*arguments, **options)
+        return result.exit_code if isinstance(result, Result) else 0
+    # what people read is not for a program; warnings and progress go to standard error in any case
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        result = callback(*arguments, **options)
+    if not isinstance(result, Result):
+        raise TypeError(f"{context.command_path} gives no result, so that --json has nothing to print")
+    click.echo(text_of(context.command_path.partition(" ")[2], result))
+    return result.exit_code
+
+
+def text_of(command: str, result: Result) -> str:
+    """The object in one line of strict JSON; numbers that JSON lacks are the texts ``nan``, ``inf`` and ``-inf``."""
+    import importlib.metadata
+
+    common = dict(zip(COMMON, (command, importlib.metadata.version("cipark-sd"), result.exit_code), strict=True))
+    return json.dumps(common | plain(result.facts), ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: object) -> Any:
+    """Numbers and arrays of NumPy, paths and non-finite numbers as what JSON has.
+
+    >>> plain({"a": (1.5, float("nan")), "b": Path("x")})
+    {'a': [1.5, 'nan'], 'b': 'x'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (str, bool)) or value is None:
+        return value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Sequence):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
+    """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files."""
+    from cipark_sd.pages.blocks import Answer
+    from cipark_sd.pages.page import HTML, read_page
+    from cipark_sd.records import to_plain
+
+    page = read_page(folder)
+    answers = [block for section in page.sections for block in section.blocks if isinstance(block, Answer)]
+    return Result(
+        {
+            "folder": folder,
+            "page": folder / HTML,
+            "title": page.title,
+            "identity": page.identity,
+            "answer": to_plain(answers[0]) if answers else None,
+            "headlines": [to_plain(record) for record in page.headlines],
+            "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
+        },
+        exit_code,
+    )

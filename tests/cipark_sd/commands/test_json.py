@@ -1,0 +1,120 @@
+"""``--json``: one object on standard output and nothing else there, of every command that is registered."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from small_study import POLICIES, small_study
+
+from cipark_sd.cli import cli
+from cipark_sd.commands.result import COMMON
+
+#: What each command is called with in a folder with a small study, and the keys that its object has.
+CALLS = {
+    "show": (["leaving.mdl"], {"model", "variables"}),
+    "run": (["leaving.mdl", "--at", "4"], {"time", "variables", "files", "scenario"}),
+    "check": (["leaving.mdl", "--only", "units"], {"model", "checks"}),
+    "certify": (["leaving.mdl", "--engines", "native,numpy"], {"certified", "pairs"}),
+    "convert": (["leaving.mdl", "-o", "leaving.xmile"], {"output", "variables"}),
+    "new-study": (["leaving.mdl", "left.csv", "-o", "made"], {"folder", "series", "fitted", "held", "possible"}),
+    "calibrate": ([".", "--fast", "--no-profiles", "-o", "fit"], {"folder", "page", "answer", "headlines", "files"}),
+    "sensitivity": (
+        ["leaving.mdl", "--variables", "left", "--method", "sobol", "--rows", "16", "--resamples", "4", "-o", "s"],
+        {"folder", "page", "answer", "headlines", "files"},
+    ),
+    "policy": (
+        [".", "--draws", "prior", "--runs", "20", "-o", "p"],
+        {"folder", "page", "answer", "headlines", "files"},
+    ),
+    "ensemble": (["leaving.mdl", "--runs", "8", "-o", "runs.zarr"], {"store", "runs", "completed", "failed"}),
+    "runs list": (["."], {"folder", "stores"}),
+    "runs show": (["runs.zarr"], {"store", "completed", "runs", "attributes"}),
+    "runs verify": (["runs.zarr", "--model", "leaving.mdl"], {"passed", "runs", "chunks", "damaged", "different"}),
+    "runs clean": (["runs.zarr"], {"stores"}),
+    "play": (["leaving.mdl", "-o", "page.html"], {"output", "bytes"}),
+    "report": (["fit", "s", "-o", "both.html"], {"output", "folders", "warnings"}),
+    "completion": (["bash"], {"shell", "script"}),
+}
+
+
+def leaves(group: click.Group, before: str = "") -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{before}{name} ")
+        else:
+            yield before + name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that the commands before in the order of work have worked in."""
+    path = tmp_path_factory.mktemp("study")
+    small_study(path)
+    (path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    return path
+
+
+def called(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(cli, [*name.split(), *CALLS[name][0], "--json"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("name", list(leaves(cli)))
+def test_every_command_prints_one_object_and_nothing_else(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert name in CALLS, f"how cipark {name} is called with --json stands in CALLS, which has no such row"
+    if name == "report" and not (folder / "fit").is_dir():
+        called("calibrate", folder, monkeypatch)
+        called("sensitivity", folder, monkeypatch)
+    if name.startswith("runs ") and not (folder / "runs.zarr").is_dir():
+        called("ensemble", folder, monkeypatch)
+    done = called(name, folder, monkeypatch)
+    assert done.exception is None, done.output
+    (line,) = done.stdout.splitlines()
+    said = json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+    assert said["command"] == name
+    assert {*COMMON, *CALLS[name][1]} <= said.keys()
+    assert said["exit_code"] == done.return_value
+
+
+def test_a_verdict_is_in_the_object_and_in_the_exit_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "wrong.mdl").write_text(
+        (folder / "leaving.mdl").read_text().replace("~ firm/year ~", "~ firm ~", 1), encoding="utf-8"
+    )
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(cli, ["check", "wrong.mdl", "--only", "units", "--json"], standalone_mode=False)
+    assert json.loads(done.stdout)["checks"][0]["status"] == "fail"
+    assert json.loads(done.stdout)["exit_code"] == done.return_value == 1
+
+
+def test_numbers_of_a_run_are_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cipark_sd as cp
+
+    said = json.loads(called("run", folder, monkeypatch).stdout)
+    run = cp.simulate(folder / "leaving.mdl")
+    assert said["time"] == [4.0]
+    assert said["variables"]["stock"]["values"] == [float(run["stock"].sel(time=4))]
+    assert said["variables"]["stock"]["units"] == "firm"
+
+
+def test_an_error_leaves_nothing_on_standard_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(cli, ["run", "leavin.mdl", "--json"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "did you mean" in done.stderr
+
+
+def test_a_command_without_a_result_is_noticed() -> None:
+    from cipark_sd.commands.result import with_json
+
+    command = with_json(click.Command("mute", callback=lambda: None))
+    assert CliRunner().invoke(command, []).exit_code == 0
+    done = CliRunner().invoke(command, ["--json"])
+    assert isinstance(done.exception, TypeError)
+    assert "gives no result" in str(done.exception)

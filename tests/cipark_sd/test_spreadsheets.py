@@ -1,0 +1,83 @@
+"""Workbooks as tables of data: for a new study, for a study, beside a run, for data variables."""
+
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+from small_study import COUNTS, STUDY, small_study
+
+from calibration.new_study.table import read_sheet
+from calibration.study.problem import read_problem
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.plotting.observed import ObservedFile, read_observed
+from cipark_sd.spreadsheets import table_bytes
+
+
+def workbook(path: Path, **sheets: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        page = book.create_sheet(name)
+        for row in rows:
+            page.append(row)
+    book.save(path)
+    return path
+
+
+def test_cells_are_texts_as_in_a_csv_file(tmp_path: Path) -> None:
+    rows = [["day", "cases"], [datetime(2023, 1, 2), 3], [datetime(2023, 1, 3, 12, 30), 4.5], [None, 1e21]]
+    path = workbook(tmp_path / "a.xlsx", data=rows, empty=[])
+    assert table_bytes(path).decode() == "day,cases\n2023-01-02,3\n2023-01-03 12:30:00,4.5\n,1e+21\n"
+
+
+def test_a_study_reads_the_same_rows_from_a_workbook(tmp_path: Path) -> None:
+    plain = small_study(tmp_path)
+    total, rows = 0, [["time", "left"]]
+    for year, count in enumerate(COUNTS, start=1):
+        rows.append([year, total := total + count])
+    workbook(tmp_path / "left.xlsx", counts=rows)
+    (tmp_path / "problem.toml").write_text(STUDY.replace('"left.csv"', '"left.xlsx"'), encoding="utf-8")
+    (book,), (text,) = read_problem(tmp_path).observations, plain.observations
+    assert book.table == "left.xlsx"
+    assert book.terms == text.terms
+    sheet = read_sheet(tmp_path / "left.xlsx")
+    assert (sheet.header, sheet.rows[0]) == (("time", "left"), ("1", "22"))
+
+
+def test_points_beside_a_run_and_series_come_from_a_workbook(write_mdl: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_mdl("s = INTEG(rain, 0) ~~|\nrain ~~|\n")
+    weather = workbook(tmp_path / "weather.xlsx", notes=[], data=[["Time", "rain"], [0, 1], [10, 2]])
+    model = read_model(path, series=[weather])
+    seen = workbook(tmp_path / "seen.xlsx", data=[["date", "s"], [1, 2], [2, 3.5]])
+    (points,) = read_observed(model, ObservedFile(seen))
+    assert (points.times.tolist(), points.values.tolist()) == ([1, 2], [2, 3.5])
+
+
+def test_of_several_sheets_one_is_named(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "two.xlsx", a=[["time", "x"], [1, 2], [2, 3]], b=[["time", "y"], [1, 5], [2, 6]])
+    with pytest.raises(InvalidValue, match="'a, b', expected one; name it with --sheet"):
+        read_sheet(path)
+    assert read_sheet(path, "b").header == ("time", "y")
+    with pytest.raises(UnknownName, match="'c'"):
+        read_sheet(path, "c")
+    (tmp_path / "plain.csv").write_text("time,x\n1,2\n2,3\n")
+    with pytest.raises(InvalidValue, match="that has sheets"):
+        read_sheet(tmp_path / "plain.csv", "a")
+
+
+def test_a_file_that_is_no_workbook_or_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no.xlsx").write_text("time,x\n")
+    with pytest.raises(InvalidValue, match="expected an Excel workbook"):
+        read_sheet(tmp_path / "no.xlsx")
+    path = workbook(tmp_path / "large.xlsx", a=[["time", "x"], [1, 2]])
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    monkeypatch.setattr("cipark_sd.spreadsheets.TABLE_LIMIT", size - 1)
+    with pytest.raises(InvalidValue, match="bytes at most"):
+        table_bytes(path)
