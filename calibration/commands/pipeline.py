@@ -106,7 +106,14 @@ def keep_draws(made: Calibration, folder: Path) -> list[Path]:
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
     method = density.problem.method
-    how = (density.runner.engine.name, method.estimate, method.optimiser, method.seed, starts)
+    how = (
+        density.runner.engine.name,
+        method.estimate,
+        method.optimiser,
+        method.seed,
+        starts,
+        *(p.start for p in density.space if p.start is not None),
+    )
     return settings.checkpoints.within("fit", study_digest(density), how)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from calibration.families.count_interval import count_interval
 from cipark_sd.arrays import Array
 
-Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share"]
+Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share", "metric"]
 
 
 def or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
@@ -86,7 +86,7 @@ class MeasurementFamily(NumberFamily):
     """The noise of a measurement, which may be autocorrelated: each has a standard normal score."""
 
     spread: ClassVar[str] = "sd"
-    kinds: ClassVar[tuple[Kind, ...]] = ("increments", "flow", "level", "ratio")
+    kinds: ClassVar[tuple[Kind, ...]] = ("increments", "flow", "level", "ratio", "metric")
     discrete: ClassVar[bool] = False
 
     @abstractmethod
@@ -112,7 +112,7 @@ def mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tup
 class CountFamily(NumberFamily):
     """The noise of a count; intervals and quantiles are sums of probabilities."""
 
-    kinds: ClassVar[tuple[Kind, ...]] = ("increments", "flow", "level")
+    kinds: ClassVar[tuple[Kind, ...]] = ("increments", "flow", "level", "metric")
     discrete: ClassVar[bool] = True
     #: The smallest count there can be.
     least: ClassVar[float] = 0.0

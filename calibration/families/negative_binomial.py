@@ -60,6 +60,25 @@ class NB2(CountFamily):
         return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
 
 
+@dataclass(frozen=True, slots=True)
+class NegativeBinomial(CountFamily):
+    """NB2 by mean and size, as Stan's ``neg_binomial_2``: variance ``mean + mean² / size``, ``size`` the spread."""
+
+    name: ClassVar[str] = "negative-binomial"
+    meaning: ClassVar[str] = "counts with variance = mean + mean^2 / size"
+    spread: ClassVar[str] = "size"
+    additive_over_windows: ClassVar[bool] = False
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        return negative_binomial(value, mean, np.asarray(spread, dtype=float))
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        return np.asarray(mean + mean**2 / spread)
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(spread, 1 / spread))
+
+
 def negative_binomial(value: Array, mean: Array, size: Array) -> Array:
     """Log probability under ``mean`` and ``size`` (variance ``mean + mean² / size``)."""
     from scipy.special import gammaln

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calibration.families import normal
 from calibration.likelihood.posterior import Posterior
-from calibration.study.observations import Count
+from calibration.study.observations import Count, parameters_of
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogitNormal, LogNormal, LogUniform, Normal, Prior, Scale, Uniform, to_scale
 from cipark_sd.arrays import Array
@@ -137,11 +137,14 @@ def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
 
 
 def objective(density: Posterior, *, estimate: str, base: Array | None = None) -> Objective:
-    """The objective of the study's own optimum: all CAL parameters free, the others at ``base`` or prior medians."""
+    """The objective of the study's own optimum: all CAL parameters free, the others at ``base`` or prior medians.
+
+    Without a ``base`` the free ones stand where the first search begins.
+    """
     free = np.array([i for i, parameter in enumerate(density.space) if parameter.use == "CAL"], dtype=np.intp)
     counts = np.full(len(density.space), estimate == "map")
     steps = np.full(len(density.space), STEP)
-    return Objective(density, density.space.medians if base is None else base, free, counts, steps)
+    return Objective(density, density.space.first if base is None else base, free, counts, steps)
 
 
 def _normal_prior(parameter: Parameter) -> tuple[Scale, float, float] | None:
@@ -180,7 +183,7 @@ def check_least_squares(goal: Objective) -> None:
     where = "the optimiser least-squares"
     for term in goal.density.problem.fitted_terms:
         exact = isinstance(term, Count) and term.lower == term.upper
-        if term.noise.family != normal.Normal() or not exact or term.noise.names or term.noise.memory is not None:
+        if term.noise.family != normal.Normal() or not exact or parameters_of(term) or term.noise.memory is not None:
             expected = "an exact value with normal noise of known sd and no autocorrelation; else use l-bfgs-b"
             raise InvalidValue(repr(term.label), term.noise.family.name, expected, where=where)
     for i in goal.free[goal.with_prior[goal.free]]:

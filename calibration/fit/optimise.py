@@ -112,9 +112,10 @@ def optimise(
 ) -> Optimum:
     """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
 
-    The first start is the prior medians, the others a Latin hypercube in the unit cube of the priors. The searches
-    depend on ``rng`` only. The density of a prior is taken on the parameter's scale. Searches that are done are kept in
-    ``checkpoints``, whose base tells apart all that they depend on, ``rng`` and ``starts`` included.
+    The first start is the prior medians or what the study says instead, the others a Latin hypercube in the unit cube
+    of the priors. The searches depend on ``rng`` only. The density of a prior is taken on the parameter's scale.
+    Searches that are done are kept in ``checkpoints``, whose base tells apart all that they depend on, ``rng`` and
+    ``starts`` included.
 
     Raises
     ------

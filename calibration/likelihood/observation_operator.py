@@ -10,14 +10,16 @@ is the cubic that has its values and, as slopes, the flow's values at both ends 
 order is lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration.study.observations import Quantity
+from calibration.readings.base import Reading
+from calibration.study.observations import Quantity, ReadQuantity
 from cipark_sd.arrays import Array
 from cipark_sd.timegrid import SLACK, TimeGrid
 
@@ -29,8 +31,31 @@ INTEGRAL = "\0integral of "
 
 
 @dataclass(frozen=True, eq=False)
+class Course:
+    """Quantities that one reading takes from one course.
+
+    Parameters
+    ----------
+    reading : Reading
+    weights : (n_outputs,)
+        Of the outputs in the course.
+    n_steps : int
+        The course has the first so many of the reader's times.
+    places : (q,)
+        Of the quantities among all.
+    windows : pairs of start and end
+    """
+
+    reading: Reading
+    weights: Array
+    n_steps: int
+    places: NDArray[np.intp]
+    windows: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Reader:
-    """A linear map from outputs at steps to quantities.
+    """A map from outputs at steps to quantities.
 
     Parameters
     ----------
@@ -39,11 +64,14 @@ class Reader:
     times : (n_times,)
         The steps that are needed.
     weights : (n_quantities, n_outputs * n_times)
+    courses : tuple of Course
+        What no linear map gives: quantities that are read from a whole course.
     """
 
     outputs: tuple[str, ...]
     times: Array
     weights: Array
+    courses: "tuple[Course, ...]" = ()
 
     @cached_property
     def _sparse(self) -> "csr_array":
@@ -51,10 +79,24 @@ class Reader:
 
         return csr_array(self.weights)
 
-    def __call__(self, values: Array) -> Array:
-        """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; NaN only where a NaN is read."""
+    def __call__(self, values: Array, numbers: Mapping[str, Array] | None = None) -> Array:
+        """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; NaN only where a NaN is read.
+
+        ``numbers`` are the parameters ``(n,)`` of readings, by name.
+        """
         with np.errstate(invalid="ignore", over="ignore"):
-            return np.asarray((self._sparse @ values.reshape(len(values), -1).T).T)
+            quantities = np.asarray((self._sparse @ values.reshape(len(values), -1).T).T)
+            for course in self.courses:
+                used = np.flatnonzero(course.weights)
+                along = np.tensordot(values[:, used, : course.n_steps], course.weights[used], axes=(1, 0))
+                times = self.times[: course.n_steps]
+                quantities[:, course.places] = course.reading.read(times, along, course.windows, numbers or {})
+        return quantities
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters that readings take."""
+        return tuple(dict.fromkeys(name for course in self.courses for name in course.reading.parameters))
 
 
 def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -> Reader:
@@ -63,15 +105,41 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     With ``left_rule``, as for Euler, the integral of a flow is a sum of its values; else it is read from the output
     :data:`INTEGRAL` and the flow's name, and from the flow itself between two steps.
     """
-    courses = [_courses(grid.times, quantity, left_rule) for quantity in quantities]
+    courses = [
+        {} if isinstance(quantity, ReadQuantity) else _courses(grid.times, quantity, left_rule)
+        for quantity in quantities
+    ]
+    whole: dict[tuple[object, Reading], list[int]] = {}
+    for place, quantity in enumerate(quantities):
+        if isinstance(quantity, ReadQuantity):
+            whole.setdefault((quantity.parts, quantity.reading), []).append(place)
+    alone = {name for course in courses for name in course}
     # by name, so that a sum of outputs is rounded alike whatever else is read
-    outputs = tuple(sorted({name for course in courses for name in course}))
+    outputs = tuple(sorted(alone | {name for places in whole.values() for name, _ in quantities[places[0]].parts}))
     full = np.zeros((len(quantities), len(outputs), len(grid.times)))
     for row, row_courses in zip(full, courses, strict=True):
         for name, course in row_courses.items():
             row[outputs.index(name)] = course
-    needed = np.flatnonzero(full.any(axis=(0, 1)))
-    return Reader(outputs, grid.times[needed], full[:, :, needed].reshape(len(quantities), -1))
+    used = np.asarray(full.any(axis=(0, 1)))
+    lasts = {}
+    for key, places in whole.items():
+        instants = [*key[1].instants, *(quantities[place].end for place in places)]
+        lasts[key] = min(_bracket(grid.times, max(instants))[0] + 1, len(grid.times) - 1)
+        used[: lasts[key] + 1] = True
+    needed = np.flatnonzero(used)
+    read = tuple(_course(quantities, places, key[1], outputs, lasts[key] + 1) for key, places in whole.items())
+    return Reader(outputs, grid.times[needed], full[:, :, needed].reshape(len(quantities), -1), read)
+
+
+def _course(
+    quantities: Sequence[Quantity], places: Sequence[int], reading: Reading, outputs: tuple[str, ...], n_steps: int
+) -> Course:
+    weights = np.zeros(len(outputs))
+    for name, sign in quantities[places[0]].parts:
+        weights[outputs.index(name)] += sign
+    chosen = [quantities[place] for place in places]
+    windows = tuple((-np.inf if q.how == "at" else q.start, q.end) for q in chosen)
+    return Course(reading, weights, n_steps, np.array(places), windows)
 
 
 def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, Array]:

@@ -51,7 +51,8 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
-        return self.reader(self.runner(theta[:, self._is_model]))
+        numbers = {name: self._number(name, theta) for name in self.reader.parameters}
+        return self.reader(self.runner(theta[:, self._is_model]), numbers)
 
     def by_term(self, theta: Array) -> list[Array]:
         """What each term's noise lies around, ``(n, …)``: ratios divided, breakdowns in the categories reported."""

@@ -160,7 +160,8 @@ _HEAD = """\
 _PARAMETERS = """\
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
 # these data depend, so that no interval rests on a guess of another; hold one where you know it better. A prior is one
-# of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential.
+# of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential,
+# student-t, half-cauchy.
 
 """
 _METHOD = """\

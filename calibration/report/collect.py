@@ -127,7 +127,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow],
     resolved = resolve(problem.model, problem.scenario)
     step = resolved.time_step
     grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
-    dated = [o for o in problem.observations if o.terms and isinstance(o.terms[0], Count)]
+    dated = [o for o in problem.observations if o.terms and isinstance(o.terms[0], Count) and o.kind != "metric"]
     if not dated:
         return Curves(grid.times, {}, {})
     parts = [observation.terms[0].quantities[0].parts for observation in dated]

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from calibration.readings.reporting import Reporting
 from calibration.study.classification import Coding
-from calibration.study.observations import Breakdown, Observation, quantities_of
+from calibration.study.observations import Breakdown, Observation, ReadQuantity, parameters_of, quantities_of
 from calibration.study.parameters import Parameter
 from calibration.study.predictions import Prediction
 from calibration.study.sections import Fixed
@@ -30,17 +31,17 @@ def name_problems(
         outputs = {name for quantity in quantities_of([observation]) for name, _ in quantity.parts}
         problems += [p for name in sorted(outputs - earlier) if (p := output_problem(model, name, where)) is not None]
         earlier |= outputs
-        for name in dict.fromkeys(name for term in observation.terms for name in term.noise.names):
+        for name in dict.fromkeys(name for term in observation.terms for name in parameters_of(term)):
             if name not in noise:
                 problems.append(UnknownName(name, noise, kind="noise parameter", where=where))
     problems += _range_problems(observations, parameters)
-    used = {name for o in observations for term in o.terms for name in term.noise.names}
+    used = {name for o in observations for term in o.terms for name in parameters_of(term)}
     used |= {parameter.name for parameter in coding_parameters(observations)}
     problems += [
         InvalidValue(
             "target",
             "noise",
-            "a parameter that an observation names as its spread or autocorrelation",
+            "a parameter that an observation names as its spread, autocorrelation, share or rate",
             where=f"parameter {name!r}",
         )
         for name in sorted(noise - used)
@@ -65,10 +66,13 @@ def name_problems(
 
 
 def _range_problems(observations: Sequence[Observation], parameters: Sequence[Parameter]) -> list[CiparkError]:
-    """Noise parameters that may take values which no spread or autocorrelation has."""
+    """Noise parameters that may take values which no spread, autocorrelation, share or rate has."""
     problems: list[CiparkError] = []
     noises = {term.noise for o in observations for term in o.terms}
     spreads = {noise.spread for noise in noises}
+    readings = [q.reading for q in quantities_of(observations) if isinstance(q, ReadQuantity)]
+    layers = [reading for reading in readings if isinstance(reading, Reporting)]
+    shares, rates = {layer.share for layer in layers}, {layer.rate for layer in layers}
     phis = {noise.memory.phi for noise in noises if noise.memory is not None}
     for parameter in parameters:
         if parameter.target != "noise":
@@ -77,6 +81,10 @@ def _range_problems(observations: Sequence[Observation], parameters: Sequence[Pa
         where, shown = f"parameter {parameter.name!r}", f"{low:g} to {high:g}"
         if parameter.name in spreads and low < 0:
             problems.append(InvalidValue("its range", shown, "none below 0, for a spread", where=where))
+        if parameter.name in rates and low < 0:
+            problems.append(InvalidValue("its range", shown, "none below 0, for a rate", where=where))
+        if parameter.name in shares and not 0 <= low < high <= 1:
+            problems.append(InvalidValue("its range", shown, "within 0 and 1, for a share", where=where))
         if parameter.name in phis and not 0 <= low < high <= 1:
             problems.append(InvalidValue("its range", shown, "within 0 and 1, for an autocorrelation", where=where))
     return problems

@@ -17,6 +17,8 @@ from itertools import combinations
 from typing import Generic, Literal, TypeVar
 
 from calibration.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
+from calibration.readings.base import Reading
+from calibration.readings.metrics import Metric
 from calibration.study.classification import Coding
 from cipark_sd.errors import CiparkError
 
@@ -38,6 +40,13 @@ class Quantity:
     def times(self) -> tuple[float, ...]:
         """The instants it needs."""
         return (self.end,) if self.how == "at" else (self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadQuantity(Quantity):
+    """A quantity whose ``reading`` takes its whole course, and not the values at both ends alone."""
+
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,12 @@ class CountedTwice(CiparkError):
         super().__init__(f"{where}: {first} and {second} count the same events twice: {reason}")
 
 
+def parameters_of(term: Term) -> tuple[str, ...]:
+    """The noise parameters that a term names: those of its noise and of the readings of its quantities."""
+    readings = [quantity.reading for quantity in term.quantities if isinstance(quantity, ReadQuantity)]
+    return tuple(dict.fromkeys([*term.noise.names, *(name for reading in readings for name in reading.parameters)]))
+
+
 def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:
     """Every quantity that the observations read, in order, repeats included."""
     for observation in observations:
@@ -204,6 +219,8 @@ def _overlap(first: Term, second: Term) -> str | None:
         case Count(), Count():
             shared = _shared(first.quantities, second.quantities)
             a, b = first.quantity, second.quantity
+            if _metric(a) is not None or _metric(b) is not None:
+                return f"both say the {_metric_name(a)} of {shared}" if a == b else None
             # a ratio says nothing about the size of its parts
             if not shared or _ratio_of(first) != _ratio_of(second):
                 return None
@@ -228,6 +245,16 @@ def _overlap(first: Term, second: Term) -> str | None:
             return _split_twice(first, second)
         case _:
             return None
+
+
+def _metric(quantity: Quantity) -> Metric | None:
+    reading = quantity.reading if isinstance(quantity, ReadQuantity) else None
+    return reading if isinstance(reading, Metric) else None
+
+
+def _metric_name(quantity: Quantity) -> str:
+    metric = _metric(quantity)
+    return "" if metric is None else metric.name
 
 
 def _ratio_of(count: Count) -> object:

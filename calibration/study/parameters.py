@@ -7,7 +7,7 @@ of a prior takes no more room than a steep one.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -40,6 +40,8 @@ class Parameter:
     target : {"model", "noise"}
     use : {"CAL", "PRI"}
         Fitted, or held at the prior median by the optimiser and drawn by the sampler.
+    start : float, optional
+        Where the first search begins; None for the prior median.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Parameter:
     target: Target = "model"
     use: Aim = "CAL"
     why: str = ""
+    # no part of what a posterior depends on, and so not of its digest
+    start: float | None = field(default=None, repr=False)
 
     @cached_property
     def distribution(self) -> Distribution:
@@ -95,6 +99,11 @@ class ParameterSpace:
     def names(self) -> tuple[str, ...]:
         """In order."""
         return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def first(self) -> Array:
+        """Where the first search begins ``(k,)``; prior medians of what is not fitted."""
+        return np.array([p.median if p.start is None or p.use == "PRI" else p.start for p in self.parameters])
 
     @property
     def medians(self) -> Array:

@@ -95,7 +95,36 @@ class Exponential:
     mean: float
 
 
-Prior = Normal | LogNormal | LogitNormal | Uniform | LogUniform | Triangular | Beta | Gamma | HalfNormal | Exponential
+@dataclass(frozen=True, slots=True)
+class StudentT:
+    """Student's t with ``dof`` degrees of freedom around ``mean``, stretched by ``scale``."""
+
+    mean: float
+    scale: float
+    dof: float
+
+
+@dataclass(frozen=True, slots=True)
+class HalfCauchy:
+    """The positive half of a Cauchy distribution around 0; its median is ``scale``."""
+
+    scale: float
+
+
+Prior = (
+    Normal
+    | LogNormal
+    | LogitNormal
+    | Uniform
+    | LogUniform
+    | Triangular
+    | Beta
+    | Gamma
+    | HalfNormal
+    | Exponential
+    | StudentT
+    | HalfCauchy
+)
 
 #: The families by the name that a study file uses; the keys of a prior are the fields of its class.
 FAMILIES: Mapping[str, type[Prior]] = {
@@ -109,6 +138,8 @@ FAMILIES: Mapping[str, type[Prior]] = {
     "gamma": Gamma,
     "half-normal": HalfNormal,
     "exponential": Exponential,
+    "student-t": StudentT,
+    "half-cauchy": HalfCauchy,
 }
 
 
@@ -129,6 +160,10 @@ def prior_fault(prior: Prior) -> str | None:
             return None if low <= mode <= high and low < high else "low, mode and high must ascend"
         case Beta(a, b) | Gamma(a, b):
             return None if a > 0 and b > 0 else "both numbers must be positive"
+        case StudentT(_, scale, dof):
+            return None if scale > 0 and dof > 0 else "scale and dof must be positive"
+        case HalfCauchy(scale):
+            return None if scale > 0 else "scale must be positive"
         case Exponential(mean):
             return None if mean > 0 else "mean must be positive"
         case _:
@@ -138,9 +173,9 @@ def prior_fault(prior: Prior) -> str | None:
 def natural_scale(prior: Prior) -> Scale:
     """The scale on which the family is closest to a normal."""
     match prior:
-        case Normal() | Uniform() | Triangular():
+        case Normal() | Uniform() | Triangular() | StudentT():
             return "identity"
-        case LogNormal() | LogUniform() | Gamma() | HalfNormal() | Exponential():
+        case LogNormal() | LogUniform() | Gamma() | HalfNormal() | Exponential() | HalfCauchy():
             return "log"
         case LogitNormal() | Beta():
             return "logit"
@@ -208,6 +243,10 @@ def _on_scale(prior: Prior) -> tuple[Scale, object]:
             return "identity", stats.halfnorm(0, sd)
         case Exponential(mean):
             return "identity", stats.expon(0, mean)
+        case StudentT(mean, scale, dof):
+            return "identity", stats.t(dof, mean, scale)
+        case HalfCauchy(scale):
+            return "identity", stats.halfcauchy(0, scale)
         case _:
             assert_never(prior)
 

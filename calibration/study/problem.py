@@ -19,6 +19,7 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
+from calibration.study.events import read_events
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, counted_twice
 from calibration.study.parameters import ParameterSpace
@@ -151,6 +152,7 @@ def read_problem(
     model, span = model_section(Section(top.raw("model") or {}, "[model]", problems, within=top), folder, allow_files)
     calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems, within=top), model)
     codings = read_codings(top.tables("coding"), problems)
+    events = read_events(top.tables("event"), calendar, problems)
     observations = tuple(
         read_observation(
             table,
@@ -158,6 +160,7 @@ def read_problem(
             calendar,
             codings,
             problems,
+            events=events,
             use="fit" if _name(table) in fit_also else None,
             allow_files=allow_files,
         )

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -62,10 +62,12 @@ def read_rows(
     calendar: Calendar,
     every: Use | None,
     looked_at: Sequence[str] = (),
+    *,
+    as_number: Callable[[str], float] = float,
 ) -> list[Row]:
     """The rows that the study takes of a table; those at the dates ``looked_at``, as the table spells them, are checks.
 
-    ``every`` is the use of all others, without it that of the column.
+    ``every`` is the use of all others, without it that of the column. ``as_number`` reads what was seen.
     """
     where_ = section.raw("where")
     chosen = where_ if isinstance(where_, Mapping) else {}
@@ -104,7 +106,9 @@ def read_rows(
         if all(record[str(column)] == str(value) for column, value in chosen.items()):
             dates.add(date := (record[columns.time] or "").strip())
             use = "check" if date in looked_at else every
-            row = _row(section, record, columns, calendar, use, f"{section.where}, {path.name} row {line}", line)
+            row = _row(
+                section, record, columns, calendar, use, f"{section.where}, {path.name} row {line}", line, as_number
+            )
             if row is not None:
                 rows.append(row)
     if not rows and records:
@@ -142,15 +146,16 @@ def _row(
     every: Use | None,
     where: str,
     line: int,
+    as_number: Callable[[str], float],
 ) -> Row | None:
     errors: list[CiparkError] = []
 
-    def number(column: str, missing: float) -> float:
+    def number(column: str, missing: float, read: Callable[[str], float] = float) -> float:
         text = (record[column] or "").strip() if column else ""
         if not text:
             return missing
         try:
-            value = float(text)
+            value = read(text)
         except ValueError:
             value = math.nan
         if math.isnan(value):
@@ -177,9 +182,10 @@ def _row(
                 where=where,
             )
         )
-    value = number(columns.value, math.nan)
-    lower = number(columns.lower, value)
-    upper = number(columns.upper, math.inf if columns.lower and not columns.upper and not columns.value else value)
+    value = number(columns.value, math.nan, as_number)
+    lower = number(columns.lower, value, as_number)
+    open_end = math.inf if columns.lower and not columns.upper and not columns.value else value
+    upper = number(columns.upper, open_end, as_number)
     row = Row(
         line,
         (record[columns.time] or "").strip(),

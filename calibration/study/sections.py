@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,10 +25,13 @@ from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import beneath
 from cipark_sd.library import bundled
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import Method as Integration
+from cipark_sd.model.model import Model, digest_of
 from cipark_sd.scenarios import Scenario
 from cipark_sd.section import Section
 
+#: Integration methods that a study may ask for.
+METHODS: tuple[Integration, ...] = ("euler", "rk4")
 TARGETS: tuple[Target, ...] = ("model", "noise")
 Optimiser = Literal["l-bfgs-b", "least-squares", "differential-evolution"]
 OPTIMISERS: tuple[Optimiser, ...] = ("l-bfgs-b", "least-squares", "differential-evolution")
@@ -68,7 +71,12 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
         model = read_model(
             beneath(folder, section.text("file"), allow_files, where=section.where), allow_files=allow_files
         )
+    method = section.choice("method", METHODS, "euler") if "method" in section else model.time.method
     section.note_unread()
+    if method != model.time.method:
+        # another method makes other numbers, so that nothing computed with the file's own may be taken for them
+        digest = digest_of(model.digest.encode(), method.encode())
+        model = replace(model, time=replace(model.time, method=method), digest=digest)
     return model, Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
 
 
@@ -113,6 +121,9 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, natural_scale(prior) if prior else "identity")
+    start = section.number("start") if "start" in section else None
+    if start is not None and not lower <= start <= upper:
+        section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
     section.note_unread()
     if prior is not None and not errors:
         try:
@@ -126,7 +137,7 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
         ):
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     problems += errors
-    return None if errors or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why)
+    return None if errors or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why, start)
 
 
 def _prior(section: Section, lower: float, upper: float) -> Prior | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import assert_never
@@ -10,8 +10,11 @@ from typing import assert_never
 from calibration.families import registry
 from calibration.families.base import Family, Kind, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
 from calibration.families.multinomial import Multinomial
+from calibration.readings.metrics import METRICS, Metric
+from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding
+from calibration.study.events import Event, events_of, reporting_of
 from calibration.study.observations import (
     Breakdown,
     Count,
@@ -21,6 +24,7 @@ from calibration.study.observations import (
     Noise,
     Observation,
     Quantity,
+    ReadQuantity,
     Share,
     Term,
     Use,
@@ -31,7 +35,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.section import Section
 
 NumberNoise = Noise[NumberFamily]
-KINDS: tuple[Kind, ...] = ("increments", "flow", "level", "ratio", "breakdown", "share")
+KINDS: tuple[Kind, ...] = ("increments", "flow", "level", "ratio", "breakdown", "share", "metric")
 #: Windows of one length, as months are.
 ONE_LENGTH = 1.2
 
@@ -43,6 +47,7 @@ def read_observation(
     codings: Mapping[str, Coding],
     problems: list[CiparkError],
     *,
+    events: Mapping[str, Event] | None = None,
     use: Use | None = None,
     allow_files: Sequence[Path] = (),
 ) -> Observation:
@@ -65,10 +70,26 @@ def read_observation(
     path = located(section, table_folder(section, folder), table, allow_files)
     looked_at = section.names("check_at")
     # an observation that is fitted on request is fitted whole
-    rows = read_rows(section, path, columns, calendar, use or every, () if use else looked_at)
-    terms = Terms(section, name, weight, calendar, coding).of(kind, columns, rows)
+    metric = _metric(section) if kind == "metric" else None
+    rows = read_rows(
+        section,
+        path,
+        columns,
+        calendar,
+        use or every,
+        () if use else looked_at,
+        as_number=calendar.model_time if metric is not None and metric.is_time else float,
+    )
+    terms = Terms(section, name, weight, calendar, coding, events or {}, metric).of(kind, columns, rows)
     section.note_unread()
     return Observation(name, kind, table, tuple(terms))
+
+
+def _metric(section: Section) -> Metric:
+    """What ``metric`` says, its options being its fields."""
+    by_name = {metric.name: metric for metric in METRICS}
+    metric = by_name[section.choice("metric", tuple(by_name))]
+    return replace(metric, **{field.name: section.number(field.name) for field in fields(metric)})
 
 
 def _columns(section: Section, kind: Kind) -> Columns:
@@ -147,6 +168,23 @@ def _spread(section: Section, key: str, columns: Columns) -> float | str:
     return 1.0
 
 
+def merged_over(terms: Sequence[Count], events: Sequence[float]) -> list[Count]:
+    """Windows joined where one ends and the next begins at an event and both have the same use: counts add up."""
+    merged: list[Count] = []
+    for term in sorted(terms, key=lambda term: term.quantity.end) if events else terms:
+        last = merged[-1] if merged else None
+        if last is None or term.quantity.start not in events or last.use != term.use:
+            merged.append(term)
+        elif last.quantity.end == term.quantity.start:
+            gains = None if last.gains is None or term.gains is None else replace(term.gains, start=last.gains.start)
+            quantity = replace(term.quantity, start=last.quantity.start)
+            lower, upper = last.lower + term.lower, last.upper + term.upper
+            merged[-1] = replace(term, quantity=quantity, gains=gains, lower=lower, upper=upper)
+        else:
+            merged.append(term)
+    return merged
+
+
 def signed_parts(names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     """Names to outputs and signs; a name that starts with ``-`` is subtracted.
 
@@ -165,6 +203,8 @@ class Terms:
     weight: float
     calendar: Calendar
     coding: Coding | None = None
+    events: Mapping[str, Event] = field(default_factory=dict)
+    metric: Metric | None = None
 
     def of(self, kind: Kind, columns: Columns, rows: list[Row]) -> list[Term]:
         match kind:
@@ -172,7 +212,7 @@ class Terms:
                 return self._breakdowns(rows, _noise(self.section, self.name, kind, columns, registry.SPLITS))
             case "share":
                 return self._shares(rows, _noise(self.section, self.name, kind, columns, registry.SHARES))
-            case "increments" | "flow" | "level" | "ratio":
+            case "increments" | "flow" | "level" | "ratio" | "metric":
                 noise = _noise(self.section, self.name, kind, columns, registry.NUMBERS)
                 terms = self._counts(kind, rows, noise)
                 self._check_windows(terms, noise.family)
@@ -188,7 +228,14 @@ class Terms:
             case "ratio":
                 return self._ratios(rows, noise)
         parts = self._parts("variable")
+        if self.metric is not None:
+            return [self._count(noise, row, self._of_run(parts, row, self.metric)) for row in rows]
         return [self._count(noise, row, Quantity(parts, "at", row.time, row.time)) for row in rows]
+
+    def _of_run(self, parts: tuple[tuple[str, float], ...], row: Row, metric: Metric) -> ReadQuantity:
+        """A metric from the start of the row's window, or of the run, to its time."""
+        how: How = "between" if "start_time" in self.section else "at"
+        return ReadQuantity(parts, how, row.start if how == "between" else row.time, row.time, metric)
 
     def _wrong(self, name: str, value: object, expected: str) -> None:
         self.section.problems.append(InvalidValue(name, value, expected, where=self.section.where))
@@ -242,15 +289,21 @@ class Terms:
         if gains and (kind == "flow" or not noise.family.discrete):
             self.section.wrong("gains", "none, except for increments of counts")
         how: How = "between" if kind == "increments" else "integral"
+        merged = events_of(self.section, "merge_over", self.events)
+        reporting = self._reporting(kind, rows, gains is not None)
+
+        def quantity(how: How, start: float, end: float) -> Quantity:
+            plain = Quantity(parts, how, start, end)
+            return plain if reporting is None else ReadQuantity(parts, how, start, end, reporting)
 
         def term(row: Row, start: float) -> Count:
             gained = Quantity(gains, "between", start, row.time) if gains else None
-            return self._count(noise, row, Quantity(parts, how, start, row.time), gained)
+            return self._count(noise, row, quantity(how, start, row.time), gained)
 
         if "start_time" in self.section:
             if "start" in self.section:
                 self.section.wrong("start", "nothing, since start_time names the column of the windows' starts")
-            return [term(row, row.start) for row in rows]
+            return merged_over([term(row, row.start) for row in rows], merged)
         first = self.section.number("start", math.nan) if "start" in self.section else None
         rows = sorted(rows, key=lambda row: row.time)
         if kind == "flow":
@@ -258,8 +311,14 @@ class Terms:
             starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])]
             if first is None and rows:
                 self.section.wrong("start", "the time at which the first row's window starts")
-            return [term(row, start) for row, start in zip(rows, starts, strict=True)]
-        used = [row for row in rows if row.use != "check"]
+            return merged_over([term(row, start) for row, start in zip(rows, starts, strict=True)], merged)
+        counted = [row for row in rows if row.use != "check"]
+        # a running total at such a date ends no window, unless what follows has another use
+        used = [
+            row
+            for row, after in zip(counted, [*counted[1:], None], strict=False)
+            if row.time not in merged or after is None or after.use != row.use
+        ]
         if first is not None:
             used.insert(0, Row(0, "start", first, first, 0.0, 0.0, 0.0, math.nan, math.nan, "", "fit"))
         terms = [
@@ -270,9 +329,20 @@ class Terms:
         # a count that is only looked at is compared with the level that the model has
         checks = [row for row in rows if row.use == "check"]
         for row in checks:
-            quantity = Quantity(parts, "at", row.time, row.time)
-            terms.append(self._count(replace(noise, memory=None), row, quantity))
+            level = quantity("at", row.time, row.time)
+            terms.append(self._count(replace(noise, memory=None), row, level))
         return terms
+
+    def _reporting(self, kind: Kind, rows: Sequence[Row], nets: bool) -> Reporting | None:
+        """The layer between what happens and its reports, where the observation has one."""
+        first = "start" if "start_time" not in self.section else "start_time"
+        starts = [row.start for row in rows if math.isfinite(row.start)] or [row.time for row in rows]
+        begin = self.section.number("start", math.nan) if "start" in self.section else min(starts, default=0.0)
+        reporting = reporting_of(self.section, self.events, begin)
+        if reporting is not None and (kind != "increments" or nets):
+            self.section.wrong("reported", f"nothing, except for increments of what only grows, from {first} on")
+            return None
+        return reporting
 
     def _check_tiling(self, rows: Sequence[Row]) -> None:
         """A row that is only looked at must not end the window of another one, nor begin it."""

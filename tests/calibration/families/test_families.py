@@ -131,7 +131,7 @@ def test_a_share_has_masses_intervals_and_draws_of_its_distribution(family: Shar
 
 def test_families_are_values_with_names_of_their_own() -> None:
     families = registry.families()
-    assert len({family.name for family in families}) == len(families) == 9
+    assert len({family.name for family in families}) == len(families) == 10
     for family in families:
         assert family == type(family)()
         assert set(family.kinds) <= set(KINDS)
@@ -168,13 +168,13 @@ def study(folder: Path, old: str, new: str) -> None:
             "increments",
             "nromal",
             "observation 'left' has no family 'nromal'; did you mean 'normal'? "
-            "(the kind increments takes poisson, nb1, nb2, normal, lognormal, student-t)",
+            "(the kind increments takes poisson, nb1, nb2, negative-binomial, normal, lognormal, student-t)",
         ),
         (
             "level",
             "gaussian",
             "observation 'left' has no family 'gaussian' "
-            "(the kind level takes poisson, nb1, nb2, normal, lognormal, student-t)",
+            "(the kind level takes poisson, nb1, nb2, negative-binomial, normal, lognormal, student-t)",
         ),
     ],
 )

@@ -22,6 +22,8 @@ FAMILIES = [
     (priors.Gamma(3.0, 0.5), stats.gamma(3, scale=0.5)),
     (priors.HalfNormal(1.5), stats.halfnorm(scale=1.5)),
     (priors.Exponential(2.0), stats.expon(scale=2)),
+    (priors.StudentT(1.0, 2.0, 3.0), stats.t(3, 1, 2)),
+    (priors.HalfCauchy(0.7), stats.halfcauchy(scale=0.7)),
 ]
 SHARES = np.array([0.01, 0.2, 0.5, 0.77, 0.999])
 

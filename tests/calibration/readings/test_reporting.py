@@ -1,0 +1,211 @@
+"""Releases of what waits: against a simulation of every waiting firm, a fine integration, and in studies."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_study import MODEL
+
+from calibration.assess.forecast import forecast
+from calibration.fit.optimise import optimise
+from calibration.likelihood.posterior import On, Posterior, posterior
+from calibration.likelihood.replicate import replaced, replicate
+from calibration.readings.reporting import Reporting
+from calibration.sampling.draws import draw
+from calibration.sampling.effort import Effort
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.engines.registry import choose
+from cipark_sd.errors import CiparkError
+
+EVENTS = (1.5, 3.0, 5.5)
+TIMES = np.linspace(0, 7, 57)
+COURSE = 40 * (1 - np.exp(-0.3 * TIMES))
+WINDOWS = ((0.0, 1.5), (1.5, 2.2), (2.2, 5.5), (5.5, 7.0))
+LAYER = Reporting(EVENTS, "share", "rate", 0.0)
+
+STUDY = """
+title = "reports"
+[model]
+file = "leaving.mdl"
+[[event]]
+name = "ceremonies"
+dates = [2.5, 5.5, 8.5]
+why = "a test"
+[[observation]]
+name = "left"
+table = "left.csv"
+kind = "increments"
+variable = "left"
+time = "time"
+value = "left"
+start = 0.0
+family = "poisson"
+{noise}
+[[parameter]]
+name = "size"
+prior = {{ family = "lognormal", median = 1000, sigma = 0.5 }}
+[[parameter]]
+name = "rate"
+prior = {{ family = "lognormal", median = 0.2, sigma = 0.5 }}
+{more}
+[method]
+starts = 4
+"""
+REPORTED = 'reported = { at = "ceremonies", share = "share released", rate = "release rate" }'
+PARAMETERS = """
+[[parameter]]
+name = "share released"
+target = "noise"
+prior = { family = "beta", a = 1, b = 1 }
+[[parameter]]
+name = "release rate"
+target = "noise"
+prior = { family = "half-normal", sd = 2 }
+"""
+ROWS = (1.0, 2.0, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5)
+
+
+def study(
+    folder: Path, noise: str = REPORTED, more: str = PARAMETERS, rows: tuple[float, ...] = ROWS
+) -> CalibrationProblem:
+    (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
+    lines = "".join(f"{time:g},{100 + 10 * i}\n" for i, time in enumerate(rows))
+    (folder / "left.csv").write_text("time,left\n" + lines, encoding="utf-8")
+    (folder / "problem.toml").write_text(STUDY.format(noise=noise, more=more), encoding="utf-8")
+    return read_problem(folder)
+
+
+def synthetic(density: Posterior, theta: np.ndarray, seed: int) -> Posterior:
+    rng = np.random.default_rng(seed)
+    return replaced(density, replicate(density, theta[None], rng)[0], rng)
+
+
+def released(share: float, rate: float) -> np.ndarray:
+    numbers = {"share": np.array([share]), "rate": np.array([rate])}
+    return np.asarray(LAYER.read(TIMES, COURSE[None], WINDOWS, numbers)[0])
+
+
+def test_releases_are_poisson_counts_of_firms_that_wait_one_by_one() -> None:
+    """The other route draws every firm's arrival and what becomes of it, and knows no differential equation."""
+    share, rate, n = 0.6, 0.8, 4000
+    rng = np.random.default_rng(1)
+    counts = np.zeros((n, len(WINDOWS)))
+    for _ in range(n):
+        arrivals = np.interp(rng.uniform(0, COURSE[-1], rng.poisson(COURSE[-1])), COURSE, TIMES)
+        away = arrivals + rng.exponential(1 / rate, len(arrivals))
+        for event in EVENTS:
+            called = (arrivals <= event) & (away > event) & (rng.random(len(arrivals)) < share)
+            away[called] = event
+        counts[_] = [((away > start) & (away <= end)).sum() for start, end in WINDOWS]
+    expected = released(share, rate)
+    np.testing.assert_allclose(counts.mean(axis=0), expected, atol=5 * np.sqrt(expected / n).max())
+    np.testing.assert_allclose(counts.var(axis=0), expected, rtol=0.12)
+    assert np.abs(np.corrcoef(counts.T) - np.eye(len(WINDOWS))).max() < 0.07
+
+
+def test_the_waiting_stock_is_that_of_a_fine_integration() -> None:
+    fine = np.linspace(0, 7, 70_001)
+    course, waiting, total = np.interp(fine, TIMES, COURSE), 0.0, {0.0: 0.0}
+    step = fine[1]
+    for i, time in enumerate(fine[1:], start=1):
+        waiting += course[i] - course[i - 1] - 0.8 * waiting * step
+        for event in EVENTS:
+            if abs(time - event) < step / 2:
+                waiting *= 0.4
+        total[round(float(time), 4)] = course[i] - waiting
+    np.testing.assert_allclose(released(0.6, 0.8), [total[end] - total[start] for start, end in WINDOWS], atol=1e-2)
+
+
+def test_without_waiting_reports_are_what_happened_and_all_are_out_at_an_event() -> None:
+    plain = [np.interp(end, TIMES, COURSE) - np.interp(start, TIMES, COURSE) for start, end in WINDOWS]
+    np.testing.assert_allclose(released(0.0, 1e9), plain, rtol=1e-6)
+    assert released(1.0, 0.0)[0] == pytest.approx(plain[0])
+    assert released(1.0, 0.0)[1] == 0
+    assert released(1.0, 0.0)[:3].sum() == pytest.approx(np.interp(5.5, TIMES, COURSE))
+
+
+def test_share_and_rate_are_recovered_with_the_rest(tmp_path: Path) -> None:
+    density = posterior(study(tmp_path), choose("native"))
+    truth = np.array([2000.0, 0.25, 0.7, 0.9])
+    found = draw(synthetic(density, truth, 3), np.random.default_rng(4), effort=Effort())
+    assert found.sampled.converged
+    away = (found.flat.mean(axis=0) - truth) / found.flat.std(axis=0)
+    assert np.abs(away).max() < 3
+    # the data know them: a tenth of what the prior left open
+    assert (found.flat.std(axis=0)[2:] < [0.08, 0.2]).all()
+
+
+def test_over_dispersion_no_longer_pays_for_the_dates(tmp_path: Path) -> None:
+    """Data of waiting firms; the noise of a fit that does not know the events is wide, of one that does it is not."""
+    truth = np.array([2000.0, 0.25, 0.9, 0.2])
+    made = synthetic(posterior(study(tmp_path), choose("native")), truth, 5).problem.terms
+    dispersion = '[[parameter]]\nname = "d"\ntarget = "noise"\nprior = { family = "half-cauchy", scale = 1 }\n'
+    found = {}
+    for name, noise, more in (
+        ("alone", 'dispersion = "d"', dispersion),
+        ("reported", f'dispersion = "d"\n{REPORTED}', PARAMETERS + dispersion),
+    ):
+        text = STUDY.replace('"poisson"', '"nb1"')
+        (tmp_path / "problem.toml").write_text(text.format(noise=noise, more=more), encoding="utf-8")
+        problem = read_problem(tmp_path)
+        terms = tuple(
+            replace(term, lower=seen.lower, upper=seen.upper) for term, seen in zip(problem.terms, made, strict=True)
+        )
+        problem = replace(problem, observations=(replace(problem.observations[0], terms=terms),))
+        best = optimise(posterior(problem, choose("native")), starts=4, rng=np.random.default_rng(1))
+        found[name] = best.theta[problem.space.names.index("d")]
+    assert found["alone"] > 20
+    assert found["reported"] < 2
+
+
+def test_a_forecast_knows_the_events_to_come(tmp_path: Path) -> None:
+    problem = study(tmp_path)
+    theta = np.repeat([[2000.0, 0.25, 1.0, 1e-9]], 400, axis=0)
+    rows = forecast(problem, On("native"), theta, np.random.default_rng(1), every=0.5)
+    by_time = {row.time: row.mean for row in rows}
+    assert by_time[8.0] == rows[0].level[0]  # type: ignore[index]
+    assert by_time[8.5] > by_time[8.0] + 50
+    assert by_time[12.0] == by_time[8.5]
+
+
+@pytest.mark.parametrize("kind", ["totals", "windows"])
+def test_windows_merge_over_events(tmp_path: Path, kind: str) -> None:
+    problem = study(tmp_path, 'merge_over = "ceremonies"', "")
+    if kind == "windows":
+        lines = "".join(f"{a:g},{b:g},{100 if a == 0 else 10}\n" for a, b in zip((0.0, *ROWS), ROWS, strict=False))
+        (tmp_path / "left.csv").write_text("from,time,left\n" + lines, encoding="utf-8")
+        text = STUDY.format(noise='merge_over = "ceremonies"', more="")
+        text = text.replace("start = 0.0", 'start_time = "from"')
+        (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+        problem = read_problem(tmp_path)
+    windows = [(term.quantities[0].start, term.quantities[0].end, term.lower) for term in problem.terms]  # type: ignore[union-attr]
+    assert windows == [(0, 1, 100), (1, 2, 10), (2, 3.5, 20), (3.5, 4.5, 10), (4.5, 6.5, 20), (6.5, 7.5, 10)]
+    assert problem.terms[2].label == "left 3.5"
+
+
+def test_the_last_number_still_ends_a_window(tmp_path: Path) -> None:
+    problem = study(tmp_path, 'merge_over = "ceremonies"', "", rows=(1.0, 2.5))
+    assert [term.quantities[0].end for term in problem.terms] == [1, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("noise", "expected"),
+    [
+        ('merge_over = "ceremony"', "has no [[event]] 'ceremony'"),
+        ('reported = { at = "ceremonies", share = 1.2 }', "a number from 0 to 1"),
+        ('reported = { at = "ceremonies", rate = -1 }', "a number not below 0"),
+        ("reported = { share = 0.5 }", "the name of an [[event]]"),
+        ('reported = { at = "ceremonies", share = "s" }', "has no noise parameter 's'"),
+        (REPORTED + '\ngains = "left"', "increments of what only grows"),
+    ],
+)
+def test_what_is_wrong_with_events_is_told(tmp_path: Path, noise: str, expected: str) -> None:
+    with pytest.raises(CiparkError) as raised:
+        study(tmp_path, noise, "")
+    assert expected in str(raised.value)
+
+
+def test_a_share_beyond_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CiparkError, match="within 0 and 1, for a share"):
+        study(tmp_path, more=PARAMETERS.replace('"beta", a = 1, b = 1', '"half-normal", sd = 1'))
