@@ -73,7 +73,7 @@ def _blocks(
     blocks: list[list[int] | None] = []
     for place in range(1, len(columns)):
         block = blocks[-1] if blocks else None
-        if block is not None and sum(widths[other] + _GAP for other in block) + widths[place] <= room:
+        if block is not None and sum(widths[column] + _GAP for column in block) + widths[place] <= room:
             block.append(place)
         else:
             blocks.append([0, place])
