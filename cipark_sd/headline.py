@@ -8,15 +8,19 @@ be read together are named by :func:`mixtures`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal
 
 from cipark_sd.basis import Basis
 from cipark_sd.wording import interval, listed, number, percent
 
 #: What a number is of the distribution or the function that it summarises. ``run`` is the value of one run; an
-#: ``optimum`` is ``MAP`` with the priors and ``ML`` without; an ``index`` is a share of a variance.
-Kind = Literal["MAP optimum", "ML optimum", "mean", "median", "probability", "share", "index", "run"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+#: ``optimum`` is ``MAP`` with the priors and ``ML`` without; an ``index`` is a share of a variance. ``log evidence`` is
+#: the log of the mean likelihood over the prior, ``log score`` the log density of what was observed; ``maximum`` and
+#: ``count`` are of what the estimand names.
+Kind = Literal[
+    "MAP optimum", "ML optimum", "mean", "median", "probability", "share", "index", "run", "log evidence", "log score",
+    "maximum", "count",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from datetime import date
 from functools import cache, partial
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_bytes
 
 if TYPE_CHECKING:
@@ -131,6 +133,22 @@ def read_record(kind: type[T], path: Path) -> T:
         raise
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as problem:
         raise WrongRecordError(f"no file of records ({problem})") from None
+
+
+@contextmanager
+def of_this_version(kind: str, path: Path) -> Iterator[None]:
+    """What goes wrong while a file of a command's output is read, as one sentence: "the findings", "the page".
+
+    Raises
+    ------
+    InvalidValue
+        In place of any error that a damaged file, or one of another version, makes.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        expected = f"{kind} that this version wrote ({problem}); run the command again"
+        raise InvalidValue(f"the {kind}", str(path), expected, where="cipark report") from None
 
 
 def _members(text: str, arrays: "list[NDArray[np.generic]]") -> Iterator[tuple[str, bytes]]:

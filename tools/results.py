@@ -1,15 +1,17 @@
 """The numbers of the documents: make them, and put them where they stand.
 
     python tools/results.py                    list the results and what of them is out of date
+    python tools/results.py --stale            make all again that are out of date, and write the documents
     python tools/results.py park_fit school    run their commands, keep the numbers in docs/results/
     python tools/results.py park_fit --from F  the same of a folder in which its commands have been run just now
-    python tools/results.py --pages            write the kept numbers into the documents
+    python tools/results.py --pages            write the kept numbers and records into the documents
     python tools/results.py --unsaid           numbers of the documents that nothing accounts for
 
 `docs/results/numbers.toml` says which number of which page is which result; `tests/project/test_numbers.py` holds pages
 to it.
 """
 
+import argparse
 import hashlib
 import json
 import re
@@ -18,7 +20,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,6 +41,7 @@ DOCUMENTS = (
 sys.path.insert(0, str(Path(__file__).parent))
 
 from results_commands import RESULTS, Numbers, Result, marked_files, settings_of_the_park  # noqa: E402
+from results_records import RECORDS  # noqa: E402
 
 HEADLINES = "docs/results/headlines.md"
 Headlines = dict[str, list[Headline]]
@@ -120,22 +123,34 @@ def out_of_date(name: str) -> str:
 
 
 def kept_headlines(name: str) -> Headlines:
-    """The headline records of a result, by the folder of output."""
-    folders = record_of(name).get("headlines", {})
-    return {place: [from_plain(Headline, record) for record in records] for place, records in folders.items()}
+    """The headline records of a result, by the folder of output, and those that are made of its numbers."""
+    result = record_of(name)
+    folders = {
+        place: [from_plain(Headline, r) for r in records] for place, records in result.get("headlines", {}).items()
+    }
+    return folders | ({name: list(RECORDS[name](result))} if name in RECORDS else {})
+
+
+class Ambiguous(dict):
+    """Stands for records that a claim cannot tell apart: to read a number of them is an error."""
+
+    def __getitem__(self, key: str) -> float:
+        raise ValueError(f"two headlines are {self.get('name')!r}")
 
 
 def with_headlines(made: Numbers, headlines: Headlines) -> Numbers:
     """Numbers as a claim reads them: ``headlines`` holds each record as "MAP optimum of NAME", NAME being its title."""
-    by_name: dict[str, dict[str, float]] = {}
+    by_name: dict[str, Mapping[str, float]] = {}
     for record in (record for records in headlines.values() for record in records):
         bounds = record.interval
         ends = {} if bounds is None else {"low": bounds.low, "high": bounds.high, "percent": 100 * bounds.level}
         if record.basis is not None:
             ends["pareto_k"] = record.basis.pareto_k
         key = claimed_as(record)
-        if by_name.setdefault(key, {"number": record.number, **ends})["number"] != record.number:
-            raise ValueError(f"two headlines are {key!r}")
+        if isinstance(by_name.get(key), Ambiguous) or (key in by_name and by_name[key]["number"] != record.number):
+            by_name[key] = Ambiguous({"name": key})
+        else:
+            by_name[key] = {"number": record.number, **ends}
     return {**made, "headlines": by_name}
 
 
@@ -260,9 +275,9 @@ def headlines_page() -> str:
     lines = [
         "# Headline numbers of the kept results",
         "",
-        "Made by `python tools/results.py --pages` of the records that the commands of each result have written: each",
-        "number with its kind of estimate, its interval and what it is conditional on. README and pages take theirs",
-        "from these records.",
+        "Made by `python tools/results.py --pages` of the records that the commands of each result have written, or of",
+        "its numbers where a script has made them (`tools/results_records.py`): each number with its kind of estimate,",
+        "its interval and what it is conditional on. README and pages take theirs from these records.",
     ]
     for name, result in RESULTS.items():
         folders = kept_headlines(name)
@@ -280,25 +295,42 @@ def _row(texts: Iterable[str]) -> str:
     return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
 
 
-def main(arguments: list[str]) -> None:
+def make(names: Iterable[str]) -> None:
+    """Run the commands of results and keep their numbers, each as soon as it is there."""
+    for name in names:
+        print(f"{name}: {'; '.join(RESULTS[name].commands)}", flush=True)
+        keep(RESULTS[name], *compute(RESULTS[name]))
+
+
+def write_documents() -> None:
+    """Put the kept numbers into all documents."""
+    (ROOT / HEADLINES).write_text(headlines_page(), encoding="utf-8")
+    results = all_kept()
+    for page in index():
+        write_page(page, results)
+
+
+def main(arguments: Sequence[str]) -> None:
     """Do what the arguments ask for."""
-    if arguments == ["--pages"]:
-        (ROOT / HEADLINES).write_text(headlines_page(), encoding="utf-8")
-        for page in index():
-            write_page(page, all_kept())
-    elif arguments == ["--unsaid"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="RESULT")
+    parser.add_argument("--from", dest="folder", type=Path)
+    for option in ("--stale", "--pages", "--unsaid"):
+        parser.add_argument(option, action="store_true")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in RESULTS]:
+        parser.error(f"no result {', '.join(unknown)}; there are {', '.join(RESULTS)}")
+    if options.folder is not None:
+        if len(options.names) != 1:
+            parser.error("--from is of one result")
+        result = RESULTS[options.names[0]]
+        keep(result, result.read(options.folder, ""), written_headlines(options.folder))
+    elif options.unsaid:
         print(*(fault for page in index() for fault in faults(page, all_kept())), sep="\n")
-    elif arguments[1:2] == ["--from"]:
-        result, folder = RESULTS[arguments[0]], Path(arguments[2])
-        keep(result, result.read(folder, ""), written_headlines(folder))
-    elif arguments:
-        unknown = [name for name in arguments if name not in RESULTS]
-        if unknown:
-            sys.exit(f"no result {', '.join(unknown)}; there are {', '.join(RESULTS)}")
-        for name in arguments:
-            made, headlines = compute(RESULTS[name])
-            keep(RESULTS[name], made, headlines)
-            print(name, json.dumps(made, indent=1, ensure_ascii=False))
+    elif options.names or options.stale or options.pages:
+        make([*options.names, *(name for name in RESULTS if options.stale and out_of_date(name))])
+        if options.stale or options.pages:
+            write_documents()
     else:
         for name, result in RESULTS.items():
             print(f"{name}: {out_of_date(name) or 'up to date'}", *result.commands, sep="\n    ")

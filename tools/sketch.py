@@ -22,7 +22,6 @@ MARK = "\\\\\\---/// Sketch information - do not modify anything except names"
 COLUMN, ROW = 150, 86
 MARGIN = 110
 FONT = "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100,0"
-NOT_DRAWN = {"INITIAL TIME", "FINAL TIME", "TIME STEP", "SAVEPER"}
 Cell = tuple[int, int]
 
 

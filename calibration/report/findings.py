@@ -23,7 +23,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.errors import InvalidValue
-from cipark_sd.records import WrongRecordError, read_record, write_record
+from cipark_sd.records import of_this_version, read_record, write_record
 from cipark_sd.wording import interval
 
 #: The file of findings within the folder of output.
@@ -260,11 +260,8 @@ def load(folder: Path) -> Findings:
         The folder has none, or some that this version cannot read.
     """
     path = folder / FILE
-    try:
-        return read_record(Findings, path)
-    except FileNotFoundError:
+    if not path.is_file():
         expected = f"the output folder of cipark calibrate, with {FILE} in it"
-        raise InvalidValue("the folder", str(folder), expected, where="cipark report") from None
-    except WrongRecordError as problem:
-        expected = f"findings that this version wrote ({problem}); run the command again"
-        raise InvalidValue("the findings", str(path), expected, where="cipark report") from None
+        raise InvalidValue("the folder", str(folder), expected, where="cipark report")
+    with of_this_version("findings", path):
+        return read_record(Findings, path)

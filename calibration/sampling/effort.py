@@ -13,7 +13,6 @@ OnBlock = Callable[[int, int, Convergence | None], None]
 UNSAVED = NOT_KEPT.entry("chains")
 #: ``importance`` goes over to chains where its weights cannot be trusted.
 Sampler = Literal["importance", "chains"]
-SAMPLERS: tuple[Sampler, ...] = ("importance", "chains")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,6 @@ class Lowering:
         self.orders: dict[tuple[str, Call], Order] = {}
         self.n_random = 0
         self._drawn = 0
-        self._reading: Demand = ("", "run")
         self._numbers: list[float] = []
 
     def demanded(self, *demands: Demand) -> int:
@@ -109,7 +108,7 @@ class Lowering:
                 continue
             begun[current] = None
             try:
-                self._drawn, self._reading = 0, current
+                self._drawn = 0
                 self.lowered[current] = self._variable(*current)
             except Pending as pending:
                 for demand in pending.demands:

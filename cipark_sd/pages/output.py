@@ -67,6 +67,20 @@ def write(
     return [*written, *files, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
 
 
+def again(
+    file: str, load: Callable[[Path], F], write: Callable[[F, Path], list[Path]]
+) -> Callable[[Path], list[Path] | None]:
+    """What writes the files of a folder again from the findings in it, as the group ``cipark_sd.findings`` has it.
+
+    It returns None where the folder has no ``file`` of findings, and raises InvalidValue where they cannot be read.
+    """
+
+    def write_again(folder: Path) -> list[Path] | None:
+        return write(load(folder), folder) if (folder / file).is_file() else None
+
+    return write_again
+
+
 @contextmanager
 def drawn(drawings: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[Callable[[], list[Path]]]":
     """Draw while the body does other things; what it gets waits for the figures and gives their files in order."""

@@ -29,7 +29,7 @@ from cipark_sd.pages.blocks import (
     headline_table,
 )
 from cipark_sd.pages.glossary import Glossary
-from cipark_sd.records import from_plain, to_plain
+from cipark_sd.records import from_plain, of_this_version, to_plain
 from cipark_sd.results import version
 
 #: Names of the two files of a page within its folder.
@@ -106,15 +106,12 @@ def read_page(folder: Path) -> Page:
     if not path.is_file():
         expected = f"the output folder of a finished command, with {DATA} in it"
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
-    try:
+    with of_this_version("page", path):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format", None) != FORMAT:
             raise ValueError("another version wrote it")
         del content["version"]
         return from_plain(Page, content)
-    except (ValueError, AttributeError, KeyError) as problem:
-        expected = f"one that this version wrote ({problem}); run the command again"
-        raise InvalidValue("the page", str(path), expected, where="cipark report") from None
 
 
 def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:

@@ -4,16 +4,16 @@ All alternatives are run with the same draws, so that a difference between two o
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.claims import wilson
+from cipark_sd.experiments.definition import BASE, Outcome, Uncertainty
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
-from cipark_sd.sensitivities.decisions import Quantity
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.response import Output, model_response
@@ -27,19 +27,36 @@ if TYPE_CHECKING:
 #: Outcomes of two alternatives that differ by less than this share are equally good.
 _EQUAL = 1e-9
 
-#: Runs done and runs planned.
-Progress = Callable[[int, int], None]
+#: An outcome and the time at which it is looked at.
+_Looked = tuple[Outcome, float]
 
 
-def claims_over_draws(
-    question: Question,
-    *,
-    n: int,
-    seed: int,
-    resamples: int = 100,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> "xr.Dataset":
+@dataclass(frozen=True)
+class Sampling:
+    """How a question is put to draws.
+
+    Parameters
+    ----------
+    n : int
+        Draws, a power of two.
+    seed : int
+        Of the draws and of the bootstrap.
+    resamples : int
+        Of the bootstrap.
+    workers : int, optional
+        Threads; they change no result.
+    progress : callable, optional
+        Called with the runs done and planned.
+    """
+
+    n: int
+    seed: int
+    resamples: int = 100
+    workers: int | None = None
+    progress: Callable[[int, int], None] | None = None
+
+
+def claims_over_draws(question: Question, sampling: Sampling) -> "xr.Dataset":
     """In which share of the draws each claim is true, and which constants move its margin.
 
     The margin is the quantity under the alternative less ``factor`` times that under the other one, in the claim's
@@ -59,16 +76,16 @@ def claims_over_draws(
     import xarray as xr
 
     decisions = question.decisions
-    ids = [name for claim in decisions.claims for name in (claim.alternative, claim.than)]
-    quantities = [claim.quantity for claim in decisions.claims for _ in range(2)]
-    drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
+    ids = [name for claim in decisions.claims for name in (claim.policy, claim.expected.than)]
+    looked = [(claim.outcome, claim.expected.at) for claim in decisions.claims for _ in range(2)]
+    drawn = _drawn(question, ids, looked, sampling)
     values = drawn["values"].to_numpy()[:, :, 0]
-    signs = np.array([1.0 if claim.increasing else -1.0 for claim in decisions.claims])
-    factor = np.array([claim.factor for claim in decisions.claims])
+    signs = np.array([1.0 if claim.expected.how == "more" else -1.0 for claim in decisions.claims])
+    factor = np.array([claim.expected.factor for claim in decisions.claims])
     margins = signs * (values[:, 0::2] - factor * values[:, 1::2])
     labels = [str(claim) for claim in decisions.claims]
     of_margins = _sample_of(drawn, margins, labels)
-    effects = single_effects(of_margins, seed=seed, resamples=resamples).isel(time=0, drop=True)
+    effects = single_effects(of_margins, seed=sampling.seed, resamples=sampling.resamples).isel(time=0, drop=True)
     known = np.isfinite(margins)
     counts, true = known.sum(axis=0), (margins > 0).sum(axis=0)
     intervals = [wilson(int(t), int(c)) if c else (np.nan, np.nan) for t, c in zip(true, counts, strict=True)]
@@ -87,14 +104,14 @@ def claims_over_draws(
         "margin": (("percentile", "claim"), percentiles),
         "n_failed": (("claim",), (~known).sum(axis=0)),
     }
-    titles = {alternative.id: alternative.title for alternative in decisions.alternatives}
+    titles = {policy.id: policy.title for policy in decisions.policies}
     coords: dict[str, Any] = {
         "parameter": drawn["parameter"].to_numpy(),
         "claim": labels,
-        "title": (("claim",), [titles[claim.alternative] for claim in decisions.claims]),
+        "title": (("claim",), [titles[claim.policy] for claim in decisions.claims]),
         "percentile": [5.0, 50.0, 95.0],
     }
-    return xr.Dataset(data, coords=coords, attrs=_facts("claims", drawn, seed))
+    return xr.Dataset(data, coords=coords, attrs=_facts("claims", drawn, sampling.seed))
 
 
 def with_classes(claims: "xr.Dataset", prior: "xr.Dataset", effective: float | None) -> "xr.Dataset":
@@ -122,15 +139,7 @@ def with_classes(claims: "xr.Dataset", prior: "xr.Dataset", effective: float | N
     )
 
 
-def best_alternatives(
-    question: Question,
-    *,
-    n: int,
-    seed: int,
-    resamples: int = 100,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> "xr.Dataset":
+def best_alternatives(question: Question, sampling: Sampling) -> "xr.Dataset":
     """In which share of the draws each alternative is the best, and which constants decide that.
 
     Alternatives that are equally good share a draw.
@@ -152,9 +161,9 @@ def best_alternatives(
     import xarray as xr
 
     decisions = question.decisions
-    ids = [name for choice in decisions.choices for name in choice.alternatives]
-    quantities = [choice.quantity for choice in decisions.choices for _ in choice.alternatives]
-    drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
+    ids = [name for choice in decisions.choices for name in choice.policies]
+    looked = [(choice.outcome, choice.at) for choice in decisions.choices for _ in choice.policies]
+    drawn = _drawn(question, ids, looked, sampling)
     values, shares = drawn["values"].to_numpy()[:, :, 0], drawn["shares"].to_numpy()
     names = list(dict.fromkeys(ids))
     k, shape = shares.shape[1], (len(decisions.choices), len(names))
@@ -164,13 +173,13 @@ def best_alternatives(
     changes, n_failed = np.full(shape[0], np.nan), np.zeros(shape[0], dtype=np.int64)
     start = 0
     for row, choice in enumerate(decisions.choices):
-        of_choice = values[:, start : (start := start + len(choice.alternatives))]
+        of_choice = values[:, start : (start := start + len(choice.policies))]
         whole = np.isfinite(of_choice).all(axis=1)
         n_failed[row] = int((~whole).sum())
         if not whole.any():
             continue
-        places = [names.index(name) for name in choice.alternatives]
-        good = of_choice[whole] if choice.increasing else -of_choice[whole]
+        places = [names.index(name) for name in choice.policies]
+        good = of_choice[whole] if choice.outcome.better == "more" else -of_choice[whole]
         flags = _best(good)
         intervals = np.array([wilson(float(count), len(flags)) for count in flags.sum(axis=0)])
         table["best"][row, places] = flags.mean(axis=0)
@@ -178,7 +187,9 @@ def best_alternatives(
         table["mean"][row, places] = of_choice[whole].mean(axis=0)
         table["regret"][row, places] = (good.max(axis=1, keepdims=True) - good).mean(axis=0)
         changes[row] = 1 - flags[:, good.mean(axis=0).argmax()].mean()
-        index[:, row], width[:, row] = pooled_effects(flags, shares[whole], seed=seed, resamples=resamples)
+        index[:, row], width[:, row] = pooled_effects(
+            flags, shares[whole], seed=sampling.seed, resamples=sampling.resamples
+        )
         for name, inside in (("best_at_low", shares[whole] < 0.2), ("best_at_high", shares[whole] > 0.8)):
             ends[name][:, row, places] = (inside.T @ flags) / np.maximum(inside.sum(axis=0), 1)[:, None]
     dims = ("choice", "alternative")
@@ -186,14 +197,14 @@ def best_alternatives(
     data |= {name: (("parameter", *dims), array) for name, array in ends.items()}
     data |= {"S1": (("parameter", "choice"), index), "S1_conf": (("parameter", "choice"), width)}
     data |= {"changes": (("choice",), changes), "n_failed": (("choice",), n_failed)}
-    titles = {alternative.id: alternative.title for alternative in decisions.alternatives}
+    titles = {policy.id: policy.title for policy in decisions.policies}
     coords: dict[str, Any] = {
         "parameter": drawn["parameter"].to_numpy(),
         "choice": [str(choice) for choice in decisions.choices],
         "alternative": names,
         "title": (("alternative",), [titles[name] for name in names]),
     }
-    return xr.Dataset(data, coords=coords, attrs=_facts("choices", drawn, seed))
+    return xr.Dataset(data, coords=coords, attrs=_facts("choices", drawn, sampling.seed))
 
 
 def _best(good: Array) -> Array:
@@ -203,60 +214,61 @@ def _best(good: Array) -> Array:
     return np.asarray(flags / flags.sum(axis=1, keepdims=True))
 
 
-def _drawn(
-    question: Question,
-    ids: Sequence[str],
-    quantities: Sequence[Quantity],
-    n: int,
-    seed: int,
-    workers: int | None,
-    progress: Progress | None,
-) -> "xr.Dataset":
-    """A sample whose outputs are the quantities under the alternatives, in pairs as they are given, at one time."""
-    worlds = {alternative.id: alternative.scenario for alternative in question.decisions.alternatives}
+def _drawn(question: Question, ids: Sequence[str], looked: Sequence[_Looked], sampling: Sampling) -> "xr.Dataset":
+    """A sample whose outputs are the outcomes under the policies of ``ids``, in pairs, at one time."""
+    worlds = {
+        policy.id: policy.scenario if policy.id != BASE and policy.scenario.overrides else None
+        for policy in question.decisions.policies
+    }
     chosen = [worlds[name] for name in ids]
-    stepped, times = _on_steps(question.model, question.scenario, [quantity.time for quantity in quantities])
+    stepped, times = _on_steps(question.model, question.scenario, [time for _, time in looked])
     outputs: list[Output] = []
-    for world, quantity in zip(chosen, quantities, strict=True):
-        outputs.append(Output(quantity.title, quantity.variable, range=quantity.range, under=world))
-        if quantity.per:
-            outputs.append(Output(quantity.title, quantity.per, under=world))
+    for world, (outcome, _) in zip(chosen, looked, strict=True):
+        outputs.append(Output(outcome.title, outcome.variable, range=(outcome.low, outcome.high), under=world))
+        if outcome.per:
+            outputs.append(Output(outcome.title, outcome.per, under=world))
     response = model_response(
         question.model,
-        _with_extra(question.factors, question.decisions.extra, chosen),
+        _with_uncertainties(question.factors, question.decisions.uncertainties, chosen),
         outputs,
         times=sorted(set(times)),
         scenario=stepped,
         engine="native",
-        workers=workers,
+        workers=sampling.workers,
         drains=question.drains,
     )
-    worlds_of_a_draw = response.n_scenarios
+    worlds_of_a_draw, progress = response.n_scenarios, sampling.progress
     counted = (
         None
         if progress is None
         else lambda completed, of: progress(completed * worlds_of_a_draw, of * worlds_of_a_draw)
     )
-    drawn = sample(response, n=n, seed=seed, progress=counted)
+    drawn = sample(response, n=sampling.n, seed=sampling.seed, progress=counted)
     values, columns, place = drawn["values"].to_numpy(), [], 0
-    for quantity, time in zip(quantities, times, strict=True):
+    for (outcome, _), time in zip(looked, times, strict=True):
         at = int(np.flatnonzero(response.times == time)[0])
         column = values[:, place, at]
         place += 1
-        if quantity.per:
+        if outcome.per:
             with np.errstate(invalid="ignore", divide="ignore"):
                 column = column / values[:, place, at]
             place += 1
         columns.append(column)
-    runs = n * response.n_scenarios
-    return _sample_of(drawn, np.stack(columns, axis=1), [q.title for q in quantities]).assign_attrs(runs=runs, draws=n)
+    counts = {"runs": sampling.n * response.n_scenarios, "draws": sampling.n}
+    return _sample_of(drawn, np.stack(columns, axis=1), [outcome.title for outcome, _ in looked]).assign_attrs(counts)
 
 
-def _with_extra(factors: Factors, extra: Sequence[Factor], worlds: Sequence[Scenario | None]) -> Factors:
-    """The factors and those further ones that nothing else sets; the latter depend on no other."""
+def _with_uncertainties(
+    factors: Factors, uncertainties: Sequence[Uncertainty], worlds: Sequence[Scenario | None]
+) -> Factors:
+    """The factors and those uncertainties that nothing else sets; the latter depend on no other."""
     taken = {override_key(name) for name in factors.names}
     taken |= {override_key(name) for world in worlds if world is not None for name in world.overrides}
-    added = tuple(factor for factor in extra if override_key(factor.name) not in taken)
+    added = tuple(
+        Factor(uncertainty.name, uncertainty.quantile, "no data inform it")
+        for uncertainty in uncertainties
+        if override_key(uncertainty.name) not in taken
+    )
     correlation = factors.correlation
     if correlation is not None:
         size = len(factors)

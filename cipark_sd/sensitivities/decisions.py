@@ -1,58 +1,41 @@
-"""Questions whose answer may rest on uncertain constants: does a claim hold, and which alternative is best?"""
+"""Questions whose answer may rest on uncertain constants: does a claim hold, and which alternative is best?
+
+They are asked by the policies of a study: what its ``policies.toml`` expects of them, and its strategies.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-
-from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.factors import Factor
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Settings that are tried; without a scenario everything is as it was."""
-
-    id: str
-    title: str
-    scenario: Scenario | None = None
+from cipark_sd.experiments.catalogue import FILE, read_catalogue
+from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Uncertainty
+from cipark_sd.model.model import Model
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A variable at a time, by what it is compared; divided by another one where ``per`` names one."""
-
-    title: str
-    variable: str
-    time: float
-    per: str = ""
-    range: tuple[float, float] = (-np.inf, np.inf)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """``quantity`` under ``alternative`` is more (or less) than ``factor`` times what it is under ``than``."""
+    """What is expected of an outcome under a policy, which is named by its id."""
 
-    alternative: str
-    quantity: Quantity
-    increasing: bool
-    than: str
-    factor: float = 1.0
+    policy: str
+    outcome: Outcome
+    expected: Expected
 
     def __str__(self) -> str:
-        how, times = ("more" if self.increasing else "less"), ("" if self.factor == 1 else f"{self.factor:g} times ")
-        return f"{self.alternative}: {self.quantity.title} at {self.quantity.time:g} {how} than {times}{self.than}"
+        expected = self.expected
+        times = "" if expected.factor == 1 else f"{expected.factor:g} times "
+        return f"{self.policy}: {self.outcome.title} at {expected.at:g} {expected.how} than {times}{expected.than}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of some alternatives has the most (or the least) of a quantity."""
+    """Which of some policies, by their ids, has the most (or the least) of an outcome at a time."""
 
-    quantity: Quantity
-    increasing: bool
-    alternatives: tuple[str, ...]
+    outcome: Outcome
+    at: float
+    policies: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{'most' if self.increasing else 'least'} {self.quantity.title} at {self.quantity.time:g}"
+        most = "most" if self.outcome.better == "more" else "least"
+        return f"{most} {self.outcome.title} at {self.at:g}"
 
 
 @dataclass(frozen=True)
@@ -61,11 +44,42 @@ class Decisions:
 
     Parameters
     ----------
-    extra : tuple of Factor
-        Constants that are uncertain for a decision only; one that an alternative in question sets is left out.
+    policies : tuple of Policy
+        Those that claims and choices name.
+    uncertainties : tuple of Uncertainty
+        Inputs that are uncertain for a decision only; one that a policy in question sets is left out.
     """
 
-    alternatives: tuple[Alternative, ...] = ()
+    policies: tuple[Policy, ...] = ()
     claims: tuple[Claim, ...] = ()
     choices: tuple[Choice, ...] = ()
-    extra: tuple[Factor, ...] = ()
+    uncertainties: tuple[Uncertainty, ...] = ()
+
+
+def read_decisions(folder: Path, model: Model) -> Decisions:
+    """What the study's ``policies.toml`` expects of its policies, and which of its strategies is best; none without it.
+
+    Raises
+    ------
+    InvalidValue, Problems
+    """
+    path = folder / FILE
+    return decisions_of(read_catalogue(path, model)) if path.is_file() else Decisions()
+
+
+def decisions_of(catalogue: Catalogue) -> Decisions:
+    """A catalogue as claims and choices: strategies by the outcome of ``[robustness]`` and by the headline."""
+    outcomes, robustness = catalogue.outcome_by_id, catalogue.robustness
+    claims = tuple(
+        Claim(policy.id, outcomes[expected.outcome], expected)
+        for policy in catalogue.policies
+        for expected in policy.expected
+    )
+    strategies = robustness.strategies if robustness else tuple(policy.id for policy in catalogue.strategies)
+    ranked = [(robustness.outcome, robustness.at)] if robustness else []
+    choices = tuple(
+        Choice(outcomes[outcome], at, strategies)
+        for outcome, at in dict.fromkeys([*ranked, catalogue.headline])
+        if len(strategies) > 1
+    )
+    return Decisions((*catalogue.policies, *catalogue.strategies), claims, choices, catalogue.uncertainties)

@@ -22,6 +22,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
+from cipark_sd.sensitivities.ranking import spans
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -225,14 +226,7 @@ def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> l
     total = (dominance["reinforcing"] + dominance["balancing"]).isel(run=run).transpose("loop", "time").to_numpy()
     times, names = dominance["time"].to_numpy(), dominance["loop"].to_numpy()
     active = total.sum(axis=0) > 0
-    leading = np.where(active, total.argmax(axis=0), -1)
-    changes = np.flatnonzero(np.diff(leading)) + 1
-    starts, ends = np.append(0, changes), np.append(changes, len(times) - 1)
-    return [
-        (float(times[start]), float(times[end]), str(names[leading[start]]))
-        for start, end in zip(starts, ends, strict=True)
-        if leading[start] >= 0 and times[end] - times[start] >= least
-    ]
+    return spans(np.where(active, total.argmax(axis=0), -1), times, names, least)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,7 +153,19 @@ def leaders(effects: "xr.Dataset", output: str, *, least: float = 0.5) -> list[t
     top = np.argmax(np.nan_to_num(values, nan=-1.0), axis=0)
     columns = np.arange(len(times))
     sure = np.isfinite(values[top, columns]) & (width[top, columns] < WIDEST)
-    leading = np.where(sure, top, -1)
+    return spans(np.where(sure, top, -1), times, names, least)
+
+
+def spans(
+    leading: NDArray[np.intp], times: NDArray[np.generic], names: NDArray[np.generic], least: float
+) -> list[tuple[float, float, str]]:
+    """Start, end and name of each span of at least so much time in which one leads.
+
+    Parameters
+    ----------
+    leading : (n_times,)
+        Positions among the names, negative where none leads.
+    """
     changes = np.flatnonzero(np.diff(leading)) + 1
     starts, ends = np.append(0, changes), np.append(changes, len(times) - 1)
     return [

@@ -160,8 +160,22 @@ def test_a_quantity_with_two_values_in_one_result_is_explained_beside_them(monke
 
 def test_two_records_that_a_claim_cannot_tell_apart_are_refused() -> None:
     record = numbers.kept_headlines("nist_rat42")["."][0]
+    results = {"fit": numbers.with_headlines({}, {"a": [record, record], "b": [replace(record, number=0.0)]})}
+    claim = f"{{fit[headlines][{numbers.claimed_as(record)}][number]:.1f}}"
     with pytest.raises(ValueError, match="two headlines are 'ML optimum of"):
-        numbers.with_headlines({}, {"a": [record], "b": [replace(record, number=0.0)]})
+        list(numbers.claims({"claims": [claim]}, results))
+    results["fit"] = numbers.with_headlines({}, {"a": [record], "b": [record]})
+    assert list(numbers.claims({"claims": [claim]}, results)) == [[("", f"{record.number:.1f}")]]
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_each_result_has_records(name: str) -> None:
+    """Of its commands' pages or of its numbers; each is conditional on the model that it names."""
+    found = [record for folder in numbers.kept_headlines(name).values() for record in folder]
+    assert found
+    for record in found:
+        assert record.version
+        assert re.fullmatch("[0-9a-f]{64}", record.model_digest)
 
 
 def test_output_that_is_shown_was_printed() -> None:

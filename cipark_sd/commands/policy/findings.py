@@ -16,7 +16,7 @@ import xarray as xr
 from cipark_sd import results
 from cipark_sd.commands.policy.about import About
 from cipark_sd.errors import InvalidValue
-from cipark_sd.records import WrongRecordError, from_plain, read_record, to_plain, write_record
+from cipark_sd.records import WrongRecordError, from_plain, of_this_version, read_record, to_plain, write_record
 
 R = TypeVar("R")
 _RUNS = Mapping[str, xr.Dataset]
@@ -64,12 +64,9 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
         For a file that cannot be read.
     """
     path = folder / FILE
-    try:
+    with of_this_version("findings", path):
         about = read_record(About, path)
         results = {name: load_result(kind, folder / result_file(name), about.identity) for name, kind in kinds.items()}
-    except (OSError, WrongRecordError) as problem:
-        expected = f"findings that this version wrote ({problem}); run the command again"
-        raise InvalidValue("the findings", str(path), expected, where="cipark report") from None
     return Findings(about, {name: result for name, result in results.items() if result is not None})
 
 

@@ -72,20 +72,12 @@ def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = N
     )
 
 
-def write_again(folder: Path) -> list[Path] | None:
-    """Write the files of a folder again from the findings in it; None where it has none of this command.
-
-    Raises
-    ------
-    InvalidValue
-        For findings that cannot be read.
-    """
-    return write(load(folder, kinds()), folder) if (folder / FILE).is_file() else None
-
-
 def kinds() -> dict[str, type]:
     """The types of results, by part."""
     return {name: part(name).kind for name in PARTS}
+
+
+write_again = output.again(FILE, lambda folder: load(folder, kinds()), write)
 
 
 def _rivals(about: About) -> list[Block]:

@@ -190,13 +190,13 @@ def load(folder: Path) -> Findings:
     import xarray as xr
 
     from cipark_sd.files import file_name
-    from cipark_sd.records import from_plain
+    from cipark_sd.records import from_plain, of_this_version
 
     path = folder / FILE
     if not path.is_file():
         expected = f"the output folder of cipark sensitivity, with {FILE} in it"
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
-    try:
+    with of_this_version("findings", path):
         content = json.loads(path.read_text(encoding="utf-8"))
         facts, names = from_plain(Facts, content["facts"]), content["results"]
         if not isinstance(names, list) or any(name != file_name(str(name)) for name in names):
@@ -207,7 +207,4 @@ def load(folder: Path) -> Findings:
             ).drop_encoding()
             for name in names
         }
-    except (ValueError, KeyError, TypeError, OSError) as problem:
-        expected = f"findings that this version wrote ({problem}); run the command again"
-        raise InvalidValue("the findings", str(path), expected, where="cipark report") from None
     return Findings(facts, results)

@@ -115,15 +115,7 @@ def write(findings: Findings, folder: Path, workers: int = 1) -> list[Path]:
     )
 
 
-def write_again(folder: Path) -> list[Path] | None:
-    """Write the files of a folder again from the findings in it; None where it has none of this command.
-
-    Raises
-    ------
-    InvalidValue
-        For findings that cannot be read.
-    """
-    return write(load(folder), folder) if (folder / FILE).is_file() else None
+write_again = output.again(FILE, load, write)
 
 
 def _identity(findings: Findings) -> str:

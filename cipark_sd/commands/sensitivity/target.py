@@ -10,12 +10,12 @@ import click
 
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.chosen import contradictions, contradictions_with_question
-from cipark_sd.commands.sensitivity.decisions import read_decisions
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import override_key, parse_assignments, resolve, split_key
+from cipark_sd.sensitivities.decisions import read_decisions
 from cipark_sd.sensitivities.factors import around
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment

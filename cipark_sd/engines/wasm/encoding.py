@@ -71,13 +71,7 @@ class Reader:
         >>> Reader(b"\\xe5\\x8e\\x26").number()
         624485
         """
-        value = shift = 0
-        while True:
-            byte = self.take(1)[0]
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
+        return self._leb128()[0]
 
     def signed(self) -> int:
         """The next signed LEB128 number.
@@ -85,13 +79,18 @@ class Reader:
         >>> Reader(b"\\xc0\\x00").signed(), Reader(b"\\x7f").signed()
         (64, -1)
         """
-        value = shift = 0
+        value, n_bits = self._leb128()
+        return value - (1 << n_bits) if value >> (n_bits - 1) else value
+
+    def _leb128(self) -> tuple[int, int]:
+        """The next number without its sign, and how many bits it takes."""
+        value = n_bits = 0
         while True:
             byte = self.take(1)[0]
-            value |= (byte & 127) << shift
-            shift += 7
+            value |= (byte & 127) << n_bits
+            n_bits += 7
             if byte < 128:
-                return value - (1 << shift) if byte & 64 else value
+                return value, n_bits
 
     def text(self) -> str:
         """The next text after its length."""

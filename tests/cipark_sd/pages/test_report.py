@@ -105,7 +105,7 @@ def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> 
     data.write_text(json.dumps(content), encoding="utf-8")
     result = CliRunner().invoke(cli, ["report", str(folder), "-o", str(folder / "all.html")])
     assert result.exit_code == 2
-    assert "one that this version wrote (another version wrote it); run the command again" in " ".join(
+    assert "page that this version wrote (another version wrote it); run the command again" in " ".join(
         result.output.split()
     )
     assert not (folder / "all.html").exists()

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from cipark_sd.claims import classify
-from cipark_sd.commands.sensitivity.decisions import decisions_of, read_decisions
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Robustness, Uncertainty
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.deciding import best_alternatives, claims_over_draws, with_classes
-from cipark_sd.sensitivities.decisions import Alternative, Choice, Claim, Decisions, Quantity
+from cipark_sd.sensitivities.deciding import Sampling, best_alternatives, claims_over_draws, with_classes
+from cipark_sd.sensitivities.decisions import Choice, Claim, Decisions, decisions_of, read_decisions
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
@@ -28,10 +27,11 @@ Start= 100 ~ unit ~ |
 Rate= 0.15 ~ 1/Year ~ |
 Switch= 1 ~ Dmnl ~ |
 """
-AT_2 = Quantity("what is left", "Stock", 2.0)
-SLOW = Alternative("slow", "Slow decay", Scenario("", {"Rate": 0.1}))
-SAME = Alternative("slow too", "Slow decay again", Scenario("", {"Rate": 0.1}))
-BASE = Alternative("base", "As it was")
+LEFT = Outcome("left", "what is left", "Stock")
+MORE = Claim("slow", LEFT, Expected("left", 2.0, "more"))
+SLOW = Policy("slow", "Slow decay", Scenario("", {"Rate": 0.1}))
+SAME = Policy("slow too", "Slow decay again", Scenario("", {"Rate": 0.1}))
+BASE = Policy("base", "As it was")
 
 
 def flat(name, low, high):
@@ -105,7 +105,7 @@ def test_what_decides_alone_has_an_index_of_one():
 
 def test_a_claim_is_true_in_the_share_of_draws_in_which_it_is_in_closed_form(study_of):
     """Slow decay leaves more than the drawn rate where that is over 0.1: in three quarters of its range."""
-    found = claims_over_draws(study_of(claims=(Claim("slow", AT_2, True, "base"),)), n=1024, seed=1)
+    found = claims_over_draws(study_of(claims=(MORE,)), Sampling(n=1024, seed=1))
     assert float(found["true"][0]) == pytest.approx(0.75, abs=0.001)
     assert float(found["true_low"][0]) < 0.75 < float(found["true_high"][0])
     assert [name for name, _, _ in deciding(found.isel(claim=0))] == ["Rate"]
@@ -113,8 +113,8 @@ def test_a_claim_is_true_in_the_share_of_draws_in_which_it_is_in_closed_form(stu
 
 def test_the_margin_of_a_claim_has_its_factor_and_its_direction(study_of):
     """Euler's method leaves Start (1 - Rate dt)^8 after two years."""
-    claim = Claim("slow", AT_2, False, "base", 0.5)
-    found = claims_over_draws(study_of(claims=(claim,)), n=1024, seed=1)
+    claim = Claim("slow", LEFT, Expected("left", 2.0, "less", factor=0.5))
+    found = claims_over_draws(study_of(claims=(claim,)), Sampling(n=1024, seed=1))
     left = [100 * (1 - rate * 0.25) ** 8 for rate in (0.1, 0.15)]
     assert float(found["margin"].sel(percentile=50)[0]) == pytest.approx(0.5 * left[1] - left[0], rel=0.02)
     assert float(found["true"][0]) == 0
@@ -123,11 +123,10 @@ def test_the_margin_of_a_claim_has_its_factor_and_its_direction(study_of):
 
 def test_claims_are_classed_by_the_same_rule_as_policies(study_of):
     """Three quarters of the priors' draws and all of a narrower range: odds of 3, and more than can be counted."""
-    claim = Claim("slow", AT_2, True, "base")
-    study = study_of(claims=(claim,))
-    prior = claims_over_draws(study, n=1024, seed=1)
+    study = study_of(claims=(MORE,))
+    prior = claims_over_draws(study, Sampling(n=1024, seed=1))
     fitted = replace(study, factors=Factors((*study.factors.blocks[:-1], flat("Rate", 0.15, 0.2))))
-    after = claims_over_draws(fitted, n=1024, seed=1)
+    after = claims_over_draws(fitted, Sampling(n=1024, seed=1))
     at = with_classes(after, prior, 400).isel(claim=0)
     evidence = evidence_of(at)
     assert evidence.prior.share == pytest.approx(0.75, abs=0.001)
@@ -143,21 +142,24 @@ def test_claims_are_classed_by_the_same_rule_as_policies(study_of):
 
 
 def test_a_claim_about_a_policy_that_does_nothing_is_known_as_such(study_of):
-    found = claims_over_draws(study_of(claims=(Claim("base", AT_2, True, "base"),)), n=64, seed=1)
+    found = claims_over_draws(study_of(claims=(replace(MORE, policy="base"),)), Sampling(n=64, seed=1))
     assert float(found["same"][0]) == 1
     assert evidence_of(with_classes(found, found, None).isel(claim=0)).idle
 
 
 def test_a_share_is_one_variable_by_another(study_of):
     """What is left over what is gone: above one for slow decay in all draws."""
-    share = Quantity("left by gone", "Stock", 2.0, per="Gone")
-    found = claims_over_draws(study_of(claims=(Claim("slow", share, True, "slow", 0.5),)), n=64, seed=1)
+    share = Outcome("share", "left by gone", "Stock", per="Gone")
+    claim = Claim("slow", share, Expected("share", 2.0, "more", than="slow", factor=0.5))
+    found = claims_over_draws(study_of(claims=(claim,)), Sampling(n=64, seed=1))
     left = (1 - 0.1 * 0.25) ** 8
     np.testing.assert_allclose(found["margin"][:, 0], 0.5 * left / (1 - left), rtol=1e-9)
 
 
 def test_equal_alternatives_share_a_draw_and_the_best_changes_with_what_decides(study_of):
-    found = best_alternatives(study_of(choices=(Choice(AT_2, True, ("base", "slow", "slow too")),)), n=1024, seed=1)
+    found = best_alternatives(
+        study_of(choices=(Choice(LEFT, 2.0, ("base", "slow", "slow too")),)), Sampling(n=1024, seed=1)
+    )
     best = found["best"].isel(choice=0).to_series()
     np.testing.assert_allclose(best[["base", "slow", "slow too"]], [0.25, 0.375, 0.375], atol=0.001)
     assert float(found["changes"][0]) == pytest.approx(1 - 0.375, abs=0.001)
@@ -169,16 +171,18 @@ def test_equal_alternatives_share_a_draw_and_the_best_changes_with_what_decides(
 
 
 def test_less_is_best_where_it_is_wanted(study_of):
-    found = best_alternatives(study_of(choices=(Choice(AT_2, False, ("base", "slow")),)), n=256, seed=1)
+    found = best_alternatives(
+        study_of(choices=(Choice(replace(LEFT, better="less"), 2.0, ("base", "slow")),)), Sampling(n=256, seed=1)
+    )
     assert float(found["best"].sel(alternative="base")[0]) == pytest.approx(0.75, abs=0.01)
 
 
 def test_a_constant_that_is_uncertain_for_decisions_only_is_drawn_unless_an_alternative_sets_it(study_of):
-    claims, extra = (Claim("slow", AT_2, True, "base"),), (flat("Switch", 0.5, 1),)
-    found = claims_over_draws(study_of(claims=claims, extra=extra), n=64, seed=1)
+    claims, uncertain = (MORE,), (Uncertainty("s", "", "Switch", 0.5, 1),)
+    found = claims_over_draws(study_of(claims=claims, uncertainties=uncertain), Sampling(n=64, seed=1))
     assert found["parameter"].to_numpy().tolist() == ["Start", "Rate", "Switch"]
-    set_by_one = (flat("Rate", 0, 1),)
-    found = claims_over_draws(study_of(claims=claims, extra=set_by_one), n=64, seed=1)
+    set_by_one = (Uncertainty("r", "", "Rate", 0, 1),)
+    found = claims_over_draws(study_of(claims=claims, uncertainties=set_by_one), Sampling(n=64, seed=1))
     assert found["parameter"].to_numpy().tolist() == ["Start", "Rate"]
 
 
@@ -199,16 +203,17 @@ def test_a_catalogue_becomes_claims_and_choices():
         robustness=Robustness("debt", 2.0, ("a", "b"), (), 10, 1),
     )
     found = decisions_of(catalogue)
-    quantity = Quantity("Debt", "Stock", 2.0, range=(0.0, np.inf))
-    assert found.claims == (Claim("E1", quantity, False, "base", 0.5),)
-    assert found.choices == (Choice(quantity, False, ("a", "b")),)
-    assert [alternative.scenario is None for alternative in found.alternatives] == [True, False, False, True]
-    np.testing.assert_array_equal(found.extra[0].quantile(np.array([0.0, 0.34, 0.99, 1.0])), [1, 2, 3, 3])
+    assert found.claims == (Claim("E1", outcome, policy.expected[0]),)
+    assert str(found.claims[0]) == "E1: Debt at 2 less than 0.5 times base"
+    assert found.choices == (Choice(outcome, 2.0, ("a", "b")),)
+    assert str(found.choices[0]) == "least Debt at 2"
+    assert [policy.id for policy in found.policies] == ["base", "E1", "a", "b"]
+    np.testing.assert_array_equal(found.uncertainties[0].quantile(np.array([0.0, 0.34, 0.99, 1.0])), [1, 2, 3, 3])
 
 
 def test_all_expectations_of_the_parks_policies_are_claims():
     park = find_study(None)
     decisions = read_decisions(park.folder, park.model)
-    named = {claim.alternative for claim in decisions.claims}
+    named = {claim.policy for claim in decisions.claims}
     assert {f"E{number}" for number in range(1, 22)} <= named
     assert len(decisions.choices) == 2

@@ -15,12 +15,8 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.verdicts import choice_sentences, claim_sentences, deciding, evidence_of, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
     import xarray as xr
-
-    from cipark_sd.sensitivities.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +32,19 @@ class Decisions(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Claims over the draws and over the priors, and the best alternative in each draw."""
-        from cipark_sd.sensitivities.deciding import best_alternatives, claims_over_draws, with_classes
+        from cipark_sd.sensitivities.deciding import Sampling, best_alternatives, claims_over_draws, with_classes
 
         request, inputs = job.request, job.inputs
         decisions, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)
         results = {}
-
-        def over(compute: "Callable[..., xr.Dataset]", question: "Question") -> "xr.Dataset":
-            return compute(
-                question,
-                n=draws,
-                seed=request.seed,
-                resamples=request.resamples,
-                workers=request.workers,
-                progress=job.progress,
-            )
-
+        sampling = Sampling(draws, request.seed, request.resamples, request.workers, job.progress)
         if decisions.claims:
-            claims = over(claims_over_draws, inputs.question)
-            prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
+            claims = claims_over_draws(inputs.question, sampling)
+            prior = claims if inputs.unseen else claims_over_draws(inputs.prior, sampling)
             worth = inputs.independent
             results["claims"] = with_classes(claims, prior, None if worth is None else min(draws, worth))
         if decisions.choices and not inputs.unseen:
-            results["choices"] = over(best_alternatives, inputs.question)
+            results["choices"] = best_alternatives(inputs.question, sampling)
         return results
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
