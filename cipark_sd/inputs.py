@@ -88,6 +88,11 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def all_beneath(folder: Path, files: Sequence[str], allow_files: Sequence[Path], *, where: str) -> tuple[Path, ...]:
+    """The files that a file of ``folder`` names, each as :func:`beneath` gives it."""
+    return tuple(beneath(folder, file, allow_files, where=where) for file in files)
+
+
 def read_toml(path: Path) -> LinedTable:
     """What a TOML file says, in tables that know their lines.
 

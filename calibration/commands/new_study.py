@@ -40,6 +40,7 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
     "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
 )
 @click.option("--force", is_flag=True, help="Replace the files of an existing study.")
+@options.series
 @options.allow_files
 def new_study(
     model: Path | None,
@@ -54,6 +55,7 @@ def new_study(
     origin: str | None,
     dates: str | None,
     force: bool,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> Result:
     """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
@@ -106,6 +108,7 @@ def new_study(
             force,
             allow_files,
             sheet,
+            series,
         )
     )
     for line in _summary(made):

@@ -59,6 +59,7 @@ from cipark_sd.commands.result import Result
     help="Seed of the random numbers that choose draws.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+@options.series
 @options.allow_files
 def play(
     target: str | None,
@@ -72,6 +73,7 @@ def play(
     structures: bool,
     seed: int,
     opened: bool,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> Result:
     """Write one HTML file in which STUDY or MODEL runs: levers, curves, scenarios, a link that keeps what is set.
@@ -104,6 +106,7 @@ def play(
         runs=runs,
         structures=structures,
         seed=seed,
+        series=series,
         allow_files=allow_files,
     )
     path = write(settings)

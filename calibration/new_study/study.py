@@ -53,6 +53,7 @@ class NewStudyRequest:
     force: bool = False
     allow_files: tuple[Path, ...] = ()
     sheet: str | None = None
+    series: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,12 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         Of a kind for each thing that is wrong with the model, the table or a name.
     """
     check_free(request.folder, force=request.force)
-    model = read_model(request.model, allow_files=request.allow_files)
+    if len({path.name for path in request.series}) < len(request.series):
+        named = ", ".join(path.name for path in request.series)
+        raise InvalidValue(
+            "--series", named, "files of different names, since the study keeps copies", where="new-study"
+        )
+    model = read_model(request.model, allow_files=request.allow_files, series=request.series)
     sheet = _chosen(read_sheet(request.data, request.sheet), request.where or {})
     axis = calendar_years(read_axis(sheet, request.time, request.dates), model, request.unit)
     columns, textual = _numeric(sheet, axis)
@@ -228,6 +234,10 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
     for path in (request.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
             shutil.copyfile(path, draft / path.name)
+    series = [f"data/series/{path.name}" for path in request.series]
+    for path, name in zip(request.series, series, strict=True):
+        (draft / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, draft / name)
     for name in files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(request.model.parent / name, draft / name)
@@ -241,7 +251,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
     problem = text.problem(
         title,
         request.model.name,
-        _span(model, study.series),
+        [*([f"series = [{', '.join(map(text.toml, series))}]"] if series else []), *_span(model, study.series)],
         study.clock,
         parts,
         study.candidates,

@@ -41,6 +41,7 @@ class Settings:
     runs: int = 200
     structures: bool = False
     seed: int = 1
+    series: tuple[Path, ...] = ()
     allow_files: tuple[Path, ...] = ()
 
 
@@ -80,7 +81,7 @@ def _of_model(file: Path, settings: Settings) -> Contents:
             if some
         ],
     )
-    model = read_model(file, allow_files=settings.allow_files)
+    model = read_model(file, allow_files=settings.allow_files, series=settings.series)
     display = display_of(file, settings.allow_files)
     parts = [read_scenario(path) for path in settings.scenario_files]
     parts += [parse_assignments(settings.assignments)] if settings.assignments else []
@@ -98,7 +99,11 @@ def _of_model(file: Path, settings: Settings) -> Contents:
 def _of_study(settings: Settings, scratch: Path) -> Contents:
     problems: list[CiparkError] = [
         InvalidValue(option, "given with a study", "a model file: a study has its own values", where="cipark play")
-        for option, some in (("--set", settings.assignments), ("--scenario", settings.scenario_files))
+        for option, some in (
+            ("--set", settings.assignments),
+            ("--scenario", settings.scenario_files),
+            ("--series", settings.series),
+        )
         if some
     ]
     target = settings.target or DEFAULT_STUDY

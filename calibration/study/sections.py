@@ -23,7 +23,7 @@ from calibration.study.priors import (
 from calibration.study.time_units import unit_of
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import beneath
+from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
@@ -61,16 +61,20 @@ class Method:
     level: float = 0.95
 
 
+#: What ``series`` takes.
+_FILES = "a file or a list of files with values of the model's data variables"
+
+
 def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -> tuple[Model, Scenario]:
     """The model, which may raise its own errors: without it nothing else can be checked."""
     keys = {"from": "initial_time", "to": "final_time", "step": "time_step"}
     span = {control: section.number(key) for key, control in keys.items() if key in section}
+    series = all_beneath(folder, section.names("series", expected=_FILES), allow_files, where=section.where)
     if "bundled" in section:
-        model = read_model(bundled(section.text("bundled")), allow_files=allow_files)
+        file = bundled(section.text("bundled"))
     else:
-        model = read_model(
-            beneath(folder, section.text("file"), allow_files, where=section.where), allow_files=allow_files
-        )
+        file = beneath(folder, section.text("file"), allow_files, where=section.where)
+    model = read_model(file, allow_files=allow_files, series=series)
     method = section.choice("method", METHODS, "euler") if "method" in section else model.time.method
     section.note_unread()
     if method != model.time.method:

@@ -50,6 +50,7 @@ SHOWN = 15
 @click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run.")
 @click.option("--all", "everything", is_flag=True, help="List all variables, equal ones too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the certificate: FILE.json or FILE.csv.")
+@options.series
 @options.allow_files
 def command(
     file: Path | None,
@@ -62,6 +63,7 @@ def command(
     recorded_tolerance: float | None,
     everything: bool,
     output: Path | None,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> Result:
     """Run FILE (by default the park model) on every engine and compare all variables.
@@ -94,7 +96,7 @@ def command(
 
     if output is not None:
         check_writable(output, role="the certificate", endings=SUFFIXES, where="-o")
-    model = read_model(located(file), allow_files=allow_files)
+    model = read_model(located(file), allow_files=allow_files, series=series)
     parts = [options.scenario_of(path, model) for path in scenario_files]
     parts += [parse_assignments(assignments)] if assignments else []
     names = [name.strip() for text in variables for name in text.split(",") if name.strip()]

@@ -35,6 +35,7 @@ SHOWN = 10
 @click.option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
 @click.option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Save all findings: FILE.csv or FILE.json.")
+@options.series
 @options.allow_files
 def command(
     file: Path | None,
@@ -43,6 +44,7 @@ def command(
     only: tuple[str, ...],
     extreme: bool,
     output: Path | None,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> Result:
     """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
@@ -70,7 +72,7 @@ def command(
     if output is not None and output.suffix.lower() not in (".csv", ".json"):
         raise InvalidValue("the report", output.name, "a name that ends in .csv or .json", where="-o")
     path = located(file)
-    model = read_model(path, allow_files=allow_files)
+    model = read_model(path, allow_files=allow_files, series=series)
     beside = path.with_name(f"{path.stem}.checks.toml")
     source = checks_file or (beside if beside.is_file() else None)
     checks = read_checks(source, model) if source is not None else Checks()

@@ -6,6 +6,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
+from cipark_sd.commands.run import shown_warnings
 from cipark_sd.errors import ModelFileError
 from cipark_sd.model.model import Model
 
@@ -30,8 +31,16 @@ _WASM = (".wasm",)
     is_flag=True,
     help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
 )
+@options.series
 @options.allow_files
-def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_files: tuple[Path, ...]) -> Result:
+def command(
+    file: Path,
+    output: Path,
+    flat: bool,
+    inline_lookups: bool,
+    series: tuple[Path, ...],
+    allow_files: tuple[Path, ...],
+) -> Result:
     """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT, in the other language or as WebAssembly.
 
     Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
@@ -52,12 +61,13 @@ def command(file: Path, output: Path, flat: bool, inline_lookups: bool, allow_fi
     from cipark_sd.frontends.model_file import read_model
 
     _check_output(file, output, flat, inline_lookups)
-    model = read_model(file, allow_files=allow_files)
-    if output.suffix.lower() in _WASM:
-        return Result({"output": output, **_write_wasm(model, output)})
-    if flat:
-        model = flat_model(model).model
-    _write(model, output, inline_lookups)
+    with shown_warnings():
+        model = read_model(file, allow_files=allow_files, series=series)
+        if output.suffix.lower() in _WASM:
+            return Result({"output": output, **_write_wasm(model, output)})
+        if flat:
+            model = flat_model(model).model
+        _write(model, output, inline_lookups)
     click.echo(f"{output}: {len(model.variables)} variables")
     return Result({"output": output, "variables": len(model.variables)})
 

@@ -29,6 +29,7 @@ KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 @click.option("--equations", "as_equations", is_flag=True, help="One line for each equation.")
 @click.option("--program", "as_program", is_flag=True, help="The operations that the compiled engines run.")
 @click.option("--format", "shape", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
+@options.series
 @options.allow_files
 def command(
     file: Path | None,
@@ -37,6 +38,7 @@ def command(
     as_equations: bool,
     as_program: bool,
     shape: str,
+    series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
 ) -> Result:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
@@ -52,7 +54,7 @@ def command(
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
-    model = read_model(located(file), allow_files=allow_files)
+    model = read_model(located(file), allow_files=allow_files, series=series)
     chosen = [variable for variable in model if _matches(variable, kinds, search)]
     records = [record(model, variable) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}

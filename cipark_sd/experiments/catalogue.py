@@ -43,6 +43,8 @@ BETTER: tuple[Better, ...] = ("more", "less")
 RIVALS = ("equal", "weighted")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
+#: Beside ``file`` and ``bundled``: files with values of the model's data variables.
+SERIES = "series"
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
 _T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
@@ -67,8 +69,9 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     return catalogue
 
 
-def model_named_in(path: Path | str) -> Mapping[str, str]:
-    """What the table ``[model]`` of a catalogue says of the model: one of ``study``, ``file``, ``bundled``, or nothing.
+def model_named_in(path: Path | str) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """What the table ``[model]`` of a catalogue says of the model: one of ``study``, ``file``, ``bundled``, or nothing,
+    and the files with values of its data variables.
 
     Raises
     ------
@@ -80,8 +83,11 @@ def model_named_in(path: Path | str) -> Mapping[str, str]:
     named = {key: section.text(key) for key in MODEL if key in section}
     if len(named) > 1:
         problems.append(InvalidValue("its keys", ", ".join(named), "one of " + ", ".join(MODEL), where="[model]"))
+    series = section.names(SERIES, expected="a file or a list of files with values of the model's data variables")
+    if series and not {"file", "bundled"} & named.keys():
+        section.wrong(SERIES, "none where a study has the model: its problem.toml names them")
     raise_all(str(path), problems)
-    return named
+    return named, series
 
 
 def _read(path: Path) -> tuple[str, dict[str, object]]:
@@ -163,7 +169,7 @@ class _Reader(ValueReader):
         return Outcome(id_, title or variable, variable, per, better, low, high)
 
     def place(self, section: Section) -> Scenario:
-        for key in MODEL:
+        for key in (*MODEL, SERIES):
             section.raw(key)
         settings = self.settings(section, "set", "")
         section.note_unread()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from cipark_sd.compiler.unroll import REDUCTIONS, VECTOR_FUNCTIONS, folded
+from cipark_sd.exporters.functions import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
 from cipark_sd.model.model import Model
 
@@ -46,32 +47,45 @@ def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:
     """Whether an equation that holds for all of ``dims`` means the same in XMILE without being written out.
 
     It does when each reference has a dimension of the left side where its variable has that very dimension, or an
-    element; subranges, mappings, numbers of elements and tables with subscripts are written out instead.
+    element; subranges, mappings, numbers of elements and tables with subscripts are written out instead. Inside a
+    function of whole arrays the dimension of an argument may also be one that is gone along, marked or not.
     """
     ranges = set(model.dimension_by_name) | {e for d in model.dimensions for e in d.elements}
+    named = of_whole_arrays(expr)
+    inside = {s for ref in references(expr) for s in ref.subscripts if s in model.dimension_by_name}
     for part in walk(expr):
         match part:
             case Grid():
                 return False
             case Ref(name, subscripts):
-                if not _plain(model, name, subscripts, dims, ranges):
+                along = inside if named else ()
+                if not _plain(model, name, subscripts, (*dims, *along), ranges, marks=named):
                     return False
             case Apply(Ref(_, subscripts), _) if subscripts:
                 return False
-            case Call(function, _) if function in (*REDUCTIONS, *VECTOR_FUNCTIONS):
+            case Call(function, _) if function in (*REDUCTIONS, *VECTOR_FUNCTIONS) and function not in VENSIM_NAMED:
                 return False
             case _:
                 pass
     return True
 
 
-def _plain(model: Model, name: str, subscripts: tuple[str, ...], dims: tuple[str, ...], ranges: set[str]) -> bool:
+def of_whole_arrays(expr: Expr) -> bool:
+    """Whether an equation has a function that XMILE lacks and that takes whole arrays."""
+    return any(isinstance(part, Call) and part.function in VENSIM_NAMED for part in walk(expr))
+
+
+def _plain(
+    model: Model, name: str, subscripts: tuple[str, ...], dims: tuple[str, ...], ranges: set[str], *, marks: bool
+) -> bool:
     target = model.by_name.get(name)
     if target is None:
         return name not in ranges
     if len(subscripts) != len(target.dims):
         return False
     return all(
-        sub == dim and sub in dims if sub in model.dimension_by_name else not sub.endswith("!")
+        (sub == dim and sub in dims)
+        if sub in model.dimension_by_name
+        else (marks and sub == f"{dim}!") or not sub.endswith("!")
         for sub, dim in zip(subscripts, target.dims, strict=True)
     )

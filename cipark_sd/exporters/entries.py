@@ -1,24 +1,23 @@
 """What an XMILE document says about each variable, before it is XML."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from cipark_sd.compiler.subscripts import Elements
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.errors import CiparkError, UnsupportedFeature
-from cipark_sd.exporters.arrays import sayable, write_out_reductions
-from cipark_sd.exporters.data_tables import data_as_table
+from cipark_sd.exporters.arrays import of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.exporters.inline_lookups import with_inline_lookups
+from cipark_sd.exporters.xmile_words import in_xmile_words
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, references, walk
 from cipark_sd.model.model import CONTROL, Dimension, Model
 from cipark_sd.model.printing import number
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
-    External,
     Lookup,
     Piece,
     Series,
@@ -37,13 +36,17 @@ GF_TYPES = {"interpolate": "continuous", "extrapolate": "extrapolate", "hold_bac
 
 @dataclass(frozen=True)
 class Entry:
-    """One variable element: ``equations`` by the element labels they hold for, ``None`` for all of the dimensions."""
+    """One variable element: ``equations`` by the element labels they hold for, ``None`` for all of the dimensions.
+
+    ``initials`` are the equations that hold at the start alone, one for each of the others, or none.
+    """
 
     tag: Tag
     name: str
     label: str
     dims: tuple[Dimension, ...] = ()
     equations: tuple[tuple[tuple[str, ...] | None, str], ...] = ()
+    initials: tuple[str, ...] = ()
     table: Table | None = None
     inflows: tuple[str, ...] = ()
     outflows: tuple[str, ...] = ()
@@ -54,6 +57,8 @@ class Entry:
     non_negative: bool = False
 
 
+#: The equation of what is not known, as the field's files have it.
+OPEN = "???"
 #: Control variables as the standard's own words; equations may use them by Vensim's names.
 _CONTROL_WORDS = {"initial_time": "STARTTIME", "final_time": "STOPTIME", "time_step": "DT"}
 
@@ -70,12 +75,7 @@ class Writer:
     problems: list[CiparkError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # data with subscripts have a table for each element
-        apart = (
-            data_as_table(v, self.model.name, self.problems) if isinstance(v, Series) and v.dims else v
-            for v in self.model.variables
-        )
-        self.model = replace(self.model, variables=tuple(apart))
+        self.model = in_xmile_words(self.model, self.problems)
         self.flat = unroll(self.model) if self.model.dimensions else self.model
         if self.inline_lookups:
             # lookups with subscripts are plain ones in the flat model, from which their users are written
@@ -194,8 +194,11 @@ class Writer:
         entry = _described(variable, tag, dims=dims)
         if len(pieces) == 1 and pieces[0].subscripts == variable.dims and not pieces[0].exceptions:
             expr = write_out_reductions(self.model, pieces[0].expr)
-            if not variable.dims or sayable(self.model, expr, variable.dims):
-                if not variable.dims:
+            named = of_whole_arrays(expr)
+            as_it_is = sayable(self.model, expr, variable.dims)
+            if as_it_is or not (variable.dims or named):
+                self.printer.whole = named
+                if not variable.dims and not named:
                     # numbers of elements and mapped subscripts are resolved there
                     expr = _only(self.flat.by_name[variable.name], part)
                 self.scope = dims
@@ -204,16 +207,30 @@ class Writer:
                         equations = ((None, self.printer.text(argument)),)
                         return replace(entry, equations=equations, table=table)
                     case _:
-                        return replace(entry, equations=((None, self.printer.text(expr)),))
-        self.scope = ()
+                        return self._printed(entry, [(None, Ref(variable.name, variable.dims), expr)])
+        self.scope, self.printer.whole = (), False
         by_element = [
             (
                 self._element_labels(variable, elements),
+                Ref(flat_name(variable.name, elements)),
                 _only(self.flat.by_name[flat_name(variable.name, elements)], part),
             )
             for elements in self._covered(variable)
         ]
-        return replace(entry, equations=tuple((labels, self.printer.text(expr)) for labels, expr in by_element))
+        return self._printed(entry, by_element)
+
+    def _printed(self, entry: Entry, by_element: Sequence[tuple[tuple[str, ...] | None, Ref, Expr]]) -> Entry:
+        """An entry with its equations; an ACTIVE INITIAL has two, of which the second holds at the start."""
+        equations, initials = [], []
+        for labels, self.printer.itself, expr in by_element:
+            match expr:
+                case Call("active_initial", (always, first)):
+                    equations.append((labels, self.printer.text(always)))
+                    initials.append(self.printer.text(first))
+                case _:
+                    equations.append((labels, self.printer.text(expr)))
+                    initials.append("")
+        return replace(entry, equations=tuple(equations), initials=tuple(initials) if any(initials) else ())
 
     def _stock(self, stock: Stock) -> Iterator[Entry]:
         dims = self._dimensions(stock)
@@ -272,16 +289,8 @@ class Writer:
                 yield replace(_described(lookup, "gf", table=table), label=self._part_label(lookup, elements))
 
     def _series(self, series: Series) -> Iterator[Entry]:
-        (piece,) = series.pieces
-        if isinstance(piece.source, External) or piece.source is None:
-            self._refuse(series, "data that a scenario brings", "write the points as a lookup over Time")
-            return
-        table = replace(piece.source, interpolation=series.interpolation)  # type: ignore[arg-type]
-        if series.interpolation == "interpolate":
-            yield _described(series, "aux", equations=((None, "TIME"),), table=table)
-        elif self._known_type(table):
-            self.scope = ()
-            yield _described(series, "aux", equations=((None, self._inline_table(table, Ref("time"))),))
+        """Data that a scenario brings: a variable whose equation is open."""
+        yield _described(series, "aux", dims=self._dimensions(series), equations=((None, OPEN),))
 
     def _known_type(self, table: Table) -> bool:
         if table.interpolation in GF_TYPES:

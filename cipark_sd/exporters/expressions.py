@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature
-from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, Refused
+from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, VENSIM_NAMED, Refused
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
 from cipark_sd.model.printing import READINGS, number
 
@@ -78,6 +78,12 @@ class Printer:
         What dimensions and elements are called.
     table : callable
         Makes a table that stands inside an expression into a variable of its own and returns the text that reads it.
+    itself : Ref
+        How the variable whose equation is printed is referred to in it.
+    whole : bool
+        Whether subscripts are those of the model, so that functions of whole arrays mean the same.
+    vensim_named : dict
+        Functions that were written under Vensim's names, each with the first variable that has it.
     """
 
     where: str
@@ -85,6 +91,9 @@ class Printer:
     subscripts: Mapping[str, str]
     table: Callable[[Table, Expr], str]
     variable: str = ""
+    itself: Ref | None = None
+    whole: bool = False
+    vensim_named: dict[str, str] = field(default_factory=dict)
     problems: list[CiparkError] = field(default_factory=list)
 
     def text(self, expr: Expr) -> str:
@@ -153,7 +162,7 @@ class Printer:
 
     def reference(self, name: str, subscripts: tuple[str, ...]) -> str:
         """A variable, with its subscripts."""
-        shown = ", ".join(self.subscripts.get(sub, sub) for sub in subscripts)
+        shown = ", ".join("*" if sub.endswith("!") else self.subscripts.get(sub, sub) for sub in subscripts)
         return self.names.get(name, token(name)) + (f"[{shown}]" if shown else "")
 
     def _number(self, value: float) -> tuple[str, int]:
@@ -162,6 +171,9 @@ class Printer:
         return number(value), _SIGN if value < 0 else _ATOM
 
     def _call(self, function: str, arguments: tuple[Expr, ...]) -> tuple[str, int]:
+        if function in VENSIM_NAMED and self.whole:
+            self.vensim_named.setdefault(function, self.variable)
+            return f"{function.upper()}({', '.join(self.text(argument) for argument in arguments)})", _ATOM
         written = BUILT_IN.get(function)
         if written is None:
             alternative = UNSUPPORTED.get(function, "write it with functions that XMILE has")
@@ -173,11 +185,17 @@ class Printer:
             self.refuse(refused.feature, refused.alternative)
             return "0", _ATOM
         if isinstance(result, Call):
+            if result.function == "PREVIOUS" and isinstance(result.arguments[0], Ref):
+                return self._previous(result.arguments[0], result.arguments[1]), _ATOM
             return f"{result.function}({', '.join(self.text(argument) for argument in result.arguments)})", _ATOM
         if isinstance(result, tuple):
             left, right = result
             return f"({self._inside(left, _ATOM)} mod {self._inside(right, _ATOM)})", _ATOM
         return self._strong(result)
+
+    def _previous(self, value: Ref, initial: Expr) -> str:
+        """The value of a step before; of the variable itself it is ``SELF``, so that no tool takes it for a loop."""
+        return f"PREVIOUS({'SELF' if value == self.itself else self.text(value)}, {self.text(initial)})"
 
 
 def _is(expr: Expr, operator: str) -> bool:

@@ -39,16 +39,6 @@ def _unchanged(name: str, n: int) -> Callable[[Arguments], Written]:
     return written
 
 
-def _initialised(name: str, n: int) -> Callable[[Arguments], Written]:
-    """A function whose last argument, the initial value, is left out where it is the input."""
-
-    def written(arguments: Arguments) -> Written:
-        *inputs, initial = arguments
-        return Call(name, (*inputs[:n], initial) if initial != arguments[0] else tuple(inputs[:n]))
-
-    return written
-
-
 def _ordered(kind: str, names: Mapping[float, str]) -> Callable[[Arguments], Written]:
     """``kind`` (input, time, initial, order)."""
 
@@ -62,6 +52,14 @@ def _ordered(kind: str, names: Mapping[float, str]) -> Callable[[Arguments], Wri
                 return Call(kind, (value, time, order, *start))
 
     return written
+
+
+def _delayed(arguments: Arguments) -> Written:
+    """DELAY; of one step, PREVIOUS, which may be of the variable itself."""
+    value, time, initial = arguments
+    if time == _STEP:
+        return Call("PREVIOUS", (value, initial))
+    return Call("DELAY", (value, time) if initial == value else (value, time, initial))
 
 
 def _log(arguments: Arguments) -> Written:
@@ -129,6 +127,23 @@ def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Writte
     return written
 
 
+def _random_exponential(arguments: Arguments) -> Written:
+    low, high, shift, mean, seed = arguments
+    endless = isinstance(high, Binary) or (isinstance(high, Const) and math.isinf(high.value))
+    if not endless or {low, shift} != {_ZERO}:
+        raise Refused("RANDOM EXPONENTIAL with bounds or a shift", "use RANDOM UNIFORM and LN")
+    return Call("EXPRND", (mean, seed))
+
+
+def _time_value(arguments: Arguments) -> Written:
+    """Time, or that of the start, moved by an offset: the measures that are run have no others."""
+    match arguments:
+        case (Const(0.0 | 1.0 as relative), offset, Const(0.0)):
+            return Binary("+", Ref("initial_time") if relative else _TIME, offset)
+        case _:
+            raise Refused("GET TIME VALUE of calendar or clock", "use Time and arithmetic")
+
+
 BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     **{name: _unchanged(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
     **{name: _unchanged(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
@@ -160,29 +175,38 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     "delay": _ordered("DELAYN", {1.0: "DELAY1", 3.0: "DELAY3"}),
     "smooth_n": _ordered("SMTHN", {}),
     "delay_n": _ordered("DELAYN", {}),
-    "delay_fixed": _initialised("DELAY", 2),
+    "delay_fixed": _delayed,
     "trend": _unchanged("TREND", 3),
     "forecast": _unchanged("FORCST", 4),
+    # without arguments it is between 0 and 1
+    "random_0_1": lambda a: Call("RANDOM", (_ZERO, Const(1.0))),
+    "random_uniform": _unchanged("RANDOM", 3),
+    "random_normal": lambda a: Call("NORMAL", (a[2], a[3], a[4], a[0], a[1])),
+    "random_exponential": _random_exponential,
+    "get_time_value": _time_value,
 }
+
+#: Functions of whole arrays that XMILE lacks: they are written under Vensim's names, with underscores, as files that
+#: other converters wrote have them.
+VENSIM_NAMED = frozenset(
+    (
+        "vector_select",
+        "vector_sort_order",
+        "vector_rank",
+        "vector_reorder",
+        "vector_elm_map",
+        "invert_matrix",
+        "allocate_available",
+        "allocate_by_priority",
+    )
+)
 
 #: What has no counterpart in XMILE that its readers agree on, with the way round each.
 UNSUPPORTED: Mapping[str, str] = {
-    "active_initial": "break the loop at the start with a stock, a SMOOTH or a DELAY that has an initial value",
-    "sample_if_true": "keep the value in a stock whose flow is IF THEN ELSE(condition, (input - stock) / TIME STEP, 0)",
+    **dict.fromkeys(VENSIM_NAMED, "give it arrays that are whole on both sides of its equation"),
+    "active_initial": "give that part of the equation a variable of its own",
+    "sample_if_true": "give what is summed over a variable of its own",
     "inf": "write a large number",
-    "vector_select": "use SUM with IF THEN ELSE inside",
-    "vector_sort_order": "write the order in equations of your own",
-    "vector_rank": "count the larger elements with SUM and IF THEN ELSE",
-    "vector_reorder": "write the order in equations of your own",
-    "invert_matrix": "write the solution of the system in equations of your own",
-    "allocate_available": "write the shares in equations of your own",
-    "allocate_by_priority": "write the shares in equations of your own",
-    "random_0_1": "bring the numbers as a lookup over Time",
-    "random_uniform": "bring the numbers as a lookup over Time",
-    "random_normal": "bring the numbers as a lookup over Time",
-    "random_exponential": "bring the numbers as a lookup over Time",
-    "get_time_value": "use Time",
-    "vector_elm_map": "write one equation for each element",
     "vensim_npv": "accumulate the discounted flow in a stock",
     "vensim_npve": "accumulate the discounted flow in a stock",
 }

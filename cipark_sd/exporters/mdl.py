@@ -16,10 +16,10 @@ from cipark_sd.exporters.vensim_readings import with_readings
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Binary, Call, Expr, Neg, Ref, Table
+from cipark_sd.model.expr import Binary, Call, Expr, If, Neg, Ref, Table
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, StockPiece, Variable
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, StockPiece, Subscripts, Variable
 
 _BANNER = "*" * 56
 _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
@@ -66,17 +66,18 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
     def refuse(feature: str, alternative: str) -> None:
         problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
 
-    def words(expr: Expr) -> Expr:
-        return in_vensim_words(expr, refuse)
+    def words(expr: Expr, subscripts: Subscripts) -> Expr:
+        expr = _sampled(variable, subscripts, expr)
+        return in_vensim_words(expr, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
 
     match variable:
         case Auxiliary(pieces=pieces):
-            return replace(variable, pieces=tuple(replace(p, expr=words(p.expr)) for p in pieces))
+            return replace(variable, pieces=tuple(replace(p, expr=words(p.expr, p.subscripts)) for p in pieces))
         case Stock(pieces=stocks):
             if any(piece.non_negative for piece in stocks) and model.time.method != "euler":
                 refuse("a stock that is kept from falling below zero under Runge-Kutta", "take Euler's method")
             above = (_above_zero(variable, piece) for piece in stocks)
-            made = (replace(p, flow=words(p.flow), initial=words(p.initial)) for p in above)
+            made = (replace(p, flow=words(p.flow, p.subscripts), initial=words(p.initial, p.subscripts)) for p in above)
             return replace(variable, pieces=tuple(made))
         case Lookup(pieces=tables):
             for table in tables:
@@ -85,6 +86,16 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         case Constant() | Series():
             pass
     return variable
+
+
+def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:
+    """A value that is taken at some times and kept between them, as Vensim says it."""
+    itself, step = Ref(variable.name, subscripts), Ref("time_step")
+    match expr:
+        case If(condition, value, Call("delay_fixed", (before, time, initial))) if (before, time) == (itself, step):
+            return Call("sample_if_true", (condition, value, initial))
+        case _:
+            return expr
 
 
 def _above_zero(stock: Stock, piece: StockPiece) -> StockPiece:

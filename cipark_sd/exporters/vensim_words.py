@@ -1,22 +1,28 @@
 """Expressions of ours in the words and the order of arguments that Vensim has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Ref, Table, rebuild
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Ref, Table, rebuild, references
 
 _STEP = Ref("time_step")
 _END = Ref("final_time")
 
 #: What Vensim cannot say, with the way round each.
 UNSUPPORTED = {
-    "vmax_xmile": "use --flat, which writes the elements out",
-    "vmin_xmile": "use --flat, which writes the elements out",
     "inf": "write a large number",
 }
 
 
-def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
-    """``expr`` with XMILE's own functions in Vensim's; ``refuse`` takes a feature and its alternative."""
+def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None], summed: Collection[str] = ()) -> Expr:
+    """``expr`` with XMILE's own functions in Vensim's.
+
+    Parameters
+    ----------
+    refuse : callable
+        Takes a feature that Vensim lacks and its alternative.
+    summed : collection of str
+        Dimensions that the left side has not: ``MIN`` and ``MAX`` of an array go over them, marked or not.
+    """
 
     def change(part: Expr) -> Expr:
         part = rebuild(part, change)
@@ -44,6 +50,8 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
                 return Call("forecast", (value, average, horizon))
             case Call("forecast", (_, _, _, _)):
                 refuse("a FORECAST with an initial trend", "write the forecast with a SMOOTH of your own")
+            case Call("vmin_xmile" | "vmax_xmile" as function, (argument,)):
+                return _extreme(function, argument, summed)
             case Call(function, _) if function in UNSUPPORTED:
                 refuse(f"the function {function.replace('_', ' ').upper()}", UNSUPPORTED[function])
             case Apply(Table(interpolation=way), _) if way != "interpolate":
@@ -53,6 +61,22 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None]) -> Expr:
         return part
 
     return change(expr)
+
+
+def _extreme(function: str, argument: Expr, summed: Collection[str]) -> Expr:
+    """The least or largest of an array, whose dimensions Vensim marks; of a number it is that number."""
+
+    def mark(part: Expr) -> Expr:
+        match part:
+            case Ref(name, subscripts):
+                return Ref(name, tuple(f"{sub}!" if sub in summed else sub for sub in subscripts))
+            case _:
+                return rebuild(part, mark)
+
+    argument = mark(argument)
+    if not any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
+        return argument
+    return Call(function.removesuffix("_xmile"), (argument,))
 
 
 def _floor(value: Expr) -> Expr:

@@ -5,6 +5,7 @@ Source: XML Interchange Language for System Dynamics (XMILE) Version 1.0, OASIS 
 
 import importlib.metadata
 import re
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +26,10 @@ ISEE = "http://iseesystems.com/XMILE"
 _METHODS: Mapping[Method, str] = {"euler": "Euler", "rk2": "RK2", "rk4": "RK4"}
 
 
+class ConversionWarning(UserWarning):
+    """Something is written as few programs understand it; nothing is lost in ours."""
+
+
 def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     """The model as XMILE text.
 
@@ -41,6 +46,11 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     ------
     UnsupportedFeature, Problems
         For everything that XMILE cannot say, all at once, with the way round each.
+
+    Warns
+    -----
+    ConversionWarning
+        For functions of whole arrays, which XMILE lacks: they keep Vensim's name.
     """
     model = inline_macros(read_externals(model))
     writer = Writer(model, inline_lookups)
@@ -48,6 +58,10 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     problems = [*writer.problems, *_dimension_problems(model), *_time_problems(model)]
     # what is written element by element is refused once
     raise_all(model.name, list({str(problem): problem for problem in problems}.values()))
+    for function, variable in writer.printer.vensim_named.items():
+        shown = function.replace("_", " ").upper()
+        note = f"XMILE has no {shown}; it is written under Vensim's name, which other programs may not know"
+        warnings.warn(f"{model.name}: {variable!r}: {note}", ConversionWarning, stacklevel=2)
     root = ET.Element("xmile", {"version": "1.0", "xmlns": NAMESPACE, "xmlns:isee": ISEE})
     root.append(_header(model))
     root.append(_sim_specs(model))
@@ -181,11 +195,13 @@ def _variable(entry: Entry) -> ET.Element:
         dims = ET.SubElement(node, "dimensions")
         for dimension in entry.dims:
             ET.SubElement(dims, "dim", {"name": blanks(dimension.label)})
-    for labels, text in entry.equations:
-        if labels is None:
-            _text(node, "eqn", text)
-        else:
-            _text(ET.SubElement(node, "element", {"subscript": ",".join(map(blanks, labels))}), "eqn", text)
+    for (labels, text), first in zip(entry.equations, entry.initials or [""] * len(entry.equations), strict=True):
+        holder = (
+            node if labels is None else ET.SubElement(node, "element", {"subscript": ",".join(map(blanks, labels))})
+        )
+        _text(holder, "eqn", text)
+        if first:
+            _text(holder, "init_eqn", first)
     for tag, names in (("inflow", entry.inflows), ("outflow", entry.outflows)):
         for name in names:
             _text(node, tag, name)

@@ -133,7 +133,11 @@ def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[
         place = points[key] = {}
         for time, value in zip(table[0][1:], row[1:], strict=False):
             if time.strip() and value.strip():
-                place[_number(time, f"a time of {row[0]!r}", file)] = _number(value, f"a value of {row[0]!r}", file)
+                at = _number(time, f"a time of {row[0]!r}", file)
+                number = _number(value, f"a value of {row[0]!r}", file)
+                if place.setdefault(at, number) != number:
+                    expected = f"one value of {row[0]!r} for each time; {place[at]:.10g} stands before"
+                    raise InvalidValue(f"its value at {at:.10g}", f"{number:.10g}", expected, where=str(file))
     return points
 
 

@@ -1,7 +1,7 @@
 """Observed values that stand beside a run."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +97,7 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
         if variable.dims:
             raise InvalidValue(f"the variable {variable.label!r}", "subscripted", "a scalar variable", where=where)
         values = _column(frame, column, float, where, problems, blank_is_missing=True)
+        problems += _twice(frame, times, values, column, where)
         series.append((variable.name, values))
     raise_all(where, problems)
     result = []
@@ -106,6 +107,21 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
         low, high = (None if edge is None or len(series) > 1 else edge[order] for edge in edges)
         result.append(Observed(name, times[order], values[order], low, high, source.label))
     return tuple(result)
+
+
+def _twice(
+    frame: "pd.DataFrame", times: NDArray[np.float64], values: NDArray[np.float64], column: str, where: str
+) -> Iterator[CiparkError]:
+    """Each row whose time another row has before it, where both have a value."""
+    line_of: dict[float, int] = {}
+    for row, time, value in zip(frame.index, times, values, strict=True):
+        line = int(row) + 2
+        if np.isnan(time) or np.isnan(value):
+            continue
+        if time in line_of:
+            expected = f"one value of {column!r} for each time; line {line_of[time]} has this time already"
+            yield InvalidValue(f"'date' in line {line}", f"{time:.10g}", expected, where=where)
+        line_of.setdefault(time, line)
 
 
 def _column(
@@ -124,6 +140,8 @@ def _column(
             continue
         try:
             values[position] = convert(text)
+            if not np.isfinite(values[position]):
+                raise ValueError(text)
         except ValueError:
             expected = "a date such as 2019-12-31 or a number" if column == "date" else "a number"
             problems.append(InvalidValue(f"{column!r} in line {int(str(row)) + 2}", text, expected, where=where))

@@ -1083,6 +1083,28 @@ def xmile_delays(t: T) -> Columns:
     }  # fmt: skip
 
 
+@form()
+def xmile_initial_equation(t: T) -> Columns:
+    filled = 8 * 1.25**t
+    north, south = 3 + t, 5 + t
+    return {
+        "filled": filled, "filling": filled / 4, "target": 2 * filled, "each[north]": north, "each[south]": south,
+        "more[north]": where(t >= 0, 1), "more[south]": where(t >= 0, 1), "by_place[north]": north + 1,
+        "by_place[south]": where(t >= 0, 5),
+    }  # fmt: skip
+
+
+@form()
+def xmile_previous_self(t: T) -> Columns:
+    north = 2.0 ** (t + 1)
+    # the sum of what North was before, from 5 on
+    south = 5 + 2 * (2.0**t - 1)
+    return {
+        "count": t, "highest": where(t <= 5, t * (10 - t)) + where(t > 5, 25), "taken": t - t % 3,
+        "doubled[north]": north, "doubled[south]": south,
+    }  # fmt: skip
+
+
 @form(every=0.25)
 def xmile_smooths(t: T) -> Columns:
     entering = where(t >= 2, 10) + 1.5

@@ -8,7 +8,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.experiments.catalogue import FILE, model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Structure
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import beneath
+from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
 from cipark_sd.sensitivities.factors import Factor
 from cipark_sd.study import PlainModel, Study, readers, study_in
@@ -38,14 +38,15 @@ def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
         For what is wrong in one of the files, all of a file together.
     """
     path = folder / FILE
-    named = model_named_in(path)
+    named, series = model_named_in(path)
     if "file" in named or "bundled" in named:
         file = (
             bundled(named["bundled"])
             if "bundled" in named
             else beneath(folder, named["file"], allow_files, where=str(path))
         )
-        model = read_model(file, allow_files=allow_files)
+        data = all_beneath(folder, series, allow_files, where=str(path))
+        model = read_model(file, allow_files=allow_files, series=data)
         catalogue = read_catalogue(path, model)
         ranges = tuple(
             Factor(uncertainty.name, uncertainty.quantile, uncertainty.title) for uncertainty in catalogue.uncertainties

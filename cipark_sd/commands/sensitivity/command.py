@@ -78,6 +78,7 @@ class _Methods(click.Choice[str]):
 @options.dropped("--resume", "a call that was stopped goes on by itself; --fresh starts anew")
 @options.renamed("--to", "--output")
 @options.renamed("-n", "--rows")
+@options.series
 @options.allow_files
 def command(**options: Any) -> Result:
     """Find the uncertain constants that drive the outputs of a model, when, and with what confidence.

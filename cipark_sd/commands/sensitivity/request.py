@@ -32,6 +32,7 @@ class Request:
     loop_draws: int | None = None
     fresh: bool = False
     output: Path | None = None
+    series: tuple[Path, ...] = ()
     allow_files: tuple[Path, ...] = ()
 
     @property

@@ -74,9 +74,14 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
         study = _bare(Path(target), request, problems)
     else:
         study = find_study(target, request.allow_files)
-        for option, present in (("--range", request.share is not None), ("--leave-out", bool(request.leave_out))):
+        of_a_model = {
+            "--range": (request.share is not None, "priors"),
+            "--leave-out": (bool(request.leave_out), "priors"),
+            "--series": (bool(request.series), "series in [model]"),
+        }
+        for option, (present, instead) in of_a_model.items():
             if present:
-                expected = "a model file: a study has priors"
+                expected = f"a model file: a study has {instead}"
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
     question = study.question()
     if study.has_data:
@@ -99,7 +104,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainModel:
     from cipark_sd.frontends.model_file import read_model
 
-    model = read_model(path, allow_files=request.allow_files)
+    model = read_model(path, allow_files=request.allow_files, series=request.series)
     problems += _unknown(model, request.leave_out)
     factors = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}

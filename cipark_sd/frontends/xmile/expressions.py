@@ -125,6 +125,8 @@ class Reader(Climber):
         super().__init__(names)
         self.scope = scope
         self.reductions = 0
+        #: The variable whose equation is read, as its own equation refers to it.
+        self.itself: Ref | None = None
 
     def _joined(self, token: str, operator: Operator, left: Expr, right: Expr) -> Expr:
         match token:
@@ -174,12 +176,20 @@ class Reader(Climber):
             if name in self.scope.lookups:
                 return Apply(Ref(name), self._single(cursor, at))
             return self._call(cursor, at, short)
+        if short == "self" and name not in self.scope.local:
+            return self._itself(cursor, at)
         if short in PROVIDED and name not in self.scope.local:
             return PROVIDED[short]
         if name not in self.scope.local and "." in short:
             return self._element(at, short)
         mark = "!" if self.reductions else ""
         return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
+
+    def _itself(self, cursor: Cursor, at: int) -> Expr:
+        """``SELF``, which stands for the variable inside ``PREVIOUS`` (XMILE 1.0, section 3.5.5)."""
+        if self.itself is None or cursor.tokens[max(at - 2, 0)].lower() != "previous":
+            raise SyntaxProblem(at, "SELF stands for the variable inside PREVIOUS(SELF, initial value) only")
+        return self.itself
 
     def _single(self, cursor: Cursor, at: int) -> Expr:
         arguments = self._arguments(cursor)

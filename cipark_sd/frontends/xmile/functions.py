@@ -6,9 +6,11 @@ A function that is not here keeps its name and its arguments. Source: XMILE 1.0,
 from collections.abc import Mapping, Sequence
 
 from cipark_sd.frontends.calls import Meaning, WrongCall, of_order
-from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref
 
 _ZERO = Const(0.0)
+#: What PROVIDED has for INF, so that conversions have a number for it.
+_WITHOUT_END = Binary("*", Const(1e308), Const(10.0))
 
 
 def _by_count(spelling: str, **meanings: Meaning) -> Meaning:
@@ -61,6 +63,25 @@ def _previous(arguments: Sequence[Expr]) -> Expr:
     return Call("delay_fixed", (arguments[0], Ref("time_step"), arguments[1] if len(arguments) > 1 else _ZERO))
 
 
+def _uniform(arguments: Sequence[Expr]) -> Expr:
+    """RANDOM(low, high, seed): of 0 to 1 where nothing is said."""
+    low, high, *seed = arguments or (_ZERO, Const(1.0))
+    return Call("random_uniform", (low, high, *(seed or (_ZERO,))))
+
+
+def _normal(arguments: Sequence[Expr]) -> Expr:
+    """NORMAL(mean, deviation, seed, low, high)."""
+    defaults: Sequence[Expr] = (_ZERO, _ZERO, _ZERO, Neg(_WITHOUT_END), _WITHOUT_END)
+    mean, deviation, seed, low, high = (*arguments, *defaults[len(arguments) :])
+    return Call("random_normal", (low, high, mean, deviation, seed))
+
+
+def _exponential(arguments: Sequence[Expr]) -> Expr:
+    """EXPRND(mean, seed)."""
+    mean, *seed = arguments
+    return Call("random_exponential", (_ZERO, _WITHOUT_END, _ZERO, mean, *(seed or (_ZERO,))))
+
+
 FUNCTIONS: Mapping[str, Meaning] = {
     "init": _by_count("INIT", _1=_call("initial")),
     "delay": _by_count("DELAY", _2=_call("delay_fixed", 0, 1, 0), _3=_call("delay_fixed")),
@@ -76,6 +97,10 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "safediv": _by_count("SAFEDIV", _2=_call("zidz"), _3=_call("xidz")),
     "ramp": _by_count("RAMP", _2=_call("xramp"), _3=_call("ramp")),
     "pulse": _by_count("PULSE", _2=_call("xpulse", 1, 0), _3=_call("xpulse_train", 1, 2, 0)),
+    "random": _by_count("RANDOM", _0=_uniform, _2=_uniform, _3=_uniform),
+    "uniform": _by_count("UNIFORM", _2=_uniform, _3=_uniform),
+    "normal": _by_count("NORMAL", _2=_normal, _3=_normal, _5=_normal),
+    "exprnd": _by_count("EXPRND", _1=_exponential, _2=_exponential),
     "max": _extreme("max"),
     "min": _extreme("min"),
     "int": _by_count("INT", _1=_call("floor")),
@@ -89,5 +114,5 @@ PROVIDED: Mapping[str, Expr] = {
     "starttime": Ref("initial_time"),
     "stoptime": Ref("final_time"),
     "pi": Call("pi", ()),
-    "inf": Binary("*", Const(1e308), Const(10.0)),
+    "inf": _WITHOUT_END,
 }

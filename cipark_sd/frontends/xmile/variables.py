@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cipark_sd.errors import EquationError, UnknownName
+from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.xmile.conveyors import leaving
@@ -114,7 +114,7 @@ class Elements:
         if self._is_unfinished(node):
             # as in Vensim, a variable without an equation is data that has to be brought
             return Series(**described, pieces=(ExternalPiece(None, dims),))
-        parts = [(self._equation(part, label), span) for part, span in self._parts(node, label, dims)]
+        parts = [(self._equation(part, label, Ref(name, span)), span) for part, span in self._parts(node, label, dims)]
         table = self.document.child(node, "gf")
         if table is not None:
             whole = self._table(table, label)
@@ -122,6 +122,10 @@ class Elements:
                 (Apply(self._own_table(part, whole, label), expr), span)
                 for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
             ]
+        parts = [
+            (self._at_start(part, expr, label, table is not None), span)
+            for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
+        ]
         if kind == "flow" and self._is_non_negative(node, "flow"):
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
         if all(_is_literal(expr) for expr, _ in parts):
@@ -135,6 +139,26 @@ class Elements:
         if self.document.name(node) == "flow" and self._is_non_negative(node, "flow"):
             return False
         return all("".join(eqn.itertext()).strip() in _UNFINISHED for eqn in self.document.children(node, "eqn"))
+
+    def _at_start(self, node: Any, expr: Expr, label: str, with_table: bool) -> Expr:
+        """An equation with that of ``<init_eqn>``, which holds at the start alone.
+
+        Source: isee systems' help, "How Model Equations are Solved": flows and converters that have an initial equation
+        are computed by it for the initialisation, and by their active equation afterwards.
+        """
+        element = self.document.child(node, "init_eqn")
+        if element is None:
+            return expr
+        if with_table:
+            raise UnsupportedFeature(
+                "an initial equation beside a graphical function",
+                variable=label,
+                where=f"{self.where}:{element.sourceline}",
+                alternative="give the graphical function a variable of its own",
+            )
+        # there is nothing before the start
+        self.reader.itself = None
+        return Call("active_initial", (expr, self.read("".join(element.itertext()), label, element.sourceline)))
 
     def _own_table(self, part: Any, whole: Table, label: str) -> Table:
         graphical = self.document.child(part, "gf")
@@ -182,7 +206,8 @@ class Elements:
             raise EquationError(self.where, label, reason)
         return list(zip(equations, spans, strict=True))
 
-    def _equation(self, node: Any, label: str) -> Expr:
+    def _equation(self, node: Any, label: str, itself: Ref | None = None) -> Expr:
+        self.reader.itself = itself
         element = node if self.document.name(node) == "eqn" else self.document.child(node, "eqn")
         text = "" if element is None else "".join(element.itertext())
         line = node.sourceline if element is None else element.sourceline

@@ -86,6 +86,11 @@ def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Writ
     [
         ("x.csv", "Time,rain\n0,wet\n", "a value of 'rain' is 'wet', expected a number"),
         ("x.csv", "Time,rain\nnow,1\n", "a time of 'rain' is 'now', expected a number"),
+        (
+            "x.csv",
+            "Time,rain\n0,1\n0,2\n",
+            "its value at 0 is '2', expected one value of 'rain' for each time; 1 stands",
+        ),
         ("x.csv", "Time,snow\n0,1\n", "the columns of 'x.csv' is 'none of them', expected data variables: rain"),
         ("x.csv", "rain,Time\n0,1\n", "the first cell is 'rain', expected 'Time' over the times"),
         ("x.csv", "\n", "the data file is 'empty'"),
@@ -125,3 +130,58 @@ def test_the_command_takes_files_and_says_what_lacks(write_mdl: Write, tmp_path:
     done = CliRunner().invoke(cli, ["run", str(path), "--variables", "out", "--series", str(tmp_path / "given.csv")])
     assert done.exit_code == 0
     assert "20" in done.output
+
+
+DRIVEN = """
+rain ~~|
+Water = INTEG(rain * runoff - Water / stay, 1) ~~|
+runoff = 0.5 ~~|
+stay = 3 ~~|
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",),
+        ("certify", "--engines", "native,numpy"),
+        ("show",),
+        ("convert", "-o", "again.xmile"),
+        ("convert", "-o", "again.wasm"),
+        ("sensitivity", "--rows", "16", "--method", "sobol", "--resamples", "2", "-o", "found"),
+        ("play", "-o", "page.html"),
+        ("ensemble", "--runs", "4", "--vary", "runoff=0.1:0.9", "-o", "runs"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:3]),
+)
+def test_every_command_that_runs_a_model_takes_the_files(
+    write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    path = write_mdl(DRIVEN)
+    (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t}\n" for t in range(11)))
+    monkeypatch.chdir(tmp_path)
+    command, *rest = arguments
+    done = CliRunner().invoke(cli, [command, str(path), *rest, "--series", "given.csv"])
+    assert done.exit_code == 0, done.output
+    other = CliRunner().invoke(cli, [command, str(path), *rest, "--series", "nowhere.csv"])
+    assert isinstance(other.exception, InvalidValue) or other.exit_code == 2
+
+
+def test_a_converted_model_holds_what_the_file_said(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t * t}\n" for t in range(11)))
+    model = read_model(write_mdl(DRIVEN), series=[tmp_path / "given.csv"])
+    for ending in ("xmile", "mdl"):
+        done = CliRunner().invoke(
+            cli,
+            [
+                "convert",
+                str(write_mdl(DRIVEN)),
+                "-o",
+                str(tmp_path / f"a.{ending}"),
+                "--series",
+                str(tmp_path / "given.csv"),
+            ],
+        )
+        assert done.exit_code == 0, done.output
+        again = simulate(read_model(tmp_path / f"a.{ending}"), save=["water"])
+        assert (again["water"] == simulate(model, save=["water"])["water"]).all()

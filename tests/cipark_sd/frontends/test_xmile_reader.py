@@ -239,16 +239,25 @@ def test_any_other_end_that_is_missing_is_an_error(write: WriteXmile, broken: st
 FILES = sorted(CORPUS.glob("*/*.xmile"))
 #: What the two readers make differently, and why ours is meant.
 DIFFERENT = {
+    "xmile_initial_equation": "PySD passes over initial equations",
     "xmile_initials_by_element": "PySD does not find them, so it is given an array of initial values",
     "xmile_operators": "PySD's grammar takes (-2)^2 for -2^2, so it is given (0 - 2)^2",
     "xmile_stock_and_flows": "PySD divides by a reciprocal step in the run",
 }
 
 
+#: What PySD's reader has no way to say.
+UNREAD = {"xmile_previous_self"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_both_readers_make_the_same_model(path: Path) -> None:
     from pysd_reader import read_with_pysd
 
+    if path.parent.name in UNREAD:
+        with pytest.raises(CiparkError, match="PREVIOUS"):
+            read_with_pysd(path)
+        return
     ours, theirs = read_model(path), read_with_pysd(path)
     same = all(repr(getattr(ours, field.name)) == repr(getattr(theirs, field.name)) for field in fields(Model))
     assert same is (path.parent.name not in DIFFERENT)

@@ -115,11 +115,19 @@ def test_dates_numbers_and_gaps_are_read_and_sorted(model: Model, tmp_path: Path
         ("date,totals\n1,2\n", "at least one named like a variable of model"),
         ("date,people\n1,2\n", "'People' is 'subscripted', expected a scalar"),
         ("", "expected a CSV table"),
+        ("date,total\n1,2\n2,inf\n", "'total' in line 3 is 'inf', expected a number"),
+        ("date,total\ninf,2\n", "'date' in line 2 is 'inf', expected a date such as"),
+        ("date,total\n1,2\n2,3\n1,4\n", "'date' in line 4 is '1', expected one value of 'total' for each time; line 2"),
     ],
 )
 def test_a_data_file_with_a_mistake_names_it(model: Model, tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CiparkError, match=message):
         read_observed(model, write_csv(tmp_path, text))
+
+
+def test_a_time_may_stand_twice_where_one_of_its_rows_is_empty(model: Model, tmp_path: Path) -> None:
+    (seen,) = read_observed(model, write_csv(tmp_path, "date,Total\n1,\n1,7\n"))
+    assert seen.values.tolist() == [7]
 
 
 @pytest.mark.parametrize(("heights", "low", "high"), [((1.0, 1.0, 9.0), 0.0, 9.0), ((1.0, -4.0, 2.0), -4.0, 2.0)])

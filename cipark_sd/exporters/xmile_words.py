@@ -1,0 +1,172 @@
+"""A model in what XMILE can say of memory, data and tables: what only Vensim names is put into XMILE's words.
+
+``SAMPLE IF TRUE`` keeps its own value of a step before, which is ``PREVIOUS(SELF, initial)`` (XMILE 1.0, section
+3.5.5). A table that looks forward is one that holds its values, seen from the other side: the least ``x`` from ``t`` on
+is the largest ``-x`` up to ``-t``, so the numbers are the same to the bit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from cipark_sd.errors import CiparkError
+from cipark_sd.exporters.data_tables import data_as_table
+from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, walk
+from cipark_sd.model.model import Model
+from cipark_sd.model.readings import read_as
+from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, Subscripts, Variable
+from cipark_sd.naming import canonical
+
+_SAMPLE = "sample_if_true"
+#: Where a lookup is read in a way of the call's own: what the lookup that says so is called.
+_WAYS: dict[TableReading, str] = {
+    "interpolate": "between lines",
+    "extrapolate": "extrapolated",
+    "hold_backward": "backward",
+    "look_forward": "forward",
+    "invert": "inverse",
+}
+
+
+def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
+    """The same model without data variables that have values, readings of tables, and ``SAMPLE IF TRUE``.
+
+    Bits stay. What it cannot say is added to ``problems``; data that a scenario brings stay data variables.
+    """
+    words = _Words(model)
+    variables: list[Variable] = []
+    for variable in model.variables:
+        read = data_as_table(variable, model.name, problems) if isinstance(variable, Series) else variable
+        variables += words.of(read)
+    return replace(model, variables=(*variables, *words.lookups.values()))
+
+
+@dataclass
+class _Words:
+    """The words of one model, with the lookups that they need beside its lookup."""
+
+    model: Model
+
+    def __post_init__(self) -> None:
+        self.taken = {variable.name for variable in self.model.variables}
+        self.lookups: dict[tuple[str, TableReading], Lookup] = {}
+
+    def of(self, variable: Variable) -> Iterator[Variable]:
+        """A variable in them, after those that were made for it."""
+        match variable:
+            case Auxiliary(pieces=pieces):
+                yield from self._auxiliary(variable, pieces)
+            case Stock(pieces=stocks):
+                lifted: list[Auxiliary] = []
+                made = []
+                for piece in stocks:
+                    lift = self._lift(variable, piece.subscripts, piece.exceptions, lifted)
+                    flow, initial = (self._expr(lift(part), variable) for part in (piece.flow, piece.initial))
+                    made.append(replace(piece, flow=flow, initial=initial))
+                for part in lifted:
+                    yield from self.of(part)
+                yield replace(variable, pieces=tuple(made))
+            case _:
+                yield variable
+
+    def _auxiliary(self, variable: Auxiliary, pieces: tuple[Piece, ...]) -> Iterator[Variable]:
+        lifted: list[Auxiliary] = []
+        made = []
+        for piece in pieces:
+            lift = self._lift(variable, piece.subscripts, piece.exceptions, lifted)
+            match piece.expr:
+                case Call("sample_if_true", (condition, value, initial)):
+                    previous = Call(
+                        "delay_fixed", (Ref(variable.name, piece.subscripts), Ref("time_step"), lift(initial))
+                    )
+                    expr: Expr = If(lift(condition), lift(value), previous)
+                case Call("active_initial", (always, first)):
+                    expr = Call("active_initial", (lift(always), lift(first)))
+                case expr:
+                    expr = lift(expr)
+            made.append(replace(piece, expr=self._expr(expr, variable)))
+        for part in lifted:
+            yield from self.of(part)
+        yield replace(variable, pieces=tuple(made))
+
+    def _lift(
+        self, variable: Variable, subscripts: Subscripts, exceptions: tuple[Subscripts, ...], lifted: list[Auxiliary]
+    ) -> Callable[[Expr], Expr]:
+        """Takes calls that have to be a whole equation out of an expression, each into a variable of its lookup."""
+
+        def lift(expr: Expr) -> Expr:
+            # what is summed over has no value of its own, so it stays and is refused by name
+            if isinstance(expr, Call) and expr.function == _SAMPLE and not _marked(expr):
+                label = self._fresh(f"{variable.label} sample")
+                pieces = (Piece(expr, subscripts, exceptions),)
+                doc = f"Part of {variable.label}, which keeps its value until it is taken anew"
+                lifted.append(
+                    Auxiliary(
+                        name=canonical(label),
+                        label=label,
+                        doc=doc,
+                        dims=variable.dims,
+                        group=variable.group,
+                        pieces=pieces,
+                    )
+                )
+                return Ref(canonical(label), subscripts)
+            return rebuild(expr, lift)
+
+        return lift
+
+    def _fresh(self, label: str) -> str:
+        candidate, number = label, 1
+        while canonical(candidate) in self.taken:
+            number += 1
+            candidate = f"{label} {number}"
+        self.taken.add(canonical(candidate))
+        return candidate
+
+    def _expr(self, expr: Expr, variable: Variable) -> Expr:
+        expr = rebuild(expr, lambda part: self._expr(part, variable))
+        match expr:
+            case Apply(Ref() as table, argument, reading) if reading is not None:
+                lookup = self._lookup(table.name, reading)
+                if lookup is None:
+                    return expr
+                turned = Neg(argument) if reading == "look_forward" else argument
+                return Apply(Ref(lookup.name, table.subscripts), turned)
+            case Apply(Table() as table, argument, reading):
+                way = read_as(table, reading, where=self.model.name, variable=variable.label)
+                forward = way.interpolation == "look_forward"
+                return Apply(seen_back(way), Neg(argument)) if forward else Apply(way, argument)
+            case Call("elmcount", (Ref(name, ()),)) if name in self.model.dimension_by_name:
+                return Const(float(len(self.model.dimension_by_name[name].elements)))
+            case _:
+                return expr
+
+    def _lookup(self, name: str, reading: TableReading) -> Lookup | None:
+        """The lookup that says itself how it is read; None for one whose points are not in the model."""
+        lookup = self.model.by_name.get(name)
+        if not isinstance(lookup, Lookup) or not all(isinstance(piece.table, Table) for piece in lookup.pieces):
+            return None
+        key = (name, reading)
+        if key not in self.lookups:
+            label = self._fresh(f"{lookup.label} {_WAYS[reading]}")
+            pieces = tuple(
+                replace(
+                    piece, table=seen_back(read_as(piece.table, reading, where=self.model.name, variable=lookup.label))
+                )
+                for piece in lookup.pieces
+                if isinstance(piece.table, Table)
+            )
+            self.lookups[key] = replace(
+                lookup, name=canonical(label), label=label, doc=f"{lookup.label}, read in another way", pieces=pieces
+            )
+        return self.lookups[key]
+
+
+def seen_back(table: Table) -> Table:
+    """A table that looks forward as one of ``-x`` that holds its values; any other as it is."""
+    if table.interpolation != "look_forward":
+        return table
+    return Table(tuple(-x for x in reversed(table.x)), tuple(reversed(table.y)), "hold_backward")
+
+
+def _marked(expr: Expr) -> bool:
+    return any(sub.endswith("!") for part in walk(expr) if isinstance(part, Ref) for sub in part.subscripts)
