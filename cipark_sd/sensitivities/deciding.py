@@ -14,9 +14,10 @@ from cipark_sd.claims import wilson
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.sensitivities.decisions import Quantity
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
-from cipark_sd.sensitivities.response import Output, model_response
+from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.sensitivities.sample import sample
 from cipark_sd.sensitivities.slices import pooled_effects, single_effects
 from cipark_sd.timegrid import time_grid
@@ -37,13 +38,19 @@ def claims_over_draws(
     n: int,
     seed: int,
     resamples: int = 100,
-    workers: int | None = None,
+    like: ModelResponse | None = None,
+    label: str = "claims",
     progress: Progress | None = None,
 ) -> "xr.Dataset":
     """In which share of the draws each claim is true, and which constants move its margin.
 
     The margin is the quantity under the alternative less ``factor`` times that under the other one, in the claim's
     direction: above zero the claim is true.
+
+    Parameters
+    ----------
+    like : ModelResponse, optional
+        As which it is computed: on the same threads or workers, and what fails is counted there under ``label``.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def claims_over_draws(
     decisions = question.decisions
     ids = [name for claim in decisions.claims for name in (claim.alternative, claim.than)]
     quantities = [claim.quantity for claim in decisions.claims for _ in range(2)]
-    drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
+    drawn = _drawn(question, ids, quantities, n, seed, like, label, progress)
     values = drawn["values"].to_numpy()[:, :, 0]
     signs = np.array([1.0 if claim.increasing else -1.0 for claim in decisions.claims])
     factor = np.array([claim.factor for claim in decisions.claims])
@@ -128,12 +135,18 @@ def best_alternatives(
     n: int,
     seed: int,
     resamples: int = 100,
-    workers: int | None = None,
+    like: ModelResponse | None = None,
+    label: str = "choices",
     progress: Progress | None = None,
 ) -> "xr.Dataset":
     """In which share of the draws each alternative is the best, and which constants decide that.
 
     Alternatives that are equally good share a draw.
+
+    Parameters
+    ----------
+    like, label
+        As for :func:`claims_over_draws`.
 
     Returns
     -------
@@ -154,7 +167,7 @@ def best_alternatives(
     decisions = question.decisions
     ids = [name for choice in decisions.choices for name in choice.alternatives]
     quantities = [choice.quantity for choice in decisions.choices for _ in choice.alternatives]
-    drawn = _drawn(question, ids, quantities, n, seed, workers, progress)
+    drawn = _drawn(question, ids, quantities, n, seed, like, label, progress)
     values, shares = drawn["values"].to_numpy()[:, :, 0], drawn["shares"].to_numpy()
     names = list(dict.fromkeys(ids))
     k, shape = shares.shape[1], (len(decisions.choices), len(names))
@@ -209,7 +222,8 @@ def _drawn(
     quantities: Sequence[Quantity],
     n: int,
     seed: int,
-    workers: int | None,
+    like: ModelResponse | None,
+    label: str,
     progress: Progress | None,
 ) -> "xr.Dataset":
     """A sample whose outputs are the quantities under the alternatives, in pairs as they are given, at one time."""
@@ -228,16 +242,16 @@ def _drawn(
         times=sorted(set(times)),
         scenario=stepped,
         engine="native",
-        workers=workers,
         drains=question.drains,
     )
+    response = response if like is None else response.as_in(like)
     worlds_of_a_draw = response.n_scenarios
     counted = (
         None
         if progress is None
         else lambda completed, of: progress(completed * worlds_of_a_draw, of * worlds_of_a_draw)
     )
-    drawn = sample(response, n=n, seed=seed, progress=counted)
+    drawn = sample(response, n=n, seed=seed, progress=counted, label=label)
     values, columns, place = drawn["values"].to_numpy(), [], 0
     for quantity, time in zip(quantities, times, strict=True):
         at = int(np.flatnonzero(response.times == time)[0])

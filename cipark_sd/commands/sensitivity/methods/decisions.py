@@ -42,23 +42,24 @@ class Decisions(Method):
         decisions, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)
         results = {}
 
-        def over(compute: "Callable[..., xr.Dataset]", question: "Question") -> "xr.Dataset":
+        def over(compute: "Callable[..., xr.Dataset]", question: "Question", label: str) -> "xr.Dataset":
             return compute(
                 question,
                 n=draws,
                 seed=request.seed,
                 resamples=request.resamples,
-                workers=request.workers,
+                like=job.response,
+                label=label,
                 progress=job.progress,
             )
 
         if decisions.claims:
-            claims = over(claims_over_draws, inputs.question)
-            prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior)
+            claims = over(claims_over_draws, inputs.question, "claims")
+            prior = claims if inputs.unseen else over(claims_over_draws, inputs.prior, "claims over the priors")
             worth = inputs.independent
             results["claims"] = with_classes(claims, prior, None if worth is None else min(draws, worth))
         if decisions.choices and not inputs.unseen:
-            results["choices"] = over(best_alternatives, inputs.question)
+            results["choices"] = over(best_alternatives, inputs.question, "choices")
         return results
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
