@@ -14,8 +14,9 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Override, Scenario
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
-from cipark_sd.sensitivities.response import ModelResponse, Output
+from cipark_sd.sensitivities.response import ModelResponse
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.timegrid import nearest_indices
 

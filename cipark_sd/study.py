@@ -21,10 +21,10 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors, element_label
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.sensitivities.response import Output
 
 #: The entry-point group of study readers.
 GROUP = "cipark_sd.studies"

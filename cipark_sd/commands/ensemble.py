@@ -74,13 +74,7 @@ _SHARE, _RUNS = 0.2, 1000
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of design and model.")
 @click.option("--engine", default="native", show_default=True, help="Simulation engine.")
 @click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
-@click.option(
-    "--allow-failed",
-    type=click.FloatRange(0, 1),
-    default=0.05,
-    show_default=True,
-    help="More failed runs than this share of all are an error.",
-)
+@options.allow_failed
 @options.workers
 @options.dask
 @click.option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")

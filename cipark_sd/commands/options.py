@@ -47,6 +47,16 @@ dask = click.option(
 )
 
 
+#: The share of runs that may fail.
+allow_failed = click.option(
+    "--allow-failed",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="More failed runs than this share of all are an error.",
+)
+
+
 def output_folder(default: str) -> Callable[[F], F]:
     """The option for the folder of tables, figures and the page."""
     return click.option(

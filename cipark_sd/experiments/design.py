@@ -5,6 +5,7 @@ The front is found by NSGA-III (Deb and Jain 2014, IEEE Trans. Evol. Comput. 18,
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -15,9 +16,11 @@ from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Better, Lever, Outcome
 from cipark_sd.experiments.futures import Futures
-from cipark_sd.experiments.run import at_steps, run_settings
+from cipark_sd.experiments.run import SettingsTask, at_steps
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
+from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.workers import Workers
 
 #: What is sought, in the order of columns: each is made as large as it gets (cost and regret with their sign turned).
 GOALS = ("mean", "tail", "regret", "cost")
@@ -101,12 +104,14 @@ class Evaluator:
     at: float
     scenario: Scenario
     engine: str
+    pool: Pool | None = None
 
     def __call__(self, settings: Array) -> Array:
         """``settings : (n, n_levers)`` to outcomes ``(n, n_futures)``."""
         scenario, instants = at_steps(self.model, self.scenario, [self.at])
         n = len(settings)
         values = np.empty((n, len(self.futures)))
+        pool, tasks, places = self.pool or Workers(), [], []
         for position, rival in enumerate(self.futures.rivals):
             members = self.futures.members(position)
             if not len(members):
@@ -117,10 +122,12 @@ class Evaluator:
                 for number, lever in enumerate(self.levers)
                 for name in lever.names
             }
-            ran = run_settings(
-                self.model, rival.scenario, draws, [self.outcome], instants, scenario, self.engine, columns
-            )
-            values[:, members] = ran.values[0, :, 0].reshape(n, len(members))
+            how = ((self.outcome,), instants, scenario, self.engine, pool.own_threads)
+            tasks.append(SettingsTask(self.model, rival.scenario, draws, *how, rival.title, columns))
+            places.append(members)
+        with closing(pool.answers(tasks)) as answers:
+            for number, answer in answers:
+                values[:, places[number]] = answer["values"][0, :, 0].reshape(n, -1)
         return values
 
     def scores(self, settings: Array, ideal: Array, share: float) -> Scores:

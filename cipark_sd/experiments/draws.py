@@ -1,8 +1,9 @@
 """Joint draws of a model's parameters, one set for each structure of the model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +57,10 @@ class Draws:
         if bad:
             raise InvalidValue("the values of", ", ".join(bad), "finite numbers", where=where)
         object.__setattr__(self, "values", MappingProxyType(values))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a view of a mapping does not pickle
+        return Draws, tuple(dict(self.values) if f.name == "values" else getattr(self, f.name) for f in fields(self))
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))

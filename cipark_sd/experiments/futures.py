@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, at_steps, run_settings
+from cipark_sd.experiments.run import OnProgress, SettingsTask, at_steps
+from cipark_sd.failures import Failures
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.tasks.pool import Pool, Progress
+from cipark_sd.tasks.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,26 +118,46 @@ def run_futures(
     *,
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
+    pool: Pool | None = None,
+    failures: Failures | None = None,
     progress: OnProgress | None = None,
 ) -> Array:
     """Outcomes of all policies in all futures, ``(n_outcomes, n_policies, n_futures, n_times)``.
 
     Later settings win: ``scenario``, draw and uncertainty, rival, policy.
+
+    Parameters
+    ----------
+    pool : Pool, optional
+        Who runs each policy under each rival, and keeps the runs; it changes no bit.
+    failures : Failures, optional
+        Where failed runs are counted.
     """
+    pool = pool or Workers()
     scenario, instants = at_steps(model, scenario, times)
     values = np.empty((len(outcomes), len(policies), len(futures), len(times)))
-    completed = 0
+    tasks, places = [], []
     for position, rival in enumerate(futures.rivals):
         members = futures.members(position)
         if not len(members):
             continue
-        member_draws = futures.draws.take(members)
+        how = (futures.draws.take(members), tuple(outcomes), instants, scenario, engine, pool.own_threads)
         for number, policy in enumerate(policies):
-            settings = rival.scenario | policy.scenario
-            values[:, number, members] = run_settings(
-                model, settings, member_draws, outcomes, instants, scenario, engine
-            ).values
-            completed += len(members)
-            if progress is not None:
-                progress(completed, len(policies) * len(futures))
+            label = f"{policy.title} under {rival.title}"
+            tasks.append(SettingsTask(model, rival.scenario | policy.scenario, *how, label))
+            places.append((number, members))
+
+    def counted(now: Progress) -> None:
+        if progress is not None:
+            whole = len(policies) * len(futures)
+            progress(int(now.completed / now.total * whole), whole)
+
+    outcome = pool.run(tasks, counted)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    for (number, members), answer in zip(places, outcome.answers, strict=True):
+        assert answer is not None  # nothing was interrupted
+        values[:, number, members] = answer["values"]
+        if failures is not None:
+            failures.add(answer)
     return values

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +11,32 @@ from numpy.typing import NDArray
 
 from cipark_sd import results
 from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.checkpoints import Arrays, digest
 from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.plan import checked, grid_of, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.failures import (
+    OUTSIDE,
+    REASON,
+    SLACK,
+    TIME,
+    VARIABLE,
+    Failures,
+    Marks,
+    diagnosed,
+    first_places,
+    floors,
+    labels,
+    lowest,
+    marked,
+)
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.tasks.pool import Pool, Progress, Tell
+from cipark_sd.tasks.workers import Workers
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
@@ -40,7 +58,7 @@ def run_policies(
     *,
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
-    checkpoints: Checkpoints = NOT_KEPT,
+    pool: Pool | None = None,
     progress: OnProgress | None = None,
 ) -> "xr.Dataset":
     """The outcomes of all policies.
@@ -53,13 +71,15 @@ def run_policies(
         By the id of the rival; all of one length.
     times : sequence of float
         The step nearest to each is read; the coordinate ``instant`` says where that is.
-    checkpoints : Checkpoints, optional
-        Where the runs of each policy under each rival are kept.
+    pool : Pool, optional
+        Who runs each policy under each rival, and keeps the runs; it changes no bit.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``policy``, ``rival``, ``draw``, ``time``; a variable for each outcome.
+        Dims ``policy``, ``rival``, ``draw``, ``time``; a variable for each outcome. The coordinates ``run_failed``,
+        ``run_failed_variable`` and ``run_failed_time`` say of each run that has no outcome why, where (a place in
+        :func:`cipark_sd.failures.labels`) and when.
 
     Raises
     ------
@@ -73,30 +93,76 @@ def run_policies(
         n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
     scenario, instants = at_steps(model, scenario, times)
-    length = lengths.pop()
-    ran: list[list[Ran]] = []
-    for rival in rivals:
-        rival_draws = draws[rival.id]
-        how = (model.digest, sorted(rival_draws.values.items()), outcomes, instants, scenario.to_json(), engine, FINER)
-        store = checkpoints.within(*how)
-        of_rival: list[Ran] = []
-        for policy in policies:
-            settings = rival.scenario | policy.scenario
-            make = partial(run_settings, model, settings, rival_draws, outcomes, instants, scenario, engine)
-            of_rival.append(store.recall(Ran, make, "policy", settings.to_json()))
-            if progress is not None:
-                progress((len(ran) * len(policies) + len(of_rival)) * length, len(rivals) * len(policies) * length)
-        _same_steps(model, policies, rival, rival_draws, outcomes, instants, scenario, engine, of_rival)
-        ran.append(of_rival)
+    pool, length = pool or Workers(), lengths.pop()
+    tasks = [
+        SettingsTask(
+            model, rival.scenario | policy.scenario, draws[rival.id], tuple(outcomes), instants, scenario, engine,
+            pool.own_threads, f"{policy.title} under {rival.title}",
+        )
+        for rival in rivals
+        for policy in policies
+    ]  # fmt: skip
+
+    def counted(now: Progress) -> None:
+        if progress is not None:
+            progress(int(now.completed * length), now.total * length)
+
+    outcome = pool.run(tasks, counted)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    answers = [Ran.of(answer) for answer in outcome.answers if answer is not None]
+    ran = [answers[start : start + len(policies)] for start in range(0, len(answers), len(policies))]
+    for rival, of_rival in zip(rivals, ran, strict=True):
+        _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, of_rival)
     return _dataset(model, policies, rivals, draws, outcomes, times, instants, ran, engine)
 
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """Outcomes ``(n_outcomes, n_draws, n_times)``, NaN where a run fails, and which runs needed a finer step."""
+    """Outcomes ``(n_outcomes, n_draws, n_times)``, NaN where a run fails, which runs needed a finer step, and marks."""
 
     values: Array
     refined: NDArray[np.bool_]
+    marks: Marks
+
+    @property
+    def arrays(self) -> Arrays:
+        """By name, as a task answers."""
+        return {"values": self.values, "refined": self.refined, **self.marks.arrays}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> "Ran":
+        """Undoes :attr:`arrays`."""
+        return cls(arrays["values"], arrays["refined"], Marks(arrays[REASON], arrays[VARIABLE], arrays[TIME]))
+
+
+@dataclass(frozen=True, eq=False)
+class SettingsTask:
+    """One set of settings over draws, as workers take it; the parameters are those of :func:`run_settings`."""
+
+    model: Model
+    settings: Scenario
+    draws: Draws
+    outcomes: tuple[Outcome, ...]
+    instants: tuple[float, ...]
+    scenario: Scenario
+    engine: str
+    workers: int | None
+    label: str
+    extra: Mapping[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        settings, scenario = self.settings.to_json(), self.scenario.to_json()
+        numbers = sorted(self.draws.values.items())
+        how = (self.model.digest, settings, numbers, self.extra, self.outcomes, self.instants, scenario, self.engine)
+        return digest("settings", *how, FINER, SLACK)
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """Outcomes with marks."""
+        how = (self.outcomes, self.instants, self.scenario, self.engine)
+        return run_settings(self.model, self.settings, self.draws, *how, self.extra, self.workers).arrays
 
 
 def run_settings(
@@ -108,32 +174,81 @@ def run_settings(
     scenario: Scenario,
     engine: str,
     extra: Mapping[str, Array] | None = None,
+    workers: int | None = None,
 ) -> Ran:
     """The outcomes of one set of settings over draws.
 
-    A run whose outcomes are not finite or not possible is run again with a step :data:`FINER` times as fine: far out in
-    a prior, rates can be faster than the model's step allows.
+    A run whose outcomes are not finite or not possible, or in which a stock falls below the lower limit of the file, is
+    run again with a step :data:`FINER` times as fine: far out in a prior, rates can be faster than the model's step
+    allows. Where that does not help, the run fails.
 
-    ``more`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
+    ``extra`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
     of :func:`at_steps`.
     """
     columns = columns_of(settings, draws, extra or {})
     structured = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
     shared = scenario | Scenario(settings.name, structured)
-    save = list(dict.fromkeys(split_key(override_key(n))[0] for o in outcomes for n in (o.variable, o.per) if n))
-    # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
-    save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
-    runs = ensemble(model, columns, save=save, times=instants, scenario=shared, engine=engine, failures="leave")
-    values = np.stack([read(runs, outcome) for outcome in outcomes])
-    refined = ~(possible(values, outcomes) & _finite_stocks(model, runs))
+    run = _Once(model, tuple(outcomes), tuple(instants), engine, workers)
+    values, fine = run(columns, shared)
+    refined = ~fine
+    failed = refined.copy()
     if refined.any():
         coarse = {name: array[refined] for name, array in columns.items()}
-        finest = finer(model, shared)
-        again = ensemble(model, coarse, save=save, times=instants, scenario=finest, engine=engine, failures="leave")
-        values_again = np.stack([read(again, outcome) for outcome in outcomes])
-        fine = possible(values_again, outcomes) & _finite_stocks(model, again)
-        values[:, refined] = np.where(fine[:, None], values_again, np.nan)
-    return Ran(values, refined)
+        values_again, fine_again = run(coarse, finer(model, shared))
+        values[:, refined] = np.where(fine_again[:, None], values_again, np.nan)
+        failed[refined] = ~fine_again
+
+    def diagnose(some: NDArray[np.intp]) -> Marks:
+        return run.diagnosed({name: array[some] for name, array in columns.items()}, shared)
+
+    return Ran(values, refined, marked(len(refined), failed, diagnose))
+
+
+@dataclass(frozen=True)
+class _Once:
+    """Runs with one step, and what is impossible in them."""
+
+    model: Model
+    outcomes: tuple[Outcome, ...]
+    instants: tuple[float, ...]
+    engine: str
+    workers: int | None
+
+    def __call__(self, columns: Mapping[str, Array], scenario: Scenario) -> tuple[Array, NDArray[np.bool_]]:
+        """Outcomes ``(n_outcomes, n_runs, n_times)``, and which runs ``(n_runs,)`` are fine."""
+        model, limits = self.model, floors(self.model)
+        read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
+        save = list(dict.fromkeys(split_key(override_key(name))[0] for name in read_names))
+        # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
+        save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
+        everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
+        runs = self._ensemble(columns, scenario, save=save, times=self.instants, reduce=lowest(limits, everywhen))
+        values = np.stack([read(runs, outcome) for outcome in self.outcomes])
+        fine = possible(values, self.outcomes) & _finite_stocks(model, runs)
+        for floor in limits:
+            fine &= runs[floor.reduction].to_numpy() >= floor.least
+        return values, fine
+
+    def diagnosed(self, columns: Mapping[str, Array], scenario: Scenario) -> Marks:
+        """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
+        everything = plan(self.model, scenario, save=None, times=None, method=None).columns
+        runs = self._ensemble(columns, scenario, save=everything.names, times=None)
+        marks = diagnosed(self.model, runs, everything.places, floors(self.model))
+        start, times = first_places(self.model), runs["time"].to_numpy()
+        for outcome in self.outcomes:
+            course = read(runs, outcome)
+            bad = ~((course >= outcome.low) & (course <= outcome.high)) & ~(np.isnan(course) & bool(outcome.per))
+            found = Marks.none(len(course))
+            failed = bad.any(axis=1)
+            found.reason[failed] = OUTSIDE
+            found.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
+            found.time[failed] = times[bad.argmax(axis=1)[failed]]
+            marks.put(np.arange(len(course)), found)
+        return marks
+
+    def _ensemble(self, columns: Mapping[str, Array], scenario: Scenario, **more: Any) -> "xr.Dataset":
+        how: dict[str, Any] = {"engine": self.engine, "failures": "leave", "workers": self.workers}
+        return ensemble(self.model, columns, scenario=scenario, **how, **more)
 
 
 def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
@@ -173,7 +288,9 @@ def _same_steps(
         late_runs = run_settings(model, settings, draws.take(late), outcomes, instants, finer(model, scenario), engine)
         values = ran[position].values.copy()
         values[:, late] = late_runs.values
-        ran[position] = Ran(values, needed)
+        marks = Marks(*(array.copy() for array in ran[position].marks.arrays.values()))
+        marks.put(late, late_runs.marks)
+        ran[position] = Ran(values, needed, marks)
 
 
 def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
@@ -271,6 +388,10 @@ def _dataset(
     # (policy, rival, outcome, draw, time)
     values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
     refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
+    marks = {
+        name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
+        for name in (REASON, VARIABLE, TIME)
+    }
     dims = ("policy", "rival", "draw", "time")
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
@@ -289,6 +410,7 @@ def _dataset(
         "weight": (("rival",), [sample.weight for sample in rival_draws]),
         "draw": np.arange(len(rival_draws[0])),
         "refined": (dims[:3], refined, {"long_name": "finer step"}),
+        **marks,
         "time": (("time",), np.array(times, dtype=float), {"long_name": "time", **of_time}),
         "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
     }
@@ -297,13 +419,11 @@ def _dataset(
     return xr.Dataset(data, coords=coords, attrs=facts)
 
 
-def failed(result: "xr.Dataset") -> int:
-    """How many runs have an outcome that is not a number."""
-    bad = np.zeros((result.sizes["policy"], result.sizes["rival"], result.sizes["draw"]), dtype=bool)
-    for array in result.data_vars.values():
-        if "per" not in array.attrs:
-            bad |= ~np.isfinite(array.transpose("policy", "rival", "draw", "time").to_numpy()).all(axis=-1)
-    return int(bad.sum())
+def failures_in(model: Model, result: "xr.Dataset") -> Failures:
+    """The runs of a result that failed, and of what."""
+    found = Failures(labels(model))
+    found.add({name: result[name].to_numpy().reshape(-1) for name in (REASON, VARIABLE, TIME)})
+    return found
 
 
 def time_position(time: float, times: Sequence[float]) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 from cipark_sd.errors import UnknownName
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
+from cipark_sd.tasks.shared import MadeOnce
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
 Format = Literal["vensim", "xmile"]
@@ -73,7 +74,7 @@ class Origin:
 
 
 @dataclass(frozen=True, repr=False)
-class Model:
+class Model(MadeOnce):
     """A stock-and-flow model.
 
     Every reference exists and names are canonical: the front end guarantees it. Two models are equal when their

@@ -8,34 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.runs.failures import summary
-from cipark_sd.runs.work import REASON, TIME, VARIABLE, ChunkTask, Work
+from cipark_sd.errors import InvalidValue
+from cipark_sd.failures import ALLOWED, REASON, TIME, VARIABLE, Failures
+from cipark_sd.runs.work import ChunkTask, Work
 from cipark_sd.store.chunks import RunStore
 from cipark_sd.store.lock import writing
 from cipark_sd.store.schema import Layout, require_zarr
 from cipark_sd.tasks.pool import Pool
 
-#: The share of runs that may fail unless the caller says otherwise.
-ALLOWED = 0.05
-#: Chunks of which the failures are told one by one.
-_LISTED_CHUNKS = 64
-
-
-class TooManyFailed(CiparkError):
-    """More runs fail than are allowed; what was computed stays in the store."""
-
-    def __init__(self, path: Path, failed: int, completed: int, allowed: float, lines: list[str]) -> None:
-        self.failed = failed
-        self.completed = completed
-        shown = "".join(f"\n  - {line}" for line in lines)
-        super().__init__(
-            f"{path}: {failed:,} of {completed:,} runs failed, which is more than the share of {allowed:g} of all "
-            f"that is allowed:{shown}\nThe store keeps what was computed; mend the model or the ranges, or allow "
-            "more with --allow-failed, and the same command goes on"
-        )
+#: What can be done where too many runs fail.
+_REMEDY = (
+    "The store keeps what was computed; mend the model or the ranges, or allow more with --allow-failed, and the same "
+    "command goes on"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +33,7 @@ class Tally:
     completed, total, failed : int
         Runs.
     reasons : tuple of str
-        What the failed ones of this call failed of, the most frequent first.
+        What the failed ones failed of, the most frequent first.
     """
 
     completed: int
@@ -111,29 +97,26 @@ def store_runs(
     if not path.exists():
         check_room(path, layout, part)
     store = RunStore.of(path, layout)
-    most = allowed * store.n_runs
-    reasons = _Reasons()
     with writing(path) as first:
         if first:
             store.remove_unfinished()
         mine = [number for number in range(store.n_chunks) if number % part[1] == part[0] - 1]
-        complete = store.complete()
-        n_done, failed = store.n_complete(), _failed(store)
+        complete, failures = store.complete(), failures_of(store)
+        n_done = store.n_complete()
         waiting = [number for number in (mine if first else reversed(mine)) if not complete[number]]
         begun: list[int] = []
         if progress is not None:
             progress(n_done, store.n_runs)
-        _check(path, failed, n_done, most, allowed, reasons)
+        failures.check(str(path), store.n_runs, allowed, remedy=_REMEDY)
         with closing(pool.answers(_tasks(work, store, waiting, begun))) as answers:
             for position, answer in answers:
                 store.entry("chunk", begun[position]).save(answer)
                 n_done += len(answer[REASON])
-                failed += int(_bad(answer).sum())
-                reasons.add(answer)
+                failures.add(answer)
                 if progress is not None:
                     progress(min(n_done, store.n_runs), store.n_runs)
-                _check(path, failed, n_done, most, allowed, reasons, store)
-        return Tally(store.n_complete(), store.n_runs, _failed(store), tuple(reasons.lines(store)))
+                failures.check(str(path), store.n_runs, allowed, remedy=_REMEDY)
+        return tally(store)
 
 
 def check_room(path: Path, layout: Layout, part: tuple[int, int]) -> None:
@@ -170,65 +153,25 @@ def _tasks(work: Work, store: RunStore, waiting: list[int], begun: list[int]) ->
             yield ChunkTask(work, number, *store.bounds(number))
 
 
-def _bad(answer: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Which runs of a chunk failed."""
-    return np.asarray(answer[REASON]) > 0
-
-
-class _Reasons:
-    """The first failures of a call, for the message."""
-
-    def __init__(self) -> None:
-        self._answers: list[tuple[Any, Any, Any]] = []
-
-    def add(self, answer: Mapping[str, Any]) -> None:
-        failed = _bad(answer)
-        if failed.any() and len(self._answers) < _LISTED_CHUNKS:
-            self._answers.append(tuple(answer[name][failed] for name in (REASON, VARIABLE, TIME)))
-
-    def lines(self, store: RunStore) -> list[str]:
-        if not self._answers:
-            return []
-        reason, variable, time = (np.concatenate(parts) for parts in zip(*self._answers, strict=True))
-        return summary(reason, variable, time, failing_labels(store))
-
-
-def _check(
-    path: Path,
-    failed: int,
-    completed: int,
-    most: float,
-    allowed: float,
-    reasons: _Reasons,
-    store: RunStore | None = None,
-) -> None:
-    if failed > most:
-        store = store or RunStore(path)
-        raise TooManyFailed(path, failed, completed, allowed, reasons.lines(store) or failures_of(store))
-
-
 def failing_labels(store: RunStore) -> list[str]:
     """The names by which :data:`VARIABLE` counts."""
-    return [str(label) for label in store.open()["failing"].to_numpy()]
+    return [str(label) for label in store.coordinate("failing")]
 
 
-def failures_of(store: RunStore) -> list[str]:
-    """What the runs of a store failed of; those of its first chunks that have any."""
-    reasons = _Reasons()
+def failures_of(store: RunStore) -> Failures:
+    """What the runs of complete chunks failed of."""
+    failures = Failures(failing_labels(store))
     for number in np.flatnonzero(store.complete()):
         bounds = store.bounds(int(number))
-        reasons.add({name: store.read(name, *bounds) for name in (REASON, VARIABLE, TIME)})
-    return reasons.lines(store)
-
-
-def _failed(store: RunStore) -> int:
-    """How many runs of complete chunks failed."""
-    total = 0
-    for number in np.flatnonzero(store.complete()):
-        total += int((store.read(REASON, *store.bounds(int(number))) > 0).sum())
-    return total
+        reason = store.read(REASON, *bounds)
+        if (reason > 0).any():
+            failures.add({REASON: reason, **{name: store.read(name, *bounds) for name in (VARIABLE, TIME)}})
+        else:
+            failures.total += len(reason)
+    return failures
 
 
 def tally(store: RunStore) -> Tally:
     """How far a store is."""
-    return Tally(store.n_complete(), store.n_runs, _failed(store), tuple(failures_of(store)))
+    failures = failures_of(store)
+    return Tally(store.n_complete(), store.n_runs, failures.failed, tuple(failures.lines()))

@@ -4,11 +4,9 @@ A chunk depends on the numbers of its runs and on nothing that was computed befo
 thread, process or machine, and again.
 """
 
-import hashlib
-import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,11 +20,11 @@ from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import drawn, ensemble
 from cipark_sd.errors import InvalidValue
-from cipark_sd.model.model import Method, Model
-from cipark_sd.runs.design import Design
-from cipark_sd.runs.failures import (
-    DIAGNOSED,
+from cipark_sd.failures import (
+    REASON,
     REASONS,
+    TIME,
+    VARIABLE,
     Floor,
     Marks,
     between_saved_times,
@@ -34,13 +32,17 @@ from cipark_sd.runs.failures import (
     failing,
     floors,
     labels,
+    marked,
 )
-from cipark_sd.runs.failures import lowest as lowest_values
+from cipark_sd.failures import lowest as lowest_values
+from cipark_sd.model.model import Method, Model
+from cipark_sd.runs.design import Design
 from cipark_sd.scenarios import Scenario
 from cipark_sd.store.schema import Column, Layout
+from cipark_sd.tasks.shared import MadeOnce
 
 #: What a run has beside the variables that are saved.
-DRAWS, REASON, VARIABLE, TIME = "draws", "run_failed", "run_failed_variable", "run_failed_time"
+DRAWS = "draws"
 #: Bytes of a chunk that are aimed at, and the fewest and most runs.
 CHUNK_BYTES, LEAST, MOST = 32 * 2**20, 16, 2**17
 #: Chunks of an ensemble at least, so that progress is seen and workers share the work, unless they would be so small
@@ -49,7 +51,7 @@ SHARES, FEW = 64, 256
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(MadeOnce):
     """An ensemble as a value that another process can be sent.
 
     Parameters
@@ -86,9 +88,7 @@ class Work:
         return {
             **{name: computed[name].to_numpy() for name in self.save},
             DRAWS: np.ascontiguousarray(rows),
-            REASON: marks.reason,
-            VARIABLE: marks.variable,
-            TIME: marks.time,
+            **marks.arrays,
         }
 
     def check(self) -> None:
@@ -139,7 +139,7 @@ class Work:
             attributes = results.variable_attributes(variable)
             columns[name] = Column(("time", *variable.dims), (len(times), *sizes), attributes=attributes)
         columns[DRAWS] = Column(("parameter",), (len(self.design.names),), attributes={"long_name": "what was set"})
-        columns |= _failure_columns(model)
+        columns |= failure_columns(model)
         coordinates["failing"] = np.array(labels(model))
         return Layout(
             self.design.n,
@@ -188,13 +188,14 @@ class Work:
     def _marks(
         self, rows: NDArray[np.float64], numbers: NDArray[np.uint64], computed: Any, failed: NDArray[np.bool_]
     ) -> Marks:
-        marks = Marks.none(len(rows))
-        members = np.flatnonzero(failed)
-        for start in range(0, len(members), DIAGNOSED):
-            some = members[start : start + DIAGNOSED]
-            columns = self._everything
+        columns = self._everything
+
+        def diagnose(some: NDArray[np.intp]) -> Marks:
             again = self._ensemble(rows[some], numbers[some], columns.names, None, ())
-            marks.put(some, diagnosed(self.model, again, columns.places, self._limits))
+            return diagnosed(self.model, again, columns.places, self._limits)
+
+        marks = marked(len(rows), failed, diagnose)
+        members = np.flatnonzero(failed)
         unmarked = members[marks.reason[members] == 0]
         if len(unmarked):
             marks.put(unmarked, between_saved_times(self.model, computed.isel(run=unmarked), self._limits))
@@ -215,20 +216,6 @@ class Work:
     @cached_property
     def _everything(self) -> Columns:
         return plan(self.model, self.scenario, save=None, times=None, method=self.method).columns
-
-    @cached_property
-    def _packed(self) -> tuple[str, bytes]:
-        content = pickle.dumps({entry.name: getattr(self, entry.name) for entry in fields(self)})
-        return hashlib.sha256(content).hexdigest(), content
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # a process that gets many chunks of it makes it, and compiles it, once
-        return _unpacked, self._packed
-
-
-@lru_cache(maxsize=4)
-def _unpacked(digest: str, content: bytes) -> Work:
-    return Work(**pickle.loads(content))
 
 
 @dataclass(frozen=True)
@@ -265,7 +252,8 @@ def chunk_size(n_runs: int, bytes_per_run: int) -> int:
     return -(-size // LEAST) * LEAST
 
 
-def _failure_columns(model: Model) -> dict[str, Column]:
+def failure_columns(model: Model) -> dict[str, Column]:
+    """What a store says of failures of its runs."""
     units = {"units": model.time.units} if model.time.units else {}
     flags = {"flag_values": list(range(len(REASONS))), "flag_meanings": " ".join(r.replace(" ", "_") for r in REASONS)}
     return {

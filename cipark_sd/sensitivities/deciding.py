@@ -14,9 +14,10 @@ from cipark_sd.claims import wilson
 from cipark_sd.experiments.definition import BASE, Outcome, Uncertainty
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
-from cipark_sd.sensitivities.response import Output, model_response
+from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.sensitivities.sample import sample
 from cipark_sd.sensitivities.slices import pooled_effects, single_effects
 from cipark_sd.timegrid import time_grid
@@ -43,8 +44,8 @@ class Sampling:
         Of the draws and of the bootstrap.
     resamples : int
         Of the bootstrap.
-    workers : int, optional
-        Threads; they change no result.
+    like : ModelResponse, optional
+        Whose workers and checkpoints serve; they change no result.
     progress : callable, optional
         Called with the runs done and planned.
     """
@@ -52,15 +53,20 @@ class Sampling:
     n: int
     seed: int
     resamples: int = 100
-    workers: int | None = None
+    like: ModelResponse | None = None
     progress: Callable[[int, int], None] | None = None
 
 
-def claims_over_draws(question: Question, sampling: Sampling) -> "xr.Dataset":
+def claims_over_draws(question: Question, sampling: Sampling, label: str = "claims") -> "xr.Dataset":
     """In which share of the draws each claim is true, and which constants move its margin.
 
     The margin is the quantity under the alternative less ``factor`` times that under the other one, in the claim's
     direction: above zero the claim is true.
+
+    Parameters
+    ----------
+    like : ModelResponse, optional
+        As which it is computed: on the same threads or workers, and what fails is counted there under ``label``.
 
     Returns
     -------
@@ -78,7 +84,7 @@ def claims_over_draws(question: Question, sampling: Sampling) -> "xr.Dataset":
     decisions = question.decisions
     ids = [name for claim in decisions.claims for name in (claim.policy, claim.expected.than)]
     looked = [(claim.outcome, claim.expected.at) for claim in decisions.claims for _ in range(2)]
-    drawn = _drawn(question, ids, looked, sampling)
+    drawn = _drawn(question, ids, looked, sampling, label)
     values = drawn["values"].to_numpy()[:, :, 0]
     signs = np.array([1.0 if claim.expected.how == "more" else -1.0 for claim in decisions.claims])
     factor = np.array([claim.expected.factor for claim in decisions.claims])
@@ -139,10 +145,15 @@ def with_classes(claims: "xr.Dataset", prior: "xr.Dataset", effective: float | N
     )
 
 
-def best_alternatives(question: Question, sampling: Sampling) -> "xr.Dataset":
+def best_alternatives(question: Question, sampling: Sampling, label: str = "choices") -> "xr.Dataset":
     """In which share of the draws each alternative is the best, and which constants decide that.
 
     Alternatives that are equally good share a draw.
+
+    Parameters
+    ----------
+    like, label
+        As for :func:`claims_over_draws`.
 
     Returns
     -------
@@ -163,7 +174,7 @@ def best_alternatives(question: Question, sampling: Sampling) -> "xr.Dataset":
     decisions = question.decisions
     ids = [name for choice in decisions.choices for name in choice.policies]
     looked = [(choice.outcome, choice.at) for choice in decisions.choices for _ in choice.policies]
-    drawn = _drawn(question, ids, looked, sampling)
+    drawn = _drawn(question, ids, looked, sampling, label)
     values, shares = drawn["values"].to_numpy()[:, :, 0], drawn["shares"].to_numpy()
     names = list(dict.fromkeys(ids))
     k, shape = shares.shape[1], (len(decisions.choices), len(names))
@@ -214,7 +225,9 @@ def _best(good: Array) -> Array:
     return np.asarray(flags / flags.sum(axis=1, keepdims=True))
 
 
-def _drawn(question: Question, ids: Sequence[str], looked: Sequence[_Looked], sampling: Sampling) -> "xr.Dataset":
+def _drawn(
+    question: Question, ids: Sequence[str], looked: Sequence[_Looked], sampling: Sampling, label: str
+) -> "xr.Dataset":
     """A sample whose outputs are the outcomes under the policies of ``ids``, in pairs, at one time."""
     worlds = {
         policy.id: policy.scenario if policy.id != BASE and policy.scenario.overrides else None
@@ -234,16 +247,16 @@ def _drawn(question: Question, ids: Sequence[str], looked: Sequence[_Looked], sa
         times=sorted(set(times)),
         scenario=stepped,
         engine="native",
-        workers=sampling.workers,
         drains=question.drains,
     )
+    response = response if sampling.like is None else response.as_in(sampling.like)
     worlds_of_a_draw, progress = response.n_scenarios, sampling.progress
     counted = (
         None
         if progress is None
         else lambda completed, of: progress(completed * worlds_of_a_draw, of * worlds_of_a_draw)
     )
-    drawn = sample(response, n=sampling.n, seed=sampling.seed, progress=counted)
+    drawn = sample(response, n=sampling.n, seed=sampling.seed, progress=counted, label=label)
     values, columns, place = drawn["values"].to_numpy(), [], 0
     for (outcome, _), time in zip(looked, times, strict=True):
         at = int(np.flatnonzero(response.times == time)[0])

@@ -7,7 +7,7 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivities.response import Response, coordinates
+from cipark_sd.sensitivities.response import Response, coordinates, for_design
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +52,7 @@ def dgsm(
     counts = np.zeros_like(squares)
     moments = np.zeros((3, resamples + 1, size))
     failed = np.zeros(size)
+    response = for_design(response, "dgsm", n * (k + 1))
     for first, shares in blocks(k, 0, n, seed):
         rows = len(shares)
         ahead = np.where(shares + STEP < 1, STEP, -STEP)
@@ -103,6 +104,7 @@ def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr
     shares = np.full((2 * k + 1, k), 0.5)
     for i in range(k):
         shares[1 + i, i], shares[1 + k + i, i] = low, high
+    response = for_design(response, "tornado", len(shares))
     values = response(response.scores(shares), np.zeros(2 * k + 1, dtype=np.uint64))
     dims = ("parameter", "output", "time")
     data: dict[str, Any] = {

@@ -8,13 +8,11 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivities.designs import morris_points
-from cipark_sd.sensitivities.response import Response, coordinates
+from cipark_sd.sensitivities.response import Response, at_a_time, coordinates, for_design
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Runs that are computed in one call.
-_RUNS_AT_A_TIME = 16384
 _Z95 = 1.959963984540054
 
 
@@ -87,9 +85,10 @@ def elementary_effects(
     k = len(response.names)
     effects = np.full((trajectories, k, len(response.outputs), len(response.times)), np.nan)
     margins = _margins(response, levels)
-    at_a_time = max(1, _RUNS_AT_A_TIME // (k + 1))
-    for first in range(0, trajectories, at_a_time):
-        numbers = range(first, min(first + at_a_time, trajectories))
+    at_once = max(1, at_a_time(response) // (k + 1))
+    response = for_design(response, f"morris with {levels} levels", trajectories * (k + 1))
+    for first in range(0, trajectories, at_once):
+        numbers = range(first, min(first + at_once, trajectories))
         planned = [morris_points(k, levels, number, seed, margins) for number in numbers]
         shares = np.concatenate([points for points, _, _ in planned])
         rows = np.repeat(np.array(numbers, dtype=np.uint64), k + 1)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.decisions import Decisions
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factors
 from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.sensitivities.response import Output
 
 
 @dataclass(frozen=True)

@@ -1,57 +1,32 @@
 """What is asked of a model: outputs over time as a function of scores, many points at once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.ensembles import ensemble
+from cipark_sd.checkpoints import Arrays
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.failures import Failures, labels
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
-from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.sensitivities.evaluation import Evaluation, Output, Rows, world_key
 from cipark_sd.sensitivities.factors import Factors, element_label
+from cipark_sd.tasks.pool import Pool, Tell
 
-Rows = NDArray[np.uint64]
-#: How often the step of a run that leaves its range is halved.
-HALVINGS = 5
-
-
-@dataclass(frozen=True)
-class Output:
-    """A course over time that is looked at.
-
-    Parameters
-    ----------
-    label : str
-    variable : str
-        ``Name`` or ``Name[element]``.
-    without : Scenario, optional
-        Where given, the output is the effect: the variable less what it is under this scenario, with the same values
-        of the uncertain constants.
-    under : Scenario, optional
-        The world in which the variable is looked at; without it the one in which nothing is changed.
-    range : (float, float)
-        In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
-        step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
-        and counts as failed only if that does not help.
-    """
-
-    label: str
-    variable: str
-    without: Scenario | None = None
-    range: tuple[float, float] = (-np.inf, np.inf)
-    under: Scenario | None = None
-
-    @property
-    def worlds(self) -> tuple[Scenario | None, ...]:
-        """All that have to be run for it."""
-        return (self.under,) if self.without is None else (self.under, self.without)
+#: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
+RUNS_AT_A_TIME = 16384
+#: Draws of a task that a worker is sent.
+PIECE = 1024
+#: Computes ``(values, rows)`` as an :class:`Evaluation` does.
+Compute = Callable[[Array, Rows], Arrays]
+#: Computes the same, save what is kept already.
+Keeping = Callable[[Array, Rows, Compute], Arrays]
 
 
 class Response(Protocol):
@@ -107,6 +82,12 @@ class ModelResponse:
         A flow and the stock that it empties, with the same subscripts: where the flow takes more than the whole stock
         in one step, the step is too long for the drawn constants, and the run is computed again as for
         :attr:`Output.range`.
+    pool : Pool, optional
+        Who computes in place of threads of this process; it changes no bit.
+    allowed : float
+        The share of a design's runs that may fail.
+    keep : function, optional
+        Of a design's name and its number of runs: what keeps them.
     """
 
     model: Model
@@ -117,6 +98,12 @@ class ModelResponse:
     engine: str
     workers: int | None = None
     drains: tuple[tuple[str, str], ...] = ()
+    pool: Pool | None = None
+    allowed: float = 1.0
+    keep: "Callable[[str, int, ModelResponse], Keeping] | None" = None
+    #: By design, what failed.
+    failures: dict[str, Failures] = field(default_factory=dict)
+    _design: "tuple[str, int, Keeping | None] | None" = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -144,112 +131,104 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        outputs = [(o.label, o.variable, *map(_key, (o.under, o.without)), o.range) for o in self.definitions]
+        outputs = [(o.label, o.variable, *map(world_key, (o.under, o.without)), o.range) for o in self.definitions]
         texts = [self.model.digest, repr(self.names), repr(self.drains), repr(outputs), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What is computed of each draw."""
+        workers = self.workers if self.pool is None else 1
+        how = (self.times, self.scenario, self.engine, workers, self.drains)
+        return Evaluation(self.model, self.names, self.definitions, *how)
 
     @property
     def n_scenarios(self) -> int:
         """How many runs one point of a design costs."""
-        return len(self._worlds)
+        return self.evaluation.n_worlds
 
-    @cached_property
-    def _worlds(self) -> dict[str, Scenario | None]:
-        """By a key, each world that an output is looked at in or an effect is measured against, once."""
-        return {_key(world): world for output in self.definitions for world in output.worlds}
+    def for_design(self, label: str, n: int, counted: Failures | None = None) -> "ModelResponse":
+        """The response for the ``n`` runs of one design, which are counted, and kept where they are to be."""
+        self.failures[label] = Failures(labels(self.model)) if counted is None else counted
+        before = self.failures[label].total
+        name = f"{label}, from {before}" if before else label
+        return replace(self, _design=(label, n, None if self.keep is None else self.keep(name, n - before, self)))
+
+    def as_in(self, model_response: "ModelResponse") -> "ModelResponse":
+        """The same with who computes, what may fail and what is kept of another response."""
+        how = {name: getattr(model_response, name) for name in ("workers", "pool", "allowed", "keep", "failures")}
+        return replace(self, **how)
 
     def scores(self, shares: Array) -> Array:
         """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
         return self.factors.scores(shares)
 
     def __call__(self, scores: Array, rows: Rows) -> Array:
-        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``."""
-        values = self.factors.values(scores)
-        result, wrong = self._outputs(values, rows, 0)
-        failed = np.flatnonzero(wrong.any(axis=1))
-        for halvings in range(1, HALVINGS + 1):
-            if not len(failed):
-                break
-            # what was right keeps its step: another output that fails must not move it
-            before = wrong[failed]
-            again, after = self._outputs(values[failed], rows[failed], halvings)
-            result[failed] = np.where(before[:, :, None], again, result[failed])
-            wrong[failed] = before & after
-            failed = failed[wrong[failed].any(axis=1)]
-        result[wrong] = np.nan
-        return result
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``.
 
-    def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
-        """Outputs with the step halved so often, and which of them it is too long for in some world ``(n, n_outputs)``.
-
-        All worlds of a draw have the same step, so that its error is in no difference between them.
+        Raises
+        ------
+        TooManyFailed
+            As soon as more runs of a planned design have failed than may.
         """
-        draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
-        worlds = {key: self._run(key, draws, rows, halvings) for key in self._worlds}
-        result = np.stack(
-            [
-                worlds[_key(output.under)][0][output.variable]
-                - (worlds[_key(output.without)][0][output.variable] if output.without else 0.0)
-                for output in self.definitions
-            ],
-            axis=1,
-        )
-        drained = np.any([drained for _, drained in worlds.values()], axis=0)
-        wrong = [
-            drained | _outside(output, {key: worlds[key][0] for key in map(_key, output.worlds)})
-            for output in self.definitions
-        ]
-        return result, np.stack(wrong, axis=1)
+        values = self.factors.values(scores)
+        label, n, keeping = self._design or ("", 0, None)
+        answer = self._computed(values, rows) if keeping is None else keeping(values, rows, self._computed)
+        if self._design is not None:
+            self.failures[label].add(answer)
+            self.failures[label].check(f"{self.model.name}, {label}", n, self.allowed)
+        return np.asarray(answer["values"])
 
-    def _run(
-        self, key: str, draws: dict[str, Array], rows: Rows, halvings: int
-    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
-        """Courses by variable ``(n, n_times)`` in one world, and which runs drain more than there is ``(n,)``."""
-        world, scenario = self._worlds[key], self.scenario
-        outputs = [output for output in self.definitions if key in map(_key, output.worlds)]
-        if world is not None:
-            scenario = scenario | world
-            # the world without wins over an uncertain constant that it sets
-            ruled = {override_key(name) for name in world.overrides}
-            draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
-        step = resolve(self.model, scenario).time_step / 2**halvings
-        if halvings:
-            scenario = scenario | Scenario("", time_step=step)
-        return self._courses(outputs, draws, rows, scenario, step)
+    def _computed(self, values: Array, rows: Rows) -> Arrays:
+        if self.pool is None:
+            return self.evaluation(values, rows)
+        places = [slice(start, start + PIECE) for start in range(0, len(rows), PIECE)]
+        parts: list[Arrays] = [{} for _ in places]
+        tasks = (_Piece(self.evaluation, values[place], rows[place]) for place in places)
+        with closing(self.pool.answers(tasks)) as answers:
+            for number, part in answers:
+                parts[number] = part
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _courses(
-        self, outputs: Sequence[Output], draws: dict[str, Array], rows: Rows, scenario: Scenario, step: float
-    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
-        """Courses by variable ``(n, n_times)``, and which runs drain more than there is ``(n,)``."""
-        keys = {output.variable: split_key(override_key(output.variable)) for output in outputs}
-        result = ensemble(
-            self.model,
-            draws,
-            save=list(dict.fromkeys([*(base for base, _ in keys.values()), *(n for d in self.drains for n in d)])),
-            times=self.times.tolist(),
-            scenario=scenario,
-            engine=self.engine,
-            numbers=rows,
-            workers=self.workers,
-            failures="leave",
-        )
-        courses = {}
-        for variable, (base, elements) in keys.items():
-            array = result[base].to_numpy()
-            dims = self.model[base].dims
-            index = tuple(
-                self.model.dimension_by_name[dim].elements.index(element)
-                for dim, element in zip(dims, elements, strict=True)
-            )
-            courses[variable] = array.reshape(*array.shape[:2], -1)[:, :, _place(array.shape[2:], index)].copy()
-        wrong = np.zeros(len(rows), dtype=bool)
-        for flow, stock in self.drains:
-            # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
-            taken, there = result[canonical(flow)].to_numpy() * step, result[canonical(stock)].to_numpy()
-            np.abs(taken, out=taken)
-            np.abs(there, out=there)
-            wrong |= (taken > there).reshape(len(rows), -1).any(axis=1)
-        return courses, wrong
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Some draws of a design, as workers take them."""
+
+    evaluation: Evaluation
+    values: Array
+    rows: Rows
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{len(self.rows):,} draws"
+
+    @property
+    def key(self) -> str:
+        """None: the whole design is kept, or nothing."""
+        return ""
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The outputs with marks."""
+        return self.evaluation(self.values, self.rows)
+
+
+def for_design(response: Response, label: str, n: int, counted: Failures | None = None) -> Response:
+    """The response for the ``n`` runs of one design; a function that is no model has nothing to count or keep.
+
+    Parameters
+    ----------
+    counted : Failures, optional
+        What failed of the runs before, which are among the ``n``.
+    """
+    return response.for_design(label, n, counted) if isinstance(response, ModelResponse) else response
+
+
+def at_a_time(response: Response) -> int:
+    """Runs that a call should have so that all who compute are busy."""
+    pool = response.pool if isinstance(response, ModelResponse) else None
+    return RUNS_AT_A_TIME if pool is None else max(RUNS_AT_A_TIME, PIECE * pool.room)
 
 
 def coordinates(response: Response) -> dict[str, Any]:
@@ -262,22 +241,6 @@ def coordinates(response: Response) -> dict[str, Any]:
     }
 
 
-def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.bool_]:
-    """``(n,)``: whether an output's variable leaves its range, or has no finite value, in one of its worlds."""
-    low, high = output.range
-    courses = [world[output.variable] for world in worlds.values()]
-    inside = [((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1) for course in courses]
-    return np.asarray(~np.all(inside, axis=0))
-
-
-def _place(shape: tuple[int, ...], index: tuple[int, ...]) -> int:
-    return int(np.ravel_multi_index(index, shape)) if shape else 0
-
-
-def _key(world: Scenario | None) -> str:
-    return "" if world is None else world.to_json()
-
-
 def model_response(
     model: Model,
     factors: Factors,
@@ -288,6 +251,8 @@ def model_response(
     engine: str = "native",
     workers: int | None = None,
     drains: Sequence[tuple[str, str]] = (),
+    pool: Pool | None = None,
+    allowed: float = 1.0,
 ) -> ModelResponse:
     """The checked response of a model; without ``times`` all saved ones.
 
@@ -313,9 +278,11 @@ def model_response(
     raise_all(model.name, problems)
     if times is None:
         times = grid_of(model, checked(model, scenario)).saved_times.tolist()
-    response = ModelResponse(model, factors, tuple(outputs), np.array(times), scenario, engine, workers, tuple(drains))
+    how = (np.array(times), scenario, engine, workers, tuple(drains), pool, allowed)
+    response = ModelResponse(model, factors, tuple(outputs), *how)
     # one run finds names and times that the model does not have before thousands are planned
-    response(response.scores(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
+    middle = factors.values(response.scores(np.full((1, len(factors)), 0.5)))
+    response.evaluation(middle, np.zeros(1, dtype=np.uint64))
     return response
 
 

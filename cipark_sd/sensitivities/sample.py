@@ -7,12 +7,11 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.sensitivities.designs import check_power_of_two
-from cipark_sd.sensitivities.response import ModelResponse, Response, coordinates
+from cipark_sd.sensitivities.response import ModelResponse, Response, at_a_time, coordinates, for_design
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_RUNS_AT_A_TIME = 16384
 #: Percentiles of a fan: the median, and the bands of 50, 75, 90 and 95 % that Vensim's users know.
 PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
 #: Dummies whose indices say what PAWN finds where there is nothing.
@@ -20,7 +19,12 @@ _DUMMIES = 20
 
 
 def sample(
-    response: Response, *, n: int, seed: int, progress: Callable[[int, int], None] | None = None
+    response: Response,
+    *,
+    n: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    label: str = "sample",
 ) -> "xr.Dataset":
     """Runs over the factors' distributions, at the points of a Latin hypercube.
 
@@ -47,9 +51,10 @@ def sample(
     if isinstance(response, ModelResponse):
         shares = response.factors.joint(shares)
     scores = response.scores(shares)
+    response, at_once = for_design(response, label, n), at_a_time(response)
     values = np.empty((n, len(response.outputs), len(response.times)))
-    for start in range(0, n, _RUNS_AT_A_TIME):
-        part = slice(start, min(n, start + _RUNS_AT_A_TIME))
+    for start in range(0, n, at_once):
+        part = slice(start, min(n, start + at_once))
         values[part] = response(scores[part], np.arange(part.start, part.stop, dtype=np.uint64))
         if progress is not None:
             progress(part.stop, n)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivities.response import Response, coordinates
+from cipark_sd.sensitivities.response import Response, coordinates, for_design
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +69,7 @@ def shapley(
     moments = np.zeros((3, resamples + 1, size))
     centre, spread = np.zeros(size), np.zeros(size)
     per_row = runs_of_a_row(k, orders)
+    response = for_design(response, "shapley", n * per_row)
     for first, shares in blocks(2 * k, 0, n, seed):
         rows = len(shares)
         normal = ndtri(np.clip(shares, 1e-12, 1 - 1e-12)).reshape(rows, 2, k) @ np.linalg.cholesky(matrix).T

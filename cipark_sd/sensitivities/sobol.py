@@ -11,8 +11,9 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.failures import Failures, labels
 from cipark_sd.sensitivities.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivities.response import Response, coordinates
+from cipark_sd.sensitivities.response import ModelResponse, Response, at_a_time, coordinates, for_design
 from cipark_sd.sensitivities.sums import SobolSums
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-#: Runs that are computed in one call: enough to keep the threads busy, little enough to stay small.
-RUNS_AT_A_TIME = 16384
+#: The name of the design, by which its failed runs are told.
+DESIGN = "sobol"
 #: Seconds between two writes of a design in progress.
 SAVE_EVERY = 10.0
 #: Of a normal distribution: intervals are this many bootstrap standard deviations to each side.
@@ -117,6 +118,9 @@ def sobol(
     pairs = _positions(response, second_order)
     k, size = len(response.names), len(response.outputs) * len(response.times)
     # a first block that is not full is summed by itself
+    if isinstance(response, ModelResponse) and response.keep is not None:
+        # the runs themselves are kept, and their sums are formed anew
+        checkpoints = NOT_KEPT
     design = checkpoints.within(response.signature, seed, points, resamples, pairs, min(n, BLOCK))
     until_columns = _columns(response, until_times)
 
@@ -124,9 +128,10 @@ def sobol(
         return until is None or _widest(course, rows, until_columns) <= until
 
     empty = SobolSums(k, pairs, resamples, size)
-    sums, course, aim = _resume(design, n, n if until is None else most, empty, reached)
+    failures = Failures(labels(response.model)) if isinstance(response, ModelResponse) else None
+    sums, course, aim = _resume(design, n, n if until is None else most, empty, reached, failures)
     while True:
-        _extend(response, sums, course, aim, seed, points, progress, _entry(design, aim))
+        _extend(response, sums, course, aim, seed, points, progress, _entry(design, aim), failures)
         # the smaller designs are part of this one
         for halvings in range(1, aim.bit_length()):
             _entry(design, aim >> halvings).discard()
@@ -171,14 +176,18 @@ def _extend(
     points: Points,
     progress: Progress | None,
     entry: Checkpoint,
+    failures: Failures | None,
 ) -> None:
     """Add rows up to ``n``."""
     k = sums.k
     runs_per_row = k + 2 + len(sums.pairs)
     worlds = int(getattr(response, "n_scenarios", 1))
-    at_a_time = max(1, RUNS_AT_A_TIME // (runs_per_row * worlds * BLOCK))
+    at_once = max(1, at_a_time(response) // (runs_per_row * worlds * BLOCK))
+    response = for_design(response, DESIGN, n * runs_per_row, failures)
     saved = time.monotonic()
     waiting: list[tuple[int, Array]] = []
+    # what failed of the rows that are in the sums, and of those that are on their way into them
+    counts = {} if failures is None else {sums.rows: failures.arrays}
 
     def add(pieces: list[tuple[int, Array]], values: Array) -> None:
         start = 0
@@ -198,13 +207,15 @@ def _extend(
             for piece in planned:
                 waiting.append(piece)
                 last = piece[0] + len(piece[1])
-                if len(waiting) < at_a_time and last < n:
+                if len(waiting) < at_once and last < n:
                     continue
                 values = _runs(response, waiting, sums.pairs)
+                if failures is not None:
+                    counts[last] = failures.arrays
                 if adding is not None:
                     adding.result()
                 if time.monotonic() - saved > SAVE_EVERY:
-                    entry.save(_arrays(sums, course))
+                    entry.save(_arrays(sums, course, counts.get(sums.rows)))
                     saved = time.monotonic()
                 adding, waiting = beside.submit(add, waiting, values), []
                 if progress is not None:
@@ -215,11 +226,11 @@ def _extend(
             if adding is not None:
                 adding.result()
             if sums.rows:
-                entry.save(_arrays(sums, course))
+                entry.save(_arrays(sums, course, counts.get(sums.rows)))
             raise
     if sums.rows not in course.n:
         course.note(sums)
-    entry.save(_arrays(sums, course))
+    entry.save(_arrays(sums, course, counts.get(sums.rows)))
 
 
 def _runs(response: Response, pieces: Sequence[tuple[int, Array]], pairs: Sequence[int]) -> Array:
@@ -255,7 +266,12 @@ def _entry(design: Checkpoints, rows: int) -> Checkpoint:
 
 
 def _resume(
-    design: Checkpoints, n: int, most: int, empty: SobolSums, reached: Callable[[_Course, int], bool]
+    design: Checkpoints,
+    n: int,
+    most: int,
+    empty: SobolSums,
+    reached: Callable[[_Course, int], bool],
+    failures: Failures | None,
 ) -> tuple[SobolSums, _Course, int]:
     """The largest design kept that an undisturbed call would come through, and the rows to go on to, ``n`` or more.
 
@@ -268,20 +284,22 @@ def _resume(
             sums, course = _restored(stored, empty)
             doublings = [n << i for i in range(rows.bit_length()) if n << i < rows]
             if all(before in course.n and not reached(course, before) for before in doublings):
+                if failures is not None:
+                    failures.restore(stored["failures"])
                 return sums, course, max(n, rows)
         rows //= 2
     return empty, _Course(), n
 
 
-def _arrays(sums: SobolSums, course: _Course) -> Arrays:
+def _arrays(sums: SobolSums, course: _Course, failed: Array | None) -> Arrays:
     noted = {f"course_{name}": np.array(getattr(course, name)) for name in course.__dataclass_fields__}
-    return {**sums.arrays(), **noted}
+    return {**sums.arrays(), **noted, **({} if failed is None else {"failures": failed})}
 
 
 def _restored(stored: Arrays, empty: SobolSums) -> tuple[SobolSums, _Course]:
     """Undoes :func:`_arrays`."""
     sums, course = SobolSums(empty.k, empty.pairs, empty.resamples, empty.size), _Course()
-    sums.restore({name: array for name, array in stored.items() if not name.startswith("course_")})
+    sums.restore({name: array for name, array in stored.items() if not name.startswith(("course_", "failures"))})
     for name in course.__dataclass_fields__:
         setattr(course, name, list(stored[f"course_{name}"]))
     course.n = [int(rows) for rows in course.n]

@@ -144,13 +144,20 @@ class RunStore:
             shutil.rmtree(self.path)
 
     @cached_property
-    def _arrays(self) -> Mapping[str, Any]:
+    def _group(self) -> Any:
         import zarr
 
-        group: Any = zarr.open_group(self.path, mode="r+", zarr_format=2, use_consolidated=True)
+        return zarr.open_group(self.path, mode="r+", zarr_format=2, use_consolidated=True)
+
+    @cached_property
+    def _arrays(self) -> Mapping[str, Any]:
         names = [*self.attributes["columns"], MARKS]
         # an array of one value, such as one where every run failed, is written as any other
-        return {name: group[name].with_config({"write_empty_chunks": True}) for name in names}
+        return {name: self._group[name].with_config({"write_empty_chunks": True}) for name in names}
+
+    def coordinate(self, name: str) -> NDArray[Any]:
+        """The coordinate of a dim, (n,)."""
+        return np.asarray(self._group[name][:])
 
     def _folder(self, name: str) -> Path:
         return self.path / array_name(name)

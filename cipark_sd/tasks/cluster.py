@@ -91,7 +91,7 @@ class Cluster(Pool):
         finished = distributed.as_completed(loop=client.loop)
         try:
             while True:
-                while len(under_way) < self._room(client) and (following := next(numbered, None)) is not None:
+                while len(under_way) < self.room and (following := next(numbered, None)) is not None:
                     i, task = following
                     report(i, 0, 1)
                     future = client.submit(_computed, pickle.dumps(task), program(), pure=False)
@@ -107,8 +107,15 @@ class Cluster(Pool):
                 with suppress(OSError, TimeoutError):
                     client.cancel([future for _, future in under_way.values()])
 
-    def _room(self, client: Any) -> int:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    @property
+    def room(self) -> int:
+        """One for each thread of a worker, and one that waits there.
+
+        Raises
+        ------
+        ClusterFailed
+        """
+        workers = self._connected().scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(int(worker["nthreads"]) for worker in workers)
         return max(1, threads) * (1 + AHEAD)
 

@@ -73,6 +73,16 @@ class Pool(ABC):
     def __init__(self, checkpoints: Checkpoints = NOT_KEPT) -> None:
         self.checkpoints = checkpoints
 
+    @property
+    def own_threads(self) -> int | None:
+        """Threads that a task may start itself; None for one a processor, where one task is computed at a time."""
+        return 1
+
+    @property
+    def room(self) -> int:
+        """How many tasks are under way at most."""
+        return 1
+
     def __enter__(self) -> Self:
         return self
 

@@ -24,6 +24,11 @@ class Threads(Pool):
         self._executor = ThreadPoolExecutor(n)
         self.n = n
 
+    @property
+    def room(self) -> int:
+        """One for each thread, and one that waits."""
+        return self.n + 1
+
     def stop(self) -> None:
         """Wait for what is under way, and begin nothing more."""
         self._executor.shutdown(cancel_futures=True)
@@ -34,7 +39,7 @@ class Threads(Pool):
         under_way: dict[Future[Arrays], int] = {}
         try:
             while True:
-                while len(under_way) <= self.n and (following := next(numbered, None)) is not None:
+                while len(under_way) < self.room and (following := next(numbered, None)) is not None:
                     i, task = following
                     under_way[self._executor.submit(task, partial(report, i))] = i
                 if not under_way:

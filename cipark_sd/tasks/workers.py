@@ -48,6 +48,16 @@ class Workers(Pool):
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, tuple[_Worker, int, Task]] = {}
 
+    @property
+    def own_threads(self) -> int | None:
+        """One, in a process beside others."""
+        return 1 if self.n else None
+
+    @property
+    def room(self) -> int:
+        """One for each process."""
+        return max(self.n, 1)
+
     def stop(self) -> None:
         """End all processes; what they were doing is lost, save the chains that they wrote."""
         all_of_them = [*self._idle, *(worker for worker, _, _ in self._busy.values())]

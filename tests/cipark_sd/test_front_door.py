@@ -13,8 +13,9 @@ import pytest
 import calibration
 import cipark_sd as cp
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
-from cipark_sd.sensitivities.response import ModelResponse, Output
+from cipark_sd.sensitivities.response import ModelResponse
 from cipark_sd.sensitivities.sobol import sobol
 
 Write = Callable[..., Path]

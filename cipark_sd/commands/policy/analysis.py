@@ -19,12 +19,14 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import failed, run_policies
+from cipark_sd.experiments.run import failures_in, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.study import DrawRequest, Study, find_folder
+from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.workers import Workers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,6 +44,10 @@ class Analysis:
         By rival; ``prior`` are those that expectations are set against.
     file, folder : Path
         Of the catalogue, and of the output.
+    pool : Pool
+        Who runs, and keeps the runs.
+    allowed : float
+        The share of runs that may fail.
     about : About
         What is told of all findings.
     """
@@ -55,6 +61,8 @@ class Analysis:
     file: Path
     folder: Path
     about: About
+    pool: Pool
+    allowed: float
 
     def run(
         self,
@@ -71,10 +79,14 @@ class Analysis:
 
         Parameters
         ----------
-        what : str
+        stage : str
             In words, for the progress.
+
+        Raises
+        ------
+        TooManyFailed
         """
-        return run_policies(
+        runs = run_policies(
             self.study.model,
             policies,
             self.rivals if rivals is None else rivals,
@@ -83,16 +95,18 @@ class Analysis:
             self.catalogue.times if times is None else times,
             scenario=self.study.scenario,
             engine=self.engine,
-            checkpoints=Checkpoints.in_output(self.folder),
+            pool=self.pool,
             progress=bars.counter(stage),
         )
+        failures = failures_in(self.study.model, runs)
+        failures.check(f"{self.study.model.name}, {stage}", failures.total, self.allowed)
+        return runs
 
-
-def doubts(runs: "xr.Dataset") -> tuple[str, ...]:
-    """In words, what a reader must know of runs: how many needed a finer step, and how many have no outcome."""
-    finer, bad = int(runs["refined"].sum()), failed(runs)
-    sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
-    return (*sentences, *([f"{bad} runs have an outcome that is no number; they are left out."] if bad else []))
+    def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
+        """In words, what a reader must know of runs: how many needed a finer step, how many failed, and of what."""
+        finer, failures = int(runs["refined"].sum()), failures_in(self.study.model, runs)
+        sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
+        return (*sentences, *([failures.sentence("Policies")] if failures.failed else []))
 
 
 def start(request: Request, bars: Bars) -> Analysis:
@@ -108,7 +122,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     rivals = chosen_rivals(request, target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
-    Checkpoints.in_output(folder, fresh=request.fresh)
+    checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
+    pool = pool_of(request, checkpoints)
     draw_request = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
     )
@@ -140,8 +155,18 @@ def start(request: Request, bars: Bars) -> Analysis:
     notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     return Analysis(
-        target.study, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder, about
-    )
+        target.study, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder, about,
+        pool, request.allow_failed,
+    )  # fmt: skip
+
+
+def pool_of(request: Request, checkpoints: Checkpoints) -> Pool:
+    """This process with all its threads, or the workers of a cluster; both keep what is done."""
+    if request.dask is None:
+        return Workers(0, checkpoints)
+    from cipark_sd.tasks.cluster import Cluster
+
+    return Cluster(request.dask, request.workers, checkpoints)
 
 
 def _against_data(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis, doubts
+from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import band, signed
@@ -159,7 +159,7 @@ class AttributionPart(PolicyPart[Attribution]):
             stage = "attribution" if variant is None else f"attribution {variant.id}"
             runs = analysis.run(factorial(factors, variant), bars, stage)
             factorials[name] = attribution(runs, factors)
-            sentences += doubts(runs)
+            sentences += analysis.doubts(runs)
         return Attribution(factorials, tuple(sentences))
 
     def tables_of(self, result: Attribution, about: About) -> "dict[str, pd.DataFrame]":

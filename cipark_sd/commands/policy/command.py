@@ -40,6 +40,9 @@ from cipark_sd.engines.registry import names
 @click.option(
     "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
 )
+@options.allow_failed
+@click.option("--workers", type=click.IntRange(min=1), help="With --dask local: processes; they change no result.")
+@options.dask
 @options.fresh
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")

@@ -115,6 +115,7 @@ class DesignPart(PolicyPart[DesignFindings]):
                 settings.at,
                 analysis.study.scenario,
                 analysis.engine,
+                analysis.pool,
             )
 
         front = search.search(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis, doubts
+from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.expectations import (
     CLAIMS,
     claims_blocks,
@@ -175,7 +175,7 @@ class EffectsPart(PolicyPart[Effects]):
             times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
             rivals=analysis.rivals[:1],
         )
-        return Effects(runs, differences, claims, course, _alike(runs), doubts(runs))
+        return Effects(runs, differences, claims, course, _alike(runs), analysis.doubts(runs))
 
     def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims where there are any."""

@@ -104,7 +104,7 @@ def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measuremen
     policy = Policy("measured", "", measurement.scenario)
     values = run_futures(
         model, (policy,), ran.futures, outcomes, measurement.times, scenario=analysis.study.scenario,
-        engine=analysis.engine,
+        engine=analysis.engine, pool=analysis.pool,
     )[:, 0]  # fmt: skip
     counts = np.diff(values, axis=-1) if measurement.increments else values
     return np.asarray(counts.transpose(1, 0, 2).reshape(values.shape[1], -1))

@@ -25,6 +25,9 @@ class Request:
     seed: int = 20191126
     output: Path | None = None
     fresh: bool = False
+    workers: int | None = None
+    dask: str | None = None
+    allow_failed: float = 0.05
     allow_files: tuple[Path, ...] = ()
 
 

@@ -39,14 +39,15 @@ def run(request: Request) -> Result:
         if line:
             click.echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder))
-    for name in names:
-        chosen = part(name)
-        with progress_bars() as bars:
-            findings = findings.with_result(name, chosen.compute(analysis, bars))
-        # after each part, so that a call that is stopped leaves what it has found
-        save(findings, name, folder)
-        write(findings, folder, chosen)
-        tell(chosen.printed(findings))
+    with analysis.pool:
+        for name in names:
+            chosen = part(name)
+            with progress_bars() as bars:
+                findings = findings.with_result(name, chosen.compute(analysis, bars))
+            # after each part, so that a call that is stopped leaves what it has found
+            save(findings, name, folder)
+            write(findings, folder, chosen)
+            tell(chosen.printed(findings))
     click.echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
     return of_folder(folder)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.claims import BUILT_IN
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis, doubts
+from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.expectations import (
     CLAIMS,
     claims_blocks,
@@ -77,7 +77,7 @@ class SignsPart(PolicyPart[Signs]):
         signs = tuple(
             tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.policies[1:]
         )
-        return Signs(runs, signs, classified_claims(analysis, None, bars), doubts(runs))
+        return Signs(runs, signs, classified_claims(analysis, None, bars), analysis.doubts(runs))
 
     def tables_of(self, result: Signs, about: About) -> "dict[str, pd.DataFrame]":
         """Every sign; the claims where there are any."""

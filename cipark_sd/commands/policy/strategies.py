@@ -15,6 +15,7 @@ from cipark_sd.experiments.budget import balanced, base_cost
 from cipark_sd.experiments.definition import Better, Catalogue, Policy, Robustness
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
 from cipark_sd.experiments.run import time_position
+from cipark_sd.failures import Failures, labels
 from cipark_sd.scenarios import override_key
 
 
@@ -71,6 +72,7 @@ def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
     catalogue, settings = analysis.catalogue, settings_of(analysis.catalogue)
     strategies = _priced(catalogue, settings)
     futures = sample(analysis, settings.futures, settings.seed)
+    failures = Failures(labels(analysis.study.model))
     outcomes = run_futures(
         analysis.study.model,
         strategies,
@@ -79,8 +81,11 @@ def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
         catalogue.times,
         scenario=analysis.study.scenario,
         engine=analysis.engine,
+        pool=analysis.pool,
+        failures=failures,
         progress=bars.counter("strategies"),
     )
+    failures.check(f"{analysis.study.model.name}, strategies", failures.total, analysis.allowed)
     ids = [outcome.id for outcome in catalogue.outcomes]
 
     def values_of(outcome: str, at: float) -> Array:

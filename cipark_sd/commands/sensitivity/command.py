@@ -65,7 +65,9 @@ class _Methods(click.Choice[str]):
 @click.option(
     "--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Resamples of the bootstrap."
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
+@options.workers
+@options.dask
+@options.allow_failed
 @click.option(
     "--loops",
     "loop_draws",

@@ -1,5 +1,7 @@
 """One call of ``cipark sensitivity``: the methods in order, with progress, and what they find."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +12,7 @@ from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.commands.sensitivity.chosen import chosen_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, save
+from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, FailedRuns, Findings, save
 from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
@@ -29,6 +31,7 @@ from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
     from cipark_sd.sensitivities.factors import Factors
+    from cipark_sd.tasks.pool import Pool
 
 #: Points of the cube from which quantiles of the constants are read.
 _POINTS = 2001
@@ -41,6 +44,7 @@ def answer(request: Request) -> Result:
     ------
     InvalidValue, UnknownName, Problems
     """
+    pool = None if request.dask is None else _cluster(request.dask, request.workers)
     target = target_of(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
@@ -48,7 +52,7 @@ def answer(request: Request) -> Result:
     question = inputs.question
     methods = list(chosen_methods(request, question, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []
-    response = _response(question, request.workers)
+    response = _response(question, request, pool)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = Findings(facts(request, inputs), {})
@@ -57,10 +61,11 @@ def answer(request: Request) -> Result:
     for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
         click.echo(sentence)
     try:
-        with progress_bars() as bars:
+        with progress_bars() as bars, pool or nullcontext():
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
+        findings = replace(findings, facts=replace(findings.facts, failed=_failed(response)))
         written = [*save(findings, folder), *write(findings, folder, request.workers or processors())]
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
@@ -114,7 +119,20 @@ def _constants(factors: "Factors") -> list[Constant]:
     return [Constant(*row) for row in zip(factors.names, *quantiles, why, strict=True)]
 
 
-def _response(question: Question, workers: int | None) -> ModelResponse:
+def _cluster(address: str, workers: int | None) -> "Pool":
+    from cipark_sd.tasks.cluster import Cluster
+
+    return Cluster(address, workers)
+
+
+def _failed(response: ModelResponse) -> tuple[FailedRuns, ...]:
+    return tuple(
+        FailedRuns(label, failures.failed, failures.total, tuple(failures.lines()))
+        for label, failures in response.failures.items()
+    )
+
+
+def _response(question: Question, request: Request, pool: "Pool | None") -> ModelResponse:
     times = None
     if question.every is not None:
         first, last = question.model.time.initial, question.model.time.final
@@ -127,6 +145,8 @@ def _response(question: Question, workers: int | None) -> ModelResponse:
         times=times,
         scenario=question.scenario,
         engine="native",
-        workers=workers,
+        workers=request.workers,
         drains=question.drains,
+        pool=pool,
+        allowed=request.allow_failed,
     )

@@ -1,7 +1,7 @@
 """What ``cipark sensitivity`` has found: facts and one Dataset for each result, which come back from their files."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
+from cipark_sd.failures import failed_sentence
 from cipark_sd.files import write_text
 from cipark_sd.headline import Bounds, Headline, Kind
 from cipark_sd.sensitivities.ranking import Moment
@@ -47,6 +48,21 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedRuns:
+    """How many runs of a design failed, and of what, the most frequent first."""
+
+    design: str
+    failed: int
+    total: int
+    causes: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """For readers; empty where none failed."""
+        return failed_sentence(self.design, self.failed, self.total, self.causes)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the results are of.
 
@@ -60,6 +76,8 @@ class Facts:
         Sentences for the head of the page.
     independent : float or None
         For claims: what draws of a posterior are worth, None where there is no posterior of all that varies.
+    failed : tuple of FailedRuns
+        By design, in the order in which they were computed.
     choices_left : bool
         Whether the study has strategies to choose from, of which draws that have seen no data say nothing.
     """
@@ -77,6 +95,7 @@ class Facts:
     moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
+    failed: tuple[FailedRuns, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +172,6 @@ class Findings:
     def output(self, label: str) -> ExplainedOutput:
         """An output by its label."""
         return next(output for output in self.facts.outputs if output.label == label)
-
-
-def largest_failure(results: "Iterable[tuple[str, xr.Dataset]]") -> dict[str, int]:
-    """By result, the most runs of any output and time that failed."""
-    return {name: int(result["n_failed"].max()) for name, result in results if "n_failed" in result}
 
 
 def save(findings: Findings, folder: Path) -> list[Path]:

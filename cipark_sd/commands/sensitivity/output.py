@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.commands.sensitivity.answer import First
-from cipark_sd.commands.sensitivity.findings import FILE, Findings, largest_failure, load
+from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.files import write_text
@@ -38,11 +38,7 @@ class _Sureness(Words[Findings]):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         blocks: list[Block] = [block for method in self.of for block in method.sureness(findings, pictures)]
-        failed = [
-            f"{name}: up to {most} runs of one output and time failed; they are left out of all sums."
-            for name, most in largest_failure(findings.results.items()).items()
-            if most
-        ]
+        failed = failed_sentences(findings)
         yield Section("How sure this is", (Listing(tuple(failed or ["No run failed."])), *blocks))
 
 
@@ -83,11 +79,12 @@ def parts() -> tuple[Part[Findings], ...]:
 def sentences(findings: Findings) -> list[str]:
     """What people read."""
     lines = [sentence for method in _methods() for sentence in method.sentences(findings)]
-    failed = {name: most for name, most in largest_failure(findings.results.items()).items() if most}
-    if failed:
-        counts = ", ".join(f"{name} {count}" for name, count in failed.items())
-        lines.append(f"Some runs failed and were left out (at most, of any output and time): {counts}.")
-    return lines
+    return [*lines, *failed_sentences(findings)]
+
+
+def failed_sentences(findings: Findings) -> list[str]:
+    """Of each design in which runs failed: how many, and of what."""
+    return [sentence for failed in findings.facts.failed if (sentence := failed.sentence)]
 
 
 def together(findings: Findings) -> "xr.Dataset | None":

@@ -29,6 +29,8 @@ class Request:
     seed: int = 1
     resamples: int = 100
     workers: int | None = None
+    dask: str | None = None
+    allow_failed: float = 0.05
     loop_draws: int | None = None
     fresh: bool = False
     output: Path | None = None

@@ -33,8 +33,8 @@ import os, signal
 from calibration.sampling import chains
 from cipark_sd.checkpoints import Checkpoint
 from cipark_sd.cli import main
-from cipark_sd.sensitivities import sobol
-chains.SAVING, sobol.SAVE_EVERY, sobol.RUNS_AT_A_TIME = -1, -1, 1
+from cipark_sd.sensitivities import response, sobol
+chains.SAVING, sobol.SAVE_EVERY, response.RUNS_AT_A_TIME = -1, -1, 1
 save, saved = Checkpoint.save, []
 def killing(self, arrays):
     global saved

@@ -514,10 +514,11 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
 
 
 def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
+    from cipark_sd.sensitivities import response
     from cipark_sd.sensitivities import sobol as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(module, "RUNS_AT_A_TIME", 6 * module.BLOCK)
+    monkeypatch.setattr(response, "RUNS_AT_A_TIME", 6 * module.BLOCK)
     add, calls = module.SobolSums.add, []
 
     def stopped(self, *arrays):

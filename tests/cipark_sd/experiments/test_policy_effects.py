@@ -12,11 +12,12 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.experiments.run import at_steps, failed, run_policies, run_settings
+from cipark_sd.experiments.run import SettingsTask, at_steps, failures_in, run_policies, run_settings
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
+from cipark_sd.tasks.workers import Workers
 
 RESIDENTS = Outcome("residents", "Residents", "Total Residents")
 SOE = Outcome("soe share", "share", "Residents[SOE]", per="Total Residents")
@@ -105,6 +106,19 @@ def test_a_policy_may_replace_a_variable_over_time(park):
     assert (effects(found)["residents"].sel(time=2019.9) < 0).all()
 
 
+@pytest.fixture
+def ran(monkeypatch):
+    """The sets of settings that are run and not taken from what is kept."""
+    whole, calls = SettingsTask.__call__, []
+
+    def counted(self, tell):
+        calls.append(self.label)
+        return whole(self, tell)
+
+    monkeypatch.setattr(SettingsTask, "__call__", counted)
+    return calls
+
+
 def stop_after(runs):
     def stop(done, total):
         if done > runs:
@@ -113,29 +127,29 @@ def stop_after(runs):
     return stop
 
 
-def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path, monkeypatch):
+def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path, ran):
     kept = Checkpoints(tmp_path / "kept")
     asked = (park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
     with pytest.raises(KeyboardInterrupt):
-        run_policies(*asked, checkpoints=kept, progress=stop_after(3 * 6))
+        run_policies(*asked, pool=Workers(0, kept), progress=stop_after(3 * 6))
     # three policies under one rival and one under the next
     assert len(list((tmp_path / "kept").iterdir())) == 4
-    again = run_policies(*asked, checkpoints=kept)
-    assert kept.reused == 4
+    again = run_policies(*asked, pool=Workers(0, kept))
+    assert len(ran) == len(POLICIES) * len(RIVALS)
     xr.testing.assert_identical(again, result)
     # nothing is run for a call that is done
-    monkeypatch.setattr("cipark_sd.experiments.run.ensemble", None)
-    xr.testing.assert_identical(run_policies(*asked, checkpoints=kept), result)
+    xr.testing.assert_identical(run_policies(*asked, pool=Workers(0, kept)), result)
+    assert len(ran) == len(POLICIES) * len(RIVALS)
 
 
 def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
     rivals = (Structure("M0", ""), Structure("M10", "able founder", Scenario("", {"Founding Capability": 1})))
     draws, kept = {"M0": DRAWS, "M10": DRAWS.under("M10")}, Checkpoints(tmp_path / "kept")
+    asked = (park, POLICIES, rivals, draws, [RESIDENTS], TIMES)
     with pytest.raises(KeyboardInterrupt):
-        run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, checkpoints=kept, progress=stop_after(3 * 6))
-    again = run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES, checkpoints=kept)
-    results.save(again, tmp_path / "again.nc")
-    results.save(run_policies(park, POLICIES, rivals, draws, [RESIDENTS], TIMES), tmp_path / "whole.nc")
+        run_policies(*asked, pool=Workers(0, kept), progress=stop_after(3 * 6))
+    results.save(run_policies(*asked, pool=Workers(0, kept)), tmp_path / "again.nc")
+    results.save(run_policies(*asked), tmp_path / "whole.nc")
     assert results.load(tmp_path / "again.nc")["rival"].to_numpy().tolist() == ["M0", "M10"]
     xr.testing.assert_identical(results.load(tmp_path / "again.nc"), results.load(tmp_path / "whole.nc"))
     assert (tmp_path / "again.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
@@ -157,21 +171,21 @@ def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_another_call_has_kept_is_not_taken(park, tmp_path, change):
+def test_what_another_call_has_kept_is_not_taken(park, tmp_path, change, ran):
     asked = {"policies": (BASE,), "rivals": RIVALS[:1], "draws": {"M0": DRAWS}, "outcomes": [RESIDENTS], "times": TIMES}
     kept = Checkpoints(tmp_path)
-    run_policies(park, **asked, checkpoints=kept)
-    run_policies(park, **asked | change, checkpoints=kept)
-    assert kept.reused == 0
-    run_policies(park, **asked | change, checkpoints=kept)
-    assert kept.reused == 1
+    run_policies(park, **asked, pool=Workers(0, kept))
+    run_policies(park, **asked | change, pool=Workers(0, kept))
+    assert len(ran) == 2
+    run_policies(park, **asked | change, pool=Workers(0, kept))
+    assert len(ran) == 2
 
 
-def test_a_policy_that_is_added_is_all_that_is_run(park, result, tmp_path):
+def test_a_policy_that_is_added_is_all_that_is_run(park, result, tmp_path, ran):
     kept = Checkpoints(tmp_path)
-    run_policies(park, POLICIES[:2], RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, checkpoints=kept)
-    more = run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, checkpoints=kept)
-    assert kept.reused == 4
+    run_policies(park, POLICIES[:2], RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, pool=Workers(0, kept))
+    more = run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, pool=Workers(0, kept))
+    assert len(ran) == len(POLICIES) * len(RIVALS)
     xr.testing.assert_identical(more, result)
 
 
@@ -360,7 +374,10 @@ def test_a_run_that_stays_impossible_is_no_number(park):
     never = Outcome("residents", "Residents", "Total Residents", low=1e9)
     found = run_policies(park, (BASE,), RIVALS[:1], {"M0": WILD}, [never], [2030])
     assert np.isnan(found["residents"]).all()
-    assert failed(found) == 2
+    failures = failures_in(park, found)
+    assert (failures.failed, failures.total) == (2, 2)
+    of_ranges = [line for line in failures.lines() if "is outside its range" in line]
+    assert of_ranges == [f"1 run: {park['Total Residents'].label} is outside its range, earliest at time 2010"]
 
 
 # --- numbers that tables print ----------------------------------------------------------------------------------------

@@ -21,9 +21,10 @@ pytest.importorskip("zarr", reason="the extra store is not installed")
 from cipark_sd.checkpoints import CheckpointWarning
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.failures import TooManyFailed
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.runs.design import Drawn, Listed
-from cipark_sd.runs.stored import TooManyFailed, check_room, store_runs, tally
+from cipark_sd.runs.stored import check_room, store_runs, tally
 from cipark_sd.runs.verify import verify
 from cipark_sd.runs.work import REASON, Work, chunk_size
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform

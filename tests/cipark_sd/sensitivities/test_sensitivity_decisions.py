@@ -11,10 +11,10 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.deciding import Sampling, best_alternatives, claims_over_draws, with_classes
 from cipark_sd.sensitivities.decisions import Choice, Claim, Decisions, decisions_of, read_decisions
+from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.sensitivities.response import Output
 from cipark_sd.sensitivities.sample import sample
 from cipark_sd.sensitivities.slices import pooled_effects, single_effects
 from cipark_sd.sensitivities.verdicts import choice_sentences, claim_sentences, deciding, evidence_of

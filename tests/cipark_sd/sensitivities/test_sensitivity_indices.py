@@ -9,6 +9,7 @@ from scipy.special import ndtri
 import cipark_sd.sensitivities.sobol as sobol_module
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.sensitivities import response as response_module
 from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights, morris_points
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares
 from cipark_sd.sensitivities.local import dgsm, swing, tornado
@@ -170,7 +171,7 @@ def test_a_kept_design_that_is_larger_changes_no_result(response_of, tmp_path, n
 
 
 def test_a_doubling_that_was_stopped_goes_on_from_its_last_rows(response_of, tmp_path, monkeypatch):
-    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 5 * BLOCK)
+    monkeypatch.setattr(response_module, "RUNS_AT_A_TIME", 5 * BLOCK)
     calls, kept, asked = [], Checkpoints(tmp_path), {"n": 128, "seed": 1, "until": 1e-9, "most": 1024}
     with pytest.raises(KeyboardInterrupt):
         sobol(response_of(3, counting(calls, 7)), **asked, checkpoints=kept)
@@ -185,7 +186,7 @@ def test_a_doubling_that_was_stopped_goes_on_from_its_last_rows(response_of, tmp
 
 def test_a_stopped_design_goes_on_and_repeats_no_run(response_of, tmp_path, monkeypatch):
     monkeypatch.setattr(sobol_module, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 5 * BLOCK)
+    monkeypatch.setattr(response_module, "RUNS_AT_A_TIME", 5 * BLOCK)
     kept, calls = Checkpoints(tmp_path), []
     with pytest.raises(KeyboardInterrupt):
         sobol(response_of(3, counting(calls, 4)), n=1024, seed=1, checkpoints=kept)
@@ -195,7 +196,7 @@ def test_a_stopped_design_goes_on_and_repeats_no_run(response_of, tmp_path, monk
 
 
 def test_a_design_that_is_stopped_keeps_all_runs_that_were_computed(response_of, tmp_path, monkeypatch):
-    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 5 * 128)
+    monkeypatch.setattr(response_module, "RUNS_AT_A_TIME", 5 * 128)
     with pytest.raises(KeyboardInterrupt):
         sobol(response_of(3, counting([], 3)), n=1024, seed=1, checkpoints=Checkpoints(tmp_path))
     (entry,) = tmp_path.iterdir()
@@ -217,7 +218,7 @@ def test_a_design_of_something_else_is_not_taken(response_of, tmp_path, change):
 
 def test_rows_do_not_depend_on_how_many_are_run_at_a_time(response_of, monkeypatch):
     whole = sobol(response_of(3, ishigami), n=1024, seed=1)
-    monkeypatch.setattr(sobol_module, "RUNS_AT_A_TIME", 1)
+    monkeypatch.setattr(response_module, "RUNS_AT_A_TIME", 1)
     assert whole.identical(sobol(response_of(3, ishigami), n=1024, seed=1))
 
 

@@ -207,3 +207,50 @@ def test_self_tests_on_a_cluster_have_the_ranks_of_one_process(scheduler: str, t
 
     with worker(scheduler), Cluster(scheduler) as cluster:
         assert np.array_equal(ranks(cluster), ranks(None))
+
+
+def fishery(folder: Path) -> Path:
+    shutil.copytree(SHARED / "fishery", folder / "fishery")
+    return folder / "fishery"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("command", "options", "results"),
+    [
+        ("sensitivity", ("--rows", "64", "--resamples", "10"), ("sobol.nc", "sample.nc", "morris.nc", "tornado.nc")),
+        ("policy", ("--part", "effects", "--part", "robustness", "--runs", "30"), ()),
+    ],
+)
+def test_an_analysis_on_a_cluster_has_the_bits_of_this_process(
+    scheduler: str, tmp_path: Path, write_mdl: Write, command: str, options: tuple[str, ...], results: tuple[str, ...]
+) -> None:
+    from click.testing import CliRunner
+
+    from cipark_sd.cli import cli
+
+    target = write_mdl(MODEL) if command == "sensitivity" else fishery(tmp_path)
+    with worker(scheduler):
+        for place, more in (("here", ()), ("there", ("--dask", scheduler))):
+            call = [command, str(target), *options, *more, "-o", str(tmp_path / place)]
+            done = CliRunner().invoke(cli, call, catch_exceptions=False)
+            assert done.exit_code == 0, done.output
+    tables = sorted(path.name for path in (tmp_path / "here").glob("*.csv"))
+    assert tables
+    for name in (*results, *tables):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("command", ["sensitivity", "policy"])
+def test_an_analysis_refuses_another_machine_without_certificates_before_it_computes(
+    tmp_path: Path, write_mdl: Write, command: str
+) -> None:
+    from click.testing import CliRunner
+
+    from cipark_sd.cli import cli
+
+    target = write_mdl(MODEL) if command == "sensitivity" else fishery(tmp_path)
+    call = [command, str(target), "--dask", "tcp://10.0.0.3:1", "-o", str(tmp_path / "out")]
+    refused = CliRunner().invoke(cli, call)
+    assert refused.exit_code == 2
+    assert "expected tls://10.0.0.3:1" in " ".join(refused.output.split())

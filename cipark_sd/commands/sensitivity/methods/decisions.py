@@ -37,10 +37,10 @@ class Decisions(Method):
         request, inputs = job.request, job.inputs
         decisions, draws = inputs.question.decisions, max(DRAWS, request.rows // 4)
         results = {}
-        sampling = Sampling(draws, request.seed, request.resamples, request.workers, job.progress)
+        sampling = Sampling(draws, request.seed, request.resamples, job.response, job.progress)
         if decisions.claims:
             claims = claims_over_draws(inputs.question, sampling)
-            prior = claims if inputs.unseen else claims_over_draws(inputs.prior, sampling)
+            prior = claims if inputs.unseen else claims_over_draws(inputs.prior, sampling, "claims over the priors")
             worth = inputs.independent
             results["claims"] = with_classes(claims, prior, None if worth is None else min(draws, worth))
         if decisions.choices and not inputs.unseen:

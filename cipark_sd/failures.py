@@ -2,10 +2,11 @@
 
 What is saved of a run is looked at in each chunk, and the lowest value of each stock that has a lower limit. A run that
 fails is run once more with all variables saved, so that the first bad value is named and not one that follows from it.
+An analysis leaves such runs out and says how many they are; more than a stated share of them is an error.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.settings import Reduction
+from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Ref, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Lookup, Stock, expressions
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: Why a run failed, by the number that is stored.
-REASONS = ("none", "not a finite number", "below its lower limit")
-NOT_FINITE, BELOW = 1, 2
+REASONS = ("none", "not a finite number", "below its lower limit", "outside its range", "more than its stock holds")
+NOT_FINITE, BELOW, OUTSIDE, OVERDRAWN = 1, 2, 3, 4
+#: What is stored of each run: why it failed, the place of the variable in :func:`labels`, and when.
+REASON, VARIABLE, TIME = "run_failed", "run_failed_variable", "run_failed_time"
+#: The share of runs that may fail unless the caller says otherwise.
+ALLOWED = 0.05
 #: How far below its limit a stock may be by rounding alone, as a share of 1 or of the limit.
 SLACK = 1e-9
 #: Runs that are run once more at a time, with all variables saved.
@@ -103,8 +109,30 @@ class Marks:
         return cls(np.zeros(n, dtype=np.int8), np.full(n, -1, dtype=np.int32), np.full(n, np.nan))
 
     def put(self, members: NDArray[np.intp], marks: "Marks") -> None:
-        """Set those of some runs."""
-        self.reason[members], self.variable[members], self.time[members] = marks.reason, marks.variable, marks.time
+        """Set those of some runs that are not marked yet."""
+        free = self.reason[members] == 0
+        members = members[free]
+        self.reason[members], self.variable[members] = marks.reason[free], marks.variable[free]
+        self.time[members] = marks.time[free]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """By the names under which they are stored."""
+        return {REASON: self.reason, VARIABLE: self.variable, TIME: self.time}
+
+
+def marked(n: int, failed: NDArray[np.bool_], diagnose: Callable[[NDArray[np.intp]], Marks]) -> Marks:
+    """The marks of ``n`` runs, those that failed diagnosed :data:`DIAGNOSED` at a time.
+
+    Parameters
+    ----------
+    diagnose : function of the places of some runs
+    """
+    marks, members = Marks.none(n), np.flatnonzero(failed)
+    for start in range(0, len(members), DIAGNOSED):
+        some = members[start : start + DIAGNOSED]
+        marks.put(some, diagnose(some))
+    return marks
 
 
 def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> NDArray[np.bool_]:
@@ -139,7 +167,7 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequ
     names = tuple(places)
     n, times = computed.sizes["run"], computed["time"].to_numpy()
     marks = Marks.none(n)
-    start = _starts(model)
+    start = first_places(model)
     inputs = {name: _inputs(model, name) for name in names}
     bad = {name: _bad(computed, name, places) for name in names}
     by_stock: dict[str, list[Floor]] = {}
@@ -188,7 +216,7 @@ def _below(model: Model, computed: "xr.Dataset", name: str, limits: Sequence[Flo
     return np.asarray(flat < np.array([floor.least for floor in limits]))
 
 
-def _starts(model: Model) -> dict[str, int]:
+def first_places(model: Model) -> dict[str, int]:
     """The place of each variable's first element in :func:`labels`."""
     starts, number = {}, 0
     for name in tracked(model):
@@ -200,7 +228,7 @@ def _starts(model: Model) -> dict[str, int]:
 def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[Floor]) -> Marks:
     """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known."""
     marks = Marks.none(computed.sizes["run"])
-    start = _starts(model)
+    start = first_places(model)
     number = {
         flat_name(name, elements): start[name] + position
         for name in {floor.stock for floor in limits}
@@ -214,15 +242,99 @@ def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[F
     return marks
 
 
-def summary(reason: Any, variable: Any, time: Any, names: Sequence[str], most: int = 5) -> list[str]:
-    """What runs failed of, the most frequent first: ``'12 runs: Stock is not a finite number, first at time 3'``."""
-    kinds: dict[tuple[int, int], list[int]] = {}
-    for i in np.flatnonzero(np.asarray(reason) > 0):
-        kinds.setdefault((int(reason[i]), int(variable[i])), []).append(int(i))
-    lines = []
-    for (why, place), members in sorted(kinds.items(), key=lambda item: -len(item[1]))[:most]:
-        times = np.asarray(time)[members]
-        when = f", earliest at time {np.nanmin(times):g}" if np.isfinite(times).any() else ""
-        noun = "run" if len(members) == 1 else "runs"
-        lines.append(f"{len(members):,} {noun}: {names[place]} is {REASONS[why]}{when}")
-    return lines
+@dataclass
+class Failures:
+    """The failed runs of one design, counted as they are computed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of :func:`labels`.
+    kinds : dict
+        By reason and place, how many there are and the earliest time.
+    """
+
+    names: Sequence[str]
+    total: int = 0
+    failed: int = 0
+    kinds: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict)
+
+    def add(self, arrays: Mapping[str, Any]) -> None:
+        """Count some runs."""
+        reason, variable, time = (np.asarray(arrays[name]) for name in (REASON, VARIABLE, TIME))
+        bad = reason > 0
+        self.total += len(reason)
+        self.failed += int(bad.sum())
+        for kind in sorted(set(zip(reason[bad].tolist(), variable[bad].tolist(), strict=True))):
+            times = time[bad & (reason == kind[0]) & (variable == kind[1])]
+            count, earliest = self.kinds.get(kind, (0, np.nan))
+            self.kinds[kind] = count + len(times), float(np.fmin.reduce(times, initial=earliest))
+
+    @property
+    def arrays(self) -> NDArray[np.float64]:
+        """The counts, (1 + n_kinds, 4), for a checkpoint; :meth:`restore` undoes it."""
+        rows = [(*kind, *found) for kind, found in sorted(self.kinds.items())]
+        return np.array([(self.total, self.failed, 0, 0), *rows], dtype=float)
+
+    def restore(self, counts: NDArray[Any]) -> None:
+        """Go on from counts."""
+        self.total, self.failed = int(counts[0, 0]), int(counts[0, 1])
+        self.kinds = {(int(why), int(place)): (int(count), float(at)) for why, place, count, at in counts[1:]}
+
+    @property
+    def share(self) -> float:
+        """Of the runs that are counted, those that failed."""
+        return self.failed / self.total if self.total else 0.0
+
+    def lines(self, most: int = 5) -> list[str]:
+        """What runs failed of, the most frequent first: ``'12 runs: Stock is not a finite number, earliest …'``."""
+        ordered = sorted(self.kinds.items(), key=lambda item: (-item[1][0], item[0]))
+        return [self._line(*kind, *found) for kind, found in ordered[:most]]
+
+    def _line(self, why: int, place: int, count: int, earliest: float) -> str:
+        when = f", earliest at time {earliest:g}" if np.isfinite(earliest) else ""
+        return f"{count:,} {'run' if count == 1 else 'runs'}: {self.names[place]} is {REASONS[why]}{when}"
+
+    def sentence(self, what: str) -> str:
+        """How many of the runs failed, and of what, for readers; empty where none did."""
+        return failed_sentence(what, self.failed, self.total, self.lines())
+
+    def check(self, what: str, n: int, allowed: float, *, remedy: str = "") -> None:
+        """Raise where more than the share ``allowed`` of ``n`` runs failed.
+
+        Raises
+        ------
+        TooManyFailed
+        """
+        if self.failed > allowed * n:
+            raise TooManyFailed(what, self, allowed, remedy)
+
+
+class TooManyFailed(CiparkError):
+    """More runs fail than are allowed."""
+
+    def __init__(self, what: str, failures: Failures, allowed: float, remedy: str = "") -> None:
+        self.failed, self.completed = failures.failed, failures.total
+        shown = "".join(f"\n  - {line}" for line in failures.lines())
+        remedy = remedy or "Mend the model or the ranges, or allow more with --allow-failed"
+        super().__init__(
+            f"{what}: {self.failed:,} of {self.completed:,} runs failed, which is more than the share of {allowed:g} "
+            f"of all that is allowed:{shown}\n{remedy}"
+        )
+
+
+def failed_sentence(what: str, failed: int, total: int, causes: Sequence[str]) -> str:
+    """How many runs failed, and of what, for readers; empty where none did."""
+    if not failed:
+        return ""
+    counted = f"{what}: {failed:,} of {total:,} runs ({share_of(failed / total)})"
+    return f"{counted} failed and are left out where they have no value: {'; '.join(causes)}."
+
+
+def share_of(share: float) -> str:
+    """A share in per cent, as small as it may be.
+
+    >>> share_of(0.0123), share_of(0.00001)
+    ('1.2 %', '0.001 %')
+    """
+    return f"{100 * share:.2g} %"

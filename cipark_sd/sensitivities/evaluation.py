@@ -1,0 +1,274 @@
+"""What is computed of a model for each draw: outputs over time, with what is known of the runs that fail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays
+from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.plan import checked, grid_of, plan
+from cipark_sd.ensembles import ensemble
+from cipark_sd.failures import OUTSIDE, OVERDRAWN, Floor, Marks, diagnosed, first_places, floors, lowest, marked
+from cipark_sd.model.model import Model
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.tasks.shared import MadeOnce
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Rows = NDArray[np.uint64]
+#: How often the step of a run that leaves its range is halved.
+HALVINGS = 5
+
+
+@dataclass(frozen=True)
+class Output:
+    """A course over time that is looked at.
+
+    Parameters
+    ----------
+    label : str
+    variable : str
+        ``Name`` or ``Name[element]``.
+    without : Scenario, optional
+        Where given, the output is the effect: the variable less what it is under this scenario, with the same values
+        of the uncertain constants.
+    under : Scenario, optional
+        The world in which the variable is looked at; without it the one in which nothing is changed.
+    range : (float, float)
+        In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
+        step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
+        and counts as failed only if that does not help.
+    """
+
+    label: str
+    variable: str
+    without: Scenario | None = None
+    range: tuple[float, float] = (-np.inf, np.inf)
+    under: Scenario | None = None
+
+    @property
+    def worlds(self) -> tuple[Scenario | None, ...]:
+        """All that have to be run for it."""
+        return (self.under,) if self.without is None else (self.under, self.without)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(MadeOnce):
+    """Outputs of a model as a function of values of its constants; a value that another process can be sent.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The constants, in order.
+    definitions : tuple of Output
+    times : (n_times,)
+        Saved times of the run.
+    scenario : Scenario
+        What all runs share.
+    workers : int, optional
+        Threads; they change no bit.
+    drains : tuple of (str, str)
+        As for :class:`~cipark_sd.sensitivities.response.ModelResponse`.
+    """
+
+    model: Model
+    names: tuple[str, ...]
+    definitions: tuple[Output, ...]
+    times: Array
+    scenario: Scenario
+    engine: str
+    workers: int | None = None
+    drains: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def n_worlds(self) -> int:
+        """How many runs one draw costs."""
+        return len(self._worlds)
+
+    @cached_property
+    def _worlds(self) -> dict[str, Scenario | None]:
+        """By a key, each world that an output is looked at in or an effect is measured against, once."""
+        return {world_key(world): world for output in self.definitions for world in output.worlds}
+
+    @cached_property
+    def _limits(self) -> tuple[Floor, ...]:
+        return floors(self.model)
+
+    def __call__(self, values: Array, rows: Rows) -> Arrays:
+        """``values : (n, k)`` to ``values`` (n, n_outputs, n_times), NaN where a run failed, and marks of the runs.
+
+        A run in which an output leaves its range, a stock falls below the lower limit of the file, or a flow takes more
+        than its stock holds is computed again with a step halved up to :data:`HALVINGS` times, and fails if none helps.
+        """
+        result, wrong = self._outputs(values, rows, 0)
+        failed = np.flatnonzero(wrong.any(axis=1))
+        for halvings in range(1, HALVINGS + 1):
+            if not len(failed):
+                break
+            # what was right keeps its step: another output that fails must not move it
+            before = wrong[failed]
+            again, after = self._outputs(values[failed], rows[failed], halvings)
+            result[failed] = np.where(before[:, :, None], again, result[failed])
+            wrong[failed] = before & after
+            failed = failed[wrong[failed].any(axis=1)]
+        result[wrong] = np.nan
+        bad: NDArray[np.bool_] = np.asarray(wrong.any(axis=1))
+
+        def diagnose(some: NDArray[np.intp]) -> Marks:
+            return self._diagnosed(values[some], rows[some])
+
+        return {"values": result, **marked(len(rows), bad, diagnose).arrays}
+
+    def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
+        """Outputs with the step halved so often, and which of them it is too long for in some world ``(n, n_outputs)``.
+
+        All worlds of a draw have the same step, so that its error is in no difference between them.
+        """
+        worlds = {key: self._courses(key, values, rows, halvings) for key in self._worlds}
+        result = np.stack(
+            [
+                worlds[world_key(output.under)][0][output.variable]
+                - (worlds[world_key(output.without)][0][output.variable] if output.without else 0.0)
+                for output in self.definitions
+            ],
+            axis=1,
+        )
+        impossible = np.any([bad for _, bad in worlds.values()], axis=0)
+        wrong = [
+            impossible | _outside(output, {key: worlds[key][0] for key in map(world_key, output.worlds)})
+            for output in self.definitions
+        ]
+        return result, np.stack(wrong, axis=1)
+
+    def _within(self, key: str, values: Array, halvings: int) -> tuple[dict[str, Array], Scenario, float]:
+        """What is drawn and what is set in one world, and the step."""
+        world, scenario = self._worlds[key], self.scenario
+        draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
+        if world is not None:
+            scenario = scenario | world
+            # the world without wins over an uncertain constant that it sets
+            ruled = {override_key(name) for name in world.overrides}
+            draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
+        step = resolve(self.model, scenario).time_step / 2**halvings
+        if halvings:
+            scenario = scenario | Scenario("", time_step=step)
+        return draws, scenario, step
+
+    def _courses(
+        self, key: str, values: Array, rows: Rows, halvings: int
+    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+        """Courses by variable ``(n, n_times)`` in one world, and which runs cannot be, whatever the output ``(n,)``."""
+        draws, scenario, step = self._within(key, values, halvings)
+        variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
+        bases = [split_key(override_key(variable))[0] for variable in variables]
+        limits = self._limits
+        everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
+        result = self._ensemble(
+            draws,
+            rows,
+            scenario,
+            save=list(dict.fromkeys([*bases, *(name for drain in self.drains for name in drain)])),
+            times=self.times.tolist(),
+            reduce=lowest(limits, everywhen),
+        )
+        courses = {variable: self._course(result, variable).copy() for variable in variables}
+        wrong = np.zeros(len(rows), dtype=bool)
+        for _, over in self._overdrawn(result, step):
+            wrong |= over.any(axis=(1, 2))
+        for floor in limits:
+            wrong |= ~(result[floor.reduction].to_numpy() >= floor.least)
+        return courses, wrong
+
+    def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **how: Any) -> "xr.Dataset":
+        return ensemble(
+            self.model,
+            draws,
+            scenario=scenario,
+            engine=self.engine,
+            numbers=rows,
+            workers=self.workers,
+            failures="leave",
+            **how,
+        )
+
+    def _course(self, result: "xr.Dataset", variable: str) -> Array:
+        """One element over time ``(n, n_times)``."""
+        base, elements = split_key(override_key(variable))
+        array = result[base].to_numpy()
+        place = np.ravel_multi_index(self._index(base, elements), array.shape[2:]) if elements else 0
+        return np.asarray(array.reshape(*array.shape[:2], -1)[:, :, int(place)])
+
+    def _index(self, base: str, elements: Sequence[str]) -> tuple[int, ...]:
+        dims = self.model[base].dims
+        by_name = self.model.dimension_by_name
+        return tuple(by_name[dim].elements.index(element) for dim, element in zip(dims, elements, strict=True))
+
+    def _overdrawn(self, result: "xr.Dataset", step: float) -> "Sequence[tuple[str, NDArray[np.bool_]]]":
+        """By flow, where ``(n, n_times, n_elements)`` it takes more than its stock holds."""
+        overdrawn = []
+        for flow, stock in self.drains:
+            # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
+            taken, there = result[canonical(flow)].to_numpy() * step, result[canonical(stock)].to_numpy()
+            np.abs(taken, out=taken)
+            np.abs(there, out=there)
+            overdrawn.append((canonical(flow), (taken > there).reshape(*taken.shape[:2], -1)))
+        return overdrawn
+
+    @cached_property
+    def _everything(self) -> Columns:
+        moving = plan(self.model, self.scenario, save=None, times=None, method=None).columns.names
+        # an output or a flow may be a constant
+        bases = [split_key(override_key(output.variable))[0] for output in self.definitions]
+        names = dict.fromkeys([*moving, *bases, *(canonical(name) for drain in self.drains for name in drain)])
+        return Columns.of(self.model, tuple(names))
+
+    def _diagnosed(self, values: Array, rows: Rows) -> Marks:
+        """The first bad value of each run that failed, in the first world that has one, with the model's own step."""
+        marks, every = Marks.none(len(rows)), np.arange(len(rows))
+        for key in self._worlds:
+            draws, scenario, step = self._within(key, values, 0)
+            result = self._ensemble(draws, rows, scenario, save=self._everything.names, times=None)
+            marks.put(every, diagnosed(self.model, result, self._everything.places, self._limits))
+            marks.put(every, self._impossible(result, key, step))
+        return marks
+
+    def _impossible(self, result: "xr.Dataset", key: str, step: float) -> Marks:
+        """Where an output first leaves its range, or a flow takes more than its stock holds."""
+        marks, start, times = Marks.none(result.sizes["run"]), first_places(self.model), result["time"].to_numpy()
+        where: list[tuple[int, int, NDArray[np.bool_]]] = []
+        for output in self.definitions:
+            base, elements = split_key(override_key(output.variable))
+            if key in map(world_key, output.worlds) and base in result:
+                course = self._course(result, output.variable)
+                outside = ~((course >= output.range[0]) & (course <= output.range[1]))
+                place = self.model.elements(self.model[base]).index(elements)
+                where.append((OUTSIDE, start[base] + place, outside))
+        for flow, over in self._overdrawn(result, step):
+            where += [(OVERDRAWN, start[flow] + place, over[:, :, place]) for place in range(over.shape[2])]
+        earliest = np.full(len(marks.reason), len(times))
+        for reason, place, bad in where:
+            at = np.where(bad.any(axis=1), bad.argmax(axis=1), len(times))
+            sooner = at < earliest
+            marks.reason[sooner], marks.variable[sooner] = reason, place
+            marks.time[sooner], earliest[sooner] = times[at[sooner]], at[sooner]
+        return marks
+
+
+def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.bool_]:
+    """``(n,)``: whether an output's variable leaves its range, or has no finite value, in one of its worlds."""
+    low, high = output.range
+    courses = [world[output.variable] for world in worlds.values()]
+    inside = [((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1) for course in courses]
+    return np.asarray(~np.all(inside, axis=0))
+
+
+def world_key(world: Scenario | None) -> str:
+    """By which a world is known."""
+    return "" if world is None else world.to_json()
