@@ -16,6 +16,7 @@ from calibration.assess.scores import quantiles
 from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import named_streams
 from calibration.study.observations import Count, Observation
+from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
@@ -104,7 +105,8 @@ def forecast(
         longer = replace(problem, scenario=problem.scenario | variant.scenario | Scenario("", final_time=end))
         whole = [replace(f.ahead, terms=(*f.known.terms, *f.ahead.terms)) for f in futures]
         extended = replace(longer, observations=tuple(whole))
-        drawn = replicate(density_of(extended), theta, np.random.default_rng([seed, 0]))
+        extended, along = continued(extended, theta, np.random.default_rng([seed, 2]))
+        drawn = replicate(density_of(extended), along, np.random.default_rng([seed, 0]))
         position = 0
         for future in futures:
             position += len(future.known.terms)
@@ -114,6 +116,17 @@ def forecast(
                 paths = starts[future.ahead.name][:, None] + paths.cumsum(axis=1)
             rows += _rows(problem, variant.name, future, paths)
     return rows
+
+
+def continued(problem: CalibrationProblem, theta: Array, rng: np.random.Generator) -> tuple[CalibrationProblem, Array]:
+    """The problem and its draws ``(n, k)`` with innovations in the windows after the data, drawn from their prior."""
+    ahead = tuple(parameter for process in problem.processes for parameter in process.ahead)
+    if not ahead:
+        return problem, theta
+    streams = named_streams(rng, [parameter.name for parameter in ahead])
+    innovations = np.column_stack([stream.standard_normal(len(theta)) for stream in streams])
+    space = ParameterSpace((*problem.space.parameters, *ahead))
+    return replace(problem, space=space), np.concatenate([theta, innovations], axis=1)
 
 
 def _future(observation: Observation, end: float, every: float) -> _Future | None:

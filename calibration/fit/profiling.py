@@ -24,7 +24,11 @@ PRIOR_DRAWS = 2000
 
 def profiles(optimum: Optimum, checkpoints: Checkpoints, bars: Bars) -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
-    names, level = optimum.goal.space.names, optimum.goal.density.problem.method.level
+    problem = optimum.goal.density.problem
+    # innovations are many, and none of them is asked about
+    innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
+    names = [name for name in optimum.goal.space.names if name not in innovations]
+    level = problem.method.level
     bars.show("profiles", 0, len(names))
     profiles: list[Profile] = []
     try:

@@ -151,11 +151,13 @@ def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Post
 
     An interval keeps its width and lies around the drawn number by chance, each place as likely as another: the
     probability of an interval is then its likelihood up to a factor. One that is open on a side keeps its end: a drawn
-    number beyond the end is known as that only, another one exactly.
+    number beyond the end is known as that only, another one exactly. Running totals follow their increments.
     """
     terms: list[Term] = []
     position = 0
-    for term in density.problem.terms:
+    moved = dict.fromkeys([observation.name for observation in density.problem.observations], 0.0)
+    names = [observation.name for observation in density.problem.observations for _ in observation.terms]
+    for name, term in zip(names, density.problem.terms, strict=True):
         match term:
             case Breakdown():
                 size = len(term.counts)
@@ -163,11 +165,22 @@ def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Post
                 terms.append(replace(term, counts=cells) if term.use == "fit" else term)
                 position += size
             case Count() | Share():
-                terms.append(_coarse(term, float(drawn[position]), rng) if term.use == "fit" else term)
+                replicate = _coarse(term, float(drawn[position]), rng) if term.use == "fit" else term
+                if isinstance(term, Count) and isinstance(replicate, Count) and replicate.level is not None:
+                    moved[name] += _middle(replicate) - _middle(term)
+                    low, high = replicate.level
+                    replicate = replace(replicate, level=(low + moved[name], high + moved[name]))
+                terms.append(replicate)
                 position += 1
             case _:
                 assert_never(term)
     return with_terms(density, terms)
+
+
+def _middle(term: Count) -> float:
+    """Of what was seen; the end that there is where the other one is open."""
+    ends = [end for end in (term.lower, term.upper) if np.isfinite(end)]
+    return sum(ends) / len(ends)
 
 
 def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Count | Share:

@@ -89,10 +89,13 @@ def fitted_scenario(fit: Fit) -> str:
     content = json.loads(fit.study.scenario)
     values: dict[str, object] = dict(content.get("set", {}))
     at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
-    values |= {override_key(p.name): value for p, value in at_estimate if p.target == "model"}
+    of_file = [(p.name, value) for p, value in at_estimate if p.target == "model"]
+    values |= {override_key(name): value for name, value in of_file if name not in fit.study.innovations}
     time = {key: content[name] for name, key in TIME_KEYS.items() if content.get(name) is not None}
     lines = [f"# {fit.study.title}: one run of the model {fit.study.model} at the estimate.".replace("\n", " ")]
     lines += ['name = "fitted"', ""]
+    if fit.study.innovations:
+        lines.insert(1, "# Without the innovations of [[process]], which the file of the model has not.")
     lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []
     lines += ["[set]", *(f"{json.dumps(name)} = {_toml(value)}" for name, value in values.items())]
     return "\n".join(lines) + "\n"

@@ -74,6 +74,8 @@ class StudyFacts:
         As the model file has them.
     rivals : tuple of str
         Names of the rival structures.
+    innovations : tuple of str
+        Parameters that the study adds to the model (``[[process]]``).
     """
 
     title: str
@@ -96,6 +98,7 @@ class StudyFacts:
     observations: tuple[Observed, ...]
     predictions: tuple[Reported, ...]
     fitted_families: tuple[str, ...]
+    innovations: tuple[str, ...]
     documentation: Documentation
 
     @property
@@ -139,6 +142,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(model, prediction) for prediction in problem.predictions),
         fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
+        innovations=tuple(p.name for process in problem.processes for p in process.parameters),
         documentation=_documentation(problem),
     )
 

@@ -24,6 +24,7 @@ from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, counted_twice
 from calibration.study.parameters import ParameterSpace
 from calibration.study.predictions import Prediction, read_predictions
+from calibration.study.processes import Process, read_processes, with_processes
 from calibration.study.questions import Questions, read_questions
 from calibration.study.sections import (
     Fixed,
@@ -70,6 +71,8 @@ class CalibrationProblem:
         How dates become model time.
     predictions : tuple of Prediction
         Numbers of the model that the study reports.
+    processes : tuple of Process
+        Innovations that the study adds to the model; they are part of ``model`` and of ``space``.
     """
 
     title: str
@@ -87,6 +90,7 @@ class CalibrationProblem:
     experiments: tuple[Variant, ...] = ()
     questions: Questions = field(default_factory=Questions)
     predictions: tuple[Prediction, ...] = ()
+    processes: tuple[Process, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -171,6 +175,9 @@ def read_problem(
             raise UnknownName(name, [o.name for o in observations], kind="observation", where=str(path))
     parameters = tuple(p for table in top.tables("parameter") if (p := parameter_section(table, problems)) is not None)
     parameters += coding_parameters(observations)
+    processes = read_processes(top.tables("process"), model, span, observations, calendar, problems)
+    model = with_processes(model, processes)
+    parameters += tuple(parameter for process in processes for parameter in process.parameters)
     fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed"))
     method = method_section(Section(top.raw("method") or {}, "[method]", problems, within=top))
     holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems, within=top), calendar)
@@ -201,7 +208,7 @@ def read_problem(
     warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)
     parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions)
+    return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions, processes)
 
 
 def _name(table: object) -> object:

@@ -155,10 +155,10 @@ def _prior(section: Section, lower: float, upper: float) -> Prior | None:
     return read_prior(section, content)
 
 
-def read_prior(section: Section, content: object) -> Prior | None:
-    """A family with its numbers, from the table ``prior`` of a section."""
+def read_prior(section: Section, content: object, key: str = "prior") -> Prior | None:
+    """A family with its numbers, from the table ``key`` of a section."""
     before = len(section.problems)
-    inner = Section(content, "prior", section.problems, within=section)
+    inner = Section(content, key, section.problems, within=section)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
     if len(section.problems) > before:
         return None
@@ -169,7 +169,7 @@ def read_prior(section: Section, content: object) -> Prior | None:
     prior = family(**numbers)
     fault = prior_fault(prior)
     if fault is not None:
-        section.problems.append(InvalidValue("prior", prior, fault, where=section.at("prior")))
+        section.problems.append(InvalidValue(key, prior, fault, where=section.at(key)))
         return None
     return prior
 

@@ -11,7 +11,7 @@ from calibration.families import registry
 from calibration.study import classification as coding
 from calibration.study import events as events_
 from calibration.study import predictions as predictions_
-from calibration.study import problem, questions, sections, terms, variants
+from calibration.study import problem, processes, questions, sections, terms, variants
 from calibration.study import rows as tables
 from calibration.study.priors import FAMILIES
 from calibration.study.problem import read_problem
@@ -19,7 +19,7 @@ from calibration.study.rows import DERIVED, USES
 from calibration.study.sections import OPTIMISERS, Method
 
 PAGE = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
-READERS = (coding, events_, predictions_, problem, questions, sections, tables, terms, variants)
+READERS = (coding, events_, predictions_, problem, processes, questions, sections, tables, terms, variants)
 ASKED = re.compile(
     r"(?:section|inner|top|content|true)\.(?:text|number|whole|choice|names|tables|raw)\(\s*\"(\w+)\""
     r"|_parts\(\"(\w+)\"\)|constants_set\(section, \"(\w+)\"\)"
