@@ -11,14 +11,7 @@ from cipark_sd.commands.result import Result
 @click.command(short_help="Make a page with levers on which a model runs by itself.")
 @click.argument("target", shell_complete=completing.targets, metavar="[STUDY|MODEL]", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="FILE.html  [default: in cipark-output]")
-@click.option(
-    "--variables",
-    "variables",
-    shell_complete=completing.variables(),
-    multiple=True,
-    metavar="NAMES",
-    help="Comma-separated outputs to show.",
-)
+@options.variables("outputs to show")
 @click.option(
     "--levers",
     "moved",
@@ -27,21 +20,8 @@ from cipark_sd.commands.result import Result
     metavar="NAMES",
     help="Comma-separated constants to move.",
 )
-@click.option(
-    "--set",
-    "assignments",
-    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Of a model: set a constant.",
-)
-@click.option(
-    "--scenario",
-    "scenario_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Of a model: a scenario file (TOML).",
-)
+@options.assignments("Of a model: set a constant.")
+@options.scenario_files("Of a model: a scenario file (TOML).")
 @click.option("--draws", metavar="SOURCE", help="Of a study: prior, or a file of draws (default: the fit at hand).")
 @click.option(
     "--runs",
@@ -51,13 +31,7 @@ from cipark_sd.commands.result import Result
     help="Of a study: how many draws.",
 )
 @click.option("--structures", is_flag=True, help="Of a study: every rival structure, with draws of its own.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Seed of the random numbers that choose draws.",
-)
+@options.seed(1, "Seed of the random numbers that choose draws.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 @options.series
 @options.allow_files

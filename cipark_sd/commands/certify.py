@@ -1,7 +1,7 @@
 """``cipark certify``: all engines on one model, and their first divergence."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,15 +20,8 @@ SHOWN = 15
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--set",
-    "assignments",
-    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a constant, NAME[element] too.",
-)
-@click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario (TOML).")
+@options.assignments("Set a constant, NAME[element] too.")
+@options.scenario_files("A scenario (TOML).")
 @click.option(
     "--recorded",
     type=click.Path(path_type=Path),
@@ -41,7 +34,7 @@ SHOWN = 15
     metavar="NAMES",
     help="Comma-separated: native, numpy, wasm, pysd, pysimlin.",
 )
-@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@options.method
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),

@@ -29,9 +29,7 @@ SHOWN = 10
     type=click.Path(path_type=Path),
     help="Checks file (default: the one beside FILE).",
 )
-@click.option(
-    "--engine", shell_complete=completing.engines, default="native", show_default=True, help="Simulation engine."
-)
+@options.engine
 @click.option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
 @click.option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Save all findings: FILE.csv or FILE.json.")

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,34 +46,14 @@ _SHARE, _RUNS = 0.2, 1000
     metavar="NAME=LOW:HIGH",
     help="A constant and its range; repeatable.",
 )
-@click.option(
-    "--leave-out",
-    shell_complete=completing.variables("constant"),
-    multiple=True,
-    metavar="NAME",
-    help="With --range: hold this constant fixed; repeatable.",
-)
-@click.option(
-    "--variables",
-    "variables",
-    shell_complete=completing.variables(),
-    multiple=True,
-    metavar="NAMES",
-    help="Comma-separated variables to save.",
-)
+@options.leave_out("With --range")
+@options.variables("variables to save")
 @click.option("--at", "at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
-@click.option(
-    "--set",
-    "assignments",
-    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a constant in all runs.",
-)
-@click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help="A scenario file.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of design and model.")
-@click.option("--engine", default="native", show_default=True, help="Simulation engine.")
-@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@options.assignments("Set a constant in all runs.")
+@options.scenario_files("A scenario file.")
+@options.seed(1, "Of design and model.")
+@options.engine
+@options.method
 @options.allow_failed
 @options.workers
 @options.dask

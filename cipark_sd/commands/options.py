@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
 
+from cipark_sd.commands import completing
 from cipark_sd.errors import CiparkError
+from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
     from cipark_sd.model.model import Model
@@ -33,6 +35,48 @@ series = click.option(
     help="Values of the model's data variables: .csv, .tab, .dat or .xlsx; repeatable, the last counts.",
 )
 
+
+def assignments(text: str) -> Callable[[F], F]:
+    """``--set``: constants, initial values, tables and series by their names; ``text`` is its help."""
+    names = completing.variables("constant", "stock", "lookup", "series", value="=")
+    return click.option("--set", "assignments", shell_complete=names, multiple=True, metavar="NAME=VALUE", help=text)
+
+
+def scenario_files(text: str) -> Callable[[F], F]:
+    """``--scenario``: files of settings; ``text`` is its help."""
+    return click.option("--scenario", "scenario_files", multiple=True, type=click.Path(path_type=Path), help=text)
+
+
+def variables(purpose: str, into: str = "variables") -> Callable[[F], F]:
+    """``--variables``, names with commas between them."""
+    return click.option(
+        "--variables",
+        into,
+        shell_complete=completing.variables(),
+        multiple=True,
+        metavar="NAMES",
+        help=f"Comma-separated {purpose}.",
+    )
+
+
+def leave_out(when: str) -> Callable[[F], F]:
+    """``--leave-out``: constants that do not vary."""
+    constants = completing.variables("constant")
+    text = f"{when}: hold this constant fixed; repeatable."
+    return click.option("--leave-out", shell_complete=constants, multiple=True, metavar="NAME", help=text)
+
+
+def seed(default: int, purpose: str = "Seed of the random numbers.") -> Callable[[F], F]:
+    """``--seed``."""
+    return click.option("--seed", type=click.IntRange(min=0), default=default, show_default=True, help=purpose)
+
+
+engine = click.option(
+    "--engine", shell_complete=completing.engines, default="native", show_default=True, help="Simulation engine."
+)
+method = click.option(
+    "--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own)."
+)
 
 #: Resuming is the default of every command that keeps checkpoints.
 fresh = click.option("--fresh", is_flag=True, help="Start anew: remove the checkpoints in the output folder first.")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,21 +36,8 @@ _COLUMNS, _ROWS = 7, 10
 
 @click.command(short_help="Run a model and show the results.")
 @click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "assignments",
-    shell_complete=completing.variables("constant", "stock", "lookup", "series", value="="),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a constant, NAME[element] too.",
-)
-@click.option(
-    "--scenario",
-    "scenario_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A scenario file (TOML, or Vensim's .cin).",
-)
+@options.assignments("Set a constant, NAME[element] too.")
+@options.scenario_files("A scenario file (TOML, or Vensim's .cin).")
 @click.option(
     "--compare",
     "compared",
@@ -64,18 +51,9 @@ _COLUMNS, _ROWS = 7, 10
 @click.option("--step", type=float, help="Time step.")
 @click.option("--save-every", type=float, metavar="PERIOD", help="Save at this interval.")
 @click.option("--at", "at", multiple=True, metavar="TIME", help="Print and save only this time; repeatable.")
-@click.option(
-    "--variables",
-    "variables",
-    shell_complete=completing.variables(),
-    multiple=True,
-    metavar="NAMES",
-    help="Comma-separated variables to print, plot and save.",
-)
-@click.option(
-    "--engine", shell_complete=completing.engines, default="native", show_default=True, help="Simulation engine."
-)
-@click.option("--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own).")
+@options.variables("variables to print, plot and save")
+@options.engine
+@options.method
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the run: FILE.nc, .csv or .xlsx.")
 @click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Plot the run: .png, .svg or .pdf.")
 @click.option(

@@ -121,7 +121,7 @@ def show(path: Path) -> Result:
 @click.option("--model", "file", type=click.Path(path_type=Path), help="The model, where the store does not find it.")
 @click.option("--design", type=click.Path(path_type=Path), help="The design's CSV file, likewise.")
 @click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Runs to run again.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the sample.")
+@options.seed(1, "Of the sample.")
 @click.option("--all-chunks", is_flag=True, help="Look at the digests of all chunks, not of eight.")
 @options.series
 @options.allow_files

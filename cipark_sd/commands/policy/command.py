@@ -34,9 +34,7 @@ from cipark_sd.engines.registry import names
 @click.option("--rivals", metavar="IDS", help="Comma-separated rival structures (default: all).")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of the rivals: CSV with rival,weight.")
 @click.option("--outcome", "outcomes", multiple=True, metavar="ID", help="Print this outcome, or all; repeatable.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=20191126, show_default=True, help="Seed of the random numbers."
-)
+@options.seed(20191126)
 @click.option(
     "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
 )

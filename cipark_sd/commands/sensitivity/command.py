@@ -25,23 +25,10 @@ class _Methods(click.Choice[str]):
 
 @click.command(short_help="Find the assumptions that drive the outputs, and when.")
 @click.argument("target", shell_complete=completing.targets, required=False, metavar="[STUDY|MODEL]")
-@click.option(
-    "--variables",
-    "outputs",
-    shell_complete=completing.variables(),
-    multiple=True,
-    metavar="NAMES",
-    help="Comma-separated outputs to analyse.",
-)
+@options.variables("outputs to analyse", into="outputs")
 @click.option("--effect", metavar="NAME=VALUE", help="Also analyse the effect of this setting on each output.")
 @click.option("--range", "share", type=float, help="Of a bare model: constants vary by this share.  [default: 0.2]")
-@click.option(
-    "--leave-out",
-    shell_complete=completing.variables("constant"),
-    multiple=True,
-    metavar="NAME",
-    help="Of a bare model: hold this constant fixed; repeatable.",
-)
+@options.leave_out("Of a bare model")
 @click.option("--method", "methods", multiple=True, type=_Methods(), help="Only this method; repeatable.")
 @click.option("--rows", type=int, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2.")
 @click.option(
@@ -61,7 +48,7 @@ class _Methods(click.Choice[str]):
 @click.option(
     "--draws", type=click.Path(path_type=Path), metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the random numbers.")
+@options.seed(1)
 @click.option(
     "--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Resamples of the bootstrap."
 )
