@@ -65,8 +65,8 @@ def claims_over_draws(question: Question, sampling: Sampling, label: str = "clai
 
     Parameters
     ----------
-    like : ModelResponse, optional
-        As which it is computed: on the same threads or workers, and what fails is counted there under ``label``.
+    label : str
+        Under which runs that fail are counted.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def best_alternatives(question: Question, sampling: Sampling, label: str = "choi
 
     Parameters
     ----------
-    like, label
+    label : str
         As for :func:`claims_over_draws`.
 
     Returns
