@@ -11,6 +11,7 @@ from measure import in_turn, show_machine, show_times
 
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensembles import ensemble
+from cipark_sd.simulation import simulate
 
 
 def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
@@ -47,7 +48,7 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
     times = in_turn(many, repeats=repeats, clock=time.thread_time)
     times = {name: t / n_runs[name] for name, t in times.items()}
     show_times(f"a trajectory of {case.name} among many, one core", times, base="native", unit="run")
-    inputs, engine = case.inputs(1), NativeEngine()
+    inputs, engine, one_draw = case.inputs(1), NativeEngine(), case.draws(1)
 
     def one_simlin() -> None:
         sim.reset()
@@ -56,7 +57,8 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
     single_runs: dict[str, Callable[[], object]] = {
         "native": lambda: engine.execute(case.program, inputs),
         "pysimlin": one_simlin,
-        "ensemble() of one": lambda: ensemble(case.model, case.draws(1), save=case.saved),
+        "ensemble() of one": lambda: ensemble(case.model, one_draw, save=case.saved),
+        "simulate() of all variables": lambda: simulate(case.model),
     }
     show_times(
         f"one run of {case.name}",

@@ -6,7 +6,7 @@ threads, and none of that changes a bit of the result.
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import checked, plan, saved_mask
 from cipark_sd.engines.registry import choose
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 #: fit into memory close to the processor, and at least so many that Python's part of a chunk is small beside the
 #: kernel's.
 MOST, LEAST = 2048, 256
+#: Bytes of output of a chunk: larger arrays come from the system page by page for every chunk, these are used again.
+CACHE = 8 * 2**20
 #: Chunks for each thread, so that one that was held up leaves its next chunks to the others.
 SHARES = 8
 
@@ -123,6 +126,8 @@ def ensemble(
     model, scenario = as_model(model), Scenario.of(scenario)
     scenarios = [Scenario.of(values) for values in runs] if isinstance(runs, Sequence) else runs
     runner = choose(engine)
+    if isinstance(runner, NativeEngine):
+        runner = replace(runner, courses=True)
     batches, n_runs, resolved, labels = _batches(model, scenarios, scenario)
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
     columns, grid = planned.columns, planned.grid
@@ -134,7 +139,7 @@ def ensemble(
     reduced = np.empty((len(reductions), n_runs))
     # PySD keeps state for the whole process
     workers = (workers or processors()) if runner.compiled else 1
-    size = chunk or chunk_size(n_runs, workers)
+    size = chunk or min(chunk_size(n_runs, workers), chunk_in_cache(8 * int(saved.sum()) * len(planned.outputs)))
     pieces = [
         (batch, batch.members[first : first + size])
         for batch in batches
@@ -166,10 +171,21 @@ def ensemble(
         seed=seed,
     )
     reductions_read = dict(zip(reductions, reduced, strict=True))
-    result = _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes)
-    if not isinstance(runs, Sequence):
-        result = result.assign_coords(_inputs(model, runs, result))
-    return result if failures == "leave" else _marked(result, columns, reductions_read)
+    coords: dict[str, results.Described] = (
+        {} if isinstance(runs, Sequence) else _inputs(model, runs, {*arrays, *reductions})
+    )
+    if failures == "warn":
+        coords |= _failed(columns, n_runs, grid.times[saved], arrays, reductions_read)
+    return _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes, coords)
+
+
+def chunk_in_cache(n_bytes: int) -> int:
+    """Runs of so many bytes of output whose outputs stay close to the processor until they are in place.
+
+    >>> chunk_in_cache(600_000), chunk_in_cache(100), chunk_in_cache(10**9)
+    (8, 83880, 8)
+    """
+    return max(LANES, CACHE // max(n_bytes, 1) // LANES * LANES)
 
 
 def chunk_size(n_runs: int, workers: int) -> int:
@@ -340,29 +356,34 @@ def _dataset(
     reduced: Mapping[str, NDArray[np.float64]],
     labels: tuple[str, ...],
     attributes: Mapping[str, str | int | float],
+    coords_of_runs: Mapping[str, results.Described],
 ) -> "xr.Dataset":
-    import xarray as xr
-
-    coords: dict[str, Any] = {
+    coords: dict[str, results.Described] = {
         "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
         "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
     }
     if labels:
         coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
-    data: dict[str, Any] = {}
+    data: dict[str, results.Described] = {}
     for name, array in arrays.items():
         variable = model.by_name[name]
         data[name] = (("run", "time", *variable.dims), array, results.variable_attributes(variable))
         for dim in variable.dims:
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
-    data |= {name: (("run",), values) for name, values in reduced.items()}
-    return xr.Dataset(data, coords=coords, attrs=dict(attributes))
+    data |= {name: (("run",), values, {}) for name, values in reduced.items()}
+    # of a dimension that is also one of a variable, the variable's says more
+    return results.dataset(data, {**coords_of_runs, **coords}, attributes)
 
 
-def _inputs(model: Model, runs: "Mapping[str, ArrayLike] | pd.DataFrame", result: "xr.Dataset") -> dict[str, Any]:
-    """What was drawn, as coordinates by name; an element of a subscripted variable has its own."""
-    coords: dict[str, Any] = {}
+def _inputs(
+    model: Model, runs: "Mapping[str, ArrayLike] | pd.DataFrame", names: Collection[str]
+) -> dict[str, results.Described]:
+    """What was drawn, as coordinates by name; an element of a subscripted variable has its own.
+
+    ``names`` are those of what is kept.
+    """
+    coords: dict[str, results.Described] = {}
     for name, values in runs.items():
         key = override_key(str(name))
         base, elements = split_key(key)
@@ -370,25 +391,28 @@ def _inputs(model: Model, runs: "Mapping[str, ArrayLike] | pd.DataFrame", result
         dims = variable.dims if array.ndim > 1 and not elements else ()
         sizes = [len(model.dimension_by_name[dim].elements) for dim in dims]
         labels = {"long_name": variable.label + key[len(base) :], "units": variable.units, "kind": "drawn"}
-        named = f"initial_{key}" if key in result.variables else key
+        named = f"initial_{key}" if key in names else key
         coords[named] = (("run", *dims), array.reshape(len(array), *sizes), labels)
-        coords |= {
-            dim: ((dim,), np.array(model.dimension_by_name[dim].element_labels))
-            for dim in dims
-            if dim not in result.coords
-        }
+        coords |= {dim: ((dim,), np.array(model.dimension_by_name[dim].element_labels), {}) for dim in dims}
     return coords
 
 
-def _marked(result: "xr.Dataset", columns: Columns, reduced: Mapping[str, NDArray[np.float64]]) -> "xr.Dataset":
-    """The runs with coordinates that say which of them left the numbers, and where; a warning says how many."""
-    n_runs, times = result.sizes["run"], result["time"].to_numpy()
+def _failed(
+    columns: Columns,
+    n_runs: int,
+    times: NDArray[np.float64],
+    arrays: Mapping[str, NDArray[np.float64]],
+    reduced: Mapping[str, NDArray[np.float64]],
+) -> dict[str, results.Described]:
+    """Coordinates that say which runs left the numbers, and where; a warning says how many."""
     never = len(times)
     first = np.full(n_runs, never)
     where = np.full(n_runs, "", dtype=object)
-    for name in columns.names:
+    for name, array in arrays.items():
+        if np.isfinite(array).all():
+            continue
         variable, places = columns.model.by_name[name], columns.places[name].reshape(-1)
-        values = result[name].to_numpy().reshape(n_runs, len(times), -1)
+        values = array.reshape(n_runs, len(times), -1)
         for position, elements in enumerate(columns.model.elements(variable)):
             if places[position] < 0:
                 continue
@@ -410,8 +434,9 @@ def _marked(result: "xr.Dataset", columns: Columns, reduced: Mapping[str, NDArra
             stacklevel=3,
         )
     reached = np.concatenate([times, [np.nan]])[first]
-    return result.assign_coords(
-        run_failed=("run", failed, {"long_name": "the run left the numbers"}),
-        run_failed_variable=("run", where.astype(str), {"long_name": "the first variable that did"}),
-        run_failed_time=("run", reached, {"long_name": "when", "units": str(result["time"].attrs.get("units", ""))}),
-    )
+    units = columns.model.time.units
+    return {
+        "run_failed": (("run",), failed, {"long_name": "the run left the numbers"}),
+        "run_failed_variable": (("run",), where.astype(str), {"long_name": "the first variable that did"}),
+        "run_failed_time": (("run",), reached, {"long_name": "when", "units": units}),
+    }

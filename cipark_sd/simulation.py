@@ -1,13 +1,13 @@
 """One run: ``simulate(model, scenario) -> xarray.Dataset``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd import results
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
@@ -62,22 +62,73 @@ def simulate(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, RunFailed, ModelFileError, Problems
     """
+    return course(model, scenario, save=save, times=times, engine=engine, method=method).dataset()
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """One run as arrays, for those who need no Dataset of it.
+
+    Parameters
+    ----------
+    times : (n_times,)
+    values : by canonical name, each (n_times, *sizes of the variable's dimensions)
+    first_non_finite : str
+        Where the run first leaves the numbers; empty when it never does.
+    """
+
+    model: Model
+    scenario: Scenario
+    times: NDArray[np.float64]
+    values: Mapping[str, NDArray[np.float64]]
+    engine: str
+    method: str
+    time_step: float
+    first_non_finite: str
+
+    def dataset(self) -> "xr.Dataset":
+        """The run as :func:`simulate` gives it."""
+        # xarray takes longer to come than most runs take to be made
+        from cipark_sd import results
+
+        extra = {"first_non_finite": self.first_non_finite} if self.first_non_finite else {}
+        return results.build(
+            self.model,
+            self.times,
+            self.values,
+            scenario=self.scenario,
+            engine=self.engine,
+            method=self.method,
+            time_step=self.time_step,
+            **extra,
+        )
+
+
+def course(
+    model: Model | Path | str,
+    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+    *,
+    save: Sequence[str] | None = None,
+    times: Sequence[float] | None = None,
+    engine: str = "native",
+    method: Method | None = None,
+) -> Course:
+    """As :func:`simulate`, without the Dataset."""
     model, scenario = as_model(model), Scenario.of(scenario)
     chosen = choose(engine)
     planned = plan(model, scenario, save=save, times=times, method=method)
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))
     values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}
-    broken = first_non_finite(planned.columns, planned.times, values)
-    extra = {"first_non_finite": broken} if broken else {}
-    return results.build(
+    broken = "" if np.isfinite(outputs).all() else first_non_finite(planned.columns, planned.times, values)
+    return Course(
         model,
+        scenario,
         planned.times,
         values,
-        scenario=scenario,
         engine=chosen.name,
         method=planned.integration if chosen.fixed_step else chosen.name,
         time_step=planned.resolved.time_step,
-        **extra,
+        first_non_finite=broken,
     )
 
 

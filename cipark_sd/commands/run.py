@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from cipark_sd.commands.display import Display
     from cipark_sd.plotting.observed import Observed
+    from cipark_sd.simulation import Course
 
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
@@ -118,21 +119,21 @@ def command(
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
         times = [time_of(model, text, "--at") for text in at] or None
         with busy(f"Running {model.name}"):
-            result = _runs(model, scenarios, save=save, times=times, engine=engine, method=method)
-        observed = _inside(observed, result, explicit=data is not None)
-        _print_course(model, result, columns, every=None if at else display.every, everything=bool(at))
-        if "first_non_finite" in result.attrs:
-            click.echo(f"warning: {result.attrs['first_non_finite']}", err=True)
+            runs = _runs(model, scenarios, save=save, times=times, engine=engine, method=method)
+        observed = _inside(observed, _times(runs), explicit=data is not None)
+        _print_course(model, runs, columns, every=None if at else display.every, everything=bool(at))
+        if broken := _broken(runs):
+            click.echo(f"warning: {broken}", err=True)
         files = [str(path) for path in (output, figure_file) if path]
         if output:
             from cipark_sd.results import save as write
 
-            write(result, output)
+            write(_joined(runs), output)
             click.echo(f"saved {output}")
         if figure_file:
-            _draw(result, drawn, observed, display.title, figure_file)
+            _draw(_joined(runs), drawn, observed, display.title, figure_file)
             click.echo(f"saved {figure_file}")
-    return Result(_facts(model, result, columns) | {"files": files})
+    return Result(_facts(model, runs, columns) | {"files": files})
 
 
 @contextmanager
@@ -186,36 +187,58 @@ def _compared(model: Model, first: Scenario, files: Sequence[Path]) -> dict[str,
     return scenarios
 
 
-def _runs(model: Model, scenarios: Mapping[str, Scenario], **options_: Any) -> "xr.Dataset":
-    """One run, or several with a dimension ``scenario`` in front."""
+def _runs(model: Model, scenarios: Mapping[str, Scenario], **options_: Any) -> "dict[str, Course]":
+    """The runs by the names of their scenarios; all have the same saved times."""
     import numpy as np
-    import xarray as xr
 
-    from cipark_sd.simulation import simulate
+    from cipark_sd.simulation import course
 
-    runs = {name: simulate(model, scenario, **options_) for name, scenario in scenarios.items()}
-    first = next(iter(runs.values()))
-    if len(runs) == 1:
-        return first
+    runs = {name: course(model, scenario, **options_) for name, scenario in scenarios.items()}
     for name, run in runs.items():
-        if not np.array_equal(run["time"], first["time"]):
+        if not np.array_equal(run.times, _times(runs)):
             expected = "those of the other runs; --from, --to, --step and --save-every hold for all"
             raise InvalidValue("its saved times", name, expected, where="--compare")
-    joined = xr.concat(list(runs.values()), dim="scenario", combine_attrs="drop_conflicts", data_vars="all")
-    settings = {name: json.loads(scenario.to_json()) for name, scenario in scenarios.items()}
-    joined = joined.assign_coords(scenario=list(runs)).assign_attrs(scenario=json.dumps(settings, ensure_ascii=False))
-    marks = {name: run.attrs.get("first_non_finite") for name, run in runs.items()}
-    broken = [f"{name}: {mark}" for name, mark in marks.items() if mark]
-    return joined.assign_attrs(first_non_finite="; ".join(broken)) if broken else joined
+    return runs
 
 
-def _facts(model: Model, result: "xr.Dataset", columns: Sequence[str]) -> dict[str, object]:
+def _times(runs: "Mapping[str, Course]") -> "NDArray[np.float64]":
+    return next(iter(runs.values())).times
+
+
+def _joined(runs: "Mapping[str, Course]") -> "xr.Dataset":
+    """One run as a Dataset, or several with a dimension ``scenario`` in front."""
+    import xarray as xr
+
+    made = [run.dataset() for run in runs.values()]
+    if len(made) == 1:
+        return made[0]
+    joined = xr.concat(made, dim="scenario", combine_attrs="drop_conflicts", data_vars="all")
+    joined = joined.assign_coords(scenario=list(runs)).assign_attrs(
+        scenario=json.dumps(_settings(runs), ensure_ascii=False)
+    )
+    broken = _broken(runs)
+    return joined.assign_attrs(first_non_finite=broken) if broken else joined
+
+
+def _settings(runs: "Mapping[str, Course]") -> Any:
+    """What the runs were given, by name where there are several."""
+    settings = {name: json.loads(run.scenario.to_json()) for name, run in runs.items()}
+    return settings if len(runs) > 1 else next(iter(settings.values()))
+
+
+def _broken(runs: "Mapping[str, Course]") -> str:
+    """Where runs first leave the numbers; empty when none does."""
+    marks = {name: run.first_non_finite for name, run in runs.items() if run.first_non_finite}
+    return "; ".join(f"{name}: {mark}" if len(runs) > 1 else mark for name, mark in marks.items())
+
+
+def _facts(model: Model, runs: "Mapping[str, Course]", columns: Sequence[str]) -> dict[str, object]:
     """The courses that the table shows, at all times that were saved."""
-    facts = {"model": model.name, "model_digest": model.digest, "scenario": json.loads(result.attrs["scenario"])}
-    facts |= {key: result.attrs[key] for key in ("engine", "integration_method", "time_step")}
-    courses = {head: {"units": units, "values": values} for head, units, values in _courses(model, result, columns)}
-    warning = result.attrs.get("first_non_finite")
-    return facts | {"time": result["time"].to_numpy(), "variables": courses, "first_non_finite": warning}
+    first = next(iter(runs.values()))
+    facts = {"model": model.name, "model_digest": model.digest, "scenario": _settings(runs)}
+    facts |= {"engine": first.engine, "integration_method": first.method, "time_step": first.time_step}
+    courses = {head: {"units": units, "values": values} for head, units, values in _courses(model, runs, columns)}
+    return facts | {"time": first.times, "variables": courses, "first_non_finite": _broken(runs) or None}
 
 
 def time_of(model: Model, text: str, where: str) -> float:
@@ -267,11 +290,11 @@ def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Obs
 
 
 def _print_course(
-    model: Model, result: "xr.Dataset", columns: Sequence[str], *, every: float | None, everything: bool
+    model: Model, runs: "Mapping[str, Course]", columns: Sequence[str], *, every: float | None, everything: bool
 ) -> None:
     import numpy as np
 
-    times = result["time"].to_numpy()
+    times = _times(runs)
     if everything:
         rows = np.arange(len(times))
     elif every:
@@ -283,7 +306,7 @@ def _print_course(
         rows = np.unique(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
     heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
     courses = []
-    for head, units, values in _courses(model, result, columns):
+    for head, units, values in _courses(model, runs, columns):
         heads.append(head + (f" [{units}]" if units else ""))
         courses.append(values)
     body = [[f"{times[row]:.10g}", *(number(float(course[row])) for course in courses)] for row in rows]
@@ -291,13 +314,11 @@ def _print_course(
 
 
 def _courses(
-    model: Model, result: "xr.Dataset", columns: Sequence[str]
+    model: Model, runs: "Mapping[str, Course]", columns: Sequence[str]
 ) -> "Iterator[tuple[str, str, NDArray[np.float64]]]":
     """Head, units and values of each column: one for each element, and for each scenario where there are several."""
-    scenarios = result["scenario"].to_numpy().tolist() if "scenario" in result.dims else [""]
     for name in columns:
         variable = model[name]
-        values = result[variable.name].to_numpy().reshape(len(scenarios), result.sizes["time"], -1)
         for position, element in enumerate(model.elements(variable)):
             labels = [
                 dimension.element_labels[dimension.elements.index(part)]
@@ -306,15 +327,16 @@ def _courses(
                 )
             ]
             head = variable.label + (f"[{','.join(labels)}]" if labels else "")
-            for place, scenario in enumerate(scenarios):
-                yield head + (f", {scenario}" if scenario else ""), variable.units, values[place, :, position]
+            for scenario, run in runs.items():
+                values = run.values[variable.name].reshape(len(run.times), -1)
+                yield head + (f", {scenario}" if len(runs) > 1 else ""), variable.units, values[:, position]
 
 
-def _inside(observed: "Sequence[Observed]", result: "xr.Dataset", *, explicit: bool) -> "tuple[Observed, ...]":
+def _inside(observed: "Sequence[Observed]", times: "NDArray[np.float64]", *, explicit: bool) -> "tuple[Observed, ...]":
     """The observed values within the run; the others are counted, and it is an error when all that were asked for are
     among them.
     """
-    first, last = (float(time) for time in result["time"].to_numpy()[[0, -1]])
+    first, last = float(times[0]), float(times[-1])
     inside = tuple(series.within(first, last) for series in observed)
     outside = sum(len(series.times) for series in observed) - sum(len(series.times) for series in inside)
     if explicit and outside and not any(len(series.times) for series in inside):

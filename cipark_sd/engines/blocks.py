@@ -48,7 +48,16 @@ class Blocks:
 def by_run(out: Values, n_runs: int) -> Values:
     """What a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_outputs, n_saved, n_runs)."""
     n_blocks, n_saved, n_outputs, lanes = out.shape
+    if n_runs == 1:
+        return np.ascontiguousarray(out[0, :, :, 0].T)[:, :, None]
     return out.transpose(2, 1, 0, 3).reshape(n_outputs, n_saved, n_blocks * lanes)[:, :, :n_runs]
+
+
+def by_course(out: Values, n_runs: int) -> Values:
+    """The same in another order in memory: the course of an output in a run lies together."""
+    n_blocks, n_saved, n_outputs, lanes = out.shape
+    courses = out.transpose(2, 0, 3, 1).reshape(n_outputs, n_blocks * lanes, n_saved)
+    return courses[:, :n_runs].transpose(0, 2, 1)
 
 
 def _capacities(program: Program, inputs: Inputs, lanes: int) -> tuple[NDArray[np.int64], int]:

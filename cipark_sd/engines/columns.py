@@ -1,5 +1,6 @@
 """Flat variables gathered into the arrays of subscripted ones."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,13 +51,36 @@ class Columns:
     def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
         """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
         n_saved, n_runs = values.shape[1:]
+        if n_runs == 1:
+            # of one run every variable stands together already, one after the other
+            return {name: self._of_one(values, places) for name, places in self.places.items()}
         arrays = self.empty(n_runs, n_saved)
         self.fill(arrays, slice(None), values)
         return arrays
 
+    @staticmethod
+    def _of_one(values: Values, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        """(n_flat, n_saved, 1) as (1, n_saved, *sizes) of one variable."""
+        if places.ndim == 0:
+            # with a number for an index it is no copy
+            return np.asarray(values[places.item()]).T
+        elements = np.where(places.reshape(-1, 1) >= 0, values[places.reshape(-1), :, 0], np.nan)
+        return np.ascontiguousarray(elements.T).reshape(1, -1, *places.shape)
+
     def empty(self, n_runs: int, n_saved: int) -> dict[str, NDArray[np.float64]]:
         """Arrays for so many runs, by name."""
-        return {name: np.full((n_runs, n_saved, *self.places[name].shape), np.nan) for name in self.names}
+        shapes = {name: (n_runs, n_saved, *places.shape) for name, places in self.places.items()}
+        if not shapes:
+            return {}
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        # in one piece, which the system hands out in large pages
+        together = np.split(np.empty(sum(sizes)), np.cumsum(sizes)[:-1])
+        arrays = {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), together, strict=True)}
+        for name, array in arrays.items():
+            # an element without an equation is no number; all others are filled
+            if (self.places[name] < 0).any():
+                array[:] = np.nan
+        return arrays
 
     def fill(self, arrays: Mapping[str, NDArray[np.float64]], runs: NDArray[np.intp] | slice, values: Values) -> None:
         """Put (n_flat, n_saved, n_runs) into the places of some runs."""

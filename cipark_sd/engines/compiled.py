@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.lower import Orders
-from cipark_sd.compiler.program import CONSTANT, Program
+from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.starts import stages
 from cipark_sd.engines.base import Inputs, Values, sample, stage_times
 from cipark_sd.engines.evaluation import start_values
@@ -84,15 +84,11 @@ def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np
         return None
     step = inputs.grid.step
     needed = []
+    nodes = [node for order in program.orders for node in (order.order, order.time) if node is not None]
+    values = dict(zip(nodes, start_values(program, inputs, nodes), strict=True))
     for order in program.orders:
-        nodes = [order.order] if order.time is None else [order.order, order.time]
-        if all(program.rates[node] == CONSTANT for node in nodes):
-            nodes = nodes[:1]
-        values = start_values(program, inputs, nodes)
-        pairs = np.array([values[0], values[1] if len(values) > 1 else np.full(inputs.n_runs, np.nan)])
-        if order.time is not None and len(values) == 1:
-            (fixed,) = start_values(program, inputs, [order.time])
-            pairs[1] = fixed
+        time_values = np.full(inputs.n_runs, np.nan) if order.time is None else values[order.time]
+        pairs = np.array([values[order.order], time_values])
         # nearly always every run needs what was built, which is told without going through the runs
         settled = np.floor(pairs[0]) == order.built
         if order.time is not None:

@@ -1,6 +1,7 @@
 """What a run computes: the model, its times and its outputs, made once and handed down to whatever engine runs it."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.controls import control_values
 from cipark_sd.engines.base import Values
 from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.programs import flat_model
+from cipark_sd.engines.programs import flat_model, remember
 from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
@@ -100,8 +101,17 @@ def plan(
     """
     resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
     grid = grid_of(model, resolved)
-    columns = Columns.of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
+    columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
     return RunPlan(model, resolved, columns, columns.flat, grid, saved_mask(model, grid, times), method, seed)
+
+
+_NAMES: OrderedDict[tuple[int, frozenset[str]], tuple[Model, tuple[str, ...]]] = OrderedDict()
+_COLUMNS: OrderedDict[tuple[int, tuple[str, ...]], Columns] = OrderedDict()
+
+
+def columns_of(model: Model, names: tuple[str, ...]) -> Columns:
+    """The columns of variables by canonical name, made once for a model and names; they keep the model."""
+    return remember(_COLUMNS, (id(model), names), lambda: Columns.of(model, names))
 
 
 def checked(model: Model, scenario: Scenario) -> Resolved:
@@ -171,15 +181,20 @@ def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
 
 def _moving(model: Model, resolved: Resolved) -> tuple[str, ...]:
     """Everything that can change in a run, in the order of the file."""
-    moving = {name for name, value in resolved.whole.items() if isinstance(value, TimeSeries)}
-    moving |= {name for (name, _), value in resolved.elements.items() if isinstance(value, TimeSeries)}
-    return tuple(
-        variable.name
-        for variable in model.variables
-        if variable.name not in CONTROL
-        and not isinstance(variable, Lookup)
-        and (not isinstance(variable, Constant) or variable.name in moving)
-    )
+    data = {name for name, value in resolved.whole.items() if isinstance(value, TimeSeries)}
+    data |= {name for (name, _), value in resolved.elements.items() if isinstance(value, TimeSeries)}
+    key = (id(model), frozenset(data))
+
+    def names() -> tuple[Model, tuple[str, ...]]:
+        return model, tuple(
+            variable.name
+            for variable in model.variables
+            if variable.name not in CONTROL
+            and not isinstance(variable, Lookup)
+            and (not isinstance(variable, Constant) or variable.name in data)
+        )
+
+    return remember(_NAMES, key, names)[1]
 
 
 def _with_controls(model: Model, resolved: Resolved) -> Resolved:

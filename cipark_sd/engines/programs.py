@@ -37,7 +37,8 @@ _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
 _TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
 
 
-def _remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
+def remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
+    """What a store has under a key, made and kept where it has nothing; of too many the oldest goes."""
     with _LOCK:
         if key not in store:
             store[key] = make()
@@ -54,7 +55,7 @@ def flat_model(model: Model) -> FlatModel:
         # the model is kept too, so that its identity stays its own
         return model, FlatModel.of(inline_macros(unroll(read_externals(model), keep_reductions=True)))
 
-    return _remember(_FLAT, id(model), make)[1]
+    return remember(_FLAT, id(model), make)[1]
 
 
 def changed(flat: FlatModel, shape: Settings) -> FlatModel:
@@ -112,9 +113,9 @@ def program_for(
         with_method = replace(flat, time=replace(flat.time, method=method))
         return model, lower(changed(with_method, shape), save, orders=orders)
 
-    return _remember(_PROGRAMS, key, make)[1]
+    return remember(_PROGRAMS, key, make)[1]
 
 
 def tangents_of(program: Program) -> Program:
     """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
-    return _remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
+    return remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
