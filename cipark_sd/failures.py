@@ -273,7 +273,7 @@ class Failures:
     @property
     def arrays(self) -> NDArray[np.float64]:
         """The counts, (1 + n_kinds, 4), for a checkpoint; :meth:`restore` undoes it."""
-        rows = [(*kind, *found) for kind, found in sorted(self.kinds.items())]
+        rows = [(*kind, *counted) for kind, counted in sorted(self.kinds.items())]
         return np.array([(self.total, self.failed, 0, 0), *rows], dtype=float)
 
     def restore(self, counts: NDArray[Any]) -> None:
@@ -289,17 +289,17 @@ class Failures:
     def lines(self, most: int = 5) -> list[str]:
         """What runs failed of, the most frequent first: ``'12 runs: Stock is not a finite number, earliest …'``."""
         ordered = sorted(self.kinds.items(), key=lambda item: (-item[1][0], item[0]))
-        return [self._line(*kind, *found) for kind, found in ordered[:most]]
+        return [self._line(*kind, *counted) for kind, counted in ordered[:most]]
 
     def _line(self, why: int, place: int, count: int, earliest: float) -> str:
         when = f", earliest at time {earliest:g}" if np.isfinite(earliest) else ""
         return f"{count:,} {'run' if count == 1 else 'runs'}: {self.names[place]} is {REASONS[why]}{when}"
 
-    def sentence(self, what: str) -> str:
+    def sentence(self, design: str) -> str:
         """How many of the runs failed, and of what, for readers; empty where none did."""
-        return failed_sentence(what, self.failed, self.total, self.lines())
+        return failed_sentence(design, self.failed, self.total, self.lines())
 
-    def check(self, what: str, n: int, allowed: float, *, remedy: str = "") -> None:
+    def check(self, design: str, n: int, allowed: float, *, remedy: str = "") -> None:
         """Raise where more than the share ``allowed`` of ``n`` runs failed.
 
         Raises
@@ -307,27 +307,27 @@ class Failures:
         TooManyFailed
         """
         if self.failed > allowed * n:
-            raise TooManyFailed(what, self, allowed, remedy)
+            raise TooManyFailed(design, self, allowed, remedy)
 
 
 class TooManyFailed(CiparkError):
     """More runs fail than are allowed."""
 
-    def __init__(self, what: str, failures: Failures, allowed: float, remedy: str = "") -> None:
+    def __init__(self, design: str, failures: Failures, allowed: float, remedy: str = "") -> None:
         self.failed, self.completed = failures.failed, failures.total
         shown = "".join(f"\n  - {line}" for line in failures.lines())
         remedy = remedy or "Mend the model or the ranges, or allow more with --allow-failed"
         super().__init__(
-            f"{what}: {self.failed:,} of {self.completed:,} runs failed, which is more than the share of {allowed:g} "
+            f"{design}: {self.failed:,} of {self.completed:,} runs failed, which is more than the share of {allowed:g} "
             f"of all that is allowed:{shown}\n{remedy}"
         )
 
 
-def failed_sentence(what: str, failed: int, total: int, causes: Sequence[str]) -> str:
+def failed_sentence(design: str, failed: int, total: int, causes: Sequence[str]) -> str:
     """How many runs failed, and of what, for readers; empty where none did."""
     if not failed:
         return ""
-    counted = f"{what}: {failed:,} of {total:,} runs ({share_of(failed / total)})"
+    counted = f"{design}: {failed:,} of {total:,} runs ({share_of(failed / total)})"
     return f"{counted} failed and are left out where they have no value: {'; '.join(causes)}."
 
 

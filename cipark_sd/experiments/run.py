@@ -238,17 +238,17 @@ class _Once:
         for outcome in self.outcomes:
             course = read(runs, outcome)
             bad = ~((course >= outcome.low) & (course <= outcome.high)) & ~(np.isnan(course) & bool(outcome.per))
-            found = Marks.none(len(course))
+            outside = Marks.none(len(course))
             failed = bad.any(axis=1)
-            found.reason[failed] = OUTSIDE
-            found.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
-            found.time[failed] = times[bad.argmax(axis=1)[failed]]
-            marks.put(np.arange(len(course)), found)
+            outside.reason[failed] = OUTSIDE
+            outside.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
+            outside.time[failed] = times[bad.argmax(axis=1)[failed]]
+            marks.put(np.arange(len(course)), outside)
         return marks
 
-    def _ensemble(self, columns: Mapping[str, Array], scenario: Scenario, **more: Any) -> "xr.Dataset":
+    def _ensemble(self, columns: Mapping[str, Array], scenario: Scenario, **options: Any) -> "xr.Dataset":
         how: dict[str, Any] = {"engine": self.engine, "failures": "leave", "workers": self.workers}
-        return ensemble(self.model, columns, scenario=scenario, **how, **more)
+        return ensemble(self.model, columns, scenario=scenario, **how, **options)
 
 
 def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
@@ -421,9 +421,9 @@ def _dataset(
 
 def failures_in(model: Model, result: "xr.Dataset") -> Failures:
     """The runs of a result that failed, and of what."""
-    found = Failures(labels(model))
-    found.add({name: result[name].to_numpy().reshape(-1) for name in (REASON, VARIABLE, TIME)})
-    return found
+    failures = Failures(labels(model))
+    failures.add({name: result[name].to_numpy().reshape(-1) for name in (REASON, VARIABLE, TIME)})
+    return failures
 
 
 def time_position(time: float, times: Sequence[float]) -> int:

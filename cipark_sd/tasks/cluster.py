@@ -57,13 +57,14 @@ class Cluster(Pool):
     MissingPackage
         Without dask.
     InvalidValue
-        For the address of another machine without TLS.
+        For the address of another machine without TLS, and for TLS without certificates.
     """
 
     def __init__(self, address: str = LOCAL, n: int | None = None, checkpoints: Checkpoints = NOT_KEPT) -> None:
         super().__init__(checkpoints)
         check_address(address)
         _distributed()
+        _check_certificates(address)
         self.address = address
         self.n = n
         self._client: Any = None
@@ -137,7 +138,7 @@ class Cluster(Pool):
                     else f"no scheduler answers at {self.address} within {CONNECT:g} s"
                 )
                 raise ClusterFailed(reason) from None
-            except (OSError, ValueError, RuntimeError) as problem:
+            except (OSError, ValueError, RuntimeError, TypeError) as problem:
                 self.stop()
                 raise ClusterFailed(f"no scheduler answers at {self.address}: {problem}") from None
         return self._client
@@ -168,6 +169,22 @@ def check_address(address: str) -> None:
             f"tls://{location}: whoever reaches a scheduler without certificates runs what they like on its workers "
             "(docs/reliability.md says how to make them)"
         )
+        raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
+
+
+def _check_certificates(address: str) -> None:
+    """Raise where TLS is asked for and dask is told of no certificates.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    import dask
+
+    needed = [f"distributed.comm.tls.{name}" for name in ("ca-file", "client.cert", "client.key")]
+    missing = [name for name in needed if not dask.config.get(name, None)]
+    if address.startswith("tls://") and missing:
+        expected = f"certificates for it: dask's configuration lacks {', '.join(missing)} (docs/reliability.md)"
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
 
 

@@ -1,21 +1,17 @@
 """A real scheduler and real worker processes: the same bits as here, whoever dies, is slow or has another version."""
 
 import os
-import re
 import shutil
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import worker_tasks
 from places import ROOT, SHARED
+from schedulers import environment, listening_at, started
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
@@ -65,23 +61,6 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         check_address(address)
 
 
-def environment(path: str = str(SHARED)) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": path}
-
-
-@contextmanager
-def started(*arguments: str, environ: dict[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
-    call = [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
-    process = subprocess.Popen(
-        call, cwd=SHARED, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ or environment()
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def worker(address: str, **more: object):  # type: ignore[no-untyped-def]
     own = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
     return started("dask_worker", address, *own, **more)  # type: ignore[arg-type]
@@ -91,14 +70,7 @@ def worker(address: str, **more: object):  # type: ignore[no-untyped-def]
 def scheduler() -> Iterator[str]:
     """The address of a scheduler without workers."""
     with started("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard") as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if match := re.search(r"tcp://127\.0\.0\.1:\d+", line):
-                # whoever writes to a pipe that nobody reads waits in the end
-                threading.Thread(target=process.stderr.read, daemon=True).start()
-                yield match[0]
-                return
-        raise AssertionError("the scheduler did not start")
+        yield listening_at(process, "tcp")
 
 
 def squares(n: int, **more: object) -> list[worker_tasks.Square]:
