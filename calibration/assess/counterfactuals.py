@@ -74,7 +74,7 @@ def effects(
         powers = _powers(problem, *parts[0], density_of) if structure != "mixture" else None
         for experiment in problem.experiments:
             after, prior_after = _sums(problem, parts, prior, (experiment,), density_of)
-            for i, observation in enumerate(_counted(problem)):
+            for i, observation in enumerate(counted_observations(problem)):
                 effect = _effect(structure, experiment.name, observation.name, before[:, i], after[:, i])
                 effect = _beside_prior(effect, prior_before[:, i], prior_after[:, i])
                 rows.append(effect if powers is None else _scaled(effect, before[:, i], after[:, i], powers))
@@ -91,7 +91,7 @@ def _sums(
     """Expected sums ``(n, n_observations)`` of posterior and of prior draws; a structure has its share of either."""
     posterior_sums, prior_sums, position = [], [], 0
     for variant, theta in parts:
-        sums = _totals(
+        sums = totals(
             problem, [*experiments, variant], np.concatenate([theta, prior[position:][: len(theta)]]), density_of
         )
         posterior_sums.append(sums[: len(theta)])
@@ -136,11 +136,12 @@ def _beside_prior(effect: Effect, before: Array, after: Array) -> Effect:
     )
 
 
-def _counted(problem: CalibrationProblem) -> list[Observation]:
+def counted_observations(problem: CalibrationProblem) -> list[Observation]:
+    """Series of counts of which something is fitted."""
     return [o for o in problem.observations if o.kind == "increments" and any(t.use == "fit" for t in o.terms)]
 
 
-def _totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Array, density_of: DensityOf) -> Array:
+def totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Array, density_of: DensityOf) -> Array:
     """Expected sums ``(n, n_observations)``; later variants win."""
     for variant in variants:
         problem = with_variant(problem, variant)
@@ -154,7 +155,7 @@ def _totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arr
             if isinstance(term, Count) and term.use != "check":
                 places.setdefault(observation.name, []).append(position)
             position += len(term.quantities)
-    totals = [values[:, places[observation.name]].sum(axis=1) for observation in _counted(problem)]
+    totals = [values[:, places[observation.name]].sum(axis=1) for observation in counted_observations(problem)]
     return np.stack(totals, axis=1) if totals else np.empty((len(theta), 0))
 
 

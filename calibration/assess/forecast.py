@@ -123,6 +123,37 @@ def forecast_mixture(
     return rows
 
 
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Random numbers ``paths : (n, n_dates)`` of one observation at dates to come, one course a draw."""
+
+    observation: str
+    times: tuple[float, ...]
+    paths: Array
+
+
+def courses_ahead(
+    problem: CalibrationProblem, density_of: DensityOf, theta: Array, seed: int, *, every: float = 1.0
+) -> list[Course]:
+    """What :func:`forecast` takes its quantiles of, under the study's own structure and settings.
+
+    Parameters
+    ----------
+    theta : (n, k)
+        Joint draws.
+    """
+    end = problem.model.time.final
+    futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
+    if not futures:
+        return []
+    plain = Variant("", "", Scenario())
+    courses = _courses(problem, density_of, plain, plain, theta, seed, futures, end)
+    return [
+        Course(future.ahead.name, tuple(max(q.end for q in term.quantities) for term in future.ahead.terms), paths)
+        for future, paths in zip(futures, courses, strict=True)
+    ]
+
+
 def _courses(
     problem: CalibrationProblem,
     density_of: DensityOf,
