@@ -1,6 +1,6 @@
 """Everything that follows a posterior: what was learnt, how it predicts, rivals, forecasts, self-tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,15 +9,18 @@ import numpy as np
 
 from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
-from calibration.assess.counterfactuals import Effect, effects
-from calibration.assess.forecast import ForecastRow, forecast
+from calibration.assess.counterfactuals import DRAWS, Effect, effects
+from calibration.assess.discrepancies import Discrepancy, discrepancies
+from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
+from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
 from calibration.assess.holdout import DensityOf, RollingOrigin, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
-from calibration.assess.rivals import Comparison, RivalFits, compare, fit_rivals, rival_numbers
+from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
 from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.effort import Effort
+from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.tasks.pool import Pool, Progress
@@ -59,6 +62,8 @@ class Assessment:
     tested: SelfTest | None
     ranks: RankBand | None
     interrupted: bool
+    discrepancies: tuple[Discrepancy, ...] = ()
+    future: tuple[FutureWeight, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -100,6 +105,7 @@ def assess(
                 problem,
                 density_of,
                 stream(2),
+                rivals=problem.rivals if stages.rivals else (),
                 effort=effort,
                 workers=workers,
                 on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
@@ -133,6 +139,9 @@ def assess(
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []
+    future = () if rolling is None else future_weights(rolling, stream(6))
+    if fits:
+        forecasts += _of_structures(problem, fits, weights, future, density_of, stages.scenarios, seed)
     return Assessment(
         tuple(bands(problem.observations, replicates)),
         tuple(contractions(drawn)),
@@ -145,4 +154,35 @@ def assess(
         tested,
         None if tested is None else judged(tested, seed),
         interrupted,
+        discrepancies(drawn.density, drawn.flat, replicates),
+        future,
     )
+
+
+def _of_structures(
+    problem: CalibrationProblem,
+    fits: Sequence[RivalFit],
+    stacked: Sequence[float],
+    future: Sequence[FutureWeight],
+    density_of: DensityOf,
+    scenarios: Sequence[Variant],
+    seed: int,
+) -> list[ForecastRow]:
+    """Forecasts under each rival, and under their mixtures: weighted by what was foretold, and equally.
+
+    Without hold-out origins the weights are those of leave-one-out stacking.
+    """
+    by_name = {line.structure: line.weight for line in future}
+    foretold = all(fit.variant.name in by_name for fit in fits)
+    weights = [by_name[fit.variant.name] for fit in fits] if foretold else stacked
+    kind = "leave-future-out" if foretold else "leave-one-out"
+    choosing = np.random.default_rng([seed, 107])
+    mixtures = [(fit.variant.name, [fit], [1.0]) for fit in fits]
+    if len(fits) > 1:
+        mixtures += [(f"mixture, {kind} weights", list(fits), list(weights)), (EQUAL, list(fits), [1.0] * len(fits))]
+    rows: list[ForecastRow] = []
+    for name, members, shares in mixtures:
+        parts = mixture(members, shares, DRAWS, choosing)
+        numbers = np.random.default_rng([seed, 101])
+        rows += forecast_mixture(problem, density_of, parts, numbers, structure=name, scenarios=scenarios)
+    return rows

@@ -4,11 +4,13 @@ The effect is a paired difference: the same draw of the parameters with and with
 holds the doubt about its parameters only; the spread between structures is usually larger, and the mixture has both.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.assess.contraction import power_sensitivity, scaled_weights
 from calibration.assess.holdout import DensityOf
 from calibration.assess.rivals import RivalFit, mixture, with_variant
 from calibration.study.observations import Count, Observation
@@ -26,6 +28,9 @@ class Effect:
 
     ``median``, ``low`` and ``high`` (central 90 %) are of the expected total of ``observation`` with the experiment
     less that without; ``share`` is the median as share of the total; ``probability`` that the experiment lowers it.
+    ``share_low`` to ``share_high`` is the central 90 % of the share, and what begins with ``prior`` are the same
+    numbers for draws of the priors alone: where they agree, the data have said nothing. ``to_prior`` and ``to_data``
+    are the power-scaling sensitivities of the share (:mod:`calibration.assess.contraction`), NaN for a mixture.
     """
 
     structure: str
@@ -36,6 +41,16 @@ class Effect:
     high: float
     share: float
     probability: float
+    share_low: float = math.nan
+    share_high: float = math.nan
+    prior_median: float = math.nan
+    prior_low: float = math.nan
+    prior_high: float = math.nan
+    prior_share: float = math.nan
+    prior_share_low: float = math.nan
+    prior_share_high: float = math.nan
+    to_prior: float = math.nan
+    to_data: float = math.nan
 
 
 def effects(
@@ -51,22 +66,82 @@ def effects(
     """
     rows: list[Effect] = []
     single = [(fit.variant.name, mixture([fit], [1.0], DRAWS, rng)) for fit in fits]
-    for structure, parts in [*single, ("mixture", mixture(fits, weights, DRAWS, rng))]:
-        before = np.concatenate([_totals(problem, [variant], theta, density_of) for variant, theta in parts])
+    mixed = ("mixture", mixture(fits, weights, DRAWS, rng))
+    # the same prior draws under every structure
+    prior = problem.space.from_unit(rng.random((DRAWS, len(problem.space))))
+    for structure, parts in [*single, mixed]:
+        before, prior_before = _sums(problem, parts, prior, (), density_of)
+        powers = _powers(problem, *parts[0], density_of) if structure != "mixture" else None
         for experiment in problem.experiments:
-            after = np.concatenate(
-                [_totals(problem, [experiment, variant], theta, density_of) for variant, theta in parts]
-            )
-            for i, observation in enumerate(_counted(problem)):
-                rows.append(_effect(structure, experiment.name, observation.name, before[:, i], after[:, i]))
+            after, prior_after = _sums(problem, parts, prior, (experiment,), density_of)
+            for i, observation in enumerate(counted_observations(problem)):
+                effect = _effect(structure, experiment.name, observation.name, before[:, i], after[:, i])
+                effect = _beside_prior(effect, prior_before[:, i], prior_after[:, i])
+                rows.append(effect if powers is None else _scaled(effect, before[:, i], after[:, i], powers))
     return rows
 
 
-def _counted(problem: CalibrationProblem) -> list[Observation]:
+def _sums(
+    problem: CalibrationProblem,
+    parts: Sequence[tuple[Variant, Array]],
+    prior: Array,
+    experiments: Sequence[Variant],
+    density_of: DensityOf,
+) -> tuple[Array, Array]:
+    """Expected sums ``(n, n_observations)`` of posterior and of prior draws; a structure has its share of either."""
+    posterior_sums, prior_sums, position = [], [], 0
+    for variant, theta in parts:
+        sums = totals(
+            problem, [*experiments, variant], np.concatenate([theta, prior[position:][: len(theta)]]), density_of
+        )
+        posterior_sums.append(sums[: len(theta)])
+        prior_sums.append(sums[len(theta) :])
+        position += len(theta)
+    return np.concatenate(posterior_sums), np.concatenate(prior_sums)
+
+
+def _powers(problem: CalibrationProblem, variant: Variant, theta: Array, density_of: DensityOf) -> tuple[Array, Array]:
+    """Weights ``(2, n)`` that bring the draws of a structure to powers of its prior and of its likelihood."""
+    density = density_of(with_variant(problem, variant))
+    return scaled_weights(density.space.log_prior_scaled(theta)), scaled_weights(density.log_likelihood(theta))
+
+
+def _scaled(effect: Effect, before: Array, after: Array, powers: tuple[Array, Array]) -> Effect:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (after - before) / before
+    usable = np.isfinite(share)
+    # an effect that is the same in all draws moves with no weight
+    if usable.sum() < 2 or np.ptp(share[usable]) == 0:
+        return replace(effect, to_prior=0.0, to_data=0.0)
+    chosen = [weights[:, usable] / weights[:, usable].sum(axis=1, keepdims=True) for weights in powers]
+    to_prior, to_data = (power_sensitivity(share[usable], weights) for weights in chosen)
+    return replace(effect, to_prior=to_prior, to_data=to_data)
+
+
+def _beside_prior(effect: Effect, before: Array, after: Array) -> Effect:
+    usable = np.isfinite(before) & np.isfinite(after) & (before != 0)
+    if not usable.any():
+        return effect
+    difference = after[usable] - before[usable]
+    low, median, high = np.quantile(difference, [0.05, 0.5, 0.95]).tolist()
+    share_low, share, share_high = np.quantile(difference / before[usable], [0.05, 0.5, 0.95]).tolist()
+    return replace(
+        effect,
+        prior_median=median,
+        prior_low=low,
+        prior_high=high,
+        prior_share=share,
+        prior_share_low=share_low,
+        prior_share_high=share_high,
+    )
+
+
+def counted_observations(problem: CalibrationProblem) -> list[Observation]:
+    """Series of counts of which something is fitted."""
     return [o for o in problem.observations if o.kind == "increments" and any(t.use == "fit" for t in o.terms)]
 
 
-def _totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Array, density_of: DensityOf) -> Array:
+def totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Array, density_of: DensityOf) -> Array:
     """Expected sums ``(n, n_observations)``; later variants win."""
     for variant in variants:
         problem = with_variant(problem, variant)
@@ -80,7 +155,7 @@ def _totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arr
             if isinstance(term, Count) and term.use != "check":
                 places.setdefault(observation.name, []).append(position)
             position += len(term.quantities)
-    totals = [values[:, places[observation.name]].sum(axis=1) for observation in _counted(problem)]
+    totals = [values[:, places[observation.name]].sum(axis=1) for observation in counted_observations(problem)]
     return np.stack(totals, axis=1) if totals else np.empty((len(theta), 0))
 
 
@@ -88,5 +163,7 @@ def _effect(structure: str, experiment: str, observation: str, before: Array, af
     usable = np.isfinite(before) & np.isfinite(after)
     difference = after[usable] - before[usable]
     low, median, high = np.quantile(difference, [0.05, 0.5, 0.95]).tolist()
-    share = float(np.median(difference / before[usable]))
-    return Effect(structure, experiment, observation, median, low, high, share, float((difference < 0).mean()))
+    share_low, share, share_high = np.quantile(difference / before[usable], [0.05, 0.5, 0.95]).tolist()
+    probability = float((difference < 0).mean())
+    ends = (share_low, share_high)
+    return Effect(structure, experiment, observation, median, low, high, share, probability, *ends)

@@ -2,8 +2,9 @@
 
 A series goes on from its own last fitted number, whatever other series know by then: a cumulative count from the value
 that it had reached, so that what is random is what comes after, and a measurement as it would be measured. Rows that
-are held out or only looked at are not known to it. The structure and the scenario are taken as given, so the bands hold
-no doubt about either; give several scenarios, and rivals beside the base.
+are held out or only looked at are not known to it. A band is given its structure and its scenario and holds no doubt
+about either; rival structures stand beside the study's own, and a mixture of them holds the doubt between them. Where
+the study has innovations (:mod:`calibration.study.processes`), those to come are drawn.
 """
 
 from collections.abc import Sequence
@@ -22,13 +23,15 @@ from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario
 
+#: What the study's own structure is called among structures.
+OWN = "the study's own"
 #: Probabilities of the table.
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastRow:
-    """One observation at one date under one scenario; ``quantiles`` are at :data:`LEVELS`.
+    """One observation at one date under one scenario and structure; ``quantiles`` are at :data:`LEVELS`.
 
     ``date`` is what the calendar of the study calls ``time``, and ``origin_date`` what it calls ``origin``, the time of
     the last fitted number. ``level`` holds the ends of what a cumulative count had reached by then, None for others.
@@ -44,6 +47,7 @@ class ForecastRow:
     mean: float
     quantiles: tuple[float, ...]
     n_draws: int
+    structure: str = OWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +81,29 @@ def forecast(
     scenarios: Sequence[Variant] = (),
     every: float = 1.0,
 ) -> list[ForecastRow]:
+    """:func:`forecast_mixture` under the study's own structure, from joint draws ``theta : (n, k)``."""
+    alone = [(Variant("", "", Scenario()), theta)]
+    return forecast_mixture(problem, density_of, alone, rng, scenarios=scenarios, every=every)
+
+
+def forecast_mixture(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    parts: Sequence[tuple[Variant, Array]],
+    rng: np.random.Generator,
+    *,
+    structure: str = OWN,
+    scenarios: Sequence[Variant] = (),
+    every: float = 1.0,
+) -> list[ForecastRow]:
     """Quantiles of each counted or measured observation that is fitted, to the final time of the model's own file.
 
     Parameters
     ----------
-    theta : (n, k)
-        Joint draws.
+    parts : pairs of Variant and (n, k)
+        Structures with joint draws of each, in the proportion of their weights.
+    structure : str
+        What they are called together.
     scenarios : sequence of Variant
         Beside the study's own settings, which come first as ``"as fitted"``. All see the same draws and the same
         random numbers, so that they differ by what they set only.
@@ -95,27 +116,69 @@ def forecast(
     futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
     if not futures:
         return []
-    starts = {
-        future.ahead.name: future.start(len(theta), generator)
-        for future, generator in zip(
-            futures, named_streams(np.random.default_rng([seed, 1]), [f.ahead.name for f in futures]), strict=True
-        )
-    }
     for variant in (Variant("as fitted", "", Scenario()), *scenarios):
-        longer = replace(problem, scenario=problem.scenario | variant.scenario | Scenario("", final_time=end))
-        whole = [replace(f.ahead, terms=(*f.known.terms, *f.ahead.terms)) for f in futures]
-        extended = replace(longer, observations=tuple(whole))
-        extended, along = continued(extended, theta, np.random.default_rng([seed, 2]))
-        drawn = replicate(density_of(extended), along, np.random.default_rng([seed, 0]))
-        position = 0
-        for future in futures:
-            position += len(future.known.terms)
-            paths = drawn[:, position : position + len(future.ahead.terms)]
-            position += len(future.ahead.terms)
-            if future.ahead.kind == "increments":
-                paths = starts[future.ahead.name][:, None] + paths.cumsum(axis=1)
-            rows += _rows(problem, variant.name, future, paths)
+        courses = [_courses(problem, density_of, part, variant, theta, seed, futures, end) for part, theta in parts]
+        for future, *columns in zip(futures, *courses, strict=True):
+            rows += _rows(problem, structure, variant.name, future, np.concatenate(columns))
     return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Random numbers ``paths : (n, n_dates)`` of one observation at dates to come, one course a draw."""
+
+    observation: str
+    times: tuple[float, ...]
+    paths: Array
+
+
+def courses_ahead(
+    problem: CalibrationProblem, density_of: DensityOf, theta: Array, seed: int, *, every: float = 1.0
+) -> list[Course]:
+    """What :func:`forecast` takes its quantiles of, under the study's own structure and settings.
+
+    Parameters
+    ----------
+    theta : (n, k)
+        Joint draws.
+    """
+    end = problem.model.time.final
+    futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
+    if not futures:
+        return []
+    plain = Variant("", "", Scenario())
+    courses = _courses(problem, density_of, plain, plain, theta, seed, futures, end)
+    return [
+        Course(future.ahead.name, tuple(max(q.end for q in term.quantities) for term in future.ahead.terms), paths)
+        for future, paths in zip(futures, courses, strict=True)
+    ]
+
+
+def _courses(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    part: Variant,
+    variant: Variant,
+    theta: Array,
+    seed: int,
+    futures: Sequence[_Future],
+    end: float,
+) -> list[Array]:
+    """Random numbers ``(n, n_dates)`` of each observation under one structure and scenario."""
+    scenario = problem.scenario | part.scenario | variant.scenario | Scenario("", final_time=end)
+    whole = [replace(f.ahead, terms=(*f.known.terms, *f.ahead.terms)) for f in futures]
+    extended = replace(problem, scenario=scenario, observations=tuple(whole))
+    streams = named_streams(np.random.default_rng([seed, 1]), [future.ahead.name for future in futures])
+    starts = [future.start(len(theta), stream) for future, stream in zip(futures, streams, strict=True)]
+    extended, along = continued(extended, theta, np.random.default_rng([seed, 2]))
+    drawn = replicate(density_of(extended), along, np.random.default_rng([seed, 0]))
+    position, courses = 0, []
+    for future, start in zip(futures, starts, strict=True):
+        position += len(future.known.terms)
+        paths = drawn[:, position : position + len(future.ahead.terms)]
+        position += len(future.ahead.terms)
+        courses.append(start[:, None] + paths.cumsum(axis=1) if future.ahead.kind == "increments" else paths)
+    return courses
 
 
 def continued(problem: CalibrationProblem, theta: Array, rng: np.random.Generator) -> tuple[CalibrationProblem, Array]:
@@ -174,7 +237,9 @@ def _moved(name: str, term: Count, start: float, end: float) -> Count:
     )
 
 
-def _rows(problem: CalibrationProblem, scenario: str, future: _Future, drawn: Array) -> list[ForecastRow]:
+def _rows(
+    problem: CalibrationProblem, structure: str, scenario: str, future: _Future, drawn: Array
+) -> list[ForecastRow]:
     rows, date = [], problem.calendar.label
     for term, column in zip(future.ahead.terms, drawn.T, strict=True):
         usable = column[np.isfinite(column)]
@@ -192,6 +257,7 @@ def _rows(problem: CalibrationProblem, scenario: str, future: _Future, drawn: Ar
                     float(usable.mean()),
                     quantiles(usable, LEVELS),
                     len(usable),
+                    structure,
                 )
             )
     return rows
@@ -201,6 +267,7 @@ def table(rows: Sequence[ForecastRow]) -> list[dict[str, object]]:
     """Lines for a CSV file, a column a quantile."""
     return [
         {
+            "structure": row.structure,
             "scenario": row.scenario,
             "observation": row.observation,
             "date": row.date,

@@ -7,8 +7,9 @@ its structure and its dated events were written after the data that are held out
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -16,25 +17,43 @@ from calibration.assess import baselines
 from calibration.assess.scores import Score, Summary, columns, from_columns, score, summaries
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.likelihood.streams import named_streams
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
+from calibration.sampling.starts import NowherePossible
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem, until
+from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
 from cipark_sd.tasks.pool import OnProgress, Pool, Tell
 from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import listed
 
+#: What the study's own structure is called among forecasters.
+MODEL = "model"
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
 
 @dataclass(frozen=True)
 class RollingOrigin:
-    """Scores of the model and the baselines; ``not_converged`` holds the origins whose posterior is not to be used."""
+    """Scores of the model, the baselines and rival structures.
+
+    Parameters
+    ----------
+    scores : tuple of Score
+    not_converged : tuple of float
+        Origins at which a posterior is not to be used.
+    structures : tuple of str
+        Those of the forecasters that are rival structures, fitted at each origin like the model.
+    refuted : tuple of str
+        Rival structures under which what was known at an origin is impossible; they have no scores.
+    """
 
     scores: tuple[Score, ...]
     not_converged: tuple[float, ...]
+    structures: tuple[str, ...] = ()
+    refuted: tuple[str, ...] = ()
 
     @property
     def comparable(self) -> tuple[Score, ...]:
@@ -50,10 +69,16 @@ class RollingOrigin:
         """Over the comparable numbers, best log score first."""
         return summaries(self.comparable)
 
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Forecasters that know nothing of the system."""
+        names = dict.fromkeys(entry.forecaster for entry in self.scores)
+        return tuple(name for name in names if name != MODEL and name not in self.structures)
+
 
 @dataclass(frozen=True, eq=False)
 class OriginTask:
-    """Fit what was known at one origin and score what came later, with the baselines beside it."""
+    """Fit what was known at one origin and score what came later; beside the model, not a rival, the baselines."""
 
     problem: CalibrationProblem
     origin: float
@@ -61,27 +86,34 @@ class OriginTask:
     rng: np.random.Generator
     effort: Effort
     checkpoints: Checkpoints
+    forecaster: str = "model"
 
     @property
     def label(self) -> str:
         """For the bar."""
-        return f"{self.origin:g}"
+        return f"{self.origin:g}" if self.forecaster == MODEL else f"{self.forecaster} at {self.origin:g}"
 
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
         held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in self.problem.observations]
         parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [entry for entry in held if entry[1]])
-        return digest("origin", problem_digest(self.problem), self.density_of, *parts)
+        rival = () if self.forecaster == MODEL else (self.forecaster,)
+        return digest("origin", problem_digest(self.problem), self.density_of, *parts, *rival)
 
     def __call__(self, tell: Tell) -> Arrays:
         """Columns of the scores, and whether the posterior has converged."""
         chains, noise, baseline_rng = self.rng.spawn(3)
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, chains, self.effort)
-        drawn = draw_whole(density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
-        scores = model_scores(density, drawn.flat, self.origin, noise)
-        for observation in self.problem.observations:
+        try:
+            drawn = draw_whole(density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
+        except NowherePossible:
+            if self.forecaster == MODEL:
+                raise
+            return {"refuted": np.array(True)}
+        scores = model_scores(density, drawn.flat, self.origin, noise, forecaster=self.forecaster)
+        for observation in self.problem.observations if self.forecaster == MODEL else ():
             scores += baseline_scores(observation, self.origin, baseline_rng, most_steps=self.effort.most_steps)
         if drawn.sampled.converged:
             # chains are for going on after a stop or with more steps
@@ -94,6 +126,7 @@ def rolling_origin(
     density_of: DensityOf,
     rng: np.random.Generator,
     *,
+    rivals: Sequence[Variant] = (),
     effort: Effort = EFFORT,
     workers: Pool | None = None,
     on_progress: OnProgress | None = None,
@@ -102,6 +135,8 @@ def rolling_origin(
 
     Parameters
     ----------
+    rivals : sequence of Variant
+        Structures that are fitted and scored at every origin beside the model.
     workers : Pool, optional
         Without them all is done in this process and nothing is kept.
 
@@ -116,12 +151,29 @@ def rolling_origin(
         for origin, generator in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
         if until(problem, origin).fitted_terms
     ]
+    streams = named_streams(rng, [f"{rival.name} {task.origin!r}" for rival in rivals for task in tasks])
+    tasks += [
+        replace(
+            task,
+            problem=replace(task.problem, scenario=task.problem.scenario | rival.scenario),
+            rng=stream,
+            forecaster=rival.name,
+        )
+        for (rival, task), stream in zip(list(product(rivals, tasks)), streams, strict=True)
+    ]
     outcome = workers.run(tasks, on_progress)
     if outcome.interrupted:
         raise KeyboardInterrupt
-    answers = [(task.origin, answer) for task, answer in zip(tasks, outcome.answers, strict=True) if answer is not None]
-    scores = tuple(entry for _, answer in answers for entry in from_columns(answer))
-    return RollingOrigin(scores, tuple(origin for origin, answer in answers if not answer["converged"]))
+    pairs = [(task, answer) for task, answer in zip(tasks, outcome.answers, strict=True) if answer is not None]
+    refuted = tuple(dict.fromkeys(task.forecaster for task, answer in pairs if "refuted" in answer))
+    pairs = [(task, answer) for task, answer in pairs if task.forecaster not in refuted]
+    scores = tuple(entry for _, answer in pairs for entry in from_columns(answer))
+    return RollingOrigin(
+        scores,
+        tuple(dict.fromkeys(task.origin for task, answer in pairs if not answer["converged"])),
+        tuple(rival.name for rival in rivals if rival.name not in refuted),
+        refuted,
+    )
 
 
 def model_scores(
@@ -129,6 +181,8 @@ def model_scores(
     theta: Array,
     origin: float,
     rng: np.random.Generator,
+    *,
+    forecaster: str = "model",
 ) -> list[Score]:
     """Scores of the numbers held out.
 
@@ -141,7 +195,7 @@ def model_scores(
         # a row that the study holds out anyway may lie before the origin, and is no forecast then
         if number.use == "holdout" and number.time > origin:
             densities = logs[:, number.term] if number.slot == 0 else np.zeros(1)
-            scores.append(score("model", origin, number, drawn[:, i], densities, rng))
+            scores.append(score(forecaster, origin, number, drawn[:, i], densities, rng))
     return scores
 
 
@@ -187,10 +241,11 @@ def verdict(rolling: RollingOrigin) -> str:
     """In words: whether the model beat the baselines, over how many points."""
     lines = rolling.summary
     model = next((line for line in lines if line.forecaster == "model"), None)
-    if model is None or len(lines) < 2:
+    if model is None or not rolling.baselines or len(lines) < 2:
         return "Nothing was held out that a baseline could predict as well."
-    worse = [line.forecaster for line in lines if line.mean_log_score < model.mean_log_score]
-    sharper = [line.forecaster for line in lines if line.mean_crps < model.mean_crps]
+    simple = [line for line in lines if line.forecaster in rolling.baselines]
+    worse = [line.forecaster for line in simple if line.mean_log_score < model.mean_log_score]
+    sharper = [line.forecaster for line in simple if line.mean_crps < model.mean_crps]
     twice = "" if model.n == model.n_numbers else f", {model.n} predictions of them"
     points = f"{model.n_numbers} counts held out{twice}"
     sentence = (

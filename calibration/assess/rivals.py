@@ -40,6 +40,9 @@ from cipark_sd.tasks.workers import Workers
 MIXED = Criteria(r_hat=1.05, ess=100.0)
 #: Stage of a study's random numbers that its rivals have, whichever command fits them.
 STAGE = 103
+#: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
+#: matters, not their digits.
+RESAMPLED, RESAMPLED_STEPS = 400, 300
 #: Makes the density of a problem.
 DensityOf = Callable[[CalibrationProblem], Posterior]
 
@@ -107,7 +110,10 @@ class RivalFits:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One line of the comparison; ``elpd_behind`` and its standard error are against the best."""
+    """One line of the comparison; ``elpd_behind`` and its standard error are against the best.
+
+    ``stacking_error`` is the standard deviation of the weight over terms drawn with replacement.
+    """
 
     name: str
     why: str
@@ -122,6 +128,7 @@ class Comparison:
     evidence_error: float
     probability: float
     sampler: str
+    stacking_error: float = math.nan
 
 
 def with_variant(problem: CalibrationProblem, variant: Variant) -> CalibrationProblem:
@@ -370,10 +377,30 @@ def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> A
     return np.asarray(weights / weights.sum())
 
 
+def stacking_errors(elpd: Array, labels: Sequence[str], rng: np.random.Generator) -> Array:
+    """Standard deviation of each stacking weight over data sets of terms drawn with replacement.
+
+    Parameters
+    ----------
+    elpd : (n_models, n_terms)
+    labels : of what each term is about; terms of one label come and go together
+    """
+    distinct = list(dict.fromkeys(labels))
+    places = [np.flatnonzero([label == name for label in labels]) for name in distinct]
+    weights = []
+    for _ in range(RESAMPLED):
+        chosen = np.concatenate([places[i] for i in rng.integers(len(places), size=len(places))])
+        weights.append(stacking(elpd[:, chosen], steps=RESAMPLED_STEPS, tolerance=1e-6))
+    return np.asarray(np.std(weights, axis=0, ddof=1))
+
+
 def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
     """A line for each rival, best predictor first."""
     elpd = np.array([fit.elpd for fit in fits])
-    weights = stacking(elpd)
+    weights, errors = (
+        stacking(elpd),
+        stacking_errors(elpd, [str(i) for i in range(elpd.shape[1])], np.random.default_rng(0)),
+    )
     evidence = np.array([fit.log_evidence for fit in fits])
     probability = np.exp(evidence - np.logaddexp.reduce(evidence))
     best = int(elpd.sum(axis=1).argmax())
@@ -396,6 +423,7 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
                 fit.evidence_error,
                 float(probability[i]),
                 fit.sampler,
+                float(errors[i]),
             )
         )
     return sorted(lines, key=lambda line: -line.elpd)

@@ -4,17 +4,24 @@
 of these data is sampled. Where all is right, the true parameter's rank among the draws is uniform, and a central
 interval of any mass holds it at that rate. Bands around the ranks' distribution hold at all ranks together.
 
+What follows the fit is tested on the same data sets: whether the bands of forecasts hold the numbers that came later,
+and those of effects the effect that there was. Data may come from another problem than the one that is fitted, such as
+a rival structure or a break in a rate; then the loss of coverage says what a wrong structure costs.
+
 Source: Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788; Säilynoja, Bürkner and Vehtari 2022,
 Statistics and Computing 32, 32, section 2.2 (bands, by simulation).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.assess.counterfactuals import counted_observations, totals
+from calibration.assess.forecast import courses_ahead
 from calibration.assess.holdout import DensityOf
+from calibration.assess.scores import quantiles
 from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import Posterior
@@ -43,6 +50,10 @@ EFFORT = Effort(
     confirmed=False,
     effective=4 * RANKED,
 )
+#: How names of effects begin.
+EFFECT = "change of "
+#: Draws that foretell what comes after a synthetic data set.
+FORETOLD = 400
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
 
@@ -72,6 +83,26 @@ class SelfTest:
     n_not_converged: int
     n_impossible: int
     interrupted: bool = False
+    #: What follows the fit: numbers to come and effects, and whether their central intervals hold them
+    #: ``(n, n_later, n_masses)``.
+    later: tuple[str, ...] = ()
+    later_inside: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0, len(MASSES)), dtype=bool))
+
+    @property
+    def later_pooled(self) -> dict[str, Array]:
+        """Coverage ``(n_masses,)`` over all numbers to come, and over all effects, where there are any."""
+        is_effect = np.array([name.startswith(EFFECT) for name in self.later], dtype=bool)
+        parts = {"numbers to come": ~is_effect, "effects": is_effect}
+        return {
+            name: np.asarray(self.later_inside[:, chosen].mean(axis=(0, 1)))
+            for name, chosen in parts.items()
+            if chosen.any()
+        }
+
+    @property
+    def later_coverage(self) -> Array:
+        """``(n_later, n_masses)``."""
+        return np.asarray(self.later_inside.mean(axis=0))
 
     @property
     def coverage(self) -> Array:
@@ -101,6 +132,7 @@ class DataSetTask:
     density_of: DensityOf
     rng: np.random.Generator
     effort: Effort
+    maker: CalibrationProblem | None = None
 
     @property
     def label(self) -> str:
@@ -111,14 +143,20 @@ class DataSetTask:
     def key(self) -> str:
         """Of all that the answer depends on; real data count only as the pattern that synthetic ones take."""
         parts = (stream(self.rng), self.effort, PER_CHAIN, RANKED, MASSES)
-        return digest("data set", problem_digest(self.problem), self.density_of, *parts)
+        maker = () if self.maker is None else (problem_digest(self.maker),)
+        return digest("data set", problem_digest(self.problem), self.density_of, *parts, *maker)
 
     def __call__(self, tell: Tell) -> Arrays:
         """Arrays of :class:`SelfTest` for this one."""
-        truth, synthetic, tried = _synthetic(self.density_of(self.problem), self.rng)
+        density = self.density_of(self.problem)
+        made_by = density if self.maker is None else self.density_of(self.maker)
+        truth, synthetic, tried = _synthetic(made_by, density, self.rng)
         drawn = draw_whole(synthetic, self.rng, self.effort, UNSAVED, lambda steps, most, _: tell(steps, most))
-        rank, within = _placed(drawn, truth)
+        rank, within = _placed(drawn, truth, self.maker)
+        later = _later(made_by.problem, synthetic.problem, self.density_of, truth, drawn, self.rng)
         return {
+            "later": np.array([name for name, _ in later]),
+            "later_inside": np.array([held for _, held in later], dtype=bool).reshape(-1, len(MASSES)),
             "rank": rank,
             "inside": within,
             "converged": np.array(drawn.sampled.reaches(self.effort.criteria)),
@@ -132,6 +170,7 @@ def self_test(
     n: int,
     rng: np.random.Generator,
     *,
+    maker: CalibrationProblem | None = None,
     effort: Effort = EFFORT,
     workers: Pool | None = None,
     on_progress: OnProgress | None = None,
@@ -140,6 +179,9 @@ def self_test(
 
     Parameters
     ----------
+    maker : CalibrationProblem, optional
+        What makes the data, with the same observations; None for the problem itself. Parameters that it does not have
+        have no ranks.
     workers : Pool, optional
         Without them all is done in this process.
 
@@ -153,36 +195,96 @@ def self_test(
     KeyboardInterrupt
         When the user stops before one is done.
     """
-    tasks = [DataSetTask(problem, i + 1, density_of, generator, effort) for i, generator in enumerate(rng.spawn(n))]
+    tasks = [
+        DataSetTask(problem, i + 1, density_of, generator, effort, maker) for i, generator in enumerate(rng.spawn(n))
+    ]
     outcome = (Workers() if workers is None else workers).run(tasks, on_progress)
     answers = [answer for answer in outcome.answers if answer is not None]
     if not answers:
         raise KeyboardInterrupt
+    names = problem.space.names if maker is None else _shared(problem, maker)
     return SelfTest(
-        problem.space.names,
+        names,
         np.array([answer["rank"] for answer in answers], dtype=np.intp),
         np.array([answer["inside"] for answer in answers], dtype=bool),
         sum(not answer["converged"] for answer in answers),
         sum(int(answer["impossible"]) for answer in answers),
         outcome.interrupted,
+        tuple(str(name) for name in answers[0]["later"]),
+        np.array([answer["later_inside"] for answer in answers], dtype=bool),
     )
 
 
-def _synthetic(density: Posterior, rng: np.random.Generator) -> tuple[Array, Posterior, int]:
+def _shared(problem: CalibrationProblem, maker: CalibrationProblem) -> tuple[str, ...]:
+    """The parameters of the problem that the maker of its data has too."""
+    return tuple(name for name in problem.space.names if name in maker.space.names)
+
+
+def _synthetic(maker: Posterior, density: Posterior, rng: np.random.Generator) -> tuple[Array, Posterior, int]:
     """Parameters, a density of data made with them, and how many draws gave no data."""
     fitted = np.array([number.use == "fit" for number in numbers(density.problem.observations)])
     tried = 0
     while True:
-        theta = prior_draws(density.space, 1, rng)
-        data = replicate(density, theta, rng)[0]
+        theta = prior_draws(maker.space, 1, rng)
+        data = replicate(maker, theta, rng)[0]
         # what is only looked at is no part of the fit, so it refuses no parameters either
         if np.isfinite(data[fitted]).all():
             return theta[0], replaced(density, data, rng), tried
         tried += 1
 
 
-def _placed(drawn: PosteriorDraws, truth: Array) -> tuple[Array, NDArray[np.bool_]]:
+def _later(
+    maker: CalibrationProblem,
+    synthetic: CalibrationProblem,
+    density_of: DensityOf,
+    truth: Array,
+    drawn: PosteriorDraws,
+    rng: np.random.Generator,
+) -> list[tuple[str, list[bool]]]:
+    """Numbers to come and effects by name, and whether the central interval of each of :data:`MASSES` holds them."""
+    came_seed, told_seed = (int(seed) for seed in rng.integers(2**62, size=2))
+    maker = replace(maker, observations=synthetic.observations)
+    theta = drawn.flat[np.linspace(0, len(drawn.flat) - 1, FORETOLD).round().astype(int)]
+    lines: list[tuple[str, list[bool]]] = []
+    came = courses_ahead(maker, density_of, truth[None], came_seed)
+    foretold = courses_ahead(synthetic, density_of, theta, told_seed)
+    for truths, course in zip(came, foretold, strict=True):
+        for time, value, column in zip(course.times, truths.paths[0], course.paths.T, strict=True):
+            lines.append((f"{course.observation} at {synthetic.calendar.label(time)}", _holds(column, float(value))))
+    counted = counted_observations(synthetic)
+    if not counted or not synthetic.experiments:
+        return lines
+    before = totals(maker, (), truth[None], density_of)[0], totals(synthetic, (), theta, density_of)
+    for experiment in synthetic.experiments:
+        effect = totals(maker, [experiment], truth[None], density_of)[0] - before[0]
+        effects = totals(synthetic, [experiment], theta, density_of) - before[1]
+        for i, observation in enumerate(counted):
+            label = f"{EFFECT}{observation.name} in '{experiment.name}'"
+            lines.append((label, _holds(effects[:, i], float(effect[i]))))
+    return lines
+
+
+def _holds(values: Array, truth: float) -> list[bool]:
+    """Whether the central intervals of ``values : (n,)`` hold the truth; of counts, which have counts as ends too."""
+    usable = values[np.isfinite(values)]
+    if not len(usable):
+        return [False] * len(MASSES)
+    ends = [quantiles(usable, [(1 - mass) / 2, (1 + mass) / 2]) for mass in MASSES]
+    # an effect that is the same in all draws is no interval: the truth is it, but for rounding
+    slack = 1e-9 * max(abs(truth), 1.0)
+    return [low - slack <= truth <= high + slack for low, high in ends]
+
+
+def _placed(
+    drawn: PosteriorDraws, truth: Array, maker: CalibrationProblem | None = None
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Ranks ``(k,)`` and whether intervals hold the truth ``(k, n_masses)``, of the parameters that the maker has."""
     flat = drawn.flat
+    if maker is not None:
+        names = drawn.density.space.names
+        shared = _shared(drawn.density.problem, maker)
+        flat = flat[:, [names.index(name) for name in shared]]
+        truth = truth[[maker.space.names.index(name) for name in shared]]
     chosen = flat[np.linspace(0, len(flat) - 1, RANKED).round().astype(int)]
     ends = [np.quantile(flat, [(1 - mass) / 2, (1 + mass) / 2], axis=0) for mass in MASSES]
     within = np.stack([(low <= truth) & (truth <= high) for low, high in ends], axis=-1)

@@ -179,7 +179,8 @@ def _worth(experiment: str, assessment: Assessment) -> str:
 
 
 def _band(effect: Effect) -> str:
-    return f"{effect.median:+.0f} (90 %: {effect.low:+.0f} to {effect.high:+.0f}; {effect.share:+.0%})"
+    prior = "" if math.isnan(effect.prior_share) else f", {effect.prior_share:+.0%} by the priors alone"
+    return f"{effect.median:+.0f} (90 %: {effect.low:+.0f} to {effect.high:+.0f}; {effect.share:+.0%}{prior})"
 
 
 def main_effects(effects: Sequence[Effect]) -> list[Effect]:
@@ -213,6 +214,7 @@ def _gaps(rolling: RollingOrigin) -> str:
     for entry in sorted(rolling.comparable, key=lambda entry: (entry.origin, entry.label)):
         by_forecaster.setdefault(entry.forecaster, []).append(entry)
     model = by_forecaster.pop("model", [])
+    by_forecaster = {name: scores for name, scores in by_forecaster.items() if name in rolling.baselines}
     if len({entry.label for entry in model}) < 2 or not by_forecaster:
         return ""
     words = []

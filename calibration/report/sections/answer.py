@@ -50,7 +50,7 @@ class First(ReportPart):
         answer = Answer(
             question=question(findings),
             numbers=sentences(leading(findings)),
-            fit=fit_words(fit),
+            fit=" ".join([fit_words(fit), *failing(findings)]).strip(),
             cannot=cannot_say(findings),
             picture=picture,
         )
@@ -118,6 +118,12 @@ def fit_words(fit: Fit) -> str:
         f"Fit: {inside} of {len(judged)} fitted numbers lie within the band that holds {percent(BAND)} of the noise "
         "around the model."
     )
+
+
+def failing(findings: Findings) -> list[str]:
+    """What the model with its noise does not bring forth, a sentence each."""
+    assessed = findings.assessment
+    return [] if assessed is None else [line.sentence for line in assessed.discrepancies if line.fails]
 
 
 def cannot_say(findings: Findings) -> str:

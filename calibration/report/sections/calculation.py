@@ -31,6 +31,7 @@ class Calculation(ReportPart):
         tables: dict[str, Rows] = {"step_shift": _steps(assessed)}
         if assessed.tested is not None:
             tables["self_test"] = _tested(assessed.tested)
+            tables["self_test_later"] = _later(assessed.tested)
         return {name: rows for name, rows in tables.items() if rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
@@ -77,6 +78,13 @@ def _sentences(findings: Findings) -> Iterator[str]:
             f"ranks leave their band for {listed(assessed.ranks.outside, 'no parameter')}; {tested.n_not_converged} "
             "fits used up their effort."
         )
+        for name, coverage in tested.later_pooled.items():
+            rates = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, coverage, strict=True))
+            yield (
+                f"After these fits central intervals of {name} held what came at the rates {rates}, given that the "
+                "study's own structure made the data. Another structure, or a break, costs coverage that this does not "
+                "show."
+            )
 
 
 def _steps(assessed: Assessment) -> Rows:
@@ -85,6 +93,14 @@ def _steps(assessed: Assessment) -> Rows:
         {"parameter": name, "step": step, "estimate": float(shift.theta[j, i]), "shift": float(shift.shift[j, i])}
         for j, step in enumerate(shift.steps)
         for i, name in enumerate(shift.names)
+    ]
+
+
+def _later(tested: SelfTest) -> Rows:
+    return [
+        {"quantity": name, "data_sets": len(tested.ranks)}
+        | {f"coverage_{mass:g}": share for mass, share in zip(MASSES, coverage.tolist(), strict=True)}
+        for name, coverage in zip(tested.later, tested.later_coverage, strict=True)
     ]
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.assess.forecast import ForecastRow, origins
+from calibration.assess.forecast import OWN, ForecastRow, origins
 from calibration.assess.forecast import table as forecast_lines
+from calibration.assess.future_weights import EQUAL
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows, record
@@ -26,17 +27,22 @@ class Forecasts(ReportPart):
         """Of each observation and scenario the median at the last date."""
         rows = () if findings.assessment is None else findings.assessment.forecasts
         drawn = findings.fit.posterior
-        last = {(row.observation, row.scenario): row for row in sorted(rows, key=lambda row: row.time)}
+        chosen = [row for row in rows if row.structure in (OWN, EQUAL)]
+        last = {(row.observation, row.scenario, row.structure): row for row in sorted(chosen, key=lambda row: row.time)}
         for row in last.values():
             if drawn is not None and np.isfinite(row.quantiles).all():
+                alone = row.structure == OWN
+                n = len({line.name for line in findings.assessment.comparison}) if findings.assessment else 0
+                mixed = f"the mixture of {n} structures with equal weights"
+                scenario = row.scenario if alone else f"{row.scenario}, mixture"
                 yield record(
                     findings,
-                    f"observation {row.observation} at {row.time:.10g}, scenario {row.scenario}",
+                    f"observation {row.observation} at {row.time:.10g}, scenario {scenario}",
                     row.quantiles[4],
                     unit="",
                     kind="median",
                     interval=Bounds(row.quantiles[1], row.quantiles[7], 0.9, "central draws"),
-                    conditional_on=("the study's own structure",),
+                    conditional_on=("the study's own structure" if alone else mixed,),
                     basis=replace(drawn.basis, n=row.n_draws),
                 )
 
@@ -46,12 +52,12 @@ class Forecasts(ReportPart):
         return {"forecast": rows} if rows else {}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Bands by scenario."""
+        """Bands by scenario, of the study's own structure."""
         if findings.assessment is not None and findings.assessment.forecasts:
             yield Drawing(
                 "forecast",
                 figures_assessment.forecast_figure,
-                (findings.assessment.forecasts, findings.fit.curves.levels),
+                (own_rows(findings.assessment.forecasts), findings.fit.curves.levels),
                 {"time_label": findings.fit.study.time_label},
             )
 
@@ -69,13 +75,36 @@ class Forecasts(ReportPart):
             Paragraph(words),
             Listing(tuple(origins(forecasts))),
             *pictures.show("forecast", caption),
-            forecast_table(forecasts),
+            forecast_table(own_rows(forecasts)),
+            *by_structure(forecasts),
         )
         yield Section("Forecasts", blocks)
 
     def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing: a posterior always has a forecast, where there is time left to predict."""
         return ()
+
+
+def own_rows(forecasts: Sequence[ForecastRow]) -> tuple[ForecastRow, ...]:
+    """Those of the study's own structure."""
+    return tuple(row for row in forecasts if row.structure == OWN)
+
+
+def by_structure(forecasts: Sequence[ForecastRow]) -> Iterator[Block]:
+    """Every structure and mixture at the last date, with the study's own settings."""
+    last = max(row.time for row in forecasts)
+    chosen = [row for row in forecasts if row.time == last and row.scenario == forecasts[0].scenario]
+    if len({row.structure for row in chosen}) < 2:
+        return
+    rows = [
+        (row.observation, row.structure, row.date, *(f"{row.quantiles[i]:{_digits(row)}}" for i in (1, 3, 4, 5, 7)))
+        for row in sorted(chosen, key=lambda row: [r.observation for r in chosen].index(row.observation))
+    ]
+    caption = (
+        "The last date under every structure and under their mixtures, with the settings as fitted. A band of one "
+        "structure holds no doubt about the structure; that of a mixture does, as far as the study lists structures."
+    )
+    yield Table(("observation", "structure", "date", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows), caption)
 
 
 def forecast_table(forecasts: Sequence[ForecastRow]) -> Table:

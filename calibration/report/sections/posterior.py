@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from calibration.assess.contraction import Contraction
+from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.posterior_predictive import judged
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings
@@ -50,6 +51,7 @@ class Posterior(ReportPart):
         if findings.assessment is not None:
             lines = findings.assessment.contractions
             tables["contraction"] = [asdict(line) | {"verdict": line.verdict} for line in lines]
+            tables["discrepancies"] = [asdict(line) for line in findings.assessment.discrepancies]
         return {name: rows for name, rows in tables.items() if rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
@@ -91,12 +93,29 @@ class Posterior(ReportPart):
                 "half. Cells of a breakdown are not among them, since one follows from the others.",
             ),
         )
-        yield Section("The posterior", blocks)
+        yield Section("The posterior", (*blocks, *replicated(assessed.discrepancies)))
 
     def not_run(self, findings: Findings) -> Iterable[str]:
         """Joint draws."""
         if findings.fit.posterior is None:
             yield "The posterior: joint uncertainty of all parameters, those held included (--posterior)."
+
+
+def replicated(lines: Sequence[Discrepancy]) -> Iterator[Block]:
+    """Statistics of the data against those of replicates."""
+    if not lines:
+        return
+    rows = [
+        (line.observation, line.name, f"{line.observed:.3g}", f"{line.median:.3g}",
+         f"{line.low:.3g} to {line.high:.3g}", f"{line.probability:.2g}", "fails" if line.fails else "")
+        for line in lines
+    ]  # fmt: skip
+    caption = (
+        "Statistics of the data against those of data that the model with its noise brings forth under the same draws. "
+        "Probability: of a replicate at least as far out, on both sides. What fails has less than 5 % over the number "
+        "of statistics."
+    )
+    yield Table(("observation", "statistic", "data", "replicates", "95 %", "probability", ""), tuple(rows), caption)
 
 
 def contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:

@@ -75,6 +75,7 @@ class Rivals(ReportPart):
         )
         if assessed.effects:
             blocks.append(effect_table(assessed.effects))
+            blocks.append(share_table(assessed.effects))
         yield Section("Rival structures", tuple(blocks))
 
     def not_run(self, findings: Findings) -> Iterable[str]:
@@ -88,16 +89,23 @@ def compared(lines: Sequence[Comparison]) -> Table:
     """Rival structures, best predictor first."""
     rows = [
         (f"{r.name}: {r.why}", f"{r.best_log_likelihood:.1f}", f"{r.elpd_behind:.1f} ± {r.behind_error:.1f}",
-         f"{r.stacking:.2f}", f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
+         weight_words(r), f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
          str(r.n_unreliable))
         for r in lines
     ]  # fmt: skip
     head = ("structure", "log likelihood", "behind ± s.e.", "stacking", "log evidence", "probability", "k > 0.7")
     caption = (
-        "Best log likelihood; log predictive density behind the best; stacking weight; log evidence and the "
+        "Best log likelihood; log predictive density behind the best; stacking weight with its bootstrap standard "
+        "error over the terms; log evidence and the "
         "probability that it gives to equally likely structures; terms whose leave-one-out density took a refit."
     )
     return Table(head, tuple(rows), caption)
+
+
+def weight_words(line: Comparison) -> str:
+    """A stacking weight with its error, where it has one."""
+    error = line.stacking_error
+    return f"{line.stacking:.2f}" + ("" if math.isnan(error) else f" ± {error:.2f}")
 
 
 def effect_table(effects: Sequence[Effect]) -> Table:
@@ -120,3 +128,27 @@ def effect_table(effects: Sequence[Effect]) -> Table:
         "effects.csv has the other observations."
     )
     return Table(("structure", *experiments), tuple(rows), caption)
+
+
+def share_table(effects: Sequence[Effect]) -> Table:
+    """Effects as shares of the total, the posterior beside the priors alone."""
+    main = main_effects(effects)
+    rows = [
+        (
+            effect.experiment,
+            effect.structure,
+            f"{effect.share:+.0%} ({effect.share_low:+.0%} to {effect.share_high:+.0%})",
+            f"{effect.prior_share:+.0%} ({effect.prior_share_low:+.0%} to {effect.prior_share_high:+.0%})",
+            "" if math.isnan(effect.to_prior) else f"{effect.to_prior:.2f}",
+            "" if math.isnan(effect.to_data) else f"{effect.to_data:.2f}",
+        )
+        for effect in sorted(main, key=lambda effect: [e.experiment for e in main].index(effect.experiment))
+        if math.isfinite(effect.share) and math.isfinite(effect.prior_share)
+    ]
+    caption = (
+        f"The same changes of {main[0].observation} as shares of its total: median and central 90 % after the data, "
+        "and of the priors alone. Where both agree the data have said nothing of the share, however well they know the "
+        "number. To prior, to data: how far the share moves per doubling of the weight of either (above 0.05 counts)."
+    )
+    head = ("experiment", "structure", "share", "share by the priors alone", "to prior", "to data")
+    return Table(head, tuple(rows), caption)

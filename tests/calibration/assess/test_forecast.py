@@ -8,7 +8,7 @@ import pytest
 from small_study import small_study
 
 from calibration.assess import forecast as module
-from calibration.assess.forecast import LEVELS, ForecastRow, forecast, origins, table
+from calibration.assess.forecast import LEVELS, OWN, ForecastRow, forecast, origins, table
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import On
 from calibration.study.problem import CalibrationProblem
@@ -96,6 +96,7 @@ def row(name: str, level: tuple[float, float] | None, date: str = "2019-07-02", 
 def test_the_table_and_the_sentence_say_where_a_series_had_come(level: Any, words: str) -> None:
     (line,) = table([row("left", level)])
     assert line == {
+        "structure": "the study's own",
         "scenario": "as fitted", "observation": "left", "date": "2020", "time": 2020.0, "origin_date": "2019-07-02",
         "origin_time": 2019.5, "origin_level": words, "mean": 4.5, "q0.025": 0, "q0.05": 1, "q0.1": 2, "q0.25": 3,
         "q0.5": 4, "q0.75": 5, "q0.9": 6, "q0.95": 7, "q0.975": 8, "draws": 100,
@@ -115,6 +116,6 @@ def test_each_series_has_one_sentence_and_a_time_without_a_date_is_a_number() ->
 def test_draws_that_failed_are_left_out(problem: CalibrationProblem) -> None:
     future = ahead(problem)
     drawn = np.array([[90.0, np.nan, 1, 1], [92.0, np.nan, 1, 1]])
-    rows = module._rows(problem, "late", future, drawn)
+    rows = module._rows(problem, OWN, "late", future, drawn)
     assert [row.time for row in rows] == [9, 11, 12]
     assert (rows[0].scenario, rows[0].mean, rows[0].n_draws) == ("late", 91, 2)

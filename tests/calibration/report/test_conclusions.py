@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from small_study import small_study
 
+from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score, mean_error
 from calibration.commands import pipeline
@@ -87,8 +88,8 @@ MODEL = [scored("model", 5.0, 6.0, 1.0), scored("model", 5.0, 7.0, 2.0), scored(
 CONSTANT = [scored("constant", 6.0, 7.0, 5.0), scored("constant", 5.0, 6.0, 1.5), scored("constant", 5.0, 7.0, 4.0)]
 
 
-def rolling(*scores: Score) -> Any:
-    return SimpleNamespace(comparable=scores)
+def rolling(*scores: Score, structures: tuple[str, ...] = ()) -> RollingOrigin:
+    return RollingOrigin(scores, (), structures)
 
 
 def test_gaps_are_paired_by_origin_and_number() -> None:
@@ -105,6 +106,7 @@ def test_gaps_are_paired_by_origin_and_number() -> None:
 def test_a_gap_takes_two_numbers_and_a_baseline() -> None:
     assert conclusions._gaps(rolling(*MODEL)) == ""
     assert conclusions._gaps(rolling(MODEL[0], CONSTANT[1])) == ""
+    assert conclusions._gaps(rolling(*MODEL, *CONSTANT, structures=("constant",))) == ""
     assert conclusions._gaps(rolling(*MODEL[:2], *CONSTANT[1:])) != ""
     impossible = [replace(CONSTANT[0], log_score=np.inf), *CONSTANT[1:]]
     other = [replace(score, forecaster="Bass") for score in CONSTANT]

@@ -1,0 +1,152 @@
+"""Structures by what they foretold: fitted at every origin, weighted with errors, and mixed in forecasts."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_study import rival, small_study
+
+from calibration.assess import baselines
+from calibration.assess.assessment import Stages, _of_structures, assess
+from calibration.assess.forecast import OWN, forecast_mixture
+from calibration.assess.future_weights import EQUAL, WEIGHTED, future_weights
+from calibration.assess.holdout import RollingOrigin, rolling_origin, verdict
+from calibration.assess.rivals import RivalFit, stacking, stacking_errors
+from calibration.assess.scores import Score
+from calibration.likelihood.posterior import On, posterior
+from calibration.sampling.draws import draw
+from calibration.sampling.effort import Effort
+from calibration.study.variants import Variant
+from cipark_sd.engines.registry import choose
+from cipark_sd.scenarios import Scenario
+
+EFFORT = Effort(effective=300.0, most_steps=200, least_steps=100)
+RIVALS = rival("A") + rival("B", "pace = 0.3") + rival("C", "pace = 0")
+MORE = RIVALS + '[[experiment]]\nname = "half pace"\nset = { pace = 0.1 }\n'
+
+
+def entry(name: str, number: int, log_score: float, origin: float = 5.0) -> Score:
+    ends = (0.0,) * 5
+    return Score(name, origin, f"left {number}", float(number), 1, 1, ends, log_score, 1.0, 0.5, True, True)
+
+
+def rolled(scores: dict[str, list[float]]) -> RollingOrigin:
+    entries = [entry(name, i, value) for name, values in scores.items() for i, value in enumerate(values)]
+    return RollingOrigin(tuple(entries), (), tuple(name for name in scores if name != "constant rate"))
+
+
+def test_the_weights_are_those_of_the_best_mixture() -> None:
+    """Two structures, each right about half of the numbers: equal weights are best, by symmetry."""
+    lines = future_weights(rolled({"A": [1, 3, 1, 3], "B": [3, 1, 3, 1]}), np.random.default_rng(1))
+    weights = {line.structure: line.weight for line in lines}
+    assert weights["A"] == pytest.approx(0.5, abs=1e-6)
+    mixed = -math.log((math.exp(-1) + math.exp(-3)) / 2)
+    assert [line.structure for line in lines[-2:]] == [EQUAL, WEIGHTED]
+    assert lines[-2].mean_log_score == pytest.approx(mixed)
+    assert lines[-1].mean_log_score == pytest.approx(mixed)
+    assert lines[0].weight_error > 0.2
+    assert lines[0].equal_weight == 0.5
+
+
+def test_a_structure_that_foretells_all_better_gets_all_and_an_error_of_nothing() -> None:
+    lines = future_weights(
+        rolled({"A": [1.0] * 6, "B": [2.0] * 6, "constant rate": [0.0] * 6}), np.random.default_rng(1)
+    )
+    best = lines[0]
+    assert (best.structure, best.n, best.n_numbers, best.behind) == ("A", 6, 6, 0.0)
+    assert best.weight == pytest.approx(1, abs=1e-3)
+    assert best.weight_error < 1e-2
+    assert "constant rate" not in {line.structure for line in lines}
+    assert future_weights(rolled({"A": [1.0, 2.0]}), np.random.default_rng(1)) == ()
+
+
+def test_the_error_of_a_weight_is_its_spread_over_data_sets() -> None:
+    """Sets of twelve numbers drawn anew from one population against the bootstrap within single sets."""
+    rng = np.random.default_rng(1)
+
+    def draw_logs() -> np.ndarray:
+        return rng.normal(size=(2, 12))
+
+    spread = np.std([stacking(draw_logs(), steps=300)[0] for _ in range(150)])
+    labels = [str(i) for i in range(12)]
+    errors = [stacking_errors(draw_logs(), labels, np.random.default_rng(i))[0] for i in range(6)]
+    assert np.mean(errors) == pytest.approx(spread, rel=0.35)
+
+
+@pytest.fixture
+def one_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others cost chains of their own, and are tested elsewhere."""
+    every = baselines.baselines
+    monkeypatch.setattr(baselines, "baselines", lambda windows: every(windows)[:1])
+
+
+@pytest.mark.usefixtures("one_baseline")
+def test_every_structure_is_fitted_at_every_origin(tmp_path: Path) -> None:
+    """B is too slow for its priors; under C nothing leaves, so that the data are impossible."""
+    problem = replace(small_study(tmp_path, RIVALS), holdout=(5.0,))
+    found = rolling_origin(problem, On("native"), np.random.default_rng(1), rivals=problem.rivals, effort=EFFORT)
+    plain = rolling_origin(problem, On("native"), np.random.default_rng(1), effort=EFFORT)
+    assert found.structures == ("A", "B")
+    assert found.refuted == ("C",)
+    assert found.scores[: len(plain.scores)] == plain.scores
+    origins = {(score.forecaster, score.origin) for score in found.scores}
+    assert {(name, origin) for name in ("model", "A", "B") for origin in problem.holdout} <= origins
+    assert verdict(found) == verdict(plain)
+    by_name = {line.structure: line for line in future_weights(found, np.random.default_rng(1))}
+    assert by_name["A"].mean_log_score < by_name["B"].mean_log_score
+
+
+def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path: Path) -> None:
+    problem = small_study(tmp_path)
+    theta = np.tile([100.0, 0.25], (500, 1))
+    slow = Variant("slow", "", Scenario("", {"pace": 0.0}))
+    parts = [(Variant("", "", Scenario()), theta), (slow, theta)]
+    rows = {
+        name: forecast_mixture(problem, On("native"), chosen, np.random.default_rng(1), structure=name)
+        for name, chosen in (("own", parts[:1]), ("slow", parts[1:]), ("both", parts))
+    }
+    assert {row.structure for row in rows["both"]} == {"both"}
+    last = {name: lines[-1] for name, lines in rows.items()}
+    assert set(last["slow"].quantiles) == {85.0}
+    assert last["both"].mean == pytest.approx((last["own"].mean + last["slow"].mean) / 2)
+    assert last["both"].n_draws == 1000
+    assert all(q.is_integer() for line in rows["both"] for q in line.quantiles)
+
+
+@pytest.mark.usefixtures("one_baseline")
+def test_an_assessment_has_them_all(tmp_path: Path) -> None:
+    problem = replace(small_study(tmp_path, MORE), holdout=(5.0,))
+    drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
+    theta = drawn.flat.mean(axis=0)
+    stages = Stages(holdout=True, rivals=True)
+    found = assess(drawn, theta, On("native"), 1, stages, effort=EFFORT)
+    structures = list(dict.fromkeys(row.structure for row in found.forecasts))
+    assert structures == [OWN, "A", "B", "mixture, leave-future-out weights", EQUAL]
+    assert {line.structure for line in found.future} == {"A", "B", EQUAL, WEIGHTED}
+    assert found.discrepancies
+    assert all(line.stacking_error >= 0 for line in found.comparison)
+    effect = next(effect for effect in found.effects if effect.structure == "A")
+    # of the share the data know more than the prior, of an effect that is nearly everything little is left
+    assert effect.prior_share_low < effect.share_low < effect.share < effect.share_high
+    assert effect.prior_low < effect.low
+    assert effect.to_data > 0.05
+
+
+def test_without_origins_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
+    problem = small_study(tmp_path)
+    nothing = np.zeros(0)
+    fits = [
+        RivalFit(
+            Variant(name, "", Scenario("", {"pace": pace})), problem.space.names, np.tile([100.0, 0.25], (1, 50, 1)),
+            (), 0.0, nothing, nothing, nothing, 0.0, 0.0, True, "importance",
+        )
+        for name, pace in (("A", 1.0), ("B", 0.0))
+    ]  # fmt: skip
+    rows = _of_structures(problem, fits, [0.0, 1.0], (), On("native"), (), 1)
+    last = {row.structure: row for row in rows}
+    assert list(last) == ["A", "B", "mixture, leave-one-out weights", EQUAL]
+    assert last["mixture, leave-one-out weights"].quantiles == last["B"].quantiles
+    assert last[EQUAL].quantiles[0] == last["B"].quantiles[0]
+    assert last[EQUAL].quantiles[-1] > last["B"].quantiles[-1]
