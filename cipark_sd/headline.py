@@ -170,8 +170,8 @@ def date_in(estimand: str, label: Callable[[float], str]) -> str:
     >>> date_in("Total Residents at 2019.5, with a = 1", lambda time: "2019-07-02"), date_in("x at 8", str)
     ('2019-07-02', '')
     """
-    found = _TIME.search(estimand)
-    text = label(float(found[1])) if found else ""
+    match = _TIME.search(estimand)
+    text = label(float(match[1])) if match else ""
     return text if "-" in text[1:] and "e-" not in text else ""
 
 

@@ -34,9 +34,9 @@ def without_exponents(text: str) -> str:
     'from 1100 to 0.00002, at most 1e-12'
     """
 
-    def written(found: re.Match[str]) -> str:
-        value = Decimal(found[0])
-        return f"{value:f}" if 1e-6 <= abs(value) < 1e12 else found[0]
+    def written(match: re.Match[str]) -> str:
+        value = Decimal(match[0])
+        return f"{value:f}" if 1e-6 <= abs(value) < 1e12 else match[0]
 
     return _EXPONENT.sub(written, text)
 

@@ -95,16 +95,16 @@ def fit_words(fit: Fit) -> str:
 def cannot_say(findings: Findings) -> str:
     """What the numbers leave open, and what was not looked at."""
     fit = findings.fit
-    sentences_of = [conclusions.unknowable(fit, findings.assessment)]
+    open_questions = [conclusions.unknowable(fit, findings.assessment)]
     if fit.posterior is None:
-        sentences_of.append(
+        open_questions.append(
             "Each range here is of one number by itself, and constants that are held keep their values."
         )
     if fit.study.rivals and (findings.assessment is None or not findings.assessment.comparison):
         n = len(fit.study.rivals)
-        more = "one more" if n == 1 else f"{n} others"
-        sentences_of.append(f"Only one structure was fitted; the study knows {more}.")
-    return " ".join(sentences_of)
+        unfitted = "one more" if n == 1 else f"{n} others"
+        open_questions.append(f"Only one structure was fitted; the study knows {unfitted}.")
+    return " ".join(open_questions)
 
 
 def first_shown(fit: Fit) -> str | None:
