@@ -6,12 +6,16 @@ be read together are named by :func:`mixtures`.
 """
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from cipark_sd.basis import Basis
 from cipark_sd.wording import interval, listed, number, percent
+
+#: Where :func:`output` has put the time.
+_TIME = re.compile(r" at (-?\d+(?:\.\d+)?(?:e[+-]\d+)?)(?=$|,)")
 
 #: What a number is of the distribution or the function that it summarises. ``run`` is the value of one run; an
 #: ``optimum`` is ``MAP`` with the priors and ``ML`` without; an ``index`` is a share of a variance. ``log evidence`` is
@@ -85,6 +89,8 @@ class Headline:
         Of this package.
     title : str
         What the study calls the estimand, where it has a name of its own for it.
+    date : str
+        The time in the estimand where that is a date: people read it in place of the number.
     """
 
     estimand: str
@@ -100,6 +106,7 @@ class Headline:
     seed: int | None
     version: str
     title: str = ""
+    date: str = ""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -108,7 +115,12 @@ class Headline:
     @property
     def name(self) -> str:
         """The study's name of the estimand, with the estimand itself."""
-        return self.estimand if self.estimand.startswith(self.title) else f"{self.title} ({self.estimand})"
+        return self.dated if self.estimand.startswith(self.title) else f"{self.title} ({self.dated})"
+
+    @property
+    def dated(self) -> str:
+        """The estimand, its time as people write it."""
+        return _TIME.sub(f" on {self.date}", self.estimand, count=1) if self.date else self.estimand
 
     @property
     def estimate(self) -> str:
@@ -152,6 +164,17 @@ def output(label: str, time: float, *, under: str = "", against: str = "") -> st
     return f"{label} at {time:.10g}{''.join(settings)}"
 
 
+def date_in(estimand: str, label: Callable[[float], str]) -> str:
+    """The date of an estimand's time by ``label``; empty where there is no time or no date.
+
+    >>> date_in("Total Residents at 2019.5, with a = 1", lambda time: "2019-07-02"), date_in("x at 8", str)
+    ('2019-07-02', '')
+    """
+    match = _TIME.search(estimand)
+    text = label(float(match[1])) if match else ""
+    return text if "-" in text[1:] and "e-" not in text else ""
+
+
 def parameter(name: str) -> str:
     """The estimand of a parameter.
 
@@ -159,6 +182,35 @@ def parameter(name: str) -> str:
     'parameter rate'
     """
     return f"parameter {name}"
+
+
+def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
+    """Headline numbers in words; what all of them are given stands once, after them."""
+    conditions = [record.conditions for record in records]
+    if len(records) > 1 and len(set(conditions)) == 1 and conditions[0]:
+        return (*map(in_words, records), f"All of these {conditions[0]}.")
+    return tuple(
+        f"{in_words(record)}; {text}" if text else in_words(record)
+        for record, text in zip(records, conditions, strict=True)
+    )
+
+
+def in_words(record: Headline) -> str:
+    """A headline number with its interval."""
+    text = f"{record.title or record.dated.removeprefix('parameter ')}: {record.value}"
+    bounds = record.interval
+    if bounds is None:
+        text += ", with no range computed for it"
+    elif bounds.low is None and bounds.high is None:
+        text += f", bounded on neither side by the data (at {percent(bounds.level)})"
+    elif bounds.low is None or bounds.high is None:
+        side = f"at most {number(bounds.high)}" if bounds.low is None else f"at least {number(bounds.low)}"  # type: ignore[arg-type]
+        text += f", {side} ({percent(bounds.level)}); the data leave the other side open"
+    else:
+        text += (
+            f", between {number(bounds.low, digits=3)} and {number(bounds.high, digits=3)} ({percent(bounds.level)})"
+        )
+    return text
 
 
 #: Columns under which every page and console prints records.

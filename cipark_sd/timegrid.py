@@ -19,6 +19,8 @@ from cipark_sd.errors import InvalidValue, OffGrid
 SLACK = 1e-5
 #: Steps of a run, at most: their times alone take 0.8 GB.
 MOST_STEPS = 100_000_000
+#: How a model says that it counts years.
+_YEARS = ("year", "years", "yr", "a")
 
 
 def decimal_year(date: datetime.date) -> float:
@@ -30,6 +32,41 @@ def decimal_year(date: datetime.date) -> float:
     first = datetime.date(date.year, 1, 1)
     days = (datetime.date(date.year + 1, 1, 1) - first).days
     return date.year + ((date - first).days + 1) / days
+
+
+def end_of(time: float) -> datetime.date:
+    """The date whose end a decimal year is; undoes :func:`decimal_year`.
+
+    >>> end_of(2020.0), end_of(2019.9014)
+    (datetime.date(2019, 12, 31), datetime.date(2019, 11, 25))
+    """
+    first = datetime.date(math.ceil(time) - 1, 1, 1)
+    days = (datetime.date(first.year + 1, 1, 1) - first).days
+    return first + datetime.timedelta(days=round((time - first.year) * days) - 1)
+
+
+#: Years within which a time of a model that counts years is a date; one that counts from a start of its own has none.
+_CALENDAR = (1500, 2500)
+
+
+def time_label(time: float, units: str) -> str:
+    """A model time as people write it: a date where the model counts calendar years, else the number.
+
+    >>> time_label(2019.9014, "Year"), time_label(12.5, "Year"), time_label(2000.0, "Day")
+    ('2019-11-25', '12.5', '2000')
+    """
+    dated = units.strip().lower() in _YEARS and _CALENDAR[0] < time < _CALENDAR[1]
+    return end_of(time).isoformat() if dated else f"{time:.6g}"
+
+
+def when(time: float, units: str) -> str:
+    """A model time in a sentence.
+
+    >>> when(2019.9014, "Year"), when(8, "Week")
+    ('on 2019-11-25', 'at 8')
+    """
+    label = time_label(time, units)
+    return f"{'on' if '-' in label[1:] else 'at'} {label}"
 
 
 def number_or_date(text: str) -> float | datetime.date:
@@ -66,7 +103,7 @@ def model_time(text: str, units: str) -> float:
     moment = number_or_date(text)
     if isinstance(moment, float):
         return moment
-    if units.strip().lower() not in ("year", "years", "yr", "a"):
+    if units.strip().lower() not in _YEARS:
         raise ValueError(f"a calendar date needs a model whose unit of time is the year, not {units!r}")
     return decimal_year(moment)
 

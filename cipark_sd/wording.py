@@ -1,6 +1,7 @@
 """Numbers, intervals and lists as a person reads them."""
 
 import math
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -21,6 +22,23 @@ def number(value: float, *, digits: int = 4) -> str:
         return f"{value:.0f}"
     text = f"{value:.{digits}g}"
     return f"{Decimal(text):f}" if "e" in text and 1e-6 <= abs(value) < 1e12 else text
+
+
+_EXPONENT = re.compile(r"(?<![\w.])([+-]?\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
+
+
+def without_exponents(text: str) -> str:
+    """A sentence with the numbers written out that :func:`number` would write out.
+
+    >>> without_exponents("from 1.1e+03 to 2e-05, at most 1e-12")
+    'from 1100 to 0.00002, at most 1e-12'
+    """
+
+    def written(match: re.Match[str]) -> str:
+        value = Decimal(match[0])
+        return f"{value:f}" if 1e-6 <= abs(value) < 1e12 else match[0]
+
+    return _EXPONENT.sub(written, text)
 
 
 def interval(

@@ -259,7 +259,7 @@ def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
     text = f"{fit.study.questions.theory} {_assumed(len(fit.study.fixed))}"
     if assessment is not None:
         prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
-        text += f", and the priors of {listed(prior, 'no parameter')}, which the data move little"
+        text += f", and the priors of {listed(prior)}, which the data move little" if prior else ""
     return f"{text}. {checked}".strip()
 
 
@@ -281,7 +281,12 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:
         text += f" Bounded on neither side: {listed(opened)}."
-    return text.strip() or "Nothing was found that the data leave open; rivals and a posterior may show more."
+    if text:
+        return text.strip()
+    unasked = ["a posterior"] if assessment is None else []
+    unasked += ["rival structures"] if assessment is None or not assessment.comparison else []
+    left = f"; {listed(unasked)} may show more" if unasked else ""
+    return f"Nothing was found that the data leave open{left}."
 
 
 def prediction_given(fit: Fit) -> tuple[Held, ...]:

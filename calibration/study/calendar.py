@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 
 from calibration.study.time_units import TimeUnit, unit_in
-from cipark_sd.timegrid import decimal_year, number_or_date
+from cipark_sd.timegrid import decimal_year, end_of, number_or_date
 
 Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decimal year"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -112,7 +112,7 @@ class Calendar:
             match self.unit:
                 case "decimal year":
                     # a model that counts years from some start of its own has no dates
-                    return _end_of(time) if 1500 < time < 2500 else None
+                    return end_of(time) if 1500 < time < 2500 else None
                 case _ if origin is None:
                     return None
                 case "second" | "minute" | "hour":
@@ -126,23 +126,12 @@ class Calendar:
                 case "quarter":
                     return _after_months(_months(origin) + 3 * time)
                 case "year":
-                    return _end_of(decimal_year(origin) + time)
+                    return end_of(decimal_year(origin) + time)
                 case _:
                     assert_never(self.unit)
         except (ValueError, OverflowError):
             # beyond the years that dates have
             return None
-
-
-def decimal_days(year: int) -> int:
-    """Days of a year."""
-    return (datetime.date(year + 1, 1, 1) - datetime.date(year, 1, 1)).days
-
-
-def _end_of(time: float) -> datetime.date:
-    """The date whose end a decimal year is."""
-    first = datetime.date(math.ceil(time) - 1, 1, 1)
-    return first + datetime.timedelta(days=round((time - first.year) * decimal_days(first.year)) - 1)
 
 
 def _months(date: datetime.date) -> float:

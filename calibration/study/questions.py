@@ -5,14 +5,16 @@ The table ``[report]`` of ``problem.toml`` is optional; everything in it is word
     [report]
     informed = "Which parameters do the entry data inform?"
     settle = ["a dated registry of residents"]
+    words = ["Whether the reform mattered, these counts cannot tell."]
 
     [[report.cause]]
     name = "the reform of 2017"
     experiment = "no reform in 2017"
     without = ["M6", "M9"]
 
-A cause names the experiment that takes it away and the rival structures that do without it; what both say of it is
-computed. Numbers have no place in the table, since they would not follow the next fit.
+``words`` stand first on the page, in the answer, as the study's own; nothing in them was computed. A cause names the
+experiment that takes it away and the rival structures that do without it; what both say of it is computed. Numbers have
+no place in the table, since they would not follow the next fit.
 """
 
 from collections.abc import Collection, Mapping
@@ -44,6 +46,7 @@ class Questions:
     supports: str = ""
     theory: str = ""
     unknown: str = ""
+    words: tuple[str, ...] = ()
 
 
 def read_questions(
@@ -52,14 +55,14 @@ def read_questions(
     """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
     section = Section(content, "[report]", problems)
     plain = Questions()
-    words = {
+    texts = {
         key: section.text(key, getattr(plain, key))
         for key in ("informed", "caused", "predicted", "settled", "supports", "theory", "unknown")
     }
     causes = tuple(_cause(table, rivals, experiments, problems) for table in section.tables("cause"))
-    settle = section.names("settle")
+    settle, words = section.names("settle"), section.names("words")
     section.note_unread()
-    return Questions(**words, causes=causes, settle=settle)
+    return Questions(**texts, causes=causes, settle=settle, words=words)
 
 
 def _cause(

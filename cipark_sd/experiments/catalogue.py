@@ -132,6 +132,7 @@ class _Reader(ValueReader):
             note=note,
             money=money,
             settings=settings,
+            time_units=self.model.time.units,
         )
         first.note_unread()
         top.note_unread()
@@ -325,7 +326,7 @@ class _Reader(ValueReader):
         for where, outcome, at in references:
             self.known([outcome], outcomes, "outcome", where)
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
-                shown = ", ".join(f"{time:g}" for time in catalogue.times)
+                shown = ", ".join(map(catalogue.date, catalogue.times))
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
 
     def known(self, names: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario
+from cipark_sd.timegrid import time_label, when
 
 #: The policy that changes nothing.
 BASE = "base"
@@ -230,6 +231,8 @@ class Catalogue:
         Settings of the place, under all policies and rivals.
     own_rivals : bool
         Whether the file has rivals of its own.
+    time_units : str
+        Of the model.
     """
 
     title: str
@@ -252,6 +255,15 @@ class Catalogue:
     money: str = ""
     beside: tuple[str, ...] = ()
     settings: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    time_units: str = ""
+
+    def date(self, time: float) -> str:
+        """A time as people write it."""
+        return time_label(time, self.time_units)
+
+    def when(self, time: float) -> str:
+        """A time in a sentence: ``on 2019-11-25``, ``at 8``."""
+        return when(time, self.time_units)
 
     @property
     def outcome_by_id(self) -> Mapping[str, Outcome]:

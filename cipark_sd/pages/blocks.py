@@ -45,7 +45,7 @@ Plain = Paragraph | Listing | Table | Picture
 @dataclass(frozen=True)
 class Answer:
     """What a page says first: the question, two or three numbers in words with their range, how well it fits, what it
-    cannot say, and one picture.
+    cannot say, and one picture. ``words`` are sentences of the study's authors, which stand above what was computed.
     """
 
     question: str
@@ -53,6 +53,7 @@ class Answer:
     fit: str
     cannot: str
     picture: Picture | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """The pages of several commands as one, with what their headline numbers say of each other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from cipark_sd.headline import disagreements, mixtures
-from cipark_sd.pages.blocks import Block, Listing, Page, Paragraph, Section, headline_table
+from cipark_sd.headline import disagreements, mixtures, sentences
+from cipark_sd.pages.blocks import Answer, Block, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.page import render
+
+#: Numbers in the box, and parts whose limits stand in it, at most.
+_NUMBERS, _LIMITS = 4, 2
 
 
 def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tuple[str, list[str]]:
@@ -30,12 +34,51 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
             blocks.append(headline_table(records, f"from {name}"))
     if not blocks:
         return render(pages, title), []
-    sections = (Section("Headline numbers compared", tuple(blocks)),)
-    first = Page("Numbers of all parts", f"From {', '.join(names)}.", sections)
+    answer = _answer(pages, names, len(warnings), len(differing))
+    sections = (Section("In short", (answer,)), Section("Headline numbers compared", tuple(blocks)))
+    n = len(pages) - 1
+    together = f"{pages[0][0].title}, with {n} more {'analysis' if n == 1 else 'analyses'}"
+    first = Page(title or together, f"From {', '.join(names)}.", sections)
     return render([(first, Path()), *pages], title or "; ".join(page.title for page, _ in pages)), [
         *warnings,
         *differing,
     ]
+
+
+def _answer(pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: int, differing: int) -> Answer:
+    """The box over all parts: the first number of each, how the first that was fitted fits, and what none can say."""
+    answers = [
+        (page, folder, block)
+        for page, folder in pages
+        for section in page.sections
+        for block in section.blocks
+        if isinstance(block, Answer)
+    ]
+    numbers = [
+        f"{sentence.rstrip('.')} (from {name})."
+        for (page, _), name in zip(pages, names, strict=True)
+        for sentence in _first_number(page, [block for of, _, block in answers if of is page])
+    ]
+    warned = "These parts rest on different models, data or draws, which the warnings below name." if mixed else ""
+    quantities = "quantity has" if differing == 1 else "quantities have"
+    several = f"{differing} {quantities} several numbers here, each explained below." if differing else ""
+    cannot = [warned, several, *dict.fromkeys(block.cannot for _, _, block in answers[:_LIMITS])]
+    pictured = next(((folder, block.picture) for _, folder, block in answers if block.picture is not None), None)
+    return Answer(
+        question=f"What do {len(pages)} analyses say together?",
+        numbers=tuple(numbers[:_NUMBERS]),
+        fit=next((block.fit for _, _, block in answers if block.fit.startswith("Fit")), ""),
+        cannot=" ".join(filter(None, cannot)),
+        picture=None if pictured is None else replace(pictured[1], file=str(pictured[0].resolve() / pictured[1].file)),
+        words=next((block.words for _, _, block in answers if block.words), ()),
+    )
+
+
+def _first_number(page: Page, answers: Sequence[Answer]) -> Sequence[str]:
+    """What the part says first; of a part without an answer its first record in words."""
+    if answers:
+        return answers[0].numbers[:1]
+    return sentences(page.headlines[:1])
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

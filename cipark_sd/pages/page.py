@@ -8,6 +8,7 @@ folders together, since a reader asks for one account of a model and not for one
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from cipark_sd.pages.blocks import (
 from cipark_sd.pages.glossary import Glossary
 from cipark_sd.records import from_plain, of_this_version, to_plain
 from cipark_sd.results import version
+from cipark_sd.wording import without_exponents
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"
@@ -51,6 +53,8 @@ nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; }
 .answer { background: #f3f6f9; border-left: 5px solid #005b96; padding: .8rem 1.2rem; margin: 1rem 0; }
 .answer h2 { border: 0; margin: 0 0 .5rem; font-size: 1.15rem; } .answer ul { padding-left: 1.2rem; margin: .4rem 0; }
 .answer li { font-size: 1.1rem; margin: .2rem 0; } .answer p { margin: .4rem 0; }
+.answer blockquote { margin: .5rem 0 .8rem; } .answer blockquote p { font-size: 1.1rem; }
+.answer footer { color: #555; font-size: 14px; }
 .answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
@@ -150,13 +154,18 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     )
 
 
+#: Under sentences of a study.
+_OWN = "The study's own words. What was computed follows."
+
 #: Where the list of contents goes, which is known last; no text of a page has this character.
 _CONTENTS = "\x00"
 
 
 def _headlines(page: Page) -> Iterator[Section]:
     if page.headlines:
-        yield Section("Headline numbers", (headline_table(page.headlines),))
+        # what the model says of the world comes before its constants
+        ordered = sorted(page.headlines, key=lambda record: record.estimand.startswith("parameter "))
+        yield Section("Headline numbers", (headline_table(ordered),))
 
 
 def _first(sections: Iterable[Section]) -> Iterator[Block]:
@@ -185,9 +194,9 @@ class _Writer:
         match block:
             case Paragraph(text, warning):
                 mark = ' class="warning"' if warning else ""
-                return f"<p{mark}>{self.glossary.linked(text)}</p>"
+                return f"<p{mark}>{self._words(text)}</p>"
             case Listing(items):
-                return "<ul>" + "".join(f"<li>{self.glossary.linked(item)}</li>" for item in items) + "</ul>"
+                return "<ul>" + "".join(f"<li>{self._words(item)}</li>" for item in items) + "</ul>"
             case Table():
                 return self._table(block)
             case Picture(_, caption):
@@ -204,21 +213,29 @@ class _Writer:
         self.glossary.section()
         picture = answer.picture
         figure = "" if picture is None else f"<figure>{self._image(picture)}{self._caption(picture.caption)}</figure>"
-        numbers = "".join(f"<li>{self.glossary.linked(text)}</li>" for text in answer.numbers)
+        numbers = "".join(f"<li>{self._words(text)}</li>" for text in answer.numbers)
         anchor = f"answer{self.page}"
-        words = "".join(f"<p>{self.glossary.linked(text)}</p>" for text in (answer.fit, answer.cannot) if text)
+        words = "".join(f"<p>{self._words(text)}</p>" for text in (answer.fit, answer.cannot) if text)
+        quoted = "".join(f"<p>{self._words(text)}</p>" for text in answer.words)
+        quoted = f"<blockquote>{quoted}<footer>{_OWN}</footer></blockquote>" if quoted else ""
         return (
             f'<section class="answer" aria-labelledby="{anchor}"><h2 id="{anchor}">{_escape(answer.question)}</h2>'
-            f"{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
+            f"{quoted}{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
         )
 
     def _image(self, picture: Picture) -> str:
-        kind = "svg+xml" if picture.file.endswith(".svg") else "png"
-        data = base64.b64encode((self.folder / picture.file).read_bytes()).decode("ascii")
-        return f'<img alt="{_escape(picture.alt or picture.caption)}" src="data:image/{kind};base64,{data}">'
+        content = (self.folder / picture.file).read_bytes()
+        drawn = picture.file.endswith(".svg")
+        data = base64.b64encode(content).decode("ascii")
+        numbers = described(content) if drawn else ""
+        alt = without_exponents(" ".join(filter(None, (picture.alt or picture.caption, numbers))))
+        return f'<img alt="{_escape(alt)}" src="data:image/{"svg+xml" if drawn else "png"};base64,{data}">'
+
+    def _words(self, text: str) -> str:
+        return self.glossary.linked(without_exponents(text))
 
     def _caption(self, caption: str) -> str:
-        return f"<figcaption>{self.glossary.linked(caption)}</figcaption>"
+        return f"<figcaption>{self._words(caption)}</figcaption>"
 
     def _wide(self, content: str, kind: str, name: str) -> str:
         """What may be wider than a phone: moved sideways, by keyboard too."""
@@ -234,7 +251,7 @@ class _Writer:
             return (
                 "<tr>"
                 + "".join(
-                    f"<{tag}{mark}>{_escape(cell)}</{tag.split()[0]}>"
+                    f"<{tag}{mark}>{_escape(without_exponents(cell))}</{tag.split()[0]}>"
                     for tag, mark, cell in zip(tags, marks, cells, strict=True)
                 )
                 + "</tr>"
@@ -244,10 +261,19 @@ class _Writer:
         heads = ['th scope="col"' if head else "td" for head in table.head]
         names_rows = bool(words) and words[0] and all(cells[0] for cells in table.rows)
         inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
-        caption = f"<caption>{_escape(table.caption)}</caption>" if table.caption else ""
+        caption = f"<caption>{_escape(without_exponents(table.caption))}</caption>" if table.caption else ""
         rows = "".join(row(cells, inside) for cells in table.rows)
         body = f"<table>{caption}<thead>{row(table.head, heads)}</thead><tbody>{rows}</tbody></table>"
         return self._wide(body, "Table", table.caption)
+
+
+_DESCRIPTION = re.compile(rb"<dc:description>(.*?)</dc:description>", re.DOTALL)
+
+
+def described(svg: bytes) -> str:
+    """What a figure says of its own numbers; empty where it says nothing."""
+    words = _DESCRIPTION.search(svg)
+    return html.unescape(words[1].decode("utf-8")).strip() if words else ""
 
 
 def _escape(text: str) -> str:

@@ -39,13 +39,13 @@ class Pictures:
     def show(self, name: str, caption: str) -> Iterator[Picture]:
         """The picture of that name, where there is one."""
         if name in self.names:
-            yield Picture(f"{name}.png", caption)
+            yield Picture(f"{name}.svg", caption)
 
     def show_all(self, start: str, caption: str) -> Iterator[Picture]:
         """All pictures whose names begin so, in order."""
         for name in sorted(self.names):
             if name.startswith(start):
-                yield Picture(f"{name}.png", caption)
+                yield Picture(f"{name}.svg", caption)
 
 
 class Part(ABC, Generic[F]):

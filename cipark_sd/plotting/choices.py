@@ -13,6 +13,7 @@ from cipark_sd.experiments.discovery import Box, Restriction
 from cipark_sd.experiments.robustness import SHARES, goodness
 from cipark_sd.plotting.panels import note
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.timegrid import when
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,7 +229,14 @@ def _within(inputs: "pd.DataFrame", restriction: Restriction) -> NDArray[np.bool
 
 
 def plot_front(
-    front: Front, outcome: Outcome, at: float, *, units: str = "", money: str = "", caption: str = ""
+    front: Front,
+    outcome: Outcome,
+    at: float,
+    *,
+    units: str = "",
+    money: str = "",
+    caption: str = "",
+    time_units: str = "",
 ) -> "Figure":
     """The front: mean against the worst futures, coloured by cost, beside the same settings on fresh futures.
 
@@ -250,7 +258,7 @@ def plot_front(
                markersize=11, label="base on fresh futures")  # fmt: skip
     figure.colorbar(colours, ax=upper, label=f"cost [{money}]" if money else "cost")
     unit = f" [{units}]" if units else ""
-    upper.set_xlabel(f"{outcome.title} at {at:g}, mean of the worst futures{unit}")
+    upper.set_xlabel(f"{outcome.title} {when(at, time_units)}, mean of the worst futures{unit}")
     upper.set_ylabel(f"mean of all futures{unit}")
     upper.legend(frameon=False, fontsize=8)
     _levers(lower, front, colours.cmap)
@@ -279,7 +287,9 @@ def _levers(axes: "Axes", front: Front, colours: "Colormap") -> None:
     axes.set_yticks([0, 1], ["low", "high"])
 
 
-def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, caption: str = "") -> "Figure":
+def plot_worth(
+    frame: "pd.DataFrame", title: str, at: float, units: str, *, caption: str = "", time_units: str = ""
+) -> "Figure":
     """What each piece of knowledge is worth, with one standard error, beside knowing everything."""
     from matplotlib.figure import Figure
 
@@ -292,7 +302,8 @@ def plot_worth(frame: "pd.DataFrame", title: str, at: float, units: str, *, capt
     axes.barh(range(len(shown)), shown["value"], xerr=shown["error"], color=[colours[kind] for kind in kinds],
               height=0.6, error_kw={"linewidth": 1, "ecolor": "0.3"})  # fmt: skip
     axes.set_yticks(range(len(shown)), [str(source) for source in shown["what"]], fontsize=8)
-    axes.set_xlabel(f"rise of expected {title[:1].lower()}{title[1:]} at {at:g}" + (f" [{units}]" if units else ""))
+    unit = f" [{units}]" if units else ""
+    axes.set_xlabel(f"rise of expected {title[:1].lower()}{title[1:]} {when(at, time_units)}{unit}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_bytes
+from cipark_sd.plotting.description import describe
 from cipark_sd.results import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Formats of a figure of a report: one for pages and slides, one without pixels for print.
-FOR_PRINT = (".png", ".pdf")
+#: Formats of a figure of a report: for pages, whose letters stay sharp on a phone; for slides; for print.
+FOR_PRINT = (".svg", ".png", ".pdf")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -41,12 +42,15 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     path = Path(path)
     check_figure_path(path)
     kind = path.suffix.lower()[1:]
-    dateless = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    date = {"png": "", "svg": "Date", "pdf": "CreationDate"}[kind]
+    facts: dict[str, str | None] = {date: None} if date else {}
+    if kind == "svg" and (words := describe(figure)):
+        facts["Description"] = words
     try:
         # made in memory: where the disk is full, writers stumble over what they have left open
         drawn = io.BytesIO()
         with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
-            figure.savefig(drawn, format=kind, dpi=dpi, metadata=dateless)
+            figure.savefig(drawn, format=kind, dpi=dpi, metadata=facts)
         write_bytes(path, drawn.getvalue())
     except OSError as problem:
         raise InvalidValue(

@@ -1,5 +1,6 @@
 """Policies: their effects, their course over time, and what each mechanism did."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
 from cipark_sd.plotting.panels import note
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.timegrid import when
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
 _BLUE, _GREY = PALETTE[0], "0.55"
 
 
-def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
+def plot_tornado(
+    frame: "pd.DataFrame",
+    outcome: str,
+    at: float,
+    *,
+    title: str = "",
+    caption: str = "",
+    time_units: str = "",
+    most: int | None = None,
+) -> "Figure":
     """Effects of all policies on one outcome, the largest first.
 
     Thick and thin bars are the 50 and 90 % intervals over the rivals by weight where the table has them, else under the
@@ -28,6 +39,8 @@ def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str =
 
     Parameters
     ----------
+    most : int, optional
+        So many of them, in a small figure for a page that says in its own words what is drawn.
     frame : DataFrame
         Of :func:`cipark_sd.experiments.effects.table`.
 
@@ -42,8 +55,10 @@ def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str =
     first = WEIGHTED if (of["rival"] == WEIGHTED).any() else of["rival"].iloc[0]
     differences = of[of["rival"] == first].copy()
     differences["size"] = differences["median"].abs()
-    differences = differences.sort_values("size", kind="stable")
-    figure, axes = _figure(7.2, 1.2 + 0.24 * len(differences))
+    differences = differences.sort_values("size", kind="stable").tail(most or len(differences))
+    figure, axes = (
+        _figure(7.2, 1.2 + 0.24 * len(differences)) if most is None else _figure(4.4, 1 + 0.42 * len(differences))
+    )
     ends = differences[["low90", "low50", "median", "high50", "high90"]].to_numpy(float)
     for row, (policy, (low90, low50, median, high50, high90)) in enumerate(
         zip(differences["policy"], ends, strict=True)
@@ -56,11 +71,17 @@ def plot_tornado(frame: "pd.DataFrame", outcome: str, at: float, *, title: str =
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(
         range(len(differences)),
-        [f"{title}  {policy}" for title, policy in zip(differences["title"], differences["policy"], strict=True)],
+        [f"{title}  {policy}" for title, policy in zip(differences["title"], differences["policy"], strict=True)]
+        if most is None
+        else [textwrap.fill(title, 22) for title in differences["title"]],
         fontsize=8,
     )
     axes.set_ylim(-0.7, len(differences) - 0.3)
-    axes.set_xlabel(f"{title or outcome} at {at:g}: difference to base")
+    axes.set_xlabel(f"{title or outcome} {when(at, time_units)}: difference to base")
+    if most is not None:
+        # the page says what is drawn, in letters of its own
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return figure
     several = of["rival"].nunique() > 1
     source = "Rivals by weight: m" if first == WEIGHTED else f"Rival {first}: m" if several else "M"
     how = f"{source}edian, 50 and 90 %" + ("; grey: medians under each rival" if several else "")
@@ -121,7 +142,9 @@ def _rival(result: "xr.Dataset") -> str:
     return "" if name == ONLY else f"Rival {name}. "
 
 
-def plot_shapley(shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "") -> "Figure":
+def plot_shapley(
+    shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "", time_units: str = ""
+) -> "Figure":
     """What each mechanism did: Shapley values with bands, leave-one-out and add-one-in beside them.
 
     Parameters
@@ -151,7 +174,7 @@ def plot_shapley(shapley: "xr.Dataset", outcome: str, at: float, *, title: str =
     axes.set_ylim(-0.8, len(order) - 0.4)
     low, high = axes.get_xlim()
     axes.set_xlim(low - 0.03 * (high - low), high)
-    axes.set_xlabel(f"{title or outcome} at {at:g}")
+    axes.set_xlabel(f"{title or outcome} {when(at, time_units)}")
     axes.legend(frameon=False, fontsize=8, loc="best")
     return _finished(
         figure,

@@ -1,7 +1,7 @@
 """What the page says first: the question, its numbers in words, how well the model fits, and what it cannot say."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from calibration.report.sections.base import ReportPart, Rows
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.predictions import Predictions
 from calibration.report.sections.questions import warnings
-from cipark_sd.headline import Headline
+from cipark_sd.headline import Headline, sentences
 from cipark_sd.pages.blocks import Answer, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed, number, percent
@@ -53,6 +53,7 @@ class First(ReportPart):
             fit=" ".join([fit_words(fit), *failing(findings)]).strip(),
             cannot=cannot_say(findings),
             picture=picture,
+            words=fit.study.questions.words,
         )
         yield Section("In short", (answer, *(Paragraph(text, warning=True) for text in warnings(findings))))
 
@@ -79,35 +80,6 @@ def leading(findings: Findings) -> list[Headline]:
     return (predicted or list(Optimum().headlines(findings)))[:NUMBERS]
 
 
-def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
-    """Headline numbers in words; what all of them are given stands once, after them."""
-    conditions = [record.conditions for record in records]
-    if len(records) > 1 and len(set(conditions)) == 1 and conditions[0]:
-        return (*map(in_words, records), f"All of these {conditions[0]}.")
-    return tuple(
-        f"{in_words(record)}; {text}" if text else in_words(record)
-        for record, text in zip(records, conditions, strict=True)
-    )
-
-
-def in_words(record: Headline) -> str:
-    """A headline number with its interval."""
-    text = f"{record.title or record.estimand.removeprefix('parameter ')}: {record.value}"
-    bounds = record.interval
-    if bounds is None:
-        text += ", with no range computed for it"
-    elif bounds.low is None and bounds.high is None:
-        text += f", bounded on neither side by the data (at {percent(bounds.level)})"
-    elif bounds.low is None or bounds.high is None:
-        side = f"at most {number(bounds.high)}" if bounds.low is None else f"at least {number(bounds.low)}"  # type: ignore[arg-type]
-        text += f", {side} ({percent(bounds.level)}); the data leave the other side open"
-    else:
-        text += (
-            f", between {number(bounds.low, digits=3)} and {number(bounds.high, digits=3)} ({percent(bounds.level)})"
-        )
-    return text
-
-
 def fit_words(fit: Fit) -> str:
     """How well the model fits, in one sentence: the count of numbers within the band of their noise."""
     judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low) and math.isfinite(row.high)]
@@ -129,12 +101,16 @@ def failing(findings: Findings) -> list[str]:
 def cannot_say(findings: Findings) -> str:
     """What the numbers leave open, and what was not looked at."""
     fit = findings.fit
-    sentences = [conclusions.unknowable(fit, findings.assessment)]
+    open_questions = [conclusions.unknowable(fit, findings.assessment)]
     if fit.posterior is None:
-        sentences.append("Each range here is of one number by itself, and constants that are held keep their values.")
+        open_questions.append(
+            "Each range here is of one number by itself, and constants that are held keep their values."
+        )
     if fit.study.rivals and (findings.assessment is None or not findings.assessment.comparison):
-        sentences.append(f"Only one structure was fitted; the study knows {len(fit.study.rivals)} others.")
-    return " ".join(sentences)
+        n = len(fit.study.rivals)
+        unfitted = "one more" if n == 1 else f"{n} others"
+        open_questions.append(f"Only one structure was fitted; the study knows {unfitted}.")
+    return " ".join(open_questions)
 
 
 def first_shown(fit: Fit) -> str | None:
@@ -158,8 +134,13 @@ def picture_words(fit: Fit) -> str:
     if not len(computed):
         return f"{shown}: the model has no number at the optimum. Points: what was reported."
     end = computed[-1]
-    text = f"{shown}: the model ends at {number(float(course[end]), digits=3)} on {label(float(times[end]))}"
+    text = f"{shown}: the model ends at {number(float(course[end]), digits=3)} {_when(label(float(times[end])))}"
     if levels:
         last = max(levels, key=lambda row: row.end)
-        text += f"; reported last were {number(last.lower, digits=3)} on {label(last.end)}"
+        text += f"; reported last were {number(last.lower, digits=3)} {_when(label(last.end))}"
     return f"{text}. Line: the model at the optimum; points: what was reported."
+
+
+def _when(label: str) -> str:
+    """A date or a number of model time in a sentence."""
+    return f"{'on' if '-' in label[1:] else 'at time'} {label}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from calibration.fit.held import Held
 from calibration.report.findings import Findings
 from cipark_sd.basis import Basis
-from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.headline import Bounds, Headline, Kind, date_in
 from cipark_sd.pages.parts import Part
 from cipark_sd.pages.parts import Words as PageWords
 
@@ -67,4 +67,5 @@ def record(
         seed=findings.fit.seed,
         version=findings.fit.version,
         title=title,
+        date=date_in(estimand, study.calendar.label),
     )

@@ -79,6 +79,11 @@ class About:
         return self.rivals[0].id
 
     @property
+    def first_title(self) -> str:
+        """What that rival says; its id where it says nothing."""
+        return self.rivals[0].title or self.first
+
+    @property
     def several(self) -> bool:
         """Whether there is more than one structure."""
         return len(self.rivals) > 1
@@ -118,11 +123,11 @@ class About:
         return f"{'; '.join(parts)}{fit}{weighted}"
 
     def _structures(self, basis: Basis, names: Sequence[str]) -> str:
-        described = f"each of {len(names)} structures" if len(names) == len(self.bases) else ", ".join(names)
+        described = f"{'each of ' if len(names) == len(self.bases) else ''}{len(names)} structures"
         if basis.origin == "laplace":
             return f"{described}, k the largest of them"
         lent = basis.origin == "borrowed"
-        return f"{described}, not fitted and so with those of {next(iter(self.bases))}" if lent else described
+        return f"{described}, not fitted and so with those of the first" if lent else described
 
     @property
     def of_draws(self) -> str:
@@ -191,6 +196,7 @@ class About:
             seed=self.seed,
             version=version(),
             title=title,
+            date=headline.date_in(estimand, self.catalogue.date),
         )
 
     def titled(self, outcome: str) -> str:

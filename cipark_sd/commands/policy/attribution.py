@@ -115,7 +115,7 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
     source = f" (rival {about.first})" if about.several else ""
     source += f", {variant}" if variant else ""
-    caption = f"{about.titled(outcome)} at {at:g}: contributions{source} ({about.of_draws})"
+    caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{source} ({about.of_draws})"
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
     return _without_rivals(Table(head, tuple(rows), caption), about)
 
@@ -179,7 +179,7 @@ class AttributionPart(PolicyPart[Attribution]):
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
-            drawing = partial(plot_shapley, title=title, caption=about.basis)
+            drawing = partial(plot_shapley, title=title, caption=about.basis, time_units=about.catalogue.time_units)
             yield Drawing(name, drawing, (result.factorials[name], outcome, at))
 
     def headlines_of(self, result: Attribution, about: About) -> Iterator[Headline]:

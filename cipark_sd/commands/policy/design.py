@@ -61,8 +61,8 @@ def _picks(result: DesignFindings, about: About) -> Table:
     head = ("setting", *(lever.title for lever in front.levers))
     goals = ("mean", "fresh", "tail", "fresh", "regret", "fresh", "cost")
     caption = (
-        f"{about.titled(settings.outcome)} at {settings.at:g}, at most {result.budget:.6g} {about.catalogue.money} "
-        f"to spend: {len(front.settings)} settings on the front ({about.of_draws})"
+        f"{about.titled(settings.outcome)} {about.catalogue.when(settings.at)}, at most {result.budget:.6g} "
+        f"{about.catalogue.money} to spend: {len(front.settings)} settings on the front ({about.of_draws})"
     )
     return Table((*head, *goals), tuple(rows), caption)
 
@@ -148,7 +148,7 @@ class DesignPart(PolicyPart[DesignFindings]):
         settings = _settings(about.catalogue)
         below = f"{settings.draws} futures in the search, {4 * settings.draws} fresh ones; {about.basis}"
         units, money = about.units[settings.outcome], about.catalogue.money
-        drawn = partial(plot_front, units=units, money=money, caption=below)
+        drawn = partial(plot_front, units=units, money=money, caption=below, time_units=about.catalogue.time_units)
         yield Drawing("design", drawn, (result.front, about.catalogue.outcome_by_id[settings.outcome], settings.at))
 
     def headlines_of(self, result: DesignFindings, about: About) -> Iterator[Headline]:

@@ -23,7 +23,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
 from cipark_sd.headline import Bounds, Headline
-from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     """
     catalogue, frame, first = about.catalogue, result.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
-    shown = _shown(frame, about)
+    shown = shown_rival(frame, about)
     of = frame[frame["outcome"] == outcome]
     claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
     head = ["", "policy"]
     for time in times:
-        head += [f"{time:g}", "50 %", "90 %", "P>0"]
+        head += [catalogue.date(time), "50 %", "90 %", "P>0"]
     head += ["MC error", *(["over rivals"] if about.several else []), *(["expected"] if claims else [])]
     rows = []
     for policy in catalogue.policies[1:]:
@@ -109,10 +109,10 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
         rows.append((*row, f"{differences['mcse']:.2g}", *ranges, *([hoped] if claims else [])))
     base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
-    levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} at {time:g}" for time in times)
+    levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times)
     source = f"; rival {first}" if about.several else ""
     source = f"; rivals by weight ({about.weighted})" if shown == WEIGHTED else source
-    last = f"; MC error{' and the range of medians over rivals' if about.several else ''} at {times[0]:g}"
+    last = f"; MC error{' and the range of medians over rivals' if about.several else ''} {catalogue.when(times[0])}"
     content = f"difference to the base ({about.of_draws}; medians; mean of the base {levels}{source}{last})"
     return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
 
@@ -120,7 +120,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
 def _other_outcomes(result: Effects, about: About, at: float) -> Table:
     """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
     frame, outcomes = result.differences, about.catalogue.outcomes
-    of = frame[(frame["time"] == at) & (frame["rival"] == _shown(frame, about))]
+    of = frame[(frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
     rows = []
     for policy in about.catalogue.policies[1:]:
         by_policy = of[of["policy"] == policy.id]
@@ -131,11 +131,11 @@ def _other_outcomes(result: Effects, about: About, at: float) -> Table:
             cells.append(signed(difference["median"]) + star)
         rows.append((policy.id, policy.title, *cells))
     star = "* the 90 % interval leaves out zero"
-    caption = f"All outcomes at {at:g}: median difference to the base ({about.of_draws}; {star})"
+    caption = f"All outcomes {about.catalogue.when(at)}: median difference to the base ({about.of_draws}; {star})"
     return Table(("", "policy", *(about.titled(outcome.id) for outcome in outcomes)), tuple(rows), caption)
 
 
-def _shown(frame: "pd.DataFrame", about: About) -> str:
+def shown_rival(frame: "pd.DataFrame", about: About) -> str:
     """The mixture where the table has one, else the first rival."""
     return WEIGHTED if (frame["rival"] == WEIGHTED).any() else about.first
 
@@ -187,14 +187,16 @@ class EffectsPart(PolicyPart[Effects]):
         from cipark_sd.plotting.policies import plot_fans, plot_tornado
 
         outcome, at = about.catalogue.headline
-        tornado = partial(plot_tornado, title=about.titled(outcome), caption=about.basis)
+        tornado = partial(
+            plot_tornado, title=about.titled(outcome), caption=about.basis, time_units=about.catalogue.time_units
+        )
         yield Drawing("effects", tornado, (result.differences, outcome, at))
         yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
     def headlines_of(self, result: Effects, about: About) -> Iterator[Headline]:
         """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
         (outcome, at), frame = about.catalogue.headline, result.differences
-        shown, units = _shown(frame, about), about.units[outcome]
+        shown, units = shown_rival(frame, about), about.units[outcome]
         of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
         record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
         for place, policy in enumerate(about.catalogue.policies[1:]):
@@ -210,16 +212,17 @@ class EffectsPart(PolicyPart[Effects]):
         """What was expected, and the effects of each policy: the headline's first."""
         headline, at = about.catalogue.headline
         tables = [_other_outcomes(result, about, at)] if len(about.catalogue.outcomes) > 1 else []
-        alike = "; ".join(" = ".join(group) for group in result.alike)
+        tables += [effects_table(result, about, outcome) for outcome in about.in_full[1:]]
+        titles = {policy.id: policy.title for policy in about.catalogue.policies}
+        alike = "; ".join(" and ".join(titles[policy] for policy in group) for group in result.alike)
         title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
             effects_table(result, about, headline),
-            *pictures.show("effects", f"Differences to the base, {title} at {at:g}."),
+            *pictures.show("effects", f"Differences to the base, {title} {about.catalogue.when(at)}."),
             *pictures.show("course", "The policies with the largest effects over time, beside the base."),
-            *tables,
             *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
-            *(effects_table(result, about, outcome) for outcome in about.in_full[1:]),
+            *([Folded("All outcomes", tuple(tables))] if tables else []),
         ]
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
         yield Section("Effects of each policy", tuple(changes))

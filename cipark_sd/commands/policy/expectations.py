@@ -10,7 +10,7 @@ from cipark_sd.commands.policy.words import in_words, shares
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import Claim, claims
-from cipark_sd.pages.blocks import Block, Listing, Paragraph, Table
+from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,8 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     if built:
         names = dict.fromkeys(_title(claim, about) for claim in built)
         blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
-    return [*blocks, _table(claims, about), *([_by_structure(claims, about)] if about.several else [])]
+    tables = (_table(claims, about), *([_by_structure(claims, about)] if about.several else []))
+    return [*blocks, Folded("Every expectation, with its probabilities", tables)]
 
 
 def _summary(claims: Sequence[Claim]) -> str:

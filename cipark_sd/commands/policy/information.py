@@ -138,7 +138,7 @@ class InformationPart(PolicyPart[InformationFindings]):
 
         settings = settings_of(about.catalogue)
         title, units = about.catalogue.outcome_by_id[settings.outcome].title, about.units[settings.outcome]
-        drawn = partial(plot_worth, caption=caption(about, result.futures))
+        drawn = partial(plot_worth, caption=caption(about, result.futures), time_units=about.catalogue.time_units)
         yield Drawing("information", drawn, (result.worths, title, settings.at, units))
 
     def headlines_of(self, result: InformationFindings, about: About) -> Iterator[Headline]:

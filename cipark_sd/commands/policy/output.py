@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.commands.policy.answer import First
 from cipark_sd.commands.policy.findings import FILE, Findings, load
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.parts import PARTS, part
@@ -43,13 +44,15 @@ class _Limits(Words[Findings]):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         items = _limits(findings.about)
-        items += [sentence for name, sentence in findings.about.not_run.items() if name not in findings.results]
         yield Section("Limitations", (Listing(tuple(items)),) if items else ())
+        left = [sentence for name, sentence in findings.about.not_run.items() if name not in findings.results]
+        yield Section("Not run", (Paragraph(" ".join(left)),) if left else ())
 
 
 def parts() -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
-    return (_Basis(), *map(part, PARTS), _Rivals(), _Limits())
+    of = tuple(map(part, PARTS))
+    return (First(of), _Basis(), *of, _Rivals(), _Limits())
 
 
 def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = None) -> list[Path]:
@@ -60,15 +63,16 @@ def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = N
     drawn : PolicyPart, optional
         Only its tables and figures, beside a page of all that was found.
     """
-    about = findings.about
+    about, every = findings.about, parts()
     return output.write(
-        parts(),
+        every,
         findings,
         folder,
         title=f"{about.catalogue.title}: policies",
         identity=about.identity,
         draws=about.label,
-        only=None if drawn is None else (drawn,),
+        # the first tells what all have found
+        only=None if drawn is None else (every[0], drawn),
     )
 
 
@@ -101,7 +105,7 @@ def _limits(about: About) -> list[str]:
         items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif about.untaught:
         items.append(
-            f"Parameters of which the data taught little under {about.first} (at least {LITTLE:.0%} of the prior "
+            f"Parameters of which the data taught little under {about.first_title} (at least {LITTLE:.0%} of the prior "
             f"variance is left), so that what rests on them rests on the prior: {', '.join(about.untaught)}."
         )
     if catalogue.uncertainties:

@@ -47,9 +47,9 @@ class Signs:
 def _signs(result: Signs, about: About) -> list[Block]:
     catalogue = about.catalogue
     caption = (
-        f"Whether each policy brings more or less than the base at {catalogue.headline[1]:g}, in the order of the "
-        f"catalogue; a sign is told where it is the same in {BUILT_IN:.0%} of the prior draws or more under every "
-        "structure"
+        f"Whether each policy brings more or less than the base {catalogue.when(catalogue.headline[1])}, in the order "
+        f"of the catalogue; a sign is told where it is the same in {BUILT_IN:.0%} of the prior draws or more under "
+        "every structure"
     )
     head = ("policy", *(catalogue.outcome_by_id[outcome].title for outcome in about.in_full))
     rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], result.signs, strict=True)]

@@ -134,7 +134,7 @@ def sample(analysis: Analysis, n: int, seed: int) -> Futures:
 def heading(about: About) -> str:
     """The outcome that strategies are compared by, with its unit and time."""
     settings = settings_of(about.catalogue)
-    return f"{about.titled(settings.outcome)} at {settings.at:g}"
+    return f"{about.titled(settings.outcome)} {about.catalogue.when(settings.at)}"
 
 
 def caption(about: About, n: int) -> str:

@@ -67,4 +67,4 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     """
     title = catalogue.outcome_by_id[expected.outcome].title
     than = "the base" if expected.than == BASE else expected.than
-    return f"{title} at {expected.at:g} {expected.how} than {_times(expected.factor)}{than}"
+    return f"{title} {catalogue.when(expected.at)} {expected.how} than {_times(expected.factor)}{than}"

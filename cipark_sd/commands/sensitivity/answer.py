@@ -9,6 +9,8 @@ from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Part, Pictures, Words
 from cipark_sd.wording import listed, number, percent
 
+#: What no index says.
+EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."
 #: Outputs and drivers in the box, at most.
 OUTPUTS, DRIVERS = 2, 2
 
@@ -28,8 +30,8 @@ class First(Words[Findings]):
         answer = Answer(
             question=f"What drives {labels}?",
             numbers=numbers,
-            fit="" if not unseen else "No data stand behind these numbers.",
-            cannot=" ".join(findings.rests_on),
+            fit="No data stand behind these numbers." if unseen else findings.rests_on[0],
+            cannot=" ".join([*(findings.rests_on if unseen else findings.rests_on[1:]), EQUATIONS]),
             picture=next(pictures.show("fan", f"How far outputs go {findings.over}: median and bands."), None),
         )
         if numbers:
@@ -49,7 +51,7 @@ def _range(record: Headline) -> str:
     assert bounds.low is not None
     assert bounds.high is not None
     return (
-        f"{record.estimand}: {record.value} at the median, {number(bounds.low, digits=3)} to "
+        f"{record.dated}: {record.value} at the median, {number(bounds.low, digits=3)} to "
         f"{number(bounds.high, digits=3)} in {percent(bounds.level)} of the runs."
     )
 
@@ -66,4 +68,4 @@ def _index(record: Headline) -> str:
         if bounds is None or bounds.low is None or bounds.high is None
         else (f" ({number(bounds.low, digits=2)} to {number(bounds.high, digits=2)})")
     )
-    return f"{record.estimand[:1].upper()}{record.estimand[1:]}: {number(record.number, digits=2)}{within}."
+    return f"{record.dated[:1].upper()}{record.dated[1:]}: {number(record.number, digits=2)}{within}."

@@ -108,6 +108,7 @@ def facts(request: Request, inputs: Inputs) -> Facts:
             for output in question.outputs
         ),
         constants=tuple(_constants(question.factors)),
+        time_units=question.model.time.units,
     )
 
 

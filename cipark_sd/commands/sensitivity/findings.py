@@ -11,8 +11,9 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import failed_sentence
 from cipark_sd.files import write_text
-from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.headline import Bounds, Headline, Kind, date_in
 from cipark_sd.sensitivities.ranking import Moment
+from cipark_sd.timegrid import time_label
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,6 +97,7 @@ class Facts:
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
     failed: tuple[FailedRuns, ...] = ()
+    time_units: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +169,7 @@ class Findings:
             seed=facts.seed,
             version=facts.version,
             title=title,
+            date=date_in(estimand, lambda time: time_label(time, facts.time_units)),
         )
 
     def output(self, label: str) -> ExplainedOutput:

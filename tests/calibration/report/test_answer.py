@@ -15,6 +15,7 @@ from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write
 from calibration.report.record import fitted_scenario
 from calibration.report.sections import answer
+from cipark_sd import headline
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.blocks import Answer
 from cipark_sd.pages.parts import Pictures
@@ -84,10 +85,10 @@ def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
         (Bounds(None, 1.5, 0.95, "x"), "at most 1.5 (95 %); the data leave the other side open"),
         (Bounds(1.5, 23.456, 0.9, "x"), "between 1.5 and 23.5 (90 %)"),
     ):
-        assert answer.in_words(replace(record, interval=interval)).endswith(words)
+        assert headline.in_words(replace(record, interval=interval)).endswith(words)
     both = [replace(record, conditional_on=("a = 1",)), replace(record, conditional_on=("a = 1",), title="other")]
-    assert answer.sentences(both)[-1] == "All of these given a = 1."
-    assert answer.sentences([both[0], replace(record, conditional_on=())])[0].endswith("; given a = 1")
+    assert headline.sentences(both)[-1] == "All of these given a = 1."
+    assert headline.sentences([both[0], replace(record, conditional_on=())])[0].endswith("; given a = 1")
 
 
 def test_what_was_not_asked_stands_in_one_line_at_the_end_and_nowhere_else(fit: Fit) -> None:

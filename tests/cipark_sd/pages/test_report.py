@@ -2,11 +2,13 @@
 
 import html
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from page_text import without_links
 
 from cipark_sd.basis import Basis
@@ -15,6 +17,8 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
+from cipark_sd.plotting.description import describe
+from cipark_sd.plotting.files import save_figure
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000500015a2d"
@@ -119,6 +123,47 @@ def test_a_missing_picture_leaves_the_earlier_page_as_it_was(folder: Path) -> No
     assert (folder / "report.html").read_bytes() == before
 
 
+def test_no_number_of_a_page_has_an_exponent_that_people_would_write_out(tmp_path: Path) -> None:
+    table = Table(("a",), (("1.2e+03",),), "2e+04")
+    blocks = (Paragraph("from 1.1e+03 to 2e-05"), Listing(("3e+05",)), table)
+    text = render([(Page("t", "", (Section("s", blocks),)), tmp_path)])
+    for written in ("from 1100 to 0.00002", "300000", ">1200<", "20000"):
+        assert written in text
+    assert not re.search(r">[^<]*\de[+-]\d", text.split("</style>")[1])
+
+
+def test_what_a_study_says_itself_stands_first_and_is_named_as_its_own(tmp_path: Path) -> None:
+    answer = Answer("How many?", ("three",), "", "", words=("Nobody has counted <all>.",))
+    text = render([(Page("t", "", (Section("s", (answer,)),)), tmp_path)])
+    assert "<p>Nobody has counted &lt;all&gt;.</p><footer>The study" in text
+    assert text.index("Nobody has counted") < text.index("three")
+
+
+def test_numbers_of_figures_are_in_their_alternative_texts(tmp_path: Path) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([2010, 2011, 2012], [1.0, 9.0, 4.0], label="rabbits")
+    axes.plot([2010, 2011], [1.0, 2.0], label="_nobody")
+    axes.set_ylabel("head <count>")
+    save_figure(figure, tmp_path / "a.svg")
+    text = render([(Page("t", "", (Section("s", (Picture("a.svg", "All rabbits."),)),)), tmp_path)])
+    assert (
+        'alt="All rabbits. head &lt;count&gt;: rabbits from 1 to 4, 9 at most (2010 to 2012)." '
+        'src="data:image/svg+xml;base64,' in text
+    )
+
+
+def test_named_rows_of_a_figure_are_told_from_the_top(tmp_path: Path) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.barh([0, 1], [0.25, 0.5])
+    axes.set_yticks([0, 1], ["Foxes", "Grass"])
+    axes.set_xlabel("share")
+    assert describe(figure) == "Grass 0.5; Foxes 0.25."
+    axes.invert_yaxis()
+    assert describe(figure) == "Foxes 0.25; Grass 0.5."
+
+
 # --- headline numbers of several folders ------------------------------------------------------------------------------
 
 FIT = Headline(
@@ -173,7 +218,10 @@ def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path)
     assert sentence in text
     assert f"warning: {sentence}" in said
     assert (
-        text.index(sentence) < text.index("from out-0") < text.index("from out-1") < text.index("<h1>Rabbits & foxes")
+        text.index(sentence)
+        < text.index("<caption>from out-0")
+        < text.index("<caption>from out-1")
+        < text.index("<h1>Rabbits & foxes</h1>")
     )
 
 

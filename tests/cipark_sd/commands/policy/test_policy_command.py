@@ -22,7 +22,7 @@ from cipark_sd.commands.policy.target import read_target
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.pages.blocks import Paragraph, Table
+from cipark_sd.pages.blocks import Folded, Paragraph, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import Scenario
@@ -54,13 +54,14 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert page.identity.startswith(told)
     # an answer comes before the table of what the structures are
     assert [section.title for section in page.sections] == [
+        "In short",
         "Basis and assumptions",
         "Expectations: built in, informed or undecided",
         "Effects of each policy",
         "The rival structures",
         "Limitations",
     ]
-    first = page.sections[0]
+    first = page.sections[1]
     assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
     for name in ("effects.csv", "claims.csv"):
         assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
@@ -205,7 +206,7 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
     assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
     assert "Signs under the priors. No data have been used" in shown.output
     sections = {section.title: section for section in read_page(here / "out").sections}
-    assert list(sections)[:2] == ["Basis and assumptions", "Assumed signs under the priors"]
+    assert list(sections)[:3] == ["In short", "Basis and assumptions", "Assumed signs under the priors"]
     assert sections["Basis and assumptions"].blocks[0].warning
     assert read_page(here / "out").headlines == ()
     heading, table = sections["Assumed signs under the priors"].blocks
@@ -246,8 +247,10 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
     assert "No posterior is at hand in cipark-output/" in lines[2]
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
     page = read_page(here / "out")
-    assert page.sections[0].blocks[0].warning
-    tables = [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
+    assert page.sections[1].blocks[0].warning
+    blocks = [block for section in page.sections for block in section.blocks]
+    blocks += [inner for block in blocks if isinstance(block, Folded) for inner in block.blocks]
+    tables = [block for block in blocks if isinstance(block, Table)]
     assert len(tables) >= 2
     for table in tables:
         assert "draws of a Laplace approximation" in table.caption, table.caption
@@ -272,7 +275,7 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, engine="native", output=tmp_path / "out")
     about = start(asked, Bars()).about
     assert about.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
-    (section,) = parts()[0].sections(Findings(about, {}), Pictures())
+    (section,) = parts()[1].sections(Findings(about, {}), Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "posterior, 4 draws, not converged"
 

@@ -184,8 +184,8 @@ def test_a_part_without_its_package_is_left_out_with_a_sentence(
     assert sentence in shown.output
     assert (tmp_path / "effects.csv").is_file()
     assert not (tmp_path / f"{part_name}.csv").exists()
-    (limits,) = [section for section in read_page(tmp_path).sections if section.title == "Limitations"]
-    assert sentence in limits.blocks[0].items
+    (left,) = [section for section in read_page(tmp_path).sections if section.title == "Not run"]
+    assert sentence in left.blocks[0].text
     # what is asked for by name cannot be left out
     shown = CliRunner().invoke(cli, ["policy", str(FISHERY), "--part", part_name, "-o", str(tmp_path / "named")])
     assert shown.exit_code == 2

@@ -1,0 +1,153 @@
+"""What the page of a policy analysis says first: the largest effects, what they rest on, and what they cannot say."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.commands.policy.effects import Effects, numbers, shown_rival
+from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.signs import Signs
+from cipark_sd.commands.policy.words import signed
+from cipark_sd.experiments.effects import WEIGHTED, Claim
+from cipark_sd.headline import sentences
+from cipark_sd.pages.blocks import Answer, Section
+from cipark_sd.pages.parts import Drawing, Part, Pictures, Words
+from cipark_sd.wording import listed, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Effects in the box and in its figure, and parameters that it names, at most.
+EFFECTS, DRAWN, NAMED = 2, 6, 3
+
+
+@dataclass(frozen=True, slots=True)
+class First(Words[Findings]):
+    """The box at the top; where no effects were computed it tells the records of the parts ``of``."""
+
+    of: tuple[Part[Findings], ...]
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """The largest effects, so small that their letters can be read on a phone."""
+        effects, about = findings.of(Effects), findings.about
+        if effects is not None:
+            from cipark_sd.plotting.policies import plot_tornado
+
+            outcome, at = about.catalogue.headline
+            options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}
+            yield Drawing("answer", plot_tornado, (effects.differences, outcome, at), options)
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """One block, the answer; nothing where nothing was found."""
+        about = findings.about
+        outcome, at = about.catalogue.headline
+        title, when = about.catalogue.outcome_by_id[outcome].title, about.catalogue.when(at)
+        lines = numbers_said(findings) or sentences(
+            [r for part in self.of for r in part.headlines(findings)][: EFFECTS + 1]
+        )
+        all_drawn = len(about.catalogue.policies) <= DRAWN + 1
+        content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
+        caption = f"{title} {when}: {content}, median with 50 and 90 % of the draws."
+        answer = Answer(
+            question=f"{title} {when}: what would the policies change?",
+            numbers=lines,
+            fit=rests_on(about),
+            cannot=cannot_say(findings),
+            picture=next(pictures.show("answer", caption), None),
+        )
+        if lines:
+            yield Section("In short", (answer,))
+
+
+def numbers_said(findings: Findings) -> tuple[str, ...]:
+    """The base and the largest effects with their ranges; of priors how many signs are open, and no size."""
+    about = findings.about
+    effects, signs = findings.of(Effects), findings.of(Signs)
+    if effects is not None:
+        return (*_sizes(effects, about),)
+    return () if signs is None else _signs(signs, about)
+
+
+def _sizes(effects: Effects, about: About) -> Iterator[str]:
+    outcome, at = about.catalogue.headline
+    frame = effects.differences
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
+    shown = of[of["rival"] == shown_rival(frame, about)]
+    unit = about.units[outcome]
+    rows = [(policy.title, policy.id, numbers(shown[shown["policy"] == policy.id]))
+            for policy in about.catalogue.policies[1:]]  # fmt: skip
+    sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
+    for title, policy, row in sorted(sure, key=lambda row: -abs(row[2]["median"]))[:EFFECTS]:
+        yield f"{title}: {_change(row, unit)}{_over_structures(of[of['policy'] == policy], about)}."
+    base = f"With nothing changed: {number(rows[0][2]['base'])} {unit}".rstrip()
+    verb = "has" if len(sure) == 1 else "have"
+    agreed = f"{len(sure)} of {len(rows)} policies {verb} an effect of one sign in 90 % of them"
+    yield f"{base}, the mean of the draws; {agreed}."
+
+
+def _change(row: dict[str, float], unit: str) -> str:
+    """A difference in words, with the range of 90 % of the draws, which lies on one side of nothing."""
+    way = "more" if row["median"] > 0 else "less"
+    low, high = sorted(abs(row[end]) for end in ("low90", "high90"))
+    size = f"{number(abs(row['median']), digits=3)} {unit}".rstrip()
+    return f"{size} {way}, between {number(low, digits=3)} and {number(high, digits=3)} in 90 % of the draws"
+
+
+def _over_structures(rows: "pd.DataFrame", about: About) -> str:
+    """The range of the medians under single structures, where there are several."""
+    medians = rows[rows["rival"] != WEIGHTED]["median"].dropna()
+    if not about.several or medians.empty:
+        return ""
+    return (
+        f"; over the {len(medians)} structures the median goes from {signed(medians.min())} to {signed(medians.max())}"
+    )
+
+
+def _signs(signs: Signs, about: About) -> tuple[str, ...]:
+    """How many policies bring more or less under the priors."""
+    of = [row[0] for row in signs.signs]
+    counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}
+    words = {"more": "more", "less": "less", "either": "more or less", "no change": "no change"}
+    by_sign = listed(f"{words[sign]} under {count}" for sign, count in counts.items() if count)
+    return (f"Of {len(of)} policies: {by_sign}. The priors and the equations contain these signs; no size is told.",)
+
+
+def rests_on(about: About) -> str:
+    """What the draws are, in one sentence, and where the fit is judged."""
+    if about.unseen:
+        return "No data stand behind these numbers."
+    basis, _ = next(iter(about.by_origin.values()))
+    return f"The numbers are of {basis.sentence}; the page of the fit says how well it fits."
+
+
+def cannot_say(findings: Findings) -> str:
+    """What is assumed, what the equations contain already, and what the data have not taught."""
+    about = findings.about
+    parts = []
+    if about.unseen:
+        parts.append("Nothing here is known from data: it was assumed.")
+    if about.several:
+        parts.append(f"Which of {len(about.rivals)} structures is right is not decided here.")
+    else:
+        parts.append("One structure only: whether its equations are right is not asked here.")
+    claims = _claims(findings)
+    if claims:
+        built = sum(claim.classified.kind == "built in" for claim in claims)
+        informed = sum(claim.classified.kind == "informed" for claim in claims)
+        parts.append(
+            f"Of {len(claims)} expectations {built} {'is' if built == 1 else 'are'} contained in the equations before "
+            f"any data, and the data inform {informed}."
+        )
+    if about.untaught and not about.unseen:
+        beyond = len(about.untaught) - NAMED
+        names = [*about.untaught[:NAMED], *([f"{beyond} more"] if beyond > 0 else [])]
+        parts.append(
+            f"The data taught little of {listed(names)} (at least {LITTLE:.0%} of the prior variance is left)."
+        )
+    return " ".join(parts)
+
+
+def _claims(findings: Findings) -> tuple[Claim, ...]:
+    result = findings.of(Effects) or findings.of(Signs)
+    return () if result is None else result.claims

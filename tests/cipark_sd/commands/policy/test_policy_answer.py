@@ -1,0 +1,131 @@
+"""The box at the top of a policy page: its numbers are those of the findings, and each sentence has its condition."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import xarray as xr
+from small_study import POLICIES, small_study
+
+from cipark_sd.basis import Basis
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.answer import First, cannot_say, numbers_said, rests_on
+from cipark_sd.commands.policy.effects import Effects
+from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.output import parts
+from cipark_sd.commands.policy.signs import Signs
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.experiments.definition import Structure
+from cipark_sd.pages.output import page_of
+from cipark_sd.pages.parts import Pictures
+
+POSTERIOR = Basis("posterior", 100, converged=True)
+
+
+@pytest.fixture(scope="module")
+def about(tmp_path_factory: pytest.TempPathFactory) -> About:
+    folder = tmp_path_factory.mktemp("answer")
+    model = small_study(folder).model
+    (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    catalogue = read_catalogue(folder / "policies.toml", model)
+    return About(
+        catalogue=catalogue,
+        rivals=catalogue.rivals,
+        bases={catalogue.rivals[0].id: POSTERIOR},
+        weights={catalogue.rivals[0].id: float("nan")},
+        units={"left": "firm"},
+        inputs={},
+        quantities={"left": "left"},
+        settings={policy.id: "" for policy in catalogue.policies},
+        place="",
+        model_digest="m",
+        study_digest="s",
+        seed=1,
+        identity="",
+    )
+
+
+def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
+    """Median and 90 % interval by policy, the same under every structure but for one firm each."""
+    rows = [
+        {
+            "policy": policy,
+            "title": about.catalogue.policy_by_id[policy].title,
+            "rival": rival.id,
+            "outcome": "left",
+            "time": 8.0,
+            "base": 84.97,
+            "median": median - place,
+            **dict.fromkeys(("low50", "low90"), low),
+            **dict.fromkeys(("high50", "high90"), high),
+            "more": 0.5,
+            "mcse": 0.1,
+        }
+        for place, rival in enumerate(about.rivals)
+        for policy, (median, low, high) in medians.items()
+    ]
+    return Effects(xr.Dataset(), pd.DataFrame(rows), (), xr.Dataset(), (), ())
+
+
+USUAL = {"slow": (-25.04, -32.2, -19.2), "fast": (14.75, 8.2, 25.3), "nothing": (30.0, -1.0, 60.0)}
+
+
+def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) -> None:
+    findings = Findings(about, {"effects": effects(about, **USUAL)})
+    assert numbers_said(findings) == (
+        "Half the pace: 25 firm less, between 19.2 and 32.2 in 90 % of the draws.",
+        "Twice the pace: 14.8 firm more, between 8.2 and 25.3 in 90 % of the draws.",
+        "With nothing changed: 84.97 firm, the mean of the draws; "
+        "2 of 3 policies have an effect of one sign in 90 % of them.",
+    )
+    # an interval that takes in zero is no effect, however large the median
+    open_ = Findings(about, {"effects": effects(about, **(USUAL | {"slow": (-25.0, -32.0, 0.5)}))})
+    assert [line.split(":")[0] for line in numbers_said(open_)] == ["Twice the pace", "With nothing changed"]
+    assert "1 of 3 policies has" in numbers_said(open_)[-1]
+
+
+def test_over_structures_the_range_of_medians_stands_beside_the_number(about: About) -> None:
+    rivals = (*about.rivals, Structure("other", "another one"))
+    several = replace(about, rivals=rivals, bases={rival.id: POSTERIOR for rival in rivals})
+    findings = Findings(several, {"effects": effects(several, **USUAL)})
+    assert numbers_said(findings)[0].endswith("; over the 2 structures the median goes from -26.0 to -25.0.")
+    assert cannot_say(findings).startswith("Which of 2 structures is right is not decided here.")
+
+
+def test_of_priors_no_size_is_told(about: About) -> None:
+    unseen = replace(about, bases={about.first: Basis("prior", 64)})
+    signs = Signs(xr.Dataset(), (("less",), ("more",), ("no change",)), (), ())
+    findings = Findings(unseen, {"signs": signs})
+    (line,) = numbers_said(findings)
+    assert line == (
+        "Of 3 policies: more under 1, less under 1 and no change under 1. The priors and the equations contain these "
+        "signs; no size is told."
+    )
+    assert rests_on(unseen) == "No data stand behind these numbers."
+    assert cannot_say(findings).startswith("Nothing here is known from data: it was assumed.")
+
+
+def test_what_the_data_taught_little_of_is_named(about: About) -> None:
+    little = replace(about, untaught=("a", "b", "c", "d", "e"))
+    assert "The data taught little of a, b, c and 2 more (at least 70%" in cannot_say(Findings(little, {}))
+    assert rests_on(about).startswith("The numbers are of 100 draws from the posterior")
+
+
+def test_the_box_is_the_first_block_of_the_page_and_is_left_out_where_nothing_was_found(about: About) -> None:
+    findings = Findings(about, {"effects": effects(about, **USUAL)})
+    page = page_of(parts()[:1], findings, Pictures(frozenset({"answer"})), "t", "i")
+    (block,) = page.sections[0].blocks
+    assert block.question == "Left at 8: what would the policies change?"
+    assert block.picture is not None
+    assert block.picture.file == "answer.svg"
+    assert list(First(()).sections(Findings(about, {}), Pictures())) == []
+
+
+def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
+    dated = replace(about, catalogue=replace(about.catalogue, headline=("left", 2019.9), time_units="Year"))
+    frame = effects(about, **USUAL)
+    frame.differences["time"] = 2019.9
+    page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
+    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what would the policies change?"
+    (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
+    assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")
