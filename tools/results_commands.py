@@ -216,7 +216,7 @@ FITTED = (
     "Pool Scale",
     "Start Time Scale",
     "Construction Scale",
-    "Cost Per Startup",
+    "Reform Weight",
     "Infrastructure Floor",
 )
 
@@ -230,15 +230,15 @@ def _park_runs(folder: Path, printed: str) -> Numbers:
     outputs |= {"construction": "total_under_construction"}
     dates = (2015.3, 2015.33, 2015.36, 2017, 2018, 2018.35, 2018.36, 2018.4, 2019, 2019.9, 2019.99, 2030)
 
-    def values(overrides: dict[str, float], step: float | None = None) -> dict[str, dict[str, float]]:
-        run = simulate(model, Scenario("set", overrides, time_step=step), engine="native")
+    def values(overrides: dict[str, float]) -> dict[str, dict[str, float]]:
+        run = simulate(model, Scenario("set", overrides), engine="native")
         return {
             name: {f"y{date:g}".replace(".", "_"): float(np.interp(date, run["time"], run[column])) for date in dates}
             for name, column in outputs.items()
         }
 
     runs = {name: values(overrides) for name, overrides in {"base": {}, **sets}.items()}
-    able_alone, half = values({"Founding Capability": 1, "SW CMG": 0}), values({}, 1 / 64)
+    able_alone = values({"SW Operator": 0, "SW CMG": 0})
     rows = [
         {
             "id": name,
@@ -262,10 +262,6 @@ def _park_runs(folder: Path, printed: str) -> Numbers:
         "of": {row["id"]: row for row in rows if row["id"] in ("E1", "gate_off_neither", "gate_off_cmg_only")},
         "lost": runs["base"]["residents"]["y2019_9"] - runs["E1"]["residents"]["y2019_9"],
         "founder_able": runs["M1"]["residents"]["y2019_9"] - able_alone["residents"]["y2019_9"],
-        "half_step": {
-            date: _relative(value, half["operating"][date]) for date, value in runs["base"]["operating"].items()
-        },
-        "half_step_firms_2018": abs(runs["base"]["operating"]["y2018_4"] - half["operating"]["y2018_4"]),
     }
 
 
@@ -275,24 +271,12 @@ def _values(model: Model, name: str) -> list[float]:
     return list(piece.expr.values) if isinstance(piece.expr, Grid) else [piece.expr.value]
 
 
-def _relative(a: float, b: float) -> float:
-    return 100 * abs(a - b) / max(abs(a), abs(b))
-
-
 def _park_checks(folder: Path, printed: str) -> Numbers:
     report = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
-    by_check = {entry["id"]: [(f["left"], f["right"]) for f in entry["findings"]] for entry in report}
-    half_step = [
-        f["remark"].split("%")[0].rsplit(" ", 1)[1] for e in report if e["id"] == "time-step" for f in e["findings"]
-    ]
     return {
         "passed": sum(entry["status"] == "pass" for entry in report),
         "count_failed": sum(entry["status"] == "fail" for entry in report),
         "failed": [entry["id"] for entry in report if entry["status"] == "fail"],
-        "half_step": dict(zip(("residents", "operating", "entrants"), map(float, half_step), strict=True)),
-        "operating_may_2018": 3 + by_check["ST04"][0][0],
-        "chinese_or_joint": 50 * by_check["RC16"][0][0] / by_check["RC16"][0][1],
-        "operating_without": 50 * by_check["RC03"][0][0] / by_check["RC03"][0][1],
     }
 
 

@@ -15,6 +15,7 @@ import random
 import re
 import tomllib
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -295,11 +296,13 @@ def sketch(text: str, layout: dict[str, dict[str, list[int]]]) -> dict[str, list
     equations = read_equations(text)
     if missing := {e.group for e in equations.values()} - set(layout):
         raise SystemExit(f"the layout has no table for the groups {sorted(missing)}")
-    views = {}
-    for title, table in layout.items():
-        fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name != "size"}
-        views[title] = draw(build_view(title, equations, fixed, (table["size"][0], table["size"][1])), equations)
-    return views
+    with ProcessPoolExecutor() as pool:
+        return dict(zip(layout, pool.map(_view, layout, layout.values(), [equations] * len(layout)), strict=True))
+
+
+def _view(title: str, table: dict[str, list[int]], equations: dict[str, Equation]) -> list[str]:
+    fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name != "size"}
+    return draw(build_view(title, equations, fixed, (table["size"][0], table["size"][1])), equations)
 
 
 def with_views(text: str, views: Iterable[list[str]]) -> str:

@@ -125,7 +125,7 @@ def calibrate(
       cipark calibrate my_study --starts 100      your own
       cipark calibrate --posterior                joint draws, as NetCDF, and a report
       cipark calibrate --all --self-test 200      everything
-      cipark calibrate --scenario late_shock      a forecast under a scenario of the study
+      cipark calibrate --scenario pandemic        a forecast under a scenario of the study
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration.commands import pipeline

@@ -49,7 +49,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 def test_the_park_is_the_same_in_webassembly_with_drawn_constants() -> None:
     model = read_model(bundled())
     rng = np.random.default_rng(3)
-    draws = {name: rng.uniform(0.3, 1.5, 31) for name in ("Reform Strength", "Pool Scale", "Connectivity Scale")}
+    draws = {name: rng.uniform(0.3, 1.5, 31) for name in ("Return Gain", "Pool Scale", "Connectivity Scale")}
     native, wasm = (
         ensemble(model, draws, save=["Residents", "Total Operating", "Developer Cash"], engine=engine)
         for engine in ("native", "wasm")

@@ -53,13 +53,13 @@ def test_every_experiment_of_the_park_fits_its_model(park):
     catalogue = read_catalogue(PARK / "policies.toml", park)
     for entry in catalogue.policies:
         resolve(park, entry.scenario)
-    numbers = {policy.id.rstrip("abc") for policy in catalogue.policies}
-    assert numbers >= {f"E{n}" for n in range(1, 22)}
+    numbers = {policy.id.rstrip("abcdef") for policy in catalogue.policies}
+    assert numbers >= {f"E{n}" for n in range(1, 24)}
 
 
 def test_a_catalogue_without_rivals_takes_those_that_the_study_refits(park, problem):
     rivals = Target(PARK, read_catalogue(PARK / "policies.toml", park), CalibrationStudy(problem)).rivals
-    assert [rival.id for rival in rivals] == [f"M{n}" for n in range(11)]
+    assert [rival.id for rival in rivals] == [f"M{n}" for n in range(14)]
 
 
 def test_a_catalogues_own_rivals_win(park, problem, tmp_path):
@@ -70,7 +70,9 @@ def test_a_catalogues_own_rivals_win(park, problem, tmp_path):
 
 def test_every_experiment_of_the_park_has_an_expectation_and_its_section(park):
     catalogue = read_catalogue(PARK / "policies.toml", park)
-    assert all(policy.expected and policy.source for policy in catalogue.policies[1:])
+    assert all(policy.source for policy in catalogue.policies[1:])
+    # sanctions after 2019 may cost firms or bring some in place of others, and land may bind or not
+    assert {policy.id for policy in catalogue.policies[1:] if not policy.expected} == {"E21b", "E23"}
 
 
 def test_the_settings_are_those_of_the_models_own_table(park, problem):

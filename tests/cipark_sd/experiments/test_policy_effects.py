@@ -83,7 +83,7 @@ def test_no_bit_depends_on_workers_or_chunks(park, monkeypatch):
 
 
 def test_a_policy_wins_over_the_rival_and_over_the_draw(park):
-    policy = Policy("p", "", Scenario("", {"Pool Scale": 2, "Founding Capability": 0.15}))
+    policy = Policy("p", "", Scenario("", {"Pool Scale": 2, "Founding Capability": 0.5}))
     found = run_policies(park, (policy,), RIVALS[1:], BY_RIVAL, [RESIDENTS], TIMES)
     hazards = {"Approach Hazard[SOE]": DRAWS.values["approach_hazard[soe]"], "Pool Scale": np.full(6, 2.0)}
     scenario, instants = at_steps(park, Scenario(), TIMES)
@@ -335,17 +335,10 @@ def test_no_china_merchants_is_a_small_loss_where_the_founder_is_able(result):
     assert at.sel(rival="M0") < 3 * at.sel(rival="M1") < 0
 
 
+# contacts that take no time, and nobody who could resist: more than the whole pool asks within a step
 WILD = Draws(
     "M0",
-    {
-        "Pool Scale": np.array([0.6, 2.9]),
-        "Approach Hazard": np.array([1.0, 2.5]),
-        "Reputation Strength": np.array([0.7, 2.0]),
-        "Agglomeration Elasticity": np.array([0.2, 0.6]),
-        "Capability Exponent": np.array([0.8, 0.2]),
-        "Connectivity Scale": np.array([0.5, 1.3]),
-        "Reform Strength": np.array([0.5, 1.5]),
-    },
+    {"Approach Hazard": np.array([0.2, 100.0]), "Minimum Contact Time": np.array([0.25, 0.0])},
     "prior",
 )
 BOUNDED = Outcome("residents", "Residents", "Total Residents", low=0, high=20000)

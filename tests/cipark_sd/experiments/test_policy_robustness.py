@@ -282,7 +282,7 @@ def test_a_noisy_measurement_has_its_closed_form():
 RIVALS = (Structure("M0", ""), Structure("M1", "", Scenario("", {"Founding Capability": 1})))
 POOL = np.linspace(0.4, 0.9, 10)
 BY_RIVAL = {rival.id: Draws(rival.id, {"Pool Scale": POOL}, "prior") for rival in RIVALS}
-SHOCK = Uncertainty("shock", "", "SW Late Shock", 0, 1, whole=True)
+SHOCK = Uncertainty("shock", "", "SW Pandemic", 0, 1, whole=True)
 EXIT = Uncertainty("exit", "", "Base Exit Rate", 0.0, 0.06)
 
 
@@ -290,7 +290,7 @@ def test_futures_take_every_rival_equally_often_and_fill_the_ranges():
     found = sample_futures(RIVALS, BY_RIVAL, (SHOCK, EXIT), 100, np.random.default_rng(0))
     inputs = found.inputs
     assert inputs["rival"].value_counts().to_dict() == {"M0": 50, "M1": 50}
-    assert inputs["SW Late Shock"].value_counts().to_dict() == {0.0: 50, 1.0: 50}
+    assert inputs["SW Pandemic"].value_counts().to_dict() == {0.0: 50, 1.0: 50}
     counts, _ = np.histogram(inputs["Base Exit Rate"], bins=np.linspace(0, 0.06, 101))
     assert (counts == 1).all()
 

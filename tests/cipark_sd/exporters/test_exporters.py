@@ -175,9 +175,10 @@ def test_a_flow_that_fills_two_stocks_gets_a_second_flow(write_mdl: Write) -> No
 
 
 def test_the_committed_xmile_is_a_fresh_export() -> None:
-    """``cipark convert models/cipark.mdl -o models/cipark.xmile`` after each change of the master."""
+    """``cipark convert models/cipark.mdl --inline-lookups -o models/cipark.xmile`` after each change of the master."""
     version = re.compile(r'<product version="[^"]*"')
-    fresh = to_xmile(read_model(bundled()))
+    # with a table by name pysimlin ends the whole process
+    fresh = to_xmile(read_model(bundled()), inline_lookups=True)
     assert version.sub("", bundled("cipark.xmile").read_text(encoding="utf-8")) == version.sub("", fresh)
 
 

@@ -215,5 +215,5 @@ def test_all_expectations_of_the_parks_policies_are_claims():
     park = find_study(None)
     decisions = read_decisions(park.folder, park.model)
     named = {claim.policy for claim in decisions.claims}
-    assert {f"E{number}" for number in range(1, 22)} <= named
+    assert {f"E{number}" for number in range(1, 21)} <= named
     assert len(decisions.choices) == 2

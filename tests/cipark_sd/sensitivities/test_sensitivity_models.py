@@ -282,11 +282,11 @@ def test_chance_separates_no_mode_from_another_by_any_of_many_factors(response_o
 
 def test_the_park_study_has_all_its_uncertain_constants():
     study = find_study(None).question()
-    assert len(study.factors) == 74
+    assert len(study.factors) == 90
     assert "Pool Scale" in study.factors.names
     # what the fit holds and the analysis frees is not held any more
     assert "negotiation_time" not in study.scenario.overrides
-    assert "sw_late_shock" in study.scenario.overrides
+    assert "sw_pandemic" in study.scenario.overrides
 
 
 def test_the_park_runs_at_every_corner_of_its_priors():
