@@ -173,7 +173,7 @@ def main(data_sets: int, seed: int, workers: int, quick: bool) -> None:
             rng = np.random.default_rng(seed)
             rows.append(rates(name, self_test(problem, On("native"), n, rng, maker=maker, workers=pool)))
         heads = [
-            f"{what} {mass:.0%}" for what in ("parameters", "next year", "fourth year", "effect") for mass in MASSES[1:]
+            f"{name} {mass:.0%}" for name in ("parameters", "next year", "fourth year", "effect") for mass in MASSES[1:]
         ]
         show("Coverage of what follows a fit", ("data", "sets", "not converged", *heads), rows)
         head = ("sets", "to the right one", "told of the second", "was the second", "right where sure")

@@ -38,16 +38,16 @@ class Scheduler:
     """A scheduler of this machine with two workers, which can be killed."""
 
     def __init__(self) -> None:
-        self._own = _dask("scheduler", "--port", "0")
+        self._scheduler = _dask("scheduler", "--port", "0")
         self.address = self._listening()
         self._workers = [self._worker(), self._worker()]
 
     def _listening(self) -> str:
-        assert self._own.stderr is not None
-        for line in self._own.stderr:
+        assert self._scheduler.stderr is not None
+        for line in self._scheduler.stderr:
             if match := re.search(r"tcp://127\.0\.0\.1:\d+", line):
                 # whoever writes to a pipe that nobody reads waits in the end
-                threading.Thread(target=self._own.stderr.read, daemon=True).start()
+                threading.Thread(target=self._scheduler.stderr.read, daemon=True).start()
                 return match[0]
         raise SystemExit("the scheduler did not start")
 
@@ -62,7 +62,7 @@ class Scheduler:
 
     def end(self) -> None:
         """Kill all of it."""
-        for process in (*self._workers, self._own):
+        for process in (*self._workers, self._scheduler):
             process.kill()
             process.wait()
 

@@ -40,6 +40,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/fit/profile.py": ("calibration/fit/test_profiles.py", "calibration/fit/test_switch_dates.py"),
     "calibration/fit/verdict.py": (
         "calibration/fit/test_profiles.py",
+        "calibration/fit/test_verdict_words.py",
         "calibration/report/test_conditions.py",
         "calibration/report/test_intervals_said.py",
         "calibration/report/test_statements.py",
@@ -51,8 +52,13 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "calibration/sampling/test_sampler.py",
         "calibration/report/test_statements.py",
     ),
-    "calibration/assess/scores.py": ("calibration/assess/test_inference.py", "calibration/assess/test_pit.py"),
+    "calibration/assess/scores.py": (
+        "calibration/assess/test_scores.py",
+        "calibration/assess/test_inference.py",
+        "calibration/assess/test_pit.py",
+    ),
     "calibration/assess/forecast.py": (
+        "calibration/assess/test_forecast.py",
         "calibration/report/test_statements.py",
         "calibration/likelihood/test_check_rows.py",
         "calibration/assess/test_inference.py",
@@ -63,6 +69,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "calibration/report/test_statements.py",
     ),
     "cipark_sd/experiments/robustness.py": (
+        "cipark_sd/experiments/test_robustness_measures.py",
         "cipark_sd/experiments/test_policy_robustness.py",
         "calibration/report/test_statements.py",
     ),

@@ -2,11 +2,12 @@
 
 import ast
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from places import ROOT
@@ -130,6 +131,22 @@ def test_a_cycle_is_found_and_named() -> None:
     assert found[0] == found[-1]
     assert set(found) == {"cipark_sd.a", "cipark_sd.b"}
     assert all(target in imports[module] for module, target in pairwise(found))
+
+
+def test_a_value_goes_up_only_where_something_was_handed_down() -> None:
+    """Of the walks of ``tools/walks.py`` the cheap ones; a new way up is to be argued in docs/architecture.md."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    from walks import walks
+
+    ways = dict(islice(walks(), 3))
+    handed_down = {
+        ("cipark_sd.compiler.elementary", "cipark_sd.engines.native.elementary"),
+        ("cipark_sd.model.expr", "cipark_sd.compiler.unroll"),
+    }
+    assert set(ways["a model file"].upward) <= handed_down
+    assert set(ways["a scenario value"].upward) == set()
+    assert set(ways["an observation row"].upward) <= handed_down
+    assert ways["a scenario value"].pairs["cipark_sd.simulation", "cipark_sd.engines"] > 0
 
 
 def compared_names(tree: ast.AST) -> Iterator[tuple[int, str]]:

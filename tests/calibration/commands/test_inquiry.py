@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     out = study / "out"
     arguments = [str(study), "--all", "--fast", "--self-test", "2", "--steps", "1600", "-o", str(out)]
     result = CliRunner().invoke(calibrate, arguments, standalone_mode=False, catch_exceptions=False)
-    assert result.return_value == 0, result.output
+    assert result.return_value.exit_code == 0, result.output
     return out
 
 
