@@ -117,7 +117,10 @@ class ForwardModel:
         runs = np.arange(len(values), dtype=np.uint64)
         compute = self.engine.run if self.engine.compiled else self._one_by_one
         result = compute(plan, settings, runs)
-        return np.where(np.isfinite(result), result, np.nan).transpose(2, 0, 1)
+        finite = np.isfinite(result)
+        if not finite.all():
+            result = np.where(finite, result, np.nan)
+        return result.transpose(2, 0, 1)
 
     def _one_by_one(self, plan: "RunPlan", settings: "Settings", runs: NDArray[np.uint64]) -> Array:
         """The outputs ``(n_outputs, n_times, n)`` of an engine that stops at a value that it does not have."""

@@ -85,7 +85,8 @@ class Reader:
         ``numbers`` are the parameters ``(n,)`` of readings, by name.
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            quantities = np.asarray((self._sparse @ values.reshape(len(values), -1).T).T)
+            # runs come with the last axis running fastest over them, so that nothing is copied here
+            quantities = np.asarray((self._sparse @ values.transpose(1, 2, 0).reshape(-1, len(values))).T)
             for course in self.courses:
                 used = np.flatnonzero(course.weights)
                 along = np.tensordot(values[:, used, : course.n_steps], course.weights[used], axes=(1, 0))

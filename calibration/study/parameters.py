@@ -12,8 +12,20 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration.study.priors import Distribution, Prior, Scale, distribution, from_scale, log_jacobian, to_scale
+from calibration.study.priors import (
+    Bells,
+    Distribution,
+    Prior,
+    Scale,
+    bell_scale,
+    bells,
+    distribution,
+    from_scale,
+    log_jacobian,
+    to_scale,
+)
 from cipark_sd.arrays import Array
 
 Target = Literal["model", "noise"]
@@ -83,6 +95,10 @@ class Parameter:
         return float(low), float(high)
 
 
+def _bounded(parameter: Parameter) -> tuple[Prior, float, float]:
+    return parameter.prior, parameter.lower, parameter.upper
+
+
 @dataclass(frozen=True)
 class ParameterSpace:
     """Parameters in order. The last axis of every array is the parameter, axes before it are a batch."""
@@ -110,16 +126,53 @@ class ParameterSpace:
         """Prior medians ``(k,)``."""
         return np.array([parameter.median for parameter in self.parameters])
 
-    def _by_column(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
+    @cached_property
+    def _bells(self) -> tuple[tuple[NDArray[np.intp], Bells], ...]:
+        """Positions of the parameters whose priors are normal on a scale, by that scale, and these priors together."""
+        scales: dict[Scale, list[int]] = {}
+        for i, parameter in enumerate(self.parameters):
+            scale = bell_scale(parameter.prior)
+            if scale is not None:
+                scales.setdefault(scale, []).append(i)
+        return tuple(
+            (np.array(places), bells(scale, [_bounded(self.parameters[i]) for i in places]))
+            for scale, places in scales.items()
+            if len(places) > 1
+        )
+
+    @cached_property
+    def _alone(self) -> tuple[int, ...]:
+        together = {int(i) for places, _ in self._bells for i in places}
+        return tuple(i for i in range(len(self)) if i not in together)
+
+    def __getstate__(self) -> dict[str, object]:
+        # made again when asked for
+        return {"parameters": self.parameters}
+
+    def _of_priors(self, method: Literal["log_density", "quantile"], values: Array) -> Array:
+        """A function of all priors, those of one kind together: it costs calls, and not numbers."""
+        values = self._checked(values)
+        columns = np.empty_like(values)
+        for places, priors in self._bells:
+            columns[..., places] = getattr(priors, method)(values[..., places])
+        for i in self._alone:
+            columns[..., i] = getattr(self.parameters[i].distribution, method)(values[..., i])
+        return columns
+
+    def _checked(self, values: Array) -> Array:
         values = np.asarray(values, dtype=float)
         if values.shape[-1:] != (len(self),):
             raise ValueError(f"the last axis has {values.shape[-1:]} entries, the space has {len(self)} parameters")
+        return values
+
+    def _by_column(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
+        values = self._checked(values)
         columns = [function(parameter, values[..., i]) for i, parameter in enumerate(self.parameters)]
         return np.stack(columns, axis=-1) if columns else values
 
     def from_unit(self, shares: Array) -> Array:
         """``shares : (…, k)`` between 0 and 1 to values: prior quantiles."""
-        return self._by_column(lambda parameter, column: parameter.distribution.quantile(column), shares)
+        return self._of_priors("quantile", shares)
 
     def to_unit(self, values: Array) -> Array:
         """``values : (…, k)`` to prior probabilities; undoes :meth:`from_unit`."""
@@ -127,19 +180,12 @@ class ParameterSpace:
 
     def log_prior(self, values: Array) -> Array:
         """Log density ``(…)`` of ``values : (…, k)`` themselves."""
-        return np.asarray(
-            self._by_column(lambda parameter, column: parameter.distribution.log_density(column), values).sum(axis=-1)
-        )
+        return np.asarray(self._of_priors("log_density", values).sum(axis=-1))
 
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
-        logs = self._by_column(
-            lambda parameter, column: (
-                parameter.distribution.log_density(column) + log_jacobian(column, parameter.scale)
-            ),
-            values,
-        )
-        return np.asarray(logs.sum(axis=-1))
+        slopes = self._by_column(lambda parameter, column: log_jacobian(column, parameter.scale), values)
+        return np.asarray((self._of_priors("log_density", values) + slopes).sum(axis=-1))
 
     def to_box(self, values: Array) -> Array:
         """``values : (…, k)`` to the search box, in which each parameter's range on its scale is 0 to 1."""
