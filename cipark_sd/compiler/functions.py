@@ -352,6 +352,10 @@ def _time_value(c: Context, a: Sequence[int]) -> int:
     return g.add(g.uniform("initial_time") if g.value(relative) == 1.0 else c.time, offset)
 
 
+def _data_between(c: Context, a: Sequence[int]) -> int:
+    raise AssertionError("data at a time are a table by now")
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "abs": _primitive("abs"),
     "sqrt": _primitive("sqrt"),
@@ -401,6 +405,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "random_exponential": Function(5, 5, _clamped_exponential),
     "random_normal": Function(5, 5, _clamped_normal),
     "vector_select": Function(5, None, _vector_select),
+    # a table before it comes to operations: compiler/data_between.py
+    "data_between": Function(3, 3, _data_between),
     "get_time_value": Function(3, 3, _time_value),
     "invert_matrix": Function(4, None, _invert_matrix),
     "allocate_by_priority": Function(6, None, _allocate_by_priority),

@@ -97,6 +97,23 @@ class Subscripts:
         widest = max(holders, key=lambda dimension: len(dimension.elements))
         return self.places[widest.name][element] + 1
 
+    def _in_groups(self, target: Dimension, source: Dimension, element: str, variable: str) -> str | None:
+        """The element of a range of the right side for one of the left, where a mapping between them has groups."""
+        standing = dict(target.groups).get(source.name)
+        if standing is not None:
+            chosen = [standing[self.places[source.name][element]]]
+        else:
+            back = dict(source.groups).get(target.name)
+            if back is None:
+                return None
+            chosen = [there for there, here in zip(target.elements, back, strict=True) if here == element]
+        if len(chosen) == 1 and chosen[0]:
+            return chosen[0]
+        many = "no element" if not any(chosen) else f"{len(chosen)} elements"
+        label = source.element_labels[self.places[source.name][element]]
+        reason = f"uses {target.label!r}, of which {many} are mapped to {label!r}"
+        raise EquationError(self.where, variable, reason)
+
     def element(self, subscript: str, bound: Binding, *, variable: str) -> str:
         """The element that a subscript on the right side stands for.
 
@@ -122,6 +139,9 @@ class Subscripts:
         mapped += [dim for dim, source in sources.items() if subscript in source.mappings]
         for dim in mapped:
             source = sources[dim]
+            grouped = self._in_groups(target, source, bound[dim], variable)
+            if grouped is not None:
+                return grouped
             if len(source.elements) != len(target.elements):
                 raise EquationError(
                     self.where,

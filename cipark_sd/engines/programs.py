@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from cipark_sd.compiler.data_between import with_data_between
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
@@ -53,7 +54,8 @@ def flat_model(model: Model) -> FlatModel:
 
     def make() -> tuple[Model, FlatModel]:
         # the model is kept too, so that its identity stays its own
-        return model, FlatModel.of(inline_macros(unroll(read_externals(model), keep_reductions=True)))
+        written_out = inline_macros(unroll(read_externals(model), keep_reductions=True))
+        return model, FlatModel.of(with_data_between(written_out))
 
     return remember(_FLAT, id(model), make)[1]
 

@@ -207,6 +207,7 @@ UNSUPPORTED: Mapping[str, str] = {
     "active_initial": "give that part of the equation a variable of its own",
     "sample_if_true": "give what is summed over a variable of its own",
     "inf": "write a large number",
+    "data_between": "write the points as a lookup and call it",
     "vensim_npv": "accumulate the discounted flow in a stock",
     "vensim_npve": "accumulate the discounted flow in a stock",
 }

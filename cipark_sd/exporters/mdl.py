@@ -47,7 +47,7 @@ def to_mdl(model: Model) -> str:
     apart = (part for variable in variables for part in tables_apart(variable, labels, problems, model.name))
     ready = replace(model, variables=tuple(apart))
     raise_all(model.name, problems)
-    parts = ["{UTF-8}\n", *map(_dimension, ready.dimensions)]
+    parts = ["{UTF-8}\n", *(_dimension(dimension, ready) for dimension in ready.dimensions)]
     group = ""
     for variable in _by_group(ready.variables):
         if variable.group != group:
@@ -115,10 +115,28 @@ def _by_group(variables: Iterable[Variable]) -> Iterator[Variable]:
         yield from members
 
 
-def _dimension(dimension: Dimension) -> str:
+def _dimension(dimension: Dimension, model: Model) -> str:
     elements = ", ".join(map(quoted, dimension.element_labels))
-    mapped = " -> " + ", ".join(map(quoted, dimension.mappings)) if dimension.mappings else ""
+    mapped = " -> " + ", ".join(_mapped(dimension, name, model) for name in dimension.mappings)
+    mapped = mapped if dimension.mappings else ""
     return f"{quoted(dimension.label)}:\n\t{elements}{mapped}\n\t~\n\t~\t|\n\n"
+
+
+def _mapped(dimension: Dimension, name: str, model: Model) -> str:
+    """A range that is mapped to; with groups, for each element the element or the subrange that it stands for."""
+    standing = dict(dimension.groups).get(name)
+    if standing is None:
+        return quoted(name)
+    target = model.dimension_by_name[name]
+    members = []
+    for element in dimension.elements:
+        group = tuple(there for there, here in zip(target.elements, standing, strict=True) if here == element)
+        labels = [target.element_labels[target.elements.index(there)] for there in group]
+        if len(group) != 1:
+            # the file that has such a mapping has a range for the group
+            labels = [candidate.label for candidate in model.dimensions if candidate.elements == group][:1]
+        members += labels
+    return f"({quoted(target.label)}: {', '.join(map(quoted, members))})"
 
 
 def _variable(model: Model, variable: Variable) -> str:

@@ -10,6 +10,8 @@ _END = Ref("final_time")
 #: What Vensim cannot say, with the way round each.
 UNSUPPORTED = {
     "inf": "write a large number",
+    # the data are written as lookups, of which Vensim's function has no value
+    "data_between": "write the points as a lookup and call it",
 }
 
 

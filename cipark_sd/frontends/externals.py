@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from cipark_sd.errors import CiparkError, EquationError, raise_all
+from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.frontends.external_files import check_separator, located
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
@@ -116,6 +116,14 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     from pysd.py_backend.external import ExtConstant, ExtData, ExtLookup
 
     assert model.origin is not None
+    if source.file.startswith("?"):
+        # Vensim resolves a tag in its settings, for which its file format is not published
+        raise UnsupportedFeature(
+            f"a file behind the tag {source.file!r}",
+            variable=variable.label,
+            where=model.name,
+            alternative="write the file's own name into the equation",
+        )
     coordinates = dict(coords)
     there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself

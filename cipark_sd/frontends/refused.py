@@ -63,7 +63,7 @@ REFUSED: Mapping[str, str] = {
     "a_function_of": "give the variable an equation",
     "conveyor": "use DELAY FIXED",
     "previous": "use DELAY FIXED with a delay of one time step",
-    "history": "use DELAY FIXED",
+    "history": "use DELAY with the value that holds before the start",
     "init_of": "use INITIAL",
     "self": "name the variable",
     "lookupxy": "name the lookup and call it",

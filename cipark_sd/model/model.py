@@ -23,7 +23,9 @@ CONTROL = ("initial_time", "final_time", "time_step", "saveper")
 class Dimension:
     """A subscript range: elements in order, and the ranges it is mapped to (Vensim's ``->``).
 
-    All names are canonical except ``label`` and ``element_labels``.
+    All names are canonical except ``label`` and ``element_labels``. A mapping holds element by element, in order, but
+    for those that ``groups`` has: for each element of the other range, in its order, the element that it stands for,
+    empty where it stands for none.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Dimension:
     elements: tuple[str, ...]
     element_labels: tuple[str, ...]
     mappings: tuple[str, ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -760,6 +760,29 @@ def subscript_mapping_listed(t: T) -> Columns:
 
 
 @form()
+def data_between_times(t: T) -> Columns:
+    at, inside = t / 2, (t >= 2) & (t <= 8)
+
+    def within(values: T) -> T:
+        return np.where(inside, values, np.nan)
+
+    return {
+        "sales": np.interp(t, [1, 2, 4], [10, 20, 0]), "joined": within(np.interp(at, [1, 2, 4], [10, 20, 0])),
+        "later": within(np.where(at <= 1, 10, np.where(at <= 2, 20, 0))),
+        "earlier": within(np.where(at < 2, 10, np.where(at < 4, 20, 0))), "fixed": where(t >= 0, 20),
+    }  # fmt: skip
+
+
+@form()
+def subscript_mapping_groups(t: T) -> Columns:
+    return (
+        over("income", north=1, south=2) | over("cost", oslo=11, bergen=12, rome=23, tunis=24)
+        | over("size", oslo=1, bergen=2, rome=3, tunis=4) | over("seat", d1=2, d2=1) | over("back", north=8, south=7)
+        | over("size_of_desk", d1=7, d2=8) | over("upper_cost", upper=4, lower=1)
+    )  # fmt: skip
+
+
+@form()
 def subscript_copy(t: T) -> Columns:
     matrix = np.arange(1, 10).reshape(3, 3)
     flow: Columns = {f"flow[{o},{d}]": int(matrix[i, j]) for i, o in enumerate("abc") for j, d in enumerate("abc")}

@@ -31,6 +31,7 @@ FUNCTIONS: Mapping[str, Meaning] = {
         "input, average time, horizon",
         lambda x, average, horizon: Call("forecast", (x, average, horizon, Const(0.0))),
     ),
+    "get_data_between_times": counted("data_between", "GET DATA BETWEEN TIMES", "data, time, mode"),
     "npv": counted("vensim_npv", "NPV", "stream, discount rate, initial value, factor"),
     "npve": counted("vensim_npve", "NPVE", "stream, discount rate, initial value, factor"),
     "vector_elm_map": counted("vector_elm_map", "VECTOR ELM MAP", "element, offset"),

@@ -98,10 +98,7 @@ class _Ranges:
 
 
 def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]) -> tuple[Dimension, ...]:
-    """The dimensions of a model; what is wrong with a range is added to the problems.
-
-    A mapping holds element by element, in order.
-    """
+    """The dimensions of a model; what is wrong with a range is added to the problems."""
     ranges = _Ranges(path, {}, problems)
     for definition in defined:
         name = ranges.spell(definition.label)
@@ -114,27 +111,66 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
     for name, definition in ranges.defined.items():
         try:
             elements = ranges.flat(name)
-            targets = [_target(definition, mapping, ranges) for mapping in definition.mappings]
+            targets = [canonical(mapping.target) for mapping in definition.mappings]
+            grouped = [(canonical(m.target), _grouped(definition, m, ranges)) for m in definition.mappings]
         except CiparkError as problem:
             problems.append(problem)
             continue
         if definition.copied:
             targets.append(canonical(definition.copied))
         made.append(
-            Dimension(name, ranges.labels[name], elements, tuple(ranges.labels[e] for e in elements), tuple(targets))
+            Dimension(
+                name,
+                ranges.labels[name],
+                elements,
+                tuple(ranges.labels[e] for e in elements),
+                tuple(targets),
+                tuple((target, standing) for target, standing in grouped if standing),
+            )
         )
     return tuple(made)
 
 
-def _target(definition: Range, mapping: ToRange, ranges: _Ranges) -> str:
+def _grouped(definition: Range, mapping: ToRange, ranges: _Ranges) -> tuple[str, ...]:
+    """For each element of a range that is mapped to, the element that stands for it; nothing where all are in order.
+
+    What is listed behind ``->`` belongs to what is listed before it, one by one: an element, or a range of them, which
+    one element stands for together or as many elements one by one.
+
+    Source: Vensim's reference manual, "Mapping of Subscript Ranges".
+    """
     target = canonical(mapping.target)
-    if mapping.members:
-        members = tuple(map(canonical, mapping.members))
-        if target not in ranges.defined or members != ranges.flat(target):
-            raise UnsupportedFeature(
-                f"a mapping to {plain_label(mapping.target)} that is not element by element in order",
-                variable=plain_label(definition.label),
-                where=definition.where,
-                alternative="list both ranges in the same order, or write one equation for each element",
-            )
-    return target
+    members = tuple(map(canonical, mapping.members))
+    if not members:
+        return ()
+
+    def refused(reason: str) -> UnsupportedFeature:
+        return UnsupportedFeature(
+            f"a mapping to {plain_label(mapping.target)} {reason}",
+            variable=plain_label(definition.label),
+            where=definition.where,
+            alternative="list an element or a subrange of it for each element, or write one equation for each element",
+        )
+
+    if target not in ranges.defined:
+        raise refused("that is no range")
+    elements = ranges.flat(target)
+    if members == elements and len(elements) == len(ranges.flat(canonical(definition.label))):
+        return ()
+    listed = tuple(map(canonical, definition.members)) or ranges.flat(canonical(definition.label))
+    if len(listed) != len(members):
+        listed = ranges.flat(canonical(definition.label))
+    if len(listed) != len(members):
+        raise refused(f"with {len(members)} groups for {len(listed)} elements")
+    standing: dict[str, str] = {}
+    for source, member in zip(listed, members, strict=True):
+        ours, theirs = (ranges.flat(name) if name in ranges.defined else (name,) for name in (source, member))
+        if len(ours) not in (1, len(theirs)):
+            raise refused(f"in which {len(ours)} elements stand for {len(theirs)}")
+        for place, element in enumerate(theirs):
+            if element not in elements:
+                raise refused(f"which has no element {ranges.labels.get(element, element)}")
+            if element in standing:
+                raise refused(f"in which {ranges.labels.get(element, element)} stands twice")
+            standing[element] = ours[min(place, len(ours) - 1)]
+    return tuple(standing.get(element, "") for element in elements)

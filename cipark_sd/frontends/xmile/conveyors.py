@@ -1,29 +1,70 @@
-"""Conveyors whose transit time is a constant and from which nothing leaks: what enters leaves that much later.
+"""Conveyors with a constant transit time: what enters leaves that much later, less what leaks on the way.
 
-Source: isee systems' help, "Conveyor Computation": each step's material is one slat, and without leakage and with a
-constant transit time it comes off the other end after that time. What lies on the conveyor at the start lies evenly.
+Each step's material is one slat. A linear leak takes the same amount of a slat at each of its steps in the zone, a
+fraction of what entered in all; an exponential one takes a fraction per unit of time of what is left. What lies on the
+conveyor at the start lies as a constant inflow would have left it. Sums over slats are differences of two delays, and
+no slat is retained.
+
+Sources: XMILE 1.0, sections 3.7.2 and 4.2.1; isee systems' help, "Traditional Conveyor Computation" and "Conveyors":
+leakage comes before what leaves, the leak fraction is that at the entry, and as much may enter as the capacity leaves
+room for, (capacity - conveyor) / DT + outflow.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.frontends.xmile.document import Document
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Operator, Ref
 from cipark_sd.naming import canonical, plain_label
 
 _STEP = Ref("time_step")
+_ONE, _ZERO, _HALF = Const(1.0), Const(0.0), Const(0.5)
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
+#: What of ``<conveyor>`` is computed.
+_KNOWN = ("len", "capacity", "in_limit")
+#: Roundings of a whole number of slats.
+_SLACK = Const(1e-6)
 
 
-def outflows(document: Document, nodes: list[Any]) -> Mapping[str, Any]:
-    """The conveyor that each of their outflows leaves, by canonical name."""
-    return {
-        canonical("".join(flow.itertext())): stock
-        for stock in nodes
-        if document.name(stock) == "stock" and document.child(stock, "conveyor") is not None
-        for flow in document.children(stock, "outflow")
-    }
+@dataclass(frozen=True)
+class Role:
+    """What a flow is to a conveyor: it enters at the back, leaves at the front, or leaks on the way."""
+
+    way: Literal["enters", "leaves", "leaks"]
+    conveyor: Any
+
+
+def roles(document: Document, nodes: list[Any]) -> Mapping[str, Role]:
+    """The flows of the conveyors among ``nodes``, by canonical name.
+
+    A flow that leaves one conveyor for another is known by the first, which decides on its value.
+    """
+    named = {canonical(node.get("name") or ""): node for node in nodes}
+    made: dict[str, Role] = {}
+    conveyors = [n for n in nodes if document.name(n) == "stock" and document.child(n, "conveyor") is not None]
+    for stock in conveyors:
+        for name in flows_of(document, stock, "inflow"):
+            made[name] = Role("enters", stock)
+    for stock in conveyors:
+        leaving, leaks = split_outflows(document, stock, named)
+        made |= {name: Role("leaves", stock) for name in leaving} | {name: Role("leaks", stock) for name in leaks}
+    return made
+
+
+def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
+    """Canonical names of a stock's inflows or outflows, in order."""
+    return [canonical("".join(flow.itertext())) for flow in document.children(stock, tag)]
+
+
+def split_outflows(document: Document, stock: Any, named: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The flow at the end and the leaks: marked as such, or all but the first where none is."""
+    flows = flows_of(document, stock, "outflow")
+    marked = [name for name in flows if name in named and document.child(named[name], "leak") is not None]
+    leaks = marked or flows[1:]
+    return [name for name in flows if name not in leaks], leaks
 
 
 def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterator[CiparkError]:
@@ -35,34 +76,212 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
         return UnsupportedFeature(feature, variable=label, where=document.path.name, alternative=_CHAIN)
 
     for part in () if conveyor is None else conveyor:
-        if isinstance(part.tag, str) and document.name(part) != "len":
+        if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
             yield problem(f"a conveyor with <{document.name(part)}>")
-    flows = [canonical("".join(flow.itertext())) for flow in document.children(stock, "outflow")]
-    if len(flows) != 1:
-        yield problem(f"a conveyor with {len(flows)} outflows instead of 1")
-    for name in flows:
-        if name in nodes and document.child(nodes[name], "leak") is not None:
-            yield problem("a conveyor with leakage")
+    if conveyor is not None and _is_true(conveyor.get("discrete")):
+        yield problem("a discrete conveyor")
+    leaving, leaks = split_outflows(document, stock, nodes)
+    if len(leaving) != 1:
+        yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
+    exponential = conveyor is not None and _is_true(conveyor.get("exponential_leak"))
+    for name in leaks:
+        node = nodes.get(name)
+        if node is None:
+            continue
+        if document.child(node, "leak_integers") is not None:
+            yield problem("a conveyor that leaks whole units")
+        if exponential and zone(node) != (0.0, 1.0):
+            yield problem("a conveyor that leaks exponentially from a part of it")
+        if exponential and not is_constant(document, leak_text(document, node), nodes, least=0.0):
+            yield problem("a conveyor that leaks exponentially at a rate that is no constant")
+    for name in flows_of(document, stock, "inflow"):
+        spread = "" if name not in nodes else next((v for k, v in nodes[name].attrib.items() if "spreadflow" in k), "")
+        if spread not in ("", "beginning"):
+            yield problem(f"a conveyor whose inflow is spread ({spread})")
     length = None if conveyor is None else document.child(conveyor, "len")
     text = "" if length is None else "".join(length.itertext()).strip()
-    if not _is_constant(document, text, nodes):
+    if not is_constant(document, text, nodes):
         yield problem("a conveyor without a constant transit time")
 
 
-def _is_constant(document: Document, text: str, nodes: Mapping[str, Any]) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        node = nodes.get(canonical(text))
-        if node is None or document.child(node, "gf") is not None or document.child(node, "element") is not None:
-            return False
+def _is_true(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("true", "1", "yes")
+
+
+def leak_text(document: Document, node: Any) -> str:
+    """The fraction of a leak: what ``<leak>`` holds, else the flow's equation."""
+    leak = document.child(node, "leak")
+    inside = "" if leak is None else "".join(leak.itertext()).strip()
+    return inside or document.text(node, "eqn")
+
+
+def zone(node: Any) -> tuple[float, float]:
+    """From where to where of its length, seen from the entry, a conveyor leaks into a flow."""
+    ends: list[float] = []
+    for key, default in (("leak_start", 0.0), ("leak_end", 1.0)):
         try:
-            return float(document.text(node, "eqn")) > 0
+            ends.append(min(max(float(node.get(key, default)), 0.0), 1.0))
+        except ValueError:
+            ends.append(default)
+    return ends[0], ends[1]
+
+
+def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, least: float | None = None) -> bool:
+    """Whether a text is a number or the name of a constant, and above zero, or not below ``least``."""
+
+    def fits(number: str) -> bool:
+        try:
+            return float(number) > 0 if least is None else float(number) >= least
         except ValueError:
             return False
 
+    if fits(text):
+        return True
+    node = nodes.get(canonical(text))
+    if node is None or document.child(node, "gf") is not None or document.child(node, "element") is not None:
+        return False
+    return fits(document.text(node, "eqn"))
 
-def leaving(entering: Expr, transit: Expr, initial: Expr) -> Expr:
-    """The outflow: the inflow of a transit time before, and until then the initial amount, evenly."""
-    steps = Call("max", (Const(1.0), Call("integer", (Binary("+", Binary("/", transit, _STEP), Const(0.500001)),))))
-    return Call("delay_fixed", (entering, transit, Binary("/", initial, Binary("*", steps, _STEP))))
+
+@dataclass(frozen=True)
+class Leak:
+    """A leak of a linear conveyor: the fraction of what enters, and the part of the conveyor, from the entry."""
+
+    fraction: Expr
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True)
+class Belt:
+    """The equations of one conveyor.
+
+    Parameters
+    ----------
+    entering : Expr
+        All inflows together.
+    transit, initial : Expr
+        Transit time, and what lies on it at the start.
+    leaks : sequence of Leak
+        In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
+    """
+
+    entering: Expr
+    transit: Expr
+    initial: Expr
+    leaks: Sequence[Leak] = ()
+    exponential: bool = False
+
+    @property
+    def slats(self) -> Expr:
+        """How many slats there are: the whole number of steps nearest to the transit time, at least one."""
+        return Call("max", (_ONE, Call("integer", (_sum(_over(self.transit, _STEP), _HALF, _SLACK),))))
+
+    @property
+    def leaving(self) -> Expr:
+        """The flow at the end."""
+        retained = self._retained if self.exponential else _minus(_ONE, *map(self._lost, self.leaks))
+        if not self.leaks:
+            return self._later(self.entering, self.transit, self._steady)
+        if self.exponential:
+            return _times(self._later(self.entering, self.transit, self._steady), retained)
+        return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
+
+    def leaking(self, place: int, contents: Expr, earlier: Sequence[Expr]) -> Expr:
+        """The leak at a place of an exponential conveyor: what is there, less what leaked by ``earlier`` flows."""
+        left = _minus(contents, *(_times(flow, _STEP) for flow in earlier))
+        return _times(self.leaks[place].fraction, left)
+
+    def linear_leak(self, place: int) -> tuple[Expr, Expr]:
+        """The net flow and the initial value of a linear leak, a level: the mean over its zone of what entered."""
+        leak = self.leaks[place]
+        first, last, many = self._zone(leak)
+        part = _times(self.entering, leak.fraction)
+        start = _times(self._steady, leak.fraction)
+        begun = part
+        if leak.start > 0:
+            later = self._later(part, _times(_minus(first, _ONE), _STEP), start)
+            begun = If(Binary("<=", first, _ONE), part, later)
+        ended = self._later(part, _times(last, _STEP), start)
+        some = Binary(">", many, _ZERO)
+        change = If(some, _over(_minus(begun, ended), _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
+        return change, If(some, start, _ZERO)
+
+    def _zone(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
+        """First and last slat of a zone, counted from the entry, and how many; a slat is where its middle is."""
+        if (leak.start, leak.end) == (0.0, 1.0):
+            return _ONE, self.slats, self.slats
+        before = _minus(_sum(_times(Const(leak.start), self.slats), _HALF), _SLACK)
+        first = _minus(_ZERO, Call("floor", (_minus(_ZERO, before),)))
+        last = Call("floor", (_sum(_times(Const(leak.end), self.slats), _HALF, _SLACK),))
+        return first, last, _sum(_minus(last, first), _ONE)
+
+    def _lost(self, leak: Leak) -> Expr:
+        """The fraction that a linear leak takes of a slat; none where its zone is narrower than one."""
+        whole = (leak.start, leak.end) == (0.0, 1.0)
+        return leak.fraction if whole else If(Binary(">", self._zone(leak)[2], _ZERO), leak.fraction, _ZERO)
+
+    @property
+    def _retained(self) -> Expr:
+        """What an exponential conveyor leaves of a slat at its end."""
+        return Binary("^", self._kept_in_a_step, self.slats)
+
+    @property
+    def _kept_in_a_step(self) -> Expr:
+        return reduce(_times, (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks))
+
+    @property
+    def _steady(self) -> Expr:
+        """The constant inflow that would have left on the conveyor what lies on it at the start."""
+        slats = self.slats
+        if not self.leaks:
+            return _over(self.initial, _times(slats, _STEP))
+        if self.exponential:
+            retained = self._kept_in_a_step
+            sum_of_slats = If(
+                Binary("=", retained, _ONE), slats, _over(_minus(_ONE, self._retained), _minus(_ONE, retained))
+            )
+            return _over(self.initial, _times(sum_of_slats, _STEP))
+        lost = []
+        for leak in self.leaks:
+            _, last, many = self._zone(leak)
+            behind = _sum(_over(_minus(many, _ONE), Const(2.0)), _minus(slats, last))
+            lost.append(_times(self._lost(leak), behind))
+        return _over(self.initial, _times(_minus(slats, *lost), _STEP))
+
+    @staticmethod
+    def _later(value: Expr, time: Expr, before: Expr) -> Expr:
+        return Call("delay_fixed", (value, time, before))
+
+
+def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:
+    """As much of an inflow as a conveyor takes: the room in it, and its limit, less what ``terms`` bring."""
+    bounds = []
+    if "capacity" in limits:
+        bounds.append(_sum(_over(_minus(limits["capacity"], contents), _STEP), leaving))
+    if "in_limit" in limits:
+        bounds.append(limits["in_limit"])
+    if not bounds:
+        return asked_for
+    most = _minus(reduce(lambda a, b: Call("min", (a, b)), bounds), *terms)
+    return Call("max", (_ZERO, Call("min", (asked_for, most))))
+
+
+def _binary(operator: Operator, first: Expr, *terms: Expr) -> Expr:
+    return reduce(lambda left, right: Binary(operator, left, right), terms, first)
+
+
+def _sum(first: Expr, *terms: Expr) -> Expr:
+    return _binary("+", first, *terms)
+
+
+def _minus(first: Expr, *terms: Expr) -> Expr:
+    return _binary("-", first, *terms)
+
+
+def _times(left: Expr, right: Expr) -> Expr:
+    return Binary("*", left, right)
+
+
+def _over(left: Expr, right: Expr) -> Expr:
+    return Binary("/", left, right)

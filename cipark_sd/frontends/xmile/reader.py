@@ -9,7 +9,7 @@ from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFile
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
-from cipark_sd.frontends.xmile.conveyors import outflows, refused
+from cipark_sd.frontends.xmile.conveyors import refused, roles
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
@@ -168,7 +168,8 @@ def _variables(
             _non_negative(document, instance),
             groups,
             lambda name: whole.get(name, ()),
-            outflows(document, nodes),
+            roles(document, nodes),
+            {canonical(node.get("name") or ""): node for node in nodes},
         )
         for node in nodes:
             try:
@@ -185,6 +186,7 @@ def _variables(
                 variables[variable.name] = variable
             except CiparkError as problem:
                 problems.append(problem)
+        variables |= {level.name: level for level in elements.levels}
     return tuple(variables.values())
 
 
@@ -227,7 +229,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
     scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
     instance = Instance(document.root, "", "")
     elements = Elements(
-        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}
+        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}, {}
     )
     made: list[Variable] = []
     for label, tag, doc in (
@@ -311,7 +313,8 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             {"stock": False, "flow": False},
             {},
             lambda name: (),
-            outflows(document, nodes),
+            roles(document, nodes),
+            {canonical(node.get("name") or ""): node for node in nodes},
         )
         variables: list[Variable] = []
         try:
@@ -319,6 +322,7 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             if equation is None:
                 raise EquationError(document.path.name, label, "is missing; the macro has no value")
             variables += [elements.variable(n) for n in nodes]
+            variables += elements.levels
             if canonical(label) not in local:
                 value = elements.read("".join(equation.itertext()), label, equation.sourceline)
                 variables.append(Auxiliary(name=canonical(label), label=plain_label(label), pieces=(Piece(value),)))

@@ -10,7 +10,16 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.xmile.conveyors import leaving
+from cipark_sd.frontends.xmile.conveyors import (
+    Belt,
+    Leak,
+    Role,
+    admitted,
+    flows_of,
+    leak_text,
+    split_outflows,
+    zone,
+)
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, tokens
 from cipark_sd.frontends.xmile.modules import Instance
@@ -57,7 +66,9 @@ class Elements:
     dims_of : callable
         The dimensions of a variable by its full name.
     conveyors : mapping
-        The conveyor that a flow leaves, by the flow's name.
+        What flows are to conveyors, by the flow's name.
+    nodes : mapping
+        The elements of the model by name.
     """
 
     def __init__(
@@ -69,12 +80,15 @@ class Elements:
         non_negative: NonNegative,
         groups: Mapping[str, str],
         dims_of: Callable[[str], Subscripts],
-        conveyors: Mapping[str, Any],
+        conveyors: Mapping[str, Role],
+        nodes: Mapping[str, Any],
     ) -> None:
         self.document, self.instance, self.reader = document, instance, reader
         self.dimensions = {dimension.name: dimension for dimension in dimensions}
         self.non_negative, self.groups, self.dims_of = non_negative, groups, dims_of
-        self.conveyors = conveyors
+        self.conveyors, self.nodes = conveyors, nodes
+        #: Levels that leaks need beside the variables of the file.
+        self.levels: list[Stock] = []
 
     @property
     def where(self) -> str:
@@ -109,8 +123,9 @@ class Elements:
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
-        if (conveyor := self.conveyors.get(canonical(node.get("name")))) is not None:
-            return self._leaving(conveyor, described)
+        role = self.conveyors.get(canonical(node.get("name")))
+        if role is not None and role.way != "enters":
+            return self._conveyed(node, described, role)
         if self._is_unfinished(node):
             # as in Vensim, a variable without an equation is data that has to be brought
             return Series(**described, pieces=(ExternalPiece(None, dims),))
@@ -128,6 +143,8 @@ class Elements:
         ]
         if kind == "flow" and self._is_non_negative(node, "flow"):
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
+        if role is not None:
+            parts = [(self._entering(node, expr, span, label, role.conveyor), span) for expr, span in parts]
         if all(_is_literal(expr) for expr, _ in parts):
             return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
         return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
@@ -310,22 +327,91 @@ class Elements:
             )
         return Stock(**described, pieces=tuple(pieces))
 
-    def _leaving(self, conveyor: Any, described: Mapping[str, Any]) -> Variable:
-        """The flow from a conveyor, which has no equation of its own."""
-        label, dims = str(described["label"]), cast(Subscripts, described["dims"])
-        flows = [
-            (self.reader.scope.resolve(canonical("".join(flow.itertext()))), True)
-            for flow in self.document.children(conveyor, "inflow")
+    def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
+        """A flow that a conveyor decides on: what leaves it, and what leaks."""
+        name, label = canonical(node.get("name")), str(described["label"])
+        dims = cast(Subscripts, described["dims"])
+        stock = self.instance.prefix + canonical(role.conveyor.get("name"))
+        if self.dims_of(stock) != dims:
+            raise EquationError(self.where, label, "belongs to a conveyor that has other dimensions")
+        leaks = split_outflows(self.document, role.conveyor, self.nodes)[1]
+        belts = [
+            (self._belt(part, span, role.conveyor, label), span)
+            for part, span in self._parts(role.conveyor, label, dims)
         ]
-        # what it says of its transit time has been looked at before
-        time = self.read(
-            self.document.text(self.document.child(conveyor, "conveyor"), "len"), label, conveyor.sourceline
+        if role.way == "leaves":
+            return Auxiliary(**described, pieces=tuple(Piece(belt.leaving, span) for belt, span in belts))
+        place = leaks.index(name)
+        if belts[0][0].exponential:
+            earlier = [self.reader.scope.resolve(leak) for leak in leaks[:place]]
+            flows = [
+                Piece(belt.leaking(place, Ref(stock, span), [Ref(leak, span) for leak in earlier]), span)
+                for belt, span in belts
+            ]
+            return Auxiliary(**described, pieces=tuple(flows))
+        # what leaks is a level: each step adds what entered the zone and takes off what left it
+        level_label = f"{label} level"
+        changes = [(*belt.linear_leak(place), span) for belt, span in belts]
+        level = Stock(
+            **{
+                **described,
+                "name": canonical(level_label),
+                "label": level_label,
+                "doc": f"What leaks as {label}: the mean over its zone of what entered",
+                "limits": (None, None),
+            },
+            pieces=tuple(StockPiece(change, start, span) for change, start, span in changes),
         )
-        pieces = []
-        for part, span in self._parts(conveyor, label, dims):
-            entering = self._net(flows, dict(zip(dims, span, strict=True)), label)
-            pieces.append(Piece(leaving(entering, time, self._equation(part, label)), span))
-        return Auxiliary(**described, pieces=tuple(pieces))
+        self.levels.append(level)
+        return Auxiliary(**described, pieces=(Piece(Ref(level.name, dims), dims),))
+
+    def _belt(self, part: Any, span: Subscripts, conveyor: Any, label: str) -> Belt:
+        """The conveyor of an element; what it says of its transit time has been looked at before."""
+        element: Any = self.document.child(conveyor, "conveyor")
+        line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
+        entering = self._net(
+            [(self.reader.scope.resolve(name), True) for name in flows_of(self.document, conveyor, "inflow")],
+            bound,
+            label,
+        )
+        leaks = []
+        for name in split_outflows(self.document, conveyor, self.nodes)[1]:
+            text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
+            # a leak whose fraction is not known yet leaks nothing
+            fraction: Expr = Const(0.0) if text in _UNFINISHED else self.read(text, label, line)
+            leaks.append(Leak(fraction, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
+        return Belt(
+            entering,
+            self.read(self.document.text(element, "len"), label, line),
+            self._equation(part, label),
+            tuple(leaks),
+            exponential=(element.get("exponential_leak") or "").strip().lower() == "true",
+        )
+
+    def _full(self, node: Any) -> str:
+        return self.instance.prefix + canonical(node.get("name"))
+
+    def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Any) -> Expr:
+        """An inflow of a conveyor as far as it is admitted; of several the first comes first."""
+        element = self.document.child(conveyor, "conveyor")
+        limits = {
+            key: self.read(self.document.text(element, key), label, conveyor.sourceline)
+            for key in ("capacity", "in_limit")
+            if self.document.text(element, key) not in _UNFINISHED
+        }
+        if not limits:
+            return expr
+        stock = self._full(conveyor)
+        if len(self.dims_of(stock)) != len(span):
+            raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
+        inflows = flows_of(self.document, conveyor, "inflow")
+        # those that another conveyor decides on enter whatever room there is
+        certain = [name for name in inflows if name in self.conveyors and self.conveyors[name].way != "enters"]
+        earlier = inflows[: inflows.index(canonical(node.get("name")))]
+        inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
+        leaving, _ = split_outflows(self.document, conveyor, self.nodes)
+        out = Ref(self.reader.scope.resolve(leaving[0]), span)
+        return admitted(expr, Ref(stock, span), out, [Ref(name, span) for name in inflows_before], limits)
 
     def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow."""

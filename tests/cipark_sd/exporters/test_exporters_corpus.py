@@ -23,6 +23,7 @@ _ARRAYS_AT_ONCE = {
     **dict.fromkeys(("vector_select", "vector_select_changing"), "VECTOR SELECT"),
 }
 _WAYS = {
+    "data_between_times": "DATA BETWEEN",
     "data_raw": "raw",
     "xmile_smooths": "FORECAST with an initial trend",
 }
@@ -30,6 +31,7 @@ _WAYS = {
 REFUSED: dict[str, dict[str, str]] = {
     ".xmile": {
         "control_from_constants": "XMILE takes a number",
+        "data_between_times": "DATA BETWEEN",
         "data_raw": "raw",
         "pulse_train_runge_kutta": "PULSE TRAIN under Runge-Kutta",
         "subscript_elements_quoted": "name of a dimension or element",

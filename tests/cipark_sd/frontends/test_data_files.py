@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cipark_sd.cli import cli
-from cipark_sd.errors import InvalidValue, MissingData, Problems
+from cipark_sd.errors import InvalidValue, MissingData, Problems, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Series
@@ -130,6 +130,12 @@ def test_the_command_takes_files_and_says_what_lacks(write_mdl: Write, tmp_path:
     done = CliRunner().invoke(cli, ["run", str(path), "--variables", "out", "--series", str(tmp_path / "given.csv")])
     assert done.exit_code == 0
     assert "20" in done.output
+
+
+def test_a_tag_for_a_spreadsheet_is_refused_by_name(write_mdl: Write) -> None:
+    path = write_mdl("a = GET DIRECT CONSTANTS('?costs', 'Sheet1', 'B2') ~~|")
+    with pytest.raises(UnsupportedFeature, match=r"'a' uses a file behind the tag '\?costs'.*the file's own name"):
+        simulate(read_model(path), save=["a"])
 
 
 DRIVEN = """

@@ -1,0 +1,91 @@
+"""``GET DATA BETWEEN TIMES``: data at a time that is computed, as a table of the points.
+
+Source: Vensim's reference manual, fn_get_data_between_times: mode 0 joins the points, 1 takes the later one, -1 the
+earlier one, and before the first and after the last there is no value.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Interpolation, Neg, Ref, Table, rebuild, walk
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, ExternalPiece, Series, Stock, Variable
+
+FUNCTION = "data_between"
+_MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
+
+
+def with_data_between(model: Model) -> Model:
+    """A model without subscripts in which the function is a table.
+
+    Raises
+    ------
+    EquationError, UnsupportedFeature, Problems
+        Where its first argument is no data, these have no values, or the mode is none of the three.
+    """
+    problems: list[CiparkError] = []
+
+    def of(variable: Variable) -> Variable:
+        def change(expr: Expr) -> Expr:
+            expr = rebuild(expr, change)
+            match expr:
+                case Call(function, arguments) if function == FUNCTION:
+                    try:
+                        return _table(model, variable, arguments)
+                    except CiparkError as problem:
+                        problems.append(problem)
+                        return Const(math.nan)
+                case _:
+                    return expr
+
+        match variable:
+            case Auxiliary(pieces=pieces) if any(_has(piece.expr) for piece in pieces):
+                return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
+            case Stock(pieces=stocks) if any(_has(piece.flow) or _has(piece.initial) for piece in stocks):
+                made = (replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
+                return replace(variable, pieces=tuple(made))
+            case _:
+                return variable
+
+    variables = tuple(of(variable) for variable in model.variables)
+    raise_all(model.name, problems)
+    return replace(model, variables=variables)
+
+
+def _has(expr: Expr) -> bool:
+    return any(isinstance(part, Call) and part.function == FUNCTION for part in walk(expr))
+
+
+def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Expr:
+    match arguments:
+        case (Ref(name, ()), moment, mode) if isinstance(data := model.by_name.get(name), Series):
+            pass
+        case _:
+            reason = "gives GET DATA BETWEEN TIMES something else than a data variable, a time and a mode"
+            raise EquationError(model.name, variable.label, reason)
+    way = _MODES.get(_number(mode))
+    if way is None:
+        raise EquationError(model.name, variable.label, "gives GET DATA BETWEEN TIMES another mode than 0, 1 or -1")
+    (piece,) = data.pieces
+    if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
+        raise UnsupportedFeature(
+            f"GET DATA BETWEEN TIMES of {data.label!r}, whose values the model does not hold",
+            variable=variable.label,
+            where=model.name,
+            alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
+        )
+    points = replace(piece.source, interpolation=way)
+    outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
+    return If(outside, Const(math.nan), Apply(points, moment))
+
+
+def _number(expr: Expr) -> float:
+    match expr:
+        case Const(value):
+            return value
+        case Neg(Const(value)):
+            return -value
+        case _:
+            return math.nan
