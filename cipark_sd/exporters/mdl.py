@@ -13,6 +13,7 @@ from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.vensim_readings import with_readings
+from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
@@ -29,9 +30,9 @@ _WIDTH = 100
 def to_mdl(model: Model) -> str:
     """The model as the text of a Vensim file.
 
-    Macros are written out and values in other files are written in. The diagram of a Vensim model is kept as it was; an
-    XMILE model's is not carried over. In texts ``~`` and ``|``, which end fields in Vensim's format, become ``-`` and
-    ``/``.
+    Macros are written out and values in other files are written in. The diagram of a Vensim model is kept as it was; of
+    an XMILE model's views, stocks, flows, variables and arrows are drawn anew. In texts ``~`` and ``|``, which end
+    fields in Vensim's format, become ``-`` and ``/``.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def _mapped(dimension: Dimension, name: str, model: Model) -> str:
     target = model.dimension_by_name[name]
     members = []
     for element in dimension.elements:
-        group = tuple(there for there, here in zip(target.elements, standing, strict=True) if here == element)
+        group = tuple(there for there, member in zip(target.elements, standing, strict=True) if member == element)
         labels = [target.element_labels[target.elements.index(there)] for there in group]
         if len(group) != 1:
             # the file that has such a mapping has a range for the group
@@ -170,11 +171,5 @@ def _sketch(model: Model) -> str:
         return model.drawing
     units = "".join(f"22:{','.join(names)}\n" for names in model.unit_synonyms)
     return (
-        "\\\\\\---/// Sketch information - do not modify anything except names\n"
-        "V300  Do not put anything below this section - it will be ignored\n"
-        "*View 1\n"
-        "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100,0\n"
-        "///---\\\\\\\n"
-        ":L<%^E!@\n"
-        f"15:0,0,0,{_METHODS[model.time.method]},0,0\n{units}"
-    )
+        xmile_sketch(model) or f"{MARK}{NOTE}*View 1\n{FONT}"
+    ) + f"///---\\\\\\\n:L<%^E!@\n15:0,0,0,{_METHODS[model.time.method]},0,0\n{units}"

@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lxml import etree
 
+from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.drawing import DrawingWarning, vensim_views
@@ -108,3 +110,39 @@ def test_a_font_with_bars_in_it_is_no_control_point() -> None:
     (view,) = vensim_views(MARK + "1,36,28,32,0,0,45,0,2,64,0,-1--1--1,|12||0-0-0,1|(725,480)|\n", where="m.mdl")
     (arrow,) = view.arrows
     assert (arrow.points, arrow.polarity) == (((725.0, 480.0),), "-")
+
+
+def test_views_become_a_sketch_that_shows_the_same(drawn: Model, tmp_path: Path) -> None:
+    """From Vensim to XMILE and back: the same variables, valves, clouds, shadows and arrows, at the same places."""
+    write_xmile(drawn, tmp_path / "m.xmile")
+    write_mdl(read_model(tmp_path / "m.xmile"), tmp_path / "again.mdl")
+    again = read_model(tmp_path / "again.mdl")
+
+    def shown(model: Model) -> list[set[object]]:
+        pages: list[set[object]] = []
+        for page in vensim_views(model.drawing, where="m"):
+            names = {node.number: (node.kind, node.name, node.shadow) for node in page.nodes if node.kind != "comment"}
+            places = {
+                (*names[n.number], round(n.x), round(n.y))
+                for n in page.nodes
+                if n.number in names and n.kind != "valve"
+            }
+            arrows = {(names[a.source], names[a.target], a.polarity) for a in page.arrows}
+            pages.append({*places, *arrows})
+        return pages
+
+    assert shown(again) == shown(drawn)
+    # an arrow that is bent leaves at the angle at which it did
+    angles = [[float(c.get("angle")) for c in v.xpath("x:connector", namespaces=XMILE)] for v in views(drawn)]
+    bent = [[float(c.get("angle")) for c in v.xpath("x:connector", namespaces=XMILE)] for v in views(again)]
+    assert np.allclose(angles[0], bent[0], atol=2)
+
+
+def test_a_view_that_cannot_be_read_stops_no_conversion(drawn: Model, tmp_path: Path) -> None:
+    write_xmile(drawn, tmp_path / "m.xmile")
+    text = (tmp_path / "m.xmile").read_text(encoding="utf-8")
+    (tmp_path / "m.xmile").write_text(text.replace('x="400"', 'x="left"'), encoding="utf-8")
+    model = read_model(tmp_path / "m.xmile")
+    with pytest.warns(DrawingWarning, match="a part of the view cannot be read and is left out: stock"):
+        write_mdl(model, tmp_path / "again.mdl")
+    assert read_model(tmp_path / "again.mdl").by_name.keys() == model.by_name.keys()
