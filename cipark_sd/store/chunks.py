@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -218,8 +219,25 @@ class StoredChunk:
         for name, values in arrays.items():
             if len(values) != last - first:
                 raise ValueError(f"{name!r} has {len(values)} runs, the chunk {last - first}")
-            self.store._arrays[array_name(name)][first:last] = values
-        self.store._arrays[MARKS][self.number] = np.frombuffer(_digest(arrays), dtype="u1")
+            self._write(array_name(name), values)
+        self._write(MARKS, np.frombuffer(_digest(arrays), dtype="u1")[None])
+
+    def _write(self, name: str, values: NDArray[Any]) -> None:
+        """Write the file of a chunk, whole or not at all, as Zarr would, whose own way takes half as long again."""
+        array = self.store._arrays[name]
+        content = np.ascontiguousarray(values, dtype=array.dtype)
+        if content.shape != array.chunks:
+            # the last chunk is as long as the others in its file
+            padded = np.full(array.chunks, array.fill_value, dtype=array.dtype)
+            padded[: len(content)] = content
+            content = padded
+        file = self.store.path / name / ".".join([str(self.number), *"0" * (content.ndim - 1)])
+        partial = file.with_name(f"{file.name}.{uuid.uuid4().hex}{_UNFINISHED}")
+        try:
+            partial.write_bytes(array.metadata.compressor.encode(content))
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Take the mark away: the content is computed anew and written over."""
