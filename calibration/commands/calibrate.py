@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Simulation engine.",
 )
+@click.option("--player/--no-player", default=True, help="The model to be played with, in the report.")
 @options.fresh
 @options.output_folder("STUDY")
 @options.renamed("--draws", "--keep")
@@ -108,6 +109,7 @@ def calibrate(
     fast: bool,
     compare_pysd: bool | None,
     engine: str,
+    player: bool,
     fresh: bool,
     output: Path | None,
     allow_files: tuple[Path, ...],
@@ -133,10 +135,11 @@ def calibrate(
     from calibration.report.collect import fit_findings
     from calibration.report.findings import Findings, save
     from calibration.report.model_checks import checks_at_estimate
-    from calibration.report.output import write
+    from calibration.report.output import write, write_fit
     from calibration.study.library import FILE
     from cipark_sd.checkpoints import Checkpoints
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
+    from cipark_sd.pages.output import PLAYER
     from cipark_sd.pages.page import HTML
     from cipark_sd.study import find_folder
 
@@ -186,7 +189,20 @@ def calibrate(
         assess.show_assessment(assessed)
     checks = checks_at_estimate(made.problem, made.optimum.theta, made.engine)
     findings = Findings(fit, assessed, checks)
-    written += [save(findings, folder), *write(findings, folder)]
+    written.append(save(findings, folder))
+    # the page that runs the model takes up the fit, and the report takes up that page
+    write_fit(findings, folder)
+    if player:
+        from calibration.play.report import write_player
+        from cipark_sd.console import busy
+
+        with busy("Making the page that runs the model"):
+            reason = write_player(made.problem, folder, made.problem.method.seed)
+        if reason:
+            click.echo(f"The report has no model to be played with: {reason}")
+    else:
+        (folder / PLAYER).unlink(missing_ok=True)
+    written += write(findings, folder)
     fitting_console.show_headlines(findings)
     click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
     click.echo(f"read {folder / HTML}")

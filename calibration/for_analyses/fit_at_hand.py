@@ -14,12 +14,19 @@ from cipark_sd.scenarios import override_key
 from cipark_sd.study import FittedDraws
 
 
-def after_fit(problem: CalibrationProblem, folder: Path, seed: int) -> FittedDraws | None:
+def after_fit(problem: CalibrationProblem, folder: Path, seed: int, *, place: Path | None = None) -> FittedDraws | None:
     """Posterior draws that ``cipark calibrate`` has left in its usual place, else an approximation at its optimum.
 
     None where there is no fit of this very study: the same model, data and priors.
+
+    Parameters
+    ----------
+    folder : Path
+        Where an approximation is kept.
+    place : Path, optional
+        The output folder of the fit; without it the usual one.
     """
-    place = OUTPUT_FOLDER / problem.folder.resolve().name
+    place = place or OUTPUT_FOLDER / problem.folder.resolve().name
     path = place / "draws.nc"
     if not (path.is_file() and _is_of(path, problem)):
         if optimum_of(place, On("native")(problem)) is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from calibration.play.catalogue import contents_of as contents_of_catalogue
 from calibration.play.request import Request
 from calibration.play.study import contents_of as contents_of_study
-from calibration.study.library import DEFAULT_STUDY, FILE
+from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import variable_names
 from cipark_sd.console import busy
@@ -16,6 +16,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import located
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
@@ -52,7 +53,8 @@ def write(settings: Settings) -> Path:
     ------
     CiparkError
     """
-    file = None if settings.target is None else Path(settings.target)
+    # a study of that name comes before a model that comes with the package
+    file = None if settings.target is None or settings.target in shipped_studies() else located(Path(settings.target))
     is_model = file is not None and file.is_file()
     name = file.stem if file is not None and is_model else (settings.target or DEFAULT_STUDY)
     path = settings.output or OUTPUT_FOLDER / f"{Path(name).resolve().name}-play.html"

@@ -6,7 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Request:
-    """A folder with a study, or with ``policies.toml`` alone; ``scratch`` keeps what is computed for draws."""
+    """A folder with a study, or with ``policies.toml`` alone; ``scratch`` keeps what is computed for draws.
+
+    ``fit`` is the output folder of a fit in another than its usual place.
+    """
 
     folder: Path
     scratch: Path
@@ -17,3 +20,4 @@ class Request:
     seed: int = 1
     structures: bool = False
     allow_files: tuple[Path, ...] = ()
+    fit: Path | None = None

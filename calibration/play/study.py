@@ -49,14 +49,14 @@ HOW = "'cipark calibrate' fits the model, and this command then takes its fit up
 BEYOND = "Where levers or dates leave what was observed, nothing but the equations speaks for the numbers."
 
 
-def contents_of(request: Request) -> Contents:
-    """The page of a study.
+def contents_of(request: Request, problem: CalibrationProblem | None = None) -> Contents:
+    """The page of a study, or of one that was read already.
 
     Raises
     ------
     InvalidValue, UnknownName, Problems
     """
-    problem = read_problem(request.folder, allow_files=request.allow_files)
+    problem = problem or read_problem(request.folder, allow_files=request.allow_files)
     path = request.folder / POLICIES
     catalogue = read_catalogue(path, problem.model) if path.is_file() else None
     structures = _structures(request, problem, catalogue)
@@ -136,13 +136,14 @@ def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mappin
         return draws_from_prior(problem, request.runs, rng, ONLY), {}
     if request.draws:
         return draws_from_file(problem, request.draws, ONLY).thinned(request.runs, rng), {}
-    fit = after_fit(problem, request.scratch, request.seed)
+    place = request.fit or OUTPUT_FOLDER / problem.folder.resolve().name
+    fit = after_fit(problem, request.scratch, request.seed, place=place)
     if fit is None:
         return draws_from_prior(problem, request.runs, rng, ONLY), {}
     basis: Basis = fit.basis
     draws = Draws(ONLY, fit.columns, basis.origin, converged=basis.converged, pareto_k=basis.pareto_k)
     density = On("native")(problem)
-    theta = optimum_of(OUTPUT_FOLDER / problem.folder.resolve().name, density)
+    theta = optimum_of(place, density)
     named = {} if theta is None else dict(zip(problem.space.names, theta.tolist(), strict=True))
     model_only = {override_key(name): value for name, value in named.items() if override_key(name) in draws.values}
     return draws.thinned(request.runs, rng), model_only

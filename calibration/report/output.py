@@ -19,12 +19,19 @@ def page(findings: Findings, pictures: Pictures) -> Page:
 
 def write(findings: Findings, folder: Path) -> list[Path]:
     """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
-    text = json.dumps(record(findings.fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     title = findings.fit.study.title
+    return [
+        *write_fit(findings, folder),
+        *output.write(registry.SECTIONS, findings, folder, title=title, identity=_identity(findings)),
+    ]
+
+
+def write_fit(findings: Findings, folder: Path) -> list[Path]:
+    """Write the record of the fit and the scenario of its estimate, which other commands take up."""
+    text = json.dumps(record(findings.fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return [
         write_text(folder / "fit.json", text),
         write_text(folder / "fitted.toml", fitted_scenario(findings.fit)),
-        *output.write(registry.SECTIONS, findings, folder, title=title, identity=_identity(findings)),
     ]
 
 

@@ -45,7 +45,8 @@ Plain = Paragraph | Listing | Table | Picture
 @dataclass(frozen=True)
 class Answer:
     """What a page says first: the question, two or three numbers in words with their range, how well it fits, what it
-    cannot say, and one picture. ``words`` are sentences of the study's authors, which stand above what was computed.
+    cannot say, and one picture. ``words`` are sentences of the study's authors, which stand above what was computed;
+    ``player`` is a page beside this one that runs the model, and stands in the picture's place but in print.
     """
 
     question: str
@@ -54,6 +55,7 @@ class Answer:
     cannot: str
     picture: Picture | None = None
     words: tuple[str, ...] = ()
+    player: str = ""
 
 
 @dataclass(frozen=True)

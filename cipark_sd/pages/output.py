@@ -14,6 +14,8 @@ from cipark_sd.pages.page import write_page
 from cipark_sd.pages.parts import Drawing, Part, Pictures
 
 F = TypeVar("F")
+#: The page that runs the model, where a command has left one.
+PLAYER = "player.html"
 #: From so many figures on, others draw as well: a process takes about as long to start as three figures to draw.
 _MANY = 10
 
@@ -63,7 +65,8 @@ def write(
             for name, table in part.tables(findings).items()
         ]
         files = figures()
-    pictures = Pictures(frozenset(drawing.name for part in parts for drawing in part.drawings(findings)))
+    names = frozenset(drawing.name for part in parts for drawing in part.drawings(findings))
+    pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
     return [*written, *files, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
 
 

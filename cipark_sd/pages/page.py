@@ -55,6 +55,7 @@ nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; }
 .answer li { font-size: 1.1rem; margin: .2rem 0; } .answer p { margin: .4rem 0; }
 .answer blockquote { margin: .5rem 0 .8rem; } .answer blockquote p { font-size: 1.1rem; }
 .answer footer { color: #555; font-size: 14px; }
+.answer .still { display: none; } .player { width: 100%; height: 60rem; border: 1px solid #ccc; background: #fff; }
 .answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
@@ -74,7 +75,8 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
   .wide > img { width: 44rem; max-width: none; }
 }
 @media print {
-  nav, .skip { display: none; } figure, tr, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  nav, .skip, .player { display: none; } .answer .still { display: block; }
+  figure, tr, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
   thead { display: table-header-group; } details::details-content { content-visibility: visible; block-size: auto; }
   table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.text, tbody th.text { min-width: 0; }
   .wide { overflow: visible; } body { max-width: none; margin: 0; }
@@ -212,7 +214,9 @@ class _Writer:
         """The box at the top of a page."""
         self.glossary.section()
         picture = answer.picture
-        figure = "" if picture is None else f"<figure>{self._image(picture)}{self._caption(picture.caption)}</figure>"
+        still = ' class="still"' if answer.player else ""
+        shown = "" if picture is None else f"{self._image(picture)}{self._caption(picture.caption)}"
+        figure = f"<figure{still}>{shown}</figure>{self._player(answer)}" if shown else self._player(answer)
         numbers = "".join(f"<li>{self._words(text)}</li>" for text in answer.numbers)
         anchor = f"answer{self.page}"
         words = "".join(f"<p>{self._words(text)}</p>" for text in (answer.fit, answer.cannot) if text)
@@ -222,6 +226,14 @@ class _Writer:
             f'<section class="answer" aria-labelledby="{anchor}"><h2 id="{anchor}">{_escape(answer.question)}</h2>'
             f"{quoted}{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
         )
+
+    def _player(self, answer: Answer) -> str:
+        """The page of the model in a frame of its own, whose security policy is its own too."""
+        if not answer.player:
+            return ""
+        page = html.escape((self.folder / answer.player).read_text(encoding="utf-8"))
+        still = "<noscript><style>.answer .still { display: block; } .player { display: none; }</style></noscript>"
+        return f'{still}<iframe class="player" title="The model, to be played with" srcdoc="{page}"></iframe>'
 
     def _image(self, picture: Picture) -> str:
         content = (self.folder / picture.file).read_bytes()

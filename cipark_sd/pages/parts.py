@@ -32,9 +32,10 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The figures that were drawn, by the names of their files without an ending."""
+    """The figures that were drawn, by the names of their files without an ending, and the page that runs the model."""
 
     names: frozenset[str] = frozenset()
+    player: str = ""
 
     def show(self, name: str, caption: str) -> Iterator[Picture]:
         """The picture of that name, where there is one."""

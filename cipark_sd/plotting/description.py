@@ -37,11 +37,29 @@ def describe(figure: "Figure") -> str:
 
 def _panel(axes: "Axes") -> Iterator[str]:
     names = [label.get_text() for label in axes.get_yticklabels()]
-    parts = list(_rows(axes, names) if _named(names) else _lines(axes))
+    parts = list(_cells(axes, names)) or list(_rows(axes, names) if _named(names) else _lines(axes))
     if parts:
         title = _plain(axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel())
         text = "; ".join(parts)
         yield f"{title}: {text}." if title else f"{text[:1].upper()}{text[1:]}."
+
+
+def _cells(axes: "Axes", names: list[str]) -> Iterator[str]:
+    """Of a map of cells the largest, with its row and its column where both have names or numbers."""
+    from matplotlib.collections import QuadMesh
+
+    maps = [*axes.images, *(entry for entry in axes.collections if isinstance(entry, QuadMesh))]
+    for drawn in maps[:1]:
+        values: Array = np.ma.filled(np.ma.asarray(drawn.get_array(), dtype=float), np.nan)
+        if values.ndim != 2 or not np.isfinite(values).any():
+            continue
+        row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
+        heads = [label.get_text() for label in axes.get_xticklabels()]
+        where = f" in {_plain(names[row])}" if len(names) == values.shape[0] else ""
+        where += f", {_plain(heads[column])}" if where and len(heads) == values.shape[1] else ""
+        size = f"{values.shape[0]} rows of {values.shape[1]} cells"
+        least, most = (number(float(end(values)), digits=2) for end in (np.nanmin, np.nanmax))
+        yield f"{size} from {least} to {most}{where}"
 
 
 def _named(names: list[str]) -> bool:

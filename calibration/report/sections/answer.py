@@ -54,6 +54,7 @@ class First(ReportPart):
             cannot=cannot_say(findings),
             picture=picture,
             words=fit.study.questions.words,
+            player=pictures.player,
         )
         yield Section("In short", (answer, *(Paragraph(text, warning=True) for text in warnings(findings))))
 

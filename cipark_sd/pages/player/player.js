@@ -291,14 +291,17 @@ function update() {
   waiting = true;
 }
 
+// within a report the address is the report's, and the frame is as high as what is in it
+const frame = window.frameElement, home = frame ? window.parent : window;
+
 function remember() {
   const hash = `#${written(state, page)}`;
   try {
-    history.replaceState(null, "", hash);
+    home.history.replaceState(null, "", hash);
   } catch {
     // some browsers keep the address of a file as it is; the link is still copied whole
   }
-  return location.href.split("#")[0] + hash;
+  return home.location.href.split("#")[0] + hash;
 }
 
 function legend() {
@@ -670,7 +673,13 @@ function build() {
   $("png").addEventListener("click", picture);
   $("about").previousElementSibling?.addEventListener("toggle", () => fillNumbers(view()));
   document.querySelector("footer a").addEventListener("click", () => ($("about").open = true));
-  addEventListener("hashchange", restore);
+  home.addEventListener("hashchange", restore);
+  // a wide frame shows curve and levers and scrolls to what follows; on a phone one page scrolls and not two
+  const grow = () => {
+    const height = document.documentElement.offsetHeight + 4;
+    frame.style.height = `${innerWidth > 800 ? Math.min(height, 760) : height}px`;
+  };
+  if (frame) new ResizeObserver(grow).observe(document.body);
   new ResizeObserver(update).observe($("view"));
   // what has the focus is not to lie beneath what stays in view
   const makeRoom = () => {
@@ -683,8 +692,9 @@ function build() {
 }
 
 function restore() {
-  if (!location.hash.includes("=")) return;
-  const wrong = read(location.hash.slice(1), state, page);
+  const { hash } = home.location;
+  if (!hash.includes("=")) return;
+  const wrong = read(hash.slice(1), state, page);
   if (!proof(state.structure)) return fatal(mismatch(state.structure));
   if (wrong.length) tell(`The link asks for what this page does not have: ${wrong.join("; ")}.`);
   return refresh();

@@ -1,0 +1,63 @@
+"""The model within the report of its fit: there by default, left out when asked, and never that of another fit."""
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from small_study import small_study
+
+from calibration.play.report import write_player
+from calibration.study.problem import read_problem
+from cipark_sd.cli import cli
+from cipark_sd.pages.output import PLAYER
+
+QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
+
+
+def cipark(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("player")
+    small_study(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        assert cipark(*QUICK).exception is None
+    return path
+
+
+def test_the_report_holds_the_page_and_is_written_again_to_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    report = (folder / "fit" / "report.html").read_text(encoding="utf-8")
+    (framed,) = re.findall(r'<iframe class="player"[^>]* srcdoc="([^"]*)"', report)
+    player = (folder / "fit" / PLAYER).read_text(encoding="utf-8")
+    assert html.unescape(framed) == player
+    # not drawn from priors: the fit of this folder stands behind it
+    assert "Laplace" in player
+    assert "PRIOR" not in player.split('id="data"')[-1].split("</script>")[0]
+    assert cipark("report", "--again", "fit", "-o", "again.html").exception is None
+    assert (folder / "fit" / "report.html").read_text(encoding="utf-8") == report
+
+
+def test_without_it_the_report_has_its_figure_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    done = cipark(*QUICK[:-1], "plain", "--no-player")
+    assert done.exception is None
+    assert not (folder / "plain" / PLAYER).exists()
+    assert "<iframe" not in (folder / "plain" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_fit_of_other_data_gives_no_page_and_takes_the_old_one_away(folder: Path, tmp_path: Path) -> None:
+    small_study(tmp_path)
+    seen = (tmp_path / "left.csv").read_text(encoding="utf-8")
+    (tmp_path / "left.csv").write_text(seen.replace("1,22", "1,20"), encoding="utf-8")
+    (tmp_path / "fit.json").write_bytes((folder / "fit" / "fit.json").read_bytes())
+    (tmp_path / PLAYER).write_text("old", encoding="utf-8")
+    assert "one of this study as it stands" in write_player(read_problem(tmp_path), tmp_path, 1)
+    assert not (tmp_path / PLAYER).exists()

@@ -1,0 +1,140 @@
+"""The pages of a fit, a sensitivity and a policy analysis, and all of them as one, in a real browser."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
+from click.testing import CliRunner
+from small_study import POLICIES, small_study
+
+from cipark_sd.cli import cli
+
+pytest.importorskip("selenium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed"),
+]
+PAGES = ("fit/report.html", "sensitivity/report.html", "policy/report.html", "all.html")
+CALLS = (
+    ("calibrate", ".", "--fast", "--posterior", "-o", "fit"),
+    ("sensitivity", ".", "--rows", "64", "--resamples", "20", "-o", "sensitivity"),
+    ("policy", ".", "--runs", "60", "-o", "policy"),
+    ("report", "fit", "sensitivity", "policy", "-o", "all.html"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with the pages that its commands have left."""
+    path = tmp_path_factory.mktemp("pages")
+    small_study(path)
+    (path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        for call in CALLS:
+            done = CliRunner().invoke(cli, call, standalone_mode=False)
+            assert done.exception is None, done.output
+    return path
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    with chromium() as driver:
+        yield driver
+
+
+@contextmanager
+def screen(driver: Any, width: int) -> Iterator[None]:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def opened(driver: Any, page: Path) -> None:
+    """Open a page anew, and wait for the model in it, where there is one."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    driver.get("about:blank")
+    driver.get(page.as_uri())
+    ready = (
+        "const f = document.querySelector('iframe'); const d = f && f.contentDocument;"
+        "return !f || Boolean(d && d.querySelector('#answer') && d.querySelector('#answer').textContent)"
+    )
+    WebDriverWait(driver, 30).until(lambda _: driver.execute_script(ready))
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core is not installed: .ci/run says how")
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("page", PAGES)
+def test_axe_finds_nothing_on_the_pages_of_commands(driver: Any, folder: Path, page: str, width: int) -> None:
+    with screen(driver, width):
+        opened(driver, folder / page)
+        # axe-core has complaints of its own about frames of a file
+        assert driver.get_log("browser") == []
+        driver.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        assert axe_violations(driver) == []
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        frames = driver.find_elements("css selector", "iframe")
+        assert len(frames) == (page in ("fit/report.html", "all.html"))
+        for frame in frames:
+            driver.switch_to.frame(frame)
+            assert axe_violations(driver) == []
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+            driver.switch_to.default_content()
+    driver.get_log("browser")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_begins_with_its_answer_and_every_figure_says_a_number(driver: Any, folder: Path, page: str) -> None:
+    driver.get((folder / page).as_uri())
+    first = "return document.querySelector('main').children[2].className"
+    assert driver.execute_script(first) == "answer"
+    alternatives = driver.execute_script("return [...document.querySelectorAll('img')].map((i) => i.alt)")
+    assert alternatives
+    # what has no lines or named rows to tell says what it shows, and no more
+    silent = [text for text in alternatives if not any(character.isdigit() for character in text)]
+    assert len(silent) <= len(alternatives) / 2, silent
+    kinds = driver.execute_script("return [...document.querySelectorAll('img')].map((i) => i.src.slice(5, 18))")
+    assert set(kinds) == {"image/svg+xml"}
+
+
+def test_a_lever_within_the_report_moves_the_number_and_the_link_restores_it(driver: Any, folder: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    report = folder / "fit" / "report.html"
+    opened(driver, report)
+    driver.switch_to.frame(driver.find_element("css selector", "iframe.player"))
+    before = driver.find_element("id", "answer").text
+    driver.find_element("css selector", "#levers input[type=range]").send_keys(Keys.END)
+    WebDriverWait(driver, 20).until(lambda _: driver.find_element("id", "answer").text != before)
+    after = driver.find_element("id", "answer").text
+    driver.switch_to.default_content()
+    WebDriverWait(driver, 20).until(lambda _: "set=" in driver.current_url)
+    link = driver.current_url
+    assert link.startswith(report.as_uri())
+    driver.get("about:blank")
+    driver.get(link)
+    driver.switch_to.frame(driver.find_element("css selector", "iframe.player"))
+    WebDriverWait(driver, 30).until(lambda _: driver.find_element("id", "answer").text == after)
+    driver.switch_to.default_content()
+    assert driver.get_log("browser") == []
+
+
+def test_in_print_the_figure_stands_in_the_place_of_the_model(driver: Any, folder: Path) -> None:
+    opened(driver, folder / "fit" / "report.html")
+    display = (
+        "return ['.still', '.player'].map((s) => getComputedStyle(document.querySelector('.answer ' + s)).display)"
+    )
+    assert driver.execute_script(display) == ["none", "inline"]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert driver.execute_script(display) == ["block", "none"]
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
