@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 @click.option(
     "--compare-pysd/--no-compare-pysd",
     default=None,
-    help="Run the estimate in PySD as well (default: if that takes less than ten seconds).",
+    help="Run the estimate in PySD as well (default: if that takes less than twenty seconds).",
 )
 @click.option(
     "--engine",

@@ -24,7 +24,7 @@ from cipark_sd.simulation import simulate
 Status = Literal["agrees", "differs", "failed", "not compared"]
 
 #: Seconds that a comparison may take in all, translation included, without being asked for.
-PATIENCE = 10.0
+PATIENCE = 20.0
 #: Difference, as a share of an observation's scale, above which the engines do not agree.
 TOLERANCE = 1e-9
 #: Time steps of the run from which the cost of a step is measured.

@@ -161,7 +161,9 @@ def test_the_command_imports_nothing_heavy() -> None:
 def test_the_park_study_is_fitted_from_another_folder(tmp_path: Path) -> None:
     done = cipark("--fast", "--no-profiles", "--starts", "2", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "residents 2019-07-02" in done.stdout.split("Not explained by the model")[1]
+    assert "residents 2019-07-02" in done.stdout
+    # a window that ends with a ceremony is as long as the one before it, and no residual stands out
+    assert "Not explained by the model" not in done.stdout
 
 
 def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a_tree(sir: Path) -> None:
