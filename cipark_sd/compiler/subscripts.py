@@ -106,7 +106,7 @@ class Subscripts:
             back = dict(source.groups).get(target.name)
             if back is None:
                 return None
-            chosen = [there for there, here in zip(target.elements, back, strict=True) if here == element]
+            chosen = [name for name, mapped in zip(target.elements, back, strict=True) if mapped == element]
         if len(chosen) == 1 and chosen[0]:
             return chosen[0]
         many = "no element" if not any(chosen) else f"{len(chosen)} elements"

@@ -130,7 +130,7 @@ def _mapped(dimension: Dimension, name: str, model: Model) -> str:
     target = model.dimension_by_name[name]
     members = []
     for element in dimension.elements:
-        group = tuple(there for there, here in zip(target.elements, standing, strict=True) if here == element)
+        group = tuple(name for name, mapped in zip(target.elements, standing, strict=True) if mapped == element)
         labels = [target.element_labels[target.elements.index(there)] for there in group]
         if len(group) != 1:
             # the file that has such a mapping has a range for the group
