@@ -273,13 +273,18 @@ def _stages(
     ]
 
 
+def _by_stages(m: Memory, rate: int, order: int) -> int:
+    """A rate times the number of stages; of one stage it is the rate itself."""
+    return rate if order == 1 else m.graph.mul(rate, m.graph.const(float(order)))
+
+
 def _smooth(m: Memory, variable: str, call: Call, label: str) -> int:
     g, (value, time, initial, _) = m.graph, call.arguments
 
     def rate(i: int, order: int) -> int:
         states = [m.state_node((variable, call, order, k)) for k in range(order)]
         goal = m.run(value, variable) if i == 0 else states[i - 1]
-        pull = g.mul(g.sub(goal, states[i]), g.const(float(order)))
+        pull = _by_stages(m, g.sub(goal, states[i]), order)
         return g.div(pull, m.run(time, variable))
 
     return _stages(m, variable, call, label, rate, lambda: m.start(initial, variable))[-1]
@@ -296,7 +301,7 @@ def _delay(m: Memory, variable: str, call: Call, label: str) -> int:
         states = [m.state_node((variable, call, order, k)) for k in range(order)]
         duration = m.run(time, variable)
         entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], duration)
-        return g.mul(g.sub(entering, g.div(states[i], duration)), g.const(float(order)))
+        return _by_stages(m, g.sub(entering, g.div(states[i], duration)), order)
 
     stages = _stages(m, variable, call, label, rate, lambda: _material(m, variable, call))
     return g.div(stages[-1], m.run(time, variable))
@@ -322,7 +327,7 @@ def _delay_n(m: Memory, variable: str, call: Call, label: str) -> int:
         states = [m.state_node((variable, call, order, k)) for k in range(order)]
         now = [m.run(time, variable), *durations[:-1]]
         entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], now[i - 1])
-        return g.mul(g.sub(entering, g.div(states[i], now[i])), g.const(float(order)))
+        return _by_stages(m, g.sub(entering, g.div(states[i], now[i])), order)
 
     stages = _stages(m, variable, call, label, rate, lambda: _material(m, variable, call))
     return g.div(stages[-1], durations[0])

@@ -1106,6 +1106,17 @@ def xmile_delays(t: T) -> Columns:
     }  # fmt: skip
 
 
+@form(every=0.25)
+def xmile_stella_10(t: T) -> Columns:
+    # empty from 4 on; from 5 on one more comes than leaves
+    water = where(t <= 4, 8 - 2 * t) + where(t > 5, t - 5)
+    return {
+        "water_in_the_tank": water, "rain": where(t >= 5, 3), "drain-pipe": where(t >= 0, 2), "level": water / 10,
+        "shares[1]": where(t >= 0, 0.25), "shares[2]": where(t >= 0, 0.75), "split[1]": water / 4,
+        "split[2]": 0.75 * water, "together": water,
+    }  # fmt: skip
+
+
 @form()
 def xmile_initial_equation(t: T) -> Columns:
     filled = 8 * 1.25**t

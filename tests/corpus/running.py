@@ -17,7 +17,9 @@ CONTROL = {"initial_time", "final_time", "time_step", "saveper"}
 
 def model_file(folder: Path) -> Path:
     """The one model in a folder of the corpus."""
-    (found,) = (path for path in folder.iterdir() if path.stem == "model" and path.suffix in (".mdl", ".xmile"))
+    (found,) = (
+        path for path in folder.iterdir() if path.stem == "model" and path.suffix in (".mdl", ".xmile", ".stmx")
+    )
     return found
 
 

@@ -25,7 +25,7 @@ from cipark_sd.engines.wasm.linking import description, with_description
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import kind
 from cipark_sd.results import version
-from cipark_sd.scenarios import Scenario, split_key
+from cipark_sd.scenarios import Scenario
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +101,7 @@ def carried(
             "saved": np.flatnonzero(planned.saved).tolist(),
         },
         "constants": _constants(model, program, inputs),
-        "outputs": [_output(model, planned, name) for name in planned.outputs],
+        "outputs": _outputs(model, planned),
         "watched": _watched(program),
         "pipes": [pipe.label for pipe in program.pipes],
         "series": [_numbers(values[:, 0] if values.ndim == 2 else values) for values in inputs.series],
@@ -183,11 +183,18 @@ def _constants(model: Model, program: Program, inputs: Inputs) -> list[dict[str,
     return entries
 
 
-def _output(model: Model, planned: RunPlan, name: str) -> dict[str, object]:
-    base, elements = split_key(name)
-    variable = model.by_name[base]
-    label = planned.columns.label(base, elements)
-    return {"name": name, "label": label, "units": variable.units, "kind": kind(variable)}
+def _outputs(model: Model, planned: RunPlan) -> list[dict[str, object]]:
+    # the name of an element may have commas, so that a flat name cannot be taken apart again
+    known = {
+        flat_name(name, elements): (model.by_name[name], planned.columns.label(name, elements))
+        for name in planned.columns.names
+        for elements in model.elements(model.by_name[name])
+    }
+    named = [(name, *known[name]) for name in planned.outputs]
+    return [
+        {"name": name, "label": label, "units": variable.units, "kind": kind(variable)}
+        for name, variable, label in named
+    ]
 
 
 def _numbers(values: "NDArray[np.float64]") -> list[float | str | None]:

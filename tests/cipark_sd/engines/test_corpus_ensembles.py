@@ -16,7 +16,7 @@ FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and no
 
 
 def model_of(feature: str) -> Model:
-    (path,) = (p for p in (CORPUS / feature).glob("model.*") if p.suffix in (".mdl", ".xmile"))
+    (path,) = (p for p in (CORPUS / feature).glob("model.*") if p.suffix in (".mdl", ".xmile", ".stmx"))
     return read_model(path)
 
 

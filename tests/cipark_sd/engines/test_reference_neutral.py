@@ -60,7 +60,7 @@ def words_of(model: Model) -> set[str]:
     "feature", ["names", "macro_several", "data_subscripted", "direct_constants", "subscript_mapping", "xmile_arrays"]
 )
 def test_no_word_of_a_model_is_in_its_translation(feature: str) -> None:
-    (path,) = (p for p in (CORPUS / feature).iterdir() if p.stem == "model" and p.suffix in (".mdl", ".xmile"))
+    (path,) = (p for p in (CORPUS / feature).iterdir() if p.stem == "model" and p.suffix in (".mdl", ".xmile", ".stmx"))
     model = read_model(path)
     own = {"time step", "time_step", "final time", "final_time", "initial time", "initial_time", "saveper", "value"}
     own |= {"TIME STEP", "FINAL TIME", "INITIAL TIME", "SAVEPER", "level", "output", "model"}

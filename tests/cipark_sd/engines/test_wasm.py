@@ -361,3 +361,10 @@ def test_convert_writes_a_module_and_refuses_what_has_no_meaning_for_it(
 def test_the_same_model_gives_the_same_bytes() -> None:
     path = CORPUS / "smooth_n" / "model.mdl"
     assert carried(read_model(path)).module == carried(read_model(path)).module
+
+
+def test_an_element_whose_name_has_a_comma_is_carried(write_mdl: Write) -> None:
+    """The bracket of ``x["p, q",r]`` cannot be taken apart at its commas."""
+    model = read_model(write_mdl('A: "p, q", s ~~| B: r, t ~~| x[A, B] = Time ~~|'))
+    made = carried(model)
+    assert [entry["label"] for entry in made.about["outputs"]] == ["x[p, q,r]", "x[p, q,t]", "x[s,r]", "x[s,t]"]  # type: ignore[attr-defined]
