@@ -102,8 +102,8 @@ def study(folder: Path, *, process: bool = False, reported: bool = False) -> Cal
     folder.mkdir()
     (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
     (folder / "left.csv").write_text("time,left\n" + "".join(f"{t},{20 * t}\n" for t in range(1, 9)), encoding="utf-8")
-    more = (WALK if process else "") + (WAITING if reported else "")
-    text = STUDY.format(events=EVENTS if reported else "", reported=REPORTED if reported else "", more=more)
+    options = (WALK if process else "") + (WAITING if reported else "")
+    text = STUDY.format(events=EVENTS if reported else "", reported=REPORTED if reported else "", options=options)
     (folder / "problem.toml").write_text(text, encoding="utf-8")
     return read_problem(folder)
 

@@ -64,7 +64,7 @@ def answer(request: Request) -> Result:
     for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
         click.echo(sentence)
     try:
-        with progress_bars() as bars, pool or nullcontext(), _kept(request, question, folder) as keeper:
+        with progress_bars() as bars, pool or nullcontext(), _keeper(request, question, folder) as keeper:
             response = replace(response, keep=keeper)
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
@@ -130,7 +130,7 @@ def _cluster(address: str, workers: int | None) -> "Pool":
     return Cluster(address, workers)
 
 
-def _kept(request: Request, question: Question, folder: Path) -> "AbstractContextManager[Keeper | None]":
+def _keeper(request: Request, question: Question, folder: Path) -> "AbstractContextManager[Keeper | None]":
     if not request.keep_runs:
         return nullcontext()
     from cipark_sd.runs.kept import Keeper, command_of, remove_stores

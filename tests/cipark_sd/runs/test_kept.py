@@ -102,8 +102,9 @@ def test_kept_runs_change_no_result_go_on_where_they_were_and_are_known_to_the_c
     content = {name: np.array(array) for name, array in (chunk.load() or {}).items()}
     content["level"][:, -1] += 1e-9
     chunk.save(content)
-    found = cipark("runs", "verify", sample, "--model", model, "--sample", "40")
-    assert found.return_value.exit_code == 1
+    again = ["runs", "verify", str(sample), "--model", str(model), "--sample", "40"]
+    found = CliRunner().invoke(cli, again, standalone_mode=False)
+    assert found.return_value == 1
     assert "'level' differs in its bits" in found.output
 
 
