@@ -101,6 +101,14 @@ allow_failed = click.option(
 )
 
 
+#: Every run of an analysis in a store.
+keep_runs = click.option(
+    "--keep-runs",
+    is_flag=True,
+    help="Keep every run in a Zarr store in the output folder, from which a stopped call goes on (extra store).",
+)
+
+
 def output_folder(default: str) -> Callable[[F], F]:
     """The option for the folder of tables, figures and the page."""
     return click.option(

@@ -31,7 +31,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, short_help="List, show, verify and clean stores of runs.")
 def command() -> None:
-    """The stores that cipark ensemble makes.
+    """The stores that cipark ensemble makes, and cipark sensitivity with --keep-runs.
 
     \b
     Examples:
@@ -140,13 +140,14 @@ def verify(
     Exit code 1 says that something differs.
     """
     from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.runs.kept import Again, is_analysis
     from cipark_sd.runs.verify import verify as check
     from cipark_sd.store.schema import require_zarr
 
     require_zarr("cipark runs verify")
     store = _opened(path)
     model = read_model(_model_file(store, file), allow_files=allow_files, series=series)
-    work = _work(store, model, design)
+    work = Again(store, model) if is_analysis(store) else _work(store, model, design)
     checked = check(store, work, sample=sample, chunks=None if all_chunks else 8, seed=seed)
     for number in checked.damaged:
         first, last = store.bounds(number)

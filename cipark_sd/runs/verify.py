@@ -1,12 +1,19 @@
 """Whether a store holds what its command computes: chunks by their digests, a sample of runs by running it again."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from cipark_sd.checkpoints import Arrays
-from cipark_sd.runs.work import Work
 from cipark_sd.store.chunks import RunStore
+
+
+class Computed(Protocol):
+    """Runs that can be computed anew, as those of a :class:`~cipark_sd.runs.work.Work`."""
+
+    def compute(self, first: int, last: int) -> Arrays:
+        """All that is stored of some runs."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def damaged_chunks(store: RunStore, numbers: "np.ndarray[tuple[int], np.dtype[np
     return tuple(int(number) for number in numbers if not store.entry("chunk", int(number)).whole())
 
 
-def verify(store: RunStore, work: Work, *, sample: int, chunks: int | None, seed: int) -> Verification:
+def verify(store: RunStore, work: Computed, *, sample: int, chunks: int | None, seed: int) -> Verification:
     """Compare complete chunks with their digests, and runs with what the work computes now.
 
     Parameters

@@ -55,6 +55,7 @@ class _Methods(click.Choice[str]):
 @options.workers
 @options.dask
 @options.allow_failed
+@options.keep_runs
 @click.option(
     "--loops",
     "loop_draws",

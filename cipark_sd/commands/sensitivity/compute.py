@@ -1,7 +1,9 @@
 """One call of ``cipark sensitivity``: the methods in order, with progress, and what they find."""
 
-from contextlib import nullcontext
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +32,7 @@ from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
+    from cipark_sd.runs.kept import Keeper
     from cipark_sd.sensitivities.factors import Factors
     from cipark_sd.tasks.pool import Pool
 
@@ -61,7 +64,8 @@ def answer(request: Request) -> Result:
     for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
         click.echo(sentence)
     try:
-        with progress_bars() as bars, pool or nullcontext():
+        with progress_bars() as bars, pool or nullcontext(), _keeper(request, question, folder) as keeper:
+            response = replace(response, keep=keeper)
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
@@ -124,6 +128,17 @@ def _cluster(address: str, workers: int | None) -> "Pool":
     from cipark_sd.tasks.cluster import Cluster
 
     return Cluster(address, workers)
+
+
+def _keeper(request: Request, question: Question, folder: Path) -> "AbstractContextManager[Keeper | None]":
+    if not request.keep_runs:
+        return nullcontext()
+    from cipark_sd.runs.kept import Keeper, command_of, remove_stores
+
+    if request.fresh:
+        remove_stores(folder)
+    origin = question.model.origin
+    return Keeper(folder, command_of(sys.argv[1:], None if origin is None else origin.path), request.seed)
 
 
 def _failed(response: ModelResponse) -> tuple[FailedRuns, ...]:

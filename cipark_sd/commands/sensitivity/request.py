@@ -31,6 +31,7 @@ class Request:
     workers: int | None = None
     dask: str | None = None
     allow_failed: float = 0.05
+    keep_runs: bool = False
     loop_draws: int | None = None
     fresh: bool = False
     output: Path | None = None

@@ -67,8 +67,8 @@ def test_from_the_first_run_to_the_removal_of_the_store(folder: Path) -> None:
     assert "5 runs came out bit for bit, and 3 chunks have their digests." in words(verified)
 
     (folder / "s.zarr" / "level" / "1.0").write_bytes(b"junk")
-    damaged = cipark("runs", "verify", "s.zarr", "--sample", "0")
-    assert damaged.exit_code == 1
+    damaged = CliRunner().invoke(cli, ["runs", "verify", "s.zarr", "--sample", "0"], standalone_mode=False)
+    assert damaged.return_value == 1
     assert "chunk 1 (runs 256 to 511) does not have its digest" in words(damaged)
     assert "1 damaged chunks and 0 unfinished files are dropped" in words(cipark("runs", "clean", "s.zarr"))
     assert "344 of 600" in words(cipark("runs", "list", "."))
