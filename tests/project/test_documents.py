@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,12 @@ def test_no_file_holds_both_sides_of_a_merge() -> None:
     ]
     torn = [p for p in files if any(x.startswith(marks) for x in p.read_text("utf-8", "replace").splitlines())]
     assert torn == []
+
+
+def test_the_park_s_three_sentences_are_the_same_in_readme_and_studies() -> None:
+    """They stand first on the pages of both studies, so that nobody reads others there than here."""
+    (quoted,) = re.findall(r"^> .*(?:\n^> .*)*", README, flags=re.MULTILINE)
+    sentences = " ".join(line.removeprefix("> ") for line in quoted.splitlines()).replace("**", "")
+    for name in ("great_stone", "great_stone_core"):
+        content = tomllib.loads((ROOT / "calibration" / "studies" / name / "problem.toml").read_text(encoding="utf-8"))
+        assert " ".join(content["report"]["words"]) == sentences
