@@ -143,16 +143,17 @@ def test_what_the_pages_say_in_words_is_what_the_numbers_are() -> None:
     assert none + 0.5 < both["none, no B3"] < none + 3
     assert all(abs(both[f"none, no {loop}"] - none) < 0.5 for loop in ("B1", "B2"))
     lines = fit["lines"]
-    # two rates are best in sample, the site left out equals them, and from the end of 2017 the core does
+    # two rates have most evidence, the site left out equals them, and from the end of 2017 the core does
     assert max([*lines.values(), full], key=lambda line: line["evidence"])["name"] == "two rates"
     assert max([*lines.values(), full], key=lambda line: line["left_out"])["name"] == "two rates"
-    assert max([*lines.values(), full], key=lambda line: line["best"])["name"] == "two rates"
+    assert max(lines.values(), key=lambda line: line["best"])["name"] == "two rates"
     assert abs(fit["structures"]["none, no B3"]["residents"] - lines["two rates"]["evidence"]) < 0.3
     assert abs(lines["none"]["y2018"] - lines["two rates"]["y2018"]) < 0.3
-    # the full model: as good on what it has seen, worse on what it has not
+    # the full model: nearest at its best, as much evidence as the core, worse on what it has not seen
+    assert full["best"] > lines["two rates"]["best"] + 1
     assert abs(full["evidence"] - lines["none"]["evidence"]) < 2
-    assert full["y2018"] < lines["none"]["y2018"] - 2
-    assert full["y2019"] < lines["none"]["y2019"] - 2
+    assert full["y2018"] < lines["none"]["y2018"] - 1.5
+    assert full["y2019"] < lines["none"]["y2019"] - 1.5
     # when somebody leaves: "no effect" possible before and after, as often, but for the reform
     for row in fit["leaving"]:
         shares = [row[when]["y2031"]["same"] for when in ("prior", "posterior")]
