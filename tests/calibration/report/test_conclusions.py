@@ -219,8 +219,8 @@ def test_a_cause_is_its_effect_and_what_structures_without_it_predict() -> None:
     assert words == (
         "The pace: in 'no pace' left change by -10 (90 %: -12 to -8; -25%) under M0; at the median by -10 (M0) to -8 "
         "(M1) among the structures that predict about as well as the best; by -9 (90 %: -11 to -7; -25%) in the "
-        "stacked mixture (M0 75% and M1 25%). Structures that do without it: M0 (why M0), M1 (why M1) and M2 (why M2); log "
-        "predictive density: the best of all, 1.0 ± 0.5 behind and 9.0 ± 1.0 behind."
+        "stacked mixture (M0 75% and M1 25%). Structures that do without it: M0 (why M0), M1 (why M1) and M2 (why M2); "
+        "log predictive density: the best of all, 1.0 ± 0.5 behind and 9.0 ± 1.0 behind."
     )
     without = conclusions._cause(Cause("the pace", "no pace", ()), assessment)
     assert without == words.partition(" Structures that")[0]
