@@ -33,7 +33,6 @@ CONFIDENCE = 0.95
 IDLE = 0.9
 
 Kind = Literal["built in", "informed", "undecided"]
-KINDS: tuple[Kind, ...] = ("built in", "informed", "undecided")
 Side = Literal["for", "against", ""]
 
 

@@ -144,7 +144,7 @@ def operators() -> dict[str, Any]:
     from parso.python.tree import FStringString, Number, String
 
     class OtherNumber(Operator):  # type: ignore[misc]
-        """A whole number one higher, another one a quarter higher."""
+        """A whole number one higher, another one a quarter higher, or a quarter where it is nothing."""
 
         def mutation_positions(self, node: Any) -> Iterator[Any]:
             if is_number(node):
@@ -152,7 +152,7 @@ def operators() -> dict[str, Any]:
 
         def mutate(self, node: Any, index: int) -> Any:
             whole = node.value.replace("_", "").isdigit()
-            text = str(int(node.value) + 1) if whole else repr(float(node.value) * 1.25)
+            text = str(int(node.value) + 1) if whole else repr(float(node.value) * 1.25 or 0.25)
             return Number(text, node.start_pos, node.prefix)
 
         @classmethod
@@ -194,9 +194,16 @@ def mutants_of(module: str) -> list[Mutant]:
         for occurrence, (line, _) in enumerate(places):
             changed = mutated(source, operator, occurrence)
             after = next((new for old, new in zip(lines, changed.split("\n"), strict=False) if old != new), "")
-            if not SILENT.search(lines[line - 1]):
+            if not (SILENT.search(lines[line - 1]) or _is_of_a_signature(lines[line - 1], after)):
                 made.append(Mutant(module, name, occurrence, line, lines[line - 1].strip(), after.strip()))
     return made
+
+
+def _is_of_a_signature(before: str, after: str) -> bool:
+    """Whether a star or a slash among parameters was changed, which Cosmic Ray takes for an operator."""
+    marks = SequenceMatcher(None, before, after).get_opcodes()
+    changed = [(before[a:b], after[c:d], before[b : b + 1]) for kind, a, b, c, d in marks if kind != "equal"]
+    return changed in ([("*", "/", ",")], [("/", "*", ",")])
 
 
 def mutated(source: str, operator: Any, occurrence: int) -> str:

@@ -45,6 +45,20 @@ def test_the_limit_of_pareto_k_is_that_of_the_literature():
 
 
 @pytest.mark.parametrize(
+    ("basis", "name"),
+    [
+        (Basis("prior", 9), "draws from the priors"),
+        (Basis("ranges", 9), "draws from ranges given by you"),
+        (Basis("posterior", 9), "posterior draws"),
+        (Basis("laplace", 9), "draws of a Laplace approximation"),
+        (Basis("borrowed", 9), "posterior draws of another structure"),
+    ],
+)
+def test_captions_have_a_few_words_for_it(basis, name):
+    assert basis.name == name
+
+
+@pytest.mark.parametrize(
     ("basis", "label"),
     [
         (Basis("posterior", 9, True), "posterior, 9 draws, converged"),

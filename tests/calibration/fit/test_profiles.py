@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from scipy import stats
 from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
 from calibration.fit.prediction_profile import prediction_profile
-from calibration.fit.profile import Profile, profile
+from calibration.fit.profile import Profile, on_bounds, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import Side, Verdict
@@ -127,6 +129,18 @@ def test_an_estimate_on_its_bound_has_no_standard_error_and_its_verdict_says_so(
     assert (other.lower.state, other.lower.reason) == ("closed", "a")
 
 
+def test_a_parameter_on_a_bound_counts_where_it_would_move_on() -> None:
+    """By a slope of a thousandth of a unit of log density over its whole range, and in the direction of the bound."""
+    names: Any = SimpleNamespace(space=SimpleNamespace(names=("a", "b", "c", "d", "e")))
+    point = np.array([0.0, 0.0, 1.0, 1.0, 0.5])
+    for slopes, stuck in (
+        ([1.1e-3, 0.9e-3, -1.1e-3, -0.9e-3, 9.0], ["a", "c"]),
+        ([-1.0, 1.0, 1.0, -1.0, 0.0], ["b", "d"]),
+    ):
+        minimum: Any = SimpleNamespace(point=point, slopes=np.array(slopes))
+        assert on_bounds(names, minimum) == stuck
+
+
 def test_the_threshold_is_half_the_quantile_of_chi_square() -> None:
     assert Threshold(0.95).rise == pytest.approx(1.9207294103470623, rel=1e-12)
     for level in (0.5, 0.8, 0.9, 0.95, 0.99, 0.999):
@@ -149,8 +163,17 @@ def test_which_rule_applies_is_read_from_the_noise(tmp_path: Path) -> None:
     assert threshold(known.goal, 0.9) == Threshold(0.9)
     # the spread's own profile has no residual variance to be compared with
     assert profile(estimated, "spread", level=0.9).threshold == Threshold(0.9)
-    assert "F(1, 6)" in threshold(estimated.goal, 0.9).words
-    assert "chi-square(1)" in threshold(known.goal, 0.9).words
+    rise = threshold(estimated.goal, 0.9).rise
+    assert threshold(estimated.goal, 0.9).words == (
+        f"a fall of the log density by {rise:.4g}, by F(1, 6), since the spread of the noise is estimated from 9 "
+        "numbers"
+    )
+    assert threshold(known.goal, 0.9).words == (
+        "a fall of the log density by 1.353, half the quantile of chi-square(1)"
+    )
+    assert Threshold(0.9, 3, 0).words == (
+        "no interval, since as many parameters as numbers are fitted and the spread of the noise is unknown"
+    )
     assert (percent(0.9), percent(0.995)) == ("90 %", "99.5 %")
 
 

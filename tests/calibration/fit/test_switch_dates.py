@@ -67,6 +67,7 @@ def test_the_switch_is_found_by_every_search(switched: Optimum) -> None:
 def test_it_has_no_profile_no_standard_error_and_is_not_called_unseen(switched: Optimum) -> None:
     found = profile(switched, "switch year", level=0.95)
     assert (found.lower, found.upper) == (None, None)
+    assert (found.values.tolist(), found.rise.tolist()) == ([switched.theta[0]], [0.0])
     assert str(found.verdict) == "no profile: the likelihood is a step function of it"
     errors = standard_errors(switched)
     assert errors.values["switch year"] is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from small_study import small_study
 
+from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score, mean_error
@@ -16,7 +17,7 @@ from calibration.fit.standard_errors import ResidualSpread
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
-from calibration.study.questions import Questions
+from calibration.study.questions import Cause, Questions
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
 def test_what_stays_unknown(fit: Fit) -> None:
     plain = of_study(fit, questions=Questions())
     assert conclusions.unknowable(plain, None) == (
-        "Nothing was found that the data leave open; rivals and a posterior may show more."
+        "Nothing was found that the data leave open; a posterior and rival structures may show more."
     )
     lines = [
         Comparison(f"M{i}", "", True, -50.0, -60.0, behind, 0.5, 0, 0.5, -70.0, 0.1, 0.25, "chains")
@@ -196,3 +197,45 @@ def test_chance_counts_the_fitted_numbers_that_have_a_residual(fit: Fit) -> None
 def test_an_experiment_whose_effect_is_missing_is_said() -> None:
     inquiry: Any = SimpleNamespace(effects=(), comparison=())
     assert conclusions._experiment("half the pace", inquiry) == "'half the pace': its effect was not computed."
+
+
+# --- causes -----------------------------------------------------------------------------------------------------------
+
+
+def compared(name: str, behind: float, error: float, stacking: float) -> Any:
+    return SimpleNamespace(name=name, why=f"why {name}", elpd_behind=behind, behind_error=error, stacking=stacking)
+
+
+def effect(structure: str, median: float, observation: str = "left") -> Effect:
+    return Effect(structure, "no pace", observation, median, median - 2, median + 2, -0.25, 1.0)
+
+
+def test_a_cause_is_its_effect_and_what_structures_without_it_predict() -> None:
+    """Of one that is the best itself, of one that is one unit behind, and of one that is far behind."""
+    lines = (compared("M0", 0.0, 0.0, 0.75), compared("M1", 1.0, 0.5, 0.25), compared("M2", 9.0, 1.0, 0.001))
+    effects = (effect("M0", -10.0), effect("M1", -8.0), effect("M2", -1.0), effect("mixture", -9.0))
+    assessment: Any = SimpleNamespace(comparison=lines, effects=effects)
+    words = conclusions._cause(Cause("the pace", "no pace", ("M0", "M1", "M2")), assessment)
+    assert words == (
+        "The pace: in 'no pace' left change by -10 (90 %: -12 to -8; -25%) under M0; at the median by -10 (M0) to -8 "
+        "(M1) among the structures that predict about as well as the best; by -9 (90 %: -11 to -7; -25%) in the "
+        "stacked mixture (M0 75% and M1 25%). Structures that do without it: M0 (why M0), M1 (why M1) and M2 (why M2); "
+        "log predictive density: the best of all, 1.0 ± 0.5 behind and 9.0 ± 1.0 behind."
+    )
+    without = conclusions._cause(Cause("the pace", "no pace", ()), assessment)
+    assert without == words.partition(" Structures that")[0]
+
+
+def test_effects_are_those_on_the_first_observation() -> None:
+    first, second, third = effect("M0", 1.0), effect("M0", 2.0, "right"), effect("M1", 3.0)
+    assert conclusions.main_effects([first, second, third]) == [first, third]
+
+
+def test_only_what_is_bounded_on_both_sides_is_said_to_be(fit: Fit) -> None:
+    """In a study that has no words of its own."""
+    silent = of_study(fit, questions=replace(fit.study.questions, supports=""))
+    assert conclusions.supports(silent, None).startswith("They bound size and rate on both sides, each by itself.")
+    first, second = fit.profiles
+    open_above = replace(second, verdict=replace(second.verdict, upper=replace(second.verdict.upper, state="open")))
+    one_sided = replace(silent, profiles=(first, open_above))
+    assert conclusions.supports(one_sided, None).startswith("They bound size on both sides, each by itself.")

@@ -110,6 +110,7 @@ def test_a_call_of_the_data_word_for_word() -> None:
     assert wanted_words(HeldConstants(several[:3]))[1].startswith(
         "The same misfit, or another one, shows in c = 2 (larger) and d = 2 (smaller): fit"
     )
+    assert "(score test, p = 0.002 after 2 tests)" in wanted_words(HeldConstants(several[:2]))[0]
     assert wanted_words(HeldConstants(())) == []
 
 

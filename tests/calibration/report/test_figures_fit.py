@@ -15,6 +15,7 @@ from calibration.fit.verdict import Side, Verdict
 from calibration.report.drawing import DATA, GREY, MODEL, OTHER
 from calibration.report.figures_fit import (
     USES,
+    answer_figure,
     draw_levels,
     fit_figure,
     prediction_profiles_figure,
@@ -96,6 +97,32 @@ def test_residuals_stand_at_their_dates_a_mark_for_each_observation() -> None:
     assert [text.get_text() for text in below.get_legend().get_texts()] == ["a", "b"]
 
 
+def test_dates_stand_under_the_last_of_several_panels_alone() -> None:
+    courses = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0])}
+    labels = {"a": "A", "b": "B"}
+    figure = fit_figure(np.array([0.0, 1.0]), courses, {}, [row("a", 1, 0)], axis_labels=labels, time_label="Year")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "Year"]
+
+
+@pytest.mark.parametrize(("lowest", "bottom"), [(5.0, 0.0), (-2.0, -2.0)])
+def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing(lowest: float, bottom: float) -> None:
+    course = np.array([lowest, 9.0, 12.0])
+    (drawn,) = answer_figure(
+        np.array([0.0, 5.0, 10.0]),
+        course,
+        [row("a", 4, 0), row("a", 7, 0, "check")],
+        axis_label="Firms",
+        time_label="Year",
+    ).axes
+    model, fitted, compared = drawn.lines
+    assert points(model) == [[0, lowest], [5, 9], [10, 12]]
+    assert (points(fitted), points(compared)) == ([[4, 4]], [[7, 7]])
+    assert [line.get_label() for line in drawn.lines] == ["model", "fitted", "compared only"]
+    assert drawn.get_ylim()[0] == bottom
+    assert drawn.get_xlim() == (0, pytest.approx(10.1))
+    assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("Year", "Firms")
+
+
 def test_an_axis_of_counts_starts_at_nothing() -> None:
     figure = fit_figure(
         np.array([0.0, 1.0]),
@@ -149,6 +176,8 @@ def test_profiles_are_drawn_with_threshold_estimate_and_prior() -> None:
     assert [points(line) for line in second.lines[1:]] == [[[0.5, 1], [1, 0], [2, 4]]]
     assert second.lines[0].get_xdata()[0] == 1.1
     assert first.get_ylim() == pytest.approx((0, 2 * rise))
+    # one height for all, so that rises can be compared by eye
+    assert first.get_shared_y_axes().joined(first, second)
     assert (first.get_xscale(), second.get_xscale()) == ("linear", "log")
     assert (first.get_xlabel(), second.get_xlabel()) == ("[firm]", "[-]")
     assert first.get_ylabel() == "fall of the log density"
