@@ -183,7 +183,9 @@ def time_problems(
         outside: dict[float, str] = {}
         for term in observation.terms:
             for quantity in term.quantities:
-                outside |= {t: term.label for t in quantity.times if not initial <= t <= final and math.isfinite(t)}
+                times = [t for t in quantity.times if not initial <= t <= final and math.isfinite(t)]
+                # the end of a window is the start of the next
+                outside = dict.fromkeys(times, term.label) | outside
                 if quantity.how != "at" and not quantity.start < quantity.end:
                     window = f"{quantity.start:g} to {quantity.end:g}"
                     problems.append(

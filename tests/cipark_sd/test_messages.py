@@ -33,7 +33,9 @@ def test_a_misspelt_key_is_the_one_message_and_not_its_consequences(study: Path)
 def test_times_outside_the_run_are_one_line(study: Path) -> None:
     (study / "left.csv").write_text("time,left\n1,3\n2,4\n55,9\n66,12\n", encoding="utf-8")
     message = refused(study, "starts = 4", "starts = 4")
-    assert message.startswith("study/problem.toml:5: observation 'left': 3 of its times lie outside the run, 0 to 12: ")
+    assert message.startswith(
+        "study/problem.toml:5: observation 'left': 2 of its times lie outside the run, 0 to 12: 'left 55' is time 55;"
+    )
     assert "\n" not in message
 
 
