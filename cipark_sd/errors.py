@@ -4,9 +4,9 @@ All of them are :class:`CiparkError`; the command line prints them without a tra
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 #: So many names are listed where none is close to the one that is not known.
 _LISTED = 10
@@ -20,6 +20,8 @@ LONGEST_LIST = 10_000
 _LONGEST_VALUE = 200
 _LONGEST_PROBLEM = 600
 _MORE = "\n  - and {:,} more"
+#: Problems that are shown; nobody mends more of them at a time.
+MOST_SHOWN = 5
 
 
 def shortened(text: str, most: int = LONGEST) -> str:
@@ -46,6 +48,11 @@ def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:
     return "; did you mean " + " or ".join(repr(by_folded[match]) for match in close) + "?"
 
 
+E = TypeVar("E", bound="CiparkError")
+#: Endings of files whose problems name them.
+_FILES = (".toml", ".csv", ".mdl", ".xmile")
+
+
 class CiparkError(Exception):
     """Base of every error that has its cause in what the user gave."""
 
@@ -59,13 +66,31 @@ class CiparkError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def within(self: "E", where: str) -> "E":
+        """The same error with the file in which it is."""
+        return self._saying(f"{where}: {self.message}")
+
+    def placed(self: "E", places: "Mapping[str, str]") -> "E":
+        """The same error with the place of the table with whose name it begins, where that is known."""
+        for label, place in places.items():
+            if self.message.startswith(label):
+                return self._saying(f"{place}{self.message[len(label) :]}")
+        return self
+
+    def _saying(self: "E", message: str) -> "E":
+        error = _again(type(self), shortened(message, self.longest))
+        error.__dict__.update({key: value for key, value in self.__dict__.items() if key != "message"})
+        return error
+
     def __reduce__(self) -> tuple[object, ...]:
         # an error goes to another process as what it says, not by the facts that its class was called with
         return _again, (type(self), self.message), self.__dict__
 
 
-def _again(kind: type[CiparkError], message: str) -> CiparkError:
-    return kind.__new__(kind, message)
+def _again(kind: "type[E]", message: str) -> "E":
+    again = kind.__new__(kind, message)
+    again.message = message
+    return again
 
 
 class Problems(CiparkError):
@@ -86,9 +111,11 @@ class Problems(CiparkError):
         self.problems = tuple(problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
         message = f"{shortened(where, _LONGEST_VALUE)} has {len(self.problems)} {noun}:"
-        for number, problem in enumerate(self.problems):
+        # a name that is not known is a cause, and what does not fit is often its consequence
+        ordered = sorted(self.problems, key=lambda problem: not isinstance(problem, UnknownName))
+        for number, problem in enumerate(ordered):
             line = f"\n  - {shortened(str(problem), _LONGEST_PROBLEM)}"
-            if len(message) + len(line) > LONGEST_LIST - len(_MORE.format(len(self.problems))):
+            if number == MOST_SHOWN or len(message) + len(line) > LONGEST_LIST - len(_MORE.format(len(self.problems))):
                 message += _MORE.format(len(self.problems) - number)
                 break
             message += line
@@ -96,9 +123,10 @@ class Problems(CiparkError):
 
 
 def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
-    """Raise nothing, the one problem, or all of them as :class:`Problems`."""
+    """Raise nothing, the one problem, or all of them as :class:`Problems`; the one names the file that it is of."""
     if len(problems) == 1:
-        raise problems[0]
+        (problem,) = problems
+        raise problem if where in str(problem) or not where.endswith(_FILES) else problem.within(where)
     if problems:
         raise Problems(where, problems)
 
@@ -164,6 +192,13 @@ class InvalidValue(CiparkError):
     def __init__(self, quantity: str, value: object, expected: str, *, where: str) -> None:
         shown = shortened(repr(value), _LONGEST_VALUE)
         super().__init__(f"{where}: {shortened(quantity, _LONGEST_VALUE)} is {shown}, expected {expected}")
+
+
+class UnusableInput(InvalidValue):
+    """Something in a file or a call that is wrong as a whole, said in a sentence of its own."""
+
+    def __init__(self, sentence: str, *, where: str) -> None:
+        CiparkError.__init__(self, f"{where}: {sentence}")
 
 
 class MissingData(CiparkError):

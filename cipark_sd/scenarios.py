@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never, cast, get_args
 
-from cipark_sd.errors import MOST_SUGGESTED, CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import MOST_SUGGESTED, CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.inputs import read_toml
-from cipark_sd.model.expr import Interpolation, Table
+from cipark_sd.model.expr import Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.series import value_at as value_at
@@ -303,14 +303,15 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
         base, elements = split_key(key)
         variable = model.by_name.get(base)
         if variable is None:
-            near = [*labels, *model.by_name] if len(problems) < MOST_SUGGESTED else []
-            problems.append(UnknownName(base, near, where=model.name))
+            # a modeller's name and its plain spelling are one name, offered once
+            near = dict.fromkeys(labels) if len(problems) < MOST_SUGGESTED else {}
+            problems.append(UnknownName(base.replace("_", " "), near, where=model.name))
             continue
         if isinstance(variable, Series) and isinstance(value, float):
             # a constant in place of data, as in Vensim; one point is held before and after
             value = TimeSeries((model.time.initial,), (value,))
         try:
-            _check_kind(variable, value, where)
+            _check_kind(model, variable, value, where)
             if elements:
                 single[base, _check_elements(model, variable, elements)] = _check_single(variable, value, where)
             else:
@@ -329,7 +330,7 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
     return Resolved(whole, single, initial, final, step, saveper)
 
 
-def _check_kind(variable: Variable, value: Override, where: str) -> None:
+def _check_kind(model: Model, variable: Variable, value: Override, where: str) -> None:
     match variable, value:
         case (Lookup(), Table()) | (Stock() | Constant(), float() | tuple()):
             return
@@ -344,7 +345,16 @@ def _check_kind(variable: Variable, value: Override, where: str) -> None:
         case (Series(), _):
             expected = "a number that holds at all times or a time series {times = […], values = […]}"
         case _:
-            expected = "a time series {times = […], values = […]}, since its equation computes it otherwise"
+            # what a reader wants to change stands in its equation
+            named = dict.fromkeys(ref.name for piece in variable.pieces for ref in references(piece.expr))
+            constants = [model.by_name[name].label for name in named if isinstance(model.by_name.get(name), Constant)]
+            hint = f"; set one of: {', '.join(constants)}" if constants else ""
+            shown = f"{value:g}" if isinstance(value, float) else "no time series"
+            raise UnusableInput(
+                f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}; or bring its course as "
+                "{times = […], values = […]}",
+                where=where,
+            )
     raise InvalidValue(f"the override of the {kind(variable)} {variable.label!r}", _plain(value), expected, where=where)
 
 
@@ -373,6 +383,11 @@ def _check_size(model: Model, variable: Variable, value: Override, where: str) -
     if isinstance(value, tuple):
         size = len(model.elements(variable))
         if len(value) != size:
+            if size == 1:
+                text = ",".join(f"{number:g}" for number in value)
+                point = text.replace(",", ".", 1)
+                expected = f"one number; was a decimal point meant, {variable.label}={point}?"
+                raise InvalidValue(f"the value of {variable.label!r}", text, expected, where=where)
             raise InvalidValue(f"the override of {variable.label!r}", list(value), f"{size} numbers", where=where)
     return value
 

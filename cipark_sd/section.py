@@ -1,5 +1,6 @@
 """One table of a TOML file: typed access that collects what is wrong instead of stopping at the first fault."""
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -31,6 +32,7 @@ class Section:
     ) -> None:
         self.name: str = name if within is None or not within.name else f"{within.name}, {name}"
         self.problems = problems
+        self._start = len(problems)
         self._keys_read: set[str] = set()
         self.content: Mapping[str, object] = content if isinstance(content, Mapping) else {}
         self._placed: Mapping[str, object] = (
@@ -134,7 +136,13 @@ class Section:
         return []
 
     def note_unread(self) -> None:
-        """Note every key that nothing asked for."""
-        for key in self.content:
-            if key not in self._keys_read:
-                self.problems.append(UnknownName(key, sorted(self._keys_read), kind="key", where=self.at(key)))
+        """Note every key that nothing asked for.
+
+        Where such a key is a misspelling of one that is not there, what else was noted of the table follows from that.
+        """
+        unread = [key for key in self.content if key not in self._keys_read]
+        absent = [key for key in self._keys_read if key not in self.content]
+        if any(difflib.get_close_matches(key, absent, n=1, cutoff=0.75) for key in unread):
+            del self.problems[self._start :]
+        for key in unread:
+            self.problems.append(UnknownName(key, sorted(self._keys_read), kind="key", where=self.at(key)))

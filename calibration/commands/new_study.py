@@ -77,7 +77,7 @@ def new_study(
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
     from calibration.study.time_units import TimeUnit
-    from cipark_sd.errors import InvalidValue
+    from cipark_sd.errors import InvalidValue, UnusableInput
     from cipark_sd.files import file_name
 
     if template is not None:
@@ -89,8 +89,10 @@ def new_study(
             click.echo(line)
         return Result({"folder": output or Path(f"my_{template}"), "copy_of": template})
     if model is None or data is None:
-        expected = "MODEL and DATA, such as cipark new-study sir.mdl cases.csv; or --from STUDY"
-        raise InvalidValue("what is given", str(model) if model else "nothing", expected, where="new-study")
+        lacking = "DATA" if model else "MODEL and DATA"
+        raise UnusableInput(
+            f"{lacking} is missing: cipark new-study sir.mdl cases.csv, or --from STUDY", where="new-study"
+        )
     if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
         raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
     folder = output or Path(file_name(data.stem))
@@ -161,15 +163,26 @@ _READ = {"level": "level", "flow": "flow over a window", "increments": "growing 
 
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
+    from cipark_sd.wording import number
+
     lines = [
         f"{made.folder}: a study with {len(made.series)} series",
         f"  times   {made.axis.column}: {made.clock.note}",
     ]
+    if made.reordered:
+        lines.append("          the rows were not in the order of time and have been sorted")
     for series in made.series:
         whole = " + ".join(series.match.names)
         fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
         span = f"{len(series.rows)} rows{fitted}, {series.rows[0].text} to {series.rows[-1].text}"
         lines.append(f"  data    {series.match.column} -> {whole}, {_READ[series.kind]}, {series.family.name}; {span}")
+        empty = made.n_rows - len(series.rows) - len(series.dropped)
+        if empty > 0:
+            rows = "one row has" if empty == 1 else f"{empty} rows have"
+            lines.append(f"          {rows} no number in {series.match.column} or no time: left out")
+        if (series.values < 0).any():
+            lowest = number(float(series.values.min()))
+            lines.append(f"          {lowest} is below nothing, so that these are no counts: the noise is normal")
         if series.dropped:
             lines.append(f"          {len(series.dropped)} rows before the run's initial time are left out")
     if made.ignored:

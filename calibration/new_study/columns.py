@@ -12,7 +12,7 @@ from typing import Literal
 from calibration.new_study.dates import DateOrder, date_of, date_orders
 from calibration.new_study.table import Sheet, is_missing, number_reader
 from calibration.study.time_units import unit_in
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
 Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})
@@ -195,20 +195,33 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     cells = [texts[i] for i in rows]
     orders = (order,) if order else date_orders(cells)
     if len(orders) > 1:
-        expected = f"--dates dmy or --dates mdy: {cells[0]!r} may be either"
-        raise InvalidValue("the order of day and month", "open", expected, where=f"{sheet.name}, {column}")
+        raise UnusableInput(
+            f"{cells[0]!r} may have the day or the month first: --dates dmy or --dates mdy says which",
+            where=f"{sheet.name}, {column}",
+        )
     if orders and (order or not _are_numbers(cells, sheet)):
         return _dated(sheet, column, rows, cells, orders[0])
     read = number_reader(cells, sheet.delimiter)
     numbers = [read(text) for text in cells]
+    _check_dates(sheet, column, rows, cells)
     for i, text, number in zip(rows, cells, numbers, strict=True):
         if math.isnan(number):
             expected = f"a number, or a date such as 2020-03-01; {_taken(column)}"
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
     ordered = sorted(zip(numbers, rows, strict=True))
-    _check_once([number for number, _ in ordered], sheet, column)
+    _check_once(ordered, sheet, column)
     values = tuple(number for number, _ in ordered)
     return Axis(column, tuple(i for _, i in ordered), tuple(map(plain, values)), numbers=values)
+
+
+def _check_dates(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str]) -> None:
+    """Complain of the entry that is no date in a column whose others are."""
+    for order in ("dmy", "mdy"):
+        wrong = [(i, text) for i, text in zip(rows, cells, strict=True) if date_of(text, order) is None]
+        if wrong and len(wrong) <= len(cells) // 2:
+            i, text = wrong[0]
+            expected = f"a date, as {cells[0] if cells[0] != text else cells[-1]!r} is; {_taken(column)}"
+            raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
 
 
 def _taken(column: str) -> str:
@@ -224,23 +237,29 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
         dates.append(date)
     ordered = sorted(zip(dates, rows, strict=True))
-    _check_once([date for date, _ in ordered], sheet, column)
+    _check_once(ordered, sheet, column)
     days = tuple(date for date, _ in ordered)
     return Axis(column, tuple(i for _, i in ordered), tuple(day.isoformat() for day in days), dates=days)
 
 
-def _check_once(times: Sequence[object], sheet: Sheet, column: str) -> None:
-    twice = next((a for a, b in pairwise(times) if a == b), None)
+def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) -> None:
+    twice = next(((a, i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
     if twice is None:
         if len(times) < 2:
-            raise InvalidValue("its rows", len(times), "two at least with a time", where=sheet.name)
+            raise UnusableInput(f"it has {len(times)} rows with a time; two are the least", where=sheet.name)
         return
     texts = [name for name in sheet.header if name != column and not _are_numbers(sheet.column(name), sheet)]
     repeated = [name for name in texts if len(set(sheet.column(name))) < len(sheet.rows)]
     hint = ""
     if repeated:
         hint = f'; choose the rows of one case with --where "{repeated[0]}={sheet.column(repeated[0])[0]}"'
-    raise InvalidValue(column, str(twice), f"each time once{hint}; {_taken(column)}", where=sheet.name)
+    _, *places = twice
+    text = sheet.column(column)[places[0]]
+    lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in places))
+    raise UnusableInput(
+        f"{column} is {text} in lines {lines}, and each time is to be there once{hint}; {_taken(column)}",
+        where=sheet.name,
+    )
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:

@@ -58,7 +58,10 @@ class NewStudyRequest:
 
 @dataclass(frozen=True)
 class NewStudy:
-    """A study that was written, with what was guessed."""
+    """A study that was written, with what was guessed.
+
+    ``n_rows`` counts those of the table, and ``reordered`` says whether they were not in the order of time.
+    """
 
     folder: Path
     axis: Axis
@@ -68,6 +71,8 @@ class NewStudy:
     ignored: tuple[str, ...]
     numeric: tuple[str, ...]
     possible: bool = False
+    n_rows: int = 0
+    reordered: bool = False
 
 
 def new_study(request: NewStudyRequest) -> NewStudy:
@@ -97,7 +102,11 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
         draft = Path(temporary) / request.folder.resolve().name
         series, timing = _series(model, sheet, axis, matched, request, later=False)
-        study = NewStudy(request.folder, axis, timing, series, tuple(options), tuple(unused), numeric)
+        reordered = list(axis.rows) != sorted(axis.rows)
+        study = NewStudy(
+            request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
+            n_rows=len(sheet.rows), reordered=reordered,
+        )  # fmt: skip
         view = _first_view(draft, request, model, study)
         if not view.possible:
             # a stock may start at nothing: the first number then belongs to the next instant

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.spreadsheets import SUFFIX, table_bytes
 
 #: What people write where there is no number.
@@ -90,7 +90,8 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     full = (i for i, (_, cells) in enumerate(records) if sum(map(bool, cells)) >= width - 1 and any(cells[1:]))
     first = next(full, 0)
     if not records or len(records) - first < 2:
-        raise InvalidValue("its content", f"{len(records)} lines", "a line of column names and rows below", where=where)
+        expected = "a line of column names, such as time,cases, and rows below"
+        raise UnusableInput(f"there are {len(records)} lines with cells, where a table has {expected}", where=where)
     header = [name or f"column {i}" for i, name in enumerate(records[first][1], start=1)]
     if all(_is_number(cell) for cell in records[first][1] if cell):
         expected = "column names, such as time,cases"

@@ -12,7 +12,7 @@ from calibration.study.parameters import Parameter
 from calibration.study.predictions import Prediction
 from calibration.study.sections import Fixed
 from calibration.study.variants import setting_problems
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
 from cipark_sd.scenarios import Scenario, split_key
@@ -20,9 +20,17 @@ from cipark_sd.scenarios import override_key as output_key
 
 
 def name_problems(
-    model: Model, observations: Sequence[Observation], parameters: Sequence[Parameter], fixed: Sequence[Fixed]
+    model: Model,
+    observations: Sequence[Observation],
+    parameters: Sequence[Parameter],
+    fixed: Sequence[Fixed],
+    *,
+    complete: bool,
 ) -> list[CiparkError]:
-    """Names that are not the model's, that cannot be set, or that are set twice."""
+    """Names that are not the model's, that cannot be set, or that are set twice.
+
+    ``complete`` says whether all observations could be read, so that what no observation names is named nowhere.
+    """
     problems: list[CiparkError] = []
     noise = {parameter.name for parameter in parameters if parameter.target == "noise"}
     earlier: set[str] = set()
@@ -45,6 +53,7 @@ def name_problems(
             where=f"parameter {name!r}",
         )
         for name in sorted(noise - used)
+        if complete
     ]
     settable = [(f"parameter {p.name!r}", p.name) for p in parameters if p.target == "model"]
     settable += [(f"fixed {item.name!r}", item.name) for item in fixed]
@@ -174,12 +183,23 @@ def time_problems(
         outside: dict[float, str] = {}
         for term in observation.terms:
             for quantity in term.quantities:
-                outside |= {t: term.label for t in quantity.times if not initial <= t <= final and math.isfinite(t)}
+                times = [t for t in quantity.times if not initial <= t <= final and math.isfinite(t)]
+                # the end of a window is the start of the next
+                outside = dict.fromkeys(times, term.label) | outside
                 if quantity.how != "at" and not quantity.start < quantity.end:
                     window = f"{quantity.start:g} to {quantity.end:g}"
                     problems.append(
                         InvalidValue("the window", window, "a start before its end", where=repr(term.label))
                     )
-        problems += [InvalidValue("the time", time, expected, where=repr(label)) for time, label in outside.items()]
+        if outside:
+            first = min(outside)
+            many = f"{len(outside)} of its times lie" if len(outside) > 1 else "one of its times lies"
+            problems.append(
+                UnusableInput(
+                    f"{many} outside the run, {initial:g} to {final:g}: {outside[first]!r} is time {first:g}; look at "
+                    "[dates] origin and unit, and at from and to of [model]",
+                    where=f"observation {observation.name!r}",
+                )
+            )
     problems += [InvalidValue("origins", t, expected, where="[holdout]") for t in holdout if not initial < t < final]
     return problems

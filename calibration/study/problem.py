@@ -43,6 +43,7 @@ from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
+from cipark_sd.toml_lines import place
 
 
 @dataclass(frozen=True)
@@ -187,9 +188,11 @@ def read_problem(
     predictions = read_predictions(top.tables("prediction"), calendar, problems)
     questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.note_unread()
-    problems += name_problems(model, observations, parameters, fixed)
+    # a table that could not be read names no noise and has no rows, which is no mistake of its own
+    complete = not problems
+    problems += name_problems(model, observations, parameters, fixed, complete=complete)
     problems += coding_problems(codings.values(), observations)
-    if not any(term.use == "fit" for o in observations for term in o.terms):
+    if complete and not any(term.use == "fit" for o in observations for term in o.terms):
         problems.append(InvalidValue("[[observation]]", "nothing to fit", "one row to fit at least", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
         problems.append(InvalidValue("[[parameter]]", "nothing to estimate", "one with use = 'CAL'", where=FILE))
@@ -204,11 +207,19 @@ def read_problem(
     problems += prediction_problems(model, span, predictions, parameters)
     problems += time_problems(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
-    raise_all(str(path), problems)
+    raise_all(str(path), [problem.placed(_places(top)) for problem in problems])
     warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)
     parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
     return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions, processes)
+
+
+def _places(top: Section) -> dict[str, str]:
+    """File and line of each table that has a name, by what messages call the table."""
+    kinds = ("observation", "parameter", "fixed", "prediction", "rival", "scenario", "experiment")
+    named = [(f"{kind} {table['name']!r}", table) for kind in kinds for table in top.tables(kind)
+             if isinstance(table, Mapping) and "name" in table]  # fmt: skip
+    return {label: place(table, label) for label, table in named}
 
 
 def _name(table: object) -> object:

@@ -10,7 +10,7 @@ from typing import cast
 
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Use
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.section import Section
 from cipark_sd.spreadsheets import table_bytes
 
@@ -89,7 +89,7 @@ def read_rows(
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or problem
         section.problems.append(
-            InvalidValue("table", str(path.name), f"a readable CSV file ({reason})", where=section.where)
+            UnusableInput(f"the table {path.name!r} cannot be read ({reason})", where=section.at("table"))
         )
         return []
     required = [getattr(columns, field) for field in columns.__slots__]

@@ -127,7 +127,7 @@ Stock = INTEG(flow, 1) ~~| table((0,0), (1,1)) ~~|
         ({"pool[East, West]": 1}, r"expected 1 element\(s\)"),
         ({"rate[East]": 1}, r"expected 0 element\(s\)"),
         ({"pool": [1, 2, 3]}, "expected 2 numbers"),
-        ({"flow": 1}, "the auxiliary 'flow'.*its equation computes it"),
+        ({"flow": 1}, "'flow' is computed by its equation and cannot be 1; set one of: rate"),
         ({"table": 1}, "the lookup 'table'.*expected a table"),
         ({"Stock": {"times": [0], "values": [1]}}, "the stock 'Stock'.*expected an initial value"),
     ],

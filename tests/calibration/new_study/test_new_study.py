@@ -323,7 +323,7 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ("day,infected\n1,3\n1,4\n", [], r"each time once"),
+        ("day,infected\n1,3\n1,4\n", [], r"day is 1 in lines 2 and 3, and each time is to be there once"),
         ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
         ("1,3\n2,4\n", [], r"expected column names"),

@@ -261,7 +261,7 @@ def test_a_mistake_is_named(message: str, make: Make) -> None:
 
 
 TABLES = {
-    "a time of the run, 0 to 10": "time,value\n0,0\n2,20\n11,40\n",
+    "outside the run, 0 to 10": "time,value\n0,0\n2,20\n11,40\n",
     "a date such as 2019-11-26": "time,value\n0,0\nsoon,20\n",
     "row 3: value is 'many'": "time,value\n0,0\n2,many\n",
     "whole numbers for the family poisson": "time,value\n0,0\n2,20.5\n",
