@@ -172,6 +172,7 @@ def main(data_sets: int, seed: int, workers: int, quick: bool) -> None:
         for name, problem, maker in cases:
             rng = np.random.default_rng(seed)
             rows.append(rates(name, self_test(problem, On("native"), n, rng, maker=maker, workers=pool)))
+            click.echo(" ".join(rows[-1]))
         heads = [
             f"{name} {mass:.0%}" for name in ("parameters", "next year", "fourth year", "effect") for mass in MASSES[1:]
         ]

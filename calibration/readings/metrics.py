@@ -116,7 +116,3 @@ class FirstBelow(Metric):
 
     def of(self, times: Array, values: Array) -> Array:
         return FirstAbove(-self.threshold).of(times, -values)
-
-
-#: One row each.
-METRICS: tuple[Metric, ...] = (Maximum(), Minimum(), TimeOfMaximum(), FirstAbove(), FirstBelow())

@@ -35,6 +35,12 @@ class NormalScores:
 
         return self.space.from_unit(ndtr(scores))
 
+    def theta_of(self, position: int, scores: Array) -> Array:
+        """Values ``(…,)`` of one parameter."""
+        from scipy.special import ndtr
+
+        return self.space.parameters[position].distribution.quantile(ndtr(scores))
+
     def scores(self, theta: Array) -> Array:
         """Scores of values ``(…, k)``; infinite at an end of a prior."""
         from scipy.special import ndtri

@@ -18,6 +18,7 @@ from calibration.sampling.convergence import CONVERGED, Convergence, Criteria
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.importance import RELIABLE, smoothed
+from calibration.sampling.innovations import ScaledScores, suited
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.starts import annealed_draws
 from calibration.sampling.weighted import drawn_apart, weighted_convergence, worst_size
@@ -147,7 +148,7 @@ def importance(
     k = len(density.space)
     scores = NormalScores(density)
     n = max(FIRST[0], FIRST[1] * k)
-    coordinates: NormalScores | FreeDensity = scores
+    coordinates: NormalScores | ScaledScores | FreeDensity = scores
     if start is None:
         points = annealed_draws(scores, n, starting, density.problem.title, moves=FIRST_MOVES)
         log_weights = np.zeros(len(points))
@@ -159,6 +160,9 @@ def importance(
             points = annealed_draws(coordinates, n, starting, density.problem.title, moves=FIRST_MOVES)
         else:
             points = coordinates.coordinates.free(start[0])
+    else:
+        coordinates = suited(scores, points)
+        points = coordinates.free(points) if isinstance(coordinates, ScaledScores) else points
     usable = np.isfinite(points).all(axis=1)
 
     def worth(weighted: Weighted) -> float:
@@ -189,7 +193,7 @@ def importance(
 
 def _drawn(
     density: Posterior,
-    coordinates: NormalScores | FreeDensity,
+    coordinates: NormalScores | ScaledScores | FreeDensity,
     weighted: Weighted,
     n_chains: int,
     per_chain: int,

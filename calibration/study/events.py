@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.variants import repeated
-from cipark_sd.errors import CiparkError, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.section import Section
 
 
@@ -50,6 +50,18 @@ def _event(content: object, calendar: Calendar, problems: list[CiparkError]) -> 
             section.wrong("dates", "a list of dates such as 2019-07-01, or of numbers")
             break
     return Event(name, tuple(sorted(set(times))), why)
+
+
+def unused_events(events: Mapping[str, Event], observations: Sequence[object]) -> list[InvalidValue]:
+    """A problem for each event that none of the ``[[observation]]`` tables names."""
+    named: set[object] = set()
+    for table in observations:
+        content = table if isinstance(table, Mapping) else {}
+        layer = content.get("reported")
+        for value in (content.get("merge_over"), layer.get("at") if isinstance(layer, Mapping) else None):
+            named.update(value if isinstance(value, list) else [value])
+    expected = "an event that an observation names in merge_over or reported"
+    return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
 
 
 def events_of(section: Section, key: str, events: Mapping[str, Event]) -> tuple[float, ...]:

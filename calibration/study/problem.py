@@ -19,7 +19,7 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
-from calibration.study.events import read_events
+from calibration.study.events import read_events, unused_events
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, counted_twice
 from calibration.study.parameters import ParameterSpace
@@ -191,6 +191,7 @@ def read_problem(
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
     problems += name_problems(model, observations, parameters, fixed, complete=complete)
+    problems += unused_events(events, top.tables("observation"))
     problems += coding_problems(codings.values(), observations)
     if complete and not any(term.use == "fit" for o in observations for term in o.terms):
         problems.append(InvalidValue("[[observation]]", "nothing to fit", "one row to fit at least", where=FILE))

@@ -10,7 +10,8 @@ from typing import assert_never
 from calibration.families import registry
 from calibration.families.base import Family, Kind, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
 from calibration.families.multinomial import Multinomial
-from calibration.readings.metrics import METRICS, Metric
+from calibration.readings import registry as readings
+from calibration.readings.metrics import Metric
 from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding
@@ -87,7 +88,7 @@ def read_observation(
 
 def _metric(section: Section) -> Metric:
     """What ``metric`` says, its options being its fields."""
-    by_name = {metric.name: metric for metric in METRICS}
+    by_name = {metric.name: metric for metric in readings.METRICS}
     metric = by_name[section.choice("metric", tuple(by_name))]
     return replace(metric, **{field.name: section.number(field.name) for field in fields(metric)})
 

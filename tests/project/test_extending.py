@@ -11,13 +11,16 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from places import ROOT
-from small_study import small_study
+from small_study import STUDY, small_study
 
 from calibration.commands import pipeline
+from calibration.likelihood.posterior import posterior
+from calibration.readings import registry as metrics
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections
 from calibration.report.sections.base import ReportPart, Words
+from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.findings import load
 from cipark_sd.commands.sensitivity.methods import registry as methods
@@ -109,6 +112,19 @@ def extended(module_name: str, code: str, registry: ModuleType, row: str) -> dic
     names = {**vars(registry), **vars(module)}
     exec(compile(row, "extending.md", "exec"), names)  # noqa: S102  (our own document)
     return names
+
+
+def test_the_metric_of_the_recipe_is_read_from_a_run(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an exponential decay whose half-life is seen as a mean."""
+    code, row = blocks("A metric of a run")
+    names = extended("calibration.readings.mean", code, metrics, row)
+    monkeypatch.setattr(metrics, "METRICS", names["METRICS"])
+    text = STUDY.replace('kind = "increments"', 'kind = "metric"\nmetric = "mean"').replace("start = 0.0\n", "")
+    small_study(tmp_path)
+    (tmp_path / "problem.toml").write_text(text.replace('"poisson"', '"normal"\nsd = 1.0'), encoding="utf-8")
+    density = posterior(read_problem(tmp_path), registry.choose("native"))
+    left = 100 * (1 - (1 - 0.2 / 8) ** np.arange(33))
+    assert density.quantities(np.array([[100.0, 0.2]]))[0, 3] == pytest.approx(np.trapezoid(left) / 32)
 
 
 def test_the_sensitivity_method_of_the_recipe_is_offered_computed_and_written(

@@ -147,6 +147,8 @@ def test_over_dispersion_no_longer_pays_for_the_dates(tmp_path: Path) -> None:
         ("reported", f'dispersion = "d"\n{REPORTED}', PARAMETERS + dispersion),
     ):
         text = STUDY.replace('"poisson"', '"nb1"')
+        if name == "alone":
+            text = text.replace('[[event]]\nname = "ceremonies"\ndates = [2.5, 5.5, 8.5]\nwhy = "a test"\n', "")
         (tmp_path / "problem.toml").write_text(text.format(noise=noise, more=more), encoding="utf-8")
         problem = read_problem(tmp_path)
         terms = tuple(
@@ -193,6 +195,7 @@ def test_the_last_number_still_ends_a_window(tmp_path: Path) -> None:
     ("noise", "expected"),
     [
         ('merge_over = "ceremony"', "has no [[event]] 'ceremony'"),
+        ("", "an event that an observation names"),
         ('reported = { at = "ceremonies", share = 1.2 }', "a number from 0 to 1"),
         ('reported = { at = "ceremonies", rate = -1 }', "a number not below 0"),
         ("reported = { share = 0.5 }", "the name of an [[event]]"),
