@@ -25,9 +25,9 @@ from cipark_sd.engines.native.text import LANES
 
 #: Up to so many runs are computed in a vector of that many lanes, which takes half as long as one of eight.
 FEW = 4
-#: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose steps
-#: wait for each other. Others have more values alive than there are registers, and get slower. From so many runs on it
-#: is worth the second compilation.
+#: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose
+#: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
+#: on it is worth the second compilation.
 WIDE, SHARE, MANY = 16, 0.1, 64
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
