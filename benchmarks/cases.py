@@ -69,7 +69,7 @@ PARK = Case(
     "park",
     bundled(),
     (
-        *("reform_strength", "disagreement_weight", "summit_strength", "negotiation_time", "relocation_time"),
+        *("reform_weight", "disagreement_weight", "summit_strength", "negotiation_time", "relocation_time"),
         *("start_time_scale", "lapse_rate", "construction_scale", "base_exit_rate", "exit_slope"),
         *("agglomeration_elasticity", "reputation_strength", "capability_exponent", "pool_scale"),
         *("approach_hazard[private]", "unit_land_cost"),

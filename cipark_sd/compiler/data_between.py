@@ -11,10 +11,16 @@ from dataclasses import replace
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Interpolation, Neg, Ref, Table, rebuild, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, ExternalPiece, Series, Stock, Variable
+from cipark_sd.model.variables import Auxiliary, ExternalPiece, Series, Stock, Variable, expressions
 
 FUNCTION = "data_between"
 _MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
+
+
+def asks_for_data(model: Model) -> bool:
+    """Whether an equation has the function; asked of a model with subscripts, whose equations are fewer."""
+    every = (*model.variables, *(inner for macro in model.macros for inner in macro.variables))
+    return any(_has(expr) for variable in every for expr in expressions(variable))
 
 
 def with_data_between(model: Model) -> Model:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from cipark_sd.compiler.data_between import with_data_between
+from cipark_sd.compiler.data_between import asks_for_data, with_data_between
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
@@ -55,7 +55,7 @@ def flat_model(model: Model) -> FlatModel:
     def make() -> tuple[Model, FlatModel]:
         # the model is kept too, so that its identity stays its own
         written_out = inline_macros(unroll(read_externals(model), keep_reductions=True))
-        return model, FlatModel.of(with_data_between(written_out))
+        return model, FlatModel.of(with_data_between(written_out) if asks_for_data(model) else written_out)
 
     return remember(_FLAT, id(model), make)[1]
 

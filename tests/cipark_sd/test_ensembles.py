@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from cipark_sd.cache import CacheWarning
+from cipark_sd.engines.native.engine import lanes_for
 from cipark_sd.engines.native.text import LANES
-from cipark_sd.engines.settings import Reduction
+from cipark_sd.engines.programs import program_for
+from cipark_sd.engines.settings import Reduction, Settings
 from cipark_sd.ensembles import LEAST, MOST, SHARES, chunk_size, ensemble
 from cipark_sd.errors import InvalidValue, OffGrid, UnknownName
 from cipark_sd.frontends.model_file import read_model
@@ -222,3 +224,23 @@ def test_a_reduction_that_is_no_number_marks_its_run(write_mdl: Callable[..., Pa
         runs = ensemble(model, {"p": [9.0, 2.0]}, save=[], reduce=total)
     assert list(runs.run_failed_variable.to_numpy()) == ["", "total"]
     assert np.isnan(runs.run_failed_time).all()
+
+
+def test_vectors_of_four_eight_and_sixteen_lanes_give_the_same_bits(write_mdl: Callable[..., Path]) -> None:
+    """So few, some, and many runs of a program that is mostly elementary functions; pipes and tables are in it too."""
+    model = read_model(
+        write_mdl(
+            "x = INTEG(EXP(-x * a) * SIN(x) - x ^ 1.3 / b, 2) ~~| y = DELAY FIXED(LN(1 + x), 3, a) ~~|"
+            "t([(0,0)-(9,9)],(0,1),(2,3),(9,0)) ~~| z = t(x) + y ~~| a = 0.5 ~~| b = 4 ~~|"
+        )
+    )
+    rng = np.random.default_rng(5)
+    draws = {"a": rng.uniform(0.1, 0.9, 100), "b": rng.uniform(3, 5, 100)}
+    made = [
+        ensemble(model, {name: values[:n] for name, values in draws.items()}, save=["x", "z"]) for n in (3, 20, 100)
+    ]
+    program = program_for(model, ["x", "z"], Settings())
+    assert [lanes_for(program, n) for n in (3, 20, 100)] == [4, 8, 16]
+    for name in ("x", "z"):
+        assert np.array_equal(made[0][name], made[2][name][:3])
+        assert np.array_equal(made[1][name], made[2][name][:20])

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cipark_sd.compiler.primitives import LIBRARY, library_address
-from cipark_sd.compiler.program import Program
+from cipark_sd.compiler.primitives import LIBRARY, RECIPES, library_address
+from cipark_sd.compiler.program import PER_STEP, Program
 from cipark_sd.engines.base import Inputs, Values
 from cipark_sd.engines.blocks import Blocks, by_course, by_run
 from cipark_sd.engines.compiled import CompiledEngine
@@ -25,6 +25,10 @@ from cipark_sd.engines.native.text import LANES
 
 #: Up to so many runs are computed in a vector of that many lanes, which takes half as long as one of eight.
 FEW = 4
+#: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose
+#: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
+#: on it is worth the second compilation.
+WIDE, SHARE, MANY = 16, 0.1, 64
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
     None,
@@ -62,7 +66,7 @@ class NativeEngine(CompiledEngine):
 
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs, (n_outputs, n_saved, n_runs)."""
-        lanes = LANES if inputs.n_runs > FEW else FEW
+        lanes = lanes_for(program, inputs.n_runs)
         loaded = load(program, lanes)
         arrays = Blocks(program, inputs, lanes)
         n_blocks, n_saved, n_outputs = arrays.n_blocks, int(inputs.saved.sum()), len(program.outputs)
@@ -102,6 +106,22 @@ class NativeEngine(CompiledEngine):
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(part, edges[:-1], edges[1:]))
         return (by_course if self.courses else by_run)(out, inputs.n_runs)
+
+
+_WIDTHS: dict[str, int] = {}
+
+
+def lanes_for(program: Program, n_runs: int) -> int:
+    """How many runs a block has; it changes no bit."""
+    if n_runs <= FEW:
+        return FEW
+    if n_runs < MANY:
+        return LANES
+    if program.digest not in _WIDTHS:
+        operations = [node.op for node, rate in zip(program.nodes, program.rates, strict=True) if rate == PER_STEP]
+        functions = sum(op in RECIPES for op in operations)
+        _WIDTHS[program.digest] = WIDE if functions > SHARE * len(operations) else LANES
+    return _WIDTHS[program.digest]
 
 
 _LOADED: dict[tuple[str, int], Loaded] = {}
