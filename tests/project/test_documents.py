@@ -104,3 +104,16 @@ def test_the_park_s_three_sentences_are_the_same_in_readme_and_studies() -> None
     for name in ("great_stone", "great_stone_core"):
         content = tomllib.loads((ROOT / "calibration" / "studies" / name / "problem.toml").read_text(encoding="utf-8"))
         assert " ".join(content["report"]["words"]) == sentences
+
+
+def test_the_live_example_is_of_the_model_that_comes_with_the_package() -> None:
+    """It is remade by the command that stands beside it."""
+    from cipark_sd import bundled, read_model
+
+    page = (ROOT / "docs" / "example" / "core.html").read_text(encoding="utf-8")
+    assert len(page) < 1_000_000
+    assert f'"model_digest":"{read_model(bundled("core.mdl")).digest}"' in page, (
+        "cipark play core -o docs/example/core.html"
+    )
+    for text in (README, (ROOT / "docs" / "play.md").read_text(encoding="utf-8")):
+        assert "`cipark play core -o docs/example/core.html`" in text

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
+from cipark_sd.engines.plan import plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import CONTROL, Model
@@ -15,6 +16,7 @@ from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Stru
 from cipark_sd.plotting.observed import Observed
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivities.factors import constant_values
+from cipark_sd.timegrid import time_label
 
 #: Levers and curves of a page, at most.
 LEVERS, OUTCOMES = 8, 6
@@ -69,7 +71,15 @@ def contents_of(
         until=model.time.final,
         base="as in the file",
         limits=LIMITS,
+        labels=_dates(model, scenario),
     )
+
+
+def _dates(model: Model, scenario: Scenario) -> tuple[str, ...]:
+    """What people call the saved times of a model in calendar years; of another model they are numbers."""
+    times = plan(model, scenario, save=(), times=None, method=None).times
+    labels = tuple(time_label(float(time), model.time.units) for time in times)
+    return labels if all("-" in label[1:] for label in labels) else ()
 
 
 def _curves(model: Model) -> tuple[Variable, ...]:
