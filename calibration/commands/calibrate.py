@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
 )
 @options.dask
+@options.allow_failed
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
 @click.option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless requested.")
 @click.option(
@@ -105,6 +106,7 @@ def calibrate(
     self_tests: int,
     workers: int | None,
     dask: str | None,
+    allow_failed: float,
     everything: bool,
     fast: bool,
     compare_pysd: bool | None,
@@ -173,6 +175,7 @@ def calibrate(
         self_tests=self_tests,
         workers=workers,
         dask=dask,
+        allow_failed=allow_failed,
         checkpoints=Checkpoints.in_output(folder, fresh=fresh),
         output=folder,
         allow_files=allow_files,

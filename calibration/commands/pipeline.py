@@ -16,6 +16,7 @@ from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
 from calibration.sampling.effort import Effort, Sampler
+from calibration.sampling.failed_draws import failed_draws
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
@@ -23,6 +24,7 @@ from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.console import Bars, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.failures import ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Settings:
     self_tests: int = 0
     workers: int | None = None
     dask: str | None = None
+    allow_failed: float = ALLOWED
     checkpoints: Checkpoints = NOT_KEPT
     output: Path | None = None
     allow_files: tuple[Path, ...] = ()
@@ -91,7 +94,10 @@ def calibrate(settings: Settings) -> Calibration:
             predictions, optimum = profiling.predictions(optimum, engine, checkpoints, bars)
         draws = _sampled(density, settings, bars) if settings.posterior and not optimum.interrupted else None
     compared = _replication(optimum, settings)
-    return Calibration(optimum, tuple(profiles), tuple(predictions), engine, compared, draws, checkpoints.reused)
+    theta = None if draws is None else draws.flat
+    failed = failed_draws(density, theta, method.seed, settings.allow_failed)
+    looked_at = tuple(profiles), tuple(predictions)
+    return Calibration(optimum, *looked_at, engine, compared, failed, draws, checkpoints.reused)
 
 
 def keep_draws(made: Calibration, folder: Path) -> list[Path]:

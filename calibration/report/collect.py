@@ -22,6 +22,7 @@ from calibration.report.findings import BestFit, Curves, Fit, Posterior, Posteri
 from calibration.report.study_facts import study_facts
 from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
+from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import relative_efficiency
 from calibration.study.levels import dated_levels
 from calibration.study.observations import Count, Observation, Quantity
@@ -47,6 +48,7 @@ class Calibration:
         As far as they were asked for and done.
     engine : str
     replication : Replication
+    failed : FailedDraws
     draws : PosteriorDraws, optional
     reused : int
         Completed searches and profiles from an earlier run.
@@ -57,6 +59,7 @@ class Calibration:
     predictions: tuple[PredictionProfile, ...]
     engine: str
     replication: Replication
+    failed: FailedDraws
     draws: PosteriorDraws | None = None
     reused: int = 0
 
@@ -96,6 +99,7 @@ def fit_findings(made: Calibration) -> Fit:
         step_shift=shift_at_half_the_step(optimum, made.engine),
         curves=curves(problem, optimum.theta, rows, made.engine),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
+        failed=made.failed,
         reused=made.reused,
         version=version(),
         numpy_version=np.__version__,

@@ -168,6 +168,7 @@ def sentences(fit: Fit) -> Sequence[str]:
         )
         worst = str(poorest(fit.posterior.mixing))
         sentences.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}). {fit.posterior.how}")
+    sentences += fit.failed.sentences
     step = half_step_sentence(fit.step_shift)
     if step:
         sentences.append(step)

@@ -19,6 +19,7 @@ from calibration.fit.threshold import Threshold
 from calibration.fit.verification import Replication
 from calibration.report.study_facts import StudyFacts
 from calibration.sampling.convergence import Convergence
+from calibration.sampling.failed_draws import FailedDraws
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.checks.outcome import Outcome
@@ -155,6 +156,7 @@ class Fit:
     step_shift: float
     curves: Curves
     posterior: Posterior | None
+    failed: FailedDraws
     reused: int
     version: str
     numpy_version: str

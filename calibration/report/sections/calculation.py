@@ -66,6 +66,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
             f"Refitted with time steps of {steps}: the estimate that moves most is {name}, by {shift:+.3f} prior "
             "standard deviations."
         )
+    yield from fit.failed.sentences or ["The model ran with all draws that were tried."]
     step = half_step_sentence(fit.step_shift)
     if step:
         yield step

@@ -1,0 +1,101 @@
+"""Draws of parameters with which the model fails: how many of the prior's and of the posterior's, and of what.
+
+A draw with which a number that the data ask for is no finite number has likelihood zero, so it is in no posterior. The
+lower limit of a stock is no part of the likelihood; a draw below it is told, and may be too much.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.likelihood.observation_operator import INTEGRAL
+from calibration.likelihood.posterior import Posterior
+from calibration.sampling.free_density import prior_draws
+from cipark_sd.arrays import Array
+from cipark_sd.failures import BELOW, NOT_FINITE, Failures, labels, share_of
+from cipark_sd.runs.design import Listed
+from cipark_sd.runs.work import Work
+from cipark_sd.scenarios import override_key, split_key
+
+#: Draws of the prior that are run, and of the posterior at most.
+PRIOR, POSTERIOR = 500, 2500
+#: Of the stream of the prior's draws.
+_STREAM = 8
+#: Draws that are run at a time.
+_AT_A_TIME = 250
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDraws:
+    """What failed, in sentences; both are empty where nothing did."""
+
+    prior: str
+    posterior: str
+
+    @property
+    def sentences(self) -> list[str]:
+        """Those that say something."""
+        return [sentence for sentence in (self.prior, self.posterior) if sentence]
+
+
+def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: float) -> FailedDraws:
+    """Run draws of the prior, and those of a posterior where there is one.
+
+    Parameters
+    ----------
+    theta : (n, k) or None
+        Draws of the posterior.
+    allowed : float
+        The share of the posterior's draws that may fail.
+
+    Raises
+    ------
+    TooManyFailed
+    """
+    if not density.runner.engine.compiled:
+        # such an engine runs one draw at a time
+        return FailedDraws("", "")
+    drawn = prior_draws(density.space, PRIOR, np.random.default_rng([seed, _STREAM]))
+    prior = failures_of(density, drawn)
+    if theta is None:
+        return FailedDraws(_of_prior(prior), "")
+    chosen = theta[np.linspace(0, len(theta) - 1, min(POSTERIOR, len(theta))).round().astype(int)]
+    failures = failures_of(density, chosen)
+    failures.check(f"{density.problem.title}, draws of the posterior", failures.total, allowed)
+    return FailedDraws(_of_prior(prior), _of_posterior(failures))
+
+
+def failures_of(density: Posterior, theta: Array) -> Failures:
+    """The draws ``theta : (n, k)`` with which the model fails."""
+    problem, runner = density.problem, density.runner
+    in_model = np.array([parameter.target == "model" for parameter in density.space])
+    names = tuple(parameter.name for parameter in density.space if parameter.target == "model")
+    asked = [split_key(override_key(name.removeprefix(INTEGRAL)))[0] for name in runner.outputs]
+    saved = tuple(dict.fromkeys([*asked, *(stock.name for stock in problem.model.stocks)]))
+    failures = Failures(labels(problem.model))
+    for start in range(0, len(theta), _AT_A_TIME):
+        rows = np.ascontiguousarray(theta[start : start + _AT_A_TIME][:, in_model])
+        work = Work(problem.model, Listed(names, rows), saved, runner.engine.name, scenario=problem.scenario)
+        failures.add(work.compute(0, len(rows)))
+    return failures
+
+
+def _of_prior(failures: Failures) -> str:
+    if not failures.failed:
+        return ""
+    reasons = {why for why, _ in failures.kinds}
+    treated = []
+    if NOT_FINITE in reasons:
+        treated.append("where the data ask for a number that is none, the likelihood is zero")
+    if BELOW in reasons:
+        treated.append("the lower limit of a stock is no part of the likelihood")
+    return f"{_counted(failures, 'prior')}; {' and '.join(treated)}."
+
+
+def _of_posterior(failures: Failures) -> str:
+    return f"{_counted(failures, 'posterior')}; they are among the draws that are reported." if failures.failed else ""
+
+
+def _counted(failures: Failures, origin: str) -> str:
+    counted = f"{failures.failed:,} of {failures.total:,} draws of the {origin} ({share_of(failures.share)})"
+    return f"With {counted} the model fails: {'; '.join(failures.lines())}"
