@@ -65,6 +65,8 @@ def test_a_count_goes_on_from_what_it_had_reached(problem: CalibrationProblem) -
     assert np.bincount(whole.astype(int))[85:] / 4000 == pytest.approx([1 / 3] * 3, abs=0.04)
     assert replace(exact, level=(84.0, np.inf)).start(2, rng).tolist() == [84, 84]
     assert replace(exact, level=None).start(2, rng).tolist() == [0, 0]
+    # also where one number alone lies ahead
+    assert set(replace(ahead(problem, every=5.0), level=(1.0, 2.0)).start(40, rng).tolist()) == {1, 2}
     terms = tuple(replace(term, noise=replace(term.noise, family=Normal(), spread=1.0)) for term in exact.ahead.terms)
     measured = replace(exact, ahead=replace(exact.ahead, terms=terms), level=(84.0, 86.0)).start(4000, rng)
     assert (measured.min() >= 84) & (measured.max() <= 86)
