@@ -171,7 +171,7 @@ class _Printer:
         made = []
         for node in nodes:
             entry = self.program.nodes[node]
-            if entry.op in ("state", "cell", "time", "param", "uniform", "const"):
+            if entry.op in ("state", "cell", "time", "instant", "param", "uniform", "const"):
                 continue
             is_truth = entry.op in _COMPARED or entry.op in ("and", "or", "not")
             expression = self.operation(node)
@@ -191,7 +191,7 @@ class _Printer:
                 return f"p[{entry.payload}]"
             case "uniform":
                 return f"spread(uni[{entry.payload}])"
-            case "time":
+            case "time" | "instant":
                 return "t"
             case "state":
                 return f"s{entry.payload}"
