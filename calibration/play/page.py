@@ -89,7 +89,8 @@ def _of_model(file: Path, settings: Settings) -> Contents:
     parts += [parse_assignments(settings.assignments)] if settings.assignments else []
     return contents_of(
         model,
-        str(file),
+        # as it was named: a page goes to others, and has no folder of this machine
+        settings.target or file.stem,
         variables=variable_names(model, settings.variables) or display.variables or display.columns,
         levers=variable_names(model, settings.levers),
         scenario=functools.reduce(operator.or_, parts, Scenario()),

@@ -112,6 +112,7 @@ def test_the_live_example_is_of_the_model_that_comes_with_the_package() -> None:
 
     page = (ROOT / "docs" / "example" / "core.html").read_text(encoding="utf-8")
     assert len(page) < 1_000_000
+    assert '"target":"core"' in page
     assert f'"model_digest":"{read_model(bundled("core.mdl")).digest}"' in page, (
         "cipark play core -o docs/example/core.html"
     )
