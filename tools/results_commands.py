@@ -166,12 +166,19 @@ def _park_policy(folder: Path) -> Numbers:
     }
 
 
+def _unreformed() -> list[str]:
+    """Structures of the park study in which the reform of 2017 has no effect."""
+    study = tomllib.loads((ROOT / STUDIES / "great_stone" / "problem.toml").read_text(encoding="utf-8"))
+    return [rival["name"] for rival in study["rival"] if rival["set"].get("SW Reform") == 0]
+
+
 def _park_structures(folder: Path, printed: str) -> Numbers:
     """How well each structure predicts, the forecasts of rows held out, and policies over sampled posteriors."""
     policy = _park_policy(folder / "cipark-output" / "great_stone-policy")
     folder = folder / "cipark-output" / "great_stone"
     structures = pd.read_csv(folder / "rivals.csv")
     unseen = pd.read_csv(folder / "contraction.csv")
+    unreformed = structures["name"].isin(_unreformed())
     scores = pd.read_csv(folder / "holdout_summary.csv")
     posterior = pd.read_csv(folder / "posterior.csv", comment="#")
     columns = ("elpd_behind", "behind_error", "stacking", "probability")
@@ -182,7 +189,13 @@ def _park_structures(folder: Path, printed: str) -> Numbers:
             {"id": row["name"], "title": row["why"], **{key: float(row[key]) for key in columns}}
             for _, row in structures.iterrows()
         ],
-        "furthest": {key: float(structures.iloc[-1][key]) for key in ("elpd_behind", "behind_error")},
+        "furthest": {
+            reform: {key: float(rows.iloc[-1][key]) for key in ("elpd_behind", "behind_error")}
+            for reform, rows in (("with", structures[~unreformed]), ("without", structures[unreformed]))
+        },
+        "nearest_without": {key: float(structures[unreformed].iloc[0][key]) for key in ("elpd_behind", "behind_error")},
+        "count_with": int((~unreformed).sum()),
+        "count_without": int(unreformed.sum()),
         "parameters": len(posterior),
         "unseen": list(unseen.loc[unseen["verdict"].str.startswith("the data cannot see it"), "name"]),
         "unseen_count": int(unseen["verdict"].str.startswith("the data cannot see it").sum()),
