@@ -240,7 +240,7 @@ def faults(page: Mapping, results: Mapping[str, Numbers]) -> list[str]:
             problems.append(f"{page['file']} does not say: {in_words(parts)}")
             continue
         for group in range(1, match.re.groups + 1):
-            masked = masked[: match.start(group)] + "#" * len(match.group(group)) + masked[match.end(group) :]
+            masked = masked[: match.start(group)] + "~" * len(match.group(group)) + masked[match.end(group) :]
     listed_by_section: dict[str, Counter[str]] = {}
     for entry in page.get("given", []):
         listed_by_section.setdefault(entry["section"], Counter()).update(entry["numbers"].split())

@@ -146,6 +146,7 @@ def _park_policy(folder: Path) -> Numbers:
             "most": float(medians.loc[name].max()),
         }
         for name in base.index
+        if medians.loc[name].any()  # what comes later moves nothing by then
     ]
     alone = -medians.loc["E1"]
     kind = str(effects["draws"].iloc[0])
@@ -208,7 +209,9 @@ def _park_structures(folder: Path, printed: str) -> Numbers:
             for _, row in scores.iterrows()
         ],
         "held_out": {key: int(scores.iloc[0][key]) for key in ("n", "n_numbers")},
-        "policy": {key: policy[key] for key in ("classes", "lost", "without_china_merchants", "base", "draws")},
+        "policy": {
+            key: policy[key] for key in ("expectations", "classes", "lost", "without_china_merchants", "base", "draws")
+        },
     }
 
 
