@@ -90,14 +90,21 @@ def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path) -> N
     assert fit["parameters"] == pytest.approx(kept["estimate"], rel=1e-3), "run: python tools/results.py park_fit"
 
 
-def test_the_constants_that_the_readme_names_are_those_whose_intervals_close() -> None:
-    """Belarusian firms, those of other countries, how long they build; and what an able founder makes of it."""
-    kept = numbers.record_of("park_fit")["numbers"]
-    assert kept["bounded"]["both"] == ["Approach Hazard[BELARUS]", "Approach Hazard[OTHER]", "Construction Scale"]
-    assert len(kept["bounded"]["both"] + kept["bounded"]["one"] + kept["bounded"]["none"]) == 10
-    assert len(kept["alone"]) == 2  # the others lean on priors or on constants that are held
-    assert kept["policy"]["structures"] == 11
-    assert kept["policy"]["without_china_merchants"]["able_founder"][0] > 2.5
+def test_numbers_that_the_pages_spell_out_are_those_of_the_results() -> None:
+    """How many constants and structures there are, and which structures predict as well as the best one."""
+    fit, structures = numbers.record_of("park_fit")["numbers"], numbers.record_of("park_structures")["numbers"]
+    assert sum(fit["count"].values()) == 10
+    assert len(fit["alone"]) == 2  # the others lean on priors or on constants that are held
+    assert fit["policy"]["structures"] == len(structures["structures"]) == 14
+    assert (structures["count_with"], structures["count_without"]) == (11, 3)
+    place = {row["id"]: row["elpd_behind"] for row in structures["structures"]}
+    assert max(place[name] for name in ("M0", "M1", "M3", "M12", "M13")) < structures["furthest"]["with"]["elpd_behind"]
+    assert min(place[name] for name in ("M6", "M9", "M10")) == structures["nearest_without"]["elpd_behind"]
+    assert structures["converged"]
+    assert {"Founding Capability", "Capability Exponent"} <= set(structures["unseen"])
+    able, others = (structures["policy"]["without_china_merchants"][key] for key in ("able_founder", "others"))
+    assert f"{able[0]:.0f}" == f"{able[1]:.0f}"
+    assert others[0] > able[1]
 
 
 @pytest.fixture(scope="module")
