@@ -105,7 +105,7 @@ def suited(scores: NormalScores, points: Array) -> NormalScores | ScaledScores:
     ]
     chosen: tuple[Scaled, ...] = ()
     for process in processes:
-        more = (*chosen, process)
-        if ScaledScores(scores, more).fit(points) > ScaledScores(scores, chosen).fit(points):
-            chosen = more
+        extended = (*chosen, process)
+        if ScaledScores(scores, extended).fit(points) > ScaledScores(scores, chosen).fit(points):
+            chosen = extended
     return ScaledScores(scores, chosen) if chosen else scores

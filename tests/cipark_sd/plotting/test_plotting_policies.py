@@ -151,12 +151,10 @@ def test_mechanisms_are_bars_of_their_means_in_order_with_what_others_say() -> N
     assert sorted(text.get_text() for text in axes.get_legend().get_texts()) == sorted(labels)
     assert axes.get_xlabel() == "Cash at 5"
     low, high = axes.get_xlim()
-    assert low < -95 - 0.03 * (190 + 95)
-    assert high > 190
-    # a little room on the left for the bars' names, by the width and not by where it lies
-    before = (high - low) / 1.03
-    assert low == pytest.approx(high - before - 0.03 * before)
-    assert low > -95 - 0.12 * (190 + 95)
+    # all that is drawn with matplotlib's margin of a twentieth, and on the left a little more of that width
+    margin = 0.05 * (190 + 95)
+    assert high == pytest.approx(190 + margin)
+    assert low == pytest.approx(-95 - margin - 0.03 * (190 + 95 + 2 * margin))
     assert figure._suptitle.get_text() == "What each mechanism did of the difference between all and none"
     assert caption(figure) == "Rival M0. Made up."
     alone = plot_shapley(found.isel(rival=[0]), "cash", 5.0)
