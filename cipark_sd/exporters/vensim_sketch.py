@@ -30,8 +30,7 @@ def xmile_sketch(model: Model) -> str:
         Where a place in a view is no number: that part is left out.
     """
     pages = []
-    # the views of several models of a file follow each other
-    root = ET.fromstring(f"<all>{model.drawing}</all>")
+    root = drawn_views(model)
     for number, view in enumerate((node for node in root.iter() if _tag(node) == "view"), start=1):
         page = _Page(model)
         body = page.lines(view)
@@ -39,6 +38,31 @@ def xmile_sketch(model: Model) -> str:
             title = " ".join((view.get("name") or f"View {number}").split())
             pages.append(f"{MARK}{NOTE}*{title}\n{FONT}" + "".join(f"{line}\n" for line in body))
     return "".join(pages)
+
+
+def drawn_views(model: Model) -> ET.Element:
+    """The views of an XMILE model below one root; none, with a warning, where they are no XML by themselves."""
+    try:
+        # those of several models of a file follow each other
+        return ET.fromstring(f"<all>{model.drawing}</all>")
+    except ET.ParseError as problem:
+        reason = f"{model.name}: the views cannot be read and are left out ({problem})"
+        warnings.warn(reason, DrawingWarning, stacklevel=2)
+        return ET.Element("all")
+
+
+def _place(node: ET.Element) -> Point:
+    """Where a node stands.
+
+    Raises
+    ------
+    ValueError
+        Where that is no finite number.
+    """
+    x, y = (float(node.get(key, "")) for key in ("x", "y"))
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError(f"at {x}, {y}")
+    return x, y
 
 
 def _tag(node: ET.Element) -> str:
@@ -82,7 +106,7 @@ class _Page:
         name = canonical(node.get("name") or "")
         if name not in self.model.by_name or name in self.numbers:
             return None
-        x, y = (float(node.get(key, "")) for key in ("x", "y"))
+        x, y = _place(node)
         if node.get("width") and node.get("height"):
             # with a size the place is that of the upper left corner
             x, y = x + float(node.get("width", "")) / 2, y + float(node.get("height", "")) / 2
@@ -109,9 +133,7 @@ class _Page:
         if name is None:
             return
         x, y = self.places[name]
-        points = [
-            (float(point.get("x", "")), float(point.get("y", ""))) for point in node.iter() if _tag(point) == "pt"
-        ]
+        points = [_place(point) for point in node.iter() if _tag(point) == "pt"]
         first, last = (points[0], points[-1]) if points else ((x - 60, y), (x + 60, y))
         ends = []
         for place in (first, last):
@@ -147,7 +169,7 @@ class _Page:
         if of not in self.model.by_name:
             return
         key = f"alias {node.get('uid', '')}"
-        self.places[key], self.numbers[key] = (float(node.get("x", "")), float(node.get("y", ""))), self._next()
+        self.places[key], self.numbers[key] = _place(node), self._next()
         x, y = self.places[key]
         shown = f"10,{self.numbers[key]},{self._label(of)},{x:.0f},{y:.0f},{_NAME[0]},{_NAME[1]}"
         yield f"{shown},8,2,0,3,-1,0,0,0,128-128-128,0-0-0,|11||128-128-128"

@@ -170,6 +170,25 @@ def test_writing_out_and_lowering_grow_with_the_model(write_mdl: Write, text: Ca
     assert exponent(work, 50, 200) < 1.1
 
 
+def test_a_run_grows_with_its_variables_and_an_ensemble_with_its_runs(write_mdl: Write) -> None:
+    """What is around the kernel: plan, arrays, Dataset."""
+
+    def variables(n: int) -> float:
+        model = read_model(write_mdl(chain(n)))
+        simulate(model)
+        return steps(lambda: simulate(model))
+
+    assert exponent(variables, 50, 400) < 1.05
+    model = read_model(write_mdl(chain(20) + "p = 1 ~~|\n"))
+
+    def runs(n: int) -> float:
+        draws = {"p": np.linspace(0.5, 1.5, n)}
+        ensemble(model, draws, save=["v0", "v1"], workers=1)
+        return steps(lambda: ensemble(model, draws, save=["v0", "v1"], workers=1))
+
+    assert exponent(runs, 64, 4096) < 0.6
+
+
 def test_a_kernel_grows_with_its_program_and_no_function_of_it_does(write_mdl: Write) -> None:
     made = {n: instructions(kernels.kernel(program(write_mdl(stocks(n)))).text) for n in (400, 1600)}
     assert exponent(lambda n: sum(made[n]), 400, 1600) < 1.05

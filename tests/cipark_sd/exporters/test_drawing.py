@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lxml import etree
 
-from cipark_sd.exporters.mdl import write_mdl
+from cipark_sd.exporters.mdl import to_mdl, write_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.drawing import DrawingWarning, vensim_views
@@ -146,3 +147,15 @@ def test_a_view_that_cannot_be_read_stops_no_conversion(drawn: Model, tmp_path: 
     with pytest.warns(DrawingWarning, match="a part of the view cannot be read and is left out: stock"):
         write_mdl(model, tmp_path / "again.mdl")
     assert read_model(tmp_path / "again.mdl").by_name.keys() == model.by_name.keys()
+
+
+def test_views_of_several_models_are_one_and_a_strange_one_stops_nothing(drawn: Model) -> None:
+    view = '<view><aux name="double" x="1" y="nan"/></view>'
+    one = f'<views xmlns="{XMILE["x"]}">{view}</views>'
+    several = replace(drawn, drawing=one + one)
+    assert len(etree.fromstring(to_xmile(several).encode()).xpath("//x:view", namespaces=XMILE)) == 2
+    with pytest.warns(DrawingWarning, match="left out: aux"):
+        assert "*View 1" in to_mdl(several)
+    for write in (to_xmile, to_mdl):
+        with pytest.warns(DrawingWarning, match="the views cannot be read and are left out"):
+            write(replace(drawn, drawing="<views><isee:view/></views>"))
