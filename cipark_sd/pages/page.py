@@ -231,9 +231,11 @@ class _Writer:
         """The page of the model in a frame of its own, whose security policy is its own too."""
         if not answer.player:
             return ""
-        page = html.escape((self.folder / answer.player).read_text(encoding="utf-8"))
+        page = (self.folder / answer.player).read_text(encoding="utf-8")
+        # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
+        page = page.replace("&", "&amp;").replace("'", "&#39;")
         still = "<noscript><style>.answer .still { display: block; } .player { display: none; }</style></noscript>"
-        return f'{still}<iframe class="player" title="The model, to be played with" srcdoc="{page}"></iframe>'
+        return f'{still}<iframe class="player" title="The model, to be played with" srcdoc=\'{page}\'></iframe>'
 
     def _image(self, picture: Picture) -> str:
         content = (self.folder / picture.file).read_bytes()

@@ -35,7 +35,7 @@ def test_the_report_holds_the_page_and_is_written_again_to_the_same_bytes(
 ) -> None:
     monkeypatch.chdir(folder)
     report = (folder / "fit" / "report.html").read_text(encoding="utf-8")
-    (framed,) = re.findall(r'<iframe class="player"[^>]* srcdoc="([^"]*)"', report)
+    (framed,) = re.findall(r"<iframe class=\"player\"[^>]* srcdoc='([^']*)'", report)
     player = (folder / "fit" / PLAYER).read_text(encoding="utf-8")
     assert html.unescape(framed) == player
     # not drawn from priors: the fit of this folder stands behind it
