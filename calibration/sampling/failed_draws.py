@@ -70,8 +70,8 @@ def failures_of(density: Posterior, theta: Array) -> Failures:
     problem, runner = density.problem, density.runner
     in_model = np.array([parameter.target == "model" for parameter in density.space])
     names = tuple(parameter.name for parameter in density.space if parameter.target == "model")
-    asked = [split_key(override_key(name.removeprefix(INTEGRAL)))[0] for name in runner.outputs]
-    saved = tuple(dict.fromkeys([*asked, *(stock.name for stock in problem.model.stocks)]))
+    saved_by_terms = [split_key(override_key(name.removeprefix(INTEGRAL)))[0] for name in runner.outputs]
+    saved = tuple(dict.fromkeys([*saved_by_terms, *(stock.name for stock in problem.model.stocks)]))
     failures = Failures(labels(problem.model))
     for start in range(0, len(theta), _AT_A_TIME):
         rows = np.ascontiguousarray(theta[start : start + _AT_A_TIME][:, in_model])
