@@ -30,7 +30,7 @@ PLAIN = {"hares": "hares", "foxes": "foxes", "births": "births", "deaths": "deat
 OTHER = {
     "hares": "zzz",
     "foxes": "Años de zorros",
-    "births": '"a, b [c]"',
+    "births": '"a, b (c)"',
     "deaths": "e",
     "room": "Time left",
     "unit": "INTEGRAL",
