@@ -25,8 +25,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests under other interpreters.")
     parser.add_argument("pythons", nargs="+", help="interpreters, by name or path")
     parser.add_argument("--folder", type=Path, help="where the environments go; a temporary folder by default")
-    own, options = _split(sys.argv[1:])
-    chosen = parser.parse_args(own)
+    arguments, options = _split(sys.argv[1:])
+    chosen = parser.parse_args(arguments)
     if chosen.folder is not None:
         chosen.folder.mkdir(parents=True, exist_ok=True)
         return max([held(python, chosen.folder.resolve(), options or OPTIONS) for python in chosen.pythons])
@@ -41,12 +41,12 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def held(python: str, folder: Path, options: Sequence[str]) -> int:
     """Install everything for one interpreter and run the tests there; 0 where they pass."""
-    found = shutil.which(python)
-    if found is None:
+    interpreter = shutil.which(python)
+    if interpreter is None:
         print(f"FAILED {python}: there is no such interpreter", flush=True)
         return 1
-    place = folder / Path(found).name
-    subprocess.run([found, "-m", "venv", "--clear", place], check=True)
+    place = folder / Path(interpreter).name
+    subprocess.run([interpreter, "-m", "venv", "--clear", place], check=True)
     inside = place / "bin" / "python"
     subprocess.run([inside, "-m", "pip", "install", "-q", "-e", f"{ROOT}[dev]"], check=True)
     version = subprocess.run([inside, "--version"], capture_output=True, text=True, check=True).stdout.strip()
