@@ -50,9 +50,9 @@ def held(python: str, folder: Path, options: Sequence[str]) -> int:
     inside = place / "bin" / "python"
     subprocess.run([inside, "-m", "pip", "install", "-q", "-e", f"{ROOT}[dev]"], check=True)
     version = subprocess.run([inside, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    done = subprocess.run([inside, "-m", "pytest", *options], cwd=ROOT)
-    print(f"{'ok ' if done.returncode == 0 else 'FAILED'} {version}: pytest {' '.join(options)}", flush=True)
-    return int(done.returncode != 0)
+    tested = subprocess.run([inside, "-m", "pytest", *options], cwd=ROOT)
+    print(f"{'ok ' if tested.returncode == 0 else 'FAILED'} {version}: pytest {' '.join(options)}", flush=True)
+    return int(tested.returncode != 0)
 
 
 if __name__ == "__main__":
