@@ -149,8 +149,9 @@ def structures(problem: CalibrationProblem, n: int, seed: int) -> tuple[str, ...
 @click.option("--data-sets", default=100, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=processors(), show_default=True)
+@click.option("--case", "chosen", multiple=True, type=int, help="Of the table's rows, counted from 1; default all.")
 @click.option("--quick", is_flag=True, help="Three data sets of each.")
-def main(data_sets: int, seed: int, workers: int, quick: bool) -> None:
+def main(data_sets: int, seed: int, workers: int, chosen: tuple[int, ...], quick: bool) -> None:
     n = 3 if quick else data_sets
     with tempfile.TemporaryDirectory() as folder, Workers(workers) as pool:
         plain = study(Path(folder) / "plain")
@@ -169,7 +170,9 @@ def main(data_sets: int, seed: int, workers: int, quick: bool) -> None:
             ("the same, fitted with innovations", walk, makers["later break"]),
         ]
         rows = []
-        for name, problem, maker in cases:
+        for number, (name, problem, maker) in enumerate(cases, start=1):
+            if chosen and number not in chosen:
+                continue
             rng = np.random.default_rng(seed)
             rows.append(rates(name, self_test(problem, On("native"), n, rng, maker=maker, workers=pool)))
             click.echo(" ".join(rows[-1]))
@@ -177,6 +180,8 @@ def main(data_sets: int, seed: int, workers: int, quick: bool) -> None:
             f"{name} {mass:.0%}" for name in ("parameters", "next year", "fourth year", "effect") for mass in MASSES[1:]
         ]
         show("Coverage of what follows a fit", ("data", "sets", "not converged", *heads), rows)
+        if chosen:
+            return
         head = ("sets", "to the right one", "told of the second", "was the second", "right where sure")
         show("Probability by evidence, of two structures", head, [structures(plain, n, seed)])
     show_machine()

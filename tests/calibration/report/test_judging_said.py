@@ -1,0 +1,104 @@
+"""What a page says of discrepancies, of what structures foretold, of shares, and of what follows the fit."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.assess.counterfactuals import Effect
+from calibration.assess.discrepancies import Discrepancy
+from calibration.assess.forecast import LEVELS, OWN, ForecastRow
+from calibration.assess.future_weights import EQUAL, FutureWeight
+from calibration.assess.holdout import RollingOrigin
+from calibration.assess.self_test import SelfTest
+from calibration.report import conclusions
+from calibration.report.sections import answer, calculation, forecasts, holdout, posterior, rivals
+from cipark_sd.pages.blocks import Table
+
+LINES = (
+    Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True),
+    Discrepancy("left", "the scatter of residuals", 0.9, 0.3, 1.0, 2.2, 0.8, False),
+)
+
+
+def cells(table: object) -> list[tuple[str, ...]]:
+    assert isinstance(table, Table)
+    return [tuple(map(str, row)) for row in table.rows]
+
+
+def test_what_fails_is_said_at_the_top_and_nothing_else() -> None:
+    findings: Any = SimpleNamespace(assessment=SimpleNamespace(discrepancies=LINES))
+    assert answer.failing(findings) == [
+        "left: the largest count is 41, more than the model with its noise brings forth (13 to 32 in 95 % of "
+        "replicates, probability below 0.001)."
+    ]
+    assert answer.failing(SimpleNamespace(assessment=None)) == []  # type: ignore[arg-type]
+
+
+def test_all_statistics_stand_in_a_table_that_marks_what_fails() -> None:
+    (table,) = posterior.replicated(LINES)
+    assert [row[-1] for row in cells(table)] == ["fails", ""]
+    assert cells(table)[0][2:5] == ("41", "21", "13 to 32")
+    assert list(posterior.replicated(())) == []
+
+
+def test_structures_are_listed_with_weights_their_errors_and_equal_ones_beside() -> None:
+    lines = (
+        FutureWeight("A", 4, 3, 2.0, 0.0, 0.0, 0.7, 0.31, 0.5),
+        FutureWeight("B", 4, 3, 2.2, 0.2, 0.1, 0.3, 0.31, 0.5),
+        FutureWeight(EQUAL, 4, 3, 2.1, 0.1, 0.05, math.nan, math.nan, math.nan),
+    )
+    words, table = holdout.weighed(lines, RollingOrigin((), (), ("A", "B"), ("C",)))
+    assert "Under C the data up to an origin are impossible" in repr(words)
+    assert cells(table) == [
+        ("A", "2.00", "+0.00 ± 0.00", "0.70 ± 0.31", "0.50"),
+        ("B", "2.20", "+0.20 ± 0.10", "0.30 ± 0.31", "0.50"),
+        (EQUAL, "2.10", "+0.10 ± 0.05", "", ""),
+    ]
+    assert "4 predictions of 3 numbers" in repr(table)
+
+
+def test_an_effect_stands_as_share_beside_that_of_the_priors() -> None:
+    effect = Effect(
+        "M0", "without it", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.45, -0.9, -0.05,
+        0.11, 0.02,
+    )  # fmt: skip
+    (row,) = cells(rivals.share_table([effect]))
+    assert row == ("without it", "M0", "-50% (-80% to -10%)", "-45% (-90% to -5%)", "0.11", "0.02")
+    assert conclusions._band(effect) == "-10 (90 %: -20 to -1; -50%, -45% by the priors alone)"
+
+
+@pytest.mark.parametrize(("structures", "n"), [((OWN,), 0), ((OWN, "A", EQUAL), 3)])
+def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n: int) -> None:
+    rows = [
+        ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
+                    tuple(10.0 * i + j for j in range(len(LEVELS))), 100, name)
+        for i, name in enumerate(structures)
+        for year in (2020, 2021)
+    ]  # fmt: skip
+    tables = list(forecasts.by_structure(rows))
+    assert sum(len(cells(table)) for table in tables) == n
+    if n:
+        assert cells(tables[0])[1] == ("left", "A", "2021", "11", "13", "14", "15", "17")
+    assert forecasts.own_rows(rows) == tuple(row for row in rows if row.structure == OWN)
+
+
+def test_the_coverage_of_forecasts_and_effects_is_told_apart() -> None:
+    inside = np.array([[[0, 1, 1], [1, 1, 1]], [[0, 0, 1], [0, 1, 1]]], dtype=bool)
+    tested = SelfTest(
+        ("rate",), np.zeros((2, 1), dtype=np.intp), np.ones((2, 1, 3), dtype=bool), 0, 0, False,
+        ("left at 9", "change of left in 'half pace'"), inside,
+    )  # fmt: skip
+    pooled = {name: rates.tolist() for name, rates in tested.later_pooled.items()}
+    assert pooled == {"numbers to come": [0.0, 0.5, 1.0], "effects": [0.5, 1.0, 1.0]}
+    first, second = calculation._later(tested)
+    assert first == {
+        "quantity": "left at 9",
+        "data_sets": 2,
+        "coverage_0.5": 0.0,
+        "coverage_0.9": 0.5,
+        "coverage_0.95": 1.0,
+    }
+    assert second["coverage_0.5"] == 0.5
