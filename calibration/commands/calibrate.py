@@ -207,6 +207,6 @@ def calibrate(
         (folder / PLAYER).unlink(missing_ok=True)
     written += write(findings, folder)
     fitting_console.show_headlines(findings)
-    click.echo(f"\n{len(written)} tables, figures (PNG, PDF) and other files in {folder}")
+    click.echo(f"\n{len(written)} tables, figures (SVG, PNG, PDF) and other files in {folder}")
     click.echo(f"read {folder / HTML}")
     return of_folder(folder, exit_code=0 if findings.sound else 1)

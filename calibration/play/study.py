@@ -13,6 +13,7 @@ from calibration.for_analyses.study_draws import draws_from_file, draws_from_pri
 from calibration.likelihood.posterior import On
 from calibration.play.catalogue import levers_of, outcomes_of
 from calibration.play.request import Request
+from calibration.play.starts import start_of, with_starts
 from calibration.study.levels import dated_levels
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter
@@ -60,6 +61,9 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
     path = request.folder / POLICIES
     catalogue = read_catalogue(path, problem.model) if path.is_file() else None
     structures = _structures(request, problem, catalogue)
+    played = with_starts(problem.model, structures[0].draws)
+    structures = tuple(_renamed(structure, problem.model) for structure in structures)
+    digest, problem = problem.model.digest, replace(problem, model=played)
     first = structures[0]
     drawn = {override_key(name) for name in first.draws}
     fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
@@ -82,7 +86,15 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         limits=(PRIOR_LIMIT, HOW, FAN, BEYOND) if unseen else (FITTED_LIMIT, FAN, BEYOND),
         warning=_warning(problem, request.seed) if unseen else "",
         labels=_labels(problem, scenario),
+        model_digest=digest,
     )
+
+
+def _renamed(structure: Structure, model: Model) -> Structure:
+    """Draws and estimate of a stock's start under the constant that stands for it."""
+    draws = {start_of(model, name): values for name, values in structure.draws.items()}
+    estimate = {start_of(model, name): value for name, value in structure.estimate.items()}
+    return replace(structure, draws=draws, estimate=estimate)
 
 
 def _target(request: Request, model: Model) -> str:
@@ -215,7 +227,7 @@ def _levers(
 ) -> tuple[Lever, ...]:
     """Those that are named, of the policies, or the fitted constants and then what else moves the curves most."""
     model = problem.model
-    priors = {override_key(parameter.name): parameter for parameter in problem.space}
+    priors = {override_key(start_of(model, parameter.name)): parameter for parameter in problem.space}
     fitted = {
         override_key(name): _fitted(model, name, values, priors.get(override_key(name)))
         for name, values in structure.draws.items()
@@ -244,4 +256,7 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
         low, high = low - abs(low) / 2 - 0.5, high + abs(high) / 2 + 0.5
     step = Lever("", (name,), low, high).step
     ends = [float(f"{end * step:.12g}") for end in (np.floor(low / step), np.ceil(high / step))]
-    return Lever(_label(model, name), (name,), ends[0], ends[1])
+    title = _label(model, name)
+    # a stock and its start are spelt alike
+    at_start = override_key(title) != override_key(name)
+    return Lever(f"{title} at the start" if at_start else title, (name,), ends[0], ends[1])

@@ -281,6 +281,9 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
     opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
     if opened:
         text += f" Bounded on neither side: {listed(opened)}."
+    half = [result.name for result in fit.profiles if (result.lower is None) != (result.upper is None)]
+    if half:
+        text += f" Bounded on one side only: {listed(half)}."
     if text:
         return text.strip()
     unasked = ["a posterior"] if assessment is None else []

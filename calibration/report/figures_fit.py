@@ -107,7 +107,7 @@ def answer_figure(
     axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
     whole_counts(axis)
     whole_years(axis)
-    axis.legend(loc="upper left", fontsize=9)
+    axis.legend(loc="best", fontsize=9)
     axis.tick_params(labelsize=9.5)
     for label in (axis.xaxis.label, axis.yaxis.label):
         label.set_fontsize(10)

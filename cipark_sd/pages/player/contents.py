@@ -122,6 +122,8 @@ class Contents:
         Of the saved times; empty for numbers of the model's unit.
     warning : str
         What stands beside what the draws are, such as that they contradict the data.
+    model_digest : str
+        Of the model's files, where the page runs a model with constants of its own; empty for that of ``model``.
     """
 
     title: str
@@ -137,3 +139,4 @@ class Contents:
     limits: Sequence[str]
     labels: Sequence[str] = ()
     warning: str = ""
+    model_digest: str = ""

@@ -104,7 +104,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "title": contents.title,
         "model": model.name,
         "target": contents.target,
-        "model_digest": model.digest,
+        "model_digest": contents.model_digest or model.digest,
         "version": version(),
         "held": json.loads(contents.scenario.to_json()),
         "base": contents.base,
