@@ -251,3 +251,26 @@ def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
         "moment: time is None",
     ):
         assert message in told
+
+
+def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path):
+    path = write_mdl("Stock= INTEG(-Stock*Rate,Start) ~~| Start= 10 ~~| Rate= 0.1 ~~|", final=50, step=0.25)
+    saved = np.arange(0, 50.25, 0.25)
+
+    def times(*options):
+        out = tmp_path / "out"
+        done = CliRunner().invoke(cli, ["sensitivity", str(path), "--method", "tornado", *options, "-o", str(out)])
+        assert done.exit_code == 0, done.output
+        with xr.open_dataset(out / "tornado.nc") as found:
+            return found["time"].to_numpy(), done.output
+
+    thinned, told = times("--at", "17.25")
+    assert len(thinned) in (100, 101)
+    assert set(thinned) <= set(saved)
+    assert {0.0, 17.25, 50.0} <= set(thinned)
+    assert np.diff(thinned).max() <= 0.75
+    assert f"{len(thinned)} of 201 saved times are analysed; --every TIME asks for others" in told
+    every, told = times("--every", "0.25")
+    assert np.array_equal(every, saved)
+    assert "saved times are analysed" not in told
+    assert np.array_equal(times("--every", "5")[0], np.arange(0, 55, 5.0))
