@@ -9,6 +9,7 @@ smallest of several parameters is low by chance, and ten seeds are the least to 
     python benchmarks/posterior.py park --seeds 10
     python benchmarks/posterior.py walk_32 --seeds 2
 
+``park`` is the study of today; ``first_park``, with 17 parameters, is the one that it came from.
 ``walk_32`` and ``walk_60`` are the influenza of 1978 with a transmission rate whose logarithm walks at random: a step
 each half day or each quarter day, non-centred, and the size of the steps estimated. ``shocks`` is a stock of 3,000
 firms whose rate breaks, with yearly innovations in a ``[[process]]`` of eight windows, and ``shocks_plain`` the same
@@ -37,6 +38,7 @@ FOLDERS = {
     "influenza": STUDIES / "flu_1978",
     "predation": STUDIES / "hare_lynx",
     "park": STUDIES / "great_stone",
+    "first_park": Path(__file__).parent / "studies" / "first_park",
     "core": STUDIES / "great_stone_core",
 }
 #: Steps of the random walk.

@@ -46,6 +46,12 @@ class _Methods(click.Choice[str]):
 )
 @click.option("--at", "moments", multiple=True, type=float, metavar="TIME", help="Rank at this time; repeatable.")
 @click.option(
+    "--every",
+    type=click.FloatRange(0, min_open=True),
+    metavar="TIME",
+    help="Analyse at times so far apart.  [default: the study's; of a bare model 100 saved times at most]",
+)
+@click.option(
     "--draws", type=click.Path(path_type=Path), metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."
 )
 @options.seed(1)

@@ -19,9 +19,10 @@ from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
 from cipark_sd.commands.sensitivity.output import sentences, write
-from cipark_sd.commands.sensitivity.request import Request
+from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import target_of
 from cipark_sd.console import print_table, progress_bars
+from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.ensembles import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.headline import HEAD, cells
@@ -55,7 +56,7 @@ def answer(request: Request) -> Result:
     question = inputs.question
     methods = list(chosen_methods(request, question, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []
-    response = _response(question, request, pool)
+    response = _response(question, request, pool, bare=not target.study.has_data)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = Findings(facts(request, inputs), {})
@@ -148,12 +149,26 @@ def _failed(response: ModelResponse) -> tuple[FailedRuns, ...]:
     )
 
 
-def _response(question: Question, request: Request, pool: "Pool | None") -> ModelResponse:
-    times = None
-    if question.every is not None:
+def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:
+    """The times that are analysed, None for all saved ones."""
+    if every is not None:
         first, last = question.model.time.initial, question.model.time.final
-        grid = time_grid(first, last, question.every, question.every, where=f"{question.title}, every")
-        times = grid.times[grid.times <= last + question.every / 2].tolist()
+        grid = time_grid(first, last, every, every, where=f"{question.title}, every")
+        return [float(time) for time in grid.times if time <= last + every / 2]
+    saved = grid_of(question.model, checked(question.model, question.scenario)).saved_times
+    if not bare or len(saved) <= MOST_TIMES:
+        return None
+    chosen = set(np.linspace(0, len(saved) - 1, MOST_TIMES).round().astype(int).tolist())
+    chosen |= {int(np.abs(saved - moment.time).argmin()) for moment in question.moments}
+    click.echo(
+        f"note: {len(chosen)} of {len(saved):,} saved times are analysed; --every TIME asks for others", err=True
+    )
+    return [float(saved[i]) for i in sorted(chosen)]
+
+
+def _response(question: Question, request: Request, pool: "Pool | None", *, bare: bool) -> ModelResponse:
+    every = question.every if request.every is None else request.every
+    times = _times(question, every, bare=bare)
     return model_response(
         question.model,
         question.factors,

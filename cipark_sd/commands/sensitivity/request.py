@@ -6,6 +6,8 @@ from pathlib import Path
 from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivities.question import Question
 
+#: Times of a bare model that are analysed when nothing is said.
+MOST_TIMES = 100
 #: Share of a bare model's constants by which they vary when nothing is said.
 RANGE = 0.2
 
@@ -32,6 +34,7 @@ class Request:
     dask: str | None = None
     allow_failed: float = 0.05
     keep_runs: bool = False
+    every: float | None = None
     loop_draws: int | None = None
     fresh: bool = False
     output: Path | None = None

@@ -113,13 +113,13 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
                 until=0.05,
             )
         )
-    told = str(caught.value)
+    told = "\n".join(str(problem) for problem in caught.value.problems)
     for message in (
         "a power of two such as 64 or 128",
         "--until is 'given without Sobol indices'",
         "did you mean 'Total'",
         "such as People[North]",
-        "did you mean 'migration'",
+        "did you mean 'Migration'",
         "did you mean 'Room'",
         "Birth Rate has no element",
         "one of the run, 0 to 20",
@@ -197,7 +197,9 @@ def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
         folder.mkdir()
         with drawn(asked, folder, workers) as wait:
             files[workers] = [(path.name, path.read_bytes()) for path in wait()]
-    assert [name for name, _ in files[1]] == ["fan.png", "fan.pdf", "tornado.png", "tornado.pdf"]
+    assert [name for name, _ in files[1]] == [
+        f"{name}.{kind}" for name in ("fan", "tornado") for kind in ("svg", "png", "pdf")
+    ]
     assert files[1] == files[2]
 
 
@@ -209,7 +211,7 @@ def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path
     assert "Feedback loops with the largest share of all scores" in result.output
     page = read_page(tmp_path / "out")
     (section,) = (section for section in page.sections if section.title.startswith("Leading feedback loops"))
-    assert any(isinstance(block, Picture) and block.file == "loops.png" for block in section.blocks)
+    assert any(isinstance(block, Picture) and block.file.startswith("loops.") for block in section.blocks)
     leading = pd.read_csv(tmp_path / "out" / "loop_leads.csv")
     assert set(leading["share_of_draws"]) <= {0.0, 0.5, 1.0}
     over_time = pd.read_csv(tmp_path / "out" / "loops.csv")
@@ -241,7 +243,7 @@ def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
     (tmp_path / "sensitivity.toml").write_text(WRONG, encoding="utf-8")
     with pytest.raises(Problems) as caught:
         read(tmp_path).question()
-    told = str(caught.value)
+    told = "\n".join(str(problem) for problem in caught.value.problems)
     for message in (
         "[low, high] with low below high",
         "a number from 1 to 2",
@@ -251,3 +253,26 @@ def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
         "moment: time is None",
     ):
         assert message in told
+
+
+def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path):
+    path = write_mdl("Stock= INTEG(-Stock*Rate,Start) ~~| Start= 10 ~~| Rate= 0.1 ~~|", final=50, step=0.25)
+    saved = np.arange(0, 50.25, 0.25)
+
+    def times(*options):
+        out = tmp_path / "out"
+        done = CliRunner().invoke(cli, ["sensitivity", str(path), "--method", "tornado", *options, "-o", str(out)])
+        assert done.exit_code == 0, done.output
+        with xr.open_dataset(out / "tornado.nc") as found:
+            return found["time"].to_numpy(), done.output
+
+    thinned, told = times("--at", "17.25")
+    assert len(thinned) in (100, 101)
+    assert set(thinned) <= set(saved)
+    assert {0.0, 17.25, 50.0} <= set(thinned)
+    assert np.diff(thinned).max() <= 0.75
+    assert f"{len(thinned)} of 201 saved times are analysed; --every TIME asks for others" in told
+    every, told = times("--every", "0.25")
+    assert np.array_equal(every, saved)
+    assert "saved times are analysed" not in told
+    assert np.array_equal(times("--every", "5")[0], np.arange(0, 55, 5.0))

@@ -18,6 +18,11 @@ from cipark_sd.simulation import simulate
 #: rounding of the large ones, so it is measured against the largest value of the whole model.
 ROUNDING = 1e-10
 N_STOCKS = 3
+#: A function of the model's own, with a stock in it.
+MACRO = """:MACRO: blend(input, pace)
+blend = (input + kept) / 2 ~~|
+kept = INTEG((SIN(input) - kept) / (1 + pace), 0.5) ~~|
+:END OF MACRO:"""
 #: Models of the thorough test; more of them by the environment, for whoever has changed an engine.
 MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "200"))
 
@@ -43,6 +48,7 @@ def _joined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(parts, numbers).map(lambda t: f"STEP({t[0]}, {t[1]})"),
         st.tuples(numbers, numbers).map(lambda t: f"PULSE({t[0]}, {t[1]})"),
         parts.map(lambda p: f"table({p})"),
+        st.tuples(parts, numbers).map(lambda t: f"blend({t[0]}, {t[1]})"),
     )
 
 
@@ -57,12 +63,15 @@ memories = st.tuples(
 @st.composite
 def models(draw: st.DrawFn) -> str:
     """The equations of a model whose stocks are held together by decay, so that none runs away."""
-    lines = [f"c{i} = {draw(numbers)} ~~|" for i in range(3)]
+    lines = [MACRO, *(f"c{i} = {draw(numbers)} ~~|" for i in range(3))]
     lines.append("table((-2,1),(0,2.5),(1,0.5),(4,3)) ~~|")
     lines += [f"x{i} = {draw(expressions)} ~~|" for i in range(3)]
     lines.append(f"m = {draw(memories)} ~~|")
+    lines += ["side: left, right ~~|", f"weight[side] = {draw(numbers)}, {draw(numbers)} ~~|"]
+    lines.append(f"part[side] = INTEG(weight[side] * SIN({draw(expressions)}) - part[side] / 3, weight[side]) ~~|")
+    lines.append("whole = SUM(part[side!]) + part[left] ~~|")
     for i in range(N_STOCKS):
-        inflow = draw(st.sampled_from(["x0", "x1", "x2", "m"]))
+        inflow = draw(st.sampled_from(["x0", "x1", "x2", "m", "whole"]))
         lines.append(f"S{i} = INTEG(SIN({inflow}) - S{i} / 4, {draw(numbers)}) ~~|")
     return "\n".join(lines) + "\n"
 
@@ -72,7 +81,7 @@ def _agree(equations: str, folder: Path) -> None:
     controls = "INITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\nTIME STEP = 0.25 ~~|\nSAVEPER = 0.25 ~~|\n"
     path.write_text("{UTF-8}\n" + equations + controls)
     model = read_model(path)
-    save = ["x0", "x1", "x2", "m", *(f"s{i}" for i in range(N_STOCKS))]
+    save = ["x0", "x1", "x2", "m", "part", "whole", *(f"s{i}" for i in range(N_STOCKS))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reference = simulate(model, save=save, engine="pysd")
