@@ -183,7 +183,7 @@ def test_functions_that_nothing_here_runs_are_refused_all_at_once(write_mdl: Wri
     path = write_mdl(
         "y = FIND MARKET PRICE(1, 2, 3) ~~|\n"
         "z = DELAY MATERIAL(1, 2, 3, 4) ~~|\nw = RANDOM POISSON(0, 1, 2, 0, 1, 0) ~~|\nd ~ m ~ |\n"
-        "v = GET DATA BETWEEN TIMES(d, Time, 0) ~~|"
+        "v = GET DATA AT TIME(d, Time) ~~|"
     )
     with pytest.raises(Problems) as caught:
         read_model(path)
@@ -191,7 +191,7 @@ def test_functions_that_nothing_here_runs_are_refused_all_at_once(write_mdl: Wri
         ("FIND MARKET PRICE", "y"),
         ("DELAY MATERIAL", "z"),
         ("RANDOM POISSON", "w"),
-        ("GET DATA BETWEEN TIMES", "v"),
+        ("GET DATA AT TIME", "v"),
     ]
 
 
