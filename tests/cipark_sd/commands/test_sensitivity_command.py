@@ -273,7 +273,7 @@ def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
     shown = {block.file for block in blocks if isinstance(block, Picture)}
-    assert shown == {path.name for path in folder.glob("*.png")}
+    assert shown == {path.name for path in folder.glob("*.svg")}
     assert titles[-2] == "Uncertain inputs: 4 constants"
 
 
