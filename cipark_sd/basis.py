@@ -23,7 +23,7 @@ class Basis:
     origin : Origin
     n : int
     converged : bool or None
-        Of a posterior, whether its chains have; None where nobody has said.
+        Of a posterior, whether its sampling has; None where nobody has said.
     pareto_k : float
         Of a Laplace approximation, the shape of the tail of its importance ratios against the posterior; NaN where it
         is not known.
@@ -64,9 +64,9 @@ class Basis:
         match self.origin:
             case "posterior" | "borrowed":
                 quality = {
-                    True: "the chains have converged",
-                    False: "the chains have NOT converged, so that bands are rough",
-                    None: "whether the chains have converged is not recorded",
+                    True: "the sampling has converged",
+                    False: "the sampling has NOT converged, so that bands are rough",
+                    None: "whether the sampling has converged is not recorded",
                 }[self.converged]
                 return f"{self.n} draws from the posterior; {quality}"
             case "laplace":

@@ -1,1 +1,1 @@
-"""Sampling from the posterior, and whether the chains have converged."""
+"""Sampling from the posterior, and whether the sampling has converged."""

@@ -10,12 +10,12 @@ from cipark_sd.basis import RELIABLE, Basis
 @pytest.mark.parametrize(
     ("basis", "sentence"),
     [
-        (Basis("posterior", 9, True), "9 draws from the posterior; the chains have converged"),
+        (Basis("posterior", 9, True), "9 draws from the posterior; the sampling has converged"),
         (
             Basis("posterior", 9, False),
-            "9 draws from the posterior; the chains have NOT converged, so that bands are rough",
+            "9 draws from the posterior; the sampling has NOT converged, so that bands are rough",
         ),
-        (Basis("posterior", 9), "9 draws from the posterior; whether the chains have converged is not recorded"),
+        (Basis("posterior", 9), "9 draws from the posterior; whether the sampling has converged is not recorded"),
         (
             Basis("laplace", 9, pareto_k=0.7),
             "9 draws from a Laplace approximation of the posterior at its mode, not from chains; near the posterior "

@@ -397,7 +397,7 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert not blocks[0].warning
-    assert blocks[0].text == "400 draws from the posterior; the chains have converged."
+    assert blocks[0].text == "400 draws from the posterior; the sampling has converged."
     said = " ".join(block.text for block in blocks)
     assert "The fit is that in cipark-output/growth" in said
     assert "'--draws prior' analyses the assumptions before the fit" in said
@@ -480,7 +480,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
     result, folder = run("--rows", "256", "--draws", str(tmp_path / "draws.nc"), target=str(study))
     assert result.exit_code == 0, result.output
     rest = first_words(folder)
-    assert "whether the chains have converged is not recorded" in rest[0].text
+    assert "whether the sampling has converged is not recorded" in rest[0].text
     assert "draws.nc" in rest[1].text
     after = [section for section in read_page(folder).sections if section.title != "In short"][1]
     assert "Shapley effects" in after.blocks[0].text

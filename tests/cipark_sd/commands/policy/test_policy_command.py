@@ -49,7 +49,7 @@ def written(tmp_path_factory, small):
 
 def test_the_first_lines_say_what_the_draws_are(written):
     folder, shown = written
-    told = "6 draws from the posterior; the chains have converged (each of 2 structures)"
+    told = "6 draws from the posterior; the sampling has converged (each of 2 structures)"
     assert shown.output.splitlines()[1] == told
     page = read_page(folder)
     assert page.identity.startswith(told)
@@ -283,7 +283,7 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
     asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, engine="native", output=tmp_path / "out")
     about = start(asked, Bars()).about
-    assert about.basis == "4 draws from the posterior; the chains have NOT converged, so that bands are rough"
+    assert about.basis == "4 draws from the posterior; the sampling has NOT converged, so that bands are rough"
     (section,) = parts()[1].sections(Findings(about, {}), Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "posterior, 4 draws, not converged"
