@@ -108,9 +108,9 @@ def course(
     model: Model | Path | str,
     scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
     *,
+    engine: str,
     save: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
-    engine: str = "native",
     method: Method | None = None,
 ) -> Course:
     """As :func:`simulate`, without the Dataset."""

@@ -247,8 +247,8 @@ class _Once:
         return marks
 
     def _ensemble(self, columns: Mapping[str, Array], scenario: Scenario, **options: Any) -> "xr.Dataset":
-        how: dict[str, Any] = {"engine": self.engine, "failures": "leave", "workers": self.workers}
-        return ensemble(self.model, columns, scenario=scenario, **how, **options)
+        settings: dict[str, Any] = {"failures": "leave", "workers": self.workers, **options}
+        return ensemble(self.model, columns, scenario=scenario, engine=self.engine, **settings)
 
 
 def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:

@@ -351,7 +351,7 @@ def test_a_run_that_leaves_what_is_possible_is_run_with_a_finer_step(park):
     assert not 0 <= residents <= 20000
     found = run_settings(park, Scenario(), WILD, [BOUNDED], instants, scenario, "native")
     assert found.refined.tolist() == [False, True]
-    finer = scenario | Scenario("", time_step=1 / 512, saveper=1 / 512)
+    finer = scenario | Scenario("", time_step=1 / 1024, saveper=1 / 1024)
     told = run_settings(park, Scenario(), WILD, [RESIDENTS], instants, finer, "native").values[0, 1, 0]
     assert found.values[0, 1, 0] == told
     assert 0 < told < 20000
