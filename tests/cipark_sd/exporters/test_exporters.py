@@ -205,7 +205,10 @@ def test_pysd_runs_the_park_in_both_formats_and_flat_alike(tmp_path: Path) -> No
     found = step.loc[by_mdl.index]
     assert exported.differing(found, by_mdl) == []
     by_xmile = exported.by_pysd(tmp_path / "cipark.xmile").loc[by_mdl.index]
-    assert exported.differing(by_mdl.rename(columns=back), by_xmile.drop(columns="saveper")) == []
+    # a balance of counts that is nothing but rounding, which sums in another order round otherwise
+    by_mdl = by_mdl.rename(columns=back)
+    assert max(table.pop("conservation_residual").abs().max() for table in (by_mdl, by_xmile)) < 1e-9
+    assert exported.differing(by_mdl, by_xmile.drop(columns="saveper")) == []
 
 
 def test_an_independent_engine_runs_the_park_in_both_formats_alike(tmp_path: Path) -> None:
