@@ -111,8 +111,8 @@ class Problems(CiparkError):
         self.problems = tuple(problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
         message = f"{shortened(where, _LONGEST_VALUE)} has {len(self.problems)} {noun}:"
-        # a name that is not known is a cause, and what does not fit is often its consequence
-        ordered = sorted(self.problems, key=lambda problem: not isinstance(problem, UnknownName))
+        # a misspelt key is a cause, and that another one is missing its consequence
+        ordered = sorted(self.problems, key=lambda problem: getattr(problem, "kind", "") != "key")
         for number, problem in enumerate(ordered):
             line = f"\n  - {shortened(str(problem), _LONGEST_PROBLEM)}"
             if number == MOST_SHOWN or len(message) + len(line) > LONGEST_LIST - len(_MORE.format(len(self.problems))):
@@ -126,7 +126,7 @@ def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
     """Raise nothing, the one problem, or all of them as :class:`Problems`; the one names the file that it is of."""
     if len(problems) == 1:
         (problem,) = problems
-        raise problem if where in str(problem) or not where.endswith(_FILES) else problem.within(where)
+        raise problem if Path(where).name in str(problem) or not where.endswith(_FILES) else problem.within(where)
     if problems:
         raise Problems(where, problems)
 

@@ -203,6 +203,7 @@ FAULTS: tuple[Fault, ...] = (
         _calls_any("allocate_available"),
     ),
     Fault("xmile_lookup_extrapolate", _INSIDE, False, _inline_table("extrapolate")),
+    Fault("data_between_times", "GET DATA BETWEEN TIMES has no translation.", False, _calls_any("data_between")),
 )
 _BY_ID: Mapping[str, Fault] = {fault.id: fault for fault in FAULTS}
 
@@ -221,4 +222,6 @@ def fault_of_failure(model: Model, failure: RunFailed) -> Fault | None:
         return _BY_ID["division_by_zero"]
     if "no real power" in str(failure):
         return _BY_ID["root_of_a_negative"]
+    if "get_data_between_times" in str(failure):
+        return _BY_ID["data_between_times"]
     return None

@@ -174,7 +174,9 @@ def test_what_stays_unknown(fit: Fit) -> None:
         SimpleNamespace(name=name, lower=lower, upper=upper)
         for name, lower, upper in (("a", None, None), ("b", 1.0, None), ("c", None, 1.0), ("d", 1.0, 2.0))
     )
-    assert conclusions.unknowable(replace(plain, profiles=results), None) == "Bounded on neither side: a."
+    assert conclusions.unknowable(replace(plain, profiles=results), None) == (
+        "Bounded on neither side: a. Bounded on one side only: b and c."
+    )
 
 
 def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fit: Fit) -> None:
