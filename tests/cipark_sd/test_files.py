@@ -11,6 +11,8 @@ from places import ROOT
 
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import csv_text, file_name, output_folder, whole, write_table
+from cipark_sd.pages.blocks import Page
+from cipark_sd.pages.page import write_page
 from cipark_sd.study import find_folder, known_studies
 
 STUDY = "problem.toml"
@@ -39,7 +41,7 @@ def test_all_commands_say_the_same_of_a_folder_that_cannot_be_made(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
-    (tmp_path / "report.json").write_text('{"title": "t", "identity": "i", "sections": []}', encoding="utf-8")
+    write_page(Page("t", "i", ()), tmp_path)
     output = "taken/page.html" if command[0] == "report" else "taken"
     result = CliRunner().invoke(cli, [*command, "-o", output])
     assert result.exit_code == 2

@@ -145,7 +145,7 @@ def test_a_run_beyond_all_memory_is_no_traceback(write_mdl: Write, monkeypatch: 
     def large(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 6.40 TiB")
 
-    monkeypatch.setattr(importlib.import_module("cipark_sd.simulation"), "simulate", large)
+    monkeypatch.setattr(importlib.import_module("cipark_sd.simulation"), "course", large)
     done = CliRunner().invoke(cli.cli, ["run", str(write_mdl("a = Time ~~|"))])
     assert done.exit_code == 2
     assert done.output.startswith("error: there is not enough memory (Unable to allocate 6.40 TiB); run less, or save")
