@@ -37,7 +37,7 @@ def main() -> None:
     ours, runs = timed_design(response, 32 if arguments.quick else arguments.rows)
     print("\n".join(sentences(ours, question.moments)))
     through_salib(response, runs)
-    through_pysd(question, response, runs, points=1 if arguments.quick else 2)
+    through_pysd(question, response, runs, Scenario(final_time=2011) if arguments.quick else Scenario())
     if arguments.million:
         rows = 1 << int(np.log2(1_000_000 / (len(response.names) + 2)))
         timed_design(response, 2 * rows)
@@ -95,11 +95,13 @@ def through_salib(response: ModelResponse, runs: int, points: int = 128) -> None
     )
 
 
-def through_pysd(question: Question, response: ModelResponse, runs: int, points: int = 2) -> None:
+def through_pysd(question: Question, response: ModelResponse, runs: int, span: Scenario, points: int = 2) -> None:
     """PySD on the original file."""
     shares = next(blocks(len(response.names), 0, points, 1))[1]
     values = question.factors.from_unit(shares)
-    draws = [question.scenario | Scenario("", dict(zip(response.names, row.tolist(), strict=True))) for row in values]
+    draws = [
+        question.scenario | span | Scenario("", dict(zip(response.names, row.tolist(), strict=True))) for row in values
+    ]
     simulate(question.model, draws[0], save=["Total Residents"], engine="pysd")
     start = time.perf_counter()
     for draw in draws:

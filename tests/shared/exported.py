@@ -93,7 +93,7 @@ def by_numpy(model: Model) -> pd.DataFrame:
     )
 
 
-def by_pysd(path: Path) -> pd.DataFrame:
+def by_pysd(path: Path, final_time: float | None = None) -> pd.DataFrame:
     """All variables at all steps through PySD itself, which reads the file without our front end, by flat name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -102,7 +102,7 @@ def by_pysd(path: Path) -> pd.DataFrame:
         load = pysd.read_vensim if path.suffix == ".mdl" else pysd.read_xmile
         with unformatted():
             loaded = load(str(path))
-        table = loaded.run()
+        table = loaded.run(final_time=final_time)
     table.columns = [_flat(column) for column in table.columns]
     return table.astype(float)
 

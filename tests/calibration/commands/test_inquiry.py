@@ -43,9 +43,9 @@ def folder(tmp_path_factory):
     study = tmp_path_factory.mktemp("study")
     small_study(study, MORE + PREDICTIONS)
     out = study / "out"
-    arguments = [str(study), "--all", "--fast", "--self-test", "2", "--steps", "1600", "-o", str(out)]
-    result = CliRunner().invoke(calibrate, arguments, standalone_mode=False, catch_exceptions=False)
-    assert result.return_value.exit_code == 0, result.output
+    arguments = ["calibrate", str(study), "--all", "--fast", "--self-test", "2", "--steps", "1600", "-o", str(out)]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+    assert result.return_value == 0, result.output
     return out
 
 
