@@ -72,8 +72,8 @@ def failures_of(density: Posterior, theta: Array) -> Failures:
     names = tuple(parameter.name for parameter in density.space if parameter.target == "model")
     # rows that are only looked at ask for nothing
     fitted = {name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts}
-    asked = [name.removeprefix(INTEGRAL) for name in runner.outputs]
-    outputs = [split_key(override_key(name))[0] for name in asked if name in fitted]
+    columns = [name.removeprefix(INTEGRAL) for name in runner.outputs]
+    outputs = [split_key(override_key(name))[0] for name in columns if name in fitted]
     saved = tuple(dict.fromkeys([*outputs, *(stock.name for stock in problem.model.stocks)]))
     failures = Failures(labels(problem.model))
     for start in range(0, len(theta), _AT_A_TIME):

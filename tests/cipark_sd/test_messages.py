@@ -59,18 +59,21 @@ def test_an_unknown_family_is_answered_with_those_that_there_are(study: Path) ->
     assert "poisson, nb1, nb2" in message
 
 
-def test_at_most_five_problems_are_shown_and_names_come_first() -> None:
+def test_at_most_five_problems_are_shown_and_misspelt_keys_come_first() -> None:
     many: list[CiparkError] = [InvalidValue(f"value {i}", i, "another", where="w") for i in range(7)]
-    many.append(UnknownName("colour", ["color"], where="w"))
+    # a range that cannot be read comes before the name that it leaves unknown
+    many.append(UnknownName("size", ["items"], kind="dimension", where="w"))
+    many.append(UnknownName("colour", ["color"], kind="key", where="w"))
     with pytest.raises(Problems) as caught:
         raise_all("w", many)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "w has 8 problems:"
-    assert lines[1] == "  - w has no variable 'colour'; did you mean 'color'?"
-    assert lines[-1] == "  - and 3 more"
+    assert lines[0] == "w has 9 problems:"
+    assert lines[1] == "  - w has no key 'colour'; did you mean 'color'?"
+    assert "value 0" in lines[2]
+    assert lines[-1] == "  - and 4 more"
     assert len(lines) == MOST_SHOWN + 2
     # all of them stay in the value
-    assert len(caught.value.problems) == 8
+    assert len(caught.value.problems) == 9
 
 
 def test_one_problem_of_a_file_keeps_its_class_and_names_the_file() -> None:
