@@ -73,7 +73,7 @@ class StudyFacts:
     units : by parameter of the model
         As the model file has them.
     rivals : tuple of str
-        Names of the rival structures.
+        Names of the structures other than the study's own, which may stand among them for its weight.
     innovations : tuple of str
         Parameters that the study adds to the model (``[[process]]``).
     """
@@ -138,7 +138,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         units=units,
         fixed=problem.fixed,
         holdout=problem.holdout,
-        rivals=tuple(rival.name for rival in problem.rivals),
+        rivals=tuple(rival.name for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(model, prediction) for prediction in problem.predictions),
         fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),

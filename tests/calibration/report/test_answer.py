@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_study import small_study
+from small_study import rival, small_study
 
 from calibration.commands.pipeline import Settings, calibrate
 from calibration.report.collect import fit_findings
@@ -15,6 +15,7 @@ from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write
 from calibration.report.record import fitted_scenario
 from calibration.report.sections import answer
+from calibration.report.study_facts import study_facts
 from cipark_sd import headline
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.blocks import Answer
@@ -121,3 +122,11 @@ def test_the_fitted_scenario_runs_the_model_at_the_estimate(fit: Fit, folder: Pa
     (tmp_path / "timed.toml").write_text(fitted_scenario(timed), encoding="utf-8")
     read = read_scenario(tmp_path / "timed.toml")
     assert (read.final_time, read.overrides["pace"], read.overrides["a"]) == (9.0, 1.5, (1.0, 2.0))
+
+
+def test_the_structure_of_the_study_itself_is_no_other_one(fit: Fit, tmp_path: Path) -> None:
+    problem = small_study(tmp_path, rival("base") + rival("slow", "pace = 0.05") + rival("fast", "pace = 0.5"))
+    facts = study_facts(problem)
+    assert facts.rivals == ("slow", "fast")
+    said = box(Findings(replace(fit, study=facts))).cannot
+    assert "Only one structure was fitted; the study knows 2 others." in said
