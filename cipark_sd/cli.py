@@ -85,9 +85,18 @@ class _Commands(click.Group):
             return _load(cmd_name, entry.load, entry.value)
         return None
 
-    def invoke(self, ctx: click.Context) -> object:
+    def _invoked(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except BaseException:
+            from cipark_sd.files import remove_unused
+
+            remove_unused()
+            raise
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return self._invoked(ctx)
         except CiparkError as problem:
             raise UserError(str(problem)) from problem
         except click.ClickException as problem:

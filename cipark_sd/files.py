@@ -8,7 +8,7 @@ import platform
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,14 @@ OUTPUT_FOLDER = Path("cipark-output")
 _NAME_LENGTH = 60
 
 
+#: Folders that :func:`output_folder` made.
+_made: list[Path] = []
+
+
 def output_folder(folder: Path, *, where: str = "--output") -> Path:
     """The folder itself, made with those above it where it is not there yet, without what a killed process left in it.
+
+    It is made before anything is computed, so that a place that cannot be written to is told at once.
 
     Raises
     ------
@@ -35,7 +41,9 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
     """
     expected = f"one that can be made and written to ({{}}); name another one with {where}"
     try:
+        missing = [place.absolute() for place in (folder, *folder.parents) if not place.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+        _made.extend(missing)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise InvalidValue("the output folder", str(folder), expected.format(reason), where=where) from None
@@ -43,6 +51,15 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
         raise InvalidValue("the output folder", str(folder), expected.format("permission denied"), where=where)
     remove_abandoned(folder)
     return folder
+
+
+def remove_unused() -> None:
+    """Remove the folders made for output in which a command that failed has written nothing."""
+    for place in sorted(_made, key=lambda place: len(place.parts), reverse=True):
+        # one that holds something stays
+        with suppress(OSError):
+            place.rmdir()
+    _made.clear()
 
 
 def file_name(text: str, *, unique: bool = False) -> str:

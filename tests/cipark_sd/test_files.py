@@ -10,7 +10,7 @@ import pytest
 from places import ROOT
 
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.files import csv_text, file_name, output_folder, whole, write_table
+from cipark_sd.files import csv_text, file_name, output_folder, remove_unused, whole, write_table
 from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.page import write_page
 from cipark_sd.study import find_folder, known_studies
@@ -46,6 +46,37 @@ def test_all_commands_say_the_same_of_a_folder_that_cannot_be_made(
     result = CliRunner().invoke(cli, [*command, "-o", output])
     assert result.exit_code == 2
     assert "--output: the output folder is 'taken', expected one that can be made and written to" in result.output
+
+
+def test_a_misspelt_name_leaves_no_folder_and_takes_none_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+    from small_study import small_study
+
+    from cipark_sd.cli import cli
+
+    (tmp_path / "study").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept.txt").write_text("kept", encoding="utf-8")
+    small_study(tmp_path / "study")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for place in ([], ["-o", "empty"], ["-o", "full/new/newer"]):
+        result = CliRunner().invoke(cli, ["calibrate", "study", "--scenario", "lat", *place])
+        assert result.exit_code == 2
+        assert "has no scenario 'lat'" in result.output
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_failed_command_has_written_stays(tmp_path: Path) -> None:
+    remove_unused()
+    folder = output_folder(tmp_path / "a" / "b")
+    (folder / "begun.npz").write_bytes(b"a chunk")
+    output_folder(tmp_path / "c")
+    remove_unused()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "begun.npz"]
 
 
 def test_file_names_hold_nothing_that_a_file_system_minds() -> None:
