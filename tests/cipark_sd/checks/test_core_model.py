@@ -7,6 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_corners import (
+    Ranges,
+    Runs,
+    corners,
+    hold_gains_that_may_be_absent,
+    pairs_of_extremes,
+    ranges_of,
+    ranges_of_priors,
+    sound,
+)
 
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -34,8 +44,6 @@ STOCKS = (
     "Partner Commitment",
     "Host Commitment",
 )
-CORNERS = 3000
-Ranges = dict[str, tuple[float, float]]
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +58,7 @@ def study() -> CalibrationProblem:
 
 @pytest.fixture(scope="module")
 def ranges(core: Model) -> Ranges:
-    """Each number of the model with its range, loops and switches included."""
-    return {
-        name: (low, high)
-        for constant in core.constants
-        for low, high in [constant.limits]
-        if low is not None and high is not None
-        for name in constant_values(core, constant)
-    }
+    return ranges_of(core)
 
 
 def test_seven_stocks_act_and_two_only_keep_account(core: Model) -> None:
@@ -90,39 +91,22 @@ def test_both_files_are_one_model(core: Model) -> None:
         np.testing.assert_allclose(a[name].values, b[name].values, rtol=1e-12, atol=1e-12)
 
 
-def _sound(core: Model, runs: dict[str, np.ndarray]) -> None:
-    with np.errstate(all="ignore"):
-        found = ensemble(core, runs, save=[*STOCKS, "Residents"], times=[2016, 2020, 2031], workers=1, failures="leave")
-    for name in (*STOCKS, "Residents"):
-        values = found[name.lower().replace(" ", "_")].values
-        assert np.isfinite(values).all(), name
-        assert values.min() >= -1e-9, name
+def _sound(core: Model, runs: Runs) -> None:
+    found = sound(core, runs, STOCKS, "Residents", [2016, 2020, 2031])
     # no more firms than a full pool that asks all the time
     pool, time = (runs.get(name, np.array(default)) for name, default in (("Pool Size", 500), ("Contact Time", 0.25)))
     assert (found["residents"].values[:, -1] <= pool * (2031 - 2012) / time).all()
 
 
-def _corners(ranges: Ranges, n: int) -> dict[str, np.ndarray]:
-    sides = np.random.default_rng(7).integers(2, size=(n, len(ranges)))
-    return {name: np.take(ends, side) for (name, ends), side in zip(ranges.items(), sides.T, strict=True)}
-
-
 def test_no_corner_of_the_priors_explodes(core: Model, study: CalibrationProblem) -> None:
-    _sound(core, _corners({p.name: (p.lower, p.upper) for p in study.space if p.target == "model"}, CORNERS))
+    _sound(core, corners(ranges_of_priors(study)))
 
 
 def test_no_pair_of_extremes_explodes(core: Model, ranges: Ranges) -> None:
-    values = {n: v for c in core.constants for n, v in constant_values(core, c).items() if n in ranges}
-    names = list(values)
-    base = np.array([values[name] for name in names])
-    rows = []
-    for (i, first), (j, second) in itertools.combinations(enumerate(names), 2):
-        for a, b in itertools.product(ranges[first], ranges[second]):
-            row = base.copy()
-            row[i], row[j] = a, b
-            rows.append(row)
-    assert len(rows) > 4000
-    _sound(core, dict(zip(names, np.array(rows).T, strict=True)))
+    runs = list(pairs_of_extremes(core, ranges))
+    assert sum(len(r["Pool Size"]) for r in runs) > 4000
+    for at_ends in runs:
+        _sound(core, at_ends)
 
 
 def test_corners_without_first_order_control_would_explode(core: Model, tmp_path: Path, ranges: Ranges) -> None:
@@ -130,14 +114,14 @@ def test_corners_without_first_order_control_would_explode(core: Model, tmp_path
     planted = text.replace("/(1+Contact Time*Wished Contact Rate)", "")
     assert planted != text
     (tmp_path / "planted.mdl").write_text(planted, encoding="utf-8")
-    runs = _corners(ranges, CORNERS)
+    runs = corners(ranges)
     _sound(core, runs)
     with pytest.raises(AssertionError):
         _sound(read_model(tmp_path / "planted.mdl"), runs)
 
 
 def test_half_the_step_is_the_same_park_in_the_corners_of_the_priors(core: Model, study: CalibrationProblem) -> None:
-    runs = _corners({p.name: (p.lower, p.upper) for p in study.space if p.target == "model"}, 500)
+    runs = corners(ranges_of_priors(study), 500)
     steps = (1 / 128, 1 / 256)
     a, b = (
         ensemble(core, runs, save=["Residents"], times=[2016, 2018, 2020, 2031], scenario=Scenario("", time_step=step))
@@ -148,14 +132,7 @@ def test_half_the_step_is_the_same_park_in_the_corners_of_the_priors(core: Model
 
 
 def test_each_gain_may_be_absent_and_none_is_made_strong_by_its_prior(study: CalibrationProblem) -> None:
-    """Of each gain the prior is nowhere denser than at zero, and a tenth of its mass is near there."""
-    for name in GAINS:
-        (parameter,) = (p for p in study.space if p.name == name)
-        grid = np.linspace(parameter.lower, parameter.upper, 201)
-        logs = np.array([float(parameter.distribution.log_density(np.array(x))) for x in (*grid, 0.0)])
-        assert logs[-1] >= np.nanmax(logs[:-1]) - 1e-9, name
-        draws = parameter.distribution.quantile(np.linspace(0.0005, 0.9995, 1000))
-        assert (np.abs(draws) < np.quantile(np.abs(draws), 0.95) / 5).mean() > 0.1, name
+    hold_gains_that_may_be_absent(study, GAINS)
     assert {"Partner Gain", "Host Gain"} == {name for name in GAINS if _spans_zero(study, name)}
 
 

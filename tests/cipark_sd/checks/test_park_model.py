@@ -1,10 +1,19 @@
 """The park model: its checks, no corner that explodes, priors that leave room, and what can fall as it can rise."""
 
 import functools
-import itertools
 
 import numpy as np
 import pytest
+from model_corners import (
+    Ranges,
+    Runs,
+    corners,
+    hold_gains_that_may_be_absent,
+    pairs_of_extremes,
+    ranges_of,
+    ranges_of_priors,
+    sound,
+)
 
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
@@ -21,8 +30,6 @@ from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.simulation import simulate
 
-CORNERS = 3000
-Ranges = dict[str, tuple[float, float]]
 ZERO_AT_MODE = (
     "Capability Exponent",
     "Connectivity Scale",
@@ -76,14 +83,7 @@ def study() -> CalibrationProblem:
 
 @pytest.fixture(scope="module")
 def ranges(park: Model) -> Ranges:
-    """Each number of the model with its range, switches and dates included."""
-    return {
-        name: (low, high)
-        for constant in park.constants
-        for low, high in [constant.limits]
-        if low is not None and high is not None
-        for name in constant_values(park, constant)
-    }
+    return ranges_of(park)
 
 
 def test_the_park_does_all_that_logic_accounting_and_physics_ask(park: Model) -> None:
@@ -95,61 +95,35 @@ def test_the_park_does_all_that_logic_accounting_and_physics_ask(park: Model) ->
     assert numbers | {"time-step"} <= {o.id for o in outcomes}
 
 
-def _sound(park: Model, runs: dict[str, np.ndarray]) -> float:
-    """Holds all stocks of the runs finite and not negative; the largest number of residents."""
+def _largest(park: Model, runs: Runs) -> float:
+    """The largest number of residents of runs whose stocks are all finite and not negative."""
     stocks = [variable.label for variable in park.variables if isinstance(variable, Stock)]
-    with np.errstate(all="ignore"):
-        found = ensemble(park, runs, save=[*stocks, "Total Residents"], times=[2016, 2020, 2030], failures="leave")
-    for name in found.data_vars:
-        values = found[name].values
-        assert np.isfinite(values).all(), name
-        assert values.min() >= -1e-9, name
+    found = sound(park, runs, stocks, "Total Residents", [2016, 2020, 2030])
     return float(found["total_residents"].values.max())
-
-
-def _corners(ranges: Ranges) -> dict[str, np.ndarray]:
-    sides = np.random.default_rng(7).integers(2, size=(CORNERS, len(ranges)))
-    return {name: np.take(ends, side) for (name, ends), side in zip(ranges.items(), sides.T, strict=True)}
 
 
 def test_no_corner_explodes_of_the_priors_or_of_all_ranges(
     park: Model, study: CalibrationProblem, ranges: Ranges
 ) -> None:
     assert len(ranges) > 250
-    priors = {p.name: (p.lower, p.upper) for p in study.space if p.target == "model"}
-    assert _sound(park, _corners(priors)) < 5000
-    _sound(park, _corners(ranges))
+    assert _largest(park, corners(ranges_of_priors(study))) < 5000
+    _largest(park, corners(ranges))
 
 
 def test_a_corner_without_first_order_control_would_explode(park: Model, ranges: Ranges) -> None:
     # a contact, a decision and an exit that take no time: each stock can lose more than it has within a step
     free = ("Minimum Contact Time", "Minimum Decision Time", "Minimum Exit Time")
     with pytest.raises(AssertionError):
-        _sound(park, _corners(ranges | dict.fromkeys(free, (0.0, 0.0))))
+        _largest(park, corners(ranges | dict.fromkeys(free, (0.0, 0.0))))
 
 
 def test_no_pair_of_extremes_explodes(park: Model, ranges: Ranges) -> None:
-    values = {n: v for c in park.constants for n, v in constant_values(park, c).items() if n in ranges}
-    names = list(values)
-    base = np.array([values[name] for name in names])
-    pairs = np.array(list(itertools.combinations(range(len(names)), 2)))
-    ends = np.array([ranges[name] for name in names])
-    for a, b in itertools.product((0, 1), repeat=2):
-        rows = np.tile(base, (len(pairs), 1))
-        for column, side in ((0, a), (1, b)):
-            rows[np.arange(len(pairs)), pairs[:, column]] = ends[pairs[:, column], side]
-        _sound(park, dict(zip(names, rows.T, strict=True)))
+    for at_ends in pairs_of_extremes(park, ranges):
+        _largest(park, at_ends)
 
 
 def test_each_gain_may_be_absent_and_none_is_made_strong_by_its_prior(study: CalibrationProblem) -> None:
-    """Of each gain the prior is nowhere denser than at zero, and a tenth of its mass is near there."""
-    for name in ZERO_AT_MODE:
-        (parameter,) = (p for p in study.space if p.name == name)
-        grid = np.linspace(parameter.lower, parameter.upper, 201)
-        logs = np.array([float(parameter.distribution.log_density(np.array(x))) for x in (*grid, 0.0)])
-        assert logs[-1] >= np.nanmax(logs[:-1]) - 1e-9, name
-        draws = parameter.distribution.quantile(np.linspace(0.0005, 0.9995, 1000))
-        assert (np.abs(draws) < np.quantile(np.abs(draws), 0.95) / 5).mean() > 0.1, name
+    hold_gains_that_may_be_absent(study, ZERO_AT_MODE)
 
 
 def test_the_priors_middle_park_is_that_of_the_paper(park: Model, study: CalibrationProblem) -> None:
