@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import importlib.metadata
 import os
 import sys
 import traceback
@@ -74,14 +73,18 @@ class _Commands(click.Group):
     """Commands that are imported when they are called; one that cannot be imported does not keep the others from it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        names = BUILT_IN.keys() | {entry.name for entry in importlib.metadata.entry_points(group=GROUP)}
+        from importlib import metadata
+
+        names = BUILT_IN.keys() | {entry.name for entry in metadata.entry_points(group=GROUP)}
         return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in BUILT_IN:
             module = BUILT_IN[cmd_name][0]
             return _load(cmd_name, lambda: importlib.import_module(module).command, module)
-        for entry in importlib.metadata.entry_points(group=GROUP, name=cmd_name):
+        from importlib import metadata
+
+        for entry in metadata.entry_points(group=GROUP, name=cmd_name):
             return _load(cmd_name, entry.load, entry.value)
         return None
 
@@ -123,9 +126,11 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = self.list_commands(ctx)
-        if args and not args[0].startswith("-") and args[0] not in known:
-            raise UnknownName(args[0], known, kind="command", where="cipark")
+        # looking for the commands of other packages takes a fifth of a short run
+        if args and not args[0].startswith("-") and args[0] not in BUILT_IN:
+            known = self.list_commands(ctx)
+            if args[0] not in known:
+                raise UnknownName(args[0], known, kind="command", where="cipark")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -181,7 +186,9 @@ def _fault(problem: Exception) -> str:
     """Two lines of an error that nobody foresaw, which is a fault of this program and not of the user's."""
     frames = traceback.extract_tb(problem.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    version = importlib.metadata.version("cipark-sd")
+    from importlib import metadata
+
+    version = metadata.version("cipark-sd")
     log = _logged(problem, version)
     sent = f"please report it with {log}, which has the traceback," if log else "please report this line"
     return shortened(

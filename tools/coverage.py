@@ -14,6 +14,7 @@ does not agree.
 
 import argparse
 import csv
+import hashlib
 import sys
 import tomllib
 import warnings
@@ -59,6 +60,20 @@ class Outcome:
     compared: int = 0
 
 
+@dataclass(frozen=True)
+class Row:
+    """A model file: its path below the folder, what is said of it, whether the vendor's output stands beside it.
+
+    Files of one ``text`` are one model that stands there more than once, as ``.stmx`` and as ``.xmile``.
+    """
+
+    name: str
+    notes: Notes
+    recorded: bool
+    text: str
+    by: Mapping[str, Outcome]
+
+
 def read_notes(path: Path | None) -> dict[str, Notes]:
     """Notes by path below the folder."""
     if path is None:
@@ -97,6 +112,11 @@ def recorded(path: Path, name: str | None) -> pd.DataFrame | None:
         frame = frame.T
         return frame if len(frame) else None
     return None
+
+
+def text_of(path: Path) -> str:
+    """What tells the text of a model in its folder from others, whatever its ending and its blanks."""
+    return f"{path.parent} {hashlib.sha256(b''.join(path.read_bytes().split())).hexdigest()}"
 
 
 def columns(model: Model, run: Any) -> dict[str, np.ndarray]:
@@ -176,14 +196,15 @@ def main() -> int:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     engines, notes = arguments.engines.split(","), read_notes(arguments.notes)
-    rows: list[tuple[str, Notes, dict[str, Outcome]]] = []
+    rows: list[Row] = []
     for path in model_files(arguments.folder):
         if arguments.skip and arguments.skip in str(path):
             continue
         name = path.relative_to(arguments.folder).as_posix()
         note = notes.get(name, Notes())
-        rows.append((name, note, {engine: outcome(path, note, engine) for engine in engines}))
-        for engine, result in rows[-1][2].items():
+        there = recorded(path, note.record) is not None
+        rows.append(Row(name, note, there, text_of(path), {engine: outcome(path, note, engine) for engine in engines}))
+        for engine, result in rows[-1].by.items():
             if result.word not in ("agrees", "runs"):
                 print(f"{engine:7} {result.word:8} {name}: {result.detail[:300]}")
     for engine in engines:
@@ -192,42 +213,57 @@ def main() -> int:
         with arguments.csv.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("file", "engine", "state", "detail", "note"))
-            writer.writerows((name, e, o.word, o.detail, n.why) for name, n, by in rows for e, o in by.items())
+            writer.writerows((row.name, e, o.word, o.detail, row.notes.why) for row in rows for e, o in row.by.items())
     if arguments.page:
         arguments.page.write_text(page(rows, engines), encoding="utf-8")
     return 0
 
 
-def counts(rows: Sequence[tuple[str, Notes, Mapping[str, Outcome]]], engine: str) -> list[str]:
-    """One line a language."""
+def counts(rows: Sequence[Row], engine: str) -> list[str]:
+    """One line a language: all files, and of each text once those that have a record."""
     lines = []
     for language, vensim in (("Vensim", True), ("XMILE", False)):
-        words = Counter(by[engine].word for name, _, by in rows if name.endswith(".mdl") is vensim)
-        lines.append(
-            f"{language}: {words.total()} files; " + ", ".join(f"{n} {word}" for word, n in words.most_common())
-        )
+        words = Counter(row.by[engine].word for row in rows if _is_vensim(row) is vensim)
+        agreeing, of = distinct(rows, engine, vensim=vensim)
+        every = ", ".join(f"{n} {word}" for word, n in words.most_common())
+        lines.append(f"{language}: {words.total()} files; {every}; {agreeing} of {of} distinct recorded files agree")
     return lines
 
 
-def page(rows: Sequence[tuple[str, Notes, Mapping[str, Outcome]]], engines: Sequence[str]) -> str:
+def distinct(rows: Sequence[Row], engine: str, *, vensim: bool) -> tuple[int, int]:
+    """Of a language's texts with a record: how many agree in every file of the text, and how many there are."""
+    texts: dict[str, bool] = {}
+    for row in rows:
+        if row.recorded and _is_vensim(row) is vensim:
+            texts[row.text] = texts.get(row.text, True) and row.by[engine].word == "agrees"
+    return sum(texts.values()), len(texts)
+
+
+def _is_vensim(row: Row) -> bool:
+    return row.name.lower().endswith(".mdl")
+
+
+def page(rows: Sequence[Row], engines: Sequence[str]) -> str:
     """A Markdown page: counts, then a row a file with the reason of each that does not agree."""
     lines = [
         *HEAD.format(files=len(rows), tolerance=TOLERANCE).splitlines(),
         "",
-        "| engine | language | agrees | differs | refused | nothing recorded |",
-        "|---|---|---|---|---|---|",
+        "| engine | language | agrees | differs | refused | nothing recorded | recorded texts | of these agree |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for engine in engines:
         for language, vensim in (("Vensim", True), ("XMILE", False)):
-            words = Counter(by[engine].word for name, _, by in rows if name.endswith(".mdl") is vensim)
+            words = Counter(row.by[engine].word for row in rows if _is_vensim(row) is vensim)
             numbers = " | ".join(str(words[word]) for word in ("agrees", "differs", "refused", "runs"))
-            lines.append(f"| {engine} | {language} | {numbers} |")
+            agreeing, of = distinct(rows, engine, vensim=vensim)
+            lines.append(f"| {engine} | {language} | {numbers} | {of} | {agreeing} |")
     lines += ["", f"| file | {' | '.join(engines)} | because |", "|---|" + "---|" * (len(engines) + 1)]
-    for name, note, by in rows:
+    for row in rows:
         words = [
-            f"{by[engine].word}" + (f" ({by[engine].compared})" if by[engine].compared else "") for engine in engines
+            f"{row.by[engine].word}" + (f" ({row.by[engine].compared})" if row.by[engine].compared else "")
+            for engine in engines
         ]
-        lines.append(f"| {name} | {' | '.join(words)} | {_reason(note, by)} |")
+        lines.append(f"| {row.name} | {' | '.join(words)} | {_reason(row.notes, row.by)} |")
     lines += ["", "In brackets: the number of columns that are compared.", ""]
     return "\n".join(lines)
 
@@ -242,7 +278,8 @@ where nothing else is said. None of the files is part of this project. From a co
 
     python tools/coverage.py FOLDER --notes tools/sdxorg.toml --engines native,pysd --page docs/coverage.md
 
-makes this page, and each is a test where `CIPARK_TEST_MODELS` names the copy
+makes this page. Many XMILE files stand there twice, as `.stmx` and `.xmile`; the last two columns count each text of
+a folder that has a record once. Each file is a test where `CIPARK_TEST_MODELS` names the copy
 (`tests/cipark_sd/engines/test_recorded_outputs.py`). The engine `numpy` has the bits of `native`; `pysd` is PySD
 behind our reader.
 """

@@ -289,6 +289,13 @@ def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Obs
     return read_observed(model, source) if source else ()
 
 
+def _each_once(rows: "NDArray[np.intp]") -> "NDArray[np.intp]":
+    """Ascending, as ``numpy.unique``, which loads the masked arrays."""
+    import numpy as np
+
+    return np.array(sorted(set(rows.tolist())))
+
+
 def _print_course(
     model: Model, runs: "Mapping[str, Course]", columns: Sequence[str], *, every: float | None, everything: bool
 ) -> None:
@@ -300,10 +307,10 @@ def _print_course(
     elif every:
         # a rhythm shorter than that of the saved times is theirs
         n_rows = min((times[-1] - times[0]) / every + 1.5, len(times))
-        rows = np.unique(nearest_indices(times, times[0] + every * np.arange(int(n_rows))))
+        rows = _each_once(nearest_indices(times, times[0] + every * np.arange(int(n_rows))))
         rows = rows if n_rows < len(times) else np.arange(len(times))
     else:
-        rows = np.unique(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
+        rows = _each_once(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
     heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
     courses = []
     for head, units, values in _courses(model, runs, columns):

@@ -6,8 +6,6 @@ from pathlib import Path
 from cipark_sd.errors import ModelFileError
 from cipark_sd.frontends.data_files import with_series
 from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
-from cipark_sd.frontends.vensim.reader import read_vensim
-from cipark_sd.frontends.xmile.reader import read_xmile
 from cipark_sd.model.model import Model
 
 SUFFIXES = (*VENSIM_SUFFIXES, *XMILE_SUFFIXES)
@@ -50,7 +48,11 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
         raise ModelFileError(path, f"is neither a Vensim nor an XMILE model (known endings: {listed})")
     raw = model_bytes(path)
     allowed = tuple(Path(folder).resolve() for folder in allow_files)
-    read = read_vensim if path.suffix.lower() in VENSIM_SUFFIXES else read_xmile
+    # of the two readers the one that is needed
+    if path.suffix.lower() in VENSIM_SUFFIXES:
+        from cipark_sd.frontends.vensim.reader import read_vensim as read
+    else:
+        from cipark_sd.frontends.xmile.reader import read_xmile as read
     return with_series(read(path, raw, allowed), series, where="--series")
 
 

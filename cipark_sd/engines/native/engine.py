@@ -7,7 +7,6 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 
 import ctypes
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -103,6 +102,8 @@ class NativeEngine(CompiledEngine):
         if workers == 1:
             part(0, n_blocks)
         else:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(part, edges[:-1], edges[1:]))
         return (by_course if self.courses else by_run)(out, inputs.n_runs)

@@ -4,7 +4,6 @@
 matter most stand in the corpus too, which every copy of the project has.
 """
 
-import hashlib
 import importlib.util
 import os
 import sys
@@ -37,8 +36,7 @@ def _files() -> list[str]:
     """The files of the suite, those that are the same text in two spellings of the ending once."""
     seen: dict[str, str] = {}
     for path in tool.model_files(Path(SUITE)) if SUITE else []:
-        text = hashlib.sha256(b"".join(path.read_bytes().split())).hexdigest()
-        seen.setdefault(f"{path.parent} {text}", path.relative_to(SUITE).as_posix())
+        seen.setdefault(tool.text_of(path), path.relative_to(SUITE).as_posix())
     return sorted(seen.values())
 
 
