@@ -17,12 +17,12 @@ import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,13 @@ class Entry(Protocol):
 
     def discard(self) -> None:
         """Keep them no longer."""
+
+
+class Keeps(Protocol):
+    """Where the answers of independent tasks are put and looked for: files of a folder, or chunks of a store."""
+
+    def entries(self, tasks: Sequence[Any]) -> Sequence[Entry]:
+        """The entry of each task, as of :class:`~cipark_sd.tasks.pool.Task`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,10 @@ class Checkpoints:
         key = digest(program(), self.base, label, *parts)
         name = f"{file_name(label, unique=True)}-{key[:_SHORT]}.npz"
         return Checkpoint(None if self.folder is None else self.folder / name, key)
+
+    def entries(self, tasks: Sequence[Any]) -> list[Checkpoint]:
+        """The entries of tasks."""
+        return [self.entry("task", task.key) for task in tasks]
 
     def recall(self, kind: type[T], make: Callable[[], T], label: str, *parts: object) -> T:
         """The record that is kept, or the one that ``make`` computes, which is kept then.

@@ -4,6 +4,7 @@ A draw with which a number that the data ask for is no finite number has likelih
 lower limit of a stock is no part of the likelihood; a draw below it is told, and may be too much.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,31 @@ from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.free_density import prior_draws
 from cipark_sd.arrays import Array
-from cipark_sd.failures import BELOW, NOT_FINITE, Failures, labels, share_of
+from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.plan import plan
+from cipark_sd.ensembles import ensemble
+from cipark_sd.errors import RunFailed
+from cipark_sd.failures import (
+    BELOW,
+    NOT_FINITE,
+    Failures,
+    Marks,
+    diagnosed,
+    first_places,
+    floors,
+    labels,
+    share_of,
+)
+from cipark_sd.model.model import Model
+from cipark_sd.naming import canonical
 from cipark_sd.runs.design import Listed
 from cipark_sd.runs.work import Work
-from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.scenarios import Scenario, override_key, split_key
 
 #: Draws of the prior that are run, and of the posterior at most.
 PRIOR, POSTERIOR = 500, 2500
+#: The same with an engine that runs one draw at a time, in Python.
+FEW_PRIOR, FEW_POSTERIOR = 50, 100
 #: Of the stream of the prior's draws.
 _STREAM = 8
 #: Draws that are run at a time.
@@ -52,14 +71,12 @@ def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: fl
     ------
     TooManyFailed
     """
-    if not density.runner.engine.compiled:
-        # such an engine runs one draw at a time
-        return FailedDraws("", "")
-    drawn = prior_draws(density.space, PRIOR, np.random.default_rng([seed, _STREAM]))
+    n_prior, n_posterior = (PRIOR, POSTERIOR) if density.runner.engine.compiled else (FEW_PRIOR, FEW_POSTERIOR)
+    drawn = prior_draws(density.space, n_prior, np.random.default_rng([seed, _STREAM]))
     prior = failures_of(density, drawn)
     if theta is None:
         return FailedDraws(_of_prior(prior), "")
-    chosen = theta[np.linspace(0, len(theta) - 1, min(POSTERIOR, len(theta))).round().astype(int)]
+    chosen = theta[np.linspace(0, len(theta) - 1, min(n_posterior, len(theta))).round().astype(int)]
     failures = failures_of(density, chosen)
     failures.check(f"{density.problem.title}, draws of the posterior", failures.total, allowed)
     return FailedDraws(_of_prior(prior), _of_posterior(failures))
@@ -76,11 +93,34 @@ def failures_of(density: Posterior, theta: Array) -> Failures:
     outputs = [split_key(override_key(name))[0] for name in columns if name in fitted]
     saved = tuple(dict.fromkeys([*outputs, *(stock.name for stock in problem.model.stocks)]))
     failures = Failures(labels(problem.model))
+    if not runner.engine.compiled:
+        for row in theta[:, in_model]:
+            draw = Scenario("", dict(zip(names, row.tolist(), strict=True)))
+            failures.add(_alone(problem.model, problem.scenario | draw, runner.engine.name, saved).arrays)
+        return failures
     for start in range(0, len(theta), _AT_A_TIME):
         rows = np.ascontiguousarray(theta[start : start + _AT_A_TIME][:, in_model])
         work = Work(problem.model, Listed(names, rows), saved, runner.engine.name, scenario=problem.scenario)
         failures.add(work.compute(0, len(rows)))
     return failures
+
+
+def _alone(model: Model, scenario: Scenario, engine: str, saved: Sequence[str]) -> Marks:
+    """The mark of one run, by the same rule as in an ensemble."""
+    limits = floors(model)
+    moving = plan(model, scenario, save=None, times=None, method=None).columns.names
+    every = Columns.of(model, tuple(dict.fromkeys([*moving, *saved])))
+    try:
+        computed = ensemble(model, [scenario], save=every.names, engine=engine, failures="leave")
+    except RunFailed as failure:
+        marks, start = Marks.none(1), first_places(model)
+        # an engine that cannot say which variable stops the run means the step as a whole
+        marks.variable[:] = start.get(canonical(failure.variable), start[model.stocks[0].name])
+        marks.reason[:] = NOT_FINITE
+        marks.time[:] = np.nan if failure.time is None else failure.time
+        return marks
+    fails = diagnosed(model, computed, {name: every.places[name] for name in saved}, limits)
+    return diagnosed(model, computed, every.places, limits) if fails.reason.any() else fails
 
 
 def _of_prior(failures: Failures) -> str:

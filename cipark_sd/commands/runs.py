@@ -14,6 +14,7 @@ from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled, located
 
 if TYPE_CHECKING:
+    from cipark_sd.runs.verify import Computed
     from cipark_sd.runs.work import Work
     from cipark_sd.store.chunks import RunStore
 
@@ -31,7 +32,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, short_help="List, show, verify and clean stores of runs.")
 def command() -> None:
-    """The stores that cipark ensemble makes, and cipark sensitivity with --keep-runs.
+    """The stores that cipark ensemble makes, and cipark sensitivity and policy with --keep-runs.
 
     \b
     Examples:
@@ -140,14 +141,22 @@ def verify(
     Exit code 1 says that something differs.
     """
     from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.runs.kept import Again, is_analysis
+    from cipark_sd.runs.kept import EVALUATION, Again, kind_of
+    from cipark_sd.runs.kept_settings import POLICIES, SettingsAgain
     from cipark_sd.runs.verify import verify as check
     from cipark_sd.store.schema import require_zarr
 
     require_zarr("cipark runs verify")
     store = _opened(path)
     model = read_model(_model_file(store, file), allow_files=allow_files, series=series)
-    work = Again(store, model) if is_analysis(store) else _work(store, model, design)
+    work: Computed
+    match kind_of(store):
+        case kind if kind == EVALUATION:
+            work = Again(store, model)
+        case kind if kind == POLICIES:
+            work = SettingsAgain(store, model)
+        case _:
+            work = _work(store, model, design)
     checked = check(store, work, sample=sample, chunks=None if all_chunks else 8, seed=seed)
     for number in checked.damaged:
         first, last = store.bounds(number)

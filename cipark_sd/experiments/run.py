@@ -175,6 +175,7 @@ def run_settings(
     engine: str,
     extra: Mapping[str, Array] | None = None,
     workers: int | None = None,
+    numbers: NDArray[np.uint64] | None = None,
 ) -> Ran:
     """The outcomes of one set of settings over draws.
 
@@ -183,23 +184,25 @@ def run_settings(
     allows. Where that does not help, the run fails.
 
     ``extra`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
-    of :func:`at_steps`.
+    of :func:`at_steps`. Random functions know the draws by ``numbers`` ``(n_draws,)``, from 0 up without them: a draw
+    has the same noise under every policy and with every step.
     """
+    known_as = np.arange(len(draws), dtype=np.uint64) if numbers is None else numbers
     columns = columns_of(settings, draws, extra or {})
     structured = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
     shared = scenario | Scenario(settings.name, structured)
     run = _Once(model, tuple(outcomes), tuple(instants), engine, workers)
-    values, fine = run(columns, shared)
+    values, fine = run(columns, known_as, shared)
     refined = ~fine
     failed = refined.copy()
     if refined.any():
         coarse = {name: array[refined] for name, array in columns.items()}
-        values_again, fine_again = run(coarse, finer(model, shared))
+        values_again, fine_again = run(coarse, known_as[refined], finer(model, shared))
         values[:, refined] = np.where(fine_again[:, None], values_again, np.nan)
         failed[refined] = ~fine_again
 
     def diagnose(some: NDArray[np.intp]) -> Marks:
-        return run.diagnosed({name: array[some] for name, array in columns.items()}, shared)
+        return run.diagnosed({name: array[some] for name, array in columns.items()}, known_as[some], shared)
 
     return Ran(values, refined, marked(len(refined), failed, diagnose))
 
@@ -214,7 +217,9 @@ class _Once:
     engine: str
     workers: int | None
 
-    def __call__(self, columns: Mapping[str, Array], scenario: Scenario) -> tuple[Array, NDArray[np.bool_]]:
+    def __call__(
+        self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario
+    ) -> tuple[Array, NDArray[np.bool_]]:
         """Outcomes ``(n_outcomes, n_runs, n_times)``, and which runs ``(n_runs,)`` are fine."""
         model, limits = self.model, floors(self.model)
         read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
@@ -222,17 +227,18 @@ class _Once:
         # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
         everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
-        runs = self._ensemble(columns, scenario, save=save, times=self.instants, reduce=lowest(limits, everywhen))
+        least = lowest(limits, everywhen)
+        runs = self._ensemble(columns, numbers, scenario, save=save, times=self.instants, reduce=least)
         values = np.stack([read(runs, outcome) for outcome in self.outcomes])
         fine = possible(values, self.outcomes) & _finite_stocks(model, runs)
         for floor in limits:
             fine &= runs[floor.reduction].to_numpy() >= floor.least
         return values, fine
 
-    def diagnosed(self, columns: Mapping[str, Array], scenario: Scenario) -> Marks:
+    def diagnosed(self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario) -> Marks:
         """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
         everything = plan(self.model, scenario, save=None, times=None, method=None).columns
-        runs = self._ensemble(columns, scenario, save=everything.names, times=None)
+        runs = self._ensemble(columns, numbers, scenario, save=everything.names, times=None)
         marks = diagnosed(self.model, runs, everything.places, floors(self.model))
         start, times = first_places(self.model), runs["time"].to_numpy()
         for outcome in self.outcomes:
@@ -246,8 +252,10 @@ class _Once:
             marks.put(np.arange(len(course)), outside)
         return marks
 
-    def _ensemble(self, columns: Mapping[str, Array], scenario: Scenario, **options: Any) -> "xr.Dataset":
-        settings: dict[str, Any] = {"failures": "leave", "workers": self.workers, **options}
+    def _ensemble(
+        self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario, **options: Any
+    ) -> "xr.Dataset":
+        settings: dict[str, Any] = {"failures": "leave", "workers": self.workers, "numbers": numbers, **options}
         return ensemble(self.model, columns, scenario=scenario, engine=self.engine, **settings)
 
 
@@ -285,7 +293,8 @@ def _same_steps(
         if not len(late):
             continue
         settings = rival.scenario | policy.scenario
-        late_runs = run_settings(model, settings, draws.take(late), outcomes, instants, finer(model, scenario), engine)
+        how = (outcomes, instants, finer(model, scenario), engine)
+        late_runs = run_settings(model, settings, draws.take(late), *how, numbers=late.astype(np.uint64))
         values = ran[position].values.copy()
         values[:, late] = late_runs.values
         marks = Marks(*(array.copy() for array in ran[position].marks.arrays.values()))

@@ -5,6 +5,7 @@ run again from the store and the model alone.
 """
 
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,8 +38,11 @@ FOLDER = "runs"
 #: The number by which random functions know a run.
 NUMBER = "run_number"
 #: What an attribute says that is the recipe of an analysis.
-_KIND = "evaluation"
-_TAKEN = (DRAWS, NUMBER, REASON, VARIABLE, TIME, "time", "parameter", "failing", "chunk_digest")
+EVALUATION = "evaluation"
+_TAKEN = (
+    *(DRAWS, NUMBER, REASON, VARIABLE, TIME, "time", "parameter", "failing", "chunk_digest"),
+    *("refined", "settings", "setting"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,6 @@ class Keeper:
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Keeper":
-        require_zarr("--keep-runs")
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -74,14 +77,22 @@ class Keeper:
         ------
         InvalidValue, NoStore
         """
-        layout = layout_of(label, n, response, self.seed, self.about)
+        return KeptRuns(self.store(label, layout_of(label, n, response, self.seed, self.about)), response.outputs)
+
+    def store(self, label: str, layout: Layout) -> RunStore:
+        """The store of a layout, which is written to until the end of the call.
+
+        Raises
+        ------
+        InvalidValue, NoStore
+        """
         path = self.folder / FOLDER / f"{file_name(label)}-{layout.key[:12]}.zarr"
         if not path.exists():
             check_room(path, layout, (1, 1))
         store = RunStore.of(path, layout)
         if self._open.enter_context(writing(path)):
             store.remove_unfinished()
-        return KeptRuns(store, response.outputs)
+        return store
 
 
 @dataclass(eq=False)
@@ -209,7 +220,7 @@ def layout_of(label: str, n: int, response: ModelResponse, seed: int, about: Map
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
     """What a store says of how a run follows from its draws; :class:`Again` reads it."""
     return {
-        "kind": _KIND,
+        "kind": EVALUATION,
         "names": list(evaluation.names),
         "times": evaluation.times.tolist(),
         "scenario": evaluation.scenario.to_json(),
@@ -228,10 +239,24 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def is_analysis(store: RunStore) -> bool:
-    """Whether the runs of a store are those of an analysis."""
+def kind_of(store: RunStore) -> str:
+    """What the runs of a store are: :data:`EVALUATION`, those of policies, or empty for an ensemble."""
     recipe = store.attributes.get("recipe")
-    return isinstance(recipe, dict) and recipe.get("kind") == _KIND
+    return str(recipe.get("kind", "")) if isinstance(recipe, dict) else ""
+
+
+def check_made_here(store: RunStore, model: Model) -> None:
+    """Raise for runs of another model or version.
+
+    Raises
+    ------
+    NoStore
+    """
+    identity = store.attributes.get("identity", {})
+    now = {"the model": model.digest, "the version of cipark or of its libraries": program()}
+    differing = [name for name, value in now.items() if identity.get(name) != value]
+    if differing:
+        raise NoStore(store.path, f"it holds other runs: {' and '.join(differing)} differ")
 
 
 @dataclass(frozen=True)
@@ -248,11 +273,7 @@ class Again:
     model: Model
 
     def __post_init__(self) -> None:
-        identity = self.store.attributes.get("identity", {})
-        now = {"the model": self.model.digest, "the version of cipark or of its libraries": program()}
-        differing = [name for name, value in now.items() if identity.get(name) != value]
-        if differing:
-            raise NoStore(self.store.path, f"it holds other runs: {' and '.join(differing)} differ")
+        check_made_here(self.store, self.model)
 
     def compute(self, first: int, last: int) -> Arrays:
         """All that is stored of some runs, their draws and numbers read from the store."""
@@ -286,18 +307,17 @@ class Again:
         return Evaluation(self.model, names, outputs, times, scenario, str(recipe["engine"]), 1, drains)
 
 
-def remove_stores(folder: Path) -> None:
-    """Remove the stores of an earlier call from a folder of results.
+def keeper_of(folder: Path, model: Model, seed: int, *, fresh: bool) -> Keeper:
+    """What keeps the runs of the command that is running; with ``fresh`` the stores of earlier calls are removed.
 
     Raises
     ------
-    NoStore
-        When another process writes to one.
+    MissingPackage, NoStore
+        Without zarr, or when another process writes to a store that is to be removed.
     """
-    for path in sorted((folder / FOLDER).glob("*.zarr")):
-        RunStore(path).remove()
-
-
-def command_of(arguments: list[str], model_file: Path | None) -> dict[str, Any]:
-    """What a store says of the command that made it."""
-    return {"model_file": str(model_file or ""), "command": shlex.join(["cipark", *arguments])}
+    require_zarr("--keep-runs")
+    if fresh:
+        for path in sorted((folder / FOLDER).glob("*.zarr")):
+            RunStore(path).remove()
+    file = "" if model.origin is None else str(model.origin.path)
+    return Keeper(folder, {"model_file": file, "command": shlex.join(["cipark", *sys.argv[1:]])}, seed)

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, program
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, Keeps, program
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
 from cipark_sd.tasks.pool import Pool, Report, Task, nobody
 
@@ -49,8 +49,8 @@ class Cluster(Pool):
         others, with the certificates in dask's configuration (``distributed.comm.tls``).
     n : int, optional
         Worker processes of a local cluster; without it one a processor.
-    checkpoints : Checkpoints, optional
-        Where answers are put and looked for.
+    checkpoints, keeps
+        As for :class:`Pool`.
 
     Raises
     ------
@@ -60,8 +60,14 @@ class Cluster(Pool):
         For the address of another machine without TLS, and for TLS without certificates.
     """
 
-    def __init__(self, address: str = LOCAL, n: int | None = None, checkpoints: Checkpoints = NOT_KEPT) -> None:
-        super().__init__(checkpoints)
+    def __init__(
+        self,
+        address: str = LOCAL,
+        n: int | None = None,
+        checkpoints: Checkpoints = NOT_KEPT,
+        keeps: Keeps | None = None,
+    ) -> None:
+        super().__init__(checkpoints, keeps)
         check_address(address)
         _distributed()
         _check_certificates(address)

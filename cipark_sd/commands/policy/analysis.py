@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
-from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.checkpoints import Checkpoints, Keeps
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.request import Request, chosen_rivals, draw_source
 from cipark_sd.commands.policy.target import Target, read_target
@@ -21,6 +22,7 @@ from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structu
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import failures_in, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, split_key
@@ -30,6 +32,8 @@ from cipark_sd.tasks.workers import Workers
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from cipark_sd.runs.kept import Keeper
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Analysis:
         Of the catalogue, and of the output.
     pool : Pool
         Who runs, and keeps the runs.
+    stores : context manager
+        In which stores of runs can be written to, where runs are kept in stores.
     allowed : float
         The share of runs that may fail.
     about : About
@@ -62,6 +68,7 @@ class Analysis:
     folder: Path
     about: About
     pool: Pool
+    stores: AbstractContextManager[object]
     allowed: float
 
     def run(
@@ -123,7 +130,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    pool = pool_of(request, checkpoints)
+    stores = keeper_of(request, folder, target.study.model)
+    pool = pool_of(request, checkpoints, stores)
     draw_request = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
     )
@@ -156,17 +164,31 @@ def start(request: Request, bars: Bars) -> Analysis:
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     return Analysis(
         target.study, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder, about,
-        pool, request.allow_failed,
+        pool, nullcontext() if stores is None else stores, request.allow_failed,
     )  # fmt: skip
 
 
-def pool_of(request: Request, checkpoints: Checkpoints) -> Pool:
-    """This process with all its threads, or the workers of a cluster; both keep what is done."""
+def pool_of(request: Request, checkpoints: Checkpoints, stores: "Keeper | None") -> Pool:
+    """This process with all its threads, or the workers of a cluster; both keep what is done, in stores if asked."""
+    keeps: Keeps | None = None
+    if stores is not None:
+        from cipark_sd.runs.kept_settings import KeptSettings
+
+        keeps = KeptSettings(stores)
     if request.dask is None:
-        return Workers(0, checkpoints)
+        return Workers(0, checkpoints, keeps)
     from cipark_sd.tasks.cluster import Cluster
 
-    return Cluster(request.dask, request.workers, checkpoints)
+    return Cluster(request.dask, request.workers, checkpoints, keeps)
+
+
+def keeper_of(request: Request, folder: Path, model: Model) -> "Keeper | None":
+    """Stores for all runs, where the command line asks for them."""
+    if not request.keep_runs:
+        return None
+    from cipark_sd.runs import kept
+
+    return kept.keeper_of(folder, model, request.seed, fresh=request.fresh)
 
 
 def _against_data(

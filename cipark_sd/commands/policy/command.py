@@ -41,6 +41,7 @@ from cipark_sd.engines.registry import names
 @options.allow_failed
 @click.option("--workers", type=click.IntRange(min=1), help="With --dask local: processes; they change no result.")
 @options.dask
+@options.keep_runs
 @options.fresh
 @options.output_folder("NAME-policy")
 @options.renamed("--n", "--runs")

@@ -27,6 +27,7 @@ class Request:
     fresh: bool = False
     workers: int | None = None
     dask: str | None = None
+    keep_runs: bool = False
     allow_failed: float = 0.05
     allow_files: tuple[Path, ...] = ()
 

@@ -39,7 +39,7 @@ def run(request: Request) -> Result:
         if line:
             click.echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder))
-    with analysis.pool:
+    with analysis.pool, analysis.stores:
         for name in names:
             chosen = part(name)
             with progress_bars() as bars:

@@ -1,6 +1,5 @@
 """One call of ``cipark sensitivity``: the methods in order, with progress, and what they find."""
 
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -134,12 +133,9 @@ def _cluster(address: str, workers: int | None) -> "Pool":
 def _keeper(request: Request, question: Question, folder: Path) -> "AbstractContextManager[Keeper | None]":
     if not request.keep_runs:
         return nullcontext()
-    from cipark_sd.runs.kept import Keeper, command_of, remove_stores
+    from cipark_sd.runs.kept import keeper_of
 
-    if request.fresh:
-        remove_stores(folder)
-    origin = question.model.origin
-    return Keeper(folder, command_of(sys.argv[1:], None if origin is None else origin.path), request.seed)
+    return keeper_of(folder, question.model, request.seed, fresh=request.fresh)
 
 
 def _failed(response: ModelResponse) -> tuple[FailedRuns, ...]:

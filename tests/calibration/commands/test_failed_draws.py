@@ -11,7 +11,7 @@ from scipy.stats import lognorm
 from small_study import small_study
 
 from calibration.likelihood.posterior import On
-from calibration.sampling.failed_draws import PRIOR, failed_draws, failures_of
+from calibration.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.failures import TooManyFailed, share_of
@@ -71,6 +71,21 @@ def test_draws_that_fail_are_those_beyond_the_edge_and_have_likelihood_zero(stud
     assert abs(n / PRIOR - share) < 4 * np.sqrt(share / PRIOR)
     with pytest.raises(TooManyFailed, match=r"draws of the posterior: 2 of 4 runs failed"):
         failed_draws(density, theta, 1, 0.4)
+
+
+@pytest.mark.parametrize("engine", ["pysd", "adaptive"])
+def test_an_engine_that_runs_one_draw_at_a_time_counts_the_same_draws(study: Path, engine: str) -> None:
+    changed(study, FAILING, LIMITED)
+    problem = read_problem(study)
+    theta = np.array([[100.0, 0.001], [100.0, 0.2], [100.0, 0.51]])
+    one, many = failures_of(On(engine)(problem), theta), failures_of(On("native")(problem), theta)
+    assert (one.failed, one.total) == (many.failed, many.total) == (2, 3)
+    # of a run in continuous time nothing is known where it cannot go on
+    assert engine == "adaptive" or [line.partition(", ")[0] for line in one.lines()] == [
+        line.partition(", ")[0] for line in many.lines()
+    ]
+    words = failed_draws(On(engine)(problem), None, 1, 0.0)
+    assert f"of {FEW_PRIOR} draws of the prior" in words.prior
 
 
 def test_console_and_page_say_what_the_likelihood_does_with_them(study: Path) -> None:

@@ -164,12 +164,20 @@ def test_two_processes_share_a_store_and_do_not_wait_for_each_other(
 ) -> None:
     path = tmp_path / "s.zarr"
     counts: list[int] = []
+    begun = threading.Barrier(2)
 
     def one() -> None:
         # two open files of one process hold the lock as two processes do
-        computed = []
-        slow = replace(work)
-        run(slow, path, 1, progress=lambda now, total: (computed.append(now), time.sleep(0.02)))
+        computed: list[int] = []
+
+        def progress(now: int, total: int) -> None:
+            if not computed:
+                # a busy machine may let one end before the other begins
+                begun.wait(120)
+            computed.append(now)
+            time.sleep(0.02)
+
+        run(replace(work), path, 1, progress=progress)
         counts.append(len(computed) - 1)
 
     both = [threading.Thread(target=one) for _ in range(2)]
