@@ -121,6 +121,13 @@ class CountFamily(NumberFamily):
     def variance(self, mean: Array, spread: Array) -> Array:
         """Variance of the count."""
 
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array] | None:
+        """Numbers ``a, b`` with ``P(n) = (a + b / n) P(n - 1)``, None where a family has none.
+
+        Source: Panjer 1981, ASTIN Bulletin 12(1), 22-26.
+        """
+        return None
+
     def sd(self, mean: Array, spread: Array) -> Array:
         """Standard deviation of the count, 0 around a mean that it cannot have."""
         with np.errstate(invalid="ignore", over="ignore"):

@@ -27,14 +27,18 @@ class NB1(CountFamily):
     spread: ClassVar[str] = "dispersion"
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
-        mean = np.asarray(mean, dtype=float)
-        with np.errstate(invalid="ignore"):
-            # a mean of 0 would give size 0; the branch for it stands in negative_binomial
-            size = np.where(mean > 0, mean, 1.0) / spread
-        return negative_binomial(value, mean, size)
+        return negative_binomial(value, mean, self._size(mean, spread))
 
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean * (1 + spread))
+
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return _recurrence(mean, self._size(mean, spread))
+
+    def _size(self, mean: Array, spread: Array) -> Array:
+        with np.errstate(invalid="ignore"):
+            # a mean of 0 would give size 0; the branch for it stands in negative_binomial
+            return np.asarray(np.where(np.asarray(mean) > 0, mean, 1.0) / spread)
 
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         # a gamma with mean m and variance m alpha, so that the mixture has variance m (1 + alpha)
@@ -56,6 +60,9 @@ class NB2(CountFamily):
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + spread * mean**2)
 
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return _recurrence(mean, 1.0 / np.asarray(spread, dtype=float))
+
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
 
@@ -75,8 +82,17 @@ class NegativeBinomial(CountFamily):
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + mean**2 / spread)
 
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return _recurrence(mean, np.asarray(spread, dtype=float))
+
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(spread, 1 / spread))
+
+
+def _recurrence(mean: Array, size: Array) -> tuple[Array, Array]:
+    """Of :meth:`CountFamily.recurrence`, by mean and size."""
+    share = np.asarray(mean) / (mean + size)
+    return share, (size - 1) * share
 
 
 def negative_binomial(value: Array, mean: Array, size: Array) -> Array:

@@ -27,6 +27,9 @@ class Poisson(CountFamily):
     def variance(self, mean: Array, spread: Array) -> Array:
         return mean
 
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return np.zeros(np.shape(mean)), mean
+
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         return mixed_poisson(mean, rng, lambda usable: usable)
 

@@ -5,6 +5,7 @@ differences whose points all go to the model in one batch.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,16 @@ class Objective:
     with_prior: NDArray[np.bool_]
     steps: Array
 
-    @property
+    @cached_property
     def space(self) -> ParameterSpace:
         """The free parameters."""
         return ParameterSpace(tuple(self.density.space.parameters[i] for i in self.free))
+
+    @cached_property
+    def _counted(self) -> ParameterSpace:
+        """The parameters whose priors count."""
+        counts = zip(self.density.space, self.with_prior, strict=True)
+        return ParameterSpace(tuple(parameter for parameter, counted in counts if counted))
 
     def theta(self, box: Array) -> Array:
         """Full parameter vectors ``(n, k)`` of points ``(n, n_free)``."""
@@ -64,9 +71,7 @@ class Objective:
     def __call__(self, box: Array) -> Array:
         """``(n,)`` for points ``(n, n_free)``; :data:`IMPOSSIBLE` where the density is zero."""
         theta = self.theta(box)
-        counted = ParameterSpace(
-            tuple(p for p, counts in zip(self.density.space, self.with_prior, strict=True) if counts)
-        )
+        counted = self._counted
         prior = counted.log_prior_scaled(theta[:, self.with_prior]) if len(counted) else np.zeros(len(theta))
         total = prior + self.density.log_likelihood(theta)
         return np.where(np.isfinite(total), -total, IMPOSSIBLE)

@@ -24,6 +24,7 @@ from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 
 if TYPE_CHECKING:
     from cipark_sd.engines.plan import RunPlan
+    from cipark_sd.engines.repeated import Repeated
     from cipark_sd.engines.settings import Settings
 
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
@@ -60,6 +61,12 @@ def _integral_name(flow: str) -> str:
 def _flat(name: str) -> str:
     """The name of ``Name`` or ``Name[element]`` in the flat model."""
     return flat_name(*split_key(override_key(name)))
+
+
+def _finite_or_none(values: Array) -> Array:
+    """The values, NaN where one is infinite."""
+    finite = np.isfinite(values)
+    return values if finite.all() else np.where(finite, values, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,18 +116,30 @@ class ForwardModel:
 
     def __call__(self, values: Array) -> Array:
         """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
+        from cipark_sd.engines.settings import with_numbers
+
         plan, fixed = self._fixed
-        numbers, initials = dict(fixed.numbers), dict(fixed.initials)
-        for (name, starts_stock), column in zip(self._parameters.items(), values.T, strict=True):
-            (initials if starts_stock else numbers)[name] = np.ascontiguousarray(column)
-        settings = replace(fixed, numbers=numbers, initials=initials)
+        settings = with_numbers(fixed, self._parameters, values)
         runs = np.arange(len(values), dtype=np.uint64)
         compute = self.engine.run if self.engine.compiled else self._one_by_one
         result = compute(plan, settings, runs)
-        finite = np.isfinite(result)
-        if not finite.all():
-            result = np.where(finite, result, np.nan)
-        return result.transpose(2, 0, 1)
+        return _finite_or_none(result).transpose(2, 0, 1)
+
+    def at(self, values: Array, outputs: NDArray[np.intp], times: NDArray[np.intp]) -> Array:
+        """Pairs of outputs and times, by their numbers ``(n_places,)``: their values ``(n_places, n)``."""
+        if self._repeated is None:
+            return self(values)[:, outputs, times].T
+        return _finite_or_none(self._repeated.at(values, times * len(self.outputs) + outputs))
+
+    @cached_property
+    def _repeated(self) -> "Repeated | None":
+        """For engines that run programs."""
+        from cipark_sd.engines.compiled import CompiledEngine
+        from cipark_sd.engines.repeated import Repeated
+
+        if not isinstance(self.engine, CompiledEngine):
+            return None
+        return Repeated(self.engine, *self._fixed, self._parameters)
 
     def _one_by_one(self, plan: "RunPlan", settings: "Settings", runs: NDArray[np.uint64]) -> Array:
         """The outputs ``(n_outputs, n_times, n)`` of an engine that stops at a value that it does not have."""

@@ -36,9 +36,12 @@ class NetCount(CountFamily):
     gained: Array
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
-        return difference_of_counts(
-            value, lambda count: self.gains.log_density(count, self.gained, spread), self.gained - mean
-        )
+        def gains(count: Array) -> Array:
+            return self.gains.log_density(count, self.gained, spread)
+
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            recurrence = self.gains.recurrence(self.gained, spread)
+        return difference_of_counts(value, gains, self.gained - mean, recurrence)
 
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(self.gains.sd(self.gained, spread) ** 2 + np.maximum(self.gained - mean, 0.0))
@@ -59,7 +62,9 @@ def _most_losses(mean: float) -> int:
     return most
 
 
-def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
+def difference_of_counts(
+    value: Array, gains: LogMass, losses: Array, recurrence: tuple[Array, Array] | None = None
+) -> Array:
     """Log probability that gains less losses make ``value``, gains of any count family and losses Poisson.
 
     A net stock changes by both. With Poisson gains this is Skellam's distribution (Skellam 1946). The sum over the
@@ -71,6 +76,8 @@ def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
     gains : log mass of the gains, of counts that broadcast against ``losses``
     losses : (…)
         Mean losses.
+    recurrence : pair of arrays, optional
+        Of the gains (:meth:`CountFamily.recurrence`): one density and a product then do for all losses.
     """
     losses = np.asarray(losses, dtype=float)
     usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
@@ -79,11 +86,39 @@ def difference_of_counts(value: Array, gains: LogMass, losses: Array) -> Array:
         ordinary = difference_of_counts(value, gains, np.where(many, 0.0, losses))
         return np.where(many, _difference_of_many(value, gains, np.where(many, usable, MOST_LOSSES)), ordinary)
     most = _most_losses(float(np.max(usable, initial=0.0)))
+    if recurrence is not None:
+        logs = _by_recurrence(np.asarray(value), gains, usable, recurrence, most)
+        # a product that overflows belongs to none of the usual sizes
+        if not np.isposinf(logs).any():
+            return or_never(losses >= -1e-9, logs)
     lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
     with np.errstate(divide="ignore"):
         logs = _log_sum(gains(value + lost) + _POISSON.log_density(lost, usable, usable))
     # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
     return or_never(losses >= -1e-9, logs)
+
+
+def _by_recurrence(value: Array, gains: LogMass, losses: Array, recurrence: tuple[Array, Array], most: int) -> Array:
+    """The sum over the losses, as the first summand times a sum of products of the ratios that follow, inside out.
+
+    The first summand has no losses, or as many as a negative value takes.
+    """
+    gained, lost = np.maximum(value, 0.0), np.maximum(-value, 0.0)
+    a, b = recurrence
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        first = gains(gained) + _POISSON.log_density(lost, losses, losses)
+        # the ratio of summand i to the one before is (a + b / (gained + i)) losses / (lost + i)
+        slope = a * losses
+        start = slope * gained + b * losses
+        total = np.ones(np.broadcast_shapes(value.shape, start.shape))
+        ratio = np.empty_like(total)
+        for i in range(most, 0, -1):
+            np.multiply(slope, i, out=ratio)
+            ratio += start
+            ratio *= 1 / ((gained + i) * (lost + i))
+            total *= ratio
+            total += 1.0
+        return np.asarray(first + np.log(total))
 
 
 def _log_sum(logs: Array) -> Array:

@@ -79,6 +79,26 @@ class Reader:
 
         return csr_array(self.weights)
 
+    @cached_property
+    def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Pairs of outputs and times, by their numbers, that the linear map reads."""
+        columns = np.flatnonzero(self.weights.any(axis=0))
+        return columns // len(self.times), columns % len(self.times)
+
+    @cached_property
+    def _of_places(self) -> "csr_array":
+        from scipy.sparse import csr_array
+
+        return csr_array(self.weights[:, self.weights.any(axis=0)])
+
+    def of_places(self, values: Array) -> Array:
+        """Quantities ``(n, n_quantities)`` from values ``(n_places, n)`` at :attr:`places`, where there are no courses.
+
+        The bits are those of a call with all outputs.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray((self._of_places @ values).T)
+
     def __call__(self, values: Array, numbers: Mapping[str, Array] | None = None) -> Array:
         """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; NaN only where a NaN is read.
 

@@ -51,8 +51,11 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        values = theta[:, self._is_model]
+        if not self.reader.courses:
+            return self.reader.of_places(self.runner.at(values, *self.reader.places))
         numbers = {name: self._number(name, theta) for name in self.reader.parameters}
-        return self.reader(self.runner(theta[:, self._is_model]), numbers)
+        return self.reader(self.runner(values), numbers)
 
     def by_term(self, theta: Array) -> list[Array]:
         """What each term's noise lies around, ``(n, …)``: ratios divided, breakdowns in the categories reported."""

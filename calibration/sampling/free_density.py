@@ -1,6 +1,7 @@
 """The posterior of a problem in coordinates without walls (:mod:`calibration.sampling.unconstrained`)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class FreeDensity:
 
     density: Posterior
 
-    @property
+    @cached_property
     def coordinates(self) -> Unconstrained:
         """Between parameters and coordinates."""
         return Unconstrained(self.density.space)

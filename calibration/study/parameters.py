@@ -6,7 +6,7 @@ of a prior takes no more room than a steep one.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -15,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.study.priors import (
-    Bells,
     Distribution,
     Prior,
     Scale,
-    bell_scale,
-    bells,
     distribution,
     from_scale,
     log_jacobian,
+    side_by_side,
     to_scale,
 )
 from cipark_sd.arrays import Array
 
 Target = Literal["model", "noise"]
+Columns = slice | NDArray[np.intp]
 #: Fitted, or held at the prior median by the optimiser and drawn by the sampler.
 Aim = Literal["CAL", "PRI"]
 AIMS: tuple[Aim, ...] = ("CAL", "PRI")
@@ -73,7 +72,7 @@ class Parameter:
         return distribution(self.prior, self.lower, self.upper)
 
     def __getstate__(self) -> dict[str, object]:
-        # the cached functions are closures, which do not pickle; they are made again when asked for
+        # made again when asked for
         return {name: value for name, value in self.__dict__.items() if name != "distribution"}
 
     @cached_property
@@ -95,8 +94,11 @@ class Parameter:
         return float(low), float(high)
 
 
-def _bounded(parameter: Parameter) -> tuple[Prior, float, float]:
-    return parameter.prior, parameter.lower, parameter.upper
+def _columns(places: Sequence[int]) -> Columns:
+    """Positions as a slice where they follow each other: it copies nothing."""
+    if list(places) == list(range(places[0], places[-1] + 1)):
+        return slice(places[0], places[-1] + 1)
+    return np.array(places)
 
 
 @dataclass(frozen=True)
@@ -127,36 +129,49 @@ class ParameterSpace:
         return np.array([parameter.median for parameter in self.parameters])
 
     @cached_property
-    def _bells(self) -> tuple[tuple[NDArray[np.intp], Bells], ...]:
-        """Positions of the parameters whose priors are normal on a scale, by that scale, and these priors together."""
-        scales: dict[Scale, list[int]] = {}
+    def _priors(self) -> tuple[tuple[Columns, Distribution], ...]:
+        """Priors that are computed together, and where their parameters stand."""
+        kinds: dict[object, list[int]] = {}
         for i, parameter in enumerate(self.parameters):
-            scale = bell_scale(parameter.prior)
-            if scale is not None:
-                scales.setdefault(scale, []).append(i)
+            kinds.setdefault(parameter.distribution.kind, []).append(i)
         return tuple(
-            (np.array(places), bells(scale, [_bounded(self.parameters[i]) for i in places]))
-            for scale, places in scales.items()
-            if len(places) > 1
+            (_columns(places), side_by_side([self.parameters[i].distribution for i in places]))
+            for places in kinds.values()
         )
 
     @cached_property
-    def _alone(self) -> tuple[int, ...]:
-        together = {int(i) for places, _ in self._bells for i in places}
-        return tuple(i for i in range(len(self)) if i not in together)
+    def _scales(self) -> tuple[tuple[Columns, Scale], ...]:
+        """The scales of the parameters, and where those of each stand."""
+        scales: dict[Scale, list[int]] = {}
+        for i, parameter in enumerate(self.parameters):
+            scales.setdefault(parameter.scale, []).append(i)
+        return tuple((_columns(places), scale) for scale, places in scales.items())
+
+    @cached_property
+    def _box(self) -> tuple[Array, Array, Array, Array]:
+        """Low ends and widths of the search ranges on the scales, and bounds, ``(k,)`` each."""
+        low, high = np.array([parameter.search_range for parameter in self.parameters]).reshape(-1, 2).T
+        bounds = np.array([(parameter.lower, parameter.upper) for parameter in self.parameters]).reshape(-1, 2).T
+        return low, high - low, bounds[0], bounds[1]
 
     def __getstate__(self) -> dict[str, object]:
         # made again when asked for
         return {"parameters": self.parameters}
 
-    def _of_priors(self, method: Literal["log_density", "quantile"], values: Array) -> Array:
+    def _of_priors(self, method: Literal["log_density", "probability", "quantile"], values: Array) -> Array:
         """A function of all priors, those of one kind together: it costs calls, and not numbers."""
         values = self._checked(values)
         columns = np.empty_like(values)
-        for places, priors in self._bells:
+        for places, priors in self._priors:
             columns[..., places] = getattr(priors, method)(values[..., places])
-        for i in self._alone:
-            columns[..., i] = getattr(self.parameters[i].distribution, method)(values[..., i])
+        return columns
+
+    def _by_scale(self, function: Callable[[Array, Scale], Array], values: Array) -> Array:
+        """A function of the values of each scale."""
+        values = self._checked(values)
+        columns = np.empty_like(values)
+        for places, scale in self._scales:
+            columns[..., places] = function(values[..., places], scale)
         return columns
 
     def _checked(self, values: Array) -> Array:
@@ -165,18 +180,13 @@ class ParameterSpace:
             raise ValueError(f"the last axis has {values.shape[-1:]} entries, the space has {len(self)} parameters")
         return values
 
-    def _by_column(self, function: Callable[[Parameter, Array], Array], values: Array) -> Array:
-        values = self._checked(values)
-        columns = [function(parameter, values[..., i]) for i, parameter in enumerate(self.parameters)]
-        return np.stack(columns, axis=-1) if columns else values
-
     def from_unit(self, shares: Array) -> Array:
         """``shares : (…, k)`` between 0 and 1 to values: prior quantiles."""
         return self._of_priors("quantile", shares)
 
     def to_unit(self, values: Array) -> Array:
         """``values : (…, k)`` to prior probabilities; undoes :meth:`from_unit`."""
-        return self._by_column(lambda parameter, column: parameter.distribution.probability(column), values)
+        return self._of_priors("probability", values)
 
     def log_prior(self, values: Array) -> Array:
         """Log density ``(…)`` of ``values : (…, k)`` themselves."""
@@ -184,25 +194,27 @@ class ParameterSpace:
 
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
-        slopes = self._by_column(lambda parameter, column: log_jacobian(column, parameter.scale), values)
-        return np.asarray((self._of_priors("log_density", values) + slopes).sum(axis=-1))
+        return np.asarray((self._of_priors("log_density", values) + self.log_slopes(values)).sum(axis=-1))
+
+    def to_scales(self, values: Array) -> Array:
+        """``values : (…, k)`` on the scale of each parameter."""
+        return self._by_scale(to_scale, values)
+
+    def from_scales(self, scaled: Array) -> Array:
+        """Undoes :meth:`to_scales`."""
+        return self._by_scale(from_scale, scaled)
+
+    def log_slopes(self, values: Array) -> Array:
+        """``log |d value / d scaled|`` ``(…, k)``."""
+        return self._by_scale(log_jacobian, values)
 
     def to_box(self, values: Array) -> Array:
         """``values : (…, k)`` to the search box, in which each parameter's range on its scale is 0 to 1."""
-
-        def position(parameter: Parameter, column: Array) -> Array:
-            low, high = parameter.search_range
-            return np.asarray((to_scale(column, parameter.scale) - low) / (high - low))
-
-        return self._by_column(position, values)
+        low, width, _, _ = self._box
+        return np.asarray((self.to_scales(values) - low) / width)
 
     def from_box(self, positions: Array) -> Array:
         """``positions : (…, k)`` in the search box to values; undoes :meth:`to_box`."""
-
-        def value(parameter: Parameter, column: Array) -> Array:
-            low, high = parameter.search_range
-            bounded = from_scale(low + column * (high - low), parameter.scale)
-            # rounding must not carry a corner of the box over a bound, where the density is zero
-            return np.asarray(np.clip(bounded, parameter.lower, parameter.upper))
-
-        return self._by_column(value, positions)
+        low, width, lower, upper = self._box
+        # rounding must not carry a corner of the box over a bound, where the density is zero
+        return np.clip(self.from_scales(low + self._checked(positions) * width), lower, upper)

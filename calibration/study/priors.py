@@ -4,14 +4,25 @@ Each family is a frozen value; :func:`distribution` turns it into vectorised fun
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calibration.study.shapes import (
+    Bell,
+    BetaShape,
+    Decay,
+    Flat,
+    GammaShape,
+    HalfBell,
+    HalfCauchyShape,
+    Shape,
+    Student,
+    Triangle,
+)
 from cipark_sd.arrays import Array
 
 #: The scale on which a parameter is searched and its density is taken.
@@ -185,70 +196,39 @@ def natural_scale(prior: Prior) -> Scale:
             assert_never(prior)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bell:
-    """A normal with scipy's formulas and names: a frozen scipy distribution costs ten times as much a call.
+def _on_scale(prior: Prior) -> tuple[Scale, Shape, float, float]:
+    """The family as a shape of the value on some scale, and where its values end."""
 
-    The sampler asks for the density of every parameter at every step.
-    """
+    def number(value: float) -> Array:
+        return np.array(float(value))
 
-    mean: float
-    sd: float
-
-    def logpdf(self, values: Array) -> Array:
-        z = (values - self.mean) / self.sd
-        return np.asarray(-(z**2) / 2.0 - 0.5 * math.log(2 * math.pi) - math.log(self.sd))
-
-    def cdf(self, values: Array) -> Array:
-        from scipy.special import ndtr
-
-        return np.asarray(ndtr((values - self.mean) / self.sd))
-
-    def sf(self, values: Array) -> Array:
-        from scipy.special import ndtr
-
-        return np.asarray(ndtr(-(values - self.mean) / self.sd))
-
-    def ppf(self, shares: Array) -> Array:
-        from scipy.special import ndtri
-
-        return np.asarray(ndtri(shares) * self.sd + self.mean)
-
-    def isf(self, shares: Array) -> Array:
-        from scipy.special import ndtri
-
-        return np.asarray(-ndtri(shares) * self.sd + self.mean)
-
-
-def _on_scale(prior: Prior) -> tuple[Scale, object]:
-    """The family as a distribution of the value on some scale, with scipy's methods."""
-    from scipy import stats
-
+    origin, unit = number(0.0), number(1.0)
     match prior:
         case Normal(mean, sd):
-            return "identity", _Bell(mean, sd)
+            return "identity", Bell(number(mean), number(sd)), -math.inf, math.inf
         case LogNormal(median, sigma):
-            return "log", _Bell(math.log(median), sigma)
+            return "log", Bell(number(math.log(median)), number(sigma)), 0.0, math.inf
         case LogitNormal(median, sigma):
-            return "logit", _Bell(math.log(median / (1 - median)), sigma)
+            return "logit", Bell(number(math.log(median / (1 - median))), number(sigma)), 0.0, 1.0
         case Uniform(low, high):
-            return "identity", stats.uniform(low, high - low)
+            return "identity", Flat(number(low), number(high - low)), low, high
         case LogUniform(low, high):
-            return "log", stats.uniform(math.log(low), math.log(high / low))
+            return "log", Flat(number(math.log(low)), number(math.log(high / low))), low, high
         case Triangular(low, mode, high):
-            return "identity", stats.triang((mode - low) / (high - low), low, high - low)
+            width = high - low
+            return "identity", Triangle(number(low), number(width), number((mode - low) / width)), low, high
         case Beta(a, b):
-            return "identity", stats.beta(a, b)
+            return "identity", BetaShape(origin, unit, number(a), number(b)), 0.0, 1.0
         case Gamma(shape, scale):
-            return "identity", stats.gamma(shape, scale=scale)
+            return "identity", GammaShape(origin, number(scale), number(shape)), 0.0, math.inf
         case HalfNormal(sd):
-            return "identity", stats.halfnorm(0, sd)
+            return "identity", HalfBell(origin, number(sd)), 0.0, math.inf
         case Exponential(mean):
-            return "identity", stats.expon(0, mean)
+            return "identity", Decay(origin, number(mean)), 0.0, math.inf
         case StudentT(mean, scale, dof):
-            return "identity", stats.t(dof, mean, scale)
+            return "identity", Student(number(mean), number(scale), number(dof)), -math.inf, math.inf
         case HalfCauchy(scale):
-            return "identity", stats.halfcauchy(0, scale)
+            return "identity", HalfCauchyShape(origin, number(scale)), 0.0, math.inf
         case _:
             assert_never(prior)
 
@@ -296,24 +276,67 @@ def log_jacobian(values: Array, scale: Scale) -> Array:
                 assert_never(scale)
 
 
-#: Where the values of a scale end.
-_ENDS: Mapping[Scale, tuple[float, float]] = {
-    "identity": (-math.inf, math.inf),
-    "log": (0.0, math.inf),
-    "logit": (0.0, 1.0),
-}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Distribution:
-    """A truncated prior as functions of arrays of any shape.
+    """Truncated priors of one shape, a column each, as functions of arrays ``(…, k)``; one prior takes any shape.
 
-    ``log_density`` is minus infinity outside the bounds; ``quantile`` undoes ``probability`` inside them.
+    Parameters
+    ----------
+    scale : {"identity", "log", "logit"}
+        On which the ``shape`` is that of the value.
+    low, high : (k,)
+        Bounds of the values.
+    at_low, above_high, mass : (k,)
+        Probability below the lower and above the upper bound, and between the two.
+    upper_tail : bool
+        Which tail the numbers are computed in: the difference of the smaller two probabilities does not cancel.
     """
 
-    log_density: Callable[[Array], Array]
-    probability: Callable[[Array], Array]
-    quantile: Callable[[Array], Array]
+    shape: Shape
+    scale: Scale
+    low: Array
+    high: Array
+    at_low: Array
+    above_high: Array
+    mass: Array
+    upper_tail: bool
+
+    @cached_property
+    def _log_mass(self) -> Array:
+        return np.asarray(np.vectorize(math.log, otypes=[float])(self.mass))
+
+    @property
+    def kind(self) -> tuple[type[Shape], Scale, bool]:
+        """What priors have to share to be computed together."""
+        return type(self.shape), self.scale, self.upper_tail
+
+    def log_density(self, values: Array) -> Array:
+        """Minus infinity outside the bounds."""
+        values = np.asarray(values, dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            logs = self.shape.log_density(to_scale(values, self.scale))
+            if self.scale != "identity":
+                logs = logs - log_jacobian(values, self.scale)
+            logs = logs - self._log_mass
+        return np.where((values >= self.low) & (values <= self.high) & ~np.isnan(logs), logs, -np.inf)
+
+    def probability(self, values: Array) -> Array:
+        """Of less, given the bounds."""
+        clipped = to_scale(np.clip(values, self.low, self.high), self.scale)
+        if self.upper_tail:
+            raw = 1 - (self.shape.above(clipped) - self.above_high) / self.mass
+        else:
+            raw = (self.shape.below(clipped) - self.at_low) / self.mass
+        return np.asarray(np.clip(raw, 0.0, 1.0))
+
+    def quantile(self, shares: Array) -> Array:
+        """Undoes :meth:`probability` between the bounds."""
+        shares = np.asarray(shares, dtype=float)
+        if self.upper_tail:
+            scaled = self.shape.with_above(self.above_high + (1 - shares) * self.mass)
+        else:
+            scaled = self.shape.with_below(self.at_low + shares * self.mass)
+        return np.asarray(np.clip(from_scale(scaled, self.scale), self.low, self.high))
 
 
 def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf) -> Distribution:
@@ -324,116 +347,26 @@ def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf
     ValueError
         When the prior has no mass between the bounds.
     """
-    scale, base = _on_scale(prior)
-    floor, ceiling = _ENDS[scale]
-    low, high = max(lower, floor), min(upper, ceiling)
-    cdf, sf, ppf, isf, logpdf = (getattr(base, name) for name in ("cdf", "sf", "ppf", "isf", "logpdf"))
-    at_low = float(cdf(to_scale(np.float64(low), scale)))  # type: ignore[arg-type]
-    at_high = float(cdf(to_scale(np.float64(high), scale)))  # type: ignore[arg-type]
-    above_low = float(sf(to_scale(np.float64(low), scale)))  # type: ignore[arg-type]
-    above_high = float(sf(to_scale(np.float64(high), scale)))  # type: ignore[arg-type]
-    # Both tails are kept: the difference of the smaller pair does not cancel.
-    upper_tail = above_low < at_high
-    mass = above_low - above_high if upper_tail else at_high - at_low
+    scale, shape, floor, ceiling = _on_scale(prior)
+    low, high = np.array(max(lower, floor)), np.array(min(upper, ceiling))
+    mass, upper_tail = np.array(0.0), False
+    if low < high:
+        ends = to_scale(low, scale), to_scale(high, scale)
+        (at_low, at_high), (above_low, above_high) = map(shape.below, ends), map(shape.above, ends)
+        upper_tail = bool(above_low < at_high)
+        mass = above_low - above_high if upper_tail else at_high - at_low
     if not mass > 0:
         raise ValueError(f"{prior} has no mass between {lower:g} and {upper:g}")
-
-    def log_density(values: Array) -> Array:
-        values = np.asarray(values, dtype=float)
-        inside = (values >= low) & (values <= high)
-        safe = np.where(inside, values, 0.5 * (low + high) if math.isfinite(low + high) else np.clip(1.0, low, high))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = logpdf(to_scale(safe, scale)) - log_jacobian(safe, scale) - math.log(mass)
-        logs = np.where(np.isnan(logs), -np.inf, logs)
-        return np.where(inside, logs, -np.inf)
-
-    def probability(values: Array) -> Array:
-        clipped = to_scale(np.clip(values, low, high), scale)
-        raw = 1 - (sf(clipped) - above_high) / mass if upper_tail else (cdf(clipped) - at_low) / mass
-        return np.asarray(np.clip(raw, 0.0, 1.0))
-
-    def quantile(shares: Array) -> Array:
-        shares = np.asarray(shares, dtype=float)
-        scaled = isf(above_high + (1 - shares) * mass) if upper_tail else ppf(at_low + shares * mass)
-        return np.asarray(np.clip(from_scale(scaled, scale), low, high))
-
-    return Distribution(log_density, probability, quantile)
+    return Distribution(shape, scale, low, high, at_low, above_high, mass, upper_tail)
 
 
-def bell_scale(prior: Prior) -> Scale | None:
-    """The scale on which a prior is normal, None where it is so on none."""
-    match prior:
-        case Normal():
-            return "identity"
-        case LogNormal():
-            return "log"
-        case LogitNormal():
-            return "logit"
-        case _:
-            return None
+def side_by_side(priors: Sequence[Distribution]) -> Distribution:
+    """Single priors of one kind as the columns of one distribution: the same numbers in fewer calls."""
+    first = priors[0]
 
+    def column(name: str) -> Array:
+        return np.array([getattr(prior, name) for prior in priors])
 
-@dataclass(frozen=True, eq=False)
-class Bells:
-    """Priors that are normal on one scale, a column each: the numbers of :func:`distribution`, in fewer calls.
-
-    Parameters
-    ----------
-    scale : {"identity", "log", "logit"}
-    mean, sd : (k,)
-        On the scale.
-    low, high : (k,)
-        Bounds of the values.
-    """
-
-    scale: Scale
-    mean: Array
-    sd: Array
-    low: Array
-    high: Array
-
-    @cached_property
-    def _ends(self) -> tuple[Array, Array, NDArray[np.bool_], Array]:
-        """Mass below the lower and above the upper bound, which tail is the smaller, and the mass between."""
-        from scipy.special import ndtr
-
-        low, high = ((to_scale(end, self.scale) - self.mean) / self.sd for end in (self.low, self.high))
-        at_low, above_high, upper_tail = ndtr(low), ndtr(-high), ndtr(-low) < ndtr(high)
-        return at_low, above_high, upper_tail, np.where(upper_tail, ndtr(-low) - above_high, ndtr(high) - at_low)
-
-    @cached_property
-    def _norm(self) -> tuple[Array, Array]:
-        """The logarithms of the sd and of the mass, by the same function as for one prior."""
-        return np.array([math.log(sd) for sd in self.sd]), np.array([math.log(mass) for mass in self._ends[3]])
-
-    def log_density(self, values: Array) -> Array:
-        """``(…, k)``."""
-        inside = (values >= self.low) & (values <= self.high)
-        log_sd, log_mass = self._norm
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = (to_scale(values, self.scale) - self.mean) / self.sd
-            logs = -(z**2) / 2.0 - 0.5 * math.log(2 * math.pi) - log_sd - log_jacobian(values, self.scale) - log_mass
-        return np.where(inside & ~np.isnan(logs), logs, -np.inf)
-
-    def quantile(self, shares: Array) -> Array:
-        """``(…, k)``."""
-        from scipy.special import ndtri
-
-        at_low, above_high, upper_tail, mass = self._ends
-        scores = ndtri(np.where(upper_tail, above_high + (1 - shares) * mass, at_low + shares * mass))
-        scaled = np.where(upper_tail, -scores, scores) * self.sd + self.mean
-        return np.asarray(np.clip(from_scale(scaled, self.scale), self.low, self.high))
-
-
-def bells(scale: Scale, priors: Sequence[tuple[Prior, float, float]]) -> Bells:
-    """Priors, each normal on ``scale``, with their bounds."""
-    floor, ceiling = _ENDS[scale]
-    columns = [_on_scale(prior)[1] for prior, _, _ in priors]
-    normals = [column for column in columns if isinstance(column, _Bell)]
-    return Bells(
-        scale,
-        np.array([normal.mean for normal in normals]),
-        np.array([normal.sd for normal in normals]),
-        np.array([max(lower, floor) for _, lower, _ in priors]),
-        np.array([min(upper, ceiling) for _, _, upper in priors]),
-    )
+    low, high, at_low, above_high, mass = (column(name) for name in ("low", "high", "at_low", "above_high", "mass"))
+    shape = first.shape.side_by_side(tuple(prior.shape for prior in priors))
+    return Distribution(shape, first.scale, low, high, at_low, above_high, mass, first.upper_tail)

@@ -60,6 +60,13 @@ def by_course(out: Values, n_runs: int) -> Values:
     return courses[:, :n_runs].transpose(0, 2, 1)
 
 
+def of_blocks(out: Values, places: NDArray[np.intp]) -> Values:
+    """Some of what a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_places, n_blocks * lanes)."""
+    n_blocks, n_saved, n_outputs, lanes = out.shape
+    rows = out.reshape(n_blocks, n_saved * n_outputs, lanes).transpose(1, 0, 2)
+    return rows[places].reshape(len(places), n_blocks * lanes)
+
+
 def _capacities(program: Program, inputs: Inputs, lanes: int) -> tuple[NDArray[np.int64], int]:
     numbers: list[int] = []
     total = 0

@@ -36,6 +36,11 @@ class CompiledEngine(ABC):
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs of a program, (n_outputs, n_saved, n_runs)."""
 
+    def at(self, program: Program, inputs: Inputs, places: NDArray[np.intp]) -> Values:
+        """Some outputs (n_places, n_runs): places count those of the first saved instant, then of the second."""
+        n_outputs = len(program.outputs)
+        return self.execute(program, inputs)[places % n_outputs, places // n_outputs]
+
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`."""
         program = program_for(plan.model, plan.outputs, settings, method=plan.method)

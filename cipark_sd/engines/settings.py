@@ -112,6 +112,14 @@ def part(settings: Settings, members: NDArray[np.intp] | slice) -> Settings:
     return replace(settings, numbers=cut(settings.numbers), initials=cut(settings.initials), series=series)
 
 
+def with_numbers(settings: Settings, names: Mapping[str, bool], values: Values) -> Settings:
+    """The settings with a number ``(n_runs, n_names)`` of each run for flat names, and whether each starts a stock."""
+    numbers, initials = dict(settings.numbers), dict(settings.initials)
+    for (name, starts_stock), column in zip(names.items(), values.T, strict=True):
+        (initials if starts_stock else numbers)[name] = np.ascontiguousarray(column)
+    return replace(settings, numbers=numbers, initials=initials)
+
+
 def start_name(stock: str) -> str:
     """The constant that holds a stock's initial value where one is set; no variable of a file can be called so."""
     return f"initial {stock}"

@@ -12,11 +12,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.compiler.primitives import LIBRARY, RECIPES, library_address
 from cipark_sd.compiler.program import PER_STEP, Program
 from cipark_sd.engines.base import Inputs, Values
-from cipark_sd.engines.blocks import Blocks, by_course, by_run
+from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
@@ -65,6 +66,14 @@ class NativeEngine(CompiledEngine):
 
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs, (n_outputs, n_saved, n_runs)."""
+        return (by_course if self.courses else by_run)(self._blocks(program, inputs), inputs.n_runs)
+
+    def at(self, program: Program, inputs: Inputs, places: NDArray[np.intp]) -> Values:
+        """Some outputs (n_places, n_runs); the others are not put in order first."""
+        return of_blocks(self._blocks(program, inputs), places)[:, : inputs.n_runs]
+
+    def _blocks(self, program: Program, inputs: Inputs) -> Values:
+        """What the kernel writes, (n_blocks, n_saved, n_outputs, lanes)."""
         lanes = lanes_for(program, inputs.n_runs)
         loaded = load(program, lanes)
         arrays = Blocks(program, inputs, lanes)
@@ -106,7 +115,7 @@ class NativeEngine(CompiledEngine):
 
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(part, edges[:-1], edges[1:]))
-        return (by_course if self.courses else by_run)(out, inputs.n_runs)
+        return out
 
 
 _WIDTHS: dict[str, int] = {}

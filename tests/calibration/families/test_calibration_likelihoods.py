@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
+from calibration.families import registry
+from calibration.families.base import CountFamily
 from calibration.families.binomial import Binomial
-from calibration.families.count_interval import count_interval
+from calibration.families.count_interval import count_interval, log_sum
 from calibration.families.dirichlet_multinomial import DirichletMultinomial
 from calibration.families.lognormal import Lognormal
 from calibration.families.multinomial import Multinomial
@@ -130,6 +132,27 @@ def test_a_difference_of_poisson_counts_is_skellam(value: float) -> None:
     gains, losses = np.array([2.5, 6.0]), np.array([0.4, 3.0])
     got = difference_of_counts(np.array(value), lambda k: poisson(k, gains), losses)
     np.testing.assert_allclose(got, stats.skellam.logpmf(value, gains, losses), rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [-3.0, 0.0, 4.0, 180.0])
+@pytest.mark.parametrize("family", [family for family in registry.NUMBERS if isinstance(family, CountFamily)], ids=repr)
+def test_a_difference_by_recurrence_is_the_sum_over_all_losses(family: CountFamily, value: float) -> None:
+    gains, spread = np.array([2.5, 6.0, 0.0, 190.0, 2500.0]), np.array(0.7)
+    losses = np.array([0.4, 3.0, 1.0, 12.0, 1800.0])
+
+    def mass(count: Array) -> Array:
+        return family.log_density(count, gains, spread)
+
+    summed = difference_of_counts(np.array(value), mass, losses)
+    found = difference_of_counts(np.array(value), mass, losses, family.recurrence(gains, spread))
+    np.testing.assert_allclose(found, summed, rtol=1e-11)
+    assert np.isfinite(found[[0, 1, 3, 4]]).all()
+
+
+def test_a_log_sum_is_that_of_scipy_bit_for_bit() -> None:
+    logs = np.random.default_rng(1).normal(scale=30, size=(9, 400))
+    logs[3, :50], logs[:, 60], logs[2, 70], logs[:2, 80] = -np.inf, -np.inf, np.nan, 99.0
+    np.testing.assert_array_equal(log_sum(logs), special.logsumexp(logs, axis=0))
 
 
 def test_without_losses_a_difference_is_the_gains() -> None:

@@ -94,6 +94,16 @@ def test_a_score_is_the_normal_quantile_of_a_measurement(family: MeasurementFami
     np.testing.assert_allclose(family.from_score(scores, mean, spread), value, rtol=1e-9)
 
 
+@pytest.mark.parametrize("family", [f for f in registry.NUMBERS if isinstance(f, CountFamily)], ids=named)
+def test_counts_follow_the_recurrence_of_their_family(family: CountFamily) -> None:
+    counts, mean, spread = np.arange(1.0, 60)[:, None], np.array([MEAN, 0.3]), np.array([SPREAD, 4.0])
+    recurrence = family.recurrence(mean, spread)
+    assert recurrence is not None
+    a, b = recurrence
+    ratios = np.exp(family.log_density(counts, mean, spread) - family.log_density(counts - 1, mean, spread))
+    np.testing.assert_allclose(a + b / counts, ratios, rtol=1e-10)
+
+
 @pytest.mark.parametrize("family", [f for f in NUMBERS if isinstance(f, CountFamily)], ids=named)
 def test_the_sd_of_a_count_is_that_of_its_probabilities(family: CountFamily) -> None:
     counts = np.arange(-60.0, 400)

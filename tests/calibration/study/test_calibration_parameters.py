@@ -37,6 +37,26 @@ def test_a_family_equals_scipy(prior: priors.Prior, expected: Any) -> None:
     np.testing.assert_allclose(got.log_density(values), expected.logpdf(values), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("bounds", [(-np.inf, np.inf), (0.3, 0.9), (0.6, np.inf)])
+@pytest.mark.parametrize("prior", [prior for prior, _ in FAMILIES], ids=lambda prior: type(prior).__name__)
+def test_priors_side_by_side_have_the_numbers_of_each(prior: priors.Prior, bounds: tuple[float, float]) -> None:
+    """The second differs from the first in its bounds only."""
+    single = [priors.distribution(prior, *bounds), priors.distribution(prior, bounds[0], min(bounds[1], 0.95))]
+    if len({one.kind for one in single}) > 1:
+        pytest.skip("these are not computed together")
+    both = priors.side_by_side(single)
+    shares = np.concatenate([[0.0, 1.0], np.random.default_rng(1).random(50)])
+    values = both.quantile(np.stack([shares, shares], axis=1))
+    for method in ("log_density", "probability"):
+        together = getattr(both, method)(values)
+        np.testing.assert_array_equal(
+            together.T, [getattr(one, method)(x) for one, x in zip(single, values.T, strict=True)]
+        )
+    np.testing.assert_array_equal(values.T, [one.quantile(shares) for one in single])
+    ends = [[one.low for one in single], [one.high for one in single]]
+    np.testing.assert_allclose(values[:2], ends, rtol=1e-12)
+
+
 def test_logit_normal_has_its_median_and_mass_one() -> None:
     got = priors.distribution(priors.LogitNormal(0.15, 0.8))
     assert float(got.quantile(np.array(0.5))) == pytest.approx(0.15)

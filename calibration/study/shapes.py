@@ -1,0 +1,317 @@
+"""Shapes of priors on the whole scale, before bounds: many parameters of one shape in one call.
+
+The formulas are those of ``scipy.stats``, whose frozen distributions cost ten times as much a call; a sampler asks for
+the density or the quantile of every parameter at every step. Shares and values are ``(…, k)``, a column for each
+parameter; location, width and exponents are ``(k,)`` or single numbers.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+
+from cipark_sd.arrays import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Shape(ABC):
+    """A standard distribution, moved by its ``location`` and stretched by its ``width``.
+
+    ``support`` are the ends of the standard distribution; nothing is asked outside of them.
+    """
+
+    location: Array
+    width: Array
+    support: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    @cached_property
+    def _log_width(self) -> Array:
+        return np.asarray(np.vectorize(math.log, otypes=[float])(self.width))
+
+    def log_density(self, values: Array) -> Array:
+        """Of values within the support."""
+        return np.asarray(self._log_density((values - self.location) / self.width) - self._log_width)
+
+    def below(self, values: Array) -> Array:
+        """Probability of less."""
+        return self._below((values - self.location) / self.width)
+
+    def above(self, values: Array) -> Array:
+        """Probability of more, with all its digits far above."""
+        return self._above((values - self.location) / self.width)
+
+    def with_below(self, shares: Array) -> Array:
+        """The value below which a share lies."""
+        return np.asarray(self._with_below(shares) * self.width + self.location)
+
+    def with_above(self, shares: Array) -> Array:
+        """The value above which a share lies."""
+        return np.asarray(self._with_above(shares) * self.width + self.location)
+
+    @abstractmethod
+    def _log_density(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def _below(self, x: Array) -> Array: ...
+
+    def _above(self, x: Array) -> Array:
+        return 1 - self._below(x)
+
+    @abstractmethod
+    def _with_below(self, shares: Array) -> Array: ...
+
+    def _with_above(self, shares: Array) -> Array:
+        return self._with_below(1 - shares)
+
+    @classmethod
+    def side_by_side(cls, shapes: "tuple[Self, ...]") -> Self:
+        """Shapes of this kind, each of one parameter, as one of many."""
+        return cls(*(np.array([getattr(shape, f.name) for shape in shapes]) for f in fields(cls)))
+
+
+@dataclass(frozen=True, eq=False)
+class Bell(Shape):
+    """Normal."""
+
+    def _log_density(self, x: Array) -> Array:
+        return np.asarray(-(x**2) / 2.0 - 0.5 * math.log(2 * math.pi))
+
+    def _below(self, x: Array) -> Array:
+        from scipy.special import ndtr
+
+        return np.asarray(ndtr(x))
+
+    def _above(self, x: Array) -> Array:
+        return self._below(-x)
+
+    def _with_below(self, shares: Array) -> Array:
+        from scipy.special import ndtri
+
+        return np.asarray(ndtri(shares))
+
+    def _with_above(self, shares: Array) -> Array:
+        return -self._with_below(shares)
+
+
+@dataclass(frozen=True, eq=False)
+class HalfBell(Shape):
+    """The positive half of a normal."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def _log_density(self, x: Array) -> Array:
+        return np.asarray(0.5 * math.log(2.0 / math.pi) - x * x / 2.0)
+
+    def _below(self, x: Array) -> Array:
+        from scipy.special import erf
+
+        return np.asarray(erf(x / math.sqrt(2)))
+
+    def _above(self, x: Array) -> Array:
+        from scipy.special import ndtr
+
+        return np.asarray(2 * ndtr(-x))
+
+    def _with_below(self, shares: Array) -> Array:
+        from scipy.special import ndtri
+
+        return np.asarray(ndtri((1 + shares) / 2.0))
+
+    def _with_above(self, shares: Array) -> Array:
+        from scipy.special import ndtri
+
+        return np.asarray(-ndtri(shares / 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Flat(Shape):
+    """Equal density over the width."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def _log_density(self, x: Array) -> Array:
+        return np.zeros(np.shape(x))
+
+    def _below(self, x: Array) -> Array:
+        return x
+
+    def _with_below(self, shares: Array) -> Array:
+        return shares
+
+
+@dataclass(frozen=True, eq=False)
+class Triangle(Shape):
+    """Rising to the ``mode``, a share of the width, and falling from there."""
+
+    mode: Array
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def _log_density(self, x: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rising, falling = 2 * x / self.mode, 2 * (1 - x) / (1 - self.mode)
+            return np.asarray(np.log(np.where((x < self.mode) | (self.mode == 1), rising, falling)))
+
+    def _below(self, x: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rising, falling = x * x / self.mode, (x * x - 2 * x + self.mode) / (self.mode - 1)
+            return np.where((x < self.mode) | (self.mode == 1), rising, falling)
+
+    def _with_below(self, shares: Array) -> Array:
+        rising, falling = np.sqrt(self.mode * shares), 1 - np.sqrt((1 - self.mode) * (1 - shares))
+        return np.where(shares < self.mode, rising, falling)
+
+
+@dataclass(frozen=True, eq=False)
+class BetaShape(Shape):
+    """Beta with exponents ``a - 1`` and ``b - 1``."""
+
+    a: Array
+    b: Array
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def _log_density(self, x: Array) -> Array:
+        from scipy.special import betaln, xlog1py, xlogy
+
+        return np.asarray(xlog1py(self.b - 1.0, -x) + xlogy(self.a - 1.0, x) - betaln(self.a, self.b))
+
+    def _below(self, x: Array) -> Array:
+        from scipy.special import betainc
+
+        return np.asarray(betainc(self.a, self.b, x))
+
+    def _above(self, x: Array) -> Array:
+        from scipy.special import betaincc
+
+        return np.asarray(betaincc(self.a, self.b, x))
+
+    def _with_below(self, shares: Array) -> Array:
+        from scipy.special import betaincinv
+
+        return np.asarray(betaincinv(self.a, self.b, shares))
+
+    def _with_above(self, shares: Array) -> Array:
+        from scipy.special import betainccinv
+
+        return np.asarray(betainccinv(self.a, self.b, shares))
+
+
+@dataclass(frozen=True, eq=False)
+class GammaShape(Shape):
+    """Gamma with exponent ``a - 1``."""
+
+    a: Array
+    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def _log_density(self, x: Array) -> Array:
+        from scipy.special import gammaln, xlogy
+
+        return np.asarray(xlogy(self.a - 1.0, x) - x - gammaln(self.a))
+
+    def _below(self, x: Array) -> Array:
+        from scipy.special import gammainc
+
+        return np.asarray(gammainc(self.a, x))
+
+    def _above(self, x: Array) -> Array:
+        from scipy.special import gammaincc
+
+        return np.asarray(gammaincc(self.a, x))
+
+    def _with_below(self, shares: Array) -> Array:
+        from scipy.special import gammaincinv
+
+        return np.asarray(gammaincinv(self.a, shares))
+
+    def _with_above(self, shares: Array) -> Array:
+        from scipy.special import gammainccinv
+
+        return np.asarray(gammainccinv(self.a, shares))
+
+
+@dataclass(frozen=True, eq=False)
+class Decay(Shape):
+    """Exponential."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def _log_density(self, x: Array) -> Array:
+        return -x
+
+    def _below(self, x: Array) -> Array:
+        from scipy.special import expm1
+
+        return np.asarray(-expm1(-x))
+
+    def _above(self, x: Array) -> Array:
+        return np.asarray(np.exp(-x))
+
+    def _with_below(self, shares: Array) -> Array:
+        from scipy.special import log1p
+
+        return np.asarray(-log1p(-shares))
+
+    def _with_above(self, shares: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(-np.log(shares))
+
+
+@dataclass(frozen=True, eq=False)
+class Student(Shape):
+    """Student's t."""
+
+    dof: Array
+
+    def _log_density(self, x: Array) -> Array:
+        from scipy.special import poch
+
+        constant = np.log(poch(0.5 * self.dof, 0.5)) - 0.5 * (np.log(self.dof) + math.log(math.pi))
+        return np.asarray(constant - (self.dof + 1) / 2 * np.log1p(x * x / self.dof))
+
+    def _below(self, x: Array) -> Array:
+        from scipy.special import stdtr
+
+        return np.asarray(stdtr(self.dof, x))
+
+    def _above(self, x: Array) -> Array:
+        return self._below(-x)
+
+    def _with_below(self, shares: Array) -> Array:
+        from scipy.special import stdtrit
+
+        # the inverse is finite or none at the ends
+        inside = (shares > 0) & (shares < 1)
+        return np.where(
+            inside, stdtrit(self.dof, np.where(inside, shares, 0.5)), np.where(shares > 0.5, np.inf, -np.inf)
+        )
+
+    def _with_above(self, shares: Array) -> Array:
+        return -self._with_below(shares)
+
+
+@dataclass(frozen=True, eq=False)
+class HalfCauchyShape(Shape):
+    """The positive half of a Cauchy distribution."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def _log_density(self, x: Array) -> Array:
+        from scipy.special import log1p
+
+        return np.asarray(math.log(2.0 / math.pi) - log1p(x * x))
+
+    def _below(self, x: Array) -> Array:
+        return np.asarray(2.0 / math.pi * np.arctan(x))
+
+    def _above(self, x: Array) -> Array:
+        return np.asarray(2.0 / math.pi * np.arctan2(1, x))
+
+    def _with_below(self, shares: Array) -> Array:
+        # half a pi is not exact
+        return np.where(shares < 1, np.tan(math.pi / 2 * shares), np.inf)
+
+    def _with_above(self, shares: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(1.0 / np.tan(math.pi * shares / 2))

@@ -1,0 +1,50 @@
+"""A plan run again and again has the bits of runs made anew."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cipark_sd.engines.compiled import CompiledEngine
+from cipark_sd.engines.plan import plan
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.repeated import Repeated
+from cipark_sd.engines.settings import with_numbers
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.scenarios import Scenario
+
+Write = Callable[..., Path]
+MODEL = """
+rate = 0.1 ~~| delay = 2 ~~| stages = 3 ~~| outside = 2 ~~|
+inflow = outside * (1 + RANDOM UNIFORM(0, 1, 1)) ~~|
+pool = INTEG(inflow - rate * pool, 10) ~~|
+late = DELAY N(pool, delay, 0, stages) ~~|
+"""
+NAMES = {"rate": False, "stages": False, "pool": True}
+
+
+@pytest.mark.parametrize("n", [1, 3, 100])
+@pytest.mark.parametrize("stages", [(3,), (2, 3)], ids=["one program", "a program for each order"])
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_outputs_that_are_picked_are_those_of_a_run(
+    write_mdl: Write, engine: str, stages: tuple[int, ...], n: int
+) -> None:
+    chosen = choose(engine)
+    assert isinstance(chosen, CompiledEngine)
+    whole = plan(
+        read_model(write_mdl(MODEL, final=6)),
+        Scenario("", {"outside": 3}),
+        save=("late", "pool"),
+        times=(1, 2, 6),
+        method=None,
+    )
+    rng = np.random.default_rng(n)
+    repeated = Repeated(chosen, whole, whole.settings, NAMES)
+    outputs, times = np.array([0, 1, 1]), np.array([2, 0, 1])
+    for _ in range(2):
+        values = np.stack([rng.uniform(0.1, 0.5, n), rng.choice(stages, n), rng.uniform(1, 9, n)], axis=1)
+        runs = np.arange(n, dtype=np.uint64)
+        expected = chosen.run(whole, with_numbers(whole.settings, NAMES, values), runs)
+        found = repeated.at(values, times * len(whole.outputs) + outputs)
+        np.testing.assert_array_equal(found, expected[outputs, times])
