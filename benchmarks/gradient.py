@@ -1,4 +1,8 @@
-"""Values and derivatives by sixteen parameters over one run, against the run alone and against central differences."""
+"""Values and derivatives by sixteen parameters over one run, against the run alone and against central differences.
+
+Forward mode and differences are timed at one point; reverse mode at as many as fill the vectors, in runs of such a
+batch, by sixteen parameters and by all constants of the model.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,6 +12,7 @@ import numpy as np
 from cases import CASES, Case
 from measure import in_turn, show_machine, show_times
 
+from cipark_sd.compiler.adjoint import adjoint
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.settings import Settings
 from cipark_sd.ensembles import ensemble
@@ -15,6 +20,8 @@ from cipark_sd.gradients import value_and_jacobian
 
 #: Relative step of the differences.
 STEP = 1e-5
+#: Points at which reverse mode is timed.
+BATCH = 512
 
 
 def compare(case: Case, repeats: int) -> None:
@@ -58,6 +65,15 @@ def compare(case: Case, repeats: int) -> None:
         "jacobian": _kernel_of_tangents(case, where, dates),
     }
     show_times("  the kernels alone", in_turn(inner, repeats=repeats, clock=time.thread_time), base="run")
+    many, weights = case.inputs(BATCH, dates=dates), np.ones((len(case.saved), len(dates), BATCH))
+    backward: dict[str, Callable[[], object]] = {"run": lambda: engine.execute(case.program, many)}
+    for wanted in (case.drawn, case.program.params):
+        way = adjoint(case.program, wanted)
+        backward[f"gradient by {len(wanted)}"] = lambda way=way: engine.execute_back(  # type: ignore[misc]
+            way, many, lambda values, runs: weights[:, :, runs]
+        )
+    times = in_turn(backward, repeats=repeats, clock=time.thread_time)
+    show_times(f"  reverse mode, {BATCH} points at once", times, base="run")
 
 
 def _kernel_of_tangents(case: Case, where: dict[str, float], dates: list[float]) -> Callable[[], object]:

@@ -1,7 +1,8 @@
 """Derivatives of saved outputs with respect to parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import results
 from cipark_sd.compiler.lower import Orders
 from cipark_sd.compiler.program import Program
-from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.base import Values, fixed_method
+from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.compiled import CompiledEngine, by_orders, inputs_for
-from cipark_sd.engines.plan import plan
+from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.programs import program_for, tangents_of
 from cipark_sd.engines.registry import choose, names
 from cipark_sd.engines.settings import part, start_name
 from cipark_sd.ensembles import drawn, elements_drawn
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, override_key
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,15 +60,9 @@ def value_and_jacobian(
     ------
     UnknownName, InvalidValue, UnsupportedFeature, OffGrid, Problems
     """
-    chosen = choose(engine)
-    if not isinstance(chosen, CompiledEngine):
-        expected = f"one that has derivatives: {', '.join(names(compiled=True))}"
-        raise InvalidValue("the engine", engine, expected, where=model.name)
+    chosen, arrays = _chosen(engine, model), _arrays(parameters, model)
     planned = plan(model, scenario, save=save, times=times, method=method)
     columns = planned.columns
-    arrays = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in parameters.items()}
-    if not arrays:
-        raise InvalidValue("the parameters", [], "at least one", where=model.name)
     n_parameters, n_runs = len(arrays), len(next(iter(arrays.values())))
     # run by run, one lane for each parameter
     lanes = {name: np.repeat(array, n_parameters, axis=0) for name, array in arrays.items()}
@@ -83,13 +79,7 @@ def value_and_jacobian(
         out[:, :, members] = chosen.execute(tangents_of(program), inputs)
     values = columns.arrays(out[: len(columns.flat), :, ::n_parameters])
     slopes = columns.arrays(out[len(columns.flat) :])
-    attributes = results.run_attributes(
-        model,
-        engine=chosen.name,
-        method=fixed_method(planned.integration),
-        time_step=planned.resolved.time_step,
-        scenario=scenario.to_json(),
-    )
+    attributes = _attributes(model, chosen, planned, scenario)
     return (
         _dataset(model, ("run",), planned.times, values, {}, attributes),
         _dataset(
@@ -100,6 +90,117 @@ def value_and_jacobian(
             {"parameter": list(arrays)},
             attributes,
         ),
+    )
+
+
+def value_and_gradient(
+    model: Model,
+    parameters: Mapping[str, ArrayLike],
+    weights: Mapping[str, ArrayLike] | Callable[["xr.Dataset"], Mapping[str, ArrayLike]],
+    *,
+    save: Sequence[str],
+    times: Sequence[float] | None = None,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    engine: str = "native",
+    method: Method | None = None,
+) -> tuple["xr.Dataset", "xr.Dataset"]:
+    """Outputs and the derivatives of their weighted sum, by reverse-mode differentiation of the program itself.
+
+    It costs a few runs, whatever the number of parameters. Of a function of the outputs, such as a log likelihood, the
+    weights are its derivatives by the outputs.
+
+    Parameters
+    ----------
+    parameters : mapping of str to float or (n_runs,)
+        As for :func:`value_and_jacobian`; a subscripted constant under its own name has all elements moved at once.
+    weights : mapping of str to array
+        For each output, or some of them, an array that broadcasts to its dims ``run``, ``time`` and subscripts; or a
+        function of the outputs that gives such a mapping.
+    save, times, scenario, engine, method
+        As for :func:`cipark_sd.ensembles.ensemble`.
+
+    Returns
+    -------
+    values : xarray.Dataset
+        Dims ``run``, ``time`` and subscripts.
+    gradient : xarray.Dataset
+        ``gradient`` with dims ``run`` and ``parameter``, in units of the weighted sum per unit of the parameter.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, OffGrid, Problems, TapeTooLong
+    """
+    import xarray as xr
+
+    chosen, arrays = _chosen(engine, model), _arrays(parameters, model)
+    planned = plan(model, scenario, save=save, times=times, method=method)
+    columns = planned.columns
+    attributes = _attributes(model, chosen, planned, scenario)
+    settings, n_runs = drawn(model, arrays, planned.settings)
+    parts = [
+        [start_name(flat) if is_stock else flat for flat, _, is_stock in elements_drawn(model, name, array, n_runs)]
+        for name, array in arrays.items()
+    ]
+    fixed = None if callable(weights) else _checked(model, columns, weights)
+
+    def dataset(values: Values) -> "xr.Dataset":
+        return _dataset(model, ("run",), planned.times, columns.arrays(values), {}, attributes)
+
+    def weigh(values: Values, runs: NDArray[np.intp]) -> Values:
+        chosen_weights = _checked(model, columns, weights(dataset(values))) if callable(weights) else fixed or {}
+        result = np.zeros_like(values)
+        for name, array in chosen_weights.items():
+            places = columns.places[name]
+            whole = (n_runs if fixed is not None else len(runs), values.shape[1], *places.shape)
+            spread = np.broadcast_to(array, whole)[runs if fixed is not None else slice(None)]
+            for position, place in enumerate(places.reshape(-1)):
+                if place >= 0:
+                    result[place] = spread.reshape(*spread.shape[:2], -1)[:, :, position].T
+        return result
+
+    run_numbers = np.zeros(n_runs, dtype=np.uint64)
+    moved = [name for part_names in parts for name in part_names]
+    values, slopes = chosen.run_back(planned, settings, run_numbers, moved, weigh)
+    edges = np.cumsum([0, *(len(part_names) for part_names in parts)])
+    gradient = np.stack([slopes[a:b].sum(axis=0) for a, b in pairwise(edges.tolist())], axis=1)
+    return dataset(values), xr.Dataset(
+        {"gradient": (("run", "parameter"), gradient)}, {"parameter": list(arrays)}, attrs=attributes
+    )
+
+
+def _checked(model: Model, columns: Columns, weights: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
+    """Weights by the names of outputs."""
+    by_name = {}
+    for name, array in weights.items():
+        base = override_key(name)
+        if base not in columns.places:
+            raise UnknownName(name, list(columns.places), kind="saved variable", where=model.name)
+        by_name[base] = np.asarray(array, dtype=float)
+    return by_name
+
+
+def _chosen(engine: str, model: Model) -> CompiledEngine:
+    chosen = choose(engine)
+    if not isinstance(chosen, CompiledEngine):
+        expected = f"one that has derivatives: {', '.join(names(compiled=True))}"
+        raise InvalidValue("the engine", engine, expected, where=model.name)
+    return chosen
+
+
+def _arrays(parameters: Mapping[str, ArrayLike], model: Model) -> dict[str, NDArray[np.float64]]:
+    arrays = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in parameters.items()}
+    if not arrays:
+        raise InvalidValue("the parameters", [], "at least one", where=model.name)
+    return arrays
+
+
+def _attributes(model: Model, engine: CompiledEngine, planned: RunPlan, scenario: Scenario) -> Mapping[str, Any]:
+    return results.run_attributes(
+        model,
+        engine=engine.name,
+        method=fixed_method(planned.integration),
+        time_step=planned.resolved.time_step,
+        scenario=scenario.to_json(),
     )
 
 

@@ -21,6 +21,7 @@ _SOURCES: dict[str, int] = {
     "pipe": PER_STEP,
     "series": PER_STEP,
     "random": PER_STEP,
+    "tape": PER_STEP,
 }
 
 

@@ -24,7 +24,8 @@ class Node:
     """One scalar operation on earlier nodes.
 
     ``payload`` is the value of a ``const``, the position of a ``param``, ``state``, ``cell``, ``pipe``, ``series``,
-    ``uniform`` or ``random`` stream, and the points of a ``table``.
+    ``uniform``, ``random`` stream or place on a ``tape`` (:mod:`cipark_sd.compiler.adjoint`), and the points of a
+    ``table``.
     """
 
     op: str
@@ -200,8 +201,8 @@ class Program:
             case "series":
                 assert isinstance(node.payload, int)
                 return f"series {self.series[node.payload].name}"
-            case "random":
-                return f"random({node.payload})"
+            case "random" | "tape":
+                return f"{node.op}({node.payload})"
             case "table":
                 assert isinstance(node.payload, Table)
                 return f"table({parts[0]}; {len(node.payload.x)} points, {node.payload.interpolation})"

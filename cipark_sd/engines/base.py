@@ -27,6 +27,8 @@ class Inputs:
         The instants whose outputs are wanted.
     runs : (n_runs,)
         The number of each run in the whole ensemble: random numbers depend on it and on nothing else of the call.
+    tape : (n_slots, n_rows, n_runs), optional
+        What the steps of a way back read, the last row first (:mod:`cipark_sd.compiler.adjoint`).
     """
 
     grid: TimeGrid
@@ -36,6 +38,7 @@ class Inputs:
     saved: NDArray[np.bool_]
     runs: NDArray[np.uint64]
     seed: int = 0
+    tape: Values | None = None
 
     @property
     def n_runs(self) -> int:

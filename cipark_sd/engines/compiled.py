@@ -1,21 +1,24 @@
 """Engines that run a model's program: what the NumPy and the native engine have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.lower import Orders
 from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.starts import stages
 from cipark_sd.engines.base import Inputs, Values, sample, stage_times
 from cipark_sd.engines.evaluation import start_values
 from cipark_sd.engines.plan import RunPlan
-from cipark_sd.engines.programs import flat_model, program_for
+from cipark_sd.engines.programs import adjoint_of, flat_model, program_for
+from cipark_sd.engines.reverse import Weigh
 from cipark_sd.engines.settings import Settings, part, start_name
-from cipark_sd.errors import MissingData
+from cipark_sd.errors import InvalidValue, MissingData
 from cipark_sd.model.expr import Table
 
 
@@ -41,6 +44,20 @@ class CompiledEngine(ABC):
         n_outputs = len(program.outputs)
         return self.execute(program, inputs)[places % n_outputs, places // n_outputs]
 
+    def execute_back(self, way: Adjoint, inputs: Inputs, weigh: Weigh) -> tuple[Values, Values]:
+        """The outputs of a program, (n_outputs, n_saved, n_runs), and the derivatives by its parameters.
+
+        The derivatives, (n_parameters, n_runs), are those of the sum of all outputs of a run times their weights.
+
+        Raises
+        ------
+        InvalidValue
+            From an engine that does not go back.
+        """
+        raise InvalidValue(
+            "the engine", self.name, "native or numpy, which go back through a run", where=way.taped.name
+        )
+
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`."""
         program = program_for(plan.model, plan.outputs, settings, method=plan.method)
@@ -55,6 +72,33 @@ class CompiledEngine(ABC):
                 group_program, inputs_for(plan, group_program, part(settings, members), runs[members])
             )
         return result
+
+    def run_back(
+        self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64], wanted: Sequence[str], weigh: Weigh
+    ) -> tuple[Values, Values]:
+        """The outputs of :meth:`run` and the derivatives (n_wanted, n_runs) of what ``weigh`` weighs them for.
+
+        Parameters
+        ----------
+        wanted : sequence of str
+            Constants of the flat model, or names of initial values (:func:`cipark_sd.engines.settings.start_name`).
+        """
+        program = program_for(plan.model, plan.outputs, settings, method=plan.method)
+        inputs = inputs_for(plan, program, settings, runs)
+        groups = by_orders(program, inputs)
+        if groups is None:
+            return self.execute_back(adjoint_of(program, tuple(wanted)), inputs, weigh)
+        outputs = np.empty((len(plan.outputs), int(plan.saved.sum()), len(runs)))
+        gradient = np.empty((len(wanted), len(runs)))
+        for orders, members in groups:
+            group_program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
+            group_inputs = inputs_for(plan, group_program, part(settings, members), runs[members])
+            outputs[:, :, members], gradient[:, members] = self.execute_back(
+                adjoint_of(group_program, tuple(wanted)),
+                group_inputs,
+                lambda values, places, members=members: weigh(values, members[places]),  # type: ignore[misc]
+            )
+        return outputs, gradient
 
 
 def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArray[np.uint64]) -> Inputs:

@@ -89,6 +89,9 @@ class Evaluation:
                 return self.leaving(slot)
             case "random":
                 return uniform_random(self.inputs.seed, slot, self.step, self.inputs.runs)
+            case "tape":
+                assert self.inputs.tape is not None
+                return self.inputs.tape[slot, max(self.inputs.tape.shape[1] - 1 - self.step, 0)]
             case "initial_random":
                 # a draw of its own, which no step has
                 return uniform_random(self.inputs.seed, slot, 2**32, self.inputs.runs)

@@ -5,10 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.evaluation import Evaluation
+from cipark_sd.engines.reverse import Weigh, back_inputs, taped_inputs
 
 
 @dataclass(frozen=True)
@@ -21,3 +23,12 @@ class NumpyEngine(CompiledEngine):
         """The outputs, (n_outputs, n_saved, n_runs)."""
         with np.errstate(all="ignore"):
             return Evaluation(program, inputs).outputs()
+
+    def execute_back(self, way: Adjoint, inputs: Inputs, weigh: Weigh) -> tuple[Values, Values]:
+        """The outputs and the derivatives of their weighted sum."""
+        n = way.n_outputs
+        tape = self.execute(way.taped, taped_inputs(inputs))
+        outputs = tape[:n, inputs.saved].copy()
+        tape[:n] = 0.0
+        tape[:n, inputs.saved] = weigh(outputs, np.arange(inputs.n_runs))
+        return outputs, self.execute(way.back, back_inputs(way, inputs, tape))[:, 0]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from cipark_sd.compiler.adjoint import Adjoint, adjoint
 from cipark_sd.compiler.data_between import asks_for_data, with_data_between
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
@@ -35,6 +36,7 @@ _T = TypeVar("_T")
 _LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, FlatModel]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
+_ADJOINTS: OrderedDict[tuple[int, tuple[str, ...]], tuple[Program, Adjoint]] = OrderedDict()
 _TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
 
 
@@ -121,3 +123,8 @@ def program_for(
 def tangents_of(program: Program) -> Program:
     """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
     return remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
+
+
+def adjoint_of(program: Program, wanted: tuple[str, ...]) -> Adjoint:
+    """The program's way back (see :func:`cipark_sd.compiler.adjoint.adjoint`), made once."""
+    return remember(_ADJOINTS, (id(program), wanted), lambda: (program, adjoint(program, wanted)))[1]

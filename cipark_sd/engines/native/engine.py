@@ -7,6 +7,7 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 
 import ctypes
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import LIBRARY, RECIPES, library_address
 from cipark_sd.compiler.program import PER_STEP, Program
 from cipark_sd.engines.base import Inputs, Values
@@ -22,9 +24,12 @@ from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import LANES
+from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
 #: Up to so many runs are computed in a vector of that many lanes, which takes half as long as one of eight.
 FEW = 4
+#: Bytes of tape that a worker keeps at once where it can, and those that one block may have.
+TAPE, MOST_TAPE = 2**22, 2**32
 #: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose
 #: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
 #: on it is worth the second compilation.
@@ -79,35 +84,49 @@ class NativeEngine(CompiledEngine):
         arrays = Blocks(program, inputs, lanes)
         n_blocks, n_saved, n_outputs = arrays.n_blocks, int(inputs.saved.sum()), len(program.outputs)
         out = np.empty((n_blocks, n_saved, n_outputs, lanes))
-        workers = max(1, min(self.workers, n_blocks))
-        edges = [n_blocks * i // workers for i in range(workers + 1)]
+        self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
+        return out
+
+    def execute_back(self, way: Adjoint, inputs: Inputs, weigh: Weigh) -> tuple[Values, Values]:
+        """The outputs and the derivatives of their weighted sum; a few blocks at a time, so that their tape is near."""
+        lanes = lanes_for(way.taped, inputs.n_runs)
+        forth, back = load(way.taped, lanes), load(way.back, lanes)
+        forward, backward = taped_inputs(inputs), back_inputs(way, inputs)
+        arrays, back_arrays = Blocks(way.taped, forward, lanes), Blocks(way.back, backward, lanes)
+        n_rows, n_slots = len(inputs.grid.times), len(way.taped.outputs)
+        n_blocks, n, saved = arrays.n_blocks, way.n_outputs, np.flatnonzero(inputs.saved)
+        bytes_of_one = 8 * n_rows * n_slots * lanes
+        if bytes_of_one > MOST_TAPE:
+            raise TapeTooLong(way.taped.name, bytes_of_one, MOST_TAPE)
+        outputs = np.empty((n, len(saved), n_blocks * lanes))
+        gradient = np.empty((n_blocks, 1, len(way.back.outputs), lanes))
 
         def part(first: int, last: int) -> None:
-            workspace = np.empty((loaded.workspace + 1) * lanes)
-            pipes = np.empty(arrays.pipe_size + lanes)
-            strides = np.array([*arrays.strides, 0], dtype=np.int64)
-            addresses = [
-                v.ctypes.data + 8 * first * stride for v, stride in zip(arrays.series, arrays.strides, strict=True)
-            ]
-            series = np.array([*addresses, 0], dtype=np.int64)
-            loaded.call(
-                last - first,
-                arrays.params[first:].ctypes.data,
-                workspace.ctypes.data,
-                out[first:].ctypes.data,
-                arrays.times.ctypes.data,
-                arrays.saved.ctypes.data,
-                len(inputs.grid.times) - 1,
-                n_saved,
-                series.ctypes.data,
-                strides.ctypes.data,
-                arrays.uniforms.ctypes.data,
-                pipes.ctypes.data,
-                arrays.capacities.ctypes.data,
-                inputs.seed,
-                arrays.runs[first * lanes :].ctypes.data,
-            )
+            some = min(last - first, max(1, TAPE // bytes_of_one))
+            tape = np.empty((some, n_rows, n_slots, lanes))
+            rows = (n_rows * n_slots * lanes, n_slots * lanes, n_rows - 1)
+            for begin in range(first, last, some):
+                end = min(begin + some, last)
+                _call(forth, arrays, inputs.seed, begin, end, tape)
+                columns = slice(begin * lanes, min(end * lanes, inputs.n_runs))
+                written = tape[: end - begin, :, :n]
+                outputs[:, :, begin * lanes : end * lanes] = (
+                    written[:, saved].transpose(2, 1, 0, 3).reshape(n, len(saved), -1)
+                )
+                weights = np.zeros((n, len(saved), (end - begin) * lanes))
+                places = np.arange(columns.start, columns.stop)
+                weights[:, :, : len(places)] = weigh(outputs[:, :, columns], places)
+                written[:] = 0.0
+                written[:, saved] = weights.reshape(n, len(saved), end - begin, lanes).transpose(2, 1, 0, 3)
+                _call(back, back_arrays, inputs.seed, begin, end, gradient[begin:], (tape.ctypes.data, rows))
 
+        self._in_parts(n_blocks, part)
+        return outputs[:, :, : inputs.n_runs], by_run(gradient, inputs.n_runs)[:, 0]
+
+    def _in_parts(self, n_blocks: int, part: Callable[[int, int], None]) -> None:
+        """Some blocks for each worker."""
+        workers = max(1, min(self.workers, n_blocks))
+        edges = [n_blocks * i // workers for i in range(workers + 1)]
         if workers == 1:
             part(0, n_blocks)
         else:
@@ -115,7 +134,41 @@ class NativeEngine(CompiledEngine):
 
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(part, edges[:-1], edges[1:]))
-        return out
+
+
+def _call(
+    loaded: Loaded,
+    arrays: Blocks,
+    seed: int,
+    first: int,
+    last: int,
+    out: Values,
+    tape: tuple[int, tuple[int, int, int]] = (0, (0, 0, 0)),
+) -> None:
+    """Run some of the blocks; ``tape`` is the address of that of the first of them, and what a kernel asks of it."""
+    workspace = np.empty((loaded.workspace + 1) * arrays.lanes)
+    pipes = np.empty(arrays.pipe_size + arrays.lanes)
+    address, rows = tape
+    strides = np.array([*arrays.strides, *rows], dtype=np.int64)
+    addresses = [v.ctypes.data + 8 * first * stride for v, stride in zip(arrays.series, arrays.strides, strict=True)]
+    series = np.array([*addresses, address], dtype=np.int64)
+    loaded.call(
+        last - first,
+        arrays.params[first:].ctypes.data,
+        workspace.ctypes.data,
+        out.ctypes.data,
+        arrays.times.ctypes.data,
+        arrays.saved.ctypes.data,
+        len(arrays.saved) - 1,
+        int(arrays.saved.sum()),
+        series.ctypes.data,
+        strides.ctypes.data,
+        arrays.uniforms.ctypes.data,
+        pipes.ctypes.data,
+        arrays.capacities.ctypes.data,
+        seed,
+        arrays.runs[first * arrays.lanes :].ctypes.data,
+    )
 
 
 _WIDTHS: dict[str, int] = {}

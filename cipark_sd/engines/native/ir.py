@@ -24,7 +24,7 @@ _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
 #: Points up to which a table is a chain of comparisons; a longer one is searched by halving.
 MOST_COMPARED = 32
-_ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series")
+_ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
@@ -94,6 +94,7 @@ class Body(Vectors):
         self.lines: list[str] = []
         self.values: dict[int, str] = {}
         self.truths: dict[int, str] = {}
+        self.row = ""
         self._count = 0
 
     def emit(self, instruction: str) -> str:
@@ -170,6 +171,8 @@ class Body(Vectors):
                 return self.load("%ws", self.slots.states + slot)
             case "cell":
                 return self.load("%ws", self.slots.cells + slot)
+            case "tape":
+                return self.load(self._tape_row(), slot)
             case op:
                 return self._series(slot, "0" if op == "initial_series" else "%stage")
 
@@ -181,6 +184,25 @@ class Body(Vectors):
         across = self.emit(f"mul i64 {step}, %block")
         along = self.emit(f"mul i64 {stage}, {self.lanes}")
         return self.load(pointer, self.emit(f"add i64 {across}, {along}"))
+
+    def _tape_row(self) -> str:
+        """Where the row of the tape begins that the step reads: the last one first, and the first one at the end.
+
+        After the series stands the tape's address, and after their strides how many doubles lie between its blocks and
+        between its rows, and the number of the last row.
+        """
+        if not self.row:
+            n = len(self.program.series)
+            numbers = [self.emit(f"getelementptr i64, ptr %strides, i64 {n + i}") for i in range(3)]
+            between, along, last = (self.emit(f"load i64, ptr {number}, align 8") for number in numbers)
+            left = self.emit(f"sub i64 {last}, %step")
+            row = self.emit(f"select i1 {self.emit(f'icmp slt i64 {left}, 0')}, i64 0, i64 {left}")
+            offset = self.emit(
+                f"add i64 {self.emit(f'mul i64 {between}, %block')}, {self.emit(f'mul i64 {along}, {row}')}"
+            )
+            base = self.emit(f"load ptr, ptr {self.emit(f'getelementptr i64, ptr %series, i64 {n}')}, align 8")
+            self.row = self.emit(f"getelementptr double, ptr {base}, i64 {offset}")
+        return self.row
 
     def compute(self, node: int) -> None:
         """Add a node's operation."""

@@ -18,6 +18,8 @@ from cipark_sd.engines.native.text import LANES
 PIECE = 100
 #: A program of at most so many operations is compiled as one function, with more optimisation.
 SHORT = 1500
+#: The same for a way back, whose functions would hand on most of what they compute.
+SHORT_BACK = 6000
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
@@ -52,7 +54,8 @@ class _Module:
         self.program, self.lanes, self.library = program, lanes, library
         self.slots = Slots(program)
         self.method = fixed_method(program.method)
-        self.short = len(program.nodes) <= SHORT
+        reads_tape = any(node.op == "tape" for node in program.nodes)
+        self.short = len(program.nodes) <= (SHORT_BACK if reads_tape else SHORT)
         self.functions: list[str] = []
 
     def build(self) -> Kernel:

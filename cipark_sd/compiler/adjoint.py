@@ -1,0 +1,374 @@
+"""Derivatives by reverse mode: a program that goes through the steps of another one from the last to the first.
+
+What the forward run read at each step stands on a tape; the way back computes what it needs of each step again and adds
+up, for each node, the derivative of a weighted sum of outputs by that node. Adjoints of states and cells, and the sums
+for what is computed once a run, are cells of the program of the way back; a fixed delay goes back through a fixed delay
+of the same length. So the way back is an ordinary program, whatever the number of parameters, and every engine runs it.
+
+Its steps are the instants of the forward run, the last one first, and one more, at which the sums are whole and its
+outputs are read. A node whose adjoint is 0 adds nothing to what it reads, even where its derivative is infinite, as in
+the branch that is not taken. A root of 0, or another power below 1, hands nothing on either: a base of exactly 0 has as
+a rule not begun to move, in which case forward mode multiplies the infinite derivative by no slope.
+
+Source: Griewank and Walther 2008, Evaluating Derivatives, 2nd ed., chapters 3 and 4; Hager 2000, Numerische Mathematik
+87, 247-282 (adjoints of Runge-Kutta steps).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cipark_sd.compiler.derivatives import FLAT, along, refuse_non_negative
+from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput
+from cipark_sd.model.expr import Table
+
+#: Of what a series of the way back is made: a series of the forward run, its first value, its times or its steps.
+Kind = Literal["series", "initial_series", "time", "instant", "step"]
+#: For each stage of a method: half steps after the instant, the share of a step from the state to the stage along the
+#: slope of the stage before, and the share of a step that the state moves along the stage's own slope.
+_STAGES: Mapping[str, tuple[tuple[int, tuple[float, float], tuple[float, float]], ...]] = {
+    "euler": ((0, (0, 1), (1, 1)),),
+    "rk2": ((0, (0, 1), (1, 2)), (2, (1, 1), (1, 2))),
+    "rk4": ((0, (0, 1), (1, 6)), (1, (1, 2), (1, 3)), (1, (1, 2), (1, 3)), (2, (1, 1), (1, 6))),
+}
+#: What is finite wherever what it reads is.
+_FINITE = (
+    "neg",
+    "add",
+    "sub",
+    "mul",
+    "min",
+    "max",
+    "abs",
+    "select",
+    "present",
+    "sin",
+    "cos",
+    "atan",
+    "tanh",
+    "table",
+    *FLAT,
+)
+_ALWAYS_FINITE = ("const", "param", "uniform", "time", "instant", "state", "cell", "random", "initial_random")
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """A program's way back.
+
+    Parameters
+    ----------
+    taped : Program
+        The forward run, whose outputs are those of the program, then what goes on the tape.
+    back : Program
+        Its outputs are the derivatives by the parameters asked for. ``tape`` nodes read the outputs of ``taped`` at
+        the step, and in the places of the program's own outputs their weights.
+    series : tuple of (kind, slot, half steps)
+        What each series of ``back`` is.
+    n_outputs : int
+        Of the program.
+    """
+
+    taped: Program
+    back: Program
+    series: tuple[tuple[Kind, int, int], ...]
+    n_outputs: int
+
+
+def adjoint(program: Program, wanted: Sequence[str]) -> Adjoint:
+    """The way back of a program, for derivatives by the parameters that are ``wanted``.
+
+    Raises
+    ------
+    UnsupportedFeature
+        For stocks that are kept from falling below 0.
+    """
+    for state in program.states:
+        if state.non_negative:
+            raise refuse_non_negative(state.label, program.name)
+    return _Way(program, wanted).build()
+
+
+class _Way:
+    def __init__(self, program: Program, wanted: Sequence[str]) -> None:
+        self.program, self.wanted, self.graph = program, wanted, Graph()
+        self.stages = _STAGES[program.method.removesuffix("_auto")]
+        self.active = _moving(program, {program.param_position[n] for n in wanted if n in program.param_position})
+        self.finite = _finite(program)
+        self.series: list[tuple[Kind, int, int]] = []
+        self.tape: list[int] = []
+        #: Copies of what is computed once a run, and adjoints of it that the step adds.
+        self.once: dict[int, int] = {}
+        self.added: dict[int, int] = {}
+        self.copies: list[dict[int, int]] = []
+
+    def build(self) -> Adjoint:
+        program, g = self.program, self.graph
+        for node, rate in enumerate(program.rates):
+            if rate != PER_STEP:
+                self.once[node] = self._copied(node, self.once, 0)
+        observed = sorted({*program.dynamic, *program.observed})
+        for stage in range(len(self.stages)):
+            copies = dict(self.once)
+            self.copies.append(copies)
+            for node in program.rates_only if stage else observed:
+                copies[node] = self._copied(node, copies, stage)
+        states = {("state", i): (s.initial, s.rate) for i, s in enumerate(program.states)}
+        kept = {("cell", i): (c.initial, c.following) for i, c in enumerate(program.cells)}
+        moving = {key: reads[0] for key, reads in (states | kept).items() if not self.active.isdisjoint(reads)}
+        levels = {key: g.source("cell", i) for i, key in enumerate(moving)}
+        moved, entering = self._step(levels, observed)
+        zero = g.const(0.0)
+        sums = {node: g.source("cell", len(levels) + i) for i, node in enumerate(self.added)}
+        cells = [Cell(f"adjoint of {op} {i}", zero, moved[op, i]) for op, i in levels]
+        cells += [Cell(f"sum {i}", zero, g.add(sums[node], term)) for i, (node, term) in enumerate(self.added.items())]
+        pipes = [
+            Pipe(f"adjoint of {p.label}", zero, entering[i], self.once[p.length]) for i, p in enumerate(program.pipes)
+        ]
+        self.added = sums
+        for key, initial in moving.items():
+            self._add(initial, levels[key], self.added)
+        self._sweep(program.per_run, self.once, self.added)
+        return self._made(cells, pipes)
+
+    def _copied(self, node: int, copies: Mapping[int, int], stage: int) -> int:
+        """A node of the forward run in the way back, at a stage of the step."""
+        g, entry, half = self.graph, self.program.nodes[node], self.stages[stage][0]
+        if isinstance(entry.payload, Table):
+            return g.table(entry.payload, copies[entry.args[0]])
+        if entry.args:
+            return g.op(entry.op, *(copies[a] for a in entry.args))
+        slot = entry.payload if isinstance(entry.payload, int) else 0
+        match entry.op:
+            case "state" if stage:
+                rate = self.program.states[slot].rate
+                return g.add(self._taped(node), g.mul(self.copies[stage - 1][rate], self._share(self.stages[stage][1])))
+            case "state" | "cell" | "pipe" | "random":
+                return self._taped(node)
+            case "series":
+                return self._read("series", slot, half)
+            case "initial_series":
+                return g.source("initial_series", self._slot("initial_series", slot, 0))
+            case "time":
+                return self._read("time", 0, half)
+            case "instant":
+                return self._read("instant", 0, 0)
+            case _:
+                return g.source(entry.op, entry.payload)
+
+    def _taped(self, node: int) -> int:
+        if node not in self.tape:
+            self.tape.append(node)
+        return self.graph.source("tape", len(self.program.outputs) + self.tape.index(node))
+
+    def _slot(self, kind: Kind, slot: int, half: int) -> int:
+        if (kind, slot, half) not in self.series:
+            self.series.append((kind, slot, half))
+        return self.series.index((kind, slot, half))
+
+    def _read(self, kind: Kind, slot: int, half: int) -> int:
+        return self.graph.source("series", self._slot(kind, slot, half))
+
+    def _share(self, share: tuple[float, float]) -> int:
+        """A share of the time step."""
+        above, below = (self.graph.const(number) for number in share)
+        step = self.graph.uniform("time_step")
+        return step if share == (1, 1) else self.graph.div(self.graph.mul(step, above), below)
+
+    def _step(
+        self, levels: Mapping[tuple[str, int], int], observed: Sequence[int]
+    ) -> tuple[dict[tuple[str, int], int], list[int]]:
+        """One step back: adjoints of states and cells before it, and what enters the delays of the way back.
+
+        ``levels`` are the adjoints of states and cells after it, of those that move.
+        """
+        program, g = self.program, self.graph
+        zero = g.const(0.0)
+        later: dict[int, int] = {}
+        sources = {(e.op, e.payload): n for n, e in enumerate(program.nodes) if e.op in ("state", "cell", "pipe")}
+        total: dict[tuple[str, int], int] = dict.fromkeys(
+            [("cell", i) for i in range(len(program.cells))] + [("pipe", i) for i in range(len(program.pipes))], zero
+        )
+        total |= {key: level for key, level in levels.items() if key[0] == "state"}
+        for stage in reversed(range(len(self.stages))):
+            adjoints: dict[int, int] = {}
+            share = self._share(self.stages[stage][2])
+            for (op, i), level in levels.items():
+                if op == "cell":
+                    continue
+                seed = g.mul(level, share)
+                if i in later:
+                    # the next stage stands where this slope led to
+                    seed = g.add(seed, g.mul(later[i], self._share(self.stages[stage + 1][1])))
+                self._add(program.states[i].rate, seed, adjoints)
+            if stage == 0:
+                for (op, i), level in levels.items():
+                    if op == "cell":
+                        self._add(program.cells[i].following, level, adjoints)
+                for i, pipe in enumerate(program.pipes):
+                    self._add(pipe.entering, g.source("pipe", i), adjoints)
+                for i, (_, node) in enumerate(program.outputs):
+                    self._add(node, g.source("tape", i), adjoints)
+            self._sweep(program.rates_only if stage else observed, self.copies[stage], adjoints)
+            later = {}
+            for (op, slot), node in sources.items():
+                if node in adjoints and isinstance(slot, int):
+                    total[op, slot] = g.add(total[op, slot], adjoints[node])
+                    if op == "state":
+                        later[slot] = adjoints[node]
+        for i, pipe in enumerate(program.pipes):
+            before = g.lt(self._read("step", 0, 0), g.op("trunc", self.once[pipe.length]))
+            self._add(pipe.initial, g.select(before, total["pipe", i], zero), {})
+        return total, [total["pipe", i] for i in range(len(program.pipes))]
+
+    def _add(self, node: int, term: int, adjoints: dict[int, int]) -> None:
+        """Add to the adjoint of a node: of the step, or of what is computed once a run."""
+        if node not in self.active:
+            return
+        target = adjoints if self.program.rates[node] == PER_STEP else self.added
+        if node not in target:
+            target[node] = term
+        elif self.graph.nodes[term].op == "neg":
+            target[node] = self.graph.sub(target[node], self.graph.nodes[term].args[0])
+        else:
+            target[node] = self.graph.add(target[node], term)
+
+    def _sweep(self, nodes: Iterable[int], copies: Mapping[int, int], adjoints: dict[int, int]) -> None:
+        """Hand the adjoints of nodes, which come in order, on to what they read."""
+        g = self.graph
+        for node in reversed(tuple(nodes)):
+            entry = self.program.nodes[node]
+            factor = adjoints.get(node)
+            if factor is None or not entry.args:
+                continue
+            args = [copies[a] for a in entry.args]
+            for place, argument in enumerate(entry.args):
+                if argument not in self.active:
+                    continue
+                term = along(g, entry, args, place, factor, copies[node])
+                if term is None:
+                    continue
+                if not self._bounded(entry, place):
+                    term = g.select(self._moves(entry.op, args, place, factor), term, g.const(0.0))
+                self._add(argument, term, adjoints)
+
+    def _moves(self, op: str, args: Sequence[int], place: int, factor: int) -> int:
+        """Where an operation hands on anything; elsewhere it does not, whatever its derivative is."""
+        g, zero = self.graph, self.graph.const(0.0)
+        moves, something = g.op("ne", factor, zero), g.op("ne", args[0], zero)
+        if op == "sqrt":
+            return g.logical_and(moves, something)
+        if op == "pow" and place == 0:
+            return g.logical_and(moves, g.logical_or(something, g.le(g.const(1.0), args[1])))
+        return moves
+
+    def _bounded(self, entry: Node, place: int) -> bool:
+        """Whether an operation's derivative is finite for sure."""
+        match entry.op:
+            case "mul":
+                return self.finite[entry.args[1 - place]]
+            case "div":
+                divisor = self.program.nodes[entry.args[1]]
+                return divisor.op == "const" and divisor.payload != 0.0 and (place == 0 or self.finite[entry.args[0]])
+            case "fmod":
+                return place == 0
+            case "sin" | "cos" | "atan" | "tanh":
+                return self.finite[entry.args[0]]
+            case op:
+                return op in ("neg", "add", "sub", "min", "max", "abs", "select", "present", "table")
+
+    def _made(self, cells: Sequence[Cell], pipes: Sequence[Pipe]) -> Adjoint:
+        """What is reached from the cells, pipes and derivatives, and nothing else."""
+        program, g = self.program, self.graph
+        zero = g.const(0.0)
+        nodes = {program.nodes[n].payload: n for n in range(len(program.nodes)) if program.nodes[n].op == "param"}
+        gradient = []
+        for name in self.wanted:
+            node = nodes.get(program.param_position.get(name, -1))
+            gradient.append((name, zero if node is None else self.added.get(node, zero)))
+        roots = {n for c in cells for n in (c.initial, c.following)} | {n for _, n in gradient}
+        roots |= {n for p in pipes for n in (p.initial, p.entering, p.length)}
+        place = {node: i for i, node in enumerate(_reached(g.nodes, roots))}
+        n_outputs = len(program.outputs)
+        used = {op: sorted({_payload(g.nodes[n]) for n in place if op in g.nodes[n].op}) for op in ("tape", "series")}
+        slots = {slot: n_outputs + i for i, slot in enumerate(s for s in used["tape"] if s >= n_outputs)}
+
+        def moved(node: Node) -> Node:
+            args = tuple(place[a] for a in node.args)
+            if node.op == "tape":
+                return Node(node.op, args, slots.get(_payload(node), _payload(node)))
+            if "series" in node.op:
+                return Node(node.op, args, used["series"].index(_payload(node)))
+            return replace(node, args=args)
+
+        taped = [(f"tape {slot}", self.tape[slot - n_outputs]) for slot in slots]
+        back = replace(
+            program,
+            nodes=tuple(moved(g.nodes[n]) for n in place),
+            rates=tuple(g.rates[n] for n in place),
+            series=tuple(SeriesInput(str(slot), None, "raw") for slot in used["series"]),
+            states=(),
+            cells=tuple(Cell(c.label, place[c.initial], place[c.following]) for c in cells),
+            pipes=tuple(Pipe(p.label, place[p.initial], place[p.entering], place[p.length]) for p in pipes),
+            outputs=tuple((name, place[node]) for name, node in gradient),
+            orders=(),
+            labels=(),
+            method="euler",
+            n_random=0,
+        )
+        series = tuple(self.series[slot] for slot in used["series"])
+        return Adjoint(replace(program, outputs=(*program.outputs, *taped)), back, series, n_outputs)
+
+
+def _payload(node: Node) -> int:
+    assert isinstance(node.payload, int)
+    return node.payload
+
+
+def _reached(nodes: Sequence[Node], roots: Iterable[int]) -> list[int]:
+    """The nodes that some need, in order."""
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(nodes[node].args)
+    return sorted(seen)
+
+
+def _moving(program: Program, params: set[int]) -> set[int]:
+    """The nodes that move with any of some parameters."""
+    parts = {
+        **{("state", i): (s.initial, s.rate) for i, s in enumerate(program.states)},
+        **{("cell", i): (c.initial, c.following) for i, c in enumerate(program.cells)},
+        **{("pipe", i): (p.initial, p.entering) for i, p in enumerate(program.pipes)},
+    }
+    moving: set[tuple[str, object]] = {("param", slot) for slot in params}
+    while True:
+        active: set[int] = set()
+        for position, node in enumerate(program.nodes):
+            if node.args:
+                read = node.args[1:] if node.op == "select" else node.args
+                moves = node.op not in FLAT and not active.isdisjoint(read)
+            else:
+                moves = (node.op, node.payload) in moving
+            if moves:
+                active.add(position)
+        more = {key for key, reads in parts.items() if not active.isdisjoint(reads)} - moving
+        if not more:
+            return active
+        moving |= more
+
+
+def _finite(program: Program) -> list[bool]:
+    """Which nodes are finite for sure in a run that is."""
+    finite: list[bool] = []
+    for node in program.nodes:
+        if not node.args:
+            infinite = isinstance(node.payload, float) and node.payload - node.payload != 0.0
+            finite.append(node.op in _ALWAYS_FINITE and not infinite)
+        else:
+            finite.append(node.op in _FINITE and all(finite[a] for a in node.args))
+    return finite
