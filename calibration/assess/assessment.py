@@ -13,6 +13,7 @@ from calibration.assess.counterfactuals import DRAWS, Effect, effects
 from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
+from calibration.assess.groups import DrawnPrediction, GroupValue, drawn_predictions, group_values
 from calibration.assess.holdout import DensityOf, RollingOrigin, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
@@ -64,6 +65,8 @@ class Assessment:
     interrupted: bool
     discrepancies: tuple[Discrepancy, ...] = ()
     future: tuple[FutureWeight, ...] = ()
+    groups: tuple[GroupValue, ...] = ()
+    drawn_predictions: tuple[DrawnPrediction, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -156,6 +159,8 @@ def assess(
         interrupted,
         discrepancies(drawn.density, drawn.flat, replicates),
         future,
+        tuple(group_values(drawn, stream(8))),
+        tuple(drawn_predictions(drawn)) if problem.pools else (),
     )
 
 

@@ -1,5 +1,7 @@
 """The part of ``cipark calibrate`` that follows the posterior: what is asked, with progress, and what is said of it."""
 
+from collections.abc import Collection
+
 from calibration.assess.assessment import Assessment, Stages, assess
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
@@ -7,6 +9,7 @@ from calibration.assess.self_test import MASSES
 from calibration.commands.pipeline import Settings, chosen_scenarios, effort_of
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
+from calibration.report.console import show_groups
 from cipark_sd.console import progress_bars, say
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue
@@ -59,9 +62,10 @@ def _pool(settings: Settings) -> Pool:
     return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 
-def show_assessment(assessment: Assessment) -> None:
-    """The sentences of an assessment; its tables are files."""
-    say(unseen_sentence(assessment.contractions))
+def show_assessment(assessment: Assessment, deviations: Collection[str] = ()) -> None:
+    """The sentences of an assessment, its tables being files; groups are told by value and not by their deviations."""
+    say(unseen_sentence([line for line in assessment.contractions if line.name not in deviations]))
+    show_groups(assessment.groups)
     if assessment.rolling is not None:
         say(verdict(assessment.rolling))
     for line in assessment.comparison:

@@ -189,7 +189,7 @@ def calibrate(
         from calibration.commands import assess
 
         assessed = assess.assessment(settings, made)
-        assess.show_assessment(assessed)
+        assess.show_assessment(assessed, fit.study.deviations)
     checks = checks_at_estimate(made.problem, made.optimum.theta, made.engine)
     findings = Findings(fit, assessed, checks)
     written.append(save(findings, folder))

@@ -92,7 +92,8 @@ def calibrate(settings: Settings) -> Calibration:
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars)
         if settings.profiles and not optimum.interrupted:
             predictions, optimum = profiling.predictions(optimum, engine, checkpoints, bars)
-        draws = _sampled(density, settings, bars) if settings.posterior and not optimum.interrupted else None
+        sampled = settings.posterior or bool(problem.pools)
+        draws = _sampled(density, settings, bars) if sampled and not optimum.interrupted else None
     compared = _replication(optimum, settings)
     theta = None if draws is None else draws.flat
     failed = failed_draws(density, theta, method.seed, settings.allow_failed)
@@ -162,6 +163,10 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
         raise InvalidValue("the level", settings.level, "a number between 0 and 1, such as 0.95", where="--level")
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     problem = replace(problem, method=method)
+    if problem.pools and method.estimate == "ml":
+        where = f"{problem.title}: [method] or --estimate"
+        expected = "'map', since groups that share a parameter in part have priors that count"
+        raise InvalidValue("the estimate", method.estimate, expected, where=where)
     if settings.until is None:
         return problem
     try:

@@ -25,6 +25,9 @@ PRIOR_DRAWS = 2000
 def profiles(optimum: Optimum, checkpoints: Checkpoints, bars: Bars) -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
+    if problem.pools:
+        # the best joint fit of groups and of how much they differ says nothing of either
+        return [], optimum
     # innovations are many, and none of them is asked about
     innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
     names = [name for name in optimum.goal.space.names if name not in innovations]
@@ -48,7 +51,7 @@ def predictions(
     problem = optimum.goal.density.problem
     rule = threshold(optimum.goal, problem.method.level)
     profiles: list[PredictionProfile] = []
-    if not problem.predictions:
+    if not problem.predictions or problem.pools:
         return profiles, optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, len(problem.predictions))

@@ -99,6 +99,8 @@ def not_possible(problem: CalibrationProblem, engine: str) -> str:
     """Why a fit cannot be compared with PySD; nothing where it can."""
     if choose(engine).exact_file:
         return "the fit itself ran in PySD"
+    if problem.groups:
+        return "the study runs the model for several groups at once ([[group]]), which the file does not"
     if problem.processes:
         return "the study adds innovations to the model ([[process]]), which the file has not"
     method = problem.model.time.method

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from calibration.assess.groups import GroupValue
 from calibration.fit.diagnostics import identifiability_words
 from calibration.fit.optimise import ARRIVED
 from calibration.fit.quantile_residuals import unexplained
@@ -17,10 +18,19 @@ from calibration.report.conclusions import (
 )
 from calibration.report.findings import Findings, Fit, Posterior, estimates
 from calibration.report.sections import registry
+from calibration.report.sections.groups import HEAD as GROUP_HEAD
+from calibration.report.sections.groups import cells as cells_of_group
+from calibration.report.sections.groups import sentences as group_sentences
 from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.console import print_table, say
 from cipark_sd.headline import HEAD, cells
 from cipark_sd.wording import interval, number, percent
+
+#: What the estimates of groups are worth.
+POOLED = (
+    "Groups share parameters in part: the best joint fit (the column of estimates) says nothing of how much they "
+    "differ, so that there are no profiles; the posterior does."
+)
 
 
 def show(fit: Fit) -> None:
@@ -96,6 +106,16 @@ def _show_rows(rows: Iterable[FittedRow]) -> None:
     say()
 
 
+def show_groups(lines: Sequence[GroupValue]) -> None:
+    """Values of partially pooled parameters."""
+    for name in dict.fromkeys(line.parameter for line in lines):
+        say()
+        rows = [cells_of_group(line) for line in lines if line.parameter == name]
+        print_table((name, *GROUP_HEAD), rows, right=(1, 2, 3, 4, 5))
+    for sentence in group_sentences(lines):
+        say(sentence)
+
+
 def _show_posterior(drawn: Posterior) -> None:
     heads = ("mean ± error", "median", "95 %", "errors of these", "contraction", "R-hat", "ESS bulk", "ESS tail")
     rows = [
@@ -151,6 +171,8 @@ def sentences(fit: Fit) -> Sequence[str]:
         )
     if optimum.at_bound:
         sentences.append("At a bound: " + ", ".join(optimum.at_bound) + ".")
+    if fit.study.pools:
+        sentences.append(POOLED)
     sentences += [*identifiability_words(identified), *fit.conditions.remarks]
     opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
     if opened:

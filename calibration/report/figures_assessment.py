@@ -7,12 +7,24 @@ import numpy as np
 
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.forecast import ForecastRow
+from calibration.assess.groups import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score
 from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
 from calibration.fit.residuals import FittedRow
-from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, whole_counts, whole_years, wrapped
+from calibration.report.drawing import (
+    DATA,
+    GREY,
+    MODEL,
+    OTHER,
+    cells,
+    panels,
+    plain_log,
+    whole_counts,
+    whole_years,
+    wrapped,
+)
 from calibration.report.figures_fit import draw_levels
 from calibration.study.calendar import Calendar
 from cipark_sd.plotting.paper import styled
@@ -171,4 +183,29 @@ def self_test_figure(tested: SelfTest, band: RankBand) -> "Figure":
         axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     figure.supxlabel(f"rank of the true value as share ({n} synthetic data sets)", fontsize=8)
     figure.supylabel("distribution less uniform", fontsize=8)
+    return figure
+
+
+@styled
+def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Figure":
+    """Each pooled parameter by group: medians, central halves and 95 %, with the central half of a new group."""
+    names = list(dict.fromkeys(line.parameter for line in lines))
+    groups = [line.group for line in lines if line.parameter == names[0]]
+    figure, axes = panels(1, len(names), 0.5 + 0.17 * len(groups), share_y=True)
+    places = np.arange(len(groups))[::-1]
+    for axis, name in zip(axes, names, strict=True):
+        of_it = [line for line in lines if line.parameter == name]
+        q = np.array([line.quantiles for line in of_it])
+        axis.axvspan(q[-1, 1], q[-1, 3], color=MODEL, alpha=0.12, lw=0)
+        for place, line, quantiles in zip(places, of_it, q, strict=True):
+            colour = MODEL if line.fitted and line.group != TYPICAL else OTHER
+            axis.hlines(place, quantiles[0], quantiles[4], lw=0.9, colors=colour)
+            axis.hlines(place, quantiles[1], quantiles[3], lw=2.6, colors=colour)
+            axis.plot(quantiles[2], place, "o", ms=3, color=colour)
+        if (q > 0).all() and q.max() > 4 * q.min():
+            plain_log(axis)
+        unit = units.get(f"{name} Typical", "")
+        axis.set_xlabel(wrapped(f"{name} [{unit}]" if unit else name, 30))
+    axes[0].set_yticks(places, groups)
+    axes[0].set_ylim(-0.6, len(groups) - 0.4)
     return figure

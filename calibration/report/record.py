@@ -9,7 +9,7 @@ from calibration.fit.verdict import Verdict
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Fit
 from calibration.sampling.convergence import CONVERGED
-from cipark_sd.scenarios import override_key
+from cipark_sd.scenarios import override_key, split_key
 
 #: The keys of a scenario file's [time], by the names that scenarios have for them.
 TIME_KEYS = {"initial_time": "from", "final_time": "to", "time_step": "step", "saveper": "save_every"}
@@ -89,11 +89,17 @@ def fitted_scenario(fit: Fit) -> str:
     content = json.loads(fit.study.scenario)
     values: dict[str, object] = dict(content.get("set", {}))
     at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
-    of_file = [(p.name, value) for p, value in at_estimate if p.target == "model"]
-    values |= {override_key(name): value for name, value in of_file if name not in fit.study.innovations}
+    typical = {pool.typical.name: pool.name for pool in fit.study.pools}
+    added = {*fit.study.innovations, *(p.name for pool in fit.study.pools for p in pool.parameters[1:])}
+    of_file = [(typical.get(p.name, p.name), value) for p, value in at_estimate if p.target == "model"]
+    values |= {override_key(name): value for name, value in of_file if name not in added}
+    groups = set(fit.study.groups)
+    values = {name: value for name, value in values.items() if not groups & set(split_key(name)[1])}
     time = {key: content[name] for name, key in TIME_KEYS.items() if content.get(name) is not None}
     lines = [f"# {fit.study.title}: one run of the model {fit.study.model} at the estimate.".replace("\n", " ")]
     lines += ['name = "fitted"', ""]
+    if fit.study.groups:
+        lines.insert(1, "# The typical group of [[group]]; what groups have for themselves is as the file has it.")
     if fit.study.innovations:
         lines.insert(1, "# Without the innovations of [[process]], which the file of the model has not.")
     lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []

@@ -6,6 +6,7 @@ from calibration.sampling.draws import problem_digest
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Observation
 from calibration.study.parameters import ParameterSpace
+from calibration.study.pooling import Pool
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from calibration.study.questions import Questions
@@ -13,6 +14,7 @@ from calibration.study.sections import Fixed, Method
 from cipark_sd.estimands import of_output, unit_of
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.naming import canonical
 from cipark_sd.scenarios import override_key, resolve, split_key
 
 
@@ -76,6 +78,10 @@ class StudyFacts:
         Names of the structures other than the study's own, which may stand among them for its weight.
     innovations : tuple of str
         Parameters that the study adds to the model (``[[process]]``).
+    pools : tuple of Pool
+        Parameters that groups share in part.
+    groups : tuple of str
+        Canonical names of the groups that each run the model.
     """
 
     title: str
@@ -100,6 +106,13 @@ class StudyFacts:
     fitted_families: tuple[str, ...]
     innovations: tuple[str, ...]
     documentation: Documentation
+    pools: tuple[Pool, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def deviations(self) -> frozenset[str]:
+        """Parameters that say how far a group lies from the typical one, of which its value is told instead."""
+        return frozenset(deviation.name for pool in self.pools for deviation in pool.innovations)
 
     @property
     def time_label(self) -> str:
@@ -144,6 +157,8 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
         innovations=tuple(p.name for process in problem.processes for p in process.parameters),
         documentation=_documentation(problem),
+        pools=problem.pools,
+        groups=tuple(canonical(group.name) for group in problem.groups),
     )
 
 

@@ -17,13 +17,15 @@ It is the model's own number, without the noise of an observation. The run is ma
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from calibration.study.calendar import Calendar
+from calibration.study.groups import Group, element_of
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError
-from cipark_sd.scenarios import Scenario
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section
 
 
@@ -58,6 +60,27 @@ def read_predictions(
     predictions = tuple(_prediction(table, calendar, problems) for table in tables)
     problems += repeated([prediction.name for prediction in predictions], "[[prediction]]")
     return predictions
+
+
+def of_groups(
+    predictions: Sequence[Prediction], groups: Sequence[Group], differing: Collection[str]
+) -> tuple[Prediction, ...]:
+    """Predictions of which each that names what differs between groups, and no group, is made for all of them."""
+    names = {canonical(group.name) for group in groups}
+
+    def is_open(name: str) -> bool:
+        base, elements = split_key(override_key(name))
+        return base in differing and not names & set(elements)
+
+    made: list[Prediction] = []
+    for prediction in predictions:
+        if not any(is_open(name) for name, _ in prediction.parts):
+            made.append(prediction)
+            continue
+        for group in groups:
+            parts = tuple((element_of(n, group.name) if is_open(n) else n, sign) for n, sign in prediction.parts)
+            made.append(replace(prediction, name=f"{prediction.name}, {group.name}", parts=parts))
+    return tuple(made)
 
 
 def _prediction(content: object, calendar: Calendar, problems: list[CiparkError]) -> Prediction:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from calibration.study.calendar import Calendar
-from calibration.study.classification import read_codings
+from calibration.study.classification import Coding, read_codings
 from calibration.study.consistency import (
     coding_parameters,
     coding_problems,
@@ -19,11 +19,21 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
-from calibration.study.events import read_events, unused_events
+from calibration.study.events import Event, read_events, unused_events
+from calibration.study.groups import (
+    Group,
+    differing_names,
+    held_by,
+    of_group,
+    read_groups,
+    tables_of_groups,
+    with_groups,
+)
 from calibration.study.library import FILE
-from calibration.study.observations import Observation, Term, counted_twice
+from calibration.study.observations import Observation, Term, Use, counted_twice
 from calibration.study.parameters import ParameterSpace
-from calibration.study.predictions import Prediction, read_predictions
+from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
+from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.processes import Process, read_processes, with_processes
 from calibration.study.questions import Questions, read_questions
 from calibration.study.sections import (
@@ -41,7 +51,8 @@ from calibration.study.variants import Variant, read_variants, variant_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
 from cipark_sd.toml_lines import place
 
@@ -74,6 +85,10 @@ class CalibrationProblem:
         Numbers of the model that the study reports.
     processes : tuple of Process
         Innovations that the study adds to the model; they are part of ``model`` and of ``space``.
+    groups : tuple of Group
+        That each run the model; their range is part of ``model``.
+    pools : tuple of Pool
+        Parameters that groups share in part.
     """
 
     title: str
@@ -92,6 +107,8 @@ class CalibrationProblem:
     questions: Questions = field(default_factory=Questions)
     predictions: tuple[Prediction, ...] = ()
     processes: tuple[Process, ...] = ()
+    groups: tuple[Group, ...] = ()
+    pools: tuple[Pool, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -102,6 +119,10 @@ class CalibrationProblem:
     def fitted_terms(self) -> tuple[Term, ...]:
         """Those in the likelihood."""
         return tuple(term for term in self.terms if term.use == "fit")
+
+    def n_fitted(self, group: str) -> int:
+        """The number of fitted terms that read an element of a group."""
+        return sum(_reads(term, group) for term in self.fitted_terms)
 
 
 def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
@@ -158,34 +179,39 @@ def read_problem(
     calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems, within=top), model)
     codings = read_codings(top.tables("coding"), problems)
     events = read_events(top.tables("event"), calendar, problems)
+    groups = read_groups(top.tables("group"), model, problems)
+    estimated = tuple(
+        read
+        for table in top.tables("parameter")
+        if (read := parameter_section(table, problems, grouped=bool(groups))) is not None
+    )
+    differing = differing_names(model, groups, own_names(estimated))
     observations = tuple(
-        read_observation(
-            table,
-            folder,
-            calendar,
-            codings,
-            problems,
-            events=events,
-            use="fit" if _name(table) in fit_also else None,
-            allow_files=allow_files,
-        )
+        observation
         for table in top.tables("observation")
+        for observation in _observations(
+            table, groups, differing, folder, allow_files, calendar, codings, events, fit_also, problems
+        )
     )
     for name in fit_also:
-        if name not in [observation.name for observation in observations]:
-            raise UnknownName(name, [o.name for o in observations], kind="observation", where=str(path))
-    parameters = tuple(p for table in top.tables("parameter") if (p := parameter_section(table, problems)) is not None)
+        labels = [str(_name(table)) for table in top.tables("observation")]
+        if name not in labels:
+            raise UnknownName(name, labels, kind="observation", where=str(path))
+    fitted = [term for observation in observations for term in observation.terms if term.use == "fit"]
+    informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
+    parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
+    model = with_pools(with_groups(model, groups, differing, problems), pools)
     parameters += coding_parameters(observations)
     processes = read_processes(top.tables("process"), model, span, observations, calendar, problems)
     model = with_processes(model, processes)
     parameters += tuple(parameter for process in processes for parameter in process.parameters)
-    fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed"))
+    fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed")) + held_by(groups)
     method = method_section(Section(top.raw("method") or {}, "[method]", problems, within=top))
     holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems, within=top), calendar)
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
-    predictions = read_predictions(top.tables("prediction"), calendar, problems)
+    predictions = of_groups(read_predictions(top.tables("prediction"), calendar, problems), groups, differing)
     questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
@@ -212,7 +238,7 @@ def read_problem(
     warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)
     parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions, processes)
+    return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions, processes, groups, pools)
 
 
 def _places(top: Section) -> dict[str, str]:
@@ -221,6 +247,39 @@ def _places(top: Section) -> dict[str, str]:
     named = [(f"{kind} {table['name']!r}", table) for kind in kinds for table in top.tables(kind)
              if isinstance(table, Mapping) and "name" in table]  # fmt: skip
     return {label: place(table, label) for label, table in named}
+
+
+def _observations(
+    table: object,
+    groups: tuple[Group, ...],
+    differing: frozenset[str],
+    folder: Path,
+    allow_files: Sequence[Path],
+    calendar: Calendar,
+    codings: Mapping[str, Coding],
+    events: Mapping[str, Event],
+    fit_also: Sequence[str],
+    problems: list[CiparkError],
+) -> list[Observation]:
+    """The observation of an ``[[observation]]``, or one for each group that has rows in its table."""
+    use: Use | None = "fit" if _name(table) in fit_also else None
+    observations = []
+    for content, group in tables_of_groups(table, groups, folder, allow_files, problems):
+        before = len(problems)
+        observation = read_observation(
+            content, folder, calendar, codings, problems, events=events, use=use, allow_files=allow_files
+        )
+        observations.append(observation if group is None else of_group(observation, group, differing))
+        if len(problems) > before:
+            # what is wrong with the table would be told once for each group
+            break
+    return observations
+
+
+def _reads(term: Term, group: str) -> bool:
+    """Whether a term reads an element of the group."""
+    parts = [name for quantity in term.quantities for name, _ in quantity.parts]
+    return any(canonical(group) in split_key(override_key(name))[1] for name in parts)
 
 
 def _name(table: object) -> object:

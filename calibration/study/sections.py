@@ -61,6 +61,19 @@ class Method:
     level: float = 0.95
 
 
+#: How groups share a parameter: one for all, one for each by itself, or one for each from a distribution of groups.
+Pooled = Literal["common", "none", "partial"]
+POOLED: tuple[Pooled, ...] = ("common", "none", "partial")
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """How groups share a parameter; ``between`` is the prior of the sd between groups where they do in part."""
+
+    how: Pooled = "common"
+    between: Prior | None = None
+
+
 #: What ``series`` takes.
 _FILES = "a file or a list of files with values of the model's data variables"
 
@@ -106,7 +119,10 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     return Calendar(unit, origin, model_unit)
 
 
-def parameter_section(content: object, problems: list[CiparkError]) -> Parameter | None:
+def parameter_section(
+    content: object, problems: list[CiparkError], *, grouped: bool = False
+) -> tuple[Parameter, Pooling] | None:
+    """A parameter, and how groups share it; the latter has keys in a study with groups alone."""
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
     errors: list[CiparkError] = []
     section = Section(content, f"parameter {name!r}", errors)
@@ -128,6 +144,10 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
     start = section.number("start") if "start" in section else None
     if start is not None and not lower <= start <= upper:
         section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
+    pooling = _pooling(section) if grouped else Pooling()
+    if not grouped and "pooled" in section:
+        section.raw("pooled")
+        section.wrong("pooled", "nothing in a study without [[group]]")
     section.note_unread()
     if prior is not None and not errors:
         try:
@@ -141,7 +161,23 @@ def parameter_section(content: object, problems: list[CiparkError]) -> Parameter
         ):
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     problems += errors
-    return None if errors or prior is None else Parameter(name, prior, lower, upper, scale, target, use, why, start)
+    if errors or prior is None:
+        return None
+    return Parameter(name, prior, lower, upper, scale, target, use, why, start), pooling
+
+
+def _pooling(section: Section) -> Pooling:
+    """What ``pooled`` and ``between`` say."""
+    how = section.choice("pooled", POOLED, "common")
+    between = section.raw("between")
+    if how != "partial":
+        if between is not None:
+            section.wrong("between", "nothing, except beside pooled = 'partial'")
+        return Pooling(how)
+    if not isinstance(between, Mapping):
+        section.wrong("between", "the prior of the sd between groups, such as { family = 'half-normal', sd = 0.5 }")
+        return Pooling(how)
+    return Pooling(how, read_prior(section, between, "between"))
 
 
 def _prior(section: Section, lower: float, upper: float) -> Prior | None:

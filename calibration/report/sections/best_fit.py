@@ -25,6 +25,9 @@ class Optimum(ReportPart):
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The fitted parameters of the model."""
         fit = findings.fit
+        if fit.study.pools:
+            # the best joint fit of groups and of how much they differ is nobody's estimate of either
+            return
         profiles = {profile.name: profile for profile in fit.profiles}
         for estimated, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
             verdict = fit.conditions.of(estimated.name)

@@ -30,7 +30,8 @@ class Posterior(ReportPart):
             return
         for estimated, line in zip(fit.study.space, drawn.lines, strict=True):
             verdict = fit.conditions.of(estimated.name)
-            if estimated.target == "model" and verdict is not None:
+            is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
+            if is_told and verdict is not None:
                 yield record(
                     findings,
                     parameter(line.name),

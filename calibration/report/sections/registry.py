@@ -7,6 +7,7 @@ from calibration.report.sections.calculation import Calculation
 from calibration.report.sections.checklist import Checklist
 from calibration.report.sections.data import Data
 from calibration.report.sections.forecasts import Forecasts
+from calibration.report.sections.groups import Groups
 from calibration.report.sections.holdout import Holdout
 from calibration.report.sections.knowledge import Knowledge
 from calibration.report.sections.not_run import NotRun
@@ -23,6 +24,7 @@ _RESULTS: tuple[ReportPart, ...] = (
     Data(),
     Optimum(),
     Posterior(),
+    Groups(),
     Holdout(),
     Rivals(),
     Forecasts(),

@@ -1,0 +1,142 @@
+"""Groups: what each has, how far they are pulled together, and what a group that nobody has seen may have."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from calibration.assess.groups import NEW, QUANTILES, TYPICAL, DrawnPrediction, GroupValue
+from calibration.report import figures_assessment
+from calibration.report.findings import Findings
+from calibration.report.sections.base import ReportPart, Rows, record
+from calibration.study.groups import element_of
+from cipark_sd.headline import Bounds, Headline, parameter
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import interval, number
+
+#: Heads of the columns of quantiles in files.
+COLUMNS = tuple(f"q{100 * q:g}" for q in QUANTILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups(ReportPart):
+    """Partially pooled parameters."""
+
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
+        """Medians of each group with data, of a new one, and of the predictions."""
+        fit, assessed = findings.fit, findings.assessment
+        if assessed is None or fit.posterior is None:
+            return
+        basis = fit.posterior.basis
+
+        def median_record(estimand: str, quantiles: Sequence[float], unit: str, title: str = "") -> Headline:
+            bounds = Bounds(quantiles[0], quantiles[4], 0.95, "central draws")
+            return record(
+                findings, estimand, quantiles[2], unit=unit, kind="median", interval=bounds,
+                conditional_on=("groups of one kind",), basis=basis, title=title,
+            )  # fmt: skip
+
+        for line in assessed.groups:
+            if (line.fitted and line.group != TYPICAL) or line.group == NEW:
+                unit = fit.study.unit(f"{line.parameter} Typical")
+                yield median_record(parameter(element_of(line.parameter, line.group)), line.quantiles, unit)
+        for reported, drawn in zip(fit.study.predictions, assessed.drawn_predictions, strict=False):
+            yield median_record(reported.estimand, drawn.quantiles, reported.unit, reported.name)
+
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+        """A line for each group of each parameter, and for each prediction."""
+        assessed = findings.assessment
+        if assessed is None or not assessed.groups:
+            return {}
+        tables: dict[str, Rows] = {"groups": [_columns(asdict(line)) for line in assessed.groups]}
+        if assessed.drawn_predictions:
+            tables["drawn_predictions"] = [_columns(asdict(line)) for line in assessed.drawn_predictions]
+        return tables
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """Values of all groups."""
+        assessed = findings.assessment
+        if assessed is not None and assessed.groups:
+            yield Drawing("groups", figures_assessment.groups_figure, (assessed.groups, findings.fit.study.units))
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Values, shrinkage, a new group, and predictions."""
+        assessed = findings.assessment
+        if assessed is None or not assessed.groups:
+            return
+        blocks: list[Block] = [Paragraph(sentence) for sentence in sentences(assessed.groups)]
+        blocks += pictures.show(
+            "groups",
+            "Median, central half (thick) and 95 % (thin) of each group; the band is the central half of a new group.",
+        )
+        blocks.append(group_table(assessed.groups))
+        if assessed.drawn_predictions:
+            blocks.append(prediction_table(assessed.drawn_predictions))
+        yield Section("Groups", tuple(blocks))
+
+    def not_run(self, findings: Findings) -> Iterable[str]:
+        """Nothing: a study whose groups share parameters in part is always sampled."""
+        return ()
+
+
+def _columns(line: dict[str, object]) -> dict[str, object]:
+    """A line with a column for each quantile, and nothing where a number is not defined."""
+    quantiles = line.pop("quantiles")
+    assert isinstance(quantiles, tuple)
+    named = dict(zip(COLUMNS, quantiles, strict=True))
+    whole = {key: line.pop(key) for key in ("parameter", "group", "name") if key in line}
+    return whole | {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in (named | line).items()
+    }
+
+
+def sentences(lines: Sequence[GroupValue]) -> list[str]:
+    """For each parameter: the typical group, the range over groups, and what a new one may have."""
+    told_lines: list[str] = []
+    for name in dict.fromkeys(line.parameter for line in lines):
+        of_it = {line.group: line for line in lines if line.parameter == name}
+        typical, new = of_it.pop(TYPICAL).quantiles, of_it.pop(NEW).quantiles
+        informed = [line for line in of_it.values() if line.fitted]
+        ends = sorted(line.quantiles[2] for line in informed)
+        told_lines.append(
+            f"{name}: the typical group has {number(typical[2])} (95 % {interval(typical[0], typical[4])}), medians of "
+            f"the {len(informed)} groups with data lie from {number(ends[0])} to {number(ends[-1])}, and a new group "
+            f"of their kind has {number(new[2])} (95 % {interval(new[0], new[4])})."
+        )
+    return told_lines
+
+
+def cells(line: GroupValue) -> tuple[str, ...]:
+    """A group's line as it is printed."""
+    q = line.quantiles
+    shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
+    fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
+    return line.group, number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted
+
+
+HEAD = ("median", "50 %", "95 %", "shrinkage", "fitted numbers")
+
+
+def group_table(lines: Sequence[GroupValue]) -> Table:
+    """All parameters in all groups."""
+    rows = [(line.parameter, *cells(line)) for line in lines]
+    caption = (
+        "Partially pooled parameters. Shrinkage: the part of a group's departure from the typical one that pooling "
+        "takes away; 0 where its own data decide, 1 where only the other groups do. A new group is one more from the "
+        "same distribution of groups, of which nothing is known."
+    )
+    return Table(("parameter", "group", *HEAD), tuple(rows), caption)
+
+
+def prediction_table(lines: Sequence[DrawnPrediction]) -> Table:
+    """Predictions under the draws."""
+    rows = [
+        (line.name, number(line.quantiles[2]), interval(line.quantiles[1], line.quantiles[3]),
+         interval(line.quantiles[0], line.quantiles[4]))
+        for line in lines
+    ]  # fmt: skip
+    caption = (
+        "Numbers of the model that the study reports, over the draws; the noise of a count comes on top. Of a group "
+        "without data this is what the others say of a new one."
+    )
+    return Table(("prediction", "median", "50 %", "95 %"), tuple(rows), caption)

@@ -1,0 +1,281 @@
+"""Groups that each run the study's model with data, constants and parameters of their own: parks, regions, cohorts.
+
+A table a group, a column of the observation's table that says whose a row is::
+
+    [[group]]
+    name = "Suez"
+    set = { "Start Year" = 2008.7 }
+    why = "groundbreaking, by the operator"
+
+    [[observation]]
+    name = "firms"
+    group = "park"
+
+The model gets one more range, whose elements are the groups: ``Firms`` becomes ``Firms[Suez]``. Stocks and auxiliaries
+have it, and constants that differ between groups; constants that are common, tables and data variables stay as they
+are. The range stands first, since functions of a vector go along the last one.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from calibration.study.observations import Breakdown, Count, Observation, Quantity, Share, Term
+from calibration.study.sections import Fixed
+from calibration.study.tables import located, table_folder
+from calibration.study.variants import constants_set, repeated
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.model.expr import Expr, Grid, Ref, rebuild, references
+from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    ExternalPiece,
+    Piece,
+    Stock,
+    Variable,
+    expressions,
+)
+from cipark_sd.naming import canonical
+from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.section import Section
+from cipark_sd.spreadsheets import table_bytes
+from cipark_sd.toml_lines import LinedTable
+
+#: The range of the groups; no file can have such a name.
+RANGE = "\0group"
+_T = TypeVar("_T", bound=Quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group: its ``name``, and the constants ``held`` that it has for itself, by name."""
+
+    name: str
+    held: tuple[tuple[str, float], ...] = ()
+    why: str = ""
+
+
+def read_groups(tables: Sequence[object], model: Model, problems: list[CiparkError]) -> tuple[Group, ...]:
+    """The ``[[group]]`` tables of a study; problems are added to the list."""
+    groups = tuple(_group(table, model, problems) for table in tables)
+    problems += repeated([canonical(group.name) for group in groups], "[[group]]")
+    return groups
+
+
+def _group(content: object, model: Model, problems: list[CiparkError]) -> Group:
+    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
+    section = Section(content, f"group {name!r}", problems)
+    section.text("name")
+    held = constants_set(section, "set") if "set" in section else {}
+    why = section.text("why", "")
+    section.note_unread()
+    if set(name) & set("[],!"):
+        section.wrong("name", "a name without brackets, commas and exclamation marks")
+    taken = {element for dimension in model.dimensions for element in (dimension.name, *dimension.elements)}
+    if canonical(name) in taken | set(model.by_name):
+        section.wrong("name", "a name that no variable, range or element of the model has")
+    wrong = []
+    for constant in held:
+        variable = model.by_name.get(split_key(override_key(constant))[0])
+        if variable is None:
+            labels = [v.label for v in model.constants]
+            section.problems.append(UnknownName(constant, labels, where=section.at("set")))
+            wrong.append(constant)
+        elif not isinstance(variable, Constant) or variable.name in CONTROL or _in_file(variable):
+            section.wrong("set", f"numbers of constants that the model file writes out; {variable.label!r} is none")
+            wrong.append(constant)
+    # what is wrong here would be told once more of what is held
+    return Group(name, tuple(item for item in held.items() if item[0] not in wrong), why)
+
+
+def _in_file(variable: Constant) -> bool:
+    return any(isinstance(piece, ExternalPiece) for piece in variable.pieces)
+
+
+def element_of(name: str, group: str) -> str:
+    """The element of ``name`` that belongs to a group.
+
+    >>> element_of("Firms", "Suez"), element_of("Firms[ SOE ]", "Suez")
+    ('Firms[Suez]', 'Firms[Suez,SOE]')
+    """
+    base, bracket, tail = name.partition("[")
+    inner = tail.rstrip().removesuffix("]").strip()
+    return f"{base.strip()}[{group},{inner}]" if bracket else f"{base.strip()}[{group}]"
+
+
+def held_by(groups: Sequence[Group]) -> tuple[Fixed, ...]:
+    """The constants that groups have for themselves, as what is held."""
+    return tuple(
+        Fixed(element_of(name, group.name), value, group.why) for group in groups for name, value in group.held
+    )
+
+
+def tables_of_groups(
+    content: object, groups: Sequence[Group], folder: Path, allow_files: Sequence[Path], problems: list[CiparkError]
+) -> list[tuple[object, Group | None]]:
+    """An ``[[observation]]`` as one for each group that has rows in its table; as it is where it names no column.
+
+    A row whose group is not one of the study's is a problem: a misspelt name would drop it.
+    """
+    if not isinstance(content, Mapping) or "group" not in content:
+        return [(content, None)]
+    name = str(content.get("name", "?"))
+    section = Section(content, f"observation {name!r}", problems)
+    column = section.text("group")
+    plain = _without(content, "group")
+    if not groups:
+        section.wrong("group", "nothing in a study without [[group]]")
+        return []
+    path = located(section, table_folder(section, folder), section.text("table"), allow_files)
+    rows = [] if path is None else _rows(path)
+    if path is None or not rows:
+        # the reader of the observation tells what is wrong with a table that cannot be read
+        return [(plain, None)]
+    if column not in rows[0][1]:
+        section.problems.append(UnknownName(column, list(rows[0][1]), kind="column", where=section.at("group")))
+        return []
+    by_name = {canonical(group.name): group for group in groups}
+    chosen = section.raw("where")
+    where = dict(chosen) if isinstance(chosen, Mapping) else {}
+    spellings: dict[str, str] = {}
+    for line, record in rows:
+        text = record[column] or ""
+        if any(record.get(str(key)) != str(value) for key, value in where.items()):
+            continue
+        if canonical(text) not in by_name:
+            place = f"{section.where}, {path.name} row {line}"
+            problems.append(UnknownName(text, [group.name for group in groups], kind="group", where=place))
+            return []
+        if spellings.setdefault(canonical(text), text) != text:
+            expected = f"one spelling of a group; an earlier row has {spellings[canonical(text)]!r}"
+            problems.append(InvalidValue(column, text, expected, where=f"{section.where}, {path.name} row {line}"))
+            return []
+    expanded: list[tuple[object, Group | None]] = []
+    for key, group in by_name.items():
+        if key in spellings:
+            changes = {"name": f"{name}, {group.name}", "where": where | {column: spellings[key]}}
+            expanded.append((_with(plain, changes), group))
+    return expanded
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Rows with the lines on which they end; none where the table cannot be read."""
+    try:
+        text = table_bytes(path).decode("utf-8-sig")
+        lines = [(n, line) for n, line in enumerate(io.StringIO(text, newline=""), start=1) if line[:1] != "#"]
+        reader = csv.DictReader(line for _, line in lines)
+        return [(lines[reader.line_num - 1][0], record) for record in reader]
+    except (CiparkError, OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _with(content: Mapping[str, object], changes: Mapping[str, object]) -> Mapping[str, object]:
+    merged = {**content, **changes}
+    if isinstance(content, LinedTable):
+        return LinedTable(merged, content.file, content.line, content.lines)
+    return merged
+
+
+def _without(content: Mapping[str, object], key: str) -> Mapping[str, object]:
+    left = {name: value for name, value in content.items() if name != key}
+    if isinstance(content, LinedTable):
+        return LinedTable(left, content.file, content.line, content.lines)
+    return left
+
+
+def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:
+    """The observation read from the group's elements; ``differing`` are canonical names of what has the range."""
+
+    def quantity(read: _T) -> _T:
+        parts = tuple(
+            (element_of(name, group.name) if split_key(override_key(name))[0] in differing else name, sign)
+            for name, sign in read.parts
+        )
+        return replace(read, parts=parts)
+
+    def term(read: Term) -> Term:
+        match read:
+            case Count():
+                gains = None if read.gains is None else quantity(read.gains)
+                below = None if read.denominator is None else quantity(read.denominator)
+                return replace(read, quantity=quantity(read.quantity), gains=gains, denominator=below)
+            case Breakdown():
+                return replace(read, quantities=tuple(quantity(part) for part in read.quantities))
+            case Share(quantities=(part, whole)):
+                return replace(read, quantities=(quantity(part), quantity(whole)))
+
+    return replace(observation, terms=tuple(term(read) for read in observation.terms))
+
+
+def differing_names(model: Model, groups: Sequence[Group], own: Collection[str]) -> frozenset[str]:
+    """Canonical names of what differs between groups: stocks, auxiliaries, and constants with values of ``own``."""
+    if not groups:
+        return frozenset()
+    names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
+    held = {split_key(override_key(name))[0] for group in groups for name, _ in group.held}
+    return frozenset(names | held | {split_key(override_key(name))[0] for name in own})
+
+
+def with_groups(
+    model: Model, groups: Sequence[Group], differing: Collection[str], problems: list[CiparkError]
+) -> Model:
+    """The model with one more range, of groups, on all variables that are ``differing``."""
+    if not groups:
+        return model
+    members = tuple(canonical(group.name) for group in groups)
+    dimension = Dimension(RANGE, "group", members, tuple(group.name for group in groups))
+
+    def changed(expr: Expr) -> Expr:
+        match expr:
+            case Ref(name, subscripts) if name in differing:
+                return Ref(name, (RANGE, *subscripts))
+            case _:
+                return rebuild(expr, changed)
+
+    for variable in model.variables:
+        used = {ref.name for expr in expressions(variable) for ref in references(expr)}
+        if variable.name in CONTROL and used & set(differing):
+            expected = "a number, the same for all groups"
+            problems.append(InvalidValue(variable.label, "an equation", expected, where="[[group]]"))
+    variables = tuple(
+        _ranged(variable, changed, len(groups)) if variable.name in differing else variable
+        for variable in model.variables
+    )
+    digest = digest_of(model.digest.encode(), repr((members, sorted(differing))).encode())
+    return replace(model, variables=variables, dimensions=(*model.dimensions, dimension), digest=digest)
+
+
+def _ranged(variable: Variable, changed: Callable[[Expr], Expr], n: int) -> Variable:
+    dims = (RANGE, *variable.dims)
+
+    def spanned(subscripts: tuple[str, ...], exceptions: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+        return {"subscripts": (RANGE, *subscripts), "exceptions": tuple((RANGE, *each) for each in exceptions)}
+
+    match variable:
+        case Auxiliary(pieces=equations):
+            pieces = tuple(replace(p, expr=changed(p.expr), **spanned(p.subscripts, p.exceptions)) for p in equations)
+            return replace(variable, dims=dims, pieces=pieces)
+        case Stock(pieces=levels):
+            stocks = tuple(
+                replace(p, flow=changed(p.flow), initial=changed(p.initial), **spanned(p.subscripts, p.exceptions))
+                for p in levels
+            )
+            return replace(variable, dims=dims, pieces=stocks)
+        case Constant(pieces=numbers):
+            repeated_ = tuple(
+                replace(p, expr=_for_each(p.expr, n), **spanned(p.subscripts, p.exceptions))
+                for p in numbers
+                if isinstance(p, Piece)
+            )
+            return replace(variable, dims=dims, pieces=repeated_)
+        case _:
+            return variable
+
+
+def _for_each(literal: Expr, n: int) -> Expr:
+    """A literal array once for each group; a number stands for all of them as it is."""
+    return Grid(literal.values * n, (n, *literal.shape)) if isinstance(literal, Grid) else literal
