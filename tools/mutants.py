@@ -8,8 +8,9 @@ and a sentence loses its first letters. As many are drawn of each module, at ran
 guard the modules (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
 they cost. Each mutant then runs in a copy of the project against those that reach its statement, the cheap ones first,
 as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What survives is
-printed at once; each outcome is a line of the output. With ``--again`` the survivors of the output run once more,
-against all tests of their guards that reach them, whatever those cost.
+printed at once. Each outcome is a line of the output; the same command with the same output goes on where it was
+stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that reach them,
+whatever those cost.
 """
 
 import argparse
@@ -444,6 +445,10 @@ def main() -> int:
         chosen = [moved for outcome in before if outcome.end == "survived" and (moved := _now(outcome.mutant))]
     else:
         chosen = drawn(arguments.number, arguments.seed, [module for module in GUARDS if arguments.module in module])
+        before = _read(arguments.output) if arguments.output and arguments.output.exists() else []
+        settled = [outcome for outcome in before if outcome.mutant in chosen]
+        known = [outcome.mutant for outcome in settled]
+        chosen = [mutant for mutant in chosen if mutant not in known]
     with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
         trees = [
             copied(Path(place, str(worker)))

@@ -196,7 +196,7 @@ def calibrate(
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
     if player:
-        from calibration.play.report import write_player
+        from calibration.commands.play.report import write_player
         from cipark_sd.console import busy
 
         with busy("Making the page that runs the model"):

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from small_study import small_study
 
-from calibration.play.report import write_player
+from calibration.commands.play.report import write_player
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.pages.output import PLAYER

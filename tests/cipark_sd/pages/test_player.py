@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from places import ROOT
 from small_study import small_study
 
-from calibration.play.catalogue import contents_of as contents_of_catalogue
-from calibration.play.request import Request
-from calibration.play.study import contents_of as contents_of_study
+from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
+from calibration.commands.play.request import Request
+from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose

@@ -11,8 +11,8 @@ import pytest
 from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
 from click.testing import CliRunner
 
-from calibration.play.request import Request
-from calibration.play.study import contents_of as contents_of_study
+from calibration.commands.play.request import Request
+from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
 from cipark_sd.frontends.model_file import read_model

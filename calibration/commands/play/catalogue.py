@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.play.request import Request
+from calibration.commands.play.request import Request
 from cipark_sd.commands.policy.target import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue

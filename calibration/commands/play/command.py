@@ -67,7 +67,7 @@ def play(
       cipark play my.mdl --variables "Population,births" --levers "birth rate,death rate" -o page.html
       cipark play my_study --draws my_fit/draws.nc
     """
-    from calibration.play.page import Settings, write
+    from calibration.commands.play.page import Settings, write
 
     settings = Settings(
         target=target,

@@ -5,9 +5,9 @@ import operator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.play.catalogue import contents_of as contents_of_catalogue
-from calibration.play.request import Request
-from calibration.play.study import contents_of as contents_of_study
+from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
+from calibration.commands.play.request import Request
+from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import variable_names

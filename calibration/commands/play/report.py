@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from calibration.play.request import Request
-from calibration.play.study import contents_of
+from calibration.commands.play.request import Request
+from calibration.commands.play.study import contents_of
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.basis import UNSEEN
 from cipark_sd.errors import CiparkError, InvalidValue
