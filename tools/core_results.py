@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 Numbers = dict[str, Any]
 #: Draws of the prior for each structure, and their seed. The full model runs longer, and its prior lies farther off.
 DRAWS, SEED = 50_000, 20200115
-CHUNK = 10_000
+CHUNK = 500
 #: Draws of prior and posterior that knock-outs are run over.
 RUNS = 2000
 ORIGINS = {"y2018": 2018.0, "y2019": 2019.0}

@@ -15,10 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.families.negative_binomial import NB1
+from calibration.readings.reporting import Reporting
 from calibration.sampling.chains import run
 from calibration.sampling.effort import Effort
 from cipark_sd.arrays import Array
 
+#: Points of a curve at which what waits is followed.
+COURSE = 128
 #: A baseline's chains: cheap, since a curve costs little.
 EFFORT = Effort(ensembles=4, walkers=24, block=200, most_steps=1200, least_steps=600)
 
@@ -106,32 +109,56 @@ def forecast(
     rng: np.random.Generator,
     *,
     most_steps: int = EFFORT.most_steps,
+    layer: Reporting | None = None,
 ) -> tuple[Array, Array]:
     """Random counts over later windows and the log mass of what came, each ``(n_draws, n_windows)``.
 
-    Chains take at most ``most_steps``, the budget of the model that they are compared with, where it is the smaller.
+    Where counts are releases of what waits, so are those of a baseline: ``layer`` is that of the observation, its share
+    and rate with weak priors as all else. Chains take at most ``most_steps``, the budget of the model that they are
+    compared with, where it is the smaller.
     """
     effort = replace(EFFORT, most_steps=min(most_steps, EFFORT.most_steps))
     fitted = _recent(windows) if baseline.name == "last value" else windows
-    k = len(baseline.mean)
+    spread_at = len(baseline.mean) - 1
+    # logit of the share, and the rate around one release in a mean window
+    waits = (
+        np.array([0.0, -math.log(float((windows.end - windows.start).mean()))]) if layer is not None else np.empty(0)
+    )
+    mean_of = np.concatenate([baseline.mean, waits])
+    sd_of = np.concatenate([baseline.sd, np.full(len(waits), 1.5)])
+    k = len(mean_of)
 
     def increments(p: Array, begin: Array, finish: Array) -> Array:
-        return np.maximum(baseline.curve(p, finish) - baseline.curve(p, begin), 1e-12)
+        if layer is None:
+            rises = baseline.curve(p, finish) - baseline.curve(p, begin)
+        else:
+            times = np.linspace(float(windows.start.min()), float(finish.max()), COURSE)
+            numbers = {"share": 1 / (1 + np.exp(-p[:, -2])), "rate": np.exp(np.clip(p[:, -1], -50, 50))}
+            plain = replace(layer, share=_named(layer.share, "share"), rate=_named(layer.rate, "rate"))
+            course = baseline.curve(p, times) - baseline.curve(p, times[:1])
+            rises = plain.read(times, course, list(zip(begin.tolist(), finish.tolist(), strict=True)), numbers)
+        return np.maximum(rises, 1e-12)
 
     def target(p: Array) -> Array:
-        prior = -0.5 * (((p - baseline.mean) / baseline.sd) ** 2).sum(axis=1)
+        prior = -0.5 * (((p - mean_of) / sd_of) ** 2).sum(axis=1)
         mean = increments(p, fitted.start, fitted.end)
-        return np.asarray(prior + NB1().log_density(fitted.count, mean, np.exp(p[:, -1:])).sum(axis=1))
+        alpha = np.exp(p[:, spread_at : spread_at + 1])
+        return np.asarray(prior + NB1().log_density(fitted.count, mean, alpha).sum(axis=1))
 
     sampling, predicting = rng.spawn(2)
     streams = sampling.spawn(effort.ensembles)
     spread = [stream.standard_normal((effort.walkers, k)) for stream in streams]
-    begin = baseline.mean + baseline.sd * np.stack(spread)
+    begin = mean_of + sd_of * np.stack(spread)
     chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, effort)
     p = chains.second_half.reshape(-1, k)
     p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
-    mean, alpha = increments(p, start, end), np.exp(p[:, -1:])
+    mean, alpha = increments(p, start, end), np.exp(p[:, spread_at : spread_at + 1])
     return NB1().draw(mean, alpha, predicting), NB1().log_density(count, mean, alpha)
+
+
+def _named(value: float | str, name: str) -> float | str:
+    """What a study gives as a number stays; what it estimates, a baseline estimates too."""
+    return name if isinstance(value, str) else value
 
 
 def names() -> Sequence[str]:

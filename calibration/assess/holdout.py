@@ -18,10 +18,11 @@ from calibration.assess.scores import Score, Summary, columns, from_columns, sco
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.likelihood.streams import named_streams
+from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.starts import NowherePossible
-from calibration.study.observations import Count, Observation
+from calibration.study.observations import Count, Observation, ReadQuantity, quantities_of
 from calibration.study.problem import CalibrationProblem, until
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
@@ -224,10 +225,17 @@ def baseline_scores(
             later[1].count,
             rng.spawn(1)[0],
             most_steps=most_steps,
+            layer=_layer(observation),
         )
         for i, number in enumerate(later[0]):
             scores.append(score(baseline.name, origin, number, drawn[:, i], logs[:, i], rng))
     return scores
+
+
+def _layer(observation: Observation) -> Reporting | None:
+    """The layer between what happens and its reports, which is no knowledge of the system."""
+    readings = [q.reading for q in quantities_of([observation]) if isinstance(q, ReadQuantity)]
+    return next((reading for reading in readings if isinstance(reading, Reporting)), None)
 
 
 def _windows(observation: Observation, use: str, after: float) -> tuple[Sequence[Number], baselines.Windows]:

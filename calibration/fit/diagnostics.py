@@ -144,7 +144,7 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
                 rows[i] = list((moved * np.sqrt(term.weight * sum(term.counts) / np.where(some, shares, 1.0))).T[some])
             case Share():
                 p = base[:, 0] / base[:, 1]
-                rows[i] = [np.sqrt(term.weight * term.total / (p * (1 - p))) * ends[:, 0] / ends[:, 1]]
+                rows[i] = [np.sqrt(term.weight * term.at_risk / (p * (1 - p))) * ends[:, 0] / ends[:, 1]]
     for series in density.series:
         fitted = [i for i in series.members.tolist() if i in rows]
         if fitted:

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibration.families.binomial import Binomial
 from calibration.fit.quantile_residuals import NOWHERE, Tails, count_tails, mass_tails, place_of
+from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
 from calibration.likelihood.term_density import number_family
@@ -108,6 +109,8 @@ def _numbers(
             masses = _cells(density, term, values, spread, theta)
             for count, mass in zip(term.counts, masses, strict=True):
                 yield _of_total(count, count, mass)
+        case Share() if term.since is not None:
+            yield _of_total(term.lower, term.upper, np.exp(joined_log_mass(term, raw)[0]))
         case Share():
             mass = term.noise.family.mass(round(term.total), float(values[0] / values[1]))
             yield _of_total(term.lower, term.upper, mass)

@@ -146,10 +146,21 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     for key, places in whole.items():
         instants = [*key[1].instants, *(quantities[place].end for place in places)]
         lasts[key] = min(_bracket(grid.times, max(instants))[0] + 1, len(grid.times) - 1)
-        used[: lasts[key] + 1] = True
+        instants += [quantities[place].start for place in places]
+        used[_steps(grid.times, lasts[key], instants, key[1].points)] = True
     needed = np.flatnonzero(used)
-    read = tuple(_course(quantities, places, key[1], outputs, lasts[key] + 1) for key, places in whole.items())
+    read = tuple(
+        _course(quantities, places, key[1], outputs, int(np.searchsorted(needed, lasts[key], side="right")))
+        for key, places in whole.items()
+    )
     return Reader(outputs, grid.times[needed], full[:, :, needed].reshape(len(quantities), -1), read)
+
+
+def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> NDArray[np.intp]:
+    """The steps up to ``last`` that a course needs: those around its instants, and ``points`` at even distances."""
+    around = [_bracket(times, instant)[0] + more for instant in instants for more in (0, 1)]
+    regular = np.arange(0, last + 1, max(last // points, 1) if points else 1)
+    return np.unique(np.clip([*regular, *around, last], 0, last))
 
 
 def _course(

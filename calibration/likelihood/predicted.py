@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
-from calibration.study.observations import Quantity
+from calibration.study.observations import Quantity, ReadQuantity
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
@@ -29,8 +29,10 @@ class Reported:
 
     def __call__(self, theta: Array) -> Array:
         """``theta : (n, k)`` to values ``(n,)``; NaN where the model fails."""
-        values = theta[:, self.is_model]
-        return np.asarray(sum(sign * read(runner(values))[:, 0] for runner, read, sign in self.runs))
+        values, reading = theta[:, self.is_model], self.prediction.reading
+        names = () if reading is None else reading.parameters
+        numbers = {name: theta[:, self.runs[0][0].problem.space.names.index(name)] for name in names}
+        return np.asarray(sum(sign * read(runner(values), numbers)[:, 0] for runner, read, sign in self.runs))
 
 
 def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Reported:
@@ -54,6 +56,7 @@ def _run(
     final = max(numbers.final_time, prediction.time + step)
     longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
     grid = time_grid(numbers.initial_time, final, step, step, where=problem.model.name)
-    quantity = Quantity(prediction.parts, "at", prediction.time, prediction.time)
+    place = (prediction.parts, "at", prediction.time, prediction.time)
+    quantity = Quantity(*place) if prediction.reading is None else ReadQuantity(*place, prediction.reading)
     read = reader([quantity], grid, left_rule=problem.model.time.method == "euler")
     return ForwardModel(longer, read.outputs, read.times, engine), read, sign

@@ -9,6 +9,7 @@ from typing import assert_never
 
 import numpy as np
 
+from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import term_streams
 from calibration.likelihood.term_density import expected_numbers, number_family, part
@@ -140,6 +141,10 @@ def replicate_term(
             possible = (np.isfinite(shares) & (shares >= 0)).all(axis=1)[:, None]
             usable = np.where(possible, shares, 1 / shares.shape[1])
             return np.where(possible, term.noise.family.draw(round(sum(term.counts)), usable, spread, rng), np.nan)
+        case Share() if term.since is not None:
+            reached = np.exp(joined_log_mass(term, values)).cumsum(axis=1)
+            drawn = (rng.random((len(reached), 1)) > reached).sum(axis=1).astype(float)
+            return np.where(np.isfinite(reached[:, -1]), np.minimum(drawn, term.total), np.nan)[:, None]
         case Share():
             return term.noise.family.draw(round(term.total), part(values), rng)[:, None]
         case _:

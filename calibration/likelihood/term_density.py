@@ -5,6 +5,7 @@ from typing import assert_never
 import numpy as np
 
 from calibration.families.base import CountFamily, NumberFamily
+from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.misclassification import recoded
 from calibration.likelihood.net_counts import NetCount
 from calibration.study.observations import Breakdown, Count, Share, Term
@@ -14,8 +15,9 @@ from cipark_sd.arrays import Array
 def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> Array:
     """What a term's noise lies around, from the values ``(n, n_quantities)`` of its quantities.
 
-    A ratio is divided. A breakdown has the sizes of its reported categories up to a factor: those of the true ones as
-    the model or another table gives them, sent through the ``matrix : (n, n_true, n_reported)`` of its coding.
+    A ratio is divided. Of those who may have joined a part there are the joined and all of them. A breakdown has the
+    sizes of its reported categories up to a factor: those of the true ones as the model or another table gives them,
+    sent through the ``matrix : (n, n_true, n_reported)`` of its coding.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         match term:
@@ -28,7 +30,9 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
                     sizes = np.broadcast_to(sizes, (len(values), term.n_true))
                 return sizes if matrix is None else np.asarray((sizes[:, :, None] * matrix).sum(axis=1))
             case Share():
-                return values
+                if term.since is None:
+                    return values
+                return np.stack([values[:, 0], values[:, 0] + values[:, 1]], axis=1)
             case _:
                 assert_never(term)
 
@@ -44,6 +48,9 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
     matrix : (n, n_true, n_reported), optional
         Of its coding.
     """
+    if isinstance(term, Share) and term.since is not None:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.logaddexp.reduce(joined_log_mass(term, values, term.lower, term.upper), axis=1))
     values = expected_numbers(term, values, matrix)
     match term:
         case Count():

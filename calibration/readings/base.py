@@ -26,6 +26,11 @@ class Reading(ABC):
         """Instants outside the windows at which the course has to be known."""
         return ()
 
+    @property
+    def points(self) -> int:
+        """At how many steps the course has to be known at least, beside those at instants; 0: at every step."""
+        return 0
+
     @abstractmethod
     def read(
         self, times: Array, course: Array, windows: Sequence[tuple[float, float]], numbers: Mapping[str, Array]

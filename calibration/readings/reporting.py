@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.readings.base import Reading, at, between
+from calibration.readings.base import Reading
 from cipark_sd.arrays import Array
 
 
@@ -47,8 +47,13 @@ class Reporting(Reading):
 
     @property
     def instants(self) -> tuple[float, ...]:
-        """Where waiting begins."""
-        return (self.begin,)
+        """Where waiting begins, and the events."""
+        return (self.begin, *self.events)
+
+    @property
+    def points(self) -> int:
+        """Some hundred: between two of them what comes in is spread evenly."""
+        return 256
 
     def read(
         self, times: Array, course: Array, windows: Sequence[tuple[float, float]], numbers: Mapping[str, Array]
@@ -64,33 +69,46 @@ class Reporting(Reading):
         self, times: Array, course: Array, instants: Sequence[float], share: Array, rate: Array
     ) -> dict[float, Array]:
         """All that was released up to each instant, an event at that instant included."""
-        last = instants[-1]
-        events = {event for event in self.events if self.begin < event <= last}
-        waiting = np.zeros(len(course))
-        released: dict[float, Array] = {}
-        position = self.begin
-        for instant in sorted({*instants, *events}):
-            if instant > position:
-                waiting = waiting * np.exp(-rate * (instant - position))
-                waiting = waiting + _still_waiting(*between(times, course, position, instant), rate)
-                position = instant
-            if instant in events:
+        events = {event for event in self.events if self.begin < event <= instants[-1]}
+        stops = sorted({*instants, *events})
+        later = [stop for stop in stops if stop > self.begin]
+        inside = times[(times > self.begin) & (times < stops[-1])]
+        grid = np.unique(np.concatenate([[self.begin], inside, stops]))
+        along = _on(times, course, grid)
+        first = int(np.searchsorted(grid, self.begin))
+        places = np.searchsorted(grid, [self.begin, *later])
+        remaining = _remaining(np.diff(grid[first:]), np.repeat(later, np.diff(places)) - grid[first + 1 :], rate)
+        came = np.diff(along[:, first:], axis=1) * remaining
+        came = np.add.reduceat(came, places[:-1] - first, axis=1) if later else came
+        released = {stop: along[:, np.searchsorted(grid, stop)] for stop in stops}
+        waiting, position = np.zeros(len(course)), self.begin
+        for stop, new in zip(later, came.T, strict=True):
+            waiting = waiting * np.exp(-rate * (stop - position)) + new
+            if stop in events:
                 waiting = waiting * (1 - share)
-            released[instant] = at(times, course, instant) - waiting
+            released[stop] = released[stop] - waiting
+            position = stop
         return released
 
 
-def _still_waiting(times: Array, course: Array, rate: Array) -> Array:
-    """Of what came in between the times ``(q,)``, how much waits at the last of them ``(n,)``.
+def _on(times: Array, course: Array, grid: Array) -> Array:
+    """The course ``(n, m)`` on another grid ``(q,)``, straight between two times."""
+    step = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 1)
+    after = np.minimum(step + 1, len(times) - 1)
+    width = times[after] - times[step]
+    share = np.where(width > 0, (grid - times[step]) / np.where(width > 0, width, 1.0), 0.0)
+    # at a step nothing is taken from the next one, which may be no number
+    after = np.where(share > 0, after, step)
+    return np.asarray(course[:, step] * (1 - share) + course[:, after] * share)
 
-    Straight between two times the course rises evenly, so that of a rise over ``h`` the share
-    ``(1 - exp(-rate h)) / (rate h)`` is left at its end.
-    """
-    widths, left = np.diff(times), times[-1] - times[1:]
+
+def _remaining(widths: Array, left: Array, rate: Array) -> Array:
+    """Of what comes in evenly over ``widths : (q,)``, which end ``left`` before a stop, the share ``(n, q)`` that still
+    waits then: ``(1 - exp(-rate h)) / (rate h)`` of it waits at the end of a width ``h``."""
     x = rate[:, None] * widths
     with np.errstate(invalid="ignore", divide="ignore"):
-        remaining = np.where(x > 1e-12, -np.expm1(-x) / x, 1.0)
-    return np.asarray((np.diff(course, axis=1) * remaining * np.exp(-rate[:, None] * left)).sum(axis=1))
+        there = np.where(x > 1e-12, -np.expm1(-x) / x, 1.0)
+    return np.asarray(there * np.exp(-rate[:, None] * left))
 
 
 def _number(value: float | str, numbers: Mapping[str, Array], n: int) -> Array:

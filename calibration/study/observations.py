@@ -144,17 +144,41 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """The counts of a part before a row: the last exact one, and the lower end, upper end and total of those after."""
+
+    before: float
+    earlier: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def reached(self) -> float:
+        """The last count before, the middle of an interval."""
+        return sum(self.earlier[-1][:2]) / 2 if self.earlier else self.before
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
-    """How many of a total belong to a part: exactly, between two numbers, or at least."""
+    """How many of a total belong to a part: exactly, between two numbers, or at least.
+
+    With ``since`` it is told who has joined the part since the counts before. The quantities are then, in pairs, those
+    of the model that joined in a window and those that are not in the part at its end: of the row's own window, and of
+    the windows of ``since.earlier`` in their order. Without it they are the part and the whole.
+    """
 
     label: str
-    quantities: tuple[Quantity, Quantity]
+    quantities: tuple[Quantity, ...]
     lower: float
     upper: float
     total: float
     noise: Noise[ShareFamily]
     weight: float = 1.0
     use: Use = "fit"
+    since: Since | None = None
+
+    @property
+    def at_risk(self) -> float:
+        """Members that may be found in the part, those of the count before left out."""
+        return self.total if self.since is None else self.total - self.since.reached
 
 
 Term = Count | Breakdown | Share
@@ -237,6 +261,9 @@ def _overlap(first: Term, second: Term) -> str | None:
             Count() as count,
         ):
             shared = _shared(count.quantities, split.quantities)
+            a, b = count.quantity, split.quantities[0]
+            if isinstance(split, Share) and split.since is not None and a.how != "at" and a.parts == b.parts:
+                return _windows_overlap(a, b, shared)
             same_date = count.quantity.how == "at" and split.quantities[0].how == "at"
             if shared and same_date and count.quantity.end == split.quantities[0].end and _is_part(count, split):
                 return f"{shared} at that date is a category of the breakdown already"

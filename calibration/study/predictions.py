@@ -13,15 +13,19 @@ A prediction is a quantity at a date, or how far it lies from the same quantity 
     at = "2019-12-31"
     against = { "SW CMG" = 0 }   # the value as fitted less the value with this
 
-It is the model's own number, without the noise of an observation. The run is made as long as the date needs.
+It is the model's own number, without the noise of an observation. The run is made as long as the date needs. With
+``reported = "residents"`` it is what would have been reported by then, as that observation reads its counts.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from calibration.readings.base import Reading
+from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.groups import Group, element_of
+from calibration.study.observations import Observation, ReadQuantity, quantities_of
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError
 from cipark_sd.naming import canonical
@@ -43,6 +47,8 @@ class Prediction:
         Constants set beside the study's own.
     against : Scenario or None
         What the number is compared with: the prediction is then the difference.
+    reading : Reading or None
+        Through which it is read, as an observation's counts are.
     """
 
     name: str
@@ -51,13 +57,14 @@ class Prediction:
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
     against: Scenario | None = None
     why: str = ""
+    reading: Reading | None = None
 
 
 def read_predictions(
-    tables: Sequence[object], calendar: Calendar, problems: list[CiparkError]
+    tables: Sequence[object], calendar: Calendar, observations: Sequence[Observation], problems: list[CiparkError]
 ) -> tuple[Prediction, ...]:
     """The ``[[prediction]]`` tables of a study; problems are added to the list."""
-    predictions = tuple(_prediction(table, calendar, problems) for table in tables)
+    predictions = tuple(_prediction(table, calendar, observations, problems) for table in tables)
     problems += repeated([prediction.name for prediction in predictions], "[[prediction]]")
     return predictions
 
@@ -83,7 +90,9 @@ def of_groups(
     return tuple(made)
 
 
-def _prediction(content: object, calendar: Calendar, problems: list[CiparkError]) -> Prediction:
+def _prediction(
+    content: object, calendar: Calendar, observations: Sequence[Observation], problems: list[CiparkError]
+) -> Prediction:
     from calibration.study.terms import signed_parts
 
     name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
@@ -100,5 +109,21 @@ def _prediction(content: object, calendar: Calendar, problems: list[CiparkError]
         section.wrong("at", "a date such as 2019-12-31, or a number")
     scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
     against = Scenario("", constants_set(section, "against")) if "against" in section else None
+    reading = _reading(section, observations) if "reported" in section else None
     section.note_unread()
-    return Prediction(name, signed_parts(names), time, scenario, against, why)
+    return Prediction(name, signed_parts(names), time, scenario, against, why, reading)
+
+
+def _reading(section: Section, observations: Sequence[Observation]) -> Reading | None:
+    """How the observation that ``reported`` names reads its counts."""
+    layers = {
+        observation.name: quantity.reading
+        for observation in observations
+        for quantity in quantities_of([observation])
+        if isinstance(quantity, ReadQuantity) and isinstance(quantity.reading, Reporting)
+    }
+    name = section.text("reported")
+    if name not in layers:
+        known = ", ".join(layers) or "none here"
+        section.wrong("reported", f"the name of an observation with 'reported' ({known})")
+    return layers.get(name)

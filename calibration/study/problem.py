@@ -211,7 +211,8 @@ def read_problem(
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
-    predictions = of_groups(read_predictions(top.tables("prediction"), calendar, problems), groups, differing)
+    predictions = read_predictions(top.tables("prediction"), calendar, observations, problems)
+    predictions = of_groups(predictions, groups, differing)
     questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own

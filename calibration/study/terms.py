@@ -27,6 +27,7 @@ from calibration.study.observations import (
     Quantity,
     ReadQuantity,
     Share,
+    Since,
     Term,
     Use,
 )
@@ -291,15 +292,16 @@ class Terms:
             self.section.wrong("gains", "none, except for increments of counts")
         how: How = "between" if kind == "increments" else "integral"
         merged = events_of(self.section, "merge_over", self.events)
-        reporting = self._reporting(kind, rows, gains is not None)
+        reporting = self._reporting(kind, rows)
 
-        def quantity(how: How, start: float, end: float) -> Quantity:
-            plain = Quantity(parts, how, start, end)
-            return plain if reporting is None else ReadQuantity(parts, how, start, end, reporting)
+        def quantity(of: tuple[tuple[str, float], ...], how: How, start: float, end: float) -> Quantity:
+            plain = Quantity(of, how, start, end)
+            return plain if reporting is None else ReadQuantity(of, how, start, end, reporting)
 
         def term(row: Row, start: float) -> Count:
-            gained = Quantity(gains, "between", start, row.time) if gains else None
-            return self._count(noise, row, quantity(how, start, row.time), gained)
+            # gains and losses of a net stock wait alike, so that both are releases and their difference is the rise
+            gained = quantity(gains, "between", start, row.time) if gains else None
+            return self._count(noise, row, quantity(parts, how, start, row.time), gained)
 
         if "start_time" in self.section:
             if "start" in self.section:
@@ -330,18 +332,18 @@ class Terms:
         # a count that is only looked at is compared with the level that the model has
         checks = [row for row in rows if row.use == "check"]
         for row in checks:
-            level = quantity("at", row.time, row.time)
+            level = quantity(parts, "at", row.time, row.time)
             terms.append(self._count(replace(noise, memory=None), row, level))
         return terms
 
-    def _reporting(self, kind: Kind, rows: Sequence[Row], nets: bool) -> Reporting | None:
+    def _reporting(self, kind: Kind, rows: Sequence[Row]) -> Reporting | None:
         """The layer between what happens and its reports, where the observation has one."""
         first = "start" if "start_time" not in self.section else "start_time"
         starts = [row.start for row in rows if math.isfinite(row.start)] or [row.time for row in rows]
         begin = self.section.number("start", math.nan) if "start" in self.section else min(starts, default=0.0)
         reporting = reporting_of(self.section, self.events, begin)
-        if reporting is not None and (kind != "increments" or nets):
-            self.section.wrong("reported", f"nothing, except for increments of what only grows, from {first} on")
+        if reporting is not None and kind != "increments":
+            self.section.wrong("reported", f"nothing, except for increments, from {first} on")
             return None
         return reporting
 
@@ -456,14 +458,51 @@ class Terms:
 
     def _shares(self, rows: list[Row], noise: Noise[ShareFamily]) -> list[Term]:
         numerator, denominator = self._parts("numerator"), self._parts("denominator")
+        if "start" in self.section:
+            return self._joined(rows, numerator, denominator, noise)
         how: How = "between" if "start_time" in self.section else "at"
         terms: list[Term] = []
         for row in rows:
             start = row.start if how == "between" else row.time
             pair = (Quantity(numerator, how, start, row.time), Quantity(denominator, how, start, row.time))
-            upper = min(row.upper, row.total)
-            if not 0 <= row.lower <= upper:
-                self._wrong(f"row {row.line}", row.lower, "between 0 and the total")
-            label = f"{self.name} {row.date}"
-            terms.append(Share(label, pair, row.lower, upper, row.total, noise, self.weight, row.use))
+            terms.append(self._share(row, pair, noise))
+        return terms
+
+    def _share(self, row: Row, quantities: tuple[Quantity, ...], noise: Noise[ShareFamily]) -> Share:
+        upper = min(row.upper, row.total)
+        if not 0 <= row.lower <= upper:
+            self._wrong(f"row {row.line}", row.lower, "between 0 and the total")
+        return Share(f"{self.name} {row.date}", quantities, row.lower, upper, row.total, noise, self.weight, row.use)
+
+    def _joined(
+        self,
+        rows: list[Row],
+        numerator: tuple[tuple[str, float], ...],
+        denominator: tuple[tuple[str, float], ...],
+        noise: Noise[ShareFamily],
+    ) -> list[Term]:
+        """Counts of a part that members of a whole join: each row given those before it."""
+        if "start_time" in self.section:
+            self.section.wrong("start", "nothing, since start_time names the column of the windows' starts")
+        # members of the whole that are not in the part
+        others = (*denominator, *((name, -sign) for name, sign in numerator))
+        terms: list[Term] = []
+        start, before, earlier = self.section.number("start", math.nan), 0.0, ()
+        windows: tuple[Quantity, ...] = ()
+        for row in sorted(rows, key=lambda row: row.time):
+            if row.use == "check":
+                pair = (Quantity(numerator, "at", row.time, row.time), Quantity(denominator, "at", row.time, row.time))
+                terms.append(self._share(row, pair, noise))
+                continue
+            pair = (Quantity(numerator, "between", start, row.time), Quantity(others, "at", row.time, row.time))
+            term = replace(self._share(row, (*pair, *windows), noise), since=Since(before, earlier))
+            least = max((low for low, _, _ in earlier), default=before)
+            if term.upper < least:
+                self._wrong(f"row {row.line}", row.upper, f"no fewer than the {least:g} of the row before")
+            terms.append(term)
+            start = row.time
+            if term.lower == term.upper:
+                before, earlier, windows = term.lower, (), ()
+            else:
+                earlier, windows = (*earlier, (term.lower, term.upper, term.total)), (*windows, *pair)
         return terms

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from small_study import MODEL
 
+from calibration.assess import baselines
 from calibration.assess.forecast import forecast
 from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import On, Posterior, posterior
+from calibration.likelihood.predicted import reported
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import draw
@@ -125,6 +127,78 @@ def test_without_waiting_reports_are_what_happened_and_all_are_out_at_an_event()
     assert released(1.0, 0.0)[:3].sum() == pytest.approx(np.interp(5.5, TIMES, COURSE))
 
 
+def test_gains_and_losses_of_a_net_stock_wait_alike(tmp_path: Path) -> None:
+    """A count is the difference of what was released of both: the other route reads either course by itself."""
+    noise = f'{REPORTED}\ngains = "left"'
+    problem = study(tmp_path, noise=noise)
+    text = (tmp_path / "problem.toml").read_text("utf-8").replace('variable = "left"', 'variable = ["left", "-half"]', 1)
+    model = MODEL.replace("left = ", "half = INTEG(leaving/2, 0) ~ x ~ |\nleft = ")
+    (tmp_path / "leaving.mdl").write_text(model, encoding="utf-8")
+    (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+    problem = read_problem(tmp_path)
+    density = posterior(problem, choose("native"))
+    share, rate = 0.7, 0.9
+    values = density.quantities(np.array([[2000.0, 0.25, share, rate]]))[0].reshape(-1, 2)
+    times = np.arange(0, 7.5 + 1e-9, 2**-12)
+    course = 2000 * (1 - np.exp(-0.25 * times))
+    fine = Reporting((2.5, 5.5), share, rate, 0.0)
+    windows = list(zip((0.0, *ROWS[:-1]), ROWS, strict=True))
+    gained = fine.read(times, course[None], windows, {})[0]
+    np.testing.assert_allclose(values[:, 1], gained, rtol=0.02)
+    # half of what came in was lost
+    np.testing.assert_allclose(values[:, 0], values[:, 1] / 2, rtol=1e-9)
+
+
+def test_a_prediction_is_what_would_have_been_reported(tmp_path: Path) -> None:
+    prediction = '\n[[prediction]]\nname = "p"\nvariable = "left"\nat = "8"\nreported = "left"\n'
+    problem = study(tmp_path, more=PARAMETERS + prediction)
+    theta = np.array([[2000.0, 0.25, 0.7, 0.9], [1500.0, 0.2, 1e-9, 1e6]])
+    found = reported(problem, problem.predictions[0], choose("native"))(theta)
+    layer = Reporting((2.5, 5.5, 8.5), 0.7, 0.9, 0.0)
+    times = np.arange(0, 8 + 1e-9, 2**-12)
+    expected = layer.read(times, 2000 * (1 - np.exp(-0.25 * times))[None], [(-np.inf, 8.0)], {})[0, 0]
+    assert found[0] == pytest.approx(expected, rel=0.02)
+    # nobody waits
+    assert found[1] == pytest.approx(1500 * (1 - np.exp(-0.2 * 8)), rel=0.02)
+    with pytest.raises(CiparkError, match="the name of an observation with 'reported'"):
+        study(tmp_path, more=PARAMETERS + prediction.replace('reported = "left"', 'reported = "right"'))
+
+
+def test_a_course_is_known_at_the_steps_that_matter(tmp_path: Path) -> None:
+    """Read at some hundred steps it gives what it gives at all of them; without those at an instant it does not."""
+    theta = np.array([[2000.0, 0.25, 0.7, 0.9]])
+    problem = study(tmp_path)
+    some = posterior(problem, choose("native"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reporting, "points", property(lambda self: 0))
+        every = posterior(problem, choose("native"))
+        patch.setattr(Reporting, "points", property(lambda self: 4))
+        few = posterior(problem, choose("native"))
+    assert len(few.reader.times) < len(every.reader.times)
+    exact = every.quantities(theta)
+    np.testing.assert_allclose(some.quantities(theta), exact, rtol=1e-3)
+    np.testing.assert_allclose(few.quantities(theta), exact, rtol=0.1)
+    nobody_waits = np.array([[2000.0, 0.25, 1e-9, 1e9]])
+    np.testing.assert_allclose(few.quantities(nobody_waits), every.quantities(nobody_waits), rtol=1e-6)
+
+
+def test_baselines_know_the_layer_and_nothing_else() -> None:
+    """Of firms that wait for a ceremony a curve that knows of it foretells the next one, and one that does not, not."""
+    ends = np.array([1.0, 2.0, 3.0, 3.05, 4.0, 5.0, 6.0, 6.05])
+    starts = np.array([0.0, *ends[:-1]])
+    layer = Reporting((3.05, 6.05), "share", "rate", 0.0)
+    seen = baselines.Windows(starts[:7], ends[:7], np.array([2.0, 4, 3, 21, 3, 4, 3]))
+    last = starts[7:], ends[7:], np.array([19.0])
+    constant = baselines.baselines(seen)[0]
+    drawn, logs = {}, {}
+    for name, given in (("knows", layer), ("does not", None)):
+        rng = np.random.default_rng(2)
+        drawn[name], logs[name] = baselines.forecast(constant, seen, *last, rng, most_steps=200, layer=given)
+    assert drawn["knows"].mean() > 10
+    assert drawn["does not"].mean() < 3
+    assert np.log(np.exp(logs["knows"]).mean()) > np.log(np.exp(logs["does not"]).mean()) + 2
+
+
 def test_share_and_rate_are_recovered_with_the_rest(tmp_path: Path) -> None:
     density = posterior(study(tmp_path), choose("native"))
     truth = np.array([2000.0, 0.25, 0.7, 0.9])
@@ -200,7 +274,6 @@ def test_the_last_number_still_ends_a_window(tmp_path: Path) -> None:
         ('reported = { at = "ceremonies", rate = -1 }', "a number not below 0"),
         ("reported = { share = 0.5 }", "the name of an [[event]]"),
         ('reported = { at = "ceremonies", share = "s" }', "has no noise parameter 's'"),
-        (REPORTED + '\ngains = "left"', "increments of what only grows"),
     ],
 )
 def test_what_is_wrong_with_events_is_told(tmp_path: Path, noise: str, expected: str) -> None:
