@@ -205,8 +205,8 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
                 return replace(read, quantity=quantity(read.quantity), gains=gains, denominator=below)
             case Breakdown():
                 return replace(read, quantities=tuple(quantity(part) for part in read.quantities))
-            case Share(quantities=(part, whole)):
-                return replace(read, quantities=(quantity(part), quantity(whole)))
+            case Share():
+                return replace(read, quantities=tuple(quantity(part) for part in read.quantities))
 
     return replace(observation, terms=tuple(term(read) for read in observation.terms))
 

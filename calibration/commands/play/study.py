@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.commands.play.catalogue import levers_of, outcomes_of
+from calibration.commands.play.request import Request
+from calibration.commands.play.starts import start_of, with_starts
 from calibration.for_analyses.approximation import optimum_of
 from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
-from calibration.commands.play.catalogue import levers_of, outcomes_of
-from calibration.commands.play.request import Request
-from calibration.commands.play.starts import start_of, with_starts
 from calibration.study.levels import dated_levels
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter
