@@ -169,39 +169,36 @@ def line(name: str, sample: Weighted, constants: int) -> Numbers:
 def ceremonies(draws: int = DRAWS) -> Numbers:
     """The residents' windows with and without the layer of announced dates, whole and with two windows joined."""
     rows = []
-    for name, structure in (("great_stone_core", "none"), ("great_stone", "M0")):
+    for name, model, structures in (
+        ("great_stone_core", "core", ("none", "none, no reform")),
+        ("great_stone", "full", ("M0", "M6")),
+    ):
         study = read_problem(STUDIES / name)
-        (variant,) = (rival for rival in study.rivals if rival.name == structure)
-        problem = residents_only(with_variant(study, variant))
-        theta = draws_of(problem, draws)
+        variants = [next(rival for rival in study.rivals if rival.name == structure) for structure in structures]
+        with_reform, without = (residents_only(with_variant(study, variant)) for variant in variants)
+        theta, names = draws_of(study, draws), study.space.names
         for joined in (False, True):
             for layer in (False, True):
-                sample = weighted(_windows(problem, joined=joined, layer=layer), theta)
+                sample = weighted(_windows(with_reform, joined=joined, layer=layer), theta)
                 evidence, error, size = sample.evidence(sample.residents)
+                other = weighted(_windows(without, joined=joined, layer=layer), theta)
                 after = sample.resampled(sample.residents, draws)
                 rows.append(
                     {
-                        "study": name,
-                        "model": {"great_stone_core": "core", "great_stone": "full"}[name],
+                        "model": model,
                         "windows": int(sample.residents.sum()),
-                        "layer": "ceremonies" if layer else "none",
+                        "layer": "yes" if layer else "no",
                         "evidence": evidence,
                         "error": error,
                         "worth": size,
                         "left_out": sample.left_out(sample.residents),
                         **{key: sample.later(sample.residents, origin) for key, origin in ORIGINS.items()},
-                        **{
-                            key: _quantiles(after[:, problem.space.names.index(parameter)])
-                            for key, parameter in WAITING.items()
-                        },
+                        "reform": evidence - other.evidence(other.residents)[0],
+                        **{key: _quantiles(after[:, names.index(parameter)]) for key, parameter in WAITING.items()},
                     }
                 )
-    return {
-        "draws": draws,
-        "seed": SEED,
-        "rows": rows,
-        "of": {f"{r['model']} {r['windows']} {r['layer']}": r for r in rows},
-    }
+    named = {f"{row['model']} {row['windows']} {row['layer']}": row for row in rows}
+    return {"draws": draws, "seed": SEED, "rows": rows, "of": named}
 
 
 def _windows(problem: CalibrationProblem, *, joined: bool, layer: bool) -> CalibrationProblem:
