@@ -27,6 +27,7 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.terms import merged_over
 from cipark_sd.claims import Evidence, Tally, classify
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import ensemble
@@ -41,6 +42,9 @@ DRAWS, SEED = 50_000, 20200115
 CHUNK = 500
 #: Draws of prior and posterior that knock-outs are run over.
 RUNS = 2000
+#: Counts of the days and months before a ceremony, and what waits.
+BEFORE = ("2014-12-24", "2019-07-01")
+WAITING = {"dispersion": "entry dispersion", "share": "share released", "rate": "release rate"}
 ORIGINS = {"y2018": 2018.0, "y2019": 2019.0}
 #: Constants that act on the counts, the dispersion left out; a gain counts where its loop is on.
 GAINS = {
@@ -160,6 +164,65 @@ def line(name: str, sample: Weighted, constants: int) -> Numbers:
         "left_out": sample.left_out(terms),
         **{key: sample.later(terms, origin) for key, origin in ORIGINS.items()},
     }
+
+
+def ceremonies(draws: int = DRAWS) -> Numbers:
+    """The residents' windows with and without the layer of announced dates, whole and with two windows joined."""
+    rows = []
+    for name, model, structures in (
+        ("great_stone_core", "core", ("none", "none, no reform")),
+        ("great_stone", "full", ("M0", "M6")),
+    ):
+        study = read_problem(STUDIES / name)
+        variants = [next(rival for rival in study.rivals if rival.name == structure) for structure in structures]
+        with_reform, without = (residents_only(with_variant(study, variant)) for variant in variants)
+        theta, names = draws_of(study, draws), study.space.names
+        for joined in (False, True):
+            for layer in (False, True):
+                sample = weighted(_windows(with_reform, joined=joined, layer=layer), theta)
+                evidence, error, size = sample.evidence(sample.residents)
+                other = weighted(_windows(without, joined=joined, layer=layer), theta)
+                after = sample.resampled(sample.residents, draws)
+                rows.append(
+                    {
+                        "model": model,
+                        "windows": int(sample.residents.sum()),
+                        "layer": "yes" if layer else "no",
+                        "evidence": evidence,
+                        "error": error,
+                        "worth": size,
+                        "left_out": sample.left_out(sample.residents),
+                        **{key: sample.later(sample.residents, origin) for key, origin in ORIGINS.items()},
+                        "reform": evidence - other.evidence(other.residents)[0],
+                        **{key: _quantiles(after[:, names.index(parameter)]) for key, parameter in WAITING.items()},
+                    }
+                )
+    named = {f"{row['model']} {row['windows']} {row['layer']}": row for row in rows}
+    return {"draws": draws, "seed": SEED, "rows": rows, "of": named}
+
+
+def _windows(problem: CalibrationProblem, *, joined: bool, layer: bool) -> CalibrationProblem:
+    """The problem with the windows before a ceremony joined to that which ends with it, or without the layer."""
+    (observation,) = problem.observations
+    terms = [term for term in observation.terms if isinstance(term, Count) and term.use == "fit"]
+    if joined:
+        ends = [term.quantity.end for term in terms if any(date in term.label for date in BEFORE)]
+        terms = merged_over(terms, ends)
+    if not layer:
+        terms = [
+            replace(
+                term,
+                quantity=plain(term.quantity),
+                gains=None if term.gains is None else plain(term.gains),
+            )
+            for term in terms
+        ]
+    return replace(problem, observations=(replace(observation, terms=tuple(terms)),))
+
+
+def plain(quantity: Quantity) -> Quantity:
+    """The quantity as the model has it, whatever is reported of it."""
+    return Quantity(quantity.parts, quantity.how, quantity.start, quantity.end)
 
 
 def core_fit() -> Numbers:

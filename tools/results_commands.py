@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from click.testing import CliRunner
-from core_results import core_fit, park_on_core_windows
+from core_results import ceremonies, core_fit, park_on_core_windows
 from scipy.stats import norm
 
 from cipark_sd import Scenario, read_model, simulate
@@ -367,6 +367,27 @@ CORE = (
 )
 
 
+#: Studies in which a sector is fitted alone.
+SECTORS = ("great_stone_lifecycle", "great_stone_core_lifecycle", "great_stone_land")
+
+
+def _sectors(folder: Path, printed: str) -> Numbers:
+    """Estimates, profiles and verdicts of sectors that are fitted alone."""
+    found: Numbers = {}
+    for name in SECTORS:
+        fit = json.loads((folder / name / "fit.json").read_text(encoding="utf-8"))
+        found[name] = {
+            parameter: {
+                "estimate": fit["parameters"][parameter],
+                "low": side["lower"],
+                "high": side["upper"],
+                "verdict": side["verdict"],
+            }
+            for parameter, side in fit["profiles"].items()
+        }
+    return found
+
+
 def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit, *, cheap: bool = False) -> Result:
     folder = f"{STUDIES}/{name}"
     inputs = (f"{folder}/problem.toml", f"{folder}/*.mdl", f"{folder}/*.xmile", f"{folder}/data/*.csv")
@@ -410,6 +431,24 @@ RESULTS: dict[str, Result] = {
             ("models/core.mdl", "models/core.checks.toml"),
             _core_checks,
             cheap=True,
+        ),
+        Result(
+            "ceremonies",
+            ("python tools/results.py ceremonies",),
+            ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE),
+            lambda folder, printed: ceremonies(),
+        ),
+        Result(
+            "sectors",
+            tuple(f"cipark calibrate {name} --no-compare-pysd -o {name}" for name in SECTORS),
+            (
+                "models/cipark.mdl",
+                "models/core.mdl",
+                f"{STUDIES}/great_stone/data/*.csv",
+                *(f"{STUDIES}/{name}/problem.toml" for name in SECTORS),
+                f"{STUDIES}/great_stone_land/data/*.csv",
+            ),
+            _sectors,
         ),
         Result("park_fit", ("cipark calibrate --no-compare-pysd", "cipark policy"), PARK, _park_fit),
         Result(

@@ -56,7 +56,8 @@ def _run(
     final = max(numbers.final_time, prediction.time + step)
     longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
     grid = time_grid(numbers.initial_time, final, step, step, where=problem.model.name)
-    place = (prediction.parts, "at", prediction.time, prediction.time)
-    quantity = Quantity(*place) if prediction.reading is None else ReadQuantity(*place, prediction.reading)
+    quantity = Quantity(prediction.parts, "at", prediction.time, prediction.time)
+    if prediction.reading is not None:
+        quantity = ReadQuantity(prediction.parts, "at", prediction.time, prediction.time, prediction.reading)
     read = reader([quantity], grid, left_rule=problem.model.time.method == "euler")
     return ForwardModel(longer, read.outputs, read.times, engine), read, sign

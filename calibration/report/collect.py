@@ -9,6 +9,7 @@ import numpy as np
 
 from calibration.assess.posterior_predictive import predict, scores
 from calibration.fit.conditions import conditions
+from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
@@ -18,14 +19,15 @@ from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import threshold
 from calibration.fit.verification import Replication, not_possible, shift_at_half_the_step
 from calibration.likelihood.forward import ForwardModel
+from calibration.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fit, Posterior, PosteriorLine
 from calibration.report.study_facts import study_facts
 from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import relative_efficiency
-from calibration.study.levels import dated_levels
-from calibration.study.observations import Count, Observation, Quantity
+from calibration.study.levels import course_of, dated_levels
+from calibration.study.observations import Observation, Quantity, ReadQuantity
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
@@ -98,6 +100,7 @@ def fit_findings(made: Calibration) -> Fit:
         replication=made.replication,
         step_shift=shift_at_half_the_step(optimum, made.engine),
         curves=curves(problem, optimum.theta, rows, made.engine),
+        courses=course_errors(density, optimum.theta),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
         failed=made.failed,
         reused=made.reused,
@@ -123,7 +126,8 @@ def _best_fit(optimum: Optimum) -> BestFit:
 def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow], engine: str) -> Curves:
     """The model's course of each observation that has one variable, and its dated numbers as levels.
 
-    Increments are added up from their baseline, so that a count stands where it was reported.
+    Increments are added up from their baseline, so that a count stands where it was reported; a course of what is
+    reported is read as the counts are.
     """
     from calibration.likelihood.observation_operator import reader
     from cipark_sd.timegrid import time_grid
@@ -131,20 +135,24 @@ def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow],
     resolved = resolve(problem.model, problem.scenario)
     step = resolved.time_step
     grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
-    dated = [o for o in problem.observations if o.terms and isinstance(o.terms[0], Count) and o.kind != "metric"]
+    dated = [(o, quantity) for o in problem.observations if (quantity := course_of(o)) is not None]
     if not dated:
         return Curves(grid.times, {}, {})
-    parts = [observation.terms[0].quantities[0].parts for observation in dated]
-    read = reader(
-        [Quantity(members, "at", t, t) for members in parts for t in grid.times.tolist()], grid, left_rule=True
-    )
+
+    def at(quantity: Quantity, time: float) -> Quantity:
+        if isinstance(quantity, ReadQuantity) and isinstance(quantity.reading, Reporting):
+            return ReadQuantity(quantity.parts, "at", time, time, quantity.reading)
+        return Quantity(quantity.parts, "at", time, time)
+
+    read = reader([at(quantity, t) for _, quantity in dated for t in grid.times.tolist()], grid, left_rule=True)
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
     model_only = np.array([parameter.target == "model" for parameter in problem.space])
-    values = read(run(theta[None, model_only]))[0].reshape(len(dated), -1)
+    numbers = {name: theta[None, problem.space.names.index(name)] for name in read.parameters}
+    values = read(run(theta[None, model_only]), numbers)[0].reshape(len(dated), -1)
     return Curves(
         grid.times,
-        {observation.name: course for observation, course in zip(dated, values, strict=True)},
-        {o.name: levels([row for row in rows if row.observation == o.name], o) for o in dated},
+        {observation.name: course for (observation, _), course in zip(dated, values, strict=True)},
+        {o.name: levels([row for row in rows if row.observation == o.name], o) for o, _ in dated},
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from calibration.assess.assessment import Assessment
 from calibration.assess.posterior_predictive import Predicted, Score
 from calibration.fit.conditions import Conditions
+from calibration.fit.course_errors import CourseErrors
 from calibration.fit.diagnostics import Identifiability
 from calibration.fit.optimise import Reached
 from calibration.fit.prediction_profile import PredictionProfile
@@ -138,7 +139,7 @@ class Fit:
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved. ``reused`` counts the completed searches and profiles from an earlier run.
-    ``software`` names versions and platform.
+    ``software`` names versions and platform; ``courses`` has how each long series and the model part.
     """
 
     study: StudyFacts
@@ -155,6 +156,7 @@ class Fit:
     replication: Replication
     step_shift: float
     curves: Curves
+    courses: tuple[CourseErrors, ...]
     posterior: Posterior | None
     failed: FailedDraws
     reused: int

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calibration.study.observations import Count, Observation, Use
+from calibration.study.observations import Count, Observation, Quantity, Share, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,25 @@ class Level:
     use: Use
 
 
+def course_of(observation: Observation) -> Quantity | None:
+    """A quantity whose course stands beside the dated levels of an observation; None for a split and for a metric."""
+    first = observation.terms[0] if observation.terms else None
+    if isinstance(first, Count) and observation.kind != "metric":
+        return first.quantity
+    return first.quantities[0] if isinstance(first, Share) and _counts_a_part(observation) else None
+
+
+def _counts_a_part(observation: Observation) -> bool:
+    return any(isinstance(term, Share) and term.since is not None for term in observation.terms)
+
+
 def dated_levels(observation: Observation) -> list[Level]:
     """One for each count, in order: increments as the counts that were reported or as their running sum, flows as mean
-    rates in the middle of their window."""
+    rates in the middle of their window, members of a part as they were counted."""
     levels: list[Level] = []
     reached = 0.0
+    if _counts_a_part(observation):
+        return [Level(t.quantities[0].end, t.lower, t.upper, t.use) for t in observation.terms if isinstance(t, Share)]
     for term in observation.terms:
         if not isinstance(term, Count):
             continue

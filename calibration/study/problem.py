@@ -19,6 +19,7 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
+from calibration.study.drivers import read_drivers
 from calibration.study.events import Event, read_events, unused_events
 from calibration.study.groups import (
     Group,
@@ -208,6 +209,8 @@ def read_problem(
     fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed")) + held_by(groups)
     method = method_section(Section(top.raw("method") or {}, "[method]", problems, within=top))
     holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems, within=top), calendar)
+    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
+    driven = read_drivers(top.tables("driver"), folder, model, span, calendar, taken, problems, allow_files)
     kinds = ("rival", "scenario", "experiment")
     rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
@@ -226,7 +229,7 @@ def read_problem(
         problems.append(InvalidValue("[[parameter]]", "nothing to estimate", "one with use = 'CAL'", where=FILE))
     scenario = span
     if not problems:
-        scenario = span | Scenario("fixed", {item.name: item.value for item in fixed})
+        scenario = span | driven | Scenario("fixed", {item.name: item.value for item in fixed})
         try:
             resolve(model, scenario)
         except CiparkError as problem:

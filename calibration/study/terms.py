@@ -487,7 +487,8 @@ class Terms:
         # members of the whole that are not in the part
         others = (*denominator, *((name, -sign) for name, sign in numerator))
         terms: list[Term] = []
-        start, before, earlier = self.section.number("start", math.nan), 0.0, ()
+        start, before = self.section.number("start", math.nan), 0.0
+        earlier: tuple[tuple[float, float, float], ...] = ()
         windows: tuple[Quantity, ...] = ()
         for row in sorted(rows, key=lambda row: row.time):
             if row.use == "check":

@@ -14,8 +14,7 @@ from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
-from calibration.study.levels import dated_levels
-from calibration.study.observations import Count
+from calibration.study.levels import course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
@@ -206,10 +205,10 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
     """By variable what was counted of it, in the order of the study; sums and splits have no curve of their own."""
     levels_of: dict[str, list[Seen]] = {}
     for observation in problem.observations:
-        terms = [term for term in observation.terms if isinstance(term, Count)]
-        if not terms or observation.kind == "ratio":
+        quantity = course_of(observation)
+        if quantity is None or observation.kind == "ratio":
             continue
-        parts = terms[0].quantity.parts
+        parts = quantity.parts
         if len(parts) != 1 or parts[0][1] != 1:
             continue
         levels = [Seen(level.time, level.lower, level.upper, level.use) for level in dated_levels(observation)]

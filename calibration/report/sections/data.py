@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from calibration.fit.course_errors import ENOUGH, SETS, course_words
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
-from cipark_sd.pages.blocks import Block, Folded, Section, Table
+from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval
+from cipark_sd.wording import interval, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,14 @@ class Data(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each number."""
-        return {"fitted": [asdict(row) for row in findings.fit.rows]}
+        tables: dict[str, Rows] = {"fitted": [asdict(row) for row in findings.fit.rows]}
+        if findings.fit.courses:
+            tables["course_errors"] = [
+                {**{key: value for key, value in asdict(errors).items() if key != "chance"},
+                 **{f"chance_{key}".replace(" ", "_"): value for key, value in errors.chance.items()}}
+                for errors in findings.fit.courses
+            ]  # fmt: skip
+        return tables
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The model beside the numbers, and what the posterior predicts of them."""
@@ -55,6 +63,8 @@ class Data(ReportPart):
                 "fit",
                 "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
             ),
+            *map(Paragraph, course_words(findings.fit.courses)),
+            *((courses_table(findings.fit),) if findings.fit.courses else ()),
             Folded("Every number, seen and expected", (observed_table(findings.fit), fitted_table(findings.fit))),
         )
         yield Section("The data and the model", blocks)
@@ -62,6 +72,32 @@ class Data(ReportPart):
     def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing: it needs no option."""
         return ()
+
+
+def courses_table(fit: Fit) -> Table:
+    """How each long series and the model part."""
+    rows = []
+    for errors in fit.courses:
+        figures = {
+            "bias": f"{errors.bias:.0%}",
+            "variance": f"{errors.variance:.0%}",
+            "phase": f"{errors.phase:+.2g}",
+            "autocorrelation": f"{errors.autocorrelation:+.2f}",
+            "mean residual": f"{errors.mean_residual:+.2f}",
+        }
+        shown = (f"{figures[name]} ({errors.chance[name]:.2g})" for name in figures)
+        rows.append((errors.observation, str(errors.n), number(errors.rmse, digits=2), *shown))
+    names = ("bias", "unequal variation", "phase", "autocorrelation of residuals", "mean residual")
+    head = ("series", "numbers", "root mean square", *names)
+    caption = (
+        f"Series of {ENOUGH} fitted numbers and more: where the model and what was seen part. In brackets the share of "
+        f"{SETS:,} data sets of the fitted model itself in which a figure is as large; parameters are held, so that "
+        "the share is rather too large. Bias and unequal variation are parts of the mean squared error of the course, "
+        "with increments added up. Phase, in model time: how much later the model's course would fit best; negative: "
+        "earlier. A rise that goes on throughout cannot tell phase from bias. A figure that is not striking does not "
+        "show the model right: few numbers let little stand out."
+    )
+    return Table(head, tuple(rows), caption)
 
 
 def observed_table(fit: Fit) -> Table:
