@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.families.count_interval import count_interval
+from calibration.families.count_interval import count_interval, interval_slopes
 from cipark_sd.arrays import Array
 
 Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share", "metric"]
@@ -69,6 +69,14 @@ class NumberFamily(Family):
         """Log probability that the number lies from ``lower`` to ``upper``, either of which may be infinite."""
 
     @abstractmethod
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        """Derivatives of :meth:`log_density` by mean and spread, where the density is above zero."""
+
+    @abstractmethod
+    def interval_slopes(self, lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, ...]:
+        """Derivatives of :meth:`log_interval` by mean and spread, where the probability is above zero."""
+
+    @abstractmethod
     def sd(self, mean: Array, spread: Array) -> Array:
         """Standard deviation of the noise: of the logarithm where the noise is :attr:`relative`."""
 
@@ -93,6 +101,16 @@ class MeasurementFamily(NumberFamily):
     def score(self, value: Array, mean: Array, spread: Array) -> Array:
         """The standard normal quantile of the probability of no more than ``value``; NaN where it has none."""
 
+    def score_slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, Array]:
+        """Derivatives of :meth:`score` by mean and spread, of a family that these shift and stretch.
+
+        A score is a standard normal with the probability of the value: what changes the one changes the other, by the
+        density of the value over that of the score.
+        """
+        score = self.score(value, mean, spread)
+        by_mean = -np.exp(self.log_density(value, mean, spread) + 0.5 * score**2 + 0.5 * math.log(2 * math.pi))
+        return by_mean, by_mean * (value - mean) / spread
+
     @abstractmethod
     def from_score(self, score: Array, mean: Array, spread: Array) -> Array:
         """The measurement whose :meth:`score` is given."""
@@ -100,6 +118,23 @@ class MeasurementFamily(NumberFamily):
     def sd(self, mean: Array, spread: Array) -> Array:
         """The spread itself."""
         return spread
+
+    def interval_slopes(self, lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, ...]:
+        """By the density at both ends, which a move of the mean or the spread carries over them.
+
+        The probability below an end is a function of its score: its derivatives are those of the score times the
+        density of a standard normal there.
+        """
+        log_probability = self.log_interval(lower, upper, mean, spread)
+        by_mean, by_spread = np.zeros_like(log_probability), np.zeros_like(log_probability)
+        for end, sign in ((lower, -1.0), (upper, 1.0)):
+            if math.isfinite(end) and (end > 0 or not self.relative):
+                score = self.score(np.array(end), mean, spread)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    share = sign * np.exp(-0.5 * score**2 - 0.5 * math.log(2 * math.pi) - log_probability)
+                of_mean, of_spread = self.score_slopes(np.array(end), mean, spread)
+                by_mean, by_spread = by_mean + share * of_mean, by_spread + share * of_spread
+        return by_mean, by_spread
 
 
 def mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, Array]:
@@ -138,6 +173,18 @@ class CountFamily(NumberFamily):
         sd = self.sd(mean, spread)
         return count_interval(lambda n: self.log_density(n, mean, spread), lower, upper, mean, sd, least=self.least)
 
+    def interval_slopes(self, lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, ...]:
+        """Sums of the slopes of the counts in the interval, by their probabilities."""
+        return interval_slopes(
+            lambda n: self.log_density(n, mean, spread),
+            lambda n: self.slopes(n, mean, spread),
+            lower,
+            upper,
+            mean,
+            self.sd(mean, spread),
+            least=self.least,
+        )
+
     def quantile(self, probability: Array, mean: float, spread: float) -> Array:
         """The smallest counts whose distribution function reaches the probabilities."""
         centre, width = np.array([mean]), np.array([spread])
@@ -170,6 +217,19 @@ class SplitFamily(Family):
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         """Log probability of the counts given their sum, where the ``shares`` are possible."""
 
+    def slopes(self, counts: Array, expected: Array, spread: Array) -> tuple[Array, Array]:
+        """Derivatives of :meth:`log_density` by ``expected`` and the spread, where the density is above zero."""
+        counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = expected.sum(axis=-1, keepdims=True)
+            shares = expected / total
+            by_share, by_spread = self.mass_slopes(counts, shares, np.asarray(spread, dtype=float))
+            return (by_share - (by_share * shares).sum(axis=-1, keepdims=True)) / total, by_spread
+
+    @abstractmethod
+    def mass_slopes(self, counts: Array, shares: Array, spread: Array) -> tuple[Array, Array]:
+        """Derivatives of :meth:`log_mass` by each share as if it were free, and by the spread."""
+
     @abstractmethod
     def cell(self, total: int, share: float, spread: float) -> Array:
         """Probabilities ``(total + 1,)`` of the count of one category by itself."""
@@ -192,6 +252,14 @@ class ShareFamily(Family):
     @abstractmethod
     def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
         """Log probability of ``lower`` to ``upper`` of ``total``."""
+
+    @abstractmethod
+    def slope(self, value: Array, total: Array, probability: Array) -> Array:
+        """Derivative of :meth:`log_density` by the probability, where the density is above zero."""
+
+    @abstractmethod
+    def interval_slope(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
+        """Derivative of :meth:`log_interval` by the probability, where it is above zero."""
 
     @abstractmethod
     def mass(self, total: int, probability: float) -> Array:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from calibration.families.base import ShareFamily, or_never
-from calibration.families.count_interval import count_interval
+from calibration.families.count_interval import count_interval, interval_slopes
 from cipark_sd.arrays import Array
 
 
@@ -30,6 +30,24 @@ class Binomial(ShareFamily):
     def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
         mean, sd = probability * total, np.sqrt(total * probability)
         return count_interval(lambda n: self.log_density(n, total, probability), lower, upper, mean, sd)
+
+    def slope(self, value: Array, total: Array, probability: Array) -> Array:
+        failures = np.asarray(total, dtype=float) - value
+        with np.errstate(invalid="ignore", divide="ignore"):
+            won = np.where(np.asarray(value) == 0, 0.0, value / probability)
+            return np.asarray(won - np.where(failures == 0, 0.0, failures / (1.0 - probability)))
+
+    def interval_slope(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
+        mean, sd = probability * total, np.sqrt(total * probability)
+        return interval_slopes(
+            lambda n: self.log_density(n, total, probability),
+            # beyond the total there is nothing
+            lambda n: (np.where(n <= total, self.slope(np.minimum(n, total), total, probability), 0.0),),
+            lower,
+            upper,
+            mean,
+            sd,
+        )[0]
 
     def mass(self, total: int, probability: float) -> Array:
         from scipy import stats

@@ -31,6 +31,14 @@ class DirichletMultinomial(SplitFamily):
         inside = np.where(exponents > 0, inside, np.where(counts == 0, 0.0, -np.inf))
         return np.asarray(outside + inside.sum(axis=-1))
 
+    def mass_slopes(self, counts: Array, shares: Array, spread: Array) -> tuple[Array, Array]:
+        from scipy.special import digamma
+
+        exponents, total = spread[..., None] * shares, counts.sum(axis=-1)
+        inside = np.where(counts == 0, 0.0, digamma(counts + exponents) - digamma(exponents))
+        by_spread = digamma(spread) - digamma(total + spread) + (shares * inside).sum(axis=-1)
+        return spread[..., None] * inside, by_spread
+
     def cell(self, total: int, share: float, spread: float) -> Array:
         from scipy import stats
 

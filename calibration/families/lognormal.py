@@ -29,6 +29,10 @@ class Lognormal(MeasurementFamily):
             low, high = np.log(max(lower, 0.0)), np.log(max(upper, 0.0))
             return or_never(np.asarray(mean) > 0, Normal().log_interval(low, high, np.log(mean), spread))
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        z = self.score(value, mean, spread)
+        return z / (spread * mean), (z * z - 1.0) / spread
+
     def quantile(self, probability: Array, mean: float, spread: float) -> Array:
         from scipy import stats
 
@@ -44,6 +48,9 @@ class Lognormal(MeasurementFamily):
     def score(self, value: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((np.log(value) - np.log(mean)) / spread)
+
+    def score_slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return -1.0 / (spread * mean), -self.score(value, mean, spread) / spread
 
     def from_score(self, score: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):

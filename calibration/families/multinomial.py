@@ -23,6 +23,10 @@ class Multinomial(SplitFamily):
         ways = gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
         return np.asarray(ways + xlogy(counts, shares).sum(axis=-1))
 
+    def mass_slopes(self, counts: Array, shares: Array, spread: Array) -> tuple[Array, Array]:
+        by_share = np.where(counts == 0, 0.0, counts / shares)
+        return by_share, np.zeros(by_share.shape[:-1])
+
     def cell(self, total: int, share: float, spread: float) -> Array:
         return Binomial().mass(total, share)
 

@@ -29,6 +29,14 @@ class NB1(CountFamily):
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         return negative_binomial(value, mean, self._size(mean, spread))
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        mean = np.asarray(mean, dtype=float)
+        size = np.where(mean > 0, mean, 1.0) / spread
+        by_mean, by_size = negative_binomial_slopes(value, mean, size)
+        # where none are expected none came, and the log probability is a straight line of the mean
+        none = -np.log1p(spread) / spread
+        return np.where(mean > 0, by_mean + by_size / spread, none), np.where(mean > 0, -by_size * size / spread, 0.0)
+
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean * (1 + spread))
 
@@ -57,6 +65,11 @@ class NB2(CountFamily):
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         return negative_binomial(value, mean, 1.0 / np.asarray(spread, dtype=float))
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        size = 1.0 / np.asarray(spread, dtype=float)
+        by_mean, by_size = negative_binomial_slopes(value, mean, size)
+        return by_mean, -by_size * size * size
+
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + spread * mean**2)
 
@@ -78,6 +91,9 @@ class NegativeBinomial(CountFamily):
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         return negative_binomial(value, mean, np.asarray(spread, dtype=float))
+
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        return negative_binomial_slopes(value, mean, np.asarray(spread, dtype=float))
 
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + mean**2 / spread)
@@ -107,3 +123,13 @@ def negative_binomial(value: Array, mean: Array, size: Array) -> Array:
     # no events are expected: 0 is certain
     logs = np.where((np.asarray(mean) == 0) & (np.asarray(value) == 0), 0.0, logs)
     return or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
+
+
+def negative_binomial_slopes(value: Array, mean: Array, size: Array) -> tuple[Array, Array]:
+    """Derivatives of :func:`negative_binomial` by mean and size."""
+    from scipy.special import digamma
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = (value + size) / (mean + size)
+        by_mean = np.where(np.asarray(value) == 0, 0.0, value / mean) - left
+        return by_mean, digamma(value + size) - digamma(size) - np.log1p(mean / size) + 1.0 - left

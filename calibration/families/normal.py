@@ -30,6 +30,10 @@ class Normal(MeasurementFamily):
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(np.isneginf(low), high, high + np.log1p(-np.exp(low - high)))
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        z = (value - mean) / spread
+        return z / spread, (z * z - 1.0) / spread
+
     def quantile(self, probability: Array, mean: float, spread: float) -> Array:
         from scipy import stats
 
@@ -41,6 +45,9 @@ class Normal(MeasurementFamily):
     def score(self, value: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((value - mean) / spread)
+
+    def score_slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return -1.0 / spread + 0.0 * mean, (mean - value) / spread**2
 
     def from_score(self, score: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):

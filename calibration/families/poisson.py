@@ -24,6 +24,11 @@ class Poisson(CountFamily):
             logs = xlogy(value, mean) - mean - gammaln(np.asarray(value) + 1.0)
         return or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            by_mean = np.where(value == 0, 0.0, value / mean) - 1.0
+        return by_mean, np.zeros_like(by_mean * spread)
+
     def variance(self, mean: Array, spread: Array) -> Array:
         return mean
 

@@ -36,6 +36,11 @@ class StudentT(MeasurementFamily):
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(stdtr(self.dof, b) - stdtr(self.dof, a)))
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        z = (value - mean) / spread
+        pull = (self.dof + 1.0) * z / (self.dof + z * z)
+        return pull / spread, (pull * z - 1.0) / spread
+
     def quantile(self, probability: Array, mean: float, spread: float) -> Array:
         from scipy import stats
 

@@ -43,6 +43,11 @@ class NetCount(CountFamily):
             recurrence = self.gains.recurrence(self.gained, spread)
         return difference_of_counts(value, gains, self.gained - mean, recurrence)
 
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        """By mean, spread and mean gains, in this order."""
+        by_gained, by_spread, by_lost = _slopes(np.asarray(value, dtype=float), self.gains, self.gained, mean, spread)
+        return -by_lost, by_spread, by_gained + by_lost
+
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(self.gains.sd(self.gained, spread) ** 2 + np.maximum(self.gained - mean, 0.0))
 
@@ -119,6 +124,45 @@ def _by_recurrence(value: Array, gains: LogMass, losses: Array, recurrence: tupl
             total *= ratio
             total += 1.0
         return np.asarray(first + np.log(total))
+
+
+def _slopes(value: Array, gains: CountFamily, gained: Array, mean: Array, spread: Array) -> tuple[Array, Array, Array]:
+    """Derivatives of :func:`difference_of_counts` by the mean of the gains, their spread, and the mean losses.
+
+    A Poisson probability of ``n`` changes with its mean by that of ``n - 1`` less its own, so that the last one is the
+    probability of the next value over that of the value, less 1.
+    """
+    losses = np.asarray(gained - mean, dtype=float)
+    usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
+    many = usable > MOST_LOSSES
+    few = np.where(many, 0.0, usable)
+    whole = np.arange(_most_losses(float(np.max(few, initial=0.0))) + 1, dtype=float)
+    whole = whole.reshape((-1,) + (1,) * max(value.ndim, losses.ndim))
+    slopes = _weighed(value, gains, gained, spread, few, whole)
+    if not many.any():
+        return slopes
+    large = np.where(many, usable, MOST_LOSSES)
+    steps = np.arange(-9, 9.025, 0.05).reshape((-1,) + (1,) * (whole.ndim - 1))
+    smooth = _weighed(value, gains, gained, spread, large, large + steps * np.sqrt(large))
+    by_gained, by_spread, by_lost = (np.where(many, a, b) for a, b in zip(smooth, slopes, strict=True))
+    return by_gained, by_spread, by_lost
+
+
+def _weighed(
+    value: Array, gains: CountFamily, gained: Array, spread: Array, losses: Array, lost: Array
+) -> tuple[Array, Array, Array]:
+    """The slopes of :func:`_slopes` from a sum over numbers ``lost``, which come first of its axes."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs_lost = _POISSON.log_density(lost, losses, losses)
+        logs = gains.log_density(value + lost, gained, spread) + logs_lost
+        total = _log_sum(logs)
+        shares = np.exp(logs - total)
+        following = _log_sum(gains.log_density(value + 1 + lost, gained, spread) + logs_lost)
+        by_gained, by_spread = (
+            np.where(shares > 0, shares * slope, 0.0).sum(axis=0)
+            for slope in gains.slopes(value + lost, gained, spread)[:2]
+        )
+        return by_gained, by_spread, np.exp(following - total) - 1.0
 
 
 def _log_sum(logs: Array) -> Array:

@@ -1,6 +1,7 @@
 """Noise families: each is one distribution, none lacks a method, and another one needs a file and a row."""
 
 import re
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, fields
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,8 @@ from small_study import STUDY, small_study
 
 from calibration.families import registry
 from calibration.families.base import CountFamily, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
-from calibration.families.negative_binomial import NB1
+from calibration.families.negative_binomial import NB1, NB2, NegativeBinomial
+from calibration.families.poisson import Poisson
 from calibration.families.student_t import StudentT
 from calibration.fit.residuals import fitted
 from calibration.likelihood.net_counts import NetCount
@@ -114,6 +116,89 @@ def test_the_sd_of_a_count_is_that_of_its_probabilities(family: CountFamily) -> 
     assert family.sd(np.array([MEAN]), np.array([SPREAD]))[0] == pytest.approx(expected, rel=1e-6)
 
 
+def differences(function: Callable[..., Array], *at: float) -> list[float]:
+    """Derivatives of a function of arrays (1,) by each of them, by central differences."""
+    slopes = []
+    for place, number in enumerate(at):
+        step = 1e-5 * number
+        ends = [
+            function(*(np.array([x + sign * step if i == place else x]) for i, x in enumerate(at))) for sign in (1, -1)
+        ]
+        slopes.append(float((ends[0] - ends[1]).item() / (2 * step)))
+    return slopes
+
+
+@pytest.mark.parametrize("family", NUMBERS, ids=named)
+@pytest.mark.parametrize("value", [0.0, 3.0, 8.0, 30.0])
+def test_slopes_are_those_of_the_density_and_of_intervals(family: NumberFamily, value: float) -> None:
+    at = [MEAN, SPREAD]
+    mean, spread = np.array([MEAN]), np.array([SPREAD])
+    if value or not family.relative:
+        own = family.slopes(np.array([value]), mean, spread)
+        expected = differences(lambda m, s: family.log_density(np.array([value]), m, s), *at)
+        np.testing.assert_allclose(np.concatenate(own)[:2], expected, rtol=1e-6, atol=1e-7)
+    for lower, upper in ((value, value + 5.0), (value, np.inf), (-np.inf, value)):
+        own = family.interval_slopes(lower, upper, mean, spread)
+        if np.isfinite(family.log_interval(lower, upper, mean, spread)):
+            expected = differences(lambda m, s: family.log_interval(lower, upper, m, s), *at)  # noqa: B023
+            np.testing.assert_allclose(np.concatenate(own)[:2], expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("family", [f for f in NUMBERS if isinstance(f, MeasurementFamily)], ids=named)
+def test_slopes_of_a_score(family: MeasurementFamily) -> None:
+    for value in (0.5, 6.0, 12.0):
+        own = family.score_slopes(np.array([value]), np.array([MEAN]), np.array([SPREAD]))
+        expected = differences(lambda m, s: family.score(np.array([value]), m, s), MEAN, SPREAD)  # noqa: B023
+        np.testing.assert_allclose(np.concatenate(own), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("gains", [Poisson(), NB1(), NB2()], ids=named)
+@pytest.mark.parametrize(("gained", "mean"), [(9.0, 7.0), (9.0, -2.0), (5000.0, 40.0)])
+def test_slopes_of_a_net_count(gains: CountFamily, gained: float, mean: float) -> None:
+    """By net, spread and gains, with few losses and with thousands; without losses the law is that of the gains."""
+
+    def density(m: Array, s: Array, g: Array) -> Array:
+        return NetCount(gains, g).log_density(np.array([30.0]), m, s)
+
+    own = NetCount(gains, np.array([gained])).slopes(np.array([30.0]), np.array([mean]), np.array([SPREAD]))
+    expected = differences(density, mean, SPREAD, gained)
+    np.testing.assert_allclose(np.concatenate(own), expected, rtol=1e-4, atol=1e-7)
+    alone = NetCount(gains, np.array([7.0])).slopes(np.array([8.0]), np.array([7.0]), np.array([SPREAD]))
+    whole = gains.slopes(np.array([8.0]), np.array([7.0]), np.array([SPREAD]))
+    np.testing.assert_allclose(alone[0] + alone[2], whole[0], rtol=1e-12)
+
+
+def test_slopes_at_a_mean_of_nothing() -> None:
+    """No events expected and none seen: the log probability falls with the mean at once."""
+    none = np.array([0.0])
+    for family in (Poisson(), NB1(), NB2(), NegativeBinomial()):
+        above = family.log_density(none, np.array([1e-9]), np.array([SPREAD]))
+        np.testing.assert_allclose(family.slopes(none, none, np.array([SPREAD]))[0], above / 1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", registry.SPLITS, ids=named)
+def test_slopes_of_a_split(family: SplitFamily) -> None:
+    counts, expected = np.array([2.0, 0.0, 4.0]), [3.0, 1.5, 6.0]
+    by_expected, by_spread = family.slopes(counts, np.array([expected]), np.array([SPREAD]))
+
+    def density(a: Array, b: Array, c: Array, s: Array) -> Array:
+        return family.log_density(counts, np.stack([a, b, c], axis=-1), s)
+
+    slopes = differences(density, *expected, SPREAD)
+    np.testing.assert_allclose([*by_expected[0], *by_spread], slopes, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("family", registry.SHARES, ids=named)
+def test_slopes_of_a_share(family: ShareFamily) -> None:
+    total = np.array(9.0)
+    for value in (0.0, 4.0, 9.0):
+        slope = differences(lambda p: family.log_density(np.array([value]), total, p), 0.3)  # noqa: B023
+        np.testing.assert_allclose(family.slope(np.array([value]), total, np.array([0.3])), slope, rtol=1e-6)
+    for lower, upper in ((2.0, 4.0), (5.0, np.inf), (1.0, np.inf)):
+        slope = differences(lambda p: family.log_interval(lower, upper, total, p), 0.3)  # noqa: B023
+        np.testing.assert_allclose(family.interval_slope(lower, upper, total, np.array([0.3])), slope, rtol=1e-6)
+
+
 @pytest.mark.parametrize("family", registry.SPLITS, ids=named)
 def test_a_split_has_cells_and_draws_of_its_distribution(family: SplitFamily) -> None:
     total, shares = 6, np.array([0.2, 0.8])
@@ -157,6 +242,9 @@ def test_a_family_without_a_method_cannot_be_made() -> None:
 
         def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
             return value * mean * spread
+
+        def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+            return value, mean, spread
 
         def variance(self, mean: Array, spread: Array) -> Array:
             return mean * spread
