@@ -131,7 +131,9 @@ def test_gains_and_losses_of_a_net_stock_wait_alike(tmp_path: Path) -> None:
     """A count is the difference of what was released of both: the other route reads either course by itself."""
     noise = f'{REPORTED}\ngains = "left"'
     problem = study(tmp_path, noise=noise)
-    text = (tmp_path / "problem.toml").read_text("utf-8").replace('variable = "left"', 'variable = ["left", "-half"]', 1)
+    text = (
+        (tmp_path / "problem.toml").read_text("utf-8").replace('variable = "left"', 'variable = ["left", "-half"]', 1)
+    )
     model = MODEL.replace("left = ", "half = INTEG(leaving/2, 0) ~ x ~ |\nleft = ")
     (tmp_path / "leaving.mdl").write_text(model, encoding="utf-8")
     (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
