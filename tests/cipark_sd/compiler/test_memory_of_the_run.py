@@ -104,7 +104,7 @@ def test_runs_of_an_ensemble_look_back_each_at_their_own_course(tmp_path: Path) 
         assert np.array_equal(many[number], looked_back(a * TIMES, TIMES - lag)), number
     _, slopes = value_and_jacobian(model, {"a": 2.0}, save=["back"])
     assert np.array_equal(slopes["back"].values.reshape(-1), looked_back(TIMES, TIMES - 1))
-    with pytest.raises(CiparkError, match="HISTORY.*which goes forward"):
+    with pytest.raises(CiparkError, match=r"HISTORY.*which goes forward"):
         value_and_gradient(model, {"a": 2.0}, {"back": 1.0}, save=["back"])
 
 
