@@ -1,6 +1,6 @@
 """Which model files of a folder are read, run, and agree with the outputs that their vendor recorded beside them.
 
-    python tools/coverage.py FOLDER [--notes FILE] [--engines native,pysd] [--csv FILE] [--page FILE]
+    python tools/coverage.py FOLDER [--notes FILE] [--engines native,pysd,pysimlin] [--csv FILE] [--page FILE]
 
 A file agrees when every recorded column lies within a tolerance, a share of the column's largest recorded number, at
 every recorded time. Outputs are ``output.csv`` or ``output.tab`` beside the model, columns named after variables.
@@ -20,7 +20,10 @@ import tomllib
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,8 @@ from cipark_sd.simulation import simulate
 
 #: Share of a column's largest recorded number; records have six digits.
 TOLERANCE = 1e-5
+#: Another program, with its own reader, beside the engines.
+PYSIMLIN = "pysimlin"
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,10 @@ def key(column: str) -> str:
     return f"{canonical(name)}[{elements}]" if elements else canonical(name)
 
 
-def compare(model: Model, run: Any, frame: pd.DataFrame, notes: Notes) -> tuple[int, list[str], list[str], float]:
+def compare(
+    ours: Mapping[str, np.ndarray], times: np.ndarray, frame: pd.DataFrame, notes: Notes
+) -> tuple[int, list[str], list[str], float]:
     """How many recorded columns the run has, those that differ, those that it lacks, and the largest difference."""
-    ours, times = columns(model, run), run["time"].to_numpy()
     at = pd.to_numeric(pd.Series(frame.index), errors="coerce").to_numpy(dtype=float)
     nearest = np.abs(times[:, None] - np.nan_to_num(at)).argmin(axis=0)
     met = np.isfinite(at) & (np.abs(times[nearest] - at) <= 6e-6 * np.maximum(1, np.abs(at)))
@@ -167,21 +173,60 @@ def compare(model: Model, run: Any, frame: pd.DataFrame, notes: Notes) -> tuple[
 def outcome(path: Path, notes: Notes, engine: str) -> Outcome:
     """What becomes of a file."""
     try:
-        model = read_model(path, series=[path.parent / file for file in notes.series])
-        saved = [v.name for v in model.variables if not isinstance(v, Lookup | Series) and v.name not in CONTROL]
-        run = simulate(model, save=saved, engine=engine, method=notes.method)  # type: ignore[arg-type]
-    except CiparkError as problem:
+        ours, times = by_pysimlin(path) if engine == PYSIMLIN else by_engine(path, notes, engine)
+    except (CiparkError, Refused) as problem:
         return Outcome("refused", " ".join(str(problem).replace(str(path.parent), "…").split()))
     frame = recorded(path, notes.record)
     if frame is None:
         return Outcome("runs", "nothing is recorded")
-    compared, differ, lacking, worst = compare(model, run, frame, notes)
+    compared, differ, lacking, worst = compare(ours, times, frame, notes)
     lacks = f"; not in the run: {', '.join(lacking[:5])}" if lacking else ""
     if not compared:
         return Outcome("runs", "no recorded column of that name" + lacks)
     if differ:
         return Outcome("differs", f"{', '.join(differ[:5])}; at most {worst:.2g}{lacks}", compared)
     return Outcome("agrees", f"{compared} columns to {worst:.1g}{lacks}", compared)
+
+
+def by_engine(path: Path, notes: Notes, engine: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The columns of a run of ours by name, and its times."""
+    model = read_model(path, series=[path.parent / file for file in notes.series])
+    saved = [v.name for v in model.variables if not isinstance(v, Lookup | Series) and v.name not in CONTROL]
+    run = simulate(model, save=saved, engine=engine, method=notes.method)  # type: ignore[arg-type]
+    return columns(model, run), run["time"].to_numpy()
+
+
+class Refused(Exception):
+    """What another program says of a file that it does not run."""
+
+
+def by_pysimlin(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The columns and times of pysimlin's run, in a process of its own: some files end the process."""
+    global _simlin
+    _simlin = _simlin or ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    try:
+        answer = _simlin.submit(_run_in_simlin, str(path)).result(timeout=60)
+    except (BrokenProcessPool, TimeoutError) as problem:
+        _simlin.shutdown(wait=False, cancel_futures=True)
+        _simlin = None
+        raise Refused(f"ends its process ({type(problem).__name__})") from problem
+    if isinstance(answer, str):
+        raise Refused(answer)
+    return {key(name): values for name, values in answer[0].items()}, answer[1]
+
+
+_simlin: ProcessPoolExecutor | None = None
+
+
+def _run_in_simlin(path: str) -> tuple[dict[str, np.ndarray], np.ndarray] | str:
+    """A run, or what pysimlin says in its place."""
+    import simlin
+
+    try:
+        results = simlin.load(path).run(analyze_loops=False).results
+    except simlin.SimlinError as problem:
+        return str(problem)
+    return {str(name): results[name].to_numpy(dtype=float) for name in results}, results.index.to_numpy(dtype=float)
 
 
 def main() -> int:
@@ -276,12 +321,12 @@ engine and compared with the output that the vendor's own program recorded besid
 recorded column lies within the tolerance at every recorded time: {tolerance:g} of the column's largest recorded number
 where nothing else is said. None of the files is part of this project. From a copy of them
 
-    python tools/coverage.py FOLDER --notes tools/sdxorg.toml --engines native,pysd --page docs/coverage.md
+    python tools/coverage.py FOLDER --notes tools/sdxorg.toml --engines native,pysd,pysimlin --page docs/coverage.md
 
 makes this page. Many XMILE files stand there twice, as `.stmx` and `.xmile`; the last two columns count each text of
 a folder that has a record once. Each file is a test where `CIPARK_TEST_MODELS` names the copy
 (`tests/cipark_sd/engines/test_recorded_outputs.py`). The engine `numpy` has the bits of `native`; `pysd` is PySD
-behind our reader.
+behind our reader, and `pysimlin` is pysimlin with its own.
 """
 
 

@@ -21,6 +21,7 @@ from typing import Literal
 from cipark_sd.compiler.derivatives import FLAT, along, refuse_non_negative
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput
+from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Table
 
 #: Of what a series of the way back is made: a series of the forward run, its first value, its times or its steps.
@@ -82,11 +83,19 @@ def adjoint(program: Program, wanted: Sequence[str]) -> Adjoint:
     Raises
     ------
     UnsupportedFeature
-        For stocks that are kept from falling below 0.
+        For stocks that are kept from falling below 0, and for what looks back at a run or adds up what leaves together.
     """
     for state in program.states:
         if state.non_negative:
             raise refuse_non_negative(state.label, program.name)
+    for pipe in program.pipes:
+        if pipe.kind != "delay":
+            raise UnsupportedFeature(
+                "a HISTORY or a delay whose time changes",
+                variable=pipe.label,
+                where=f"{program.name}, derivatives by reverse mode",
+                alternative="take value_and_jacobian, which goes forward",
+            )
     return _Way(program, wanted).build()
 
 

@@ -65,6 +65,10 @@ class Graph:
             return self.const(float(look_up(table, number)))
         return self._put(Node("table", (argument,), table), self.rates[argument])
 
+    def past(self, pipe: int, steps: int) -> int:
+        """What went into a pipe that is a record so many steps ago; 0 where that is before the first or not past."""
+        return self._put(Node("past", (steps,), pipe), PER_STEP)
+
     def op(self, op: str, *args: int) -> int:
         """A primitive operation."""
         numbers = [self.value(argument) for argument in args]

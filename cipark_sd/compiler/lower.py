@@ -338,9 +338,20 @@ class Lowering:
         initial: Callable[[], int],
         entering: Callable[[], int],
         length: Callable[[], int],
+        after: Callable[[], int] | None = None,
     ) -> int:
-        """The node of a pipe; its parts are made later."""
-        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length()))
+        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
+        if after is None:
+            return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length()))
+        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), "conveyor", after()))
+
+    def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
+        """The node of what was ``steps`` ago; what is remembered is made later."""
+        nothing = self.graph.const(0.0)
+        place = self.pipes.node(key, lambda: Pipe(label, nothing, entering(), nothing, "record"))
+        position = self.graph.nodes[place].payload
+        assert isinstance(position, int)
+        return self.graph.past(position, steps)
 
     def number(self, node: int) -> float:
         """What a node is at the start of the model's own run."""

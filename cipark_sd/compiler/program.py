@@ -25,7 +25,7 @@ class Node:
 
     ``payload`` is the value of a ``const``, the position of a ``param``, ``state``, ``cell``, ``pipe``, ``series``,
     ``uniform``, ``random`` stream or place on a ``tape`` (:mod:`cipark_sd.compiler.adjoint`), and the points of a
-    ``table``.
+    ``table``. Of a ``past`` it is the pipe that remembers, and the argument says how many steps to look back.
     """
 
     op: str
@@ -54,12 +54,24 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Pipe:
-    """A fixed delay: what goes in comes out ``length`` steps later, and ``initial`` before that."""
+    """What goes in and comes out later.
+
+    A ``"delay"`` is a fixed one: what goes in comes out ``length`` steps later, and ``initial`` before that. On a
+    ``"conveyor"`` what goes in comes out ``after`` so many steps as its entry says, together with what else does;
+    ``initial`` comes out in each of the first ``length`` steps. A ``"record"`` keeps all that went in for ``past``.
+    """
 
     label: str
     initial: int
     entering: int
     length: int
+    kind: Literal["delay", "conveyor", "record"] = "delay"
+    after: int | None = None
+
+    @property
+    def taken_in(self) -> tuple[int, ...]:
+        """What it reads at the beginning of a step."""
+        return (self.entering,) if self.after is None else (self.entering, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,7 @@ class Program:
             [entry.interpolation for entry in self.series],
             [(s.initial, s.rate, s.non_negative) for s in self.states],
             [(c.initial, c.following) for c in self.cells],
-            [(p.initial, p.entering, p.length) for p in self.pipes],
+            [(p.initial, p.entering, p.length, p.kind, p.after) for p in self.pipes],
             [node for _, node in self.outputs],
             self.method,
         )
@@ -129,8 +141,8 @@ class Program:
     @cached_property
     def dynamic(self) -> tuple[int, ...]:
         """The per-step nodes that the states need, in order."""
-        roots = [s.rate for s in self.states] + [c.following for c in self.cells] + [p.entering for p in self.pipes]
-        return self.needed(roots)
+        roots = [s.rate for s in self.states] + [c.following for c in self.cells]
+        return self.needed([*roots, *(node for p in self.pipes for node in p.taken_in)])
 
     @cached_property
     def rates_only(self) -> tuple[int, ...]:
@@ -171,9 +183,12 @@ class Program:
         for cell in self.cells:
             yield f"cell {cell.label}: from {self._text(cell.initial, names)}, then {self._text(cell.following, names)}"
         for pipe in self.pipes:
-            steps = self._text(pipe.length, names)
+            steps = self._text(pipe.length if pipe.after is None else pipe.after, names)
             entering, before = self._text(pipe.entering, names), self._text(pipe.initial, names)
-            yield f"pipe {pipe.label}: {entering} after {steps} steps, {before} before"
+            if pipe.kind == "record":
+                yield f"record {pipe.label}: {entering}"
+            else:
+                yield f"pipe {pipe.label}: {entering} after {steps} steps, {before} before"
 
     def _text(self, position: int, names: Mapping[int, str], *, top: bool = False) -> str:
         if position in names and not top:
@@ -198,6 +213,9 @@ class Program:
             case "pipe":
                 assert isinstance(node.payload, int)
                 return f"pipe {self.pipes[node.payload].label}"
+            case "past":
+                assert isinstance(node.payload, int)
+                return f"record {self.pipes[node.payload].label} {parts[0]} steps ago"
             case "series":
                 assert isinstance(node.payload, int)
                 return f"series {self.series[node.payload].name}"

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from cipark_sd.compiler.functions import Context, zidz
 from cipark_sd.compiler.graph import Graph
-from cipark_sd.model.expr import Call, Expr
+from cipark_sd.compiler.program import PER_STEP
+from cipark_sd.model.expr import Binary, Call, Expr, Ref
 
 #: Functions with memory and their numbers of arguments.
 STATEFULS: Mapping[str, int] = {
@@ -23,6 +24,8 @@ STATEFULS: Mapping[str, int] = {
     "delay": 4,
     "delay_n": 4,
     "delay_fixed": 3,
+    "conveyor_delay": 3,
+    "xmile_history": 2,
     "trend": 3,
     "forecast": 4,
     "sample_if_true": 3,
@@ -75,8 +78,12 @@ class Memory(Protocol):
         initial: Callable[[], int],
         entering: Callable[[], int],
         length: Callable[[], int],
+        after: Callable[[], int] | None = None,
     ) -> int:
-        """The node of a pipe; its parts are made later."""
+        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
+
+    def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
+        """The node of what was ``steps`` ago; what is remembered is made later."""
 
     def context(self, variable: str, *, start: bool) -> Context:
         """What functions without memory need."""
@@ -98,8 +105,10 @@ def at_start(m: Memory, variable: str, call: Call) -> int:
             return start(1)
         case "smooth" | "smooth_n":
             return start(2)
-        case "delay_fixed":
+        case "delay_fixed" | "conveyor_delay":
             return _before_the_delay(m, variable, call)
+        case "xmile_history":
+            return _history(m, variable, call, "", start=True)
         case "delay" | "delay_n":
             # there and back again, as rounding has it
             return g.div(g.mul(start(2), start(1)), start(1))
@@ -145,8 +154,19 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
                 label,
                 lambda: _before_the_delay(m, variable, call),
                 lambda: run(0),
-                lambda: _steps(m, variable, call),
+                lambda: _steps(m, m.start(call.arguments[1], variable)),
             )
+        case "conveyor_delay":
+            return m.pipe(
+                key,
+                label,
+                lambda: _before_the_delay(m, variable, call),
+                lambda: g.select(g.op("eq", run(1), run(1)), run(0), g.const(math.nan)),
+                lambda: _steps(m, m.start(call.arguments[1], variable)),
+                lambda: _steps(m, run(1)),
+            )
+        case "xmile_history":
+            return _history(m, variable, call, label, start=False)
         case "sample_if_true":
             held = m.cell(key, label, lambda: start(2), lambda: g.select(run(0), run(1), m.cell_node(key)))
             return g.select(run(0), run(1), held)
@@ -166,12 +186,45 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
             raise AssertionError(call.function)
 
 
-def _steps(m: Memory, variable: str, call: Call) -> int:
+def _steps(m: Memory, duration: int) -> int:
     """How many steps a DELAY FIXED lasts: at least one, and of a time without end more than any run has."""
     g = m.graph
-    time = g.div(m.start(call.arguments[1], variable), g.uniform("time_step"))
+    time = g.div(duration, g.uniform("time_step"))
     whole = g.op("rint", g.add(g.op("max", time, g.const(1.0)), g.const(1e-6)))
     return g.select(g.lt(whole, g.const(ENDLESS)), whole, g.const(ENDLESS))
+
+
+def _history(m: Memory, variable: str, call: Call, label: str, *, start: bool) -> int:
+    """What was at a time of the run, 0 for one before it or later than now.
+
+    Source: isee systems' help, "Data builtins". Whether Stella interpolates between two steps is not said there, so
+    that is no number. ``TIME - a`` with an ``a`` that does not change in the run lies before now, and what is looked
+    back at may depend on what was seen; where ``a`` is 0 all the same, that is no number either.
+    """
+    g, read = m.graph, m.start if start else m.run
+    value, time = call.arguments
+    missing, nothing = g.const(math.nan), g.const(0.0)
+    step, first = g.uniform("time_step"), g.uniform("initial_time")
+    now = first if start else g.source("instant")
+    match time:
+        case Binary("-", Ref("time"), lag):
+            distance = read(lag, variable)
+            settled = g.rates[distance] != PER_STEP
+        case _:
+            distance, settled = g.sub(now, read(time, variable)), False
+    back = g.div(distance, step)
+    whole = g.op("rint", back)
+    before = nothing
+    if not start:
+        there = g.logical_and(g.lt(g.const(0.5), whole), g.lt(whole, g.const(ENDLESS)))
+        steps = g.select(there, whole, nothing)
+        before = m.record((variable, "history", value), label, lambda: m.run(value, variable), steps)
+    present = missing if settled else read(value, variable)
+    value_then = g.select(g.op("eq", whole, nothing), present, before)
+    near = g.le(g.op("abs", g.sub(back, whole)), g.const(1e-6))
+    inside = g.select(near, value_then, missing)
+    outside = g.logical_or(g.lt(back, g.const(-1e-6)), g.lt(g.add(g.div(g.sub(now, first), step), g.const(1e-6)), back))
+    return g.select(outside, nothing, inside)
 
 
 def _before_the_delay(m: Memory, variable: str, call: Call) -> int:

@@ -49,13 +49,8 @@ class _Tangents:
         states += [State(f"d {s.label}", self._of(s.initial), self._of(s.rate)) for s in program.states]
         cells = [Cell(c.label, self.copies[c.initial], self.copies[c.following]) for c in program.cells]
         cells += [Cell(f"d {c.label}", self._of(c.initial), self._of(c.following)) for c in program.cells]
-        pipes = [
-            Pipe(p.label, self.copies[p.initial], self.copies[p.entering], self.copies[p.length]) for p in program.pipes
-        ]
-        pipes += [
-            Pipe(f"d {p.label}", self._of(p.initial), self._of(p.entering), self.copies[p.length])
-            for p in program.pipes
-        ]
+        pipes = [self._pipe(p, p.label, self.copies[p.initial], self.copies[p.entering]) for p in program.pipes]
+        pipes += [self._pipe(p, f"d {p.label}", self._of(p.initial), self._of(p.entering)) for p in program.pipes]
         outputs = [(name, self.copies[node]) for name, node in program.outputs]
         outputs += [(f"d {name}", self._of(node)) for name, node in program.outputs]
         return replace(
@@ -75,7 +70,15 @@ class _Tangents:
             labels=tuple((label, self.copies[node]) for label, node in program.labels),
         )
 
+    def _pipe(self, pipe: Pipe, label: str, initial: int, entering: int) -> Pipe:
+        """The pipe for other values; its steps are the same."""
+        after = None if pipe.after is None else self.copies[pipe.after]
+        return Pipe(label, initial, entering, self.copies[pipe.length], pipe.kind, after)
+
     def _copied(self, node: Node) -> int:
+        if node.op == "past":
+            assert isinstance(node.payload, int)
+            return self.graph.past(node.payload, self.copies[node.args[0]])
         if isinstance(node.payload, Table):
             return self.graph.table(node.payload, self.copies[node.args[0]])
         if not node.args:
@@ -100,6 +103,9 @@ class _Tangents:
         if node.op in offsets:
             assert isinstance(node.payload, int)
             return self.graph.source(node.op, offsets[node.op] + node.payload)
+        if node.op == "past":
+            assert isinstance(node.payload, int)
+            return self.graph.past(len(self.program.pipes) + node.payload, self.copies[node.args[0]])
         if all(self.slope[a] is None for a in node.args):
             return None
         args = [self.copies[a] for a in node.args]

@@ -71,9 +71,11 @@ def _capacities(program: Program, inputs: Inputs, lanes: int) -> tuple[NDArray[n
     numbers: list[int] = []
     total = 0
     if program.pipes:
-        for length in start_values(program, inputs, [p.length for p in program.pipes]):
+        lengths = start_values(program, inputs, [p.length for p in program.pipes])
+        for pipe, length in zip(program.pipes, lengths, strict=True):
             # a pipe longer than the run gives its initial value throughout
-            steps = int(min(length.max(), len(inputs.grid.times)))
+            most = len(inputs.grid.times)
+            steps = int(min(length.max(), most)) if pipe.kind == "delay" else most
             numbers += [steps, total]
             total += steps * lanes
     return np.array([*numbers, 0], dtype=np.int64), total

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.compiler.primitives import MEANING, look_up, uniform_random
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, Program
@@ -46,7 +47,10 @@ class Evaluation:
         self.lengths = [self.full(p.length).astype(np.int64) for p in program.pipes]
         # a pipe longer than the run gives its initial value throughout
         longest = len(inputs.grid.times)
-        self.rings = [np.empty((min(int(n.max(initial=1)), longest), inputs.n_runs)) for n in self.lengths]
+        self.rings = [
+            np.zeros((min(int(n.max(initial=1)), longest) if p.kind == "delay" else longest, inputs.n_runs))
+            for p, n in zip(program.pipes, self.lengths, strict=True)
+        ]
 
     def full(self, node: int) -> Values:
         """A node's value for each run."""
@@ -58,6 +62,8 @@ class Evaluation:
             node = self.program.nodes[position]
             if not node.args:
                 self.values[position] = self.source(node.op, node.payload)
+            elif node.op == "past" and isinstance(node.payload, int):
+                self.values[position] = self.looked_back(node.payload, self.full(node.args[0]).astype(np.int64))
             elif isinstance(node.payload, Table):
                 self.values[position] = look_up(node.payload, self.values[node.args[0]])
             else:
@@ -102,8 +108,16 @@ class Evaluation:
         """What comes out of a pipe now."""
         length, ring = self.lengths[slot], self.rings[slot]
         before = self.full(self.program.pipes[slot].initial)
+        if self.program.pipes[slot].kind == "conveyor":
+            return np.asarray(np.where(self.step < length, before, 0.0) + ring[self.step])
         entered = ring[(self.step - length) % len(ring), np.arange(self.inputs.n_runs)]
         return np.where(self.step < length, before, entered)
+
+    def looked_back(self, slot: int, steps: NDArray[np.int64]) -> Values:
+        """What went into a record so many steps ago."""
+        then = self.step - steps
+        there = (steps > 0) & (then >= 0)
+        return np.where(there, self.rings[slot][np.where(there, then, 0), np.arange(self.inputs.n_runs)], 0.0)
 
     def outputs(self) -> Values:
         """Go through all steps."""
@@ -128,7 +142,7 @@ class Evaluation:
         program, dt = self.program, self.inputs.grid.step
         first = self.rates()
         following = [self.full(c.following) for c in program.cells]
-        entering = [self.full(p.entering) for p in program.pipes]
+        entering = [tuple(self.full(node) for node in p.taken_in) for p in program.pipes]
         start = self.states
         match self.method:
             case "euler":
@@ -147,8 +161,13 @@ class Evaluation:
             for y, s in zip(moved, program.states, strict=True)
         ]
         self.cells = following
-        for ring, values in zip(self.rings, entering, strict=True):
-            ring[self.step % len(ring)] = values
+        for ring, (values, *after) in zip(self.rings, entering, strict=True):
+            if not after:
+                ring[self.step % len(ring)] = values
+                continue
+            at = self.step + after[0].astype(np.int64)
+            inside = np.flatnonzero(at < len(ring))
+            ring[at[inside], inside] += values[inside]
 
     def rates(self) -> list[Values]:
         """The rates of the states, from what is evaluated."""

@@ -184,6 +184,7 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     "random_normal": lambda a: Call("NORMAL", (a[2], a[3], a[4], a[0], a[1])),
     "random_exponential": _random_exponential,
     "get_time_value": _time_value,
+    "xmile_history": _unchanged("HISTORY", 2),
 }
 
 #: Functions of whole arrays that XMILE lacks: they are written under Vensim's names, with underscores, as files that
@@ -207,6 +208,7 @@ UNSUPPORTED: Mapping[str, str] = {
     "active_initial": "give that part of the equation a variable of its own",
     "sample_if_true": "give what is summed over a variable of its own",
     "inf": "write a large number",
+    "conveyor_delay": "use a delay time that does not change",
     "data_between": "write the points as a lookup and call it",
     "vensim_npv": "accumulate the discounted flow in a stock",
     "vensim_npve": "accumulate the discounted flow in a stock",

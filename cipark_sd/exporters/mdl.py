@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.exporters.apart import Apart
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.vensim_readings import with_readings
@@ -17,14 +18,32 @@ from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Binary, Call, Expr, If, Neg, Ref, Table
+from cipark_sd.model.expr import Binary, Call, Expr, If, Neg, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, StockPiece, Subscripts, Variable
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    StockPiece,
+    Subscripts,
+    Variable,
+)
 
 _BANNER = "*" * 56
 _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
 _WIDTH = 100
+#: What has to follow the equals sign, by Vensim's manual, function by function.
+_WHOLE = {
+    "sample_if_true": ("sample", "keeps its value until it is taken anew"),
+    "delay_fixed": ("delayed", "delays by whole steps"),
+    "delay_material": ("delayed", "delays by whole steps"),
+    "delay_n": ("delayed", "delays in stages"),
+    "smooth_n": ("smoothed", "smooths in stages"),
+}
 
 
 def to_mdl(model: Model) -> str:
@@ -45,7 +64,9 @@ def to_mdl(model: Model) -> str:
     model = with_readings(replace(model, variables=plain))
     labels = {variable.name for variable in model.variables}
     variables = [_vensim(model, variable, problems) for variable in model.variables]
-    apart = (part for variable in variables for part in tables_apart(variable, labels, problems, model.name))
+    whole = Apart({*labels}, _WHOLE)
+    equations_of_their_own = (part for variable in variables for part in _whole_equations(variable, whole))
+    apart = (p for part in equations_of_their_own for p in tables_apart(part, whole.taken, problems, model.name))
     ready = replace(model, variables=tuple(apart))
     raise_all(model.name, problems)
     parts = ["{UTF-8}\n", *(_dimension(dimension, ready) for dimension in ready.dimensions)]
@@ -87,6 +108,29 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         case Constant() | Series():
             pass
     return variable
+
+
+def _whole_equations(variable: Variable, whole: Apart) -> Iterator[Variable]:
+    """A variable after those of the calls in it that have to follow the equals sign."""
+    lifted: list[Auxiliary] = []
+
+    def outer(piece: Piece) -> Piece:
+        lift = whole.lift(variable, piece.subscripts, piece.exceptions, lifted)
+        if isinstance(piece.expr, Call) and piece.expr.function in _WHOLE:
+            return replace(piece, expr=rebuild(piece.expr, lift))
+        return replace(piece, expr=lift(piece.expr))
+
+    made = variable
+    match variable:
+        case Auxiliary(pieces=pieces):
+            made = replace(variable, pieces=tuple(map(outer, pieces)))
+        case Stock(pieces=stocks):
+            lifts = [(p, whole.lift(variable, p.subscripts, p.exceptions, lifted)) for p in stocks]
+            parts = (replace(p, flow=lift(p.flow), initial=lift(p.initial)) for p, lift in lifts)
+            made = replace(variable, pieces=tuple(parts))
+    for part in lifted:
+        yield from _whole_equations(part, whole)
+    yield made
 
 
 def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:

@@ -11,6 +11,7 @@ _END = Ref("final_time")
 UNSUPPORTED = {
     "inf": "write a large number",
     # the data are written as lookups, of which Vensim's function has no value
+    "xmile_history": "use DELAY FIXED where the time lies a fixed while back",
     "data_between": "write the points as a lookup and call it",
 }
 
@@ -44,6 +45,8 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None], summed: Coll
                 return Call("ramp", (slope, start, _END))
             case Call("vensim_npv" | "vensim_npve" as function, arguments):
                 return Call(function.removeprefix("vensim_"), arguments)
+            case Call("conveyor_delay", arguments):
+                return Call("delay_material", (*arguments, Const(0.0)))
             case Call("pi", ()):
                 return Const(3.141592653589793)
             case Call("smooth" | "delay" as kind, (*_, order)) if order not in (Const(1.0), Const(3.0)):

@@ -5,18 +5,20 @@
 is the largest ``-x`` up to ``-t``, so the numbers are the same to the bit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from cipark_sd.errors import CiparkError
+from cipark_sd.exporters.apart import Apart
 from cipark_sd.exporters.data_tables import data_as_table
-from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, walk
+from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.readings import read_as
-from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, Subscripts, Variable
+from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, Variable
 from cipark_sd.naming import canonical
 
-_SAMPLE = "sample_if_true"
+#: What has to be a whole equation.
+_WHOLE = {"sample_if_true": ("sample", "keeps its value until it is taken anew")}
 #: Where a lookup is read in a way of the call's own: what the lookup that says so is called.
 _WAYS: dict[TableReading, str] = {
     "interpolate": "between lines",
@@ -47,7 +49,7 @@ class _Words:
     model: Model
 
     def __post_init__(self) -> None:
-        self.taken = {variable.name for variable in self.model.variables}
+        self.apart = Apart({variable.name for variable in self.model.variables}, _WHOLE)
         self.lookups: dict[tuple[str, TableReading], Lookup] = {}
 
     def of(self, variable: Variable) -> Iterator[Variable]:
@@ -59,7 +61,7 @@ class _Words:
                 lifted: list[Auxiliary] = []
                 made = []
                 for piece in stocks:
-                    lift = self._lift(variable, piece.subscripts, piece.exceptions, lifted)
+                    lift = self.apart.lift(variable, piece.subscripts, piece.exceptions, lifted)
                     flow, initial = (self._expr(lift(part), variable) for part in (piece.flow, piece.initial))
                     made.append(replace(piece, flow=flow, initial=initial))
                 for part in lifted:
@@ -72,7 +74,7 @@ class _Words:
         lifted: list[Auxiliary] = []
         made = []
         for piece in pieces:
-            lift = self._lift(variable, piece.subscripts, piece.exceptions, lifted)
+            lift = self.apart.lift(variable, piece.subscripts, piece.exceptions, lifted)
             match piece.expr:
                 case Call("sample_if_true", (condition, value, initial)):
                     previous = Call(
@@ -87,40 +89,6 @@ class _Words:
         for part in lifted:
             yield from self.of(part)
         yield replace(variable, pieces=tuple(made))
-
-    def _lift(
-        self, variable: Variable, subscripts: Subscripts, exceptions: tuple[Subscripts, ...], lifted: list[Auxiliary]
-    ) -> Callable[[Expr], Expr]:
-        """Takes calls that have to be a whole equation out of an expression, each into a variable of its lookup."""
-
-        def lift(expr: Expr) -> Expr:
-            # what is summed over has no value of its own, so it stays and is refused by name
-            if isinstance(expr, Call) and expr.function == _SAMPLE and not _marked(expr):
-                label = self._fresh(f"{variable.label} sample")
-                pieces = (Piece(expr, subscripts, exceptions),)
-                doc = f"Part of {variable.label}, which keeps its value until it is taken anew"
-                lifted.append(
-                    Auxiliary(
-                        name=canonical(label),
-                        label=label,
-                        doc=doc,
-                        dims=variable.dims,
-                        group=variable.group,
-                        pieces=pieces,
-                    )
-                )
-                return Ref(canonical(label), subscripts)
-            return rebuild(expr, lift)
-
-        return lift
-
-    def _fresh(self, label: str) -> str:
-        candidate, number = label, 1
-        while canonical(candidate) in self.taken:
-            number += 1
-            candidate = f"{label} {number}"
-        self.taken.add(canonical(candidate))
-        return candidate
 
     def _expr(self, expr: Expr, variable: Variable) -> Expr:
         expr = rebuild(expr, lambda part: self._expr(part, variable))
@@ -147,7 +115,7 @@ class _Words:
             return None
         key = (name, reading)
         if key not in self.lookups:
-            label = self._fresh(f"{lookup.label} {_WAYS[reading]}")
+            label = self.apart.fresh(f"{lookup.label} {_WAYS[reading]}")
             pieces = tuple(
                 replace(
                     piece, table=seen_back(read_as(piece.table, reading, where=self.model.name, variable=lookup.label))
@@ -166,7 +134,3 @@ def seen_back(table: Table) -> Table:
     if table.interpolation != "look_forward":
         return table
     return Table(tuple(-x for x in reversed(table.x)), tuple(reversed(table.y)), "hold_backward")
-
-
-def _marked(expr: Expr) -> bool:
-    return any(sub.endswith("!") for part in walk(expr) if isinstance(part, Ref) for sub in part.subscripts)

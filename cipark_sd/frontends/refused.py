@@ -15,7 +15,6 @@ _DATA = "compute the number from the data beforehand and write it as a constant"
 
 REFUSED: Mapping[str, str] = {
     "vector_lookup": "use IF THEN ELSE",
-    "delay_material": "use DELAY FIXED with what is on its way in a stock",
     "delay_information": "use DELAY FIXED",
     "delay_batch": "use DELAY FIXED",
     "delay_conveyor": "use DELAY FIXED or DELAY N",
@@ -63,7 +62,6 @@ REFUSED: Mapping[str, str] = {
     "a_function_of": "give the variable an equation",
     "conveyor": "use DELAY FIXED",
     "previous": "use DELAY FIXED with a delay of one time step",
-    "history": "use DELAY with the value that holds before the start",
     "init_of": "use INITIAL",
     "self": "name the variable",
     "lookupxy": "name the lookup and call it",

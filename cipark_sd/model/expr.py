@@ -67,7 +67,8 @@ class Call:
     """A function of the language, or a macro of the model, by canonical name.
 
     Functions with memory are calls too: ``smooth`` and ``delay`` (input, time, initial, order), ``smooth_n`` and
-    ``delay_n`` (input, time, initial, order), ``delay_fixed`` (input, time, initial), ``trend`` (input, average time,
+    ``delay_n`` (input, time, initial, order), ``delay_fixed`` and ``conveyor_delay`` (input, time, initial),
+    ``xmile_history`` (input, time of the model), ``trend`` (input, average time,
     initial trend), ``forecast`` (input, average time, horizon, initial trend), ``sample_if_true`` (condition, input,
     initial), ``initial`` (value), ``active_initial`` (value, initial value). ``not`` is a call with one argument.
     """

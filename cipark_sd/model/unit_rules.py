@@ -59,6 +59,8 @@ RULES: Mapping[str, Rule] = {
     "delay": Rule(("same", "time", "same", "none"), "same"),
     "delay_n": Rule(("same", "time", "same", "none"), "same"),
     "delay_fixed": Rule(("same", "time", "same"), "same"),
+    "conveyor_delay": Rule(("same", "time", "same"), "same"),
+    "xmile_history": Rule(("same", "time"), "same"),
     "trend": Rule(("any", "time", "rate"), "rate"),
     "forecast": Rule(("same", "time", "time", "rate"), "same"),
     "vensim_npv": Rule(("same", "rate", "any", "none"), "by_time"),

@@ -219,6 +219,8 @@ class Body(Vectors):
             self.values[node] = self._table(entry.payload, self.use(args[0]))
         elif op == "pipe" and isinstance(entry.payload, int):
             self.values[node] = self._pipe(entry.payload)
+        elif op == "past" and isinstance(entry.payload, int):
+            self.values[node] = self._past(entry.payload, self.use(args[0]))
         elif op in ("random", "initial_random") and isinstance(entry.payload, int):
             step = "%step" if op == "random" else str(2**32)
             self.values[node] = self._random(entry.payload, step)
@@ -352,9 +354,29 @@ class Body(Vectors):
         start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr %caps, i64 {2 * slot + 1}')}, align 8")
         return self.emit(f"getelementptr double, ptr %pipes, i64 {start}"), capacity
 
+    def arrive(self, memory: str, capacity: str, value: str, after: str) -> None:
+        """Add what enters a conveyor to what leaves so many steps later."""
+        steps = self.emit(f"fptosi {self.v} {after} to {self.i}")
+        for lane in range(self.lanes):
+            then = self.emit(f"add i64 %step, {self.emit(f'extractelement {self.i} {steps}, i32 {lane}')}")
+            inside = self.emit(f"icmp slt i64 {then}, {capacity}")
+            # what leaves after the run is put where nothing is read any more
+            row = self.emit(f"mul i64 {self.emit(f'select i1 {inside}, i64 {then}, i64 %step')}, {self.lanes}")
+            place = self.emit(f"add i64 {row}, {lane}")
+            address = self.emit(f"getelementptr double, ptr {memory}, i64 {place}")
+            there = self.emit(f"load double, ptr {address}, align 8")
+            entered = self.emit(f"extractelement {self.v} {value}, i32 {lane}")
+            self.lines.append(f"  store double {self.emit(f'fadd double {there}, {entered}')}, ptr {address}, align 8")
+
     def _pipe(self, slot: int) -> str:
         pipe = self.program.pipes[slot]
         memory, capacity = self.ring(slot)
+        if pipe.kind == "conveyor":
+            now = self.spread(self.emit("sitofp i64 %step to double"))
+            early = self.emit(f"fcmp olt {self.v} {now}, {self.use(pipe.length)}")
+            begun = self.emit(f"select {self.b} {early}, {self.v} {self.use(pipe.initial)}, {self.v} zeroinitializer")
+            arrived = self.load(memory, self.emit(f"mul i64 %step, {self.lanes}"))
+            return self.emit(f"fadd {self.v} {begun}, {arrived}")
         lengths = self.emit(f"fptosi {self.v} {self.use(pipe.length)} to {self.i}")
         result = self.use(pipe.initial)
         for lane in range(self.lanes):
@@ -366,6 +388,21 @@ class Body(Vectors):
             entered = self.load(memory, self.emit(f"add i64 {row}, {lane}"), "double")
             before = self.emit(f"extractelement {self.v} {result}, i32 {lane}")
             value = self.emit(f"select i1 {early}, double {before}, double {entered}")
+            result = self.emit(f"insertelement {self.v} {result}, double {value}, i32 {lane}")
+        return result
+
+    def _past(self, slot: int, back: str) -> str:
+        memory, _ = self.ring(slot)
+        steps = self.emit(f"fptosi {self.v} {back} to {self.i}")
+        result = "zeroinitializer"
+        for lane in range(self.lanes):
+            ago = self.emit(f"extractelement {self.i} {steps}, i32 {lane}")
+            then = self.emit(f"sub i64 %step, {ago}")
+            past, begun = self.emit(f"icmp sgt i64 {ago}, 0"), self.emit(f"icmp sge i64 {then}, 0")
+            there = self.emit(f"and i1 {past}, {begun}")
+            row = self.emit(f"mul i64 {self.emit(f'select i1 {there}, i64 {then}, i64 0')}, {self.lanes}")
+            entered = self.load(memory, self.emit(f"add i64 {row}, {lane}"), "double")
+            value = self.emit(f"select i1 {there}, double {entered}, double 0.0")
             result = self.emit(f"insertelement {self.v} {result}, double {value}, i32 {lane}")
         return result
 

@@ -72,7 +72,10 @@ class _Module:
                    for i, piece in enumerate(pieces)]
             for name, pieces in groups.items()
         }  # fmt: skip
-        calls["start"] = self._group("start", (len(program.states), self._start), (len(program.cells), self._begin))
+        conveys = any(pipe.kind == "conveyor" for pipe in program.pipes)
+        cleared = [(len(program.pipes), self._clear)] if conveys else []
+        begun = ((len(program.states), self._start), (len(program.cells), self._begin), *cleared)
+        calls["start"] = self._group("start", *begun)
         calls["outputs"] = self._group("outputs", (len(program.outputs), self._outputs))
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(RECIPES))
@@ -84,6 +87,7 @@ class _Module:
                 declarations(self.lanes, without=self.library),
                 *self.slots.constants(),
                 *made,
+                *([_CLEAR] if conveys else []),
                 *self.functions,
                 self._driver(calls, advance),
                 _ATTRIBUTES,
@@ -103,7 +107,7 @@ class _Module:
         program = self.program
         nodes = {s.initial for s in program.states} | {s.rate for s in program.states}
         nodes |= {c.initial for c in program.cells} | {c.following for c in program.cells}
-        nodes |= {p.entering for p in program.pipes} | {node for _, node in program.outputs}
+        nodes |= {node for p in program.pipes for node in p.taken_in} | {node for _, node in program.outputs}
         for pieces in groups.values():
             for piece in pieces:
                 inside = set(piece)
@@ -166,6 +170,14 @@ class _Module:
         for i in members:
             body.store(body.use(self.program.cells[i].initial), "%ws", self.slots.cells + i)
 
+    def _clear(self, body: Body, members: range) -> None:
+        """Conveyors are empty."""
+        for i in members:
+            if self.program.pipes[i].kind == "conveyor":
+                memory, capacity = body.ring(i)
+                doubles = body.emit(f"mul i64 {capacity}, {self.lanes}")
+                body.lines.append(f"  call void @clear(ptr {memory}, i64 {doubles})")
+
     def _outputs(self, body: Body, members: range) -> None:
         for i in members:
             body.store(body.use(self.program.outputs[i][1]), "%out", i)
@@ -175,7 +187,7 @@ class _Module:
         program = self.program
         n_states, n_cells, n_pipes = len(program.states), len(program.cells), len(program.pipes)
         moving = [s.rate for s in program.states]
-        remembered = [c.following for c in program.cells] + [p.entering for p in program.pipes]
+        remembered = [c.following for c in program.cells] + [node for p in program.pipes for node in p.taken_in]
         # states and cells that are read where others are written
         slopes = [node for node in dict.fromkeys(moving) if program.nodes[node].op == "state"]
         read = [node for node in dict.fromkeys([*moving, *remembered]) if program.nodes[node].op in ("state", "cell")]
@@ -236,10 +248,13 @@ class _Module:
     def _pipes(self, body: Body, members: range) -> None:
         """Pipes take in what the beginning of the step gave."""
         for i in members:
-            self._enter(body, i, body.use(self.program.pipes[i].entering))
+            self._enter(body, i, *(body.use(node) for node in self.program.pipes[i].taken_in))
 
-    def _enter(self, body: Body, i: int, value: str) -> None:
+    def _enter(self, body: Body, i: int, value: str, after: str = "") -> None:
         memory, capacity = body.ring(i)
+        if after:
+            body.arrive(memory, capacity, value, after)
+            return
         row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
         body.store(value, memory, row)
 
@@ -258,7 +273,8 @@ class _Module:
 
     def _keep_pipes(self, body: Body, members: range) -> None:
         for i in members:
-            body.store(body.use(self.program.pipes[i].entering), "%ws", self.slots.named("pipe", i))
+            for part, node in zip(("pipe", "after"), self.program.pipes[i].taken_in, strict=False):
+                body.store(body.use(node), "%ws", self.slots.named(part, i))
 
     def _first(self, body: Body, members: range, factor: float) -> None:
         """Keep the beginning of the step and go along the first slope."""
@@ -296,7 +312,8 @@ class _Module:
 
     def _take_pipes(self, body: Body, members: range) -> None:
         for i in members:
-            self._enter(body, i, body.load("%ws", self.slots.named("pipe", i)))
+            parts = ("pipe", "after")[: len(self.program.pipes[i].taken_in)]
+            self._enter(body, i, *(body.load("%ws", self.slots.named(part, i)) for part in parts))
 
     def _driver(self, calls: dict[str, list[str]], advance: list[tuple[int, list[str]]]) -> str:
         per_step = 1 if self.method == "euler" else 2
@@ -332,6 +349,23 @@ class _Module:
 _ATTRIBUTES = """
 attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
 attributes #1 = { nounwind readnone willreturn }
+"""
+
+#: Stores that LLVM does not turn into a call of a library's function, which WebAssembly lacks.
+_CLEAR = """
+define internal void @clear(ptr %memory, i64 %n) #0 {
+entry:
+  br label %next
+next:
+  %i = phi i64 [ 0, %entry ], [ %i1, %next ]
+  %at = getelementptr double, ptr %memory, i64 %i
+  store volatile double 0.0, ptr %at, align 8
+  %i1 = add i64 %i, 1
+  %more = icmp slt i64 %i1, %n
+  br i1 %more, label %next, label %done
+done:
+  ret void
+}
 """
 
 _DRIVER = """

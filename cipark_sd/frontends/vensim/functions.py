@@ -6,8 +6,16 @@ manual, function by function.
 
 from collections.abc import Mapping
 
-from cipark_sd.frontends.calls import Meaning, counted, of_order, rebuilt
-from cipark_sd.model.expr import Call, Const, If
+from cipark_sd.frontends.calls import Meaning, WrongCall, counted, of_order, rebuilt
+from cipark_sd.model.expr import Call, Const, Expr, If
+
+
+def _material(value: Expr, time: Expr, initial: Expr, missing: Expr) -> Expr:
+    """What leaves at one time is added up; where nothing does there is the missing value, 0."""
+    if missing != Const(0.0):
+        raise WrongCall("DELAY MATERIAL is computed with a missing value of 0 alone; add the other with IF THEN ELSE")
+    return Call("conveyor_delay", (value, time, initial))
+
 
 FUNCTIONS: Mapping[str, Meaning] = {
     "if_then_else": rebuilt("IF THEN ELSE", "condition, then, else", If),
@@ -20,6 +28,7 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "delay3i": rebuilt("DELAY3I", "input, delay time, initial value", of_order("delay", 3.0)),
     "delay_n": counted("delay_n", "DELAY N", "input, delay time, initial value, order"),
     "delay_fixed": counted("delay_fixed", "DELAY FIXED", "input, delay time, initial value"),
+    "delay_material": rebuilt("DELAY MATERIAL", "input, delay time, initial value, missing value", _material),
     "smooth": rebuilt("SMOOTH", "input, smooth time", of_order("smooth", 1.0)),
     "smoothi": rebuilt("SMOOTHI", "input, smooth time, initial value", of_order("smooth", 1.0)),
     "smooth3": rebuilt("SMOOTH3", "input, smooth time", of_order("smooth", 3.0)),

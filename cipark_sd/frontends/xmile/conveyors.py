@@ -1,13 +1,14 @@
-"""Conveyors with a constant transit time: what enters leaves that much later, less what leaks on the way.
+"""Conveyors: what enters leaves a transit time later, less what leaks on the way.
 
-Each step's material is one slat. A linear leak takes the same amount of a slat at each of its steps in the zone, a
-fraction of what entered in all; an exponential one takes a fraction per unit of time of what is left. What lies on the
-conveyor at the start lies as a constant inflow would have left it. Sums over slats are differences of two delays, and
-no slat is retained.
+Where the transit time changes, that at the entry counts, and once it is placed nothing changes it: material may pass
+what entered before and leave together with it. Each step's material is one slat. A linear leak takes the same amount of
+a slat at each of its steps in the zone, a fraction of what entered in all; an exponential one takes a fraction per unit
+of time of what is left. What lies on the conveyor at the start lies as a constant inflow would have left it. Sums over
+slats are differences of two delays, and no slat is retained.
 
 Sources: XMILE 1.0, sections 3.7.2 and 4.2.1; isee systems' help, "Traditional Conveyor Computation" and "Conveyors":
-leakage comes before what leaves, the leak fraction is that at the entry, and as much may enter as the capacity leaves
-room for, (capacity - conveyor) / DT + outflow.
+leakage comes before what leaves, transit time and leak fraction are those at the entry, and as much may enter as the
+capacity leaves room for, (capacity - conveyor) / DT + outflow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,12 +79,12 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     for part in () if conveyor is None else conveyor:
         if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
             yield problem(f"a conveyor with <{document.name(part)}>")
-    if conveyor is not None and _is_true(conveyor.get("discrete")):
+    if conveyor is not None and is_true(conveyor.get("discrete")):
         yield problem("a discrete conveyor")
     leaving, leaks = split_outflows(document, stock, nodes)
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
-    exponential = conveyor is not None and _is_true(conveyor.get("exponential_leak"))
+    exponential = conveyor is not None and is_true(conveyor.get("exponential_leak"))
     for name in leaks:
         node = nodes.get(name)
         if node is None:
@@ -98,14 +99,31 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
         spread = "" if name not in nodes else next((v for k, v in nodes[name].attrib.items() if "spreadflow" in k), "")
         if spread not in ("", "beginning"):
             yield problem(f"a conveyor whose inflow is spread ({spread})")
-    length = None if conveyor is None else document.child(conveyor, "len")
-    text = "" if length is None else "".join(length.itertext()).strip()
-    if not is_constant(document, text, nodes):
-        yield problem("a conveyor without a constant transit time")
+    text = "" if conveyor is None else length_of(document, conveyor)
+    if not text or (_is_number(text) and not float(text) > 0):
+        yield problem("a conveyor without a transit time above 0")
+    fifo = conveyor is not None and any("fifo" in key.lower() and is_true(v) for key, v in conveyor.attrib.items())
+    if fifo and not is_constant(document, text, nodes):
+        yield problem("a transit time that changes on a conveyor on which nothing passes what entered before")
 
 
-def _is_true(text: str | None) -> bool:
+def is_true(text: str | None) -> bool:
+    """Whether an attribute says yes."""
     return (text or "").strip().lower() in ("true", "1", "yes")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def length_of(document: Document, conveyor: Any) -> str:
+    """The transit time of a ``<conveyor>`` as it is written."""
+    length = document.child(conveyor, "len")
+    return "" if length is None else "".join(length.itertext()).strip()
 
 
 def leak_text(document: Document, node: Any) -> str:
@@ -164,6 +182,8 @@ class Belt:
         Transit time, and what lies on it at the start.
     leaks : sequence of Leak
         In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
+    varies : bool
+        Whether the transit time may change in a run.
     """
 
     entering: Expr
@@ -171,6 +191,7 @@ class Belt:
     initial: Expr
     leaks: Sequence[Leak] = ()
     exponential: bool = False
+    varies: bool = False
 
     @property
     def slats(self) -> Expr:
@@ -183,7 +204,7 @@ class Belt:
         retained = self._retained if self.exponential else _minus(_ONE, *map(self._lost, self.leaks))
         if not self.leaks:
             return self._later(self.entering, self.transit, self._steady)
-        if self.exponential:
+        if self.exponential and not self.varies:
             return _times(self._later(self.entering, self.transit, self._steady), retained)
         return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
 
@@ -198,6 +219,8 @@ class Belt:
         first, last, many = self._zone(leak)
         part = _times(self.entering, leak.fraction)
         start = _times(self._steady, leak.fraction)
+        if self.varies:
+            return self._varying_leak(leak, part, start)
         begun = part
         if leak.start > 0:
             later = self._later(part, _times(_minus(first, _ONE), _STEP), start)
@@ -206,6 +229,23 @@ class Belt:
         some = Binary(">", many, _ZERO)
         change = If(some, _over(_minus(begun, ended), _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
         return change, If(some, start, _ZERO)
+
+    def _varying_leak(self, leak: Leak, part: Expr, start: Expr) -> tuple[Expr, Expr]:
+        """The same where each entry has its own number of slats: what a step of it leaks is settled at the entry."""
+        first, last, many = self._zone(leak)
+        some, at_once = Binary(">", many, _ZERO), Binary("<=", first, _ONE)
+
+        def shared(amount: Expr) -> Expr:
+            return If(some, _over(amount, _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
+
+        leaking, before = shared(part), shared(start)
+        begun = leaking
+        if leak.start > 0:
+            # what begins to leak at once does not wait a step
+            waiting = _times(Call("max", (_minus(first, _ONE), _ONE)), _STEP)
+            later = self._later(If(at_once, _ZERO, leaking), waiting, If(at_once, _ZERO, before))
+            begun = _sum(If(at_once, leaking, _ZERO), later)
+        return _minus(begun, self._later(leaking, _times(last, _STEP), before)), If(some, start, _ZERO)
 
     def _zone(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
         """First and last slat of a zone, counted from the entry, and how many; a slat is where its middle is."""
@@ -249,9 +289,8 @@ class Belt:
             lost.append(_times(self._lost(leak), behind))
         return _over(self.initial, _times(_minus(slats, *lost), _STEP))
 
-    @staticmethod
-    def _later(value: Expr, time: Expr, before: Expr) -> Expr:
-        return Call("delay_fixed", (value, time, before))
+    def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:
+        return Call("conveyor_delay" if self.varies else "delay_fixed", (value, time, before))
 
 
 def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:

@@ -186,9 +186,10 @@ class Reader(Climber):
         return Ref(name, tuple(dim + mark for dim in self.scope.whole.get(name, ())))
 
     def _itself(self, cursor: Cursor, at: int) -> Expr:
-        """``SELF``, which stands for the variable inside ``PREVIOUS`` (XMILE 1.0, section 3.5.5)."""
-        if self.itself is None or cursor.tokens[max(at - 2, 0)].lower() != "previous":
-            raise SyntaxProblem(at, "SELF stands for the variable inside PREVIOUS(SELF, initial value) only")
+        """``SELF``, which stands for the variable inside ``PREVIOUS`` (XMILE 1.0, section 3.5.5) and ``HISTORY``."""
+        if self.itself is None or cursor.tokens[max(at - 2, 0)].lower() not in ("previous", "history"):
+            inside = "PREVIOUS(SELF, initial value) and HISTORY(SELF, time)"
+            raise SyntaxProblem(at, f"SELF stands for the variable inside {inside} only")
         return self.itself
 
     def _single(self, cursor: Cursor, at: int) -> Expr:

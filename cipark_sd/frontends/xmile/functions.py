@@ -93,6 +93,7 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "smthn": _by_count("SMTHN", _3=_call("smooth_n", 0, 1, 0, 2), _4=_call("smooth_n", 0, 1, 3, 2)),
     "trend": _by_count("TREND", _2=_extended("trend", _ZERO), _3=_call("trend")),
     "forcst": _by_count("FORCST", _3=_extended("forecast", _ZERO), _4=_call("forecast")),
+    "history": _by_count("HISTORY", _2=_call("xmile_history")),
     "previous": _by_count("PREVIOUS", _1=_previous, _2=_previous),
     "safediv": _by_count("SAFEDIV", _2=_call("zidz"), _3=_call("xidz")),
     "ramp": _by_count("RAMP", _2=_call("xramp"), _3=_call("ramp")),

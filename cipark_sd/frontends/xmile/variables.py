@@ -16,7 +16,10 @@ from cipark_sd.frontends.xmile.conveyors import (
     Role,
     admitted,
     flows_of,
+    is_constant,
+    is_true,
     leak_text,
+    length_of,
     split_outflows,
     zone,
 )
@@ -385,7 +388,8 @@ class Elements:
             self.read(self.document.text(element, "len"), label, line),
             self._equation(part, label),
             tuple(leaks),
-            exponential=(element.get("exponential_leak") or "").strip().lower() == "true",
+            exponential=is_true(element.get("exponential_leak")),
+            varies=not is_constant(self.document, length_of(self.document, element), self.nodes),
         )
 
     def _full(self, node: Any) -> str:

@@ -53,8 +53,8 @@ def test_a_chain_of_thousands_of_variables_compiles(write_mdl: Write) -> None:
 
 
 def test_an_unsupported_function_names_itself_the_variable_and_the_alternative(write_mdl: Write) -> None:
-    path = write_mdl("x = DELAY MATERIAL(Time, 2, 0, 0) ~~|\n")
-    with pytest.raises(UnsupportedFeature, match=r"'x' uses DELAY MATERIAL.*DELAY FIXED"):
+    path = write_mdl("x = DELAY INFORMATION(Time, 2, 0) ~~|\n")
+    with pytest.raises(UnsupportedFeature, match=r"'x' uses DELAY INFORMATION.*DELAY FIXED"):
         end(path, "x")
 
 

@@ -1,11 +1,13 @@
 """Conveyors as isee's help describes them, and what of them is refused by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
@@ -130,6 +132,50 @@ def slat_by_slat(
     return {name: np.array(values) for name, values in kept.items()}
 
 
+def cohort_by_cohort(
+    start: float, length: Callable[[float], float], first: Callable[[float], float], second: float,
+    zones: tuple[tuple[float, float], ...], *, exponential: bool = False,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Each step's material on its own: placed as far from the exit as its transit time says, and left alone."""
+    dt, steps = 0.25, 48
+
+    class Cohort:
+        def __init__(self, amount: float, time: float, begun: int) -> None:
+            self.content, self.begun, self.n = amount, begun, max(round(length(time) / dt + 1e-6), 1)
+            self.inside = [[j for j in range(1, self.n + 1) if a <= (j - 0.5) / self.n <= b] for a, b in zones]
+            shares = (first(time), second)
+            self.leaks = [amount * s / len(i) if i else 0.0 for s, i in zip(shares, self.inside, strict=True)]
+
+        def lose(self, step: int, k: int) -> float:
+            if step - self.begun not in self.inside[k]:
+                return 0.0
+            share = (first(step * dt) if k == 0 else second) * dt
+            amount = self.content * share if exponential else self.leaks[k]
+            self.content -= amount
+            return amount
+
+    belt = [Cohort(1.0, 0.0, -age) for age in range(round(length(0.0) / dt), 0, -1)]
+    for cohort in belt:
+        for step in range(cohort.begun + 1, 0):
+            for k in (0, 1):
+                cohort.lose(step, k)
+    scale = start / sum(cohort.content for cohort in belt)
+    for cohort in belt:
+        cohort.content, cohort.leaks = cohort.content * scale, [amount * scale for amount in cohort.leaks]
+    kept: dict[str, list[float]] = {name: [] for name in ("students", "graduating", "attriting", "failing", "in")}
+    for step in range(steps + 1):
+        time = step * dt
+        contents = sum(cohort.content for cohort in belt)
+        lost = [sum(cohort.lose(step, k) for cohort in belt) for k in (0, 1)]
+        out = sum(cohort.content for cohort in belt if step - cohort.begun == cohort.n)
+        belt = [cohort for cohort in belt if step - cohort.begun < cohort.n]
+        entering = max(10 + 5 * np.sin(time), 0.0) + (4.0 if time >= 3 else 0.0)
+        belt.append(Cohort(entering * dt, time, step))
+        for name, value in zip(kept, (contents, out / dt, lost[0] / dt, lost[1] / dt, entering), strict=True):
+            kept[name].append(float(value))
+    return {name: np.array(values) for name, values in kept.items()}
+
+
 WHOLE = ((0.0, 1.0), (0.0, 1.0))
 
 
@@ -173,6 +219,59 @@ def test_a_linear_leak_takes_its_fraction_of_what_entered(
     compared(path, slat_by_slat(30, float(length), share, 0.05, zones), engine)
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+@pytest.mark.parametrize(
+    ("text", "length", "zones"),
+    [
+        ("3 + 2 * SIN(TIME)", lambda t: 3 + 2 * np.sin(t), WHOLE),
+        ("4 - STEP(3, 5)", lambda t: 4 - (3.0 if t >= 5 else 0.0), ((0.0, 0.25), (0.5, 1.0))),
+        ("1 + STEP(30, 6)", lambda t: 1 + (30.0 if t >= 6 else 0.0), ((0.3, 0.7), (0.0, 1.0))),
+        ("1 - 0.3 * TIME", lambda t: 1 - 0.3 * t, WHOLE),
+    ],
+)
+def test_of_a_transit_time_that_changes_that_at_the_entry_counts(
+    tmp_path: Path, engine: str, text: str, length: Callable[[float], float], zones: tuple[tuple[float, float], ...]
+) -> None:
+    """It is placed so far from the exit, "and once it is placed, transit time has no effect on it"; at least a step."""
+    marks = [f' leak_start="{a}" leak_end="{b}"' for a, b in zones]
+    path = tmp_path / "m.xmile"
+    shape = {"start": 30, "extra": "", "length": text, "first": "share", "second": "0.05"}
+    path.write_text(LEAKS.format(**shape, attributes="", first_zone=marks[0], second_zone=marks[1]))
+
+    def share(time: float) -> float:
+        return 0.1 + 0.05 * float(np.cos(time))
+
+    compared(path, cohort_by_cohort(30, length, share, 0.05, zones), engine)
+    if zones == WHOLE:
+        path.write_text(
+            LEAKS.format(**shape | {"first": "rate"}, attributes=' exponential_leak="1"', first_zone="", second_zone="")
+        )
+        wanted = cohort_by_cohort(30, length, lambda _: 0.3, 0.05, zones, exponential=True)
+        compared(path, wanted, engine)
+
+
+def test_a_conveyor_on_which_nothing_passes_what_entered_before_is_refused_where_that_matters(tmp_path: Path) -> None:
+    path = conveyor(tmp_path / "m.xmile", length="2 + TIME")
+    path.write_text(path.read_text().replace("<conveyor>", '<conveyor fifo="true">'))
+    with pytest.raises(CiparkError, match="nothing passes what entered before"):
+        read_model(path)
+    path.write_text(path.read_text().replace("<len>2 + TIME<", "<len>transit<"))
+    read_model(path)
+
+
+def test_many_runs_each_with_its_own_transit_time_have_the_bits_of_one_alone(tmp_path: Path) -> None:
+    path = conveyor(tmp_path / "m.xmile", length="base + 0.5 * COS(3 * TIME)", start="6")
+    path.write_text(
+        path.read_text().replace('<aux name="transit">', '<aux name="base"><eqn>1</eqn></aux><aux name="transit">')
+    )
+    model, bases = read_model(path), np.linspace(0.6, 6, 150)
+    many = ensemble(model, {"base": bases}, save=["leaving", "on_the_way"])
+    for number in (0, 77, 149):
+        alone = simulate(model, {"base": bases[number]}, engine="numpy")
+        for name in ("leaving", "on_the_way"):
+            assert np.array_equal(many[name][number], alone[name]), (name, number)
+
+
 def test_an_exponential_leak_takes_a_rate_of_what_is_left(tmp_path: Path) -> None:
     path = tmp_path / "m.xmile"
     shape = {"start": 30, "attributes": ' exponential_leak="true"', "length": 4, "extra": "", "second": "0.05"}
@@ -200,8 +299,8 @@ def test_as_much_enters_as_there_is_room_for(tmp_path: Path, limits: dict[str, A
         ({"extra": "<arrest>0</arrest>"}, "a conveyor with <arrest>"),
         ({"extra": "<sample>0</sample>"}, "a conveyor with <sample>"),
         ({"leak": "<eqn>0.1</eqn><leak/>"}, "a conveyor with 0 outflows that do not leak"),
-        ({"length": "changing"}, "a conveyor without a constant transit time"),
-        ({"length": "0"}, "a conveyor without a constant transit time"),
+        ({"length": "0"}, "a conveyor without a transit time above 0"),
+        ({"length": ""}, "a conveyor without a transit time above 0"),
     ],
 )
 def test_what_is_not_computed_is_refused_by_name(tmp_path: Path, changes: dict[str, str], words: str) -> None:
