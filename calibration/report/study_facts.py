@@ -13,6 +13,7 @@ from calibration.study.sections import Fixed, Method
 from cipark_sd.estimands import of_output, unit_of
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.plotting.time_axis import TimeAxis, of_units
 from cipark_sd.scenarios import override_key, resolve, split_key
 
 
@@ -102,11 +103,9 @@ class StudyFacts:
     documentation: Documentation
 
     @property
-    def time_label(self) -> str:
-        """The label of an axis of model time."""
-        if self.calendar.unit == "decimal year":
-            return "Year" if self.time_units.strip().lower() in ("year", "years") else f"Time [{self.time_units}]"
-        return f"Time [{self.calendar.unit}s since {self.calendar.origin}]"
+    def time(self) -> TimeAxis:
+        """How an axis of model time is drawn: with dates where the study has some."""
+        return TimeAxis(of_units(self.time_units).label, self.calendar)
 
     def unit(self, name: str) -> str:
         """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
